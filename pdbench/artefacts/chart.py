@@ -1,0 +1,180 @@
+"""What a chart shows, apart from how it is drawn: panels of series of marks.
+
+The picture, the CSV beside it, its caption and its alternative text are all made from the
+same marks, so none of them can say something that another does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pdbench.evidence import Interval
+
+Kind: TypeAlias = Literal["lines", "bars"]
+Value: TypeAlias = str | float | int | None
+Row: TypeAlias = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One point or bar.
+
+    Attributes:
+        x: Position on the horizontal axis.
+        label: What stands at ``x``, in words ("Tiny 2/128").
+        interval: Mean and interval in per cent; a published value has its reading tolerance.
+        runs: The single runs behind the mean; empty for a published value.
+        degenerate: How many of the runs predict one class only.
+        cell: Key of the cell, or None for a published value.
+    """
+
+    x: float
+    label: str
+    interval: Interval
+    runs: tuple[float, ...] = ()
+    degenerate: int = 0
+    cell: str | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """Marks that belong together; ``look`` is a method id, ``variant`` tells two apart."""
+
+    name: str
+    look: str
+    marks: tuple[Mark, ...]
+    variant: int = 0
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line across a panel: the teacher, the majority class, a baseline.
+
+    ``interval.n`` is 0 where its runs are missing.
+    """
+
+    name: str
+    look: str
+    interval: Interval
+    variant: int = 0
+    cell: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; ``published`` panels are drawn with hollow marks."""
+
+    title: str
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    ticks: tuple[tuple[float, str], ...] = ()
+    published: bool = False
+    notes: tuple[tuple[float, str], ...] = ()
+    empty: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of several panels with a common legend.
+
+    Attributes:
+        panels: From left to right, then from top to bottom.
+        layout: How many panels each row has.
+        x_label: Label of every horizontal axis.
+        y_labels: Label of the vertical axis of this study's and of published panels.
+        kind: lines or bars.
+        logarithmic: Whether the horizontal axis is logarithmic.
+        dodge: Whether marks at one position stand a little beside one another.
+        share_y: Whether this study and the paper are on one scale.
+    """
+
+    panels: tuple[Panel, ...]
+    layout: tuple[int, ...]
+    x_label: str
+    y_labels: tuple[str, str]
+    kind: Kind = "lines"
+    logarithmic: bool = False
+    dodge: bool = False
+    share_y: bool = False
+
+    def rows(self) -> list[Row]:
+        """Everything that is plotted, one dictionary a mark or line, in drawing order."""
+        return [row for panel in self.panels for row in _rows(panel)]
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys of the cells that have no mark because a run is missing."""
+        marks = (mark for panel in self.panels for one in panel.series for mark in one.marks)
+        levels = (level for panel in self.panels for level in panel.levels)
+        found = [m.cell for m in (*marks, *levels) if m.cell and m.interval.n == 0]
+        return tuple(dict.fromkeys(found))
+
+    def degenerate(self) -> int:
+        """How many of the runs shown predict one class only."""
+        return sum(
+            mark.degenerate
+            for panel in self.panels
+            for series in panel.series
+            for mark in series.marks
+        )
+
+    def seeds(self) -> tuple[int, ...]:
+        """The different numbers of seeds behind the marks, in ascending order."""
+        own = (panel for panel in self.panels if not panel.published)
+        counts = {m.interval.n for panel in own for one in panel.series for m in one.marks}
+        return tuple(sorted(counts - {0}))
+
+    def describe(self) -> str:
+        """Say in words what the chart shows, for readers who do not see it."""
+        return " ".join(_describe(panel) for panel in self.panels)
+
+
+def _rows(panel: Panel) -> Iterator[Row]:
+    source = "paper" if panel.published else "this study"
+    for series in panel.series:
+        for mark in series.marks:
+            yield {
+                "source": source,
+                "panel": panel.title,
+                "series": series.name,
+                "x": mark.x,
+                "label": mark.label,
+                **_numbers(mark.interval),
+                "runs": " ".join(f"{run:.4f}" for run in mark.runs),
+                "degenerate": mark.degenerate,
+                "cell": mark.cell,
+            }
+    for level in panel.levels:
+        yield {
+            "source": source,
+            "panel": panel.title,
+            "series": level.name,
+            "label": "line",
+            **_numbers(level.interval),
+            "cell": level.cell,
+        }
+
+
+def _numbers(interval: Interval) -> Row:
+    values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    numbers: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
+    return {**numbers, "n": interval.n}
+
+
+def _describe(panel: Panel) -> str:
+    parts = [_describe_series(series) for series in panel.series]
+    parts += [f"{level.name} {level.interval.mean:.1f}" for level in panel.levels]
+    return f"{panel.title}: {'; '.join(parts) or panel.empty}."
+
+
+def _describe_series(series: Series) -> str:
+    shown = [mark for mark in series.marks if mark.interval.n]
+    if not shown:
+        return f"{series.name} missing"
+    first, last = shown[0], shown[-1]
+    if first is last:
+        return f"{series.name} {first.interval.mean:.1f} at {first.label}"
+    ends = f"{first.interval.mean:.1f} at {first.label} to {last.interval.mean:.1f} at {last.label}"
+    return f"{series.name} from {ends}"

@@ -1,0 +1,243 @@
+"""Draws a :class:`~pdbench.artefacts.chart.Chart` with matplotlib."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from pdbench.artefacts import style
+from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
+
+ROW_HEIGHT = 2.35
+LEGEND_HEIGHT = 0.55
+LEGEND_COLUMNS = 4
+DODGE = 0.07
+BARS_WIDTH = 0.8
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the marks of one series stand beside those of the others at the same ``x``."""
+
+    index: int
+    count: int
+    chart: Chart
+    panel: Panel
+
+    @property
+    def step(self) -> float:
+        if self.chart.kind == "bars":
+            return BARS_WIDTH / self.count
+        if self.chart.logarithmic or not self.chart.dodge:
+            return 0.0
+        positions = [x for x, _ in self.panel.ticks]
+        return DODGE * (max(positions) - min(positions)) / max(1, len(positions) - 1)
+
+    def x(self, mark: Mark) -> float:
+        return mark.x + (self.index - (self.count - 1) / 2) * self.step
+
+
+def render(chart: Chart) -> Figure:
+    """Draw every panel, with one legend above them."""
+    with matplotlib.rc_context(style.RC):
+        figure = Figure(
+            figsize=(style.PAPER_WIDTH, ROW_HEIGHT * len(chart.layout) + LEGEND_HEIGHT),
+            layout="constrained",
+        )
+        for panel, axes in zip(chart.panels, _axes(figure, chart), strict=True):
+            _draw(axes, panel, chart)
+        _legend(figure, chart)
+        return figure
+
+
+def _axes(figure: Figure, chart: Chart) -> Iterable[Axes]:
+    """One pair of axes a panel; rows of different length share the width of the figure."""
+    width = math.lcm(*chart.layout)
+    grid = figure.add_gridspec(len(chart.layout), width)
+    panels = iter(chart.panels)
+    first: dict[bool, Axes] = {}
+    for row, count in enumerate(chart.layout):
+        span = width // count
+        for column in range(count):
+            published = next(panels).published and not chart.share_y
+            axes = figure.add_subplot(
+                grid[row, column * span : (column + 1) * span], sharey=first.get(published)
+            )
+            first.setdefault(published, axes)
+            if column and first[published] is not axes:
+                axes.tick_params(labelleft=False)
+            else:
+                axes.set_ylabel(chart.y_labels[published])
+            yield axes
+
+
+def _draw(axes: Axes, panel: Panel, chart: Chart) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel(chart.x_label)
+    if chart.logarithmic:
+        axes.set_xscale("log")
+    axes.set_xticks([x for x, _ in panel.ticks], [label for _, label in panel.ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    for level in panel.levels:
+        _draw_level(axes, level)
+    for index, series in enumerate(panel.series):
+        place = _Place(index, len(panel.series), chart, panel)
+        _draw_series(axes, series, place)
+    _limit(axes, chart, panel)
+    _draw_notes(axes, panel)
+    if panel.empty:
+        axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha="center", va="center")
+
+
+def _draw_level(axes: Axes, level: Level) -> None:
+    if level.interval.n:
+        axes.add_line(_level_line(level, axes))
+
+
+def _level_line(level: Level, axes: Axes | None = None) -> Line2D:
+    look = style.look(level.look)
+    y = level.interval.mean
+    line = Line2D([0, 1], [y, y], color=look.colour, linewidth=1.1, zorder=2, label=level.name)
+    line.set_dashes(look.dashes if not level.variant else (1, 2))
+    if axes is not None:
+        line.set_transform(axes.get_yaxis_transform())
+    return line
+
+
+def _draw_series(axes: Axes, series: Series, place: _Place) -> None:
+    shown = [mark for mark in series.marks if mark.interval.n]
+    zorder = 4 + (place.count - place.index) / 10
+    look = style.look(series.look)
+    if place.chart.kind == "bars":
+        _draw_bars(axes, shown, place, look.colour)
+    _draw_runs(axes, shown, place, look.colour)
+    for mark in shown:
+        ends = mark.interval.low, mark.interval.high
+        axes.plot([place.x(mark)] * 2, ends, color=look.colour, linewidth=1, zorder=zorder)
+    line = _series_line(series, place.panel.published, joined=place.chart.kind == "lines")
+    line.set_data([place.x(mark) for mark in shown], [mark.interval.mean for mark in shown])
+    line.set_zorder(zorder)
+    axes.add_line(line)
+    _draw_missing(axes, [mark for mark in series.marks if not mark.interval.n], place, look.colour)
+
+
+def _series_line(series: Series, hollow: bool, joined: bool = True) -> Line2D:
+    look = style.look(series.look)
+    return Line2D(
+        [],
+        [],
+        color=look.colour,
+        marker=look.markers[series.variant],
+        markerfacecolor="white" if hollow else look.colour,
+        markeredgecolor=look.colour if hollow else "white",
+        markeredgewidth=1.1 if hollow else 0.6,
+        linestyle=("--" if series.variant else "-") if joined else "none",
+        linewidth=1.1 if hollow else 1.5,
+        label=series.name,
+    )
+
+
+def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
+    base = _floor(place.panel)
+    heights = [mark.interval.mean - base for mark in marks]
+    xs = [place.x(mark) for mark in marks]
+    axes.bar(xs, heights, place.step * 0.92, bottom=base, color=colour, alpha=0.45, zorder=3)
+
+
+def _draw_runs(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
+    xs = [place.x(mark) for mark in marks for _ in mark.runs]
+    ys = [run for mark in marks for run in mark.runs]
+    axes.scatter(xs, ys, s=7, color=colour, alpha=0.35, linewidths=0, zorder=3.5)
+
+
+def _draw_missing(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
+    xs = [place.x(mark) for mark in marks]
+    across = axes.get_xaxis_transform()
+    axes.scatter(xs, [0.03] * len(xs), s=22, marker="x", color=colour, transform=across, zorder=5)
+
+
+def _floor(panel: Panel) -> float:
+    """Where bars begin: at the majority class, so that their height is what was learnt."""
+    found = [level.interval.mean for level in panel.levels if level.look == "majority"]
+    return found[0] if found else 0.0
+
+
+def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
+    """Set limits that show every mean, run and line; very wide intervals may leave them."""
+    values = [
+        value
+        for other in chart.panels
+        if other.published == panel.published or chart.share_y
+        for value in _values(other)
+    ]
+    if values:
+        margin = 0.06 * (max(values) - min(values) or 1)
+        axes.set_ylim(min(values) - margin, min(max(values) + margin, 100.5))
+    positions = [x for x, _ in panel.ticks]
+    if chart.kind == "bars" or chart.dodge:
+        step = min(b - a for a, b in zip(positions, positions[1:], strict=False))
+        side = 0.6 if chart.kind == "bars" else 0.35
+        axes.set_xlim(min(positions) - side * step, max(positions) + side * step)
+
+
+def _values(panel: Panel) -> list[float]:
+    marks = [mark for series in panel.series for mark in series.marks if mark.interval.n]
+    means = [mark.interval.mean for mark in marks]
+    runs = [run for mark in marks for run in mark.runs]
+    return means + runs + [level.interval.mean for level in panel.levels if level.interval.n]
+
+
+def _draw_notes(axes: Axes, panel: Panel) -> None:
+    """Write words at positions of the horizontal axis, moved apart where they would meet."""
+    if not panel.notes:
+        return
+    low, high = axes.get_xlim()
+    wanted = [(x - low) / (high - low) for x, _ in panel.notes]
+    across = axes.get_xaxis_transform()
+    for (x, text), place in zip(panel.notes, spread(wanted, gap=0.075), strict=True):
+        axes.axvline(x, color=style.FAINT, linewidth=0.7, zorder=1)
+        axes.annotate(
+            text,
+            xy=(x, 0.0),
+            xycoords=across,
+            xytext=(place, 0.02),
+            textcoords="axes fraction",
+            rotation=90,
+            fontsize=6.5,
+            color=style.MUTED,
+            ha="center",
+            va="bottom",
+        )
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Move sorted positions apart until neighbours are ``gap`` away, as little as possible."""
+    placed = list(wanted)
+    for _ in range(200):
+        for i in range(len(placed) - 1):
+            short = gap - (placed[i + 1] - placed[i])
+            if short > 1e-9:
+                placed[i] -= short / 2
+                placed[i + 1] += short / 2
+    return placed
+
+
+def _legend(figure: Figure, chart: Chart) -> None:
+    handles: dict[str, Line2D] = {}
+    for panel in sorted(chart.panels, key=lambda panel: panel.published):
+        for series in panel.series:
+            handles.setdefault(series.name, _series_line(series, panel.published))
+        for level in panel.levels:
+            handles.setdefault(level.name, _level_line(level))
+    if chart.missing():
+        cross = Line2D([], [], linestyle="none", marker="x", color=style.MUTED, label="Missing")
+        handles["missing"] = cross
+    columns = min(LEGEND_COLUMNS, len(handles))
+    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=columns)

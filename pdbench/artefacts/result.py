@@ -1,0 +1,99 @@
+"""What drawing gives, and how it is written: files first, the description of them last."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pdbench.artefacts.chart import Chart, Row
+from pdbench.artefacts.tables import Table, to_latex, to_markdown
+from pdbench.files import write_json, write_text
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure: the picture, what is plotted in it, and its words."""
+
+    figure: Any
+    rows: Sequence[Row]
+    caption: str
+    alt: str
+    missing: tuple[str, ...] = ()
+
+    def write(self, stem: Path) -> None:
+        """Write ``<stem>.png``, ``.pdf`` and ``.csv``, and ``<stem>.json`` last."""
+        from pdbench.artefacts.style import save
+
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        save(self.figure, stem)
+        write_text(stem.with_suffix(".csv"), to_csv(self.rows))
+        words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
+        write_json(stem.with_suffix(".json"), {**words, "tables": []})
+
+
+@dataclass(frozen=True)
+class Tabulation:
+    """A finished table of one or more parts, and the same numbers as plain rows."""
+
+    tables: Sequence[Table]
+    rows: Sequence[Row]
+    caption: str
+    missing: tuple[str, ...] = field(default=())
+
+    def write(self, stem: Path) -> None:
+        """Write ``<stem>.csv``, ``.md`` and ``.tex``, and ``<stem>.json`` last."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        write_text(stem.with_suffix(".csv"), to_csv(self.rows))
+        write_text(stem.with_suffix(".md"), to_markdown(self.tables))
+        write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
+        words = {"caption": self.caption, "alt": "", "missing": list(self.missing)}
+        write_json(stem.with_suffix(".json"), {**words, "tables": [asdict(t) for t in self.tables]})
+
+
+Result: TypeAlias = Drawing | Tabulation
+
+
+def draw_chart(chart: Chart, caption: str) -> Drawing:
+    """Render a chart and complete its caption with what all charts must say."""
+    from pdbench.artefacts.render import render
+
+    return Drawing(
+        figure=render(chart),
+        rows=chart.rows(),
+        caption=f"{caption} {how_measured(chart)}",
+        alt=chart.describe(),
+        missing=chart.missing(),
+    )
+
+
+def how_measured(chart: Chart) -> str:
+    """Say how many seeds and which interval, and what is missing or degenerate."""
+    seeds, parts = chart.seeds(), []
+    if seeds:
+        span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        plural = "seed" if seeds == (1,) else "seeds"
+        parts.append(f"Marks are means over {span} {plural} of a student, small dots single runs")
+        if seeds[-1] > 1:
+            parts.append("bars 95% t intervals over seeds, cut where they leave the panel")
+    words = [", ".join(parts) + "."] if parts else []
+    if any(panel.published for panel in chart.panels):
+        words.append("Hollow marks are the paper's own numbers, on its own scale.")
+    if chart.degenerate():
+        words.append(f"{chart.degenerate()} of the runs predict one class only.")
+    if chart.missing():
+        words.append(f"Missing cells (crosses): {', '.join(chart.missing())}.")
+    return " ".join(words)
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Write rows as CSV; the columns are the keys in the order of their first appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

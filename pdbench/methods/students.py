@@ -1,0 +1,149 @@
+"""Students: an initialisation, then the stages of a method, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pdbench.data.tokens import Tokens
+from pdbench.data.vocabulary import Vocabulary
+from pdbench.errors import DataError
+from pdbench.files import file_digest, read_json
+from pdbench.methods.classification import (
+    Labelled,
+    Pass,
+    Scores,
+    open_split,
+    restrict_pieces,
+    score,
+    train_classifier,
+)
+from pdbench.models import BertShape, Classifier, initial_classifier
+from pdbench.study import Cell, Paths, Run, Study
+from pdbench.training import Device, Progress, choose_device
+
+
+@dataclass(frozen=True)
+class CellData:
+    """Everything that the runs of a cell share, opened once.
+
+    Attributes:
+        splits: train, dev and test of the task.
+        transfer: The transfer set with its soft labels, if the method distils.
+        checkpoint: Folder of the pre-trained weights, if the method starts from some.
+        vocabulary: Number of word pieces.
+    """
+
+    splits: dict[str, Labelled]
+    transfer: Labelled | None
+    checkpoint: Path | None
+    vocabulary: int
+
+    @property
+    def all_tokens(self) -> list[Tokens]:
+        """Every text that a model of the cell reads."""
+        found = [split.tokens for split in self.splits.values()]
+        return found if self.transfer is None else [*found, self.transfer.tokens]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained run: its stages in order, its scores by split, and the model."""
+
+    stages: dict[str, Progress]
+    scores: dict[str, Scores]
+    device: Device
+    model: Classifier
+
+
+def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
+    """Open the data of a cell; soft labels are verified against their record.
+
+    Raises:
+        DataError: An input is missing, edited, or made from another text.
+    """
+    start = study.initial_checkpoint(cell)
+    return CellData(
+        splits={s: open_split(paths.task(cell.task), s) for s in ("train", "dev", "test")},
+        transfer=_open_transfer(study, paths, cell),
+        checkpoint=None if start is None else paths.pretrained(*start),
+        vocabulary=vocabulary.size,
+    )
+
+
+def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
+    if cell.transfer is None:
+        return None
+    chosen = study.transfer_sets[cell.transfer]
+    folder = paths.soft_labels(cell.task, chosen.text)
+    soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
+    record = read_json(folder / "soft_labels.json")
+    tokens = Tokens.open(paths.text(chosen.text))
+    if record["text_digest"] != tokens.digest:
+        raise DataError(
+            f"{folder}: soft labels of another version of text {chosen.text!r}",
+            "delete the folder and run again",
+        )
+    if record["digest"] != file_digest(folder / "soft_labels.npy"):
+        raise DataError(f"{folder}: soft_labels.npy was changed", "delete the folder and run again")
+    available = min(len(soft), len(tokens))
+    if available < chosen.size:
+        raise DataError(
+            f"{paths.text(chosen.text)}: {available} items, but transfer set "
+            f"{cell.transfer!r} asks {chosen.size}",
+            f"lower transfer_sets.{cell.transfer}.size",
+        )
+    return Labelled(tokens.first(chosen.size), soft[: chosen.size])
+
+
+def train_student(study: Study, run: Run, data: CellData) -> Outcome:
+    """Train one run from its initialisation through all stages, and score it."""
+    cell = run.cell
+    method = study.methods[cell.method]
+    model = initial_classifier(
+        method.initialisation,
+        BertShape.of(cell.architecture, data.vocabulary),
+        len(study.tasks[cell.task].labels),
+        torch.Generator().manual_seed(run.seed),
+        study.training.initializer_range,
+        data.checkpoint,
+    )
+    numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
+    device = choose_device(cell.architecture.hidden)
+    model.to(device.torch)
+    stages: dict[str, Progress] = {}
+    for number, (objective, rate) in enumerate(
+        zip(method.stages, run.learning_rates, strict=True)
+    ):
+        targets = data.splits["train"] if objective == "finetune" else data.transfer
+        assert targets is not None
+        settings = study.stage(objective)
+        model.bert.dropout = settings.dropout
+        how = Pass(
+            settings.epochs,
+            settings.batch_size,
+            rate,
+            settings.warmup,
+            settings.weight_decay,
+            settings.clip,
+        )
+        stages[objective] = train_classifier(
+            model, targets, how, device, run.seed + number, numbers
+        )
+    return Outcome(stages, _scores(study, cell, model, data, device, numbers), device, model)
+
+
+def _scores(
+    study: Study,
+    cell: Cell,
+    model: Classifier,
+    data: CellData,
+    device: Device,
+    numbers: NDArray[np.int64],
+) -> dict[str, Scores]:
+    metrics = study.tasks[cell.task].metrics
+    return {s: score(model, data.splits[s], metrics, device, numbers) for s in ("dev", "test")}

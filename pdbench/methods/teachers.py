@@ -1,0 +1,101 @@
+"""Teachers: fine-tuned on the labelled set, guarded, and asked for soft labels once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pdbench.data.tokens import Tokens
+from pdbench.data.vocabulary import Vocabulary
+from pdbench.data.weights import model_folder
+from pdbench.errors import DataError, GuardError
+from pdbench.methods.classification import (
+    Pass,
+    Scores,
+    majority,
+    open_split,
+    score,
+    train_classifier,
+)
+from pdbench.models import Bert, Classifier, random_model
+from pdbench.models.checkpoints import load_encoder, read_checkpoint, read_classifier
+from pdbench.models.initialise import BERT_RANGE
+from pdbench.study import Paths, Study
+from pdbench.study.cells import seed_of
+from pdbench.study.paths import ARCHIVES
+from pdbench.training import Device, Progress, choose_device, predict
+
+
+def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Classifier, int]:
+    """Load the teacher's pre-trained weights under a new output layer; return the seed too.
+
+    Raises:
+        DataError: Its vocabulary has another size than the study's.
+    """
+    settings = study.tasks[task].teacher
+    folder = model_folder(settings, ARCHIVES)
+    shape, weights, _ = read_checkpoint(folder)
+    if shape.vocabulary != vocabulary.size:
+        raise DataError(
+            f"{folder}: the teacher has {shape.vocabulary} pieces, the study's vocabulary "
+            f"{vocabulary.size}",
+            "give the teacher's own vocabulary under the key vocabulary",
+        )
+    seed = seed_of("teacher", task)
+    model = Classifier(Bert(shape), len(study.tasks[task].labels))
+    random_model(model, BERT_RANGE, torch.Generator().manual_seed(seed))
+    load_encoder(model.bert, weights)
+    return model, seed
+
+
+def train_teacher(
+    study: Study, paths: Paths, task: str, vocabulary: Vocabulary
+) -> tuple[Classifier, Progress, dict[str, Scores], int, Device]:
+    """Fine-tune a task's teacher and check that it learnt something.
+
+    Raises:
+        GuardError: Its dev accuracy does not exceed the majority class by the margin.
+    """
+    model, seed = load_teacher(study, task, vocabulary)
+    definition = study.tasks[task]
+    settings = definition.teacher
+    device = choose_device(model.bert.shape.hidden)
+    model.to(device.torch)
+    folder = paths.task(task)
+    train = Pass(settings.epochs, settings.batch_size, settings.learning_rate)
+    progress = train_classifier(model, open_split(folder, "train"), train, device, seed)
+    metrics = list(dict.fromkeys((*definition.metrics, "accuracy")))
+    scores = {s: score(model, open_split(folder, s), metrics, device) for s in ("dev", "test")}
+    check_teacher(task, scores["dev"], majority(folder, "dev"), settings.margin)
+    return model.cpu(), progress, scores, seed, device
+
+
+def check_teacher(task: str, dev: Scores, majority_share: float, margin: float) -> None:
+    """Refuse a teacher that is hardly better than the majority class.
+
+    Raises:
+        GuardError: So is this one.
+    """
+    accuracy = dev.metrics["accuracy"]
+    if accuracy >= majority_share + margin:
+        return
+    raise GuardError(
+        f"task {task!r}: the teacher's dev accuracy is {accuracy:.3f}, the majority class "
+        f"alone reaches {majority_share:.3f} and tasks.{task}.teacher.margin asks {margin:g} more",
+        "check the label order, its learning rate and its epochs",
+    )
+
+
+def soft_label(
+    study: Study, paths: Paths, task: str, text: str, items: int
+) -> NDArray[np.float16]:
+    """Return the teacher's class probabilities (N, C) for the first N items of a text."""
+    model = read_classifier(paths.teacher(task), study.tasks[task].labels)
+    device = choose_device(model.bert.shape.hidden)
+    tokens = Tokens.open(paths.text(text))
+    logits = predict(model.to(device.torch), tokens, device, items=items)
+    return torch.from_numpy(logits).softmax(dim=1).numpy().astype(np.float16)
+
+
+__all__ = ["check_teacher", "load_teacher", "soft_label", "train_teacher"]

@@ -1,0 +1,25 @@
+"""What to run: architectures, methods, tasks and cells, read from ``config/``.
+
+Nothing here imports torch, transformers or pandas: every cluster job parses the workflow.
+"""
+
+from pdbench.study.architecture import PAPER_ARCHITECTURES, Architecture
+from pdbench.study.cells import Cell, Run
+from pdbench.study.config import Study
+from pdbench.study.loading import ROOT, load_study
+from pdbench.study.methods import Initialisation, Method, Objective
+from pdbench.study.paths import Paths
+
+__all__ = [
+    "PAPER_ARCHITECTURES",
+    "ROOT",
+    "Architecture",
+    "Cell",
+    "Initialisation",
+    "Method",
+    "Objective",
+    "Paths",
+    "Run",
+    "Study",
+    "load_study",
+]

@@ -1,0 +1,64 @@
+"""Cells and runs: the points of the grid, their keys and their seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pdbench.study.architecture import Architecture
+
+NONE = "none"
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One point of the grid: task, method, architecture, transfer set and corpus.
+
+    ``transfer`` and ``corpus`` are None where the method uses none. The key is made of
+    these names alone, so adding anything to a study changes no other cell's key.
+    """
+
+    task: str
+    method: str
+    architecture: Architecture
+    transfer: str | None
+    corpus: str | None
+
+    @property
+    def key(self) -> str:
+        """The cell's name in paths, for example "sentiment.pd.4-128.films-3k.general"."""
+        parts = (self.task, self.method, self.architecture.slug, self.transfer, self.corpus)
+        return ".".join(part or NONE for part in parts)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One trained model of a cell: one seed and one learning rate for each stage."""
+
+    cell: Cell
+    seed_index: int
+    learning_rates: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's name within its cell, for example "seed0_lr0.001"."""
+        rates = "_".join(f"lr{rate:g}" for rate in self.learning_rates)
+        return f"seed{self.seed_index}_{rates}"
+
+    @property
+    def seed(self) -> int:
+        """The seed of initialisation, order and dropout.
+
+        It depends on the cell and the seed index only, so that all grid points of a cell
+        meet the same randomness.
+        """
+        return seed_of(self.cell.key, self.seed_index)
+
+
+def seed_of(*parts: object) -> int:
+    """Return a 31-bit seed from sha256 of the parts; the same on every machine."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

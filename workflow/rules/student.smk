@@ -1,0 +1,51 @@
+# A cell's job trains all its seeds and grid points, and takes up where it stopped.
+
+
+rule cell:
+    input:
+        unpack(lambda w: PATHS.cell_inputs(w.cell)),
+        audit=ancient(PATHS.audit),
+    output:
+        PATHS.cell("{cell}") / "cell.json",
+    log:
+        LOGS / "cell/{cell}.log",
+    benchmark:
+        BENCHMARKS / "cell/{cell}.tsv"
+    priority: lambda w: JOBS.priority("cell", w.cell)
+    conda:
+        "../envs/pdbench.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        study=ARGUMENT,
+        spec=lambda w: JOBS.cell_spec(w.cell),
+    message:
+        "train {wildcards.cell}"
+    shell:
+        "pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
+
+
+rule latency:
+    output:
+        PATHS.latency,
+    log:
+        LOGS / "latency.log",
+    benchmark:
+        BENCHMARKS / "latency.tsv"
+    priority: JOBS.priority("latency")
+    conda:
+        "../envs/pdbench.yaml"
+    # Nothing may run beside a measurement of time.
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        study=ARGUMENT,
+        spec=JOBS.latency_spec(),
+    message:
+        "time every size"
+    shell:
+        "pdbench latency {params.study:q} > {log} 2>&1"
