@@ -1,12 +1,9 @@
-# The workflow itself is workflow/Snakefile. An include alone would leave nothing to build,
-# so the first target is named here.
+# The workflow is workflow/Snakefile. An include alone would leave nothing to build, so the
+# first target is named here.
 include: "workflow/Snakefile"
-
-
-localrules:
-    study,
 
 
 rule study:
     input:
         rules.all.input,
+    localrule: True

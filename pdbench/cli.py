@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 import click
 
 from pdbench import __version__
+from pdbench.artefacts import ARTEFACTS
 from pdbench.errors import PdbenchError, UsageError, suggestion
 from pdbench.study import Architecture, Paths, Study, load_study
+from pdbench.study.loading import check_artefacts
 from pdbench.study.paths import ARCHIVES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -33,17 +35,21 @@ REMEDIES = {
 }
 
 
-class StudyName(click.ParamType):
+class StudyName(click.ParamType[Study]):
     """A study by its name in ``config/`` or by the path of its file."""
 
     name = "study"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Study:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Study:
         """Load the study."""
-        return value if isinstance(value, Study) else load_study(value)
+        study = load_study(value)
+        check_artefacts(study, ARTEFACTS)
+        return study
 
 
-class ArchitectureName(click.ParamType):
+class ArchitectureName(click.ParamType[Architecture]):
     """An architecture, written layers/hidden."""
 
     name = "architecture"
@@ -53,7 +59,7 @@ class ArchitectureName(click.ParamType):
     ) -> Architecture:
         """Read the architecture."""
         try:
-            return value if isinstance(value, Architecture) else Architecture.parse(value)
+            return Architecture.parse(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

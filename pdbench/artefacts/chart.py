@@ -6,11 +6,13 @@ same marks, so none of them can say something that another does not.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pdbench.artefacts.tables import ABSENT, Table
 from pdbench.evidence import Interval
 
 Kind: TypeAlias = Literal["lines", "bars"]
@@ -87,7 +89,6 @@ class Chart:
         y_labels: Label of the vertical axis of this study's and of published panels.
         kind: lines or bars.
         logarithmic: Whether the horizontal axis is logarithmic.
-        dodge: Whether marks at one position stand a little beside one another.
         share_y: Whether this study and the paper are on one scale.
     """
 
@@ -97,19 +98,32 @@ class Chart:
     y_labels: tuple[str, str]
     kind: Kind = "lines"
     logarithmic: bool = False
-    dodge: bool = False
     share_y: bool = False
+
+    def row_length(self, panel: Panel) -> int:
+        """How many panels stand in the same row as ``panel``."""
+        index, ends = self.panels.index(panel), itertools.accumulate(self.layout)
+        return next(n for n, end in zip(self.layout, ends, strict=True) if index < end)
 
     def rows(self) -> list[Row]:
         """Everything that is plotted, one dictionary a mark or line, in drawing order."""
-        return [row for panel in self.panels for row in _rows(panel)]
+        return [
+            {**row, "measure": self.y_labels[panel.published]}
+            for panel in self.panels
+            for row in _rows(panel)
+        ]
+
+    def tables(self) -> list[Table]:
+        """The numbers of each panel as a table: series and lines down, positions across."""
+        return [_table(panel) for panel in self.panels if panel.series]
 
     def missing(self) -> tuple[str, ...]:
         """The keys of the cells that have no mark because a run is missing."""
-        marks = (mark for panel in self.panels for one in panel.series for mark in one.marks)
-        levels = (level for panel in self.panels for level in panel.levels)
-        found = [m.cell for m in (*marks, *levels) if m.cell and m.interval.n == 0]
-        return tuple(dict.fromkeys(found))
+        shown: list[Mark | Level] = []
+        for panel in self.panels:
+            shown += (mark for series in panel.series for mark in series.marks)
+            shown += panel.levels
+        return tuple(dict.fromkeys(s.cell for s in shown if s.cell and s.interval.n == 0))
 
     def degenerate(self) -> int:
         """How many of the runs shown predict one class only."""
@@ -157,6 +171,16 @@ def _rows(panel: Panel) -> Iterator[Row]:
         }
 
 
+def _table(panel: Panel) -> Table:
+    labels = list(dict.fromkeys(mark.label for one in panel.series for mark in one.marks))
+    rows = []
+    for series in panel.series:
+        shown = {mark.label: str(mark.interval) for mark in series.marks}
+        rows.append((series.name, *(shown.get(label, ABSENT) for label in labels)))
+    rows += [(level.name, *[str(level.interval)] * len(labels)) for level in panel.levels]
+    return Table(panel.title, ("", *labels), tuple(rows), align="l" + "r" * len(labels))
+
+
 def _numbers(interval: Interval) -> Row:
     values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
     numbers: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
@@ -165,7 +189,7 @@ def _numbers(interval: Interval) -> Row:
 
 def _describe(panel: Panel) -> str:
     parts = [_describe_series(series) for series in panel.series]
-    parts += [f"{level.name} {level.interval.mean:.1f}" for level in panel.levels]
+    parts += [f"{level.name} {_mean(level.interval)}" for level in panel.levels]
     return f"{panel.title}: {'; '.join(parts) or panel.empty}."
 
 
@@ -174,7 +198,11 @@ def _describe_series(series: Series) -> str:
     if not shown:
         return f"{series.name} missing"
     first, last = shown[0], shown[-1]
+    start = f"{_mean(first.interval)} at {first.label}"
     if first is last:
-        return f"{series.name} {first.interval.mean:.1f} at {first.label}"
-    ends = f"{first.interval.mean:.1f} at {first.label} to {last.interval.mean:.1f} at {last.label}"
-    return f"{series.name} from {ends}"
+        return f"{series.name} {start}"
+    return f"{series.name} from {start} to {_mean(last.interval)} at {last.label}"
+
+
+def _mean(interval: Interval) -> str:
+    return f"{interval.mean:.1f}" if interval.n else "missing"

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.artefacts.chart import Level, Mark
-from pdbench.errors import DataError
 from pdbench.evidence import Interval, Reference, Scores, load_references
+from pdbench.evidence.references import SPLITS
+from pdbench.evidence.scores import TEACHER
 from pdbench.files import read_json
 from pdbench.study import Architecture, Cell, Paths, Study
-
-NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,9 @@ class Context:
     @cached_property
     def scores(self) -> Scores:
         """The scores of all cells."""
-        return Scores(self.study, read_table(self.paths))
+        from pdbench.results.collect import read_results
+
+        return Scores(self.study, read_results(self.paths.table))
 
     @cached_property
     def audit(self) -> dict[str, Any]:
@@ -49,10 +50,29 @@ class Context:
         """The published numbers of one artefact."""
         return tuple(r for r in self.references if r.artefact == artefact)
 
+    def published_students(self, artefact: str) -> tuple[Reference, ...]:
+        """The published scores of an artefact's students, without statements about several."""
+        found = self.published(artefact)
+        return tuple(r for r in found if r.method != TEACHER and r.split in SPLITS)
+
+    def published_levels(
+        self, artefact: str, *methods: str, sized: bool = False
+    ) -> tuple[Level, ...]:
+        """The paper's teacher, and its scores of ``methods``, as lines across a panel."""
+        return tuple(
+            Level(
+                self.series_name(r.method, (r.name or "") if sized else ""),
+                r.method,
+                published_mark(r, 0, "").interval,
+            )
+            for r in self.published(artefact)
+            if r.method in (TEACHER, *methods) and r.split in SPLITS
+        )
+
     def mark(self, cell: Cell, x: float, label: str) -> Mark:
         """A cell's test score at position ``x``; with no runs where the cell is missing."""
         score = self.scores.of(cell)
-        return Mark(x, label, score.interval, score.runs, score.degenerate, cell.key)
+        return Mark(x, one_line(label), score.interval, score.runs, score.degenerate, cell.key)
 
     def level(self, cell: Cell, name: str, variant: int = 0) -> Level:
         """A cell's test score as a line across the panel."""
@@ -73,6 +93,11 @@ class Context:
         """A method's name in tables and figures."""
         return self.study.methods[method].name
 
+    def series_name(self, method: str, size: str = "") -> str:
+        """What a curve or line is called: its method, and its size where several are drawn."""
+        name = "Teacher" if method == TEACHER else self.method_name(method)
+        return f"{name}, {size}" if size else name
+
     def size_name(self, architecture: Architecture) -> str | None:
         """The study's name of a size (Tiny ... Base), if it has one."""
         named = self.study.named_architectures
@@ -88,28 +113,15 @@ class Context:
         return float(self.audit["transfer_sets"][transfer]["similarity"][task])
 
 
-def read_table(paths: Paths) -> Any:
-    """Read ``results.parquet`` as a pandas DataFrame.
-
-    Raises:
-        DataError: The file is missing or is no Parquet file.
-    """
-    import pandas
-
-    try:
-        return pandas.read_parquet(paths.table)
-    except FileNotFoundError as error:
-        raise DataError(f"{paths.table}: no such file", "run `pdbench collect` first") from error
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{paths.table}: not a Parquet file ({error})", "delete it and run again"
-        ) from error
-
-
 def published_mark(reference: Reference, x: float, label: str) -> Mark:
     """A published number with its reading tolerance as the interval."""
     value, off = reference.value, reference.tolerance
-    return Mark(x, label, Interval(value, value - off, value + off, 1))
+    return Mark(x, one_line(label), Interval(value, value - off, value + off, 1))
+
+
+def one_line(label: str) -> str:
+    """The label of a tick without its line break."""
+    return label.replace("\n", " ")
 
 
 def task_title(task: str) -> str:

@@ -6,20 +6,22 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import matplotlib
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pdbench.artefacts import style
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 
-ROW_HEIGHT = 2.35
+ROW_HEIGHT = 2.5
 LEGEND_HEIGHT = 0.55
-LEGEND_COLUMNS = 4
-DODGE = 0.07
+LEGEND_ROWS = 2
+DODGE = 0.008
 BARS_WIDTH = 0.8
+NOTE_GAP = 0.07
+NOTE_HEIGHT = 56.0
 
 
 @dataclass(frozen=True)
@@ -33,24 +35,27 @@ class _Place:
 
     @property
     def step(self) -> float:
+        """Distance of neighbouring series: a bar's width, or the same few points everywhere."""
         if self.chart.kind == "bars":
             return BARS_WIDTH / self.count
-        if self.chart.logarithmic or not self.chart.dodge:
-            return 0.0
-        positions = [x for x, _ in self.panel.ticks]
-        return DODGE * (max(positions) - min(positions)) / max(1, len(positions) - 1)
+        xs = [self._linear(mark.x) for one in self.panel.series for mark in one.marks]
+        return DODGE * self.chart.row_length(self.panel) * (max(xs) - min(xs))
 
     def x(self, mark: Mark) -> float:
-        return mark.x + (self.index - (self.count - 1) / 2) * self.step
+        """Where a mark of this series is drawn."""
+        x = self._linear(mark.x) + (self.index - (self.count - 1) / 2) * self.step
+        return 10**x if self.chart.logarithmic else x
+
+    def _linear(self, x: float) -> float:
+        return math.log10(x) if self.chart.logarithmic else x
 
 
 def render(chart: Chart) -> Figure:
     """Draw every panel, with one legend above them."""
-    with matplotlib.rc_context(style.RC):
-        figure = Figure(
-            figsize=(style.PAPER_WIDTH, ROW_HEIGHT * len(chart.layout) + LEGEND_HEIGHT),
-            layout="constrained",
-        )
+    with mpl.rc_context(style.RC):
+        notes = NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
+        height = ROW_HEIGHT * len(chart.layout) + LEGEND_HEIGHT + notes
+        figure = Figure(figsize=(style.PAPER_WIDTH, height), layout="constrained")
         for panel, axes in zip(chart.panels, _axes(figure, chart), strict=True):
             _draw(axes, panel, chart)
         _legend(figure, chart)
@@ -72,7 +77,7 @@ def _axes(figure: Figure, chart: Chart) -> Iterable[Axes]:
             )
             first.setdefault(published, axes)
             if column and first[published] is not axes:
-                axes.tick_params(labelleft=False)
+                axes.tick_params(labelleft=False, left=False)
             else:
                 axes.set_ylabel(chart.y_labels[published])
             yield axes
@@ -85,6 +90,7 @@ def _draw(axes: Axes, panel: Panel, chart: Chart) -> None:
         axes.set_xscale("log")
     axes.set_xticks([x for x, _ in panel.ticks], [label for _, label in panel.ticks])
     axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     for level in panel.levels:
         _draw_level(axes, level)
     for index, series in enumerate(panel.series):
@@ -122,7 +128,9 @@ def _draw_series(axes: Axes, series: Series, place: _Place) -> None:
         ends = mark.interval.low, mark.interval.high
         axes.plot([place.x(mark)] * 2, ends, color=look.colour, linewidth=1, zorder=zorder)
     line = _series_line(series, place.panel.published, joined=place.chart.kind == "lines")
-    line.set_data([place.x(mark) for mark in shown], [mark.interval.mean for mark in shown])
+    # The mean of a missing cell is NaN, so the line breaks there instead of bridging it.
+    ys = [mark.interval.mean for mark in series.marks]
+    line.set_data([place.x(mark) for mark in series.marks], ys)
     line.set_zorder(zorder)
     axes.add_line(line)
     _draw_missing(axes, [mark for mark in series.marks if not mark.interval.n], place, look.colour)
@@ -148,13 +156,14 @@ def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) ->
     base = _floor(place.panel)
     heights = [mark.interval.mean - base for mark in marks]
     xs = [place.x(mark) for mark in marks]
-    axes.bar(xs, heights, place.step * 0.92, bottom=base, color=colour, alpha=0.45, zorder=3)
+    tint = style.tint(colour)
+    axes.bar(xs, heights, place.step * 0.92, bottom=base, color=tint, zorder=3)
 
 
 def _draw_runs(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
     xs = [place.x(mark) for mark in marks for _ in mark.runs]
     ys = [run for mark in marks for run in mark.runs]
-    axes.scatter(xs, ys, s=7, color=colour, alpha=0.35, linewidths=0, zorder=3.5)
+    axes.scatter(xs, ys, s=20, marker="_", color=colour, linewidths=0.9, zorder=3.5)
 
 
 def _draw_missing(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
@@ -180,11 +189,11 @@ def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
     if values:
         margin = 0.06 * (max(values) - min(values) or 1)
         axes.set_ylim(min(values) - margin, min(max(values) + margin, 100.5))
-    positions = [x for x, _ in panel.ticks]
-    if chart.kind == "bars" or chart.dodge:
-        step = min(b - a for a, b in zip(positions, positions[1:], strict=False))
-        side = 0.6 if chart.kind == "bars" else 0.35
-        axes.set_xlim(min(positions) - side * step, max(positions) + side * step)
+    if chart.kind == "bars":
+        positions = [x for x, _ in panel.ticks]
+        axes.set_xlim(min(positions) - 0.6, max(positions) + 0.6)
+    else:
+        axes.margins(x=0.07)
 
 
 def _values(panel: Panel) -> list[float]:
@@ -195,26 +204,33 @@ def _values(panel: Panel) -> list[float]:
 
 
 def _draw_notes(axes: Axes, panel: Panel) -> None:
-    """Write words at positions of the horizontal axis, moved apart where they would meet."""
+    """Write words below the axis at their positions, moved apart where they would meet."""
     if not panel.notes:
         return
     low, high = axes.get_xlim()
     wanted = [(x - low) / (high - low) for x, _ in panel.notes]
-    across = axes.get_xaxis_transform()
-    for (x, text), place in zip(panel.notes, spread(wanted, gap=0.075), strict=True):
-        axes.axvline(x, color=style.FAINT, linewidth=0.7, zorder=1)
-        axes.annotate(
-            text,
-            xy=(x, 0.0),
-            xycoords=across,
-            xytext=(place, 0.02),
-            textcoords="axes fraction",
-            rotation=90,
-            fontsize=6.5,
+    axes.set_xticks([x for x, _ in panel.notes], [""] * len(panel.notes))
+    for own, place, (_, text) in zip(wanted, spread(wanted, NOTE_GAP), panel.notes, strict=True):
+        axes.plot(
+            [own, place],
+            [-0.02, -0.06],
+            transform=axes.transAxes,
+            clip_on=False,
             color=style.MUTED,
-            ha="center",
-            va="bottom",
+            linewidth=0.6,
         )
+        axes.text(
+            place + 0.01,
+            -0.08,
+            text,
+            transform=axes.transAxes,
+            fontsize=7,
+            rotation=35,
+            rotation_mode="anchor",
+            ha="right",
+            va="center",
+        )
+    axes.xaxis.labelpad = NOTE_HEIGHT
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -239,5 +255,5 @@ def _legend(figure: Figure, chart: Chart) -> None:
     if chart.missing():
         cross = Line2D([], [], linestyle="none", marker="x", color=style.MUTED, label="Missing")
         handles["missing"] = cross
-    columns = min(LEGEND_COLUMNS, len(handles))
+    columns = math.ceil(len(handles) / LEGEND_ROWS)
     figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=columns)

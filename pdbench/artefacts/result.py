@@ -23,6 +23,7 @@ class Drawing:
     caption: str
     alt: str
     missing: tuple[str, ...] = ()
+    tables: Sequence[Table] = ()
 
     def write(self, stem: Path) -> None:
         """Write ``<stem>.png``, ``.pdf`` and ``.csv``, and ``<stem>.json`` last."""
@@ -32,7 +33,7 @@ class Drawing:
         save(self.figure, stem)
         write_text(stem.with_suffix(".csv"), to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
-        write_json(stem.with_suffix(".json"), {**words, "tables": []})
+        write_json(stem.with_suffix(".json"), {**words, "tables": _plain(self.tables)})
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Tabulation:
         write_text(stem.with_suffix(".md"), to_markdown(self.tables))
         write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
         words = {"caption": self.caption, "alt": "", "missing": list(self.missing)}
-        write_json(stem.with_suffix(".json"), {**words, "tables": [asdict(t) for t in self.tables]})
+        write_json(stem.with_suffix(".json"), {**words, "tables": _plain(self.tables)})
 
 
 Result: TypeAlias = Drawing | Tabulation
@@ -67,16 +68,20 @@ def draw_chart(chart: Chart, caption: str) -> Drawing:
         caption=f"{caption} {how_measured(chart)}",
         alt=chart.describe(),
         missing=chart.missing(),
+        tables=chart.tables(),
     )
+
+
+def _plain(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    return [asdict(table) for table in tables]
 
 
 def how_measured(chart: Chart) -> str:
     """Say how many seeds and which interval, and what is missing or degenerate."""
     seeds, parts = chart.seeds(), []
     if seeds:
-        span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        plural = "seed" if seeds == (1,) else "seeds"
-        parts.append(f"Marks are means over {span} {plural} of a student, small dots single runs")
+        counted = seeds_in_words(seeds)
+        parts.append(f"Marks are means over {counted} of a student, short strokes single runs")
         if seeds[-1] > 1:
             parts.append("bars 95% t intervals over seeds, cut where they leave the panel")
     words = [", ".join(parts) + "."] if parts else []
@@ -87,6 +92,14 @@ def how_measured(chart: Chart) -> str:
     if chart.missing():
         words.append(f"Missing cells (crosses): {', '.join(chart.missing())}.")
     return " ".join(words)
+
+
+def seeds_in_words(counts: Sequence[int]) -> str:
+    """Say a range of numbers of seeds, given in ascending order: "2 to 3 seeds"."""
+    if not counts:
+        return "no seeds"
+    span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
+    return f"{span} seed{'' if counts[-1] == 1 else 's'}"
 
 
 def to_csv(rows: Sequence[Row]) -> str:

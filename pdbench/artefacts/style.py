@@ -18,7 +18,7 @@ PAPER_WIDTH = 7.2
 
 DPI = 200
 
-RC: dict[str, Any] = {
+RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -40,7 +40,7 @@ RC: dict[str, Any] = {
     "legend.frameon": False,
     "legend.handlelength": 2.2,
     "lines.linewidth": 1.5,
-    "lines.markersize": 5.5,
+    "lines.markersize": 6,
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
     "text.color": INK,
@@ -87,6 +87,13 @@ _OTHERS = (
 def look(method: str) -> Look:
     """Return a method's look; a method without one of its own gets one of four others."""
     return LOOKS.get(method) or _OTHERS[sum(method.encode()) % len(_OTHERS)]
+
+
+def tint(colour: str, strength: float = 0.5) -> tuple[float, float, float]:
+    """Mix a colour with white; opaque, so that no grid line shows through."""
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (1 - strength * (1 - channel) for channel in channels)
+    return red, green, blue
 
 
 def save(figure: Any, stem: Path) -> None:

@@ -18,14 +18,12 @@ _LATEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
-    "×": r"$\times$",
-    "→": r"$\rightarrow$",
-    "–": "--",
-    "−": "$-$",
-    "‖": r"$\Vert$",
-    "·": r"$\cdot$",
-    "Σ": r"$\Sigma$",
+    "\N{EN DASH}": "--",
+    "\N{MINUS SIGN}": "$-$",
 }
+
+ABSENT = "\N{EN DASH}"
+"""What stands in a cell that has no number by its nature; a failed one says "missing"."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,13 @@ class Table:
         title: What stands above it.
         columns: The column heads.
         rows: The cells, as many as there are columns.
-        words: How many of the first columns hold words; the others hold numbers and are
-            aligned to the right.
+        align: "l" or "r" for each column: words to the left, numbers to the right.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    words: int = 1
+    align: str
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
@@ -52,14 +49,14 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    rules = ["---" if i < table.words else "---:" for i in range(len(table.columns))]
+    rules = ["---" if side == "l" else "---:" for side in table.align]
     lines = [table.columns, tuple(rules), *table.rows]
     body = "\n".join(f"| {' | '.join(_escape_markdown(c) for c in line)} |" for line in lines)
     return f"**{table.title}**\n\n{body}\n"
 
 
 def _escape_markdown(text: str) -> str:
-    return re.sub(r"([|<>*_`])", r"\\\1", text)
+    return re.sub(r"([|<>*`])", r"\\\1", text)
 
 
 def to_latex(tables: Sequence[Table], caption: str) -> str:
@@ -73,14 +70,13 @@ def to_latex(tables: Sequence[Table], caption: str) -> str:
 
 
 def _latex(table: Table) -> str:
-    alignment = "l" * table.words + "r" * (len(table.columns) - table.words)
     head, *body = (
         " & ".join(escape_latex(cell) for cell in row) + r" \\"
         for row in (table.columns, *table.rows)
     )
     lines = [
         f"\\textbf{{{escape_latex(table.title)}}}\\par\\smallskip",
-        f"\\begin{{tabular}}{{{alignment}}}",
+        f"\\begin{{tabular}}{{{table.align}}}",
         r"\toprule",
         head,
         r"\midrule",
@@ -93,4 +89,5 @@ def _latex(table: Table) -> str:
 
 def escape_latex(text: str) -> str:
     """Escape what LaTeX reads as commands, and write the signs that tables use."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)

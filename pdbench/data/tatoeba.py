@@ -4,9 +4,9 @@ Two English sentences with the identical Spanish or Ukrainian translation are pa
 A hard negative is two of the same sentences that share a word trigram and no translation.
 Pairs with the same word sequence are dropped, and both kinds are equally many.
 
-Sentences linked by paraphrase form families. A family belongs to one side, chosen by the
-hash of its first sentence, and a pair takes both its sentences from one side: so no
-sentence, and no paraphrase of one, is in two of train, dev, test and the unlabelled pool.
+Sentences linked by paraphrase form families. A family belongs to one side, chosen by its
+hash, and a pair takes both its sentences from one side: so no sentence, and no paraphrase
+of one, is in two of train, dev, test and the unlabelled pool.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import io
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pdbench.data.archives import read_member
+from pdbench.data.normalise import normalise
 
 Pair: TypeAlias = tuple[str, str]
 Translations: TypeAlias = dict[str, set[str]]
@@ -45,25 +46,26 @@ _WORD = re.compile(r"[\w']+")
 
 def splits(archives: Path) -> dict[str, pa.Table]:
     """Build the train, dev and test tables with the columns text_a, text_b and label."""
-    return {side: _table(*_pairs(archives, side)) for side in ("train", "dev", "test")}
+    return _sides(archives, ("train", "dev", "test"))
 
 
 def unlabelled(archives: Path) -> dict[str, list[str]]:
     """The pairs of the unlabelled side, of both kinds, as columns text_a and text_b."""
-    table = _table(*_pairs(archives, "unlabelled"))
+    table = _sides(archives, ("unlabelled",))["unlabelled"]
     return {name: table[name].to_pylist() for name in ("text_a", "text_b")}
 
 
-def _pairs(archives: Path, side: str) -> tuple[list[Pair], list[Pair]]:
-    """Return equally many positive and negative pairs of one side, both in hash order."""
+def _sides(archives: Path, sides: tuple[str, ...]) -> dict[str, pa.Table]:
     translations = _translations(archives)
     positives = _positives(translations)
     families = _families(positives)
-    inside = {s for s, family in families.items() if _side(family) == side}
-    wanted = sorted((p for p in positives if p[0] in inside), key=_order)
-    negatives = sorted(_negatives(sorted(inside), translations), key=_order)
-    count = min(len(wanted), len(negatives))
-    return wanted[:count], negatives[:count]
+    side_of = {sentence: _side(family) for sentence, family in families.items()}
+    tables = {}
+    for side in sides:
+        inside = [sentence for sentence, found in side_of.items() if found == side]
+        wanted = [pair for pair in positives if side_of[pair[0]] == side]
+        tables[side] = _balanced(wanted, _negatives(inside, translations))
+    return tables
 
 
 def _translations(archives: Path) -> Translations:
@@ -92,23 +94,27 @@ def _positives(translations: Translations) -> set[Pair]:
     return {(a, b) for a, b in set(itertools.chain.from_iterable(pairs)) if words(a) != words(b)}
 
 
-def _families(pairs: Iterable[Pair]) -> dict[str, str]:
-    """Return the first sentence of each sentence's family (its connected component)."""
-    parent: dict[str, str] = {}
+def _families(pairs: Collection[Pair]) -> dict[str, str]:
+    """Return each sentence's family: the least normalised sentence it is linked with.
 
-    def find(sentence: str) -> str:
-        while parent.setdefault(sentence, sentence) != sentence:
-            parent[sentence] = parent[parent[sentence]]
-            sentence = parent[sentence]
-        return sentence
+    Sentences are linked by pairs, and by having the same normalised form.
+    """
+    form = {sentence: normalise(sentence) for pair in pairs for sentence in pair}
+    parent = {key: key for key in form.values()}
+
+    def find(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
 
     for a, b in pairs:
-        first, second = sorted((find(a), find(b)))
+        first, second = sorted((find(form[a]), find(form[b])))
         parent[second] = first
-    return {sentence: find(sentence) for sentence in list(parent)}
+    return {sentence: find(key) for sentence, key in form.items()}
 
 
-def _negatives(sentences: list[str], translations: Translations) -> set[Pair]:
+def _negatives(sentences: Iterable[str], translations: Translations) -> set[Pair]:
     """Return pairs (a < b) that share a trigram, but neither translation nor all words."""
     sharing: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for sentence in sorted(sentences, key=_hash):
@@ -134,8 +140,11 @@ def words(sentence: str) -> list[str]:
     return _WORD.findall(sentence.lower())
 
 
-def _table(positives: list[Pair], negatives: list[Pair]) -> pa.Table:
-    rows = [(_swapped(p), 1) for p in positives] + [(_swapped(p), 0) for p in negatives]
+def _balanced(positives: Iterable[Pair], negatives: Iterable[Pair]) -> pa.Table:
+    """Put equally many of both kinds into one table, all in hash order."""
+    kinds = [sorted(pairs, key=_order) for pairs in (negatives, positives)]
+    count = min(map(len, kinds))
+    rows = [(_swapped(p), label) for label in (0, 1) for p in kinds[label][:count]]
     rows.sort(key=lambda row: _order(row[0]))
     columns = {
         "text_a": [pair[0] for pair, _ in rows],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +43,8 @@ class Tokens:
             DataError: A file is missing, truncated or edited.
         """
         about = read_json(folder / "tokens.json")
-        tokens = cls(
-            *(_map(folder / f"{name}.npy") for name in _ARRAYS),  # type: ignore[arg-type]
-            vocabulary=about["vocabulary"],
-            max_length=about["max_length"],
-        )
+        arrays = {name: _map(folder / f"{name}.npy") for name in _ARRAYS}
+        tokens = cls(**arrays, vocabulary=about["vocabulary"], max_length=about["max_length"])
         if tokens.digest != about["digest"]:
             raise DataError(f"{folder}: the tokens are not those of tokens.json", _remedy(folder))
         return tokens
@@ -92,9 +90,9 @@ def write_tokens(folder: Path, tokens: Tokens) -> None:
     write_json(folder / "tokens.json", about)
 
 
-def _map(path: Path) -> NDArray[np.generic]:
+def _map(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: missing or truncated", _remedy(path.parent)) from error
     return array

@@ -84,7 +84,8 @@ class Vocabulary:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _index(self, piece: str) -> int:
-        index: int = self.tokenizer.token_to_id(piece)
+        index = self.tokenizer.token_to_id(piece)
+        assert index is not None, piece  # open_vocabulary looked
         return index
 
 
@@ -145,7 +146,7 @@ def _from_pieces(path: Path, lower_case: bool) -> Tokenizer:
     tokenizer.normalizer = BertNormalizer(lowercase=lower_case)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = BertProcessing(
-        sep=("[SEP]", pieces["[SEP]"]), cls=("[CLS]", pieces["[CLS]"])
+        ("[SEP]", pieces["[SEP]"]), ("[CLS]", pieces["[CLS]"])
     )
     tokenizer.add_special_tokens(list(_SPECIAL))
     return tokenizer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdbench.data.archives import EMBEDDED, archives_of, read_member
+from pdbench.data.archives import archives_of, read_member
 from pdbench.errors import DataError, UsageError
 from pdbench.files import replacing
 from pdbench.study.settings import Source

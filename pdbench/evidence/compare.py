@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pdbench.evidence.intervals import Interval
-from pdbench.evidence.references import Reference
-from pdbench.evidence.scores import TEACHER, Scores
+from pdbench.evidence.references import SPLITS, Reference
+from pdbench.evidence.scores import TEACHER, Scores, Split
 from pdbench.study import Architecture, Cell, Study
 
 PARAMETER_TOLERANCE = 0.1
 """Millions; the paper prints one decimal."""
-
-SPLITS = ("dev", "test", "unstated")
 
 STANDS_FOR = "stands_for"
 """The artefact option that maps a task of the paper to the task of the study in its place."""
@@ -45,7 +43,15 @@ class Comparison:
 
 
 class _NoCounterpartError(Exception):
-    """Says in its text why a study has nothing to put beside a reference."""
+    """Says in its text why a study has nothing to put beside a reference.
+
+    ``scale`` is true where the study runs the same method on the same task, but at other
+    sizes of student or transfer set.
+    """
+
+    def __init__(self, reason: str, *, scale: bool = False) -> None:
+        super().__init__(reason)
+        self.scale = scale
 
 
 def compare(scores: Scores, references: Iterable[Reference]) -> tuple[Comparison, ...]:
@@ -59,7 +65,9 @@ def _compare(scores: Scores, reference: Reference) -> Comparison:
     try:
         ours, degenerate, note = _counterpart(scores, reference)
     except _NoCounterpartError as error:
-        return Comparison(reference, NONE, Verdict.MISSING, str(error))
+        other_scale = error.scale and scores.study.scale == "demo"
+        verdict = Verdict.NOT_COMPARABLE if other_scale else Verdict.MISSING
+        return Comparison(reference, NONE, verdict, str(error))
     if ours.n == 0:
         return Comparison(reference, ours, Verdict.MISSING, f"no finished runs: {note}")
     if degenerate:
@@ -94,7 +102,7 @@ def _counterpart(scores: Scores, reference: Reference) -> tuple[Interval, int, s
     metric = reference.metric
     if metric not in study.tasks[task].metrics:
         raise _NoCounterpartError(f"{metric} is no metric of task {task}")
-    split = "dev" if reference.split == "dev" else "test"
+    split: Split = "dev" if reference.split == "dev" else "test"
     if reference.method == TEACHER:
         score = scores.teacher(task, split, metric)
         return score.interval, score.degenerate, f"{task} for {reference.task}, own teacher"
@@ -126,7 +134,8 @@ def _cell(study: Study, cells: list[Cell], reference: Reference) -> Cell:
     if reference.transfer_size is not None and len(found) > 1:
         found = [cell for cell in found if _transfer_size(study, cell) == reference.transfer_size]
     if len(found) != 1:
-        raise _NoCounterpartError("no transfer set of this study has the same size and similarity")
+        reason = "no transfer set of this study has the same size and similarity"
+        raise _NoCounterpartError(reason, scale=True)
     return found[0]
 
 
@@ -140,7 +149,8 @@ def _architecture(study: Study, drawn: set[Architecture], reference: Reference) 
         return named
     if len(drawn) == 1:
         return next(iter(drawn))
-    raise _NoCounterpartError(f"no size of this study stands for {reference.architecture}")
+    reason = f"no size of this study stands for {reference.architecture}"
+    raise _NoCounterpartError(reason, scale=True)
 
 
 def _transfer_size(study: Study, cell: Cell) -> int | None:

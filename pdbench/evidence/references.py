@@ -17,6 +17,9 @@ from pdbench.study import ROOT, Architecture
 FOLDER = ROOT / "config" / "reference"
 FILES = ("paper.csv", "released_models.csv", "concurrent_work.csv")
 REQUIRED = ("artefact", "arch", "method", "task", "split", "metric", "value", "grade", "source")
+SPLITS = ("dev", "test", "unstated")
+"""Splits of scores; other numbers have "-"."""
+
 COUNT_UNITS = {"k": 1_000, "m": 1_000_000}
 
 PAPER_SIZES = {
@@ -45,6 +48,7 @@ class Reference:
         series: Its row or curve, in the source's words.
         architecture: "L/H", or the source's own words.
         method: Method id of pdbench where there is one, else the source's word in lower case.
+        method_word: The method in the source's own word.
         task: The task in the source's words.
         split: dev, test, or "unstated" where the source does not say.
         metric: Metric id.
@@ -62,6 +66,7 @@ class Reference:
     series: str
     architecture: str
     method: str
+    method_word: str
     task: str
     split: str
     metric: str
@@ -119,6 +124,7 @@ def _parse(row: dict[str, str], file: str) -> Reference:
         series=row.get("series") or row.get("row") or method,
         architecture=row["arch"],
         method=_METHODS.get(method, method.lower()),
+        method_word=method,
         task=row["task"],
         split=row["split"],
         metric=row["metric"],

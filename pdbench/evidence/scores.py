@@ -70,7 +70,5 @@ class Scores:
     def _column(self, split: Split, metric: str) -> str:
         column = f"{split}_{metric}"
         if column not in self.frame.columns:
-            raise DataError(
-                f"results.parquet: no column {column!r}", "run `pdbench collect` again"
-            )
+            raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
         return column

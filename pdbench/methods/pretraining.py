@@ -162,18 +162,12 @@ def _start_spectral(
     items = [
         pieces.numbers[part.tokens.item(i).astype(np.int64)]
         for part in parts
-        for i in range(_items_of_one_budget(part))
+        for i in range(part.items)
     ]
     rows = spectral_embeddings(items, len(pieces.kept), weight.shape[1], deviation, seed)
     rows[: pieces.special] = 0
     found = rows.abs().sum(dim=1) > 0
     weight[torch.from_numpy(pieces.kept)[found]] = rows[found]
-
-
-def _items_of_one_budget(part: Part) -> int:
-    """The first items that together hold the part's budget: no text beyond it is read."""
-    enough = int(np.searchsorted(part.tokens.offsets[: part.items + 1], part.budget))
-    return min(part.items, max(1, enough))
 
 
 def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: Pieces) -> None:

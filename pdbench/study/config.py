@@ -105,7 +105,9 @@ class Study(Strict):
         cells = []
         for task, method in itertools.product(_listed(block.task), _listed(block.method)):
             definition = self.methods[method]
-            transfers = _listed(block.transfer) if definition.distils else (None,)
+            transfers: tuple[str | None, ...] = (None,)
+            if definition.distils and block.transfer is not None:
+                transfers = _listed(block.transfer)
             corpus = block.corpus if definition.needs_corpus else None
             cells += [
                 Cell(task, method, architecture, transfer, corpus)
@@ -121,7 +123,7 @@ class Study(Strict):
         if names == "named":
             return tuple(self.named_architectures.values())
         known = self.named_architectures
-        return tuple(known.get(n) or Architecture.parse(n) for n in _listed(names) if n)
+        return tuple(known.get(n) or Architecture.parse(n) for n in _listed(names))
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell: its seeds by the grid of its stages' learning rates."""
@@ -187,11 +189,14 @@ class Study(Strict):
         """All settings that decide the results of a cell's runs, but not which runs."""
         method = self.methods[cell.method]
         start = self.initial_checkpoint(cell)
+        task = self.task_spec(cell.task)
+        if not method.distils:
+            del task["teacher"]
         spec: dict[str, Any] = {
             "cell": cell.key,
             "architecture": str(cell.architecture),
-            "method": self._dump(method),
-            "task": self.task_spec(cell.task),
+            "method": self._dump(method, {"name"}),
+            "task": task,
             "initializer_range": self.training.initializer_range,
             "stages": {s: self._dump(self.stage(s), {"learning_rate"}) for s in method.stages},
         }
@@ -211,8 +216,5 @@ class Study(Strict):
         return model.model_dump(mode="json", exclude=exclude)
 
 
-def _listed(names: Names | None) -> tuple[str | None, ...]:
-    if names is None or isinstance(names, str):
-        return (names,)
-    return names
-
+def _listed(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names

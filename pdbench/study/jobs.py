@@ -16,7 +16,6 @@ from pdbench.study.config import Study
 from pdbench.study.paths import Paths, kind_of
 
 STAGES_OF_WORK = (
-    ("latency",),
     ("archive",),
     ("task", "text"),
     ("audit", "teacher"),
@@ -25,10 +24,10 @@ STAGES_OF_WORK = (
     ("cell",),
     ("collect", "figure", "table", "report"),
 )
-"""Rules from first to last. Latency comes first because it needs the machine for itself,
-which is only sure before anything else runs; then whatever most other jobs wait for."""
+"""Rules from first to last: first what most other jobs wait for."""
 
-_STEP = 100_000
+_STEP = 1_000
+_ALONE = 100_000  # more than any number of cores of other jobs together
 
 
 class Jobs:
@@ -47,10 +46,16 @@ class Jobs:
         return found
 
     def priority(self, rule: str, name: str = "") -> float:
-        """Snakemake's priority: earlier rules first, and within a rule the longest job."""
+        """Snakemake's priority: earlier rules first, and within a rule the longest job.
+
+        Latency comes before all: it needs the machine for itself, and never finds all cores
+        free once other jobs run.
+        """
+        if rule == "latency":
+            return _ALONE
         order = next(i for i, rules in enumerate(STAGES_OF_WORK) if rule in rules)
         cost = self.costs.get(rule, {}).get(name, 0.0)
-        return (len(STAGES_OF_WORK) - order) * _STEP + min(round(cost, 1), _STEP - 1)
+        return (len(STAGES_OF_WORK) - order) * _STEP + min(round(cost), _STEP - 1)
 
     def task_spec(self, task: str) -> str:
         """Digest of what decides a task's files."""
@@ -78,9 +83,12 @@ class Jobs:
 
     def soft_labels_spec(self, task: str, text: str) -> str:
         """Digest of what decides a teacher's soft labels."""
-        labelled = self.study.soft_labelled()[task, text]
         return self.study.digest_of(
-            {"task": self.study.task_spec(task), "text": self.study.text_spec(text), "items": labelled}
+            {
+                "task": self.study.task_spec(task),
+                "text": self.study.text_spec(text),
+                "items": self.study.soft_labelled()[task, text],
+            }
         )
 
     def cell_spec(self, key: str) -> str:
@@ -95,8 +103,10 @@ class Jobs:
 
     def artefact_spec(self, artefact: str) -> str:
         """Digest of what a table or figure is drawn from, apart from the results."""
-        needs: dict[str, Any] = self.study.artefacts[artefact].model_dump(mode="json")
-        return self.study.digest_of({"needs": needs, "title": self.study.title})
+        named = {"scale", "architectures", "tasks", "transfer_sets", "methods"}
+        shown: dict[str, Any] = self.study.model_dump(mode="json", include=named)
+        needs = self.study.artefacts[artefact].model_dump(mode="json")
+        return self.study.digest_of({"needs": needs, **shown})
 
     def report_spec(self) -> str:
         """Digest of what the report says about the study itself."""
@@ -113,7 +123,8 @@ class Jobs:
             yield "text", text, costs.text(study, text)
         yield "audit", "", costs.AUDIT
         for corpus, size in study.pretrained:
-            yield "pretrain", f"{corpus}.{size.layers}.{size.hidden}", costs.pretrain(study, corpus, size)
+            name = f"{corpus}.{size.layers}.{size.hidden}"
+            yield "pretrain", name, costs.pretrain(study, corpus, size)
         for task in study.taught:
             yield "teacher", task, costs.teacher(study, task)
         for (task, text), items in study.soft_labelled().items():

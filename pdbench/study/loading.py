@@ -36,10 +36,21 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
             raise UsageError(f"{path}: unknown key {key!r}", "methods stand in config/methods.yaml")
     raw["methods"] = {name: method.model_dump() for name, method in methods.items()}
     raw["assumptions"] = list(_sourced_values(raw))
-    study = _validate(TypeAdapter(Study), raw, path)
+    study: Study = _validate(TypeAdapter(Study), raw, path)
     for problem, remedy in _broken_references(study):
         raise UsageError(f"{path}: {problem}", remedy)
     return study
+
+
+def check_artefacts(study: Study, known: Iterable[str]) -> None:
+    """Refuse a study that names an artefact nobody can draw.
+
+    Raises:
+        UsageError: An artefact is not in ``known``.
+    """
+    for name in study.artefacts:
+        for problem, remedy in _unknown("artefacts", name, known, "artefact"):
+            raise UsageError(f"study {study.name}: {problem}", remedy)
 
 
 def _find(name: str, root: Path) -> Path:
@@ -141,9 +152,11 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
         yield from _unknown(f"{key}.method", method, study.methods, "method")
         definition = study.methods.get(method)
         if definition is not None and definition.distils and block.transfer is None:
-            yield f"key {key}.transfer: missing, and method {method!r} distils", "name a transfer set"
+            what = f"key {key}.transfer: missing, and method {method!r} distils"
+            yield what, "name a transfer set"
         if definition is not None and definition.needs_corpus and block.corpus is None:
-            yield f"key {key}.corpus: missing, and method {method!r} starts pre-trained", "name a corpus"
+            what = f"key {key}.corpus: missing, and method {method!r} starts pre-trained"
+            yield what, "name a corpus"
     for transfer in _as_list(block.transfer):
         yield from _unknown(f"{key}.transfer", transfer, study.transfer_sets, "transfer set")
     if block.corpus is not None:

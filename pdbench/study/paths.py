@@ -85,7 +85,8 @@ class Paths:
     def artefact(self, artefact: str, kind: Kind | None = None) -> list[Path]:
         """The files of a table or figure; ``kind`` is needed only for a wildcard."""
         kind = kind or kind_of(artefact)
-        endings = ("png", "pdf", "csv") if kind == "figure" else ("csv", "md", "tex")
+        shown = ("png", "pdf", "csv") if kind == "figure" else ("csv", "md", "tex")
+        endings = (*shown, "json")  # the words around it: caption, alternative text
         return [self.reports / f"{kind}s" / f"{artefact}.{ending}" for ending in endings]
 
     def artefacts(self, kind: Kind | None = None) -> list[Path]:

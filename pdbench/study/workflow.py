@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pdbench.errors import PdbenchError, UsageError
 from pdbench.study.config import Study
 from pdbench.study.jobs import Jobs
-from pdbench.study.loading import ROOT, load_study
+from pdbench.study.loading import ROOT, check_artefacts, load_study
 from pdbench.study.paths import Paths
 
 DEFAULT = "demo"
+
+
+# The programs of the environment that runs Snakemake, also when it is not activated.
+PREFIX = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
 
 class Workflow(NamedTuple):
@@ -27,14 +32,19 @@ class Workflow(NamedTuple):
     benchmarks: Path
 
 
-def open_workflow(config: Mapping[str, Any]) -> Workflow:
+def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workflow:
     """Load the study that Snakemake's ``config`` names.
+
+    Args:
+        config: Snakemake's configuration; its only key is ``study``.
+        artefacts: Ids of the artefacts that can be drawn.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
     the Snakefile would tell its user nothing more.
     """
     try:
         study = load_study(_study_named_by(config))
+        check_artefacts(study, artefacts)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error

@@ -12,6 +12,7 @@ rule archive:
     wildcard_constraints:
         file="[^/]+",
     priority: lambda w: JOBS.priority("archive", w.file)
+    localrule: True
     conda:
         "../envs/pdbench.yaml"
     resources:

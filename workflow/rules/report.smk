@@ -11,6 +11,7 @@ rule collect:
     benchmark:
         BENCHMARKS / "collect.tsv"
     priority: JOBS.priority("collect")
+    localrule: True
     conda:
         "../envs/pdbench.yaml"
     resources:
@@ -36,6 +37,7 @@ rule figure:
     wildcard_constraints:
         artefact="|".join(STUDY.artefacts),
     priority: JOBS.priority("figure")
+    localrule: True
     conda:
         "../envs/pdbench.yaml"
     resources:
@@ -77,6 +79,7 @@ rule report:
     benchmark:
         BENCHMARKS / "report.tsv"
     priority: JOBS.priority("report")
+    localrule: True
     conda:
         "../envs/pdbench.yaml"
     resources:

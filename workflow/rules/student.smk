@@ -38,7 +38,7 @@ rule latency:
     conda:
         "../envs/pdbench.yaml"
     # Nothing may run beside a measurement of time.
-    threads: workflow.cores
+    threads: os.cpu_count()
     resources:
         mem_mb=4000,
         runtime=60,

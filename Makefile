@@ -1,0 +1,56 @@
+# Two commands matter: `make reproduce` and `make test`. Both first install what they need
+# into .venv, once. `make help` lists all.
+
+PYTHON ?= python3
+STUDY  ?= demo
+CORES  ?= all
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+PINS  := pyproject.toml constraints.txt
+PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+OLDER := import sys; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lint example clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
+	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study=$(STUDY)
+	@echo "The report is reports/$(basename $(notdir $(STUDY)))/index.html"
+
+test: $(VENV)/.test ## run the tests
+	@$(BIN)/pytest --numprocesses auto
+
+lint: $(VENV)/.lint ## ruff, mypy, snakefmt and snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+example: $(VENV)/.run ## copy the report of a study to reports/example
+	$(BIN)/pdbench example $(STUDY)
+
+clean: ## remove the study's results, report and logs; downloads and .venv stay
+	rm -rf .snakemake logs/$(STUDY) results/$(STUDY) reports/$(STUDY)
+
+# One stamp for each set of packages; it is written when the installation succeeded.
+$(VENV)/.run: $(VENV)/bin/python $(PINS)
+	@echo "Installing pdbench into $(VENV)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: $(VENV)/.run
+	@echo "Installing what the $* target needs"
+	@$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c '$(OLDER)' 2>/dev/null || { \
+	  echo "pdbench needs Python 3.11 or newer, and $(PYTHON) is" \
+	    "$$($(PYTHON) --version 2>/dev/null || echo missing); name another: make PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,126 @@
+"""Table of data: the sizes of every task, transfer set and corpus, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pdbench.artefacts.chart import Row
+from pdbench.artefacts.context import Context, task_title
+from pdbench.artefacts.result import Tabulation
+from pdbench.artefacts.tables import ABSENT, Table
+
+CAPTION = (
+    "All data of the study, counted; nothing of it is part of the software. S is the similarity of a transfer set to a task's labelled "
+    "set: the Spearman correlation of their word-frequency ranks. Majority is the test "
+    "accuracy of always answering the largest class. Left out counts the items of a text that a test set "
+    "also holds."
+)
+
+
+def draw(context: Context) -> Tabulation:
+    """Write one table each of tasks, transfer sets, corpora and the texts behind them."""
+    parts = {
+        "Tasks": list(_tasks(context)),
+        "Transfer sets (D_T)": list(_transfer_sets(context)),
+        "Corpora (D_LM)": list(_corpora(context)),
+        "Texts": list(_texts(context)),
+        "Licences": list(_licences(context)),
+    }
+    filled = {title: rows for title, rows in parts.items() if rows}
+    tables = [_table(title, rows) for title, rows in filled.items()]
+    plain = [{"table": title, **row} for title, rows in filled.items() for row in rows]
+    return Tabulation(tables, plain, f"{CAPTION} {_leaks(context)}")
+
+
+def _tasks(context: Context) -> Iterator[Row]:
+    for name, task in context.study.tasks.items():
+        found = context.audit["tasks"][name]
+        yield {
+            "Task": task_title(name),
+            "Source": task.name,
+            "Labels": ", ".join(found["labels"]),
+            "Labelled": found["splits"]["train"]["items"],
+            "Dev": found["splits"]["dev"]["items"],
+            "Test": found["splits"]["test"]["items"],
+            "Majority (%)": _per_cent(found["majority"].get("test")),
+        }
+
+
+def _transfer_sets(context: Context) -> Iterator[Row]:
+    for name, chosen in context.study.transfer_sets.items():
+        found = context.audit["transfer_sets"][name]
+        yield {
+            "Transfer set": name,
+            "Text": chosen.text,
+            "Items": found["items"],
+            "Word pieces": found["pieces"],
+            **{
+                f"S to {task}": _hundredths(found["similarity"].get(task))
+                for task in context.study.tasks
+            },
+        }
+
+
+def _per_cent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 1)
+
+
+def _hundredths(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _corpora(context: Context) -> Iterator[Row]:
+    for name, parts in context.study.corpora.items():
+        for part in parts:
+            text = context.audit["texts"][part.text]
+            yield {
+                "Corpus": name,
+                "Text": part.text,
+                "Items": part.size or text["items"],
+                "Word pieces trained on": part.tokens,
+            }
+
+
+def _texts(context: Context) -> Iterator[Row]:
+    for name, text in context.study.texts.items():
+        found = context.audit["texts"][name]
+        yield {
+            "Text": name,
+            "Source": text.name,
+            "Items": found["items"],
+            "Word pieces": found["pieces"],
+            "Left out": found["excluded"],
+        }
+
+
+def _licences(context: Context) -> Iterator[Row]:
+    for kind in ("tasks", "texts"):
+        for name in getattr(context.study, kind):
+            found = context.audit[kind][name]
+            yield {
+                "Task or text": name,
+                "Licence": found["licence"],
+                "Citation": found["citation"],
+            }
+
+
+def _table(title: str, rows: list[Row]) -> Table:
+    align = "".join("l" if isinstance(value, str) else "r" for value in rows[0].values())
+    body = tuple(tuple(map(_text, row.values())) for row in rows)
+    return Table(title, tuple(rows[0]), body, align)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ABSENT
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _leaks(context: Context) -> str:
+    leaks = context.audit["leaks"]
+    shared = sum(leaks["shared_sentences"].values())
+    return (
+        f"The leak check looked at {leaks['checked']:,} items of texts, training and dev splits "
+        f"and found {leaks['found']} that a test set holds; {shared} labelled items share a "
+        "sentence with one."
+    )

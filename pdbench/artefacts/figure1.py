@@ -1,0 +1,192 @@
+"""Figure 1: the method as a diagram, drawn from its own definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from pdbench.artefacts import style
+from pdbench.artefacts.chart import Row
+from pdbench.artefacts.context import Context
+from pdbench.artefacts.result import Drawing
+from pdbench.artefacts.steps import DATA, Step, steps
+from pdbench.study import Method
+
+CAPTION = (
+    "Pre-trained distillation, drawn from config/methods.yaml. Above: the student is pre-trained "
+    "on unlabelled text, distilled from a large fine-tuned teacher on unlabelled task text and, "
+    "optionally (dashed), fine-tuned on the labelled set. Below: every method of the study as "
+    "the same kinds of steps."
+)
+SHOWN, OPTIONAL = "pd", "pd-f"
+TINTS = {
+    "random": "#F1F1F1",
+    "embeddings": "#E3EEF6",
+    "truncated": "#CFE3F1",
+    "pretrained": "#A9CFE8",
+    "distill": "#B5DFD0",
+    "finetune": "#F8DDA6",
+}
+SHORT = {
+    "random": "random",
+    "embeddings": "word embeddings",
+    "truncated": "truncated",
+    "pretrained": "pre-trained",
+    "distill": "distil",
+    "finetune": "fine-tune",
+}
+STEP = 3.0
+WIDTH, HEIGHT = 2.2, 0.95
+LANE = 0.5
+LANES_LEFT, CHIP = 4.1, 1.75
+
+
+def draw(context: Context) -> Drawing:
+    """Draw the diagram of pre-trained distillation above the lanes of all methods."""
+    methods = context.study.methods
+    with mpl.rc_context(style.RC):
+        figure = Figure(
+            figsize=(style.PAPER_WIDTH, 2.75 + 0.25 * len(methods)), layout="constrained"
+        )
+        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, 0.25 * len(methods)))
+        _draw_method(upper, methods)
+        _draw_lanes(lower, methods)
+    return Drawing(figure, list(_rows(methods)), CAPTION, _describe(methods))
+
+
+def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
+    chain = list(steps(methods[OPTIONAL]))
+    always = len(list(steps(methods[SHOWN])))
+    for i, step in enumerate(chain):
+        optional = i >= always
+        _box(axes, i * STEP, 0, step.name, step.kind, dashed=optional)
+        if step.data:
+            _data(axes, i * STEP, 1.75, step.data)
+            _arrow(axes, (i * STEP, 1.35), (i * STEP, HEIGHT / 2))
+        if i:
+            _arrow(axes, ((i - 1) * STEP + WIDTH / 2, 0), (i * STEP - WIDTH / 2, 0))
+        if step.teacher:
+            _draw_teacher(axes, i * STEP)
+    end = len(chain) * STEP
+    _arrow(axes, (end - STEP + WIDTH / 2, 0), (end - WIDTH / 2, 0))
+    _box(axes, end, 0, "Compact\nstudent", "", bold=True)
+    axes.set_xlim(-WIDTH / 2 - 0.1, end + WIDTH / 2 + 0.1)
+    axes.set_ylim(-2.3, 2.3)
+    axes.set_axis_off()
+
+
+def _draw_teacher(axes: Axes, x: float) -> None:
+    _box(axes, x, -1.75, "Large teacher,\nfine-tuned", "finetune")
+    _arrow(axes, (x, -1.75 + HEIGHT / 2), (x, -HEIGHT / 2), "soft labels")
+    _data(axes, x - STEP, -1.75, "D_L")
+    _arrow(axes, (x - STEP + WIDTH / 2, -1.75), (x - WIDTH / 2, -1.75))
+
+
+def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
+    for lane, (name, method) in enumerate(methods.items()):
+        y = -lane * LANE
+        axes.text(0, y, method.name, va="center", fontsize=7.5)
+        axes.text(
+            LANES_LEFT - 0.35, y, name, va="center", ha="right", color=style.MUTED, fontsize=7
+        )
+        for i, step in enumerate(steps(method)):
+            x = LANES_LEFT + i * (CHIP + 0.3)
+            _chip(axes, x, y, step)
+            if i:
+                _arrow(axes, (x - 0.3, y), (x, y))
+    axes.set_xlim(-0.1, LANES_LEFT + 3 * (CHIP + 0.3))
+    axes.set_ylim(-(len(methods) - 0.5) * LANE, 0.5 * LANE)
+    axes.set_axis_off()
+
+
+def _chip(axes: Axes, x: float, y: float, step: Step) -> None:
+    _patch(axes, x, y - 0.17, CHIP, 0.34, TINTS.get(step.kind, "white"), rounding=0.08)
+    label = SHORT.get(step.kind, step.name)
+    axes.text(x + CHIP / 2, y, label, ha="center", va="center", fontsize=7)
+
+
+def _box(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    kind: str,
+    *,
+    dashed: bool = False,
+    bold: bool = False,
+) -> None:
+    left, bottom = x - WIDTH / 2, y - HEIGHT / 2
+    _patch(axes, left, bottom, WIDTH, HEIGHT, TINTS.get(kind, "white"), dashed=dashed)
+    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if dashed else "")
+    weight = "bold" if bold else "normal"
+    axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
+
+
+def _data(axes: Axes, x: float, y: float, name: str) -> None:
+    _patch(axes, x - WIDTH / 2, y - 0.4, WIDTH, 0.8, "white", rounding=0.4)
+    symbol = f"$D_{{{name[2:]}}}$"
+    axes.text(x, y, f"{symbol}\n{_wrap(DATA[name])}", ha="center", va="center", fontsize=6.6)
+
+
+def _patch(
+    axes: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    tint: str,
+    *,
+    rounding: float = 0.12,
+    dashed: bool = False,
+) -> None:
+    shape = f"round,pad=0,rounding_size={rounding}"
+    line = (0, (4, 2)) if dashed else "-"
+    axes.add_patch(
+        FancyBboxPatch(
+            (x, y), width, height, shape, facecolor=tint, edgecolor=style.MUTED, lw=0.8, ls=line
+        )
+    )
+
+
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str = ""
+) -> None:
+    arrow = {"arrowstyle": "-|>", "color": style.MUTED, "lw": 1.0, "shrinkA": 1, "shrinkB": 1}
+    axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    if text:
+        middle = (start[0] + 0.12, (start[1] + end[1]) / 2)
+        axes.text(*middle, text, va="center", fontsize=6.8, color=style.MUTED)
+
+
+def _wrap(text: str) -> str:
+    """Break a label into two lines at the space nearest to its middle."""
+    spaces = [i for i, character in enumerate(text) if character == " "]
+    if len(text) < 16 or not spaces:
+        return text
+    at = min(spaces, key=lambda i: abs(i - len(text) / 2))
+    return f"{text[:at]}\n{text[at + 1 :]}"
+
+
+def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
+    for name, method in methods.items():
+        for position, step in enumerate(steps(method)):
+            yield {
+                "method": name,
+                "name": method.name,
+                "position": position,
+                "step": step.kind,
+                "data": step.data,
+                "loss": step.loss,
+            }
+
+
+def _describe(methods: Mapping[str, Method]) -> str:
+    chains = (
+        f"{method.name}: {', then '.join(SHORT.get(s.kind, s.name) for s in steps(method))}"
+        for method in methods.values()
+    )
+    return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

@@ -1,0 +1,65 @@
+"""Figure 8: accuracy against the size of the transfer set."""
+
+from __future__ import annotations
+
+from pdbench.artefacts.chart import Chart, Panel
+from pdbench.artefacts.context import Context, short_count
+from pdbench.artefacts.panels import (
+    PAPER,
+    Position,
+    baselines,
+    curves,
+    own_title,
+    published_curves,
+    ticks_of,
+    y_labels,
+)
+from pdbench.artefacts.result import Drawing, draw_chart
+
+CAPTION = (
+    "Accuracy against the number of unlabelled items that the teacher labels for the student. "
+    "Lines without marks are methods that need no transfer set. "
+    "The paper's values are read off its Figure 8 (±0.06); its 100k is approximate."
+)
+
+
+def draw(context: Context) -> Drawing:
+    """Draw this study's panel beside the paper's."""
+    chart = Chart(
+        panels=(_own_panel(context), _published_panel(context)),
+        layout=(2,),
+        x_label="Items of the transfer set (logarithmic)",
+        y_labels=y_labels(context, context.study.artefact_cells("figure8")),
+        logarithmic=True,
+        share_y=context.study.scale == "paper",
+    )
+    return draw_chart(chart, CAPTION)
+
+
+def _own_panel(context: Context) -> Panel:
+    cells = context.study.artefact_cells("figure8")
+    sizes = {name: chosen.size for name, chosen in context.study.transfer_sets.items()}
+    distilled = [cell for cell in cells if cell.transfer is not None]
+    places = {name: _place(sizes[name]) for name in {cell.transfer or "" for cell in distilled}}
+    return Panel(
+        own_title(cells[0].task),
+        curves(context, distilled, lambda cell: places[cell.transfer or ""]),
+        (*context.bounds(cells[0].task), *baselines(context, cells)),
+        ticks=ticks_of(sorted(places.values())),
+    )
+
+
+def _published_panel(context: Context) -> Panel:
+    references = context.published_students("figure8")
+    distilled = [reference for reference in references if reference.transfer_size]
+    return Panel(
+        f"{PAPER}: {references[0].task}",
+        published_curves(context, distilled, lambda r: _place(r.transfer_size or 0)),
+        context.published_levels("figure8", "basic", sized=True),
+        ticks=ticks_of(_place(reference.transfer_size or 0) for reference in distilled),
+        published=True,
+    )
+
+
+def _place(items: int) -> Position:
+    return Position(items, short_count(items))

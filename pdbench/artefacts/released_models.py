@@ -1,0 +1,28 @@
+"""Table of the released checkpoints: GLUE of Tiny, Mini, Small and Medium."""
+
+from __future__ import annotations
+
+from pdbench.artefacts.context import Context
+from pdbench.artefacts.result import Tabulation
+from pdbench.artefacts.score_tables import own_scores, published_scores
+
+CAPTION = (
+    "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
+    "printed in the README of google-research/bert. "
+)
+NOT_RUN = (
+    "Not run in this study: it needs the released checkpoints, which only the hub holds, so "
+    "every number stands without one of ours beside it."
+)
+
+
+def draw(context: Context) -> Tabulation:
+    """Write the published scores beside this study's, or say that there are none of ours."""
+    cells = context.study.artefact_cells("released_models")
+    references = context.published("released_models")
+    title = "README of google-research/bert, test"
+    parts = [published_scores(context, references, title, "test", head="Model")]
+    if cells:
+        parts.append(own_scores(context, cells, "test"))
+    rows = [row for _, plain in parts for row in plain]
+    return Tabulation([table for table, _ in parts], rows, CAPTION if cells else CAPTION + NOT_RUN)

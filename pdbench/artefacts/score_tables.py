@@ -1,0 +1,140 @@
+"""Tables of scores: methods down, tasks and metrics across."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from pdbench.artefacts.chart import Row
+from pdbench.artefacts.context import Context, task_title
+from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.evidence import Interval, Reference, Score, Split, t_interval
+from pdbench.study import Cell
+
+METRICS = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "mcc": "Matthews",
+    "matthews": "Matthews",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+}
+MEAN = "Mean"
+MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
+
+
+def own_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[Table, list[Row]]:
+    """This study's scores on a split: a row a method, and the teacher's below them."""
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    heads = [(task, metric) for task in tasks for metric in context.study.tasks[task].metrics]
+    body, plain = [], []
+    for method, scores in _score_rows(context, cells, heads, split):
+        score_of = dict(zip(heads, scores, strict=True))
+        intervals = [*(score.interval for score in scores), _mean(score_of)]
+        body.append((method, *map(str, intervals)))
+        labels = [*heads, (MEAN, "mean")]
+        for (task, metric), interval in zip(labels, intervals, strict=True):
+            plain.append(_row("this study", split, method, task, metric, interval))
+    columns = ("Method", *(_head(task_title(task), metric) for task, metric in heads), MEAN)
+    return _table(f"This study, {split}", columns, tuple(body)), plain
+
+
+def published_scores(
+    context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
+) -> tuple[Table, list[Row]]:
+    """Published scores of a split, in the order and under the heads of their source."""
+    own = [r for r in references if r.split == split]
+    heads = list(dict.fromkeys((r.task, r.metric) for r in own))
+    named = {(_name(context, r), r.task, r.metric): r.value for r in own}
+    body = tuple(
+        (name, *(_number(named.get((name, *head))) for head in heads))
+        for name in dict.fromkeys(_name(context, r) for r in own)
+    )
+    columns = (head, *(_head(task, metric) for task, metric in heads))
+    plain = [_published_row(context, r) for r in own]
+    return _table(title, columns, body), plain
+
+
+def _table(title: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+    return Table(title, columns, rows, align="l" + "r" * (len(columns) - 1))
+
+
+def _head(task: str, metric: str) -> str:
+    """The head of a column; a mean over tasks is named by itself."""
+    return MEANS.get(metric) or f"{task} {METRICS.get(metric, metric)}"
+
+
+def _score_rows(
+    context: Context, cells: Sequence[Cell], heads: Sequence[tuple[str, str]], split: Split
+) -> Iterable[tuple[str, list[Score]]]:
+    by_place = {(cell.method, cell.task): cell for cell in cells}
+    for method in dict.fromkeys(cell.method for cell in cells):
+        yield (
+            context.method_name(method),
+            [
+                context.scores.of(by_place[method, task], split, metric)
+                if (method, task) in by_place
+                else Score((), 0)
+                for task, metric in heads
+            ],
+        )
+    yield "Teacher", [context.scores.teacher(task, split, metric) for task, metric in heads]
+
+
+def _mean(scores: dict[tuple[str, str], Score]) -> Interval:
+    """The paper's meta score: the mean over tasks, each task's metrics averaged first.
+
+    Its interval is over seeds: the score of one seed is taken across all tasks.
+    """
+    runs = [score.runs for score in scores.values()]
+    if not runs or not all(runs):
+        return t_interval(())
+    tasks = dict.fromkeys(task for task, _ in scores)
+    seeds = range(min(len(found) for found in runs))
+    return t_interval(
+        [
+            math.fsum(
+                _average([score.runs[seed] for (t, _), score in scores.items() if t == task])
+                for task in tasks
+            )
+            / len(tasks)
+            for seed in seeds
+        ]
+    )
+
+
+def _average(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _name(context: Context, reference: Reference) -> str:
+    if reference.file != "paper.csv":
+        return f"{reference.name or ''} {reference.architecture}".strip()
+    known = context.study.methods.get(reference.method)
+    return known.name if known else f"{reference.method_word}, {reference.series}"
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.1f}"
+
+
+def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
+    values = (interval.mean, interval.low, interval.high)
+    mean, low, high = (None if math.isnan(value) else round(value, 4) for value in values)
+    return {
+        "source": source,
+        "split": split,
+        "method": method,
+        "task": task,
+        "metric": metric,
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "n": interval.n,
+    }
+
+
+def _published_row(context: Context, reference: Reference) -> Row:
+    value = Interval(reference.value, math.nan, math.nan, 1)
+    name = _name(context, reference)
+    return _row(reference.source, reference.split, name, reference.task, reference.metric, value)

@@ -1,0 +1,174 @@
+"""Tasks and texts from local folders: GLUE's original files, TSV, CSV, JSON lines, Parquet.
+
+A folder whose ``name`` is a GLUE task (see :mod:`pdbench.data.glue`) has GLUE's files. Any
+other has ``train``, ``dev`` (or ``validation``) and ``test`` in one of the formats, with the
+columns ``text``, or ``text_a`` and ``text_b``, and ``label``: the name of a label or its
+index; a number where the task has no label names. A split without the column ``label`` is
+left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pdbench.data.glue import GLUE, Layout
+from pdbench.data.labels import label_order
+from pdbench.data.records import Located, records, tab_separated
+from pdbench.errors import DataError, UsageError
+from pdbench.study.settings import Source, Task, Text
+
+FORMATS = ("tsv", "csv", "jsonl", "parquet")
+TEXTS = ("txt", *FORMATS)
+
+_STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+_PLAIN = (("text",), ("text_a", "text_b"))
+
+
+def read_splits(task: Task) -> dict[str, pa.Table]:
+    """Read the labelled splits of a folder.
+
+    Raises:
+        UsageError: The folder is not named, or the label names are not those of GLUE.
+        DataError: A file is missing or broken, or has an unknown label or an empty text.
+    """
+    folder = _folder(task)
+    if task.name:
+        layout = _layout(task)
+        files = {"train": folder / "train.tsv", "dev": folder / layout.dev}
+        return {split: _glue_table(path, layout, task.labels) for split, path in files.items()}
+    found = {split: _find(folder, stems, FORMATS) for split, stems in _STEMS.items()}
+    tables = {split: _table(path, task) for split, path in found.items() if path}
+    return {split: table for split, table in tables.items() if "label" in table.column_names}
+
+
+def read_text(text: Text) -> pa.Table:
+    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``.
+
+    Raises:
+        UsageError: The folder is not named, or the name is no GLUE task.
+        DataError: The file is missing or broken, or has an empty text.
+    """
+    folder = _folder(text)
+    if text.name:
+        layout = _layout(text)
+        return _glue_table(folder / "train.tsv", layout, None)
+    path = _find(folder, ("text", "train"), TEXTS)
+    if path is None:
+        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(TEXTS)})")
+    return _table(path, None)
+
+
+def _folder(source: Source) -> Path:
+    if source.path is None:
+        raise UsageError("key path: missing, and source is directory", "name the folder")
+    folder = Path(source.path)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder", "mend key path")
+    return folder
+
+
+def _layout(source: Source) -> Layout:
+    if source.name not in GLUE:
+        what = f"key name: {source.name!r} is no GLUE task"
+        raise UsageError(what, f"there are {', '.join(GLUE)}; leave it out for other files")
+    return GLUE[source.name]
+
+
+def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Path | None:
+    candidates = (folder / f"{stem}.{ending}" for stem in stems for ending in endings)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _glue_table(path: Path, layout: Layout, labels: tuple[str, ...] | None) -> pa.Table:
+    """Read one of GLUE's files; without ``labels``, its texts alone."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
+    rows = tab_separated(path, layout.header, tolerant=layout.tolerant)
+    read_label = None if labels is None else _glue_label(layout, labels)
+    return _columns(rows, layout.texts, layout.label, read_label, layout.tolerant)
+
+
+def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], float]:
+    names = list(layout.classes.values())
+    order = label_order("GLUE", names, labels)
+    known = dict(zip(layout.classes, order, strict=True))
+    return known.__getitem__ if known else _number
+
+
+def _table(path: Path, task: Task | None) -> pa.Table:
+    """Read a file with our own columns; without a task, its texts alone."""
+    rows = records(path)
+    first = next(rows, None)
+    if first is None:
+        raise DataError(f"{path}: no rows", "remove or fill the file")
+    where, record = first
+    texts = next((names for names in _PLAIN if all(n in record for n in names)), None)
+    if texts is None:
+        raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
+    read_label = None if task is None or "label" not in record else _own_label(task.labels)
+    all_rows = itertools.chain([first], rows)
+    return _columns(all_rows, texts, "label", read_label, tolerant=False)
+
+
+def _own_label(labels: tuple[str, ...]) -> Callable[[Any], float]:
+    known: dict[Any, float] = {name: index for index, name in enumerate(labels)}
+    for index in range(len(labels)):
+        known.setdefault(str(index), index)
+        known.setdefault(index, index)
+    return known.__getitem__ if known else _number
+
+
+def _columns(
+    rows: Located,
+    texts: tuple[str, ...],
+    label: str,
+    read_label: Callable[[Any], float] | None,
+    tolerant: bool,
+) -> pa.Table:
+    """Check every row and gather its texts, and its label where one is read."""
+    names = ("text",) if len(texts) == 1 else ("text_a", "text_b")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    if read_label is not None:
+        columns["label"] = []
+    for where, record in rows:
+        found = [_text(record, name, where) for name in texts]
+        if not all(found):
+            if tolerant:
+                continue
+            raise DataError(f"{where}: empty text", "fill or remove the line")
+        for name, text in zip(names, found, strict=True):
+            columns[name].append(text)
+        if read_label is not None:
+            columns["label"].append(_label(record, label, where, read_label))
+    return pa.table(columns)
+
+
+def _text(record: dict[str, Any], name: str, where: str) -> str:
+    if name not in record:
+        raise DataError(f"{where}: no column {name!r}", "check the file's header")
+    return " ".join(str(record[name] or "").split())
+
+
+def _label(
+    record: dict[str, Any], name: str, where: str, read_label: Callable[[Any], float]
+) -> float:
+    if name not in record:
+        raise DataError(f"{where}: no column {name!r}", "check the file's header")
+    try:
+        return read_label(record[name])
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{where}: unknown label {record[name]!r}"
+        raise DataError(what, "mend it, or add it to the task's labels") from error
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number

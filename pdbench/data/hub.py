@@ -1,0 +1,132 @@
+"""Tasks and texts from the Hugging Face hub, at a pinned commit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+
+from pdbench.data.labels import label_order
+from pdbench.errors import DataError, UsageError
+from pdbench.study.settings import Source, Task, Text
+
+SPLITS = {
+    "train": ("train",),
+    "dev": ("validation", "validation_matched", "dev"),
+    "test": ("test", "test_matched"),
+}
+"""What a split may be called on the hub."""
+
+TEXTS = (
+    ("text_a", "text_b"),
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("text",),
+    ("sentence",),
+    ("content",),
+)
+"""The columns that are read as text, the first that are there."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read_splits(task: Task) -> dict[str, pa.Table]:
+    """Read the labelled splits of a hub data set; one without any label is left out.
+
+    Raises:
+        UsageError: No commit is pinned, or the label names are not those of the data set.
+        DataError: The data set cannot be fetched, or is not of a form that is known.
+    """
+    loaded = _load(task)
+    found = {s: loaded[n] for s, names in SPLITS.items() for n in names if n in loaded}
+    tables = {split: _labelled(dataset, task, split) for split, dataset in found.items()}
+    return {split: table for split, table in tables.items() if table is not None}
+
+
+def read_text(text: Text) -> pa.Table:
+    """Read the texts of a hub data set's training split.
+
+    Raises:
+        UsageError: No commit is pinned.
+        DataError: The data set cannot be fetched, has no training split or an empty text.
+    """
+    loaded = _load(text)
+    if "train" not in loaded:
+        raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
+    return pa.table(_texts(loaded["train"], f"{text.name}: train"))
+
+
+def _load(source: Source) -> DatasetDict:
+    if source.revision is None or not _COMMIT.fullmatch(source.revision):
+        given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
+        what = f"key revision: {given}, for {source.name} on the hub"
+        raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
+    try:
+        loaded = load_dataset(source.name, source.configuration or None, revision=source.revision)
+    except Exception as error:  # the library raises many kinds, for one cause: no data
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{source.name}@{source.revision[:12]}: cannot be fetched ({reason})",
+            "check the name and the network, or use a directory source",
+        ) from error
+    _check_commit(loaded, source)
+    return loaded
+
+
+def _check_commit(loaded: DatasetDict, source: Source) -> None:
+    """Refuse another commit: without a network the library takes whatever it has cached."""
+    for dataset in loaded.values():
+        for file in dataset.cache_files:
+            if source.revision not in Path(file["filename"]).parts:
+                raise DataError(
+                    f"{source.name}: the local cache holds another commit than key revision",
+                    "connect to the hub, or pin the cached commit",
+                )
+
+
+def _labelled(dataset: Dataset, task: Task, split: str) -> pa.Table | None:
+    where = f"{task.name}: {split}"
+    if "label" not in dataset.column_names:
+        return None
+    labels = pa.chunked_array(dataset.data.column("label"))
+    if task.labels and pc.all(pc.equal(labels.cast("string"), "-1")).as_py():
+        return None
+    columns = _texts(dataset, where)
+    return pa.table({**columns, "label": _labels(dataset, task, where)})
+
+
+def _labels(dataset: Dataset, task: Task, where: str) -> list[Any]:
+    values: list[Any] = dataset["label"][:]
+    if not task.labels:
+        return values
+    feature = dataset.features["label"]
+    names = feature.names if isinstance(feature, ClassLabel) else task.labels
+    known: dict[Any, int] = dict(enumerate(label_order(where, names, task.labels)))
+    known |= {name: index for index, name in enumerate(task.labels)}
+    for row, value in enumerate(values, start=1):
+        if value not in known:
+            what = f"{where}: row {row}: unknown label {value!r}"
+            raise DataError(what, "mend key labels")
+    return [known[value] for value in values]
+
+
+def _texts(dataset: Dataset, where: str) -> dict[str, list[str]]:
+    present = (names for names in TEXTS if all(n in dataset.column_names for n in names))
+    chosen = next(present, None)
+    if chosen is None:
+        known = "; ".join(" and ".join(names) for names in TEXTS)
+        raise DataError(f"{where}: columns {', '.join(dataset.column_names)}", f"it needs {known}")
+    ours = ("text",) if len(chosen) == 1 else ("text_a", "text_b")
+    columns = {}
+    for name, column in zip(ours, chosen, strict=True):
+        columns[name] = [" ".join(str(text or "").split()) for text in dataset[column][:]]
+        if "" in columns[name]:
+            row = columns[name].index("") + 1
+            raise DataError(f"{where}: row {row}: empty text in {column}", "use another revision")
+    return columns

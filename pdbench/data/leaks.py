@@ -1,0 +1,61 @@
+"""Looking for test sentences in other texts, under the normalised match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pdbench.data.normalise import normalise, sentences
+from pdbench.errors import DataError
+from pdbench.study import Paths, Study
+
+Row: TypeAlias = tuple[str, ...]
+
+TEXT_COLUMNS = ("text", "text_a", "text_b")
+"""An item's text, or the two of a pair."""
+
+
+def tested_sentences(study: Study, paths: Paths) -> set[str]:
+    """Return the normalised sentences of the test splits of all tasks.
+
+    Of a pair task, these are both sides of every pair.
+
+    Raises:
+        DataError: A task has not been prepared.
+    """
+    return keys_of(row for task in study.tasks for row in stored_rows(paths.task(task) / "test"))
+
+
+def keys_of(rows: Iterable[Row]) -> set[str]:
+    """Return the normalised form of every text of the rows, without the empty one."""
+    return {key for row in rows for key in item_key(row)} - {""}
+
+
+def item_key(row: Row) -> Row:
+    """Return the normalised form of a whole item."""
+    return tuple(normalise(text) for text in row)
+
+
+def is_leak(row: Row, tested: set[str]) -> bool:
+    """Whether a text of the row, or a sentence within it, is among the tested sentences."""
+    return any(normalise(part) in tested for text in row for part in {text, *sentences(text)})
+
+
+def stored_rows(folder: Path) -> list[Row]:
+    """Read the items of ``text.parquet`` in ``folder``, one text or two each.
+
+    Raises:
+        DataError: The file is missing or broken.
+    """
+    path = folder / "text.parquet"
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        remedy = "prepare the tasks and texts first"
+        raise DataError(f"{path}: missing or broken", remedy) from error
+    columns = [table[name].to_pylist() for name in TEXT_COLUMNS if name in table.column_names]
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,152 @@
+"""The official metrics: small numpy functions, and the same through ``evaluate``'s API.
+
+Training jobs call :func:`compute`, because importing ``evaluate`` takes seconds. The classes
+that :func:`as_evaluate` builds wrap the same functions, need no hub and run no script. All
+scores are fractions in [0, 1] or correlations in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pdbench.errors import UsageError, suggestion
+from pdbench.study.settings import Task
+
+Metric: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]
+
+GLUE_METRICS: dict[str, tuple[str, ...]] = {
+    "cola": ("matthews",),
+    "sst2": ("accuracy",),
+    "mrpc": ("f1", "accuracy"),
+    "stsb": ("pearson", "spearman"),
+    "qqp": ("f1", "accuracy"),
+    "mnli": ("accuracy",),
+    "mnli-mismatched": ("accuracy",),
+    "qnli": ("accuracy",),
+    "rte": ("accuracy",),
+    "wnli": ("accuracy",),
+}
+"""The metrics that GLUE reports for each of its tasks."""
+
+
+def check_metrics(task: Task) -> None:
+    """Refuse a task with an unknown metric, or a GLUE task without its official ones.
+
+    Raises:
+        UsageError: What is wrong, and what to write.
+    """
+    for metric in task.metrics:
+        _metric(metric)
+    name = task.configuration or task.name
+    missing = set(GLUE_METRICS.get(name, ())) - set(task.metrics)
+    if missing:
+        what = f"key metrics: {', '.join(task.metrics)}, for {name}"
+        raise UsageError(what, f"write what GLUE reports, [{', '.join(GLUE_METRICS[name])}]")
+
+
+def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+    """Return the score of every metric by its id.
+
+    Args:
+        metrics: Ids, of :data:`METRICS`.
+        predictions: N predicted classes, or N numbers for a regression.
+        labels: The N true ones.
+
+    Raises:
+        UsageError: A metric is unknown.
+    """
+    predicted, true = np.asarray(predictions), np.asarray(labels)
+    if predicted.shape != true.shape:
+        raise ValueError(f"{predicted.shape} predictions for {true.shape} labels")
+    return {metric: float(_metric(metric)(predicted, true)) for metric in metrics}
+
+
+def accuracy(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The share of predictions that are right."""
+    return float(np.mean(predictions == labels))
+
+
+def f1(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """F1 of class 1; 0 where the class is neither predicted nor there."""
+    both = np.sum((predictions == 1) & (labels == 1))
+    either = np.sum(predictions == 1) + np.sum(labels == 1)
+    return float(2 * both / either) if either else 0.0
+
+
+def matthews(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Matthews' correlation of any number of classes; 0 where one side is constant."""
+    classes = np.union1d(predictions, labels)
+    predicted = (predictions[:, None] == classes).astype(np.float64)
+    return pearson(predicted, (labels[:, None] == classes).astype(np.float64))
+
+
+def pearson(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Pearson's correlation; 0 where one side is constant.
+
+    Columns of one-hot classes, (N, C), are centred each on its own mean, which makes the
+    result Matthews' correlation.
+    """
+    x = predictions - np.mean(predictions, axis=0, dtype=np.float64)
+    y = labels - np.mean(labels, axis=0, dtype=np.float64)
+    scale = np.sqrt(np.sum(x * x) * np.sum(y * y))
+    return float(np.clip(np.sum(x * y) / scale, -1, 1)) if scale else 0.0
+
+
+def spearman(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Spearman's rank correlation, ties by their average rank; 0 where one is constant."""
+    return pearson(_ranks(predictions), _ranks(labels))
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "f1": f1,
+    "matthews": matthews,
+    "pearson": pearson,
+    "spearman": spearman,
+}
+"""Every metric by its id."""
+
+
+def as_evaluate(metric: str) -> Any:
+    """Return a metric as an ``evaluate.Metric``, with its ``compute`` and ``add_batch``.
+
+    Raises:
+        UsageError: The metric is unknown.
+    """
+    import datasets
+    import evaluate
+
+    function = _metric(metric)
+    kind = "float32" if metric in ("pearson", "spearman") else "int64"
+
+    class InProcess(evaluate.Metric):  # type: ignore[misc]
+        def _info(self) -> Any:
+            columns = {name: datasets.Value(kind) for name in ("predictions", "references")}
+            return evaluate.MetricInfo(
+                description=str(function.__doc__),
+                citation="",
+                inputs_description="predictions and references, one of each an example",
+                features=datasets.Features(columns),
+            )
+
+        def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+            return compute([metric], predictions, references)
+
+    return InProcess(config_name=metric)
+
+
+def _metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise UsageError(f"key metrics: unknown metric {name!r}", suggestion(name, METRICS))
+    return METRICS[name]
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 1, ties by their average."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[inverse], np.float64)

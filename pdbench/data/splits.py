@@ -1,0 +1,87 @@
+"""From the splits that a source has to the train, dev and test of a study."""
+
+from __future__ import annotations
+
+import hashlib
+
+from datasets import Dataset, DatasetDict
+
+from pdbench.data.leaks import TEXT_COLUMNS, Row, item_key
+from pdbench.errors import UsageError
+from pdbench.study.settings import Task
+
+SPLITS = ("train", "dev", "test")
+
+HELD_OUT = 0.1
+"""Share of the training split that becomes dev where the study gives no number."""
+
+
+def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict[str, int]]:
+    """Return train, dev and test of the sizes that a task asks for.
+
+    Selection and report never share a split: where a source has one evaluated split, as
+    GLUE without its hidden labels, that is test, and dev is held out of train. An item of
+    train or dev that is also in test is left out. Items stand in the order of their text's
+    sha256, so that the first ones of a split are a random sample of it on every machine.
+
+    Args:
+        read: What the source has: train, and dev or test or both.
+        task: The task's settings.
+        name: Its id, for errors.
+
+    Returns:
+        The splits, and how many items of train and dev were left out.
+
+    Raises:
+        UsageError: The task asks for more items than there are.
+    """
+    test = read["test"] if "test" in read else read["dev"]
+    others = {s: ordered(read[s]) for s in read if s != "test" and read[s] is not test}
+    tested = {item_key(row) for row in rows_of(test)}
+    kept = {split: _without(dataset, tested) for split, dataset in others.items()}
+    excluded = {split: len(others[split]) - len(kept[split]) for split in kept}
+    if "dev" not in kept:
+        kept |= _hold_out(kept["train"], task.dev)
+    found = {**kept, "test": ordered(test)}
+    return DatasetDict({s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}), (
+        excluded
+    )
+
+
+def columns_of(dataset: Dataset) -> dict[str, list[str]]:
+    """Return the text column, or the two of pairs."""
+    names = [name for name in TEXT_COLUMNS if name in dataset.column_names]
+    return {name: dataset[name][:] for name in names}
+
+
+def rows_of(dataset: Dataset) -> list[Row]:
+    """Return the texts of every item."""
+    return list(zip(*columns_of(dataset).values(), strict=True))
+
+
+def ordered(dataset: Dataset) -> Dataset:
+    """Return the items in the order of their text's sha256; equal texts keep theirs."""
+    rows = rows_of(dataset)
+    return dataset.select(sorted(range(len(rows)), key=lambda i: order_of(rows[i])))
+
+
+def order_of(row: Row) -> bytes:
+    """Return the sha256 that decides an item's place."""
+    return hashlib.sha256("\x1f".join(row).encode()).digest()
+
+
+def _without(dataset: Dataset, tested: set[Row]) -> Dataset:
+    rows = rows_of(dataset)
+    return dataset.select([i for i, row in enumerate(rows) if item_key(row) not in tested])
+
+
+def _hold_out(train: Dataset, count: int | None) -> dict[str, Dataset]:
+    size = min(count or round(HELD_OUT * len(train)), len(train))
+    return {"dev": train.select(range(size)), "train": train.select(range(size, len(train)))}
+
+
+def _first(split: Dataset, count: int | None, key: str) -> Dataset:
+    if count is not None and count > len(split):
+        what = f"key tasks.{key}: {count} items, but the source holds {len(split)}"
+        raise UsageError(what, "lower it")
+    return split if count is None else split.select(range(count))

@@ -1,0 +1,177 @@
+"""Writes the page, and the copy of it that can be committed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pdbench import __version__
+from pdbench.artefacts import ARTEFACTS
+from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
+from pdbench.files import read_json, replacing, write_text
+from pdbench.report.facts import Facts, gather, in_words
+from pdbench.results.collect import read_results
+from pdbench.study import Paths, Study
+from pdbench.study.paths import kind_of
+
+PAPER_URL = "https://arxiv.org/abs/1908.08962"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One artefact on the page.
+
+    Attributes:
+        id: The artefact's id, and the anchor of its section.
+        kind: figure or table.
+        title: Its heading.
+        caption: Its caption, with seeds and interval.
+        alt: What a figure shows, in words.
+        tables: The table itself, or the numbers of a figure.
+        files: File name endings to download.
+        comparisons: Its published numbers beside ours.
+    """
+
+    id: str
+    kind: str
+    title: str
+    caption: str
+    alt: str
+    tables: tuple[Table, ...]
+    files: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def verdicts(self) -> str:
+        """How often each verdict was given: "16 not-comparable, 4 missing"."""
+        counts = Counter(str(one.verdict) for one in self.comparisons)
+        return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the templates show."""
+
+    study: Study
+    facts: Facts
+    sections: tuple[Section, ...]
+    others: tuple[Comparison, ...]
+    audit: dict[str, Any]
+
+
+def build(study: Study, paths: Paths) -> None:
+    """Write ``index.html`` and a copy of the results beside it.
+
+    Raises:
+        DataError: The results or the description of an artefact are missing or broken.
+    """
+    page = _gather(study, paths)
+    with replacing(paths.index.with_name("results.parquet")) as temporary:
+        shutil.copyfile(paths.table, temporary)
+    write_text(paths.index, _template("page.html.j2").render(page=page, **_helpers()))
+
+
+def export_example(study: Study, paths: Paths, target: Path) -> None:
+    """Write a copy of the report that a repository host shows: Markdown, PNG and Parquet."""
+    page = _gather(study, paths)
+    with replacing(target) as folder:
+        for section in page.sections:
+            endings = (".png",) if section.kind == "figure" else (".md",)
+            for ending in endings:
+                source = paths.artefact(section.id)[0].with_suffix(ending)
+                copy = folder / source.parent.name / source.name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, copy)
+        shutil.copyfile(paths.table, folder / "results.parquet")
+        readme = _template("readme.md.j2").render(page=page, **_helpers())
+        (folder / "README.md").write_text(readme, encoding="utf-8")
+
+
+def _gather(study: Study, paths: Paths) -> Page:
+    frame = read_results(paths.table)
+    references = load_references()
+    scores = Scores(study, frame)
+    sections = tuple(_section(name, paths, scores, references) for name in study.artefacts)
+    others = [r for r in references if r.artefact not in study.artefacts]
+    return Page(
+        study=study,
+        facts=gather(study, paths, frame),
+        sections=sections,
+        others=compare(scores, others),
+        audit=read_json(paths.audit),
+    )
+
+
+def _section(
+    artefact: str, paths: Paths, scores: Scores, references: Sequence[Reference]
+) -> Section:
+    files = paths.artefact(artefact)
+    words = read_json(files[0].with_suffix(".json"))
+    return Section(
+        id=artefact,
+        kind=kind_of(artefact),
+        title=ARTEFACTS[artefact],
+        caption=words["caption"],
+        alt=words["alt"],
+        tables=tuple(_table(table) for table in words["tables"]),
+        files=tuple(file.suffix[1:] for file in files if file.suffix != ".json"),
+        comparisons=compare(scores, (r for r in references if r.artefact == artefact)),
+    )
+
+
+def _table(plain: dict[str, Any]) -> Table:
+    rows = tuple(tuple(row) for row in plain["rows"])
+    return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"])
+
+
+def _template(name: str) -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["subscripts"] = subscripts
+    return environment.get_template(name)
+
+
+def _helpers() -> dict[str, Any]:
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    return {
+        "style": style,
+        "version": __version__,
+        "paper_url": PAPER_URL,
+        "in_words": in_words,
+        "to_markdown": to_markdown,
+        "published": published,
+        "listed": listed,
+    }
+
+
+def subscripts(text: str) -> Markup:
+    """Escape a text for HTML and set the names of data sets with their subscripts."""
+    return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", str(escape(text))))
+
+
+def published(reference: Reference) -> str:
+    """A published number with its reading error: "72.16 ± 0.1"."""
+    value = f"{reference.value:g}"
+    return f"{value} ± {reference.tolerance:g}" if reference.tolerance else value
+
+
+def listed(value: Any) -> str:
+    """A configuration value on one line."""
+    if isinstance(value, Iterable) and not isinstance(value, str | dict):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

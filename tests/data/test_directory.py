@@ -1,0 +1,272 @@
+"""Local folders: GLUE's original files, and our own columns in four formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import ClassLabel
+
+from pdbench.data.glue import GLUE
+from pdbench.data.sources import read_task, read_text
+from pdbench.errors import DataError, UsageError
+from pdbench.study.settings import Task, Teacher, Text
+
+TEACHER = Teacher(source="directory", path="teacher")
+HEADERS = {
+    "sst2": "sentence\tlabel",
+    "mrpc": "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String",
+    "stsb": "index\tgenre\tsentence1\tsentence2\tscore",
+    "qqp": "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate",
+    "mnli": "index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label",
+    "mnli-mismatched": "index\tgenre\tsentence1\tsentence2\tlabel1\tgold_label",
+    "qnli": "index\tquestion\tsentence\tlabel",
+    "rte": "index\tsentence1\tsentence2\tlabel",
+    "wnli": "index\tsentence1\tsentence2\tlabel",
+}
+ROWS = {
+    "cola": ("gj04\t1\t\tHe said \"no.", "gj04\t0\t*\tHim said no."),
+    "sst2": ("a fine film \t1", "a \"poor film \t0"),
+    "mrpc": ("1\t7\t8\tHe left .\tHe went away .", "0\t7\t9\tHe left .\tShe \" came ."),
+    "stsb": ("0\tnews\tA man eats.\tA man is eating.\t4.75", "1\tnews\tA cat.\tA car.\t0.0"),
+    "qqp": ("1\t2\t3\tWho is he?\tWho is that?\t1", "2\t4\t5\tWhy?\tHow?\t0"),
+    "mnli": ("0\tfic\tIt rains.\tIt is wet.\tentailment\tentailment", "1\tf\tA.\tB.\tneutral\tneutral"),
+    "qnli": ("0\tWho came?\tTom came.\tentailment", "1\tWho?\tIt rained.\tnot_entailment"),
+    "rte": ("0\tTom came.\tSome came.\tentailment", "1\tTom came.\tTom left.\tnot_entailment"),
+    "wnli": ("0\tIt fell as it broke.\tIt broke.\t1", "1\tIt fell.\tShe broke.\t0"),
+}
+ROWS["mnli-mismatched"] = ROWS["mnli"]
+FIRST = {
+    "cola": ('He said "no.', "acceptable"),
+    "sst2": ("a fine film", "positive"),
+    "mrpc": ("He left .", "He went away .", "equivalent"),
+    "stsb": ("A man eats.", "A man is eating.", 4.75),
+    "qqp": ("Who is he?", "Who is that?", "duplicate"),
+    "mnli": ("It rains.", "It is wet.", "entailment"),
+    "mnli-mismatched": ("It rains.", "It is wet.", "entailment"),
+    "qnli": ("Who came?", "Tom came.", "entailment"),
+    "rte": ("Tom came.", "Some came.", "entailment"),
+    "wnli": ("It fell as it broke.", "It broke.", "entailment"),
+}
+
+
+def _task(folder: Path, name: str = "", labels: tuple[str, ...] = ("bad", "good")) -> Task:
+    return Task(
+        source="directory",
+        path=str(folder),
+        name=name,
+        labels=labels,
+        metrics=("accuracy",),
+        teacher=TEACHER,
+    )
+
+
+def _glue(folder: Path, name: str, *more: str) -> Task:
+    lines = [HEADERS[name]] if name in HEADERS else []
+    content = "\n".join([*lines, *ROWS[name], *more]) + "\n"
+    for file in ("train.tsv", GLUE[name].dev):
+        (folder / file).write_text(content, encoding="utf-8")
+    return _task(folder, name, tuple(dict.fromkeys(GLUE[name].classes.values())))
+
+
+def _named(row: dict[str, Any], label: Any) -> tuple[Any, ...]:
+    *texts, value = row.values()
+    return (*texts, label.int2str(value) if isinstance(label, ClassLabel) else value)
+
+
+@pytest.mark.parametrize("name", GLUE)
+def test_glue_is_read_as_published(name: str, tmp_path: Path) -> None:
+    """Headers, byte-order mark, stray quotes and label words of every task."""
+    splits = read_task(_glue(tmp_path, name), tmp_path)
+
+    assert list(splits) == ["train", "dev"]
+    assert [len(split) for split in splits.values()] == [2, 2]
+    assert _named(splits["dev"][0], splits["dev"].features["label"]) == FIRST[name]
+
+
+def test_labels_follow_the_study_and_not_the_file(tmp_path: Path) -> None:
+    """The index of a class is its place in the study's list."""
+    task = _glue(tmp_path, "rte").model_copy(update={"labels": ("not_entailment", "entailment")})
+
+    assert read_task(task, tmp_path)["train"]["label"][:] == [1, 0]
+
+
+def test_qqp_s_broken_lines_are_left_out(tmp_path: Path) -> None:
+    """Questions cut short or empty are part of QQP as published."""
+    task = _glue(tmp_path, "qqp", "3\t6\t7\tWhere", "4\t8\t9\tWhen?\t\t0")
+
+    assert len(read_task(task, tmp_path)["train"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2\tTom came.\tentailment", r"train\.tsv:4: 3 fields, the header has 4"),
+        ("2\tTom came.\tHe left.\tperhaps", r"train\.tsv:4: unknown label 'perhaps'"),
+        ("2\tTom came.\t \tentailment", r"train\.tsv:4: empty text"),
+    ],
+)
+def test_a_broken_line_is_named(line: str, message: str, tmp_path: Path) -> None:
+    """The file and the line stand in the error."""
+    with pytest.raises(DataError, match=message):
+        read_task(_glue(tmp_path, "rte", line), tmp_path)
+
+
+def test_other_label_names_than_glue_s_are_misuse(tmp_path: Path) -> None:
+    """The remedy lists the names to write."""
+    task = _glue(tmp_path, "rte").model_copy(update={"labels": ("yes", "no")})
+
+    with pytest.raises(UsageError, match=r"key labels: yes, no; .*\[entailment, not_entailment\]"):
+        read_task(task, tmp_path)
+
+
+def test_an_unknown_glue_task_is_misuse(tmp_path: Path) -> None:
+    """The known ones are listed."""
+    with pytest.raises(UsageError, match="'mrcp' is no GLUE task"):
+        read_task(_task(tmp_path, "mrcp"), tmp_path)
+
+
+def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = [",".join(rows[0]), *(",".join(f'"{v}"' for v in row.values()) for row in rows)]
+    path.with_suffix(".csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _tsv(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = ["\t".join(rows[0]), *("\t".join(map(str, row.values())) for row in rows)]
+    path.with_suffix(".tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
+
+
+def _jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(row) for row in rows]
+    path.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows), path.with_suffix(".parquet"))
+
+
+Writer = Callable[[Path, list[dict[str, Any]]], None]
+WRITERS = pytest.mark.parametrize("write", [_csv, _tsv, _jsonl, _parquet])
+ITEMS = [{"text": "so, good  film", "label": "good"}, {"text": "a poor\u2028one", "label": "bad"}]
+
+
+@WRITERS
+def test_every_format_gives_the_same(write: Writer, tmp_path: Path) -> None:
+    """Names of labels become indices; white space is one space."""
+    for split in ("train", "validation", "test"):
+        write(tmp_path / split, ITEMS)
+
+    splits = read_task(_task(tmp_path), tmp_path)
+
+    assert list(splits) == ["train", "dev", "test"]
+    assert splits["test"].to_dict() == {"text": ["so, good film", "a poor one"], "label": [1, 0]}
+
+
+@WRITERS
+def test_indices_and_pairs_are_read_too(write: Writer, tmp_path: Path) -> None:
+    """A label may be its index; an item may have two texts."""
+    items = [{"text_a": "One.", "text_b": "Two.", "label": 1}]
+    for split in ("train", "dev"):
+        write(tmp_path / split, items)
+
+    assert read_task(_task(tmp_path), tmp_path)["dev"].to_list() == items
+
+
+@WRITERS
+def test_numbers_are_read_for_a_regression(write: Writer, tmp_path: Path) -> None:
+    """A task without label names has numbers for labels."""
+    for split in ("train", "dev"):
+        write(tmp_path / split, [{"text": "One.", "label": 2.5}])
+
+    assert read_task(_task(tmp_path, labels=()), tmp_path)["dev"]["label"][:] == [2.5]
+
+
+@WRITERS
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"text": "One more.", "label": "ugly"}, "unknown label 'ugly'"),
+        ({"text": "  ", "label": "good"}, "empty text"),
+    ],
+)
+def test_a_bad_row_is_named(
+    write: Writer, item: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    """Whatever the format, the error has file and row."""
+    write(tmp_path / "train", [*ITEMS, item])
+    row = "row 3" if write is _parquet else "3" if write is _jsonl else "4"
+
+    with pytest.raises(DataError, match=rf"train\.\w+:( ?){row}: {message}"):
+        read_task(_task(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train.csv", b"text,label\nOne,good\nTwo\n", r"train\.csv:3: not as many fields"),
+        ("train.csv", b'text,label\n"One,good\n', r"train\.csv: cannot be read"),
+        ("train.tsv", b"text\tlabel\nOne\tgood\tmore\n", r"train\.tsv:2: 3 fields"),
+        ("train.tsv", b"text\tlabel\n\xff\xfe\tgood\n", r"train\.tsv: cannot be read"),
+        ("train.jsonl", b'{"text": "One", "label": "good"}\n{"text"\n', r"train\.jsonl:2: not JSON"),
+        ("train.jsonl", b"[1]\n", r"train\.jsonl:1: no JSON object"),
+        ("train.parquet", b"PAR1 and no more", r"train\.parquet: cannot be read"),
+        ("train.tsv", b"sentence\tlabel\nOne\tgood\n", r"train\.tsv:2: no column text"),
+        ("train.tsv", b"text\tlabel\n", r"train\.tsv: no rows"),
+    ],
+)
+def test_a_broken_file_is_named(file: str, content: bytes, message: str, tmp_path: Path) -> None:
+    """One line says which file, and which line of it."""
+    (tmp_path / file).write_bytes(content)
+
+    with pytest.raises(DataError, match=message) as caught:
+        read_task(_task(tmp_path), tmp_path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_needs_train_and_one_more(tmp_path: Path) -> None:
+    """A split without labels does not count."""
+    _tsv(tmp_path / "train", ITEMS)
+    (tmp_path / "test.tsv").write_text("text\nOne.\n", encoding="utf-8")
+
+    with pytest.raises(DataError, match="labelled splits: train; a task needs train, and dev"):
+        read_task(_task(tmp_path), tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """A wrong path is an error of the data, no path at all is misuse."""
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        read_task(_task(tmp_path / "nowhere"), tmp_path)
+    with pytest.raises(UsageError, match="key path: missing"):
+        read_task(_task(tmp_path).model_copy(update={"path": None}), tmp_path)
+
+
+def test_texts_are_lines_or_columns(tmp_path: Path) -> None:
+    """Plain text has one item a line; other formats give their text columns."""
+    (tmp_path / "text.txt").write_text("One line.\n\nAnother.\n", encoding="utf-8")
+    text = Text(source="directory", path=str(tmp_path), size=2)
+    assert read_text(text, tmp_path)["text"][:] == ["One line.", "Another."]
+
+    (tmp_path / "text.txt").unlink()
+    _tsv(tmp_path / "train", ITEMS)
+    assert read_text(text, tmp_path).column_names == ["text"]
+
+
+def test_a_glue_task_s_training_split_can_be_a_text(tmp_path: Path) -> None:
+    """Its labels are not even looked at."""
+    _glue(tmp_path, "rte", "2\tTom came.\tHe left.\tperhaps")
+    text = Text(source="directory", path=str(tmp_path), name="rte", size=2)
+
+    assert read_text(text, tmp_path).column_names == ["text_a", "text_b"]
+    assert len(read_text(text, tmp_path)) == 3
+
+
+def test_a_folder_without_text_says_what_it_looks_for(tmp_path: Path) -> None:
+    """The formats are listed."""
+    with pytest.raises(DataError, match=r"no file text or train; add one \(txt, tsv"):
+        read_text(Text(source="directory", path=str(tmp_path), size=1), tmp_path)

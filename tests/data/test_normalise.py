@@ -1,0 +1,37 @@
+"""Two sentences are the same when only their writing differs."""
+
+import pytest
+
+from pdbench.data.normalise import clean, normalise, sentences
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("It's GOOD, really.", "its good - really"),
+        ("Lovely &amp; Amazing", "lovely & amazing"),
+        ("naïve café", "NAÏVE  CAFÉ!"),
+        ("ﬁne", "fine"),
+    ],
+)
+def test_writing_does_not_matter(one: str, other: str) -> None:
+    """Case, spacing, punctuation, entities and ligatures are ignored."""
+    assert normalise(one) == normalise(other)
+
+
+def test_letters_matter() -> None:
+    """Accents make another word, and so does another script."""
+    assert len({normalise(text) for text in ("resume", "résumé", "резюме", "resumes")}) == 4
+
+
+def test_only_punctuation_is_nothing() -> None:
+    """A text without letters and digits has the empty form."""
+    assert normalise("... _ !?") == ""
+
+
+def test_sentences_end_at_marks_and_lines() -> None:
+    """Line-break tags are line ends; short sentences can be left out."""
+    text = clean("A first one.<br /><br />Really?  Yes &amp; no! And then some more")
+
+    assert sentences(text) == ["A first one.", "Really?", "Yes & no!", "And then some more"]
+    assert sentences(text, 3) == ["A first one.", "Yes & no!", "And then some more"]

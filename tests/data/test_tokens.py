@@ -1,0 +1,114 @@
+"""Tokens are stored whole, read back as they were, and refused when edited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdbench.data.encoding import encode, encode_blocks
+from pdbench.data.tokens import Tokens, write_tokens
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.errors import DataError
+from pdbench.study.settings import Source
+
+
+@pytest.fixture
+def vocabulary(pieces: Path, tmp_path: Path) -> Vocabulary:
+    """The vocabulary of letters."""
+    return open_vocabulary(Source(source="directory", path=str(pieces)), tmp_path)
+
+
+def _written(item: np.ndarray, vocabulary: Vocabulary) -> str:
+    return " ".join(str(vocabulary.tokenizer.id_to_token(int(i))) for i in item)
+
+
+def test_a_text_is_one_item(vocabulary: Vocabulary) -> None:
+    """[CLS] a [SEP], cut to the longest length."""
+    tokens = encode(vocabulary, ["Ab c", "abcdefgh", "x"], None, 6)
+
+    assert [_written(tokens.item(i), vocabulary) for i in range(len(tokens))] == [
+        "[CLS] a ##b c [SEP]",
+        "[CLS] a ##b ##c ##d [SEP]",
+        "[CLS] x [SEP]",
+    ]
+    assert list(tokens.lengths) == list(tokens.seconds) == [5, 6, 3]
+
+
+def test_a_pair_is_one_item_of_two_segments(vocabulary: Vocabulary) -> None:
+    """[CLS] a [SEP] b [SEP]; the longer side is cut first."""
+    tokens = encode(vocabulary, ["ab", "abcdef"], ["c", "xy"], 8)
+
+    assert _written(tokens.item(0), vocabulary) == "[CLS] a ##b [SEP] c [SEP]"
+    assert _written(tokens.item(1), vocabulary) == "[CLS] a ##b ##c [SEP] x ##y [SEP]"
+    assert list(tokens.seconds) == [4, 5]
+
+
+def test_documents_are_cut_into_blocks(vocabulary: Vocabulary) -> None:
+    """Nothing is lost, and no block spans two documents."""
+    tokens = encode_blocks(vocabulary, ["abcdefg", "xy"], 5)
+    blocks = [_written(tokens.item(i), vocabulary) for i in range(len(tokens))]
+
+    assert blocks == [
+        "[CLS] a ##b ##c [SEP]",
+        "[CLS] ##d ##e ##f [SEP]",
+        "[CLS] ##g [SEP]",
+        "[CLS] x ##y [SEP]",
+    ]
+    assert list(tokens.seconds) == list(tokens.lengths)
+
+
+def test_encoding_leaves_the_vocabulary_as_it_was(vocabulary: Vocabulary) -> None:
+    """One call's length is not the next one's."""
+    encode(vocabulary, ["abcdefgh"], None, 4)
+
+    assert len(vocabulary.tokenizer.encode("abcdefgh").ids) == 10
+
+
+def test_tokens_are_read_back(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """Memory-mapped, with the same content and digest."""
+    written = encode(vocabulary, ["ab", "cd"], ["e", "f"], 16)
+    write_tokens(tmp_path, written)
+
+    tokens = Tokens.open(tmp_path)
+
+    assert isinstance(tokens.pieces, np.memmap)
+    assert tokens.pieces.dtype == np.uint16
+    assert tokens.digest == written.digest
+    assert (tokens.vocabulary, tokens.max_length) == (vocabulary.digest, 16)
+    assert [tokens.item(i).tolist() for i in range(2)] == [
+        written.item(i).tolist() for i in range(2)
+    ]
+
+
+@pytest.mark.parametrize("name", ["pieces", "offsets", "seconds"])
+def test_edited_tokens_are_refused(name: str, vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """One changed number is noticed, in any of the arrays."""
+    write_tokens(tmp_path, encode(vocabulary, ["ab", "cd"], None, 16))
+    array = np.load(tmp_path / f"{name}.npy")
+    array[-1] += 1
+    np.save(tmp_path / f"{name}.npy", array)
+
+    with pytest.raises(DataError, match=r"not those of tokens\.json; delete .* and run again"):
+        Tokens.open(tmp_path)
+
+
+def test_truncated_tokens_are_refused(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """A file cut short, or missing, is named."""
+    write_tokens(tmp_path, encode(vocabulary, ["ab", "cd"], None, 16))
+    path = tmp_path / "pieces.npy"
+    path.write_bytes(path.read_bytes()[:-3])
+
+    with pytest.raises(DataError, match=r"pieces\.npy: missing or truncated"):
+        Tokens.open(tmp_path)
+
+    path.unlink()
+    with pytest.raises(DataError, match=r"pieces\.npy: missing or truncated"):
+        Tokens.open(tmp_path)
+
+
+def test_no_tokens_at_all_name_the_record(tmp_path: Path) -> None:
+    """The JSON is written last, so it is what is missing first."""
+    with pytest.raises(DataError, match=r"tokens\.json: no such file"):
+        Tokens.open(tmp_path)

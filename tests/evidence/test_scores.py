@@ -1,0 +1,82 @@
+"""Scores of a cell are its selected runs, all of them or none."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import synthetic
+
+from pdbench.errors import DataError
+from pdbench.evidence import Scores
+from pdbench.study import Cell, Study
+
+
+@pytest.fixture
+def frame(demo: Study) -> pd.DataFrame:
+    """Invented runs of the demo."""
+    return synthetic.results(demo)
+
+
+@pytest.fixture
+def cell(demo: Study) -> Cell:
+    """A cell with three seeds."""
+    return next(cell for cell, seeds in demo.seeds.items() if seeds == 3)
+
+
+def test_runs_are_in_per_cent_and_in_order_of_the_seeds(
+    demo: Study, frame: pd.DataFrame, cell: Cell
+) -> None:
+    """The table may have any order; the scores follow the seeds."""
+    rows = frame[frame["cell"] == cell.key].sort_values("seed_index")
+    shuffled = frame.sample(frac=1, random_state=1)
+
+    found = Scores(demo, shuffled).of(cell, "dev", "accuracy")
+
+    assert found.runs == pytest.approx(tuple(100 * rows["dev_accuracy"]))
+    assert found.interval.n == 3
+
+
+def test_only_the_selected_grid_point_counts(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
+    """Runs at other learning rates, which dev did not choose, are left out."""
+    worse = frame[frame["cell"] == cell.key].assign(selected=False, test_accuracy=0.0)
+
+    found = Scores(demo, pd.concat([worse, frame])).of(cell)
+
+    assert found.interval.n == 3
+    assert min(found.runs) > 0
+
+
+def test_cell_with_a_missing_run_is_missing(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
+    """Two of three seeds are no result."""
+    kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
+
+    assert Scores(demo, kept).of(cell).runs == ()
+
+
+def test_cell_that_was_never_run_is_missing(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
+    """No rows, no score, no error."""
+    found = Scores(demo, frame[frame["cell"] != cell.key]).of(cell)
+
+    assert found.interval.n == 0
+
+
+def test_degenerate_runs_are_counted(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
+    """Constant predictors stay in the mean and are reported."""
+    constant = frame.assign(degenerate=frame["cell"] == cell.key)
+
+    assert Scores(demo, constant).of(cell).degenerate == 3
+
+
+def test_teacher_is_no_student(demo: Study, frame: pd.DataFrame) -> None:
+    """The teacher of a task is found among the rows of method teacher."""
+    task = next(iter(demo.tasks))
+
+    found = Scores(demo, frame).teacher(task)
+
+    assert found.runs == pytest.approx((84.2,), abs=2)
+
+
+def test_unknown_metric_is_one_line(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
+    """A metric that no run has names the column that is not there."""
+    with pytest.raises(DataError, match="no column 'test_bleu'"):
+        Scores(demo, frame).of(cell, "test", "bleu")

@@ -1,0 +1,130 @@
+"""Study files: what is wrong with one is said in one line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdbench.errors import UsageError
+from pdbench.study import ROOT, load_study
+from pdbench.study.loading import check_artefacts
+
+
+def test_every_study_that_is_shipped_loads() -> None:
+    """All files of config/ but methods.yaml are studies that name what exists."""
+    for path in sorted((ROOT / "config").glob("*.yaml")):
+        if path.stem != "methods":
+            assert load_study(path.stem).name == path.stem
+
+
+def test_a_study_is_found_by_name_or_path() -> None:
+    """The name and the path of a file give the same study."""
+    assert load_study("demo") == load_study(ROOT / "config/demo.yaml")
+
+
+def test_sourced_values_become_assumptions(study_file) -> None:
+    """A value written with its source counts as the value, and is listed with its key."""
+    study = load_study(study_file())
+
+    assert study.tasks["sentiment"].train == 100
+    (assumption,) = study.assumptions
+    assert (assumption.key, assumption.source, assumption.note) == (
+        "tasks.sentiment.train",
+        "assumed",
+        "few",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"titel": "x"}, "key titel: unknown key"),
+        ({"tasks.sentiment.trian": 3}, "key tasks.sentiment.trian: unknown key"),
+        ({"training.distill.epochs": 0}, "key training.distill.epochs: .*greater than or equal"),
+        ({"training.distill.epochs": "two"}, "key training.distill.epochs: .*not 'two'"),
+        ({"scale": "huge"}, "key scale: .*'demo' or 'paper'"),
+        ({"name": "../up"}, "key name: "),
+        ({"vocabulary.name": "bert-base"}, "did you mean 'bert-base-uncased'"),
+        ({"texts.films.name": "imdb-sentence"}, "did you mean 'imdb-sentences'"),
+        ({"tasks.sentiment.teacher.name": "x"}, "key tasks.sentiment.teacher.name: unknown"),
+        ({"transfer_sets.films-300.text": "film"}, "unknown text 'film'; did you mean 'films'"),
+        ({"transfer_sets.films-300.size": 5000}, "5000 items, but text 'films' keeps 1000"),
+        ({"corpora.general.0.text": "nothing"}, "unknown text 'nothing'"),
+        ({"architectures.named.Mini": "Mini"}, "no architecture: write layers/hidden"),
+        ({"artefacts.figure8.cells.0.task": "mnli"}, "unknown task 'mnli'"),
+        ({"artefacts.figure8.cells.0.method": "pdf"}, "unknown method 'pdf'; did you mean"),
+        ({"artefacts.figure8.cells.0.architecture": "9/64"}, "not a size of the study"),
+        ({"artefacts.figure8.cells.0.architecture": "Huge"}, "no architecture"),
+        ({"artefacts.figure8.cells.0.transfer": "films"}, "unknown transfer set 'films'"),
+        ({"artefacts.figure6.cells.0.corpus": "wiki"}, "unknown corpus 'wiki'"),
+        ({"methods": {}}, "unknown key 'methods'"),
+        ({"training.distill.learning_rate": {"value": [1e-3], "source": "guessed"}}, "sourced"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_key(
+    study_file, change: dict[str, Any], words: str
+) -> None:
+    """Whatever is wrong, the message is one line that names the file, the key and a remedy."""
+    path = study_file(change)
+
+    with pytest.raises(UsageError) as caught:
+        load_study(path)
+
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    assert re.search(words, message), message
+    assert caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "key", ["scale", "training", "tasks.sentiment.labels", "texts.films.size"]
+)
+def test_a_missing_key_is_named(study_file, key: str) -> None:
+    """A missing key is called missing, by its whole name."""
+    with pytest.raises(UsageError, match=rf"key {re.escape(key)}: missing"):
+        load_study(study_file(without=key))
+
+
+@pytest.mark.parametrize(("key", "method"), [("transfer", "distils"), ("corpus", "pre-trained")])
+def test_a_block_names_what_its_methods_need(study_file, key: str, method: str) -> None:
+    """A distilling method needs a transfer set, a pre-trained start a corpus."""
+    with pytest.raises(UsageError, match=rf"cells\.0\.{key}: missing, and method .*{method}"):
+        load_study(study_file(without=f"artefacts.figure6.cells.0.{key}"))
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [1", "\x00", "3"])
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path, content: str) -> None:
+    """A list, broken YAML, control characters and a number are each one line."""
+    path = tmp_path / "broken.yaml"
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(UsageError, match=re.escape(str(path))) as caught:
+        load_study(path)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_study_lists_the_known_ones() -> None:
+    """A name that is not in config/ is answered with those that are."""
+    with pytest.raises(UsageError, match=r"config/nothing\.yaml: no such study; there are .*demo"):
+        load_study("nothing")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A path that does not exist is named."""
+    with pytest.raises(UsageError, match=r"none\.yaml: no such study file"):
+        load_study(tmp_path / "none.yaml")
+
+
+def test_an_artefact_nobody_draws_is_refused(study_file) -> None:
+    """An unknown artefact is found when the study is opened, not after training."""
+    study = load_study(study_file())
+
+    check_artefacts(study, ["figure6", "figure8", "sizes"])
+    with pytest.raises(UsageError, match="unknown artefact 'figure8'"):
+        check_artefacts(study, ["figure6", "sizes"])

@@ -1,0 +1,106 @@
+"""Cells, runs, keys and seeds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pdbench.study import Architecture, Cell, Run, Study, load_study
+from pdbench.study.cells import seed_of
+
+
+def test_a_key_is_made_of_names() -> None:
+    """A cell's key has the five names in order, and "none" where there is none."""
+    whole = Cell("sentiment", "pd", Architecture(4, 128), "films-3k", "general")
+    basic = Cell("sentiment", "basic", Architecture(4, 128), None, None)
+
+    assert whole.key == "sentiment.pd.4-128.films-3k.general"
+    assert basic.key == "sentiment.basic.4-128.none.none"
+
+
+def test_seeds_are_the_same_in_every_process() -> None:
+    """Seeds come from sha256, not from Python's salted hash."""
+    code = "from pdbench.study.cells import seed_of; print(seed_of('a.b', 1))"
+    elsewhere = subprocess.check_output([sys.executable, "-c", code], text=True)
+
+    assert int(elsewhere) == seed_of("a.b", 1)
+    assert 0 <= seed_of("a.b", 1) < 2**31
+
+
+def test_parts_of_a_seed_do_not_run_together() -> None:
+    """("ab", "c") and ("a", "bc") give different seeds."""
+    assert seed_of("ab", "c") != seed_of("a", "bc")
+
+
+def test_grid_points_of_a_seed_meet_the_same_randomness() -> None:
+    """The seed depends on cell and seed index, not on the learning rate."""
+    cell = Cell("t", "d", Architecture(1, 64), "x", None)
+    low, high, other = Run(cell, 0, (1e-4,)), Run(cell, 0, (1e-3,)), Run(cell, 1, (1e-3,))
+
+    assert low.seed == high.seed != other.seed
+    assert (low.name, high.name) == ("seed0_lr0.0001", "seed0_lr0.001")
+
+
+def test_methods_use_only_what_they_need(study: Study) -> None:
+    """A method that does not distil has no transfer set, one that starts random no corpus."""
+    cells = {cell.method: cell for cell in study.artefact_cells("figure6")}
+
+    assert (cells["pd"].transfer, cells["pd"].corpus) == ("films-300", "general")
+    assert (cells["pf"].transfer, cells["pf"].corpus) == (None, "general")
+    assert (cells["d"].transfer, cells["d"].corpus) == ("films-300", None)
+    assert (cells["basic"].transfer, cells["basic"].corpus) == (None, None)
+
+
+def test_shared_cells_are_trained_once_with_the_most_seeds(study: Study) -> None:
+    """A cell of two artefacts is one cell and has the larger number of seeds."""
+    shared = study.cells["sentiment.d.1-64.films-300.none"]
+
+    assert shared in study.artefact_cells("figure6")
+    assert shared in study.artefact_cells("figure8")
+    assert study.seeds[shared] == 3
+    assert study.seeds[study.cells["sentiment.d.2-128.films-300.none"]] == 2
+
+
+def test_runs_are_seeds_by_learning_rates(study: Study) -> None:
+    """Every seed meets every grid point."""
+    cell = study.cells["sentiment.d.1-64.films-1k.none"]
+
+    names = [run.name for run in study.runs(cell)]
+
+    assert len(names) == len(set(names)) == 3 * 2
+
+
+def test_another_method_changes_no_key(study: Study, study_file) -> None:  # noqa: ANN001
+    """Adding a method to an artefact leaves the other cells and their seeds as they were."""
+    more = load_study(
+        study_file({"artefacts.figure6.cells.0.method": ["tf", "pd", "pf", "d", "basic"]})
+    )
+
+    assert set(study.cells) < set(more.cells)
+    for key, cell in study.cells.items():
+        assert study.runs(cell) == more.runs(more.cells[key])
+
+
+def test_students_start_from_the_right_checkpoint(study: Study) -> None:
+    """Truncation takes its layers from the deepest size of the width, pre-training its own."""
+    size = Architecture(1, 128)
+    truncated = Cell("sentiment", "tf", size, None, "general")
+    pretrained = Cell("sentiment", "pf", size, None, "general")
+    random = Cell("sentiment", "basic", size, None, None)
+
+    assert study.initial_checkpoint(truncated) == ("general", Architecture(2, 128))
+    assert study.initial_checkpoint(pretrained) == ("general", size)
+    assert study.initial_checkpoint(random) is None
+
+
+def test_only_needed_checkpoints_are_pretrained(study: Study) -> None:
+    """The study pre-trains the sizes that its cells start from, the largest first."""
+    assert study.pretrained == (
+        ("general", Architecture(2, 128)),
+        ("general", Architecture(1, 64)),
+    )
+
+
+def test_a_teacher_labels_the_longest_transfer_set(study: Study) -> None:
+    """Soft labels are computed once for a text, for its largest transfer set."""
+    assert study.soft_labelled() == {("sentiment", "films"): 1000}

@@ -1,0 +1,239 @@
+"""Invented results of a study, so that tables, figures and pages can be tested untrained.
+
+The numbers are made up by a formula; they look roughly like the paper's and mean nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import pandas as pd
+
+from pdbench.files import write_json
+from pdbench.study import Cell, Paths, Run, Study
+
+GAINS = {
+    "basic": 0,
+    "d": 4,
+    "pf": 8,
+    "pd": 11,
+    "pd-f": 11.5,
+    "tf": 6,
+    "pd-truncated": 8,
+    "pd-embeddings": 5,
+}
+SIMILARITIES = (0.721, 0.525, 0.581, 0.543, 0.467)
+ENVIRONMENT = {
+    "precision": "fp32",
+    "threads": 1,
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "host": "invented-host",
+    "device": "Invented CPU",
+    "torch_version": "2.13.0",
+    "pdbench_version": "0.1.0",
+    "started": "2026-11-21T10:00:00+00:00",
+    "finished": "2026-11-21T10:08:00+00:00",
+    "spec": "0" * 16,
+    "schema_version": 1,
+}
+
+
+def write_study(
+    study: Study, missing: tuple[str, ...] = (), degenerate: tuple[str, ...] = ()
+) -> Paths:
+    """Write invented results of every cell but the ``missing`` ones, below the folder we are in."""
+    paths = Paths(study)
+    paths.table.parent.mkdir(parents=True, exist_ok=True)
+    results(study, missing, degenerate).to_parquet(paths.table)
+    write_json(paths.audit, audit(study))
+    write_json(paths.latency, latency(study))
+    return paths
+
+
+def results(
+    study: Study, missing: tuple[str, ...] = (), degenerate: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """One row a run, teachers first."""
+    rows = [_teacher(study, task) for task in study.tasks]
+    rows += [
+        _row(study, run, degenerate=cell.key in degenerate)
+        for cell in study.seeds
+        if cell.key not in missing
+        for run in study.runs(cell)
+    ]
+    return pd.DataFrame(rows)
+
+
+def audit(study: Study) -> dict[str, Any]:
+    """What the audit counts."""
+    similarity = {
+        name: dict.fromkeys(study.tasks, SIMILARITIES[i % len(SIMILARITIES)])
+        for i, name in enumerate(dict.fromkeys(s.text for s in study.transfer_sets.values()))
+    }
+    return {
+        "tasks": {name: _task(study, name) for name in study.tasks},
+        "texts": {
+            name: {
+                "items": text.size,
+                "pieces": text.size * 21,
+                "words": text.size * 17,
+                "excluded": 3,
+                "licence": "invented licence",
+                "citation": "Invented 2026",
+                "similarity": dict.fromkeys(study.tasks, 0.7),
+            }
+            for name, text in study.texts.items()
+        },
+        "transfer_sets": {
+            name: {
+                "text": chosen.text,
+                "items": chosen.size,
+                "pieces": 21 * chosen.size,
+                "similarity": similarity[chosen.text],
+            }
+            for name, chosen in study.transfer_sets.items()
+        },
+        "leaks": {
+            "checked": 123_456,
+            "found": 0,
+            "shared_sentences": dict.fromkeys(study.tasks, 0),
+        },
+    }
+
+
+def latency(study: Study) -> dict[str, Any]:
+    """What timing measures."""
+    sizes = {str(s): 0.3 + s.encoder_parameters / 4e5 for s in study.all_architectures}
+    sizes["6/384"] = 30.0
+    return {
+        "batch_size": 1,
+        "sequence_length": 128,
+        "threads": 2,
+        "rounds": 15,
+        "device": "Invented CPU",
+        "precision": "fp32",
+        "largest": "6/384",
+        "architectures": {
+            name: {"milliseconds": ms, "low": ms * 0.95, "high": ms * 1.1}
+            for name, ms in sizes.items()
+        },
+    }
+
+
+def _task(study: Study, name: str) -> dict[str, Any]:
+    labels = study.tasks[name].labels
+    counts = {"train": 1000, "dev": 800, "test": 2000}
+    return {
+        "labels": list(labels),
+        "metrics": list(study.tasks[name].metrics),
+        "licence": "invented licence",
+        "citation": "Invented 2026",
+        "majority": {"dev": 0.505, "test": 0.51},
+        "splits": {
+            split: {
+                "items": count,
+                "labels": dict.fromkeys(labels, count // len(labels)),
+                "pieces": 20 * count,
+                "words": 16 * count,
+            }
+            for split, count in counts.items()
+        },
+    }
+
+
+def _teacher(study: Study, task: str) -> dict[str, Any]:
+    cell = f"{task}.teacher.6-384.none.none"
+    row = {
+        "method": "teacher",
+        "architecture": "6/384",
+        "layers": 6,
+        "hidden": 384,
+        "transfer": None,
+        "corpus": None,
+        "cell": cell,
+        "run": "seed0",
+        "seed_index": 0,
+        "seed": 1,
+        "learning_rates": "5e-05",
+        "parameters": 22_700_000,
+    }
+    return row | _common(study, task) | _scores(study, task, 84.2, "teacher")
+
+
+def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
+    cell = run.cell
+    row = {
+        "method": cell.method,
+        "architecture": str(cell.architecture),
+        "layers": cell.architecture.layers,
+        "hidden": cell.architecture.hidden,
+        "transfer": cell.transfer,
+        "corpus": cell.corpus,
+        "cell": cell.key,
+        "run": run.name,
+        "seed_index": run.seed_index,
+        "seed": run.seed,
+        "learning_rates": "/".join(f"{rate:g}" for rate in run.learning_rates),
+        "parameters": cell.architecture.parameters(),
+    }
+    score = 51.0 if degenerate else _invent(study, run)
+    found = row | _common(study, cell.task) | _scores(study, cell.task, score, run.name + cell.key)
+    return found | {"degenerate": degenerate, "selected": run == _first(study, run)}
+
+
+def _first(study: Study, run: Run) -> Run:
+    return next(one for one in study.runs(run.cell) if one.seed_index == run.seed_index)
+
+
+def _common(study: Study, task: str) -> dict[str, Any]:
+    training = {
+        "train_loss": 0.4,
+        "steps": 400,
+        "examples": 12_000,
+        "tokens": 250_000,
+        "padding_share": 0.04,
+        "train_seconds": 5.5,
+        "seconds": 6.25,
+        "peak_memory_mb": 512.0,
+        "test_predictions": [0, 1, 1, 0],
+    }
+    named = {"study": study.name, "scale": study.scale, "task": task}
+    flags = {"selected": True, "degenerate": False, "majority_dev": 0.505, "majority_test": 0.51}
+    return named | training | flags | ENVIRONMENT
+
+
+def _scores(study: Study, task: str, score: float, salt: str) -> dict[str, float]:
+    noise = random.Random(f"{task}{salt}")
+    return {
+        f"{split}_{metric}": round((score + noise.gauss(0, 0.3)) / 100, 4)
+        for split in ("dev", "test")
+        for metric in study.tasks[task].metrics
+    }
+
+
+def _invent(study: Study, run: Run) -> float:
+    cell = run.cell
+    size = math.log(cell.architecture.encoder_parameters) - 9
+    score = 58 + GAINS.get(cell.method, 7) + 1.6 * size + 4 * (cell.task != "sentiment")
+    if cell.transfer is not None:
+        chosen = study.transfer_sets[cell.transfer]
+        slope = 1.1 if cell.method == "pd" else 2.0
+        score += slope * math.log10(chosen.size / 3000)
+        texts = list(dict.fromkeys(s.text for s in study.transfer_sets.values()))
+        score -= (
+            (0.5 if cell.method == "pd-f" else 1.4)
+            * texts.index(chosen.text)
+            * (cell.task == "sentiment")
+        )
+    return score + random.Random(f"{cell.key}{run.name}").gauss(0, 0.5)
+
+
+def cell_of(study: Study, **wanted: object) -> Cell:
+    """The first cell of a study with the attributes given."""
+    return next(
+        cell
+        for cell in study.seeds
+        if all(getattr(cell, name) == value for name, value in wanted.items())
+    )
