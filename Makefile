@@ -5,6 +5,7 @@ PYTHON ?= python3
 STUDY  ?= demo
 CORES  ?= all
 
+NAME  := $(or $(basename $(notdir $(STUDY))),demo)
 VENV  := .venv
 BIN   := $(VENV)/bin
 PINS  := pyproject.toml constraints.txt
@@ -19,7 +20,7 @@ help: ## list the targets
 
 reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
 	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study=$(STUDY)
-	@echo "The report is reports/$(basename $(notdir $(STUDY)))/index.html"
+	@echo "The report is reports/$(NAME)/index.html"
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/pytest --numprocesses auto
@@ -35,11 +36,11 @@ example: $(VENV)/.run ## copy the report of a study to reports/example
 	$(BIN)/pdbench example $(STUDY)
 
 clean: ## remove the study's results, report and logs; downloads and .venv stay
-	rm -rf .snakemake logs/$(STUDY) results/$(STUDY) reports/$(STUDY)
+	rm -rf results/$(NAME) reports/$(NAME) logs/$(NAME)
 
 # One stamp for each set of packages; it is written when the installation succeeded.
 $(VENV)/.run: $(VENV)/bin/python $(PINS)
-	@echo "Installing pdbench into $(VENV)"
+	@echo "Installing pdbench and what it needs into $(VENV), which takes a while the first time"
 	@$(PIP) --editable .
 	@touch $@
 
@@ -53,4 +54,4 @@ $(VENV)/bin/python:
 	  echo "pdbench needs Python 3.11 or newer, and $(PYTHON) is" \
 	    "$$($(PYTHON) --version 2>/dev/null || echo missing); name another: make PYTHON=python3.12" >&2; \
 	  exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

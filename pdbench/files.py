@@ -55,9 +55,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file", "run the job that makes it") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{path}: not valid JSON ({error})", "delete it and run again"
-        ) from error
+        raise DataError(f"{path}: not valid JSON ({error})", "delete it and run again") from error
 
 
 def digest(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pdbench.files import write_json
-from pdbench.study import Cell, Paths, Run, Study
+from pdbench.study import Paths, Run, Study
 
 GAINS = {
     "basic": 0,
@@ -228,12 +228,3 @@ def _invent(study: Study, run: Run) -> float:
             * (cell.task == "sentiment")
         )
     return score + random.Random(f"{cell.key}{run.name}").gauss(0, 0.5)
-
-
-def cell_of(study: Study, **wanted: object) -> Cell:
-    """The first cell of a study with the attributes given."""
-    return next(
-        cell
-        for cell in study.seeds
-        if all(getattr(cell, name) == value for name, value in wanted.items())
-    )

@@ -134,6 +134,12 @@ class Chart:
             for mark in series.marks
         )
 
+    def reading_error(self) -> float:
+        """The largest reading error of the published marks; 0 where there are none."""
+        published = (panel for panel in self.panels if panel.published)
+        marks = (mark for panel in published for series in panel.series for mark in series.marks)
+        return round(max((mark.interval.half_width for mark in marks), default=0.0), 4)
+
     def seeds(self) -> tuple[int, ...]:
         """The different numbers of seeds behind the marks, in ascending order."""
         own = (panel for panel in self.panels if not panel.published)

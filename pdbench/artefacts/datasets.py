@@ -10,10 +10,10 @@ from pdbench.artefacts.result import Tabulation
 from pdbench.artefacts.tables import ABSENT, Table
 
 CAPTION = (
-    "All data of the study, counted; nothing of it is part of the software. S is the similarity of a transfer set to a task's labelled "
-    "set: the Spearman correlation of their word-frequency ranks. Majority is the test "
-    "accuracy of always answering the largest class. Left out counts the items of a text that a test set "
-    "also holds."
+    "All data of the study, counted; nothing of it is part of the software. S is the similarity "
+    "of a transfer set to a task's labelled set: the Spearman correlation of their "
+    "word-frequency ranks. Majority is the test accuracy of always answering the largest class. "
+    "Left out counts the items of a text that a test set also holds."
 )
 
 

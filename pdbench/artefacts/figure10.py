@@ -8,7 +8,7 @@ from pdbench.artefacts.result import Drawing, draw_chart
 
 CAPTION = (
     "Pre-training and distillation on one and the same text (D_LM = D_T): what each gives alone "
-    "and what both give in sequence. The paper's values are read off its Figure 10 (±0.1)."
+    "and what both give in sequence."
 )
 
 

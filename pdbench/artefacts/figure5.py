@@ -9,8 +9,7 @@ from pdbench.artefacts.result import Drawing, draw_chart
 CAPTION = (
     "Accuracy after distillation against the size of the student, for four ways to begin: "
     "masked-LM pre-training at the student's own size, the first layers of a deeper pre-trained "
-    "model, word embeddings of a pre-trained model, and random weights. "
-    "The paper's values are read off its Figure 5 (±0.1)."
+    "model, word embeddings of a pre-trained model, and random weights."
 )
 
 

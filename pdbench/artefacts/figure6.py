@@ -22,7 +22,7 @@ from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
 CAPTION = (
     "Accuracy of four recipes on every size of the student: one panel a width (hidden size H), "
     "depth from left to right with the millions of parameters under it. "
-    "The paper's values are read off its figure (±0.1); which number the figure has is inferred."
+    "Which number the figure has in the paper is inferred."
 )
 
 

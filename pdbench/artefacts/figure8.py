@@ -18,8 +18,7 @@ from pdbench.artefacts.result import Drawing, draw_chart
 
 CAPTION = (
     "Accuracy against the number of unlabelled items that the teacher labels for the student. "
-    "Lines without marks are methods that need no transfer set. "
-    "The paper's values are read off its Figure 8 (±0.06); its 100k is approximate."
+    "Lines without marks are methods that need no transfer set. The paper's 100k is approximate."
 )
 
 

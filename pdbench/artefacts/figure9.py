@@ -20,8 +20,7 @@ from pdbench.study import Cell
 CAPTION = (
     "Accuracy against the similarity S of the transfer set to the labelled set: the Spearman "
     "correlation of their word-frequency ranks. All transfer sets of a panel have one size; "
-    "lines without marks are methods that need none. "
-    "The paper's values are read off its Figure 9 (±0.07)."
+    "lines without marks are methods that need none."
 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pdbench.artefacts.chart import Chart, Level, Panel, Series
+from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context, published_mark, task_title
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import Architecture, Cell
@@ -56,19 +56,12 @@ def curves(
     sized: bool = True,
 ) -> tuple[Series, ...]:
     """One series for each method and, if ``sized``, size, in the order of the cells."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str], list[Mark]] = {}
     for cell in cells:
         size = context.size_name(cell.architecture) or str(cell.architecture)
-        groups.setdefault((cell.method, size if sized else ""), []).append(cell)
-    return tuple(
-        Series(
-            context.series_name(method, size),
-            method,
-            tuple(context.mark(cell, place(cell).x, place(cell).label) for cell in found),
-            variant,
-        )
-        for ((method, size), found), variant in zip(groups.items(), _variants(groups), strict=True)
-    )
+        mark = context.mark(cell, place(cell).x, place(cell).label)
+        groups.setdefault((cell.method, size if sized else ""), []).append(mark)
+    return _series(context, groups)
 
 
 def published_curves(
@@ -79,18 +72,20 @@ def published_curves(
     sized: bool = True,
 ) -> tuple[Series, ...]:
     """One series for each method and, if ``sized``, size, named as in this study."""
-    groups: dict[tuple[str, str], list[Reference]] = {}
+    groups: dict[tuple[str, str], list[Mark]] = {}
     for reference in references:
         size = reference.name or reference.architecture
-        groups.setdefault((reference.method, size if sized else ""), []).append(reference)
+        mark = published_mark(reference, place(reference).x, place(reference).label)
+        groups.setdefault((reference.method, size if sized else ""), []).append(mark)
+    return _series(context, groups)
+
+
+def _series(
+    context: Context, groups: Mapping[tuple[str, str], Sequence[Mark]]
+) -> tuple[Series, ...]:
     return tuple(
-        Series(
-            context.series_name(method, size),
-            method,
-            tuple(published_mark(one, place(one).x, place(one).label) for one in found),
-            variant,
-        )
-        for ((method, size), found), variant in zip(groups.items(), _variants(groups), strict=True)
+        Series(context.series_name(method, size), method, tuple(marks), variant)
+        for ((method, size), marks), variant in zip(groups.items(), _variants(groups), strict=True)
     )
 
 

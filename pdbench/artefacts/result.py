@@ -85,8 +85,12 @@ def how_measured(chart: Chart) -> str:
         if seeds[-1] > 1:
             parts.append("bars 95% t intervals over seeds, cut where they leave the panel")
     words = [", ".join(parts) + "."] if parts else []
-    if any(panel.published for panel in chart.panels):
-        words.append("Hollow marks are the paper's own numbers, on its own scale.")
+    if chart.reading_error():
+        scale = "the same scale" if chart.share_y else "its own scale"
+        words.append(
+            "Hollow marks are the paper's numbers, read off its figure within "
+            f"±{chart.reading_error():g}, on {scale}."
+        )
     if chart.degenerate():
         words.append(f"{chart.degenerate()} of the runs predict one class only.")
     if chart.missing():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context, task_title
@@ -26,7 +27,9 @@ MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
 def own_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[Table, list[Row]]:
     """This study's scores on a split: a row a method, and the teacher's below them."""
     tasks = list(dict.fromkeys(cell.task for cell in cells))
-    heads = [(task, metric) for task in tasks for metric in context.study.tasks[task].metrics]
+    heads: list[tuple[str, str]] = [
+        (task, metric) for task in tasks for metric in context.study.tasks[task].metrics
+    ]
     body, plain = [], []
     for method, scores in _score_rows(context, cells, heads, split):
         score_of = dict(zip(heads, scores, strict=True))
@@ -86,25 +89,15 @@ def _mean(scores: dict[tuple[str, str], Score]) -> Interval:
 
     Its interval is over seeds: the score of one seed is taken across all tasks.
     """
-    runs = [score.runs for score in scores.values()]
-    if not runs or not all(runs):
-        return t_interval(())
-    tasks = dict.fromkeys(task for task, _ in scores)
-    seeds = range(min(len(found) for found in runs))
-    return t_interval(
-        [
-            math.fsum(
-                _average([score.runs[seed] for (t, _), score in scores.items() if t == task])
-                for task in tasks
-            )
-            / len(tasks)
-            for seed in seeds
-        ]
-    )
+    seeds = min((len(score.runs) for score in scores.values()), default=0)
+    return t_interval([_meta(scores, seed) for seed in range(seeds)])
 
 
-def _average(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _meta(scores: dict[tuple[str, str], Score], seed: int) -> float:
+    tasks: dict[str, list[float]] = {}
+    for (task, _), score in scores.items():
+        tasks.setdefault(task, []).append(score.runs[seed])
+    return fmean(map(fmean, tasks.values()))
 
 
 def _name(context: Context, reference: Reference) -> str:

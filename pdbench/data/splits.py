@@ -43,9 +43,8 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
     if "dev" not in kept:
         kept |= _hold_out(kept["train"], task.dev)
     found = {**kept, "test": ordered(test)}
-    return DatasetDict({s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}), (
-        excluded
-    )
+    chosen = {s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}
+    return DatasetDict(chosen), excluded
 
 
 def columns_of(dataset: Dataset) -> dict[str, list[str]]:

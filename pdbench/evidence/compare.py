@@ -14,9 +14,6 @@ from pdbench.study import Architecture, Cell, Study
 PARAMETER_TOLERANCE = 0.1
 """Millions; the paper prints one decimal."""
 
-STANDS_FOR = "stands_for"
-"""The artefact option that maps a task of the paper to the task of the study in its place."""
-
 NONE = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
@@ -116,10 +113,10 @@ def _task(study: Study, cells: tuple[Cell, ...], reference: Reference) -> str:
     tasks = {cell.task for cell in cells}
     if not tasks:
         raise _NoCounterpartError("needs the released checkpoints, or cells that this study lacks")
-    named = study.artefacts[reference.artefact].options.get(STANDS_FOR, {})
+    named = study.artefacts[reference.artefact].stands_for
     chosen = named.get(reference.task, reference.task.lower().replace(" ", "-"))
     if chosen in tasks:
-        return str(chosen)
+        return chosen
     if len(tasks) == 1 and not named:
         return next(iter(tasks))
     raise _NoCounterpartError(f"no task of this study stands for {reference.task}")
@@ -128,7 +125,7 @@ def _task(study: Study, cells: tuple[Cell, ...], reference: Reference) -> str:
 def _cell(study: Study, cells: list[Cell], reference: Reference) -> Cell:
     found = [cell for cell in cells if cell.method == reference.method]
     if not found:
-        raise _NoCounterpartError(f"method {reference.series!r} is not run in this study")
+        raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
     architecture = _architecture(study, {cell.architecture for cell in found}, reference)
     found = [cell for cell in found if cell.architecture == architecture]
     if reference.transfer_size is not None and len(found) > 1:
@@ -140,15 +137,13 @@ def _cell(study: Study, cells: list[Cell], reference: Reference) -> Cell:
 
 
 def _architecture(study: Study, drawn: set[Architecture], reference: Reference) -> Architecture:
-    """The study's size in place of the paper's: the same, the one of the same name, the only."""
-    same = [size for size in drawn if str(size) == reference.architecture]
-    if same:
-        return same[0]
+    """The study's size in place of the paper's: of the same name, the same, or the only one."""
     named = study.named_architectures.get(reference.name or "")
     if named is not None and named in drawn:
         return named
-    if len(drawn) == 1:
-        return next(iter(drawn))
+    same = [size for size in drawn if str(size) == reference.architecture]
+    if same or len(drawn) == 1:
+        return next(iter(same or drawn))
     reason = f"no size of this study stands for {reference.architecture}"
     raise _NoCounterpartError(reason, scale=True)
 

@@ -53,6 +53,7 @@ class Reference:
         split: dev, test, or "unstated" where the source does not say.
         metric: Metric id.
         value: The number, in per cent for scores.
+        printed: The number as the file writes it, with its digits.
         tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
         obtained: printed, quoted or digitised.
         grade: primary (the paper's own statement) or secondary.
@@ -71,6 +72,7 @@ class Reference:
     split: str
     metric: str
     value: float
+    printed: str
     tolerance: float
     obtained: str
     grade: str
@@ -129,6 +131,7 @@ def _parse(row: dict[str, str], file: str) -> Reference:
         split=row["split"],
         metric=row["metric"],
         value=float(row["value"]),
+        printed=row["value"],
         tolerance=float(row.get("tolerance") or 0),
         obtained=row.get("obtained") or "printed",
         grade=row["grade"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from pdbench.data.batches import Batch, collate, renumbering, shuffled_buckets
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.models import Bert, BertShape, MaskedLM, random_model
-from pdbench.models.bert import keep_pieces
+from pdbench.models.bert import embedding_of, keep_pieces
 from pdbench.models.initialise import standard_deviation
 from pdbench.models.spectral import spectral_embeddings
 from pdbench.study import Architecture, Paths, Study
@@ -53,7 +53,11 @@ class Pieces:
 
 
 def pretrain_student(
-    study: Study, paths: Paths, corpus: str, architecture: Architecture, vocabulary: Vocabulary,
+    study: Study,
+    paths: Paths,
+    corpus: str,
+    architecture: Architecture,
+    vocabulary: Vocabulary,
     device: Device,
 ) -> tuple[MaskedLM, Progress, int]:
     """Train a student by masked LM from its first weights.
@@ -64,6 +68,7 @@ def pretrain_student(
         The model with the whole vocabulary, what training did, and the seed.
     """
     settings = study.training.pretrain
+    rate = study.learning_rate(settings.learning_rate, architecture)
     seed = seed_of("pretrain", corpus, architecture)
     parts = open_corpus(study, paths, corpus)
     pieces = corpus_pieces(parts, vocabulary)
@@ -84,7 +89,7 @@ def pretrain_student(
         model,
         (collate(parts[part].tokens, index, pieces.numbers) for part, index in order),
         _masked_lm_loss(model, pieces, study, device, rng, vocabulary),
-        Optimisation(len(order), settings.learning_rate, settings.warmup),
+        Optimisation(len(order), rate, settings.warmup),
     )
     _restore_pieces(model.cpu(), whole, bias, pieces)
     return model, progress, seed
@@ -139,9 +144,13 @@ def _part_batches(
 
 
 def _masked_lm_loss(
-    model: MaskedLM, pieces: Pieces, study: Study, device: Device, rng: np.random.Generator,
+    model: MaskedLM,
+    pieces: Pieces,
+    study: Study,
+    device: Device,
+    rng: np.random.Generator,
     vocabulary: Vocabulary,
-):  # type: ignore[no-untyped-def]
+) -> Callable[[Batch], Tensor]:
     settings = study.training.pretrain
     predicted = pieces.predicted(settings.softmax_pieces)
     mask_id = int(pieces.numbers[vocabulary.mask])
@@ -174,5 +183,5 @@ def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: Pieces
     kept = torch.from_numpy(pieces.kept)
     whole[kept] = model.bert.word_embeddings.weight.detach()
     bias[kept] = model.bias.detach()
-    model.bert.word_embeddings = torch.nn.Embedding.from_pretrained(whole, freeze=False)
+    model.bert.word_embeddings = embedding_of(whole)
     model.bias = torch.nn.Parameter(bias)

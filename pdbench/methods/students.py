@@ -116,9 +116,7 @@ def train_student(study: Study, run: Run, data: CellData) -> Outcome:
     device = choose_device(cell.architecture.hidden)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
-    for number, (objective, rate) in enumerate(
-        zip(method.stages, run.learning_rates, strict=True)
-    ):
+    for number, (objective, rate) in enumerate(zip(method.stages, run.learning_rates, strict=True)):
         targets = data.splits["train"] if objective == "finetune" else data.transfer
         assert targets is not None
         settings = study.stage(objective)

@@ -87,9 +87,7 @@ def check_teacher(task: str, dev: Scores, majority_share: float, margin: float) 
     )
 
 
-def soft_label(
-    study: Study, paths: Paths, task: str, text: str, items: int
-) -> NDArray[np.float16]:
+def soft_label(study: Study, paths: Paths, task: str, text: str, items: int) -> NDArray[np.float16]:
     """Return the teacher's class probabilities (N, C) for the first N items of a text."""
     model = read_classifier(paths.teacher(task), study.tasks[task].labels)
     device = choose_device(model.bert.shape.hidden)

@@ -49,7 +49,9 @@ def measure(study: Study, paths: Paths) -> None:
 
 @torch.inference_mode()
 def _rounds(models: dict[str, Classifier]) -> dict[str, list[float]]:
-    ids = torch.randint(1000, 2000, (1, SEQUENCE_LENGTH), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(
+        1000, 2000, (1, SEQUENCE_LENGTH), generator=torch.Generator().manual_seed(0)
+    )
     times: dict[str, list[float]] = {name: [] for name in models}
     for number in range(WARM_UP_ROUNDS + ROUNDS):
         for name, model in models.items():

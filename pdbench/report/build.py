@@ -166,8 +166,8 @@ def subscripts(text: str) -> Markup:
 
 def published(reference: Reference) -> str:
     """A published number with its reading error: "72.16 ± 0.1"."""
-    value = f"{reference.value:g}"
-    return f"{value} ± {reference.tolerance:g}" if reference.tolerance else value
+    error = f" ± {reference.tolerance:g}" if reference.tolerance else ""
+    return reference.printed + error
 
 
 def listed(value: Any) -> str:

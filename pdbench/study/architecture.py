@@ -8,6 +8,7 @@ from dataclasses import dataclass
 VOCABULARY_SIZE = 30_522
 POSITIONS = 512
 SEGMENTS = 2
+HEAD_WIDTH = 64
 
 _PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 
@@ -34,15 +35,12 @@ class Architecture:
         match = _PATTERN.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is no architecture: write layers/hidden, like 4/256")
-        found = cls(int(match[1]), int(match[2]))
-        if found.hidden % found.heads:
-            raise ValueError(f"{text!r}: hidden size {found.hidden} is no multiple of 64")
-        return found
+        return cls(int(match[1]), checked_width(int(match[2])))
 
     @property
     def heads(self) -> int:
         """Attention heads: H/64, and one below 64."""
-        return max(1, self.hidden // 64)
+        return max(1, self.hidden // HEAD_WIDTH)
 
     @property
     def feed_forward(self) -> int:
@@ -76,6 +74,17 @@ class Architecture:
 
     def __str__(self) -> str:
         return f"{self.layers}/{self.hidden}"
+
+
+def checked_width(hidden: int) -> int:
+    """Return a hidden size that divides into heads of 64.
+
+    Raises:
+        ValueError: It is above 64 and no multiple of it.
+    """
+    if hidden > HEAD_WIDTH and hidden % HEAD_WIDTH:
+        raise ValueError(f"hidden size {hidden} is no multiple of {HEAD_WIDTH}")
+    return hidden
 
 
 PAPER_ARCHITECTURES: tuple[Architecture, ...] = tuple(

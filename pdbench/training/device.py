@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pdbench.data.batches import Batch
@@ -38,9 +39,9 @@ class Device:
         assert ids is not None
         return ids, segments, mask
 
-    def tensor(self, array: object) -> Tensor:
+    def tensor(self, array: NDArray[Any]) -> Tensor:
         """A numpy array as a tensor on this device."""
-        return torch.from_numpy(array).to(self.torch)  # type: ignore[arg-type]
+        return torch.from_numpy(array).to(self.torch)
 
 
 def choose_device(hidden: int) -> Device:
@@ -56,7 +57,7 @@ def choose_device(hidden: int) -> Device:
 
 def _fast_bf16(kind: torch.device) -> bool:
     if kind.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # Without these instructions oneDNN emulates bf16, slower than float32.
     flags = torch.cpu.get_capabilities()
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))

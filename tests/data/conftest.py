@@ -17,6 +17,7 @@ from pdbench.data.archives import ARCHIVES
 from pdbench.files import file_digest
 from pdbench.study import Paths, Study, load_study
 
+
 @pytest.fixture
 def pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], Path]:
     """Write an archive's content and pin its sha256; return the archives' folder."""

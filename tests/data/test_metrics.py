@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 from pdbench.data.glue import GLUE
 from pdbench.data.metrics import GLUE_METRICS, METRICS, as_evaluate, check_metrics, compute
 from pdbench.errors import UsageError
-from pdbench.study.settings import Task, Teacher
+from pdbench.study.settings import Metric, Task, Teacher
 
 RANDOM = np.random.default_rng(7)
 REFERENCES: dict[str, Callable[[Any, Any], float]] = {
@@ -112,7 +112,14 @@ def test_glue_tasks_report_what_glue_reports() -> None:
 def test_an_unknown_metric_is_misuse() -> None:
     """The nearest known one is offered."""
     with pytest.raises(UsageError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
-        check_metrics(_task(metrics=("acuracy",)))
+        compute(["acuracy"], np.zeros(2), np.zeros(2))
+    with pytest.raises(UsageError, match="unknown metric 'acuracy'"):
+        as_evaluate("acuracy")
+
+
+def test_studies_and_metrics_know_the_same_ids() -> None:
+    """What a study file may ask for can be computed."""
+    assert set(get_args(Metric)) == set(METRICS)
 
 
 def test_shapes_must_agree() -> None:

@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from pdbench.evidence import Comparison, Reference, Scores, Verdict, compare, load_references
-from pdbench.study import Study
+from pdbench.study import Cell, Study
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,13 @@ def figure5(references: tuple[Reference, ...]) -> Reference:
     return next(r for r in references if r.artefact == "figure5")
 
 
+def tiny(study: Study) -> Cell:
+    """This study's cell in the place of that number."""
+    size = study.named_architectures["Tiny"]
+    cells = study.artefact_cells("figure5")
+    return next(c for c in cells if (c.method, c.architecture) == ("pd", size))
+
+
 def with_scale(study: Study, scale: str) -> Study:
     """The same study at another scale."""
     return study.model_copy(update={"scale": scale})
@@ -41,7 +48,7 @@ def with_scale(study: Study, scale: str) -> Study:
 
 def with_stand_ins(study: Study, artefact: str, **tasks: str) -> Study:
     """The same study with tasks of the paper mapped to its own."""
-    needs = study.artefacts[artefact].model_copy(update={"options": {"stands_for": tasks}})
+    needs = study.artefacts[artefact].model_copy(update={"stands_for": tasks})
     return study.model_copy(update={"artefacts": {**study.artefacts, artefact: needs}})
 
 
@@ -117,9 +124,7 @@ def test_size_without_a_counterpart_has_no_number(
 
 def test_missing_cell_is_missing(demo: Study, references: tuple[Reference, ...]) -> None:
     """A cell of the study that has no results is not compared with anything."""
-    cell = synthetic.cell_of(
-        demo, method="pd", task="sentiment", architecture=demo.named_architectures["Tiny"]
-    )
+    cell = tiny(demo)
 
     found = of(demo, figure5(references), missing=(cell.key,))
 
@@ -156,9 +161,7 @@ def test_task_needs_a_stand_in_where_several_are_drawn(
 
 def test_degenerate_runs_are_the_verdict(demo: Study, references: tuple[Reference, ...]) -> None:
     """A constant predictor is never compared."""
-    cell = synthetic.cell_of(
-        demo, method="pd", task="sentiment", architecture=demo.named_architectures["Tiny"]
-    )
+    cell = tiny(demo)
     frame = synthetic.results(demo, degenerate=(cell.key,))
 
     (found,) = compare(Scores(demo, frame), [figure5(references)])

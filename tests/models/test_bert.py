@@ -66,8 +66,12 @@ def test_masked_lm_has_transformers_scores(tmp_path) -> None:
 def test_reads_what_transformers_wrote(tmp_path) -> None:
     """A checkpoint of transformers gives the same logits here."""
     configuration = transformers.BertConfig(
-        vocab_size=100, hidden_size=128, num_hidden_layers=3, num_attention_heads=2,
-        intermediate_size=512, id2label={0: "a", 1: "b", 2: "c"},
+        vocab_size=100,
+        hidden_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=512,
+        id2label={0: "a", 1: "b", 2: "c"},
     )
     theirs = transformers.BertForSequenceClassification(configuration).eval()
     theirs.save_pretrained(tmp_path)

@@ -1,108 +1,24 @@
-"""A small study file that tests change one key of."""
+"""The small study."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from study_files import write_study_file
 
 from pdbench.study import Study, load_study
 
-StudyFile = Callable[..., Path]
-
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "title": "A small study",
-    "scale": "demo",
-    "vocabulary": {"source": "embedded", "name": "bert-base-uncased"},
-    "architectures": {
-        "grid": {"layers": [1, 2], "hidden": [64, 128]},
-        "named": {"Mini": "1/64", "Base": "2/128"},
-    },
-    "tasks": {
-        "sentiment": {
-            "source": "embedded",
-            "name": "rotten-tomatoes",
-            "labels": ["negative", "positive"],
-            "metrics": ["accuracy"],
-            "train": {"value": 100, "source": "assumed", "note": "few"},
-            "teacher": {"source": "embedded", "name": "all-minilm-l6-v2"},
-        }
-    },
-    "texts": {
-        "films": {"source": "embedded", "name": "imdb-sentences", "size": 1000},
-        "reviews": {"source": "embedded", "name": "imdb-reviews", "size": 500},
-    },
-    "transfer_sets": {
-        "films-300": {"text": "films", "size": 300},
-        "films-1k": {"text": "films", "size": 1000},
-    },
-    "corpora": {"general": [{"text": "reviews", "tokens": 50000}]},
-    "training": {
-        "pretrain": {},
-        "distill": {"epochs": 2, "learning_rate": [1e-3, 3e-3]},
-        "finetune": {"epochs": 4, "learning_rate": [1e-3]},
-    },
-    "artefacts": {
-        "figure6": {
-            "seeds": 2,
-            "cells": [
-                {
-                    "task": "sentiment",
-                    "method": ["pd", "pf", "d", "basic"],
-                    "architecture": "named",
-                    "transfer": "films-300",
-                    "corpus": "general",
-                }
-            ],
-        },
-        "figure8": {
-            "seeds": 3,
-            "cells": [
-                {
-                    "task": "sentiment",
-                    "method": "d",
-                    "architecture": "Mini",
-                    "transfer": ["films-300", "films-1k"],
-                }
-            ],
-        },
-        "sizes": {},
-    },
-}
-
 
 @pytest.fixture
-def study_file(tmp_path: Path) -> StudyFile:
+def study_file(tmp_path: Path) -> Callable[..., Path]:
     """Write the small study with some keys changed, and return the file's path."""
-
-    def write(changes: dict[str, Any] | None = None, without: str | None = None) -> Path:
-        raw = yaml.safe_load(yaml.safe_dump(SMALL))
-        for key, value in (changes or {}).items():
-            block, last = find(raw, key)
-            block[last] = value
-        if without:
-            block, last = find(raw, without)
-            del block[last]
-        path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
-        return path
-
-    return write
-
-
-def find(raw: Any, key: str) -> tuple[Any, Any]:
-    """Return the mapping or list that holds a dotted key, and its last part."""
-    *parts, last = (int(part) if part.isdigit() else part for part in key.split("."))
-    for part in parts:
-        raw = raw[part]
-    return raw, last
+    return partial(write_study_file, tmp_path / "small.yaml")
 
 
 @pytest.fixture
-def study(study_file: StudyFile) -> Study:
+def study(study_file: Callable[..., Path]) -> Study:
     """The small study."""
     return load_study(study_file())

@@ -53,13 +53,18 @@ def test_sourced_values_become_assumptions(study_file) -> None:
         ({"transfer_sets.films-300.text": "film"}, "unknown text 'film'; did you mean 'films'"),
         ({"transfer_sets.films-300.size": 5000}, "5000 items, but text 'films' keeps 1000"),
         ({"corpora.general.0.text": "nothing"}, "unknown text 'nothing'"),
-        ({"architectures.named.Mini": "Mini"}, "no architecture: write layers/hidden"),
+        ({"architectures.named.Mini": "Mini"}, "key architectures.named.Mini: .*no architecture"),
+        ({"architectures.grid.hidden": [100]}, "key architectures.grid.hidden.0: .*multiple of 64"),
+        ({"tasks.sentiment.metrics": ["bleu"]}, "key tasks.sentiment.metrics.0: "),
+        ({"tasks.sentiment.source": "directory"}, "key tasks.sentiment.path: missing"),
+        ({"texts.films.source": "hub"}, "key texts.films.revision: missing"),
         ({"artefacts.figure8.cells.0.task": "mnli"}, "unknown task 'mnli'"),
         ({"artefacts.figure8.cells.0.method": "pdf"}, "unknown method 'pdf'; did you mean"),
         ({"artefacts.figure8.cells.0.architecture": "9/64"}, "not a size of the study"),
         ({"artefacts.figure8.cells.0.architecture": "Huge"}, "no architecture"),
         ({"artefacts.figure8.cells.0.transfer": "films"}, "unknown transfer set 'films'"),
         ({"artefacts.figure6.cells.0.corpus": "wiki"}, "unknown corpus 'wiki'"),
+        ({"artefacts.figure8.stands_for": {"RTE": "rte"}}, "stands_for.RTE: unknown task .rte."),
         ({"methods": {}}, "unknown key 'methods'"),
         ({"training.distill.learning_rate": {"value": [1e-3], "source": "guessed"}}, "sourced"),
     ],
@@ -81,9 +86,7 @@ def test_a_mistake_is_one_line_with_file_and_key(
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "key", ["scale", "training", "tasks.sentiment.labels", "texts.films.size"]
-)
+@pytest.mark.parametrize("key", ["scale", "training", "tasks.sentiment.labels", "texts.films.size"])
 def test_a_missing_key_is_named(study_file, key: str) -> None:
     """A missing key is called missing, by its whole name."""
     with pytest.raises(UsageError, match=rf"key {re.escape(key)}: missing"):

@@ -70,7 +70,7 @@ def test_runs_are_seeds_by_learning_rates(study: Study) -> None:
     assert len(names) == len(set(names)) == 3 * 2
 
 
-def test_another_method_changes_no_key(study: Study, study_file) -> None:  # noqa: ANN001
+def test_another_method_changes_no_key(study: Study, study_file) -> None:
     """Adding a method to an artefact leaves the other cells and their seeds as they were."""
     more = load_study(
         study_file({"artefacts.figure6.cells.0.method": ["tf", "pd", "pf", "d", "basic"]})

@@ -15,6 +15,8 @@ rule archive:
     localrule: True
     conda:
         "../envs/pdbench.yaml"
+    # One at a time: downloads share the network, and latency then finds all cores free.
+    threads: os.cpu_count()
     resources:
         mem_mb=500,
         runtime=30,

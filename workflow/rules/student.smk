@@ -28,6 +28,8 @@ rule cell:
 
 
 rule latency:
+    input:
+        PATHS.teacher_archives,
     output:
         PATHS.latency,
     log:

@@ -1,0 +1,118 @@
+"""All runs of a study as one Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdbench.errors import DataError
+from pdbench.files import replacing
+from pdbench.results.record import SCHEMA_VERSION, RunRecord, read_record
+from pdbench.study import Architecture, Paths, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def collect(study: Study, paths: Paths) -> Path:
+    """Gather the records of every finished run into ``results.parquet``.
+
+    Cells of the study that have no results yet are left out, and named in the log by the
+    artefacts that miss them. Runs of an older study file are left out too.
+    """
+    import pandas as pd
+
+    rows = [_row(folder) for folder in _run_folders(study, paths)]
+    if not rows:
+        raise DataError(f"{paths.results}: no finished run", "run the study first")
+    frame = pd.DataFrame(rows)
+    frame["selected"] = _selected(frame, study)
+    frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
+    with replacing(paths.table) as temporary:
+        frame.reset_index(drop=True).to_parquet(temporary)
+    return paths.table
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """Read collected results.
+
+    Raises:
+        DataError: The file is missing, unreadable, or of another schema version.
+    """
+    import pandas as pd
+
+    remedy = "collect the results again"
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", remedy) from error
+    if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
+        raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", remedy)
+    return frame
+
+
+def _run_folders(study: Study, paths: Paths) -> list[Path]:
+    teachers = [paths.teacher(task) for task in study.tasks]
+    runs = [
+        paths.cell(cell.key) / "runs" / run.name
+        for cell in study.seeds
+        if (paths.cell(cell.key) / "cell.json").is_file()
+        for run in study.runs(cell)
+    ]
+    return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    record = read_record(folder / "record.json")
+    predictions = np.load(folder / "test_predictions.npy", allow_pickle=False)
+    architecture = Architecture.parse(record.architecture)
+    return {
+        **_plain(record),
+        "layers": architecture.layers,
+        "hidden": architecture.hidden,
+        **{
+            f"{split}_{metric}": value
+            for split, found in record.metrics.items()
+            for metric, value in found.items()
+        },
+        **{f"majority_{split}": share for split, share in record.majority.items()},
+        **_training(record),
+        **_environment(record),
+        "test_predictions": predictions.tolist(),
+    }
+
+
+def _plain(record: RunRecord) -> dict[str, Any]:
+    left_out = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
+    return record.model_dump(mode="json", exclude=left_out)
+
+
+def _training(record: RunRecord) -> dict[str, Any]:
+    stages = record.stages
+    return {
+        "learning_rates": "/".join(f"{stage.learning_rate:g}" for stage in stages),
+        "train_loss": stages[-1].loss,
+        "steps": sum(stage.steps for stage in stages),
+        "examples": sum(stage.examples for stage in stages),
+        "tokens": sum(stage.pieces for stage in stages),
+        "padding_share": stages[-1].padding,
+        "train_seconds": sum(stage.seconds for stage in stages),
+    }
+
+
+def _environment(record: RunRecord) -> dict[str, Any]:
+    left_out = {"python", "platform", "slurm_job", "pdbench", "torch"}
+    here = record.environment
+    versions = {"pdbench_version": here.pdbench, "torch_version": here.torch}
+    return {**here.model_dump(exclude=left_out), **versions}
+
+
+def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
+    """True for the grid point of each cell that is best on dev, averaged over seeds."""
+    first = {task: f"dev_{definition.metrics[0]}" for task, definition in study.tasks.items()}
+    scores = frame.apply(lambda row: row[first[row["task"]]], axis=1)
+    means = scores.groupby([frame["cell"], frame["learning_rates"]]).mean()
+    best = {cell: points.droplevel(0).idxmax() for cell, points in means.groupby(level=0)}
+    return frame["learning_rates"] == frame["cell"].map(best)

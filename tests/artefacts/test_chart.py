@@ -1,0 +1,105 @@
+"""A chart's rows, words and tables all come from its marks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
+from pdbench.artefacts.result import how_measured, seeds_in_words, to_csv
+from pdbench.evidence import Interval
+
+GONE = Interval(math.nan, math.nan, math.nan, 0)
+
+
+def chart(*, missing: bool = False, degenerate: int = 0) -> Chart:
+    """Two sizes of one method beside the paper's, with a teacher."""
+    second = Mark(1, "Mini", GONE if missing else Interval(75, 74, 76, 3), cell="t.pd.2-64.x.y")
+    first = Mark(
+        0, "Tiny", Interval(70, 68, 72, 3), (69.0, 70.0, 71.0), degenerate, "t.pd.1-32.x.y"
+    )
+    own = Panel(
+        "This study: T",
+        (Series("PD", "pd", (first, second)),),
+        (Level("Teacher", "teacher", Interval(84, math.nan, math.nan, 1)),),
+        ticks=((0, "Tiny"), (1, "Mini")),
+    )
+    paper = Panel(
+        "Paper: MNLI",
+        (Series("PD", "pd", (Mark(0, "Tiny", Interval(72.16, 72.06, 72.26, 1)),)),),
+        ticks=((0, "Tiny"),),
+        published=True,
+    )
+    return Chart((own, paper), (2,), "Size", ("Test accuracy (%)", "Accuracy (%)"))
+
+
+def test_rows_hold_every_mark_and_line() -> None:
+    """Two own marks, the teacher, and the paper's mark, each with its measure."""
+    rows = chart().rows()
+
+    assert [(row["source"], row["series"], row["mean"]) for row in rows] == [
+        ("this study", "PD", 70),
+        ("this study", "PD", 75),
+        ("this study", "Teacher", 84),
+        ("paper", "PD", 72.16),
+    ]
+    assert [row["measure"] for row in rows][-1] == "Accuracy (%)"
+    assert rows[0]["runs"] == "69.0000 70.0000 71.0000"
+
+
+def test_csv_leaves_what_has_no_number_empty() -> None:
+    """A missing cell stays a row, with n = 0 and no mean."""
+    lines = to_csv(chart(missing=True).rows()).splitlines()
+
+    assert lines[0].startswith("source,panel,series,x,label,mean,low,high,n,runs")
+    assert lines[2].startswith("this study,This study: T,PD,1,Mini,,,,0,")
+
+
+def test_missing_cells_are_named() -> None:
+    """A cell without runs is listed by its key, and the caption says so."""
+    found = chart(missing=True)
+
+    assert found.missing() == ("t.pd.2-64.x.y",)
+    assert "Missing cells (crosses): t.pd.2-64.x.y." in how_measured(found)
+
+
+def test_caption_says_seeds_interval_and_hollow_marks() -> None:
+    """Whoever reads the caption knows what the bars are."""
+    words = how_measured(chart())
+
+    assert "means over 3 seeds" in words
+    assert "95% t intervals" in words
+    assert "the paper's numbers, read off its figure within ±0.1, on its own scale" in words
+    assert "Missing" not in words
+
+
+def test_caption_counts_degenerate_runs() -> None:
+    """Constant predictors are in the caption."""
+    assert "2 of the runs predict one class only." in how_measured(chart(degenerate=2))
+
+
+def test_description_reads_the_ends_of_each_series() -> None:
+    """The alternative text has the numbers that a reader would take from the picture."""
+    words = chart().describe()
+
+    assert "This study: T: PD from 70.0 at Tiny to 75.0 at Mini; Teacher 84.0." in words
+    assert "Paper: MNLI: PD 72.2 at Tiny." in words
+
+
+def test_tables_hold_the_numbers_of_each_panel() -> None:
+    """One table a panel: series and lines down, positions across."""
+    own, paper = chart(missing=True).tables()
+
+    assert own.columns == ("", "Tiny", "Mini")
+    assert own.rows == (("PD", "70.0 ± 2.0", "missing"), ("Teacher", "84.0", "84.0"))
+    assert paper.rows == (("PD", "72.2 ± 0.1"),)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [((), "no seeds"), ((1,), "1 seed"), ((3,), "3 seeds"), ((2, 3), "2 to 3 seeds")],
+)
+def test_seeds_in_words(counts: tuple[int, ...], words: str) -> None:
+    """Numbers of seeds read as English."""
+    assert seeds_in_words(counts) == words

@@ -1,0 +1,47 @@
+"""Tables survive the characters that Markdown and LaTeX read as commands."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from pdbench.artefacts.result import to_csv
+from pdbench.artefacts.tables import Table, escape_latex, to_latex, to_markdown
+
+TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
+
+
+def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
+    """Title, head, rule and body, with the bar escaped."""
+    assert to_markdown([TABLE]) == (
+        "**Scores (%)**\n\n| Method | A\\|B |\n| --- | ---: |\n| D_T & more | 71.0 ± 0.3 |\n"
+    )
+
+
+def test_two_tables_are_apart() -> None:
+    """A blank line stands between two tables, or Markdown would join them."""
+    assert "0.3 |\n\n**Scores" in to_markdown([TABLE, TABLE])
+
+
+def test_latex_is_a_booktabs_table() -> None:
+    """The float has the alignment, the rules and the caption."""
+    text = to_latex([TABLE], "50% of D_L")
+
+    assert r"\begin{tabular}{lr}" in text
+    assert r"$D_{\mathrm{T}}$ \& more & 71.0 $\pm$ 0.3 \\" in text
+    assert r"\caption{50\% of $D_{\mathrm{L}}$}" in text
+    assert text.count(r"\begin{") == text.count(r"\end{")
+
+
+def test_latex_escapes_every_special_character() -> None:
+    """Nothing that LaTeX would read as a command is left."""
+    assert escape_latex(r"a_b #1 {x} ~^\$") == (
+        r"a\_b \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}\$"
+    )
+
+
+def test_csv_has_the_union_of_the_columns_in_order() -> None:
+    """Rows with different keys share one head, and absent values are empty."""
+    rows = list(csv.reader(io.StringIO(to_csv([{"a": 1, "b": "x,y"}, {"c": None, "a": 2.5}]))))
+
+    assert rows == [["a", "b", "c"], ["1", "x,y", ""], ["2.5", "", ""]]

@@ -1,0 +1,111 @@
+"""The audit counts, measures and finds what leaked after all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pdbench.data.audit import audit
+from pdbench.data.leaks import stored_rows
+from pdbench.data.prepare import prepare_task, prepare_text
+from pdbench.errors import DataError, GuardError
+from pdbench.files import read_json
+from pdbench.study import Paths, Study
+
+Prepared = tuple[Study, Paths]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, make_study: Callable[..., Prepared]) -> Prepared:
+    """A pair task that shares a sentence between splits, and two texts."""
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    for split in ("train", "dev", "test"):
+        lines = [f"the {split} dog {i}\tthe {split} cat {i}\tyes" for i in range(6)]
+        if split != "dev":
+            lines.append(f"the one they share\tthe {split} bird\tyes")
+        (pairs / f"{split}.tsv").write_text("\n".join(["text_a\ttext_b\tlabel", *lines]) + "\n")
+    texts = {}
+    for name, line in (("near", "the dog and the cat {}"), ("far", "senate bill {}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text.txt").write_text("\n".join(line.format(i) for i in range(9)))
+        texts[name] = {"source": "directory", "path": name, "size": 9}
+    task = {"source": "directory", "path": "pairs", "labels": ["yes"], "metrics": ["accuracy"]}
+    study, paths = make_study(
+        {"pairs": task},
+        texts=texts,
+        transfer_sets={"near-4": {"text": "near", "size": 4}, "far-9": {"text": "far", "size": 9}},
+    )
+    prepare_task(study, "pairs", paths)
+    for name in texts:
+        prepare_text(study, name, paths)
+    return study, paths
+
+
+def _replace_row(folder: Path, row: tuple[str, ...]) -> None:
+    table = pq.read_table(folder / "text.parquet").to_pydict()
+    for name, text in zip([n for n in table if n != "label"], row, strict=True):
+        table[name][0] = text
+    pq.write_table(pa.table(table), folder / "text.parquet")
+
+
+def test_the_audit_has_sizes_and_similarities(prepared: Prepared) -> None:
+    """Tasks and texts as prepared, transfer sets counted, S for each task."""
+    study, paths = prepared
+    audit(study, paths)
+
+    found = read_json(paths.audit)
+    near, far = found["transfer_sets"]["near-4"], found["transfer_sets"]["far-9"]
+    assert found["tasks"]["pairs"] == read_json(paths.task("pairs") / "task.json")
+    assert found["texts"]["far"]["items"] == 9
+    assert (near["text"], near["items"]) == ("near", 4)
+    assert 0 < near["pieces"] < found["texts"]["near"]["pieces"]
+    assert far["similarity"] == found["texts"]["far"]["similarity"]
+    assert near["similarity"]["pairs"] > far["similarity"]["pairs"]
+    assert found["leaks"] == {"checked": 18 + 13, "found": 0, "shared_sentences": {"pairs": 1}}
+
+
+@pytest.mark.parametrize("leak", ["the TEST dog 3", "Before. The test cat 2! After."])
+def test_a_test_sentence_in_a_text_stops_everything(leak: str, prepared: Prepared) -> None:
+    """The guard names the text, the item and the words, and writes no audit."""
+    study, paths = prepared
+    _replace_row(paths.text("near"), (leak,))
+
+    with pytest.raises(GuardError, match=r"texts/near: item 0 holds test text .*delete"):
+        audit(study, paths)
+
+    assert not paths.audit.exists()
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_test_item_in_another_split_stops_everything(split: str, prepared: Prepared) -> None:
+    """A whole pair of test must not be learnt from."""
+    study, paths = prepared
+    _replace_row(paths.task("pairs") / split, stored_rows(paths.task("pairs") / "test")[2])
+
+    with pytest.raises(GuardError, match=f"pairs/{split}: item 0 holds test text"):
+        audit(study, paths)
+
+
+def test_edited_tokens_stop_the_audit(prepared: Prepared) -> None:
+    """Transfer sets are counted in verified tokens."""
+    study, paths = prepared
+    path = paths.text("near") / "offsets.npy"
+    np.save(path, np.load(path) + 1)
+
+    with pytest.raises(DataError, match="the tokens are not those"):
+        audit(study, paths)
+
+
+def test_a_missing_text_is_named(prepared: Prepared) -> None:
+    """An audit of half the data is none."""
+    study, paths = prepared
+    (paths.text("far") / "text.parquet").unlink()
+
+    with pytest.raises(DataError, match=r"texts/far/text\.parquet: missing"):
+        audit(study, paths)

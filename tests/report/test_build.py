@@ -1,0 +1,232 @@
+"""The page is whole, stands alone, and says nothing that the records do not."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from pdbench.artefacts import ARTEFACTS, draw
+from pdbench.errors import DataError
+from pdbench.evidence import load_references
+from pdbench.files import file_digest
+from pdbench.report import build, export_example
+from pdbench.report.build import listed
+from pdbench.report.facts import in_words
+from pdbench.study import Paths, Study
+
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what a page links to, shows and names, and whether its tags close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.images: dict[str, str] = {}
+        self.scripts = 0
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.scripts += tag in ("script", "link", "iframe")
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag == "a":
+            self.links.append(found["href"])
+        if tag == "img":
+            self.images[found["src"]] = found["alt"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def folder(_drawn_folder: Path, demo: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the drawn demo with its page."""
+    copy = shutil.copytree(_drawn_folder, tmp_path_factory.mktemp("report") / "copy")
+    with contextlib.chdir(copy):
+        build(demo, Paths(demo))
+    return copy
+
+
+@pytest.fixture
+def paths(folder: Path, demo: Study, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """The files of that copy, in whose folder the test runs."""
+    monkeypatch.chdir(folder)
+    return Paths(demo)
+
+
+@pytest.fixture
+def page(paths: Paths) -> Page:
+    """The page, parsed."""
+    return Page(paths.index.read_text(encoding="utf-8"))
+
+
+def test_page_is_well_formed(page: Page) -> None:
+    """Every tag closes where it should and no anchor is named twice."""
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_page_stands_alone(page: Page) -> None:
+    """It works from a folder without a network: no script, no style sheet, no remote image."""
+    assert page.scripts == 0
+    assert [link for link in page.links if "://" in link] == ["https://arxiv.org/abs/1908.08962"]
+    assert not [image for image in page.images if "://" in image]
+
+
+def test_every_link_leads_somewhere(page: Page, paths: Paths) -> None:
+    """Anchors exist, and so do downloads and images."""
+    local = [link for link in [*page.links, *page.images] if "://" not in link]
+
+    for link in local:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            assert (paths.reports / link).is_file()
+
+
+def test_every_artefact_has_a_section_in_the_contents(page: Page) -> None:
+    """Nothing that was drawn is left out of the page or its table of contents."""
+    assert set(ARTEFACTS) <= set(page.ids)
+    assert {f"#{name}" for name in ARTEFACTS} <= set(page.links)
+
+
+def test_every_figure_says_in_words_what_it_shows(page: Page) -> None:
+    """Each image has an alternative text with numbers or steps in it."""
+    assert len(page.images) == 7
+    assert all(len(alt) > 80 for alt in page.images.values())
+
+
+def test_every_published_number_is_on_the_page(page: Page) -> None:
+    """All references are there, each with a verdict."""
+    counts = [int(n) for n in re.findall(r"(\d+) published numbers", page.text)]
+
+    assert sum(counts) == len(load_references())
+
+
+def test_facts_come_from_the_records(page: Page, demo: Study) -> None:
+    """Runs, cells, machine and commit are those of the table of runs."""
+    runs = sum(len(demo.runs(cell)) for cell in demo.seeds)
+
+    assert str(runs) in page.text
+    assert f"{len(demo.seeds)} of {len(demo.seeds)}" in page.text
+    assert synthetic.ENVIRONMENT["commit"] in page.text
+    assert "Invented CPU" in page.text
+
+
+def test_every_sourced_setting_is_listed(page: Page, demo: Study) -> None:
+    """The list of assumed values is complete."""
+    assert all(one.key in page.text for one in demo.assumptions)
+
+
+def test_demo_says_that_it_is_not_comparable(page: Page) -> None:
+    """The first thing that a reader meets is the scale."""
+    assert "no absolute number here is comparable" in page.text
+
+
+def test_building_twice_gives_the_same_page(paths: Paths, demo: Study) -> None:
+    """The page depends on results and software alone."""
+    before = file_digest(paths.index)
+
+    build(demo, paths)
+
+    assert file_digest(paths.index) == before
+
+
+def test_text_from_the_study_is_escaped(paths: Paths, demo: Study) -> None:
+    """A title with markup is shown, not run."""
+    before = paths.index.read_text(encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        stack.callback(paths.index.write_text, before, encoding="utf-8")
+        build(demo.model_copy(update={"title": "<script>alert(1)</script>"}), paths)
+
+        found = paths.index.read_text(encoding="utf-8")
+
+    assert "<script>" not in found
+    assert "&lt;script&gt;" in found
+
+
+def test_missing_cells_are_announced(
+    demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report of an unfinished study says which cells are missing."""
+    monkeypatch.chdir(tmp_path)
+    key = demo.artefact_cells("figure5")[0].key
+    study = demo.model_copy(update={"artefacts": {"figure5": demo.artefacts["figure5"]}})
+    paths = synthetic.write_study(study, missing=(key,))
+    draw(study, paths, "figure5")
+
+    build(study, paths)
+
+    page = Page(paths.index.read_text(encoding="utf-8"))
+    assert f"1 of {len(study.seeds)} cells are missing: {key}." in page.text
+
+
+def test_undrawn_artefact_is_one_line(
+    demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report before its figures names the file that is not there."""
+    monkeypatch.chdir(tmp_path)
+    paths = synthetic.write_study(demo)
+
+    with pytest.raises(DataError, match=r"figure1\.json: no such file"):
+        build(demo, paths)
+
+
+def test_example_is_readable_on_its_own(paths: Paths, demo: Study, tmp_path: Path) -> None:
+    """README, figures, tables and the runs; every image that is shown is there."""
+    target = tmp_path / "example"
+
+    export_example(demo, paths, target)
+
+    text = (target / "README.md").read_text(encoding="utf-8")
+    images = re.findall(r"^!\[[^]]+\]\((\S+)\)$", text, flags=re.MULTILINE)
+    assert len(images) == 7
+    assert all((target / image).is_file() for image in images)
+    assert (target / "tables" / "table3.md").read_text(encoding="utf-8") in text
+    assert file_digest(target / "results.parquet") == file_digest(paths.table)
+
+
+def test_example_replaces_an_older_one(paths: Paths, demo: Study, tmp_path: Path) -> None:
+    """What an older copy had and this one has not is gone."""
+    target = tmp_path / "example"
+    target.mkdir()
+    (target / "old.png").write_bytes(b"old")
+
+    export_example(demo, paths, target)
+
+    assert not (target / "old.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(2.34, "2.3 s"), (41.6, "42 s"), (250, "4 min 10 s"), (3 * 3600 + 59, "3 h 0 min")],
+)
+def test_durations_read_as_words(seconds: float, words: str) -> None:
+    """A duration has its two largest units."""
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [([0.001, 0.003], "0.001, 0.003"), (0.1, "0.1"), ("bert", "bert"), (None, "None")],
+)
+def test_settings_read_as_words(value: object, words: str) -> None:
+    """A configuration value stands on one line."""
+    assert listed(value) == words

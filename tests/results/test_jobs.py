@@ -1,0 +1,198 @@
+"""Jobs train for real, keep what is finished, and refuse what is broken."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import transformers
+
+from pdbench.errors import DataError, GuardError
+from pdbench.results import jobs, read_record
+from pdbench.results.collect import collect, read_results
+from pdbench.study import Paths, Study, load_study
+
+PD = "films.pd.1-32.more-100.plain"
+BASIC = "films.basic.1-32.none.none"
+Project = tuple[Study, Paths]
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def _metrics(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+    return {p.parent.name: read_record(p).metrics for p in folder.glob("runs/*/record.json")}
+
+
+def test_a_teacher_learns_and_transformers_loads_it(project: Project) -> None:
+    """The teacher beats the majority class, and is a Hugging Face checkpoint."""
+    _, paths = project
+
+    record = read_record(paths.teacher("films") / "record.json")
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(paths.teacher("films"))
+
+    assert record.metrics["test"]["accuracy"] > 0.9
+    assert loaded.config.id2label == {0: "negative", 1: "positive"}
+
+
+def test_soft_labels_are_probabilities_of_the_teacher(project: Project) -> None:
+    """One row for each item, summing to one, not all alike."""
+    _, paths = project
+
+    soft = np.load(paths.soft_labels("films", "more") / "soft_labels.npy", allow_pickle=False)
+
+    assert soft.shape == (100, 2), "as many items as the largest transfer set"
+    np.testing.assert_allclose(soft.astype(float).sum(1), 1, atol=2e-3)
+    assert soft[:, 0].astype(float).std() > 0.1
+
+
+def test_every_method_trains_and_is_collected(project: Project) -> None:
+    """Each cell gives its runs; each row says what it is."""
+    study, paths = project
+    for key in study.cells:
+        jobs.cell(study, paths, key)
+
+    frame = read_results(collect(study, paths))
+
+    assert set(frame["method"]) == {"teacher", "basic", "pd", "pd-f", "tf", "pd-embeddings"}
+    assert len(frame) == 1 + sum(len(study.runs(cell)) for cell in study.seeds)
+    assert frame["test_accuracy"].between(0, 1).all()
+    assert (frame["test_predictions"].map(len) == 100).all()
+    by_cell = frame[frame["method"] == "basic"].groupby("learning_rates")["selected"].all()
+    assert by_cell.sum() == 1, "one grid point is selected, for all its seeds"
+
+
+def test_a_finished_cell_does_nothing_again(project: Project) -> None:
+    """A second start changes no byte."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    before = _contents(paths.cell(PD))
+
+    jobs.cell(study, paths, PD)
+
+    assert _contents(paths.cell(PD)) == before
+
+
+def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> None:
+    """The missing run is trained again to the same scores; the finished one is kept."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    expected, kept = _metrics(paths.cell(PD)), "seed0_lr0.001"
+    record = (paths.cell(PD) / "runs" / kept / "record.json").read_bytes()
+    lost = paths.cell(PD) / "runs/seed1_lr0.001"
+    (lost / "record.json").unlink()
+    (paths.cell(PD) / "cell.json").unlink()
+
+    jobs.cell(study, paths, PD)
+
+    assert _metrics(paths.cell(PD)) == expected
+    assert (paths.cell(PD) / "runs" / kept / "record.json").read_bytes() == record
+
+
+def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cell.json, one clear line, and every other run's record."""
+    study, paths = project
+    trained = jobs.train_student
+
+    def fail_once(study, run, data):
+        if run.seed_index == 0:
+            raise FloatingPointError("the training loss is nan")
+        return trained(study, run, data)
+
+    monkeypatch.setattr(jobs, "train_student", fail_once)
+
+    with pytest.raises(DataError, match="1 of 2 runs failed, first seed0_lr0.001: .*nan"):
+        jobs.cell(study, paths, PD)
+
+    assert not (paths.cell(PD) / "cell.json").exists()
+    assert list(_metrics(paths.cell(PD))) == ["seed1_lr0.001"]
+
+
+def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) -> None:
+    """Never silently overwritten, never collected."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    record = paths.cell(PD) / "runs/seed0_lr0.001/record.json"
+    content = json.loads(record.read_text())
+    content["metrics"]["test"]["accuracy"] = 0.99
+    record.write_text(json.dumps(content))
+
+    for act in (lambda: jobs.cell(study, paths, PD), lambda: collect(study, paths)):
+        with pytest.raises(DataError, match=r"seed0_lr0\.001/record\.json: .*edited"):
+            act()
+
+
+def test_edited_soft_labels_are_found_out(project: Project) -> None:
+    """Soft labels are verified when they are opened."""
+    study, paths = project
+    path = paths.soft_labels("films", "more") / "soft_labels.npy"
+    soft = np.load(path, allow_pickle=False)
+    np.save(path, soft[::-1])
+
+    with pytest.raises(DataError, match="soft_labels.npy was changed"):
+        jobs.cell(study, paths, PD)
+
+
+def test_a_changed_setting_trains_again(project: Project) -> None:
+    """Records of an older study file are replaced, not mixed in."""
+    study, paths = project
+    jobs.cell(study, paths, BASIC)
+    path = paths.cell(BASIC) / "runs/seed0_lr0.001/record.json"
+    before = read_record(path)
+    text = Path("small.yaml").read_text()
+    assert "max_length: 16" in text
+    Path("small.yaml").write_text(
+        text.replace("batch_size", "batch_size").replace(
+            "finetune:\n    epochs: 2", "finetune:\n    epochs: 3"
+        )
+    )
+    changed = load_study("small.yaml")
+
+    jobs.cell(changed, Paths(changed), BASIC)
+
+    after = read_record(path)
+    assert after.spec != before.spec
+    assert after.stages[0].steps > before.stages[0].steps
+
+
+def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
+    """Its soft labels are never used; the message says what to check."""
+    study, paths = project
+    before = _contents(paths.teacher("films"))
+    teacher = study.tasks["films"].teacher.model_copy(update={"learning_rate": 1e-9})
+    task = study.tasks["films"].model_copy(update={"teacher": teacher})
+    untaught = study.model_copy(update={"tasks": {"films": task}})
+
+    with pytest.raises(GuardError, match=r"majority class alone .* check the label order"):
+        jobs.teacher(untaught, Paths(untaught), "films")
+
+    assert _contents(paths.teacher("films")) == before
+
+
+def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
+    """Label names of checkpoint and task must agree, in order."""
+    study, paths = project
+    task = study.tasks["films"].model_copy(update={"labels": ("positive", "negative")})
+    swapped = study.model_copy(update={"tasks": {"films": task}})
+
+    with pytest.raises(DataError, match=r"labels \['negative', 'positive'\] are not the task's"):
+        jobs.soft_labels(swapped, Paths(swapped), "films", "more")
+
+
+def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:
+    """A collapsed run is a result of its own kind."""
+    study, paths = project
+    frozen = study.training.finetune.model_copy(update={"learning_rate": (1e-12,)})
+    training = study.training.model_copy(update={"finetune": frozen, "initializer_range": "bert"})
+    untrained = study.model_copy(update={"training": training})
+
+    jobs.cell(untrained, Paths(untrained), BASIC)
+
+    records = [read_record(p) for p in paths.cell(BASIC).glob("runs/*/record.json")]
+    assert any(r.degenerate for r in records)
+    for record in records:
+        found = np.load(paths.cell(BASIC) / "runs" / record.run / "test_predictions.npy")
+        assert record.degenerate == (len(set(found.tolist())) == 1)

@@ -1,0 +1,100 @@
+"""A study that trains in a second: 60 words, sentences whose label is one of their words."""
+
+import random
+from pathlib import Path
+
+import torch
+import yaml
+
+from pdbench.models import Bert, BertShape, Classifier, random_model, write_checkpoint
+from pdbench.study import Architecture
+
+GOOD = ["good", "great", "lovely", "fine"]
+BAD = ["bad", "awful", "dull", "poor"]
+PLAIN = [f"word{i}" for i in range(40)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+CONFIG = {
+    "name": "small",
+    "title": "A small study",
+    "scale": "demo",
+    "vocabulary": {"source": "directory", "path": "data/model"},
+    "architectures": {"grid": {"layers": [1, 2], "hidden": [32]}, "named": {"Tiny": "1/32"}},
+    "tasks": {
+        "films": {
+            "source": "directory",
+            "path": "data/task",
+            "labels": ["negative", "positive"],
+            "metrics": ["accuracy"],
+            "max_length": 16,
+            "teacher": {
+                "source": "directory",
+                "path": "data/model",
+                "epochs": 20,
+                "learning_rate": 3e-3,
+                "margin": 0.2,
+            },
+        }
+    },
+    "texts": {"more": {"source": "directory", "path": "data/text", "size": 200, "max_length": 16}},
+    "transfer_sets": {"more-100": {"text": "more", "size": 100}},
+    "corpora": {"plain": [{"text": "more", "tokens": 2000}]},
+    "training": {
+        "pretrain": {"batch_tokens": 256, "embedding_start": "spectral", "dropout": 0.0},
+        "distill": {"epochs": 2, "learning_rate": [1e-3]},
+        "finetune": {"epochs": 2, "learning_rate": [1e-3, 3e-3]},
+    },
+    "artefacts": {
+        "figure6": {
+            "seeds": 2,
+            "cells": [
+                {
+                    "task": "films",
+                    "method": ["basic", "pd", "pd-f", "tf", "pd-embeddings"],
+                    "architecture": "named",
+                    "transfer": "more-100",
+                    "corpus": "plain",
+                }
+            ],
+        }
+    },
+}
+
+
+def write_small_study(folder: Path) -> Path:
+    """Write data, model and study file below ``folder``; return the study file."""
+    rng = random.Random(0)
+    for split, size in (("train", 300), ("dev", 100), ("test", 100)):
+        _write_task(folder / "data/task" / f"{split}.csv", size, rng)
+    text = folder / "data/text/text.txt"
+    text.parent.mkdir(parents=True)
+    text.write_text("\n".join(_sentence(rng.choice(GOOD + BAD), rng) for _ in range(200)) + "\n")
+    _write_model(folder / "data/model")
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+def _write_task(path: Path, size: int, rng: random.Random) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = ["text,label"]
+    for i in range(size):
+        word = rng.choice((BAD, GOOD)[i % 2])
+        rows.append(f"{_sentence(word, rng)},{('negative', 'positive')[i % 2]}")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def _sentence(word: str, rng: random.Random) -> str:
+    words = rng.choices(PLAIN, k=rng.randint(3, 8))
+    words.insert(rng.randrange(len(words)), word)
+    return " ".join(words)
+
+
+def _write_model(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    pieces = SPECIAL + GOOD + BAD + PLAIN
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    shape = BertShape.of(Architecture(1, 64), len(pieces))
+    model = Classifier(Bert(shape), 2)
+    random_model(model, 0.07, torch.Generator().manual_seed(0))
+    write_checkpoint(folder, model, labels=["negative", "positive"])

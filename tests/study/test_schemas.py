@@ -1,0 +1,74 @@
+"""The JSON schemas of the configuration files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from pdbench.files import read_json
+from pdbench.study import ROOT
+from pdbench.study.schemas import methods_schema, schema_files, study_schema, write_schemas
+
+
+@pytest.mark.parametrize("path", schema_files(), ids=str)
+def test_the_files_are_current(path: Path) -> None:
+    """The committed schemas are those of the models: run `pdbench schema` after a change."""
+    assert read_json(ROOT / path) == schema_files()[path]
+
+
+def test_schemas_are_written_below_a_root(tmp_path: Path) -> None:
+    """Writing gives the files their names."""
+    assert all((tmp_path / path).is_file() for path in write_schemas(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["demo"])
+def test_shipped_studies_fit(name: str) -> None:
+    """Study files are valid as they are written, with their sourced values."""
+    raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+
+    jsonschema.Draft202012Validator(study_schema()).validate(raw)
+
+
+def test_the_methods_fit() -> None:
+    """The file of methods is valid."""
+    raw = yaml.safe_load((ROOT / "config/methods.yaml").read_text(encoding="utf-8"))
+
+    jsonschema.Draft202012Validator(methods_schema()).validate(raw)
+
+
+def test_unknown_keys_are_errors_everywhere() -> None:
+    """Every object with properties of its own refuses others."""
+    for schema in (study_schema(), methods_schema()):
+        for found in objects(schema):
+            assert found.get("additionalProperties") is False, found.get("title")
+
+
+def test_every_property_is_described() -> None:
+    """No property is left without a description."""
+    bare = [
+        f"{found['title']}.{name}"
+        for schema in (study_schema(), methods_schema())
+        for found in objects(schema)
+        if "title" in found
+        for name, value in found["properties"].items()
+        if not value.get("description")
+    ]
+
+    assert bare == []
+
+
+def objects(schema: Any) -> Iterator[dict[str, Any]]:
+    """All parts of a schema that have properties."""
+    if isinstance(schema, dict):
+        if "properties" in schema and schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from objects(value)

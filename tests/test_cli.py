@@ -1,0 +1,188 @@
+"""The command line: exit codes, and one line for everything a user can cause."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import pytest
+
+from pdbench import cli
+from pdbench.errors import DataError, GuardError, PdbenchError
+from pdbench.study import ROOT
+
+JOBS = [
+    ["archive", "NAME"],
+    ["task", "STUDY", "TASK"],
+    ["text", "STUDY", "TEXT"],
+    ["audit", "STUDY"],
+    ["pretrain", "STUDY", "CORPUS", "ARCHITECTURE"],
+    ["teacher", "STUDY", "TASK"],
+    ["soft-labels", "STUDY", "TASK", "TEXT"],
+    ["cell", "STUDY", "KEY"],
+    ["latency", "STUDY"],
+    ["collect", "STUDY"],
+    ["artefact", "STUDY", "ARTEFACT"],
+    ["report", "STUDY"],
+    ["plan", "STUDY"],
+    ["example", "STUDY"],
+    ["schema"],
+]
+
+
+def run(*arguments: str) -> int:
+    """Run the command in this process and return its exit code."""
+    try:
+        cli.main(list(arguments))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def failing_with(error: BaseException) -> click.Command:
+    """A command that fails."""
+
+    @click.command("break")
+    def command() -> NoReturn:
+        raise error
+
+    return command
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on stderr."""
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job[0])
+def test_every_command_explains_itself(job: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command names its arguments in order, and says in one sentence what it does."""
+    name, *arguments = job
+
+    assert run(name, "--help") == 0
+
+    usage = capsys.readouterr().out
+    assert f"pdbench {name} [OPTIONS] {' '.join(arguments)}".strip() in usage
+    assert cli.cli.commands[name].help
+
+
+@pytest.mark.parametrize("name", ["pretrain", "teacher", "soft-labels", "cell"])
+def test_training_commands_take_threads(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every training command has --threads, one by default."""
+    run(name, "--help")
+
+    assert "--threads" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "nothing"], "config/nothing.yaml: no such study; there are demo"),
+        (["task", "demo", "sentimental"], "unknown task 'sentimental'; did you mean 'sentiment'?"),
+        (["text", "demo", "film"], "unknown text 'film'; did you mean 'films'?"),
+        (["cell", "demo", "x"], "unknown cell 'x'"),
+        (["pretrain", "demo", "nothing", "1/32"], "unknown corpus 'nothing'"),
+        (["teacher", "demo", "mnli"], "unknown task 'mnli'"),
+        (["soft-labels", "demo", "sentiment", "x"], "unknown text 'x'"),
+        (["artefact", "demo", "figure55"], "unknown artefact 'figure55'; did you mean 'figure5'?"),
+        (["archive", "nothing"], "unknown archive 'nothing'"),
+    ],
+)
+def test_an_unknown_name_is_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown names end with exit code 2 and the nearest known name."""
+    assert run(*arguments) == 2
+
+    line = error_line(capsys)
+    assert line.startswith("pdbench: error: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["cell", "demo"], ["pretrain", "demo", "general", "4-128"]]
+)
+def test_misuse_shows_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong command, a missing argument and a malformed size end with exit code 2."""
+    assert run(*arguments) == 2
+
+    assert "Usage: pdbench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (DataError("a.json: broken", "delete it"), 1, "a.json: broken; delete it"),
+        (GuardError("weak teacher", "train it longer"), 1, "weak teacher; train it longer"),
+        (OSError(errno.ENOSPC, "No space left on device", "r/x"), 1, "r/x: No space left on devi"),
+        (OSError(errno.EROFS, "Read-only file system", "r/x"), 1, "read-only: run where you can"),
+        (PermissionError(errno.EACCES, "Permission denied", "r"), 1, "change its permissions"),
+        (OSError("odd"), 1, "odd; see that the file"),
+        (KeyboardInterrupt(), 130, "interrupted; finished work is kept"),
+    ],
+)
+def test_what_can_be_foreseen_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    words: str,
+) -> None:
+    """Broken data, full disks, forbidden folders and Ctrl-C are one line with a remedy."""
+    monkeypatch.setitem(cli.cli.commands, "break", failing_with(error))
+
+    assert run("break") == code
+
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert len(lines) == 1
+    assert lines[0].startswith("pdbench: error: ")
+    assert words in lines[0]
+
+
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw keeps its traceback."""
+    monkeypatch.setitem(cli.cli.commands, "break", failing_with(ZeroDivisionError("a bug")))
+
+    with pytest.raises(ZeroDivisionError):
+        run("break")
+
+
+def test_errors_have_exit_codes_of_their_own() -> None:
+    """Misuse is 2 and everything else 1, as the shell and make expect."""
+    assert {error.exit_code for error in PdbenchError.__subclasses__()} == {1, 2}
+
+
+def test_the_plan_is_printed_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan goes to the screen, and to a file when one is named."""
+    file = tmp_path / "plan.json"
+
+    assert run("plan", "demo", "--json", str(file)) == 0
+
+    plan: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    assert f"{plan['totals']['cells']:>5}" in capsys.readouterr().out
+    assert plan["study"] == "demo"
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    """The help and the plan come at once: no torch, pandas or transformers."""
+    code = (
+        "import sys, pdbench.cli as c\n"
+        "try: c.main(['plan', 'demo'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'transformers', 'datasets', 'matplotlib'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    out = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+
+    assert out.splitlines()[-1] == "heavy: []"

@@ -1,0 +1,198 @@
+"""The project's own files: versions agree, promises of the README hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pdbench import __version__
+from pdbench.cli import cli
+from pdbench.study import ROOT, Study, load_study
+from pdbench.study.embedded import FILES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def project() -> dict[str, Any]:
+    """The project's table of pyproject.toml."""
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return table["project"]
+
+
+def pins() -> dict[str, str]:
+    """The version of every package in constraints.txt, by normalised name."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {normalised(name): version for name, version in pairs}
+
+
+def normalised(name: str) -> str:
+    """A package's name as the index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run make without the settings of an outer make."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_versions_agree() -> None:
+    """Package, citation and changelog name the same version and date."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert citation["version"] == __version__
+    assert f"## [{__version__}] - {citation['date-released']}" in changelog
+    assert citation["license"] == project()["license"] == "Apache-2.0"
+
+
+def test_every_dependency_is_pinned() -> None:
+    """Whatever the project asks for has one exact version in constraints.txt."""
+    extras = project()["optional-dependencies"]
+    wanted = [*project()["dependencies"], *(name for names in extras.values() for name in names)]
+    names = {normalised(re.split(r"[\[<>=~]", text)[0]) for text in wanted} - {"pdbench"}
+
+    assert names <= set(pins())
+    assert pins()["torch"] == "2.13.0"
+    assert all(re.fullmatch(r"[\w.]+", version) for version in pins().values())
+
+
+def test_make_explains_its_targets() -> None:
+    """`make help` lists every target that the Makefile declares."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (declared,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+
+    done = make("help")
+
+    assert done.returncode == 0
+    assert {line.split()[1] for line in done.stdout.splitlines()} == set(declared.split())
+
+
+@pytest.mark.parametrize("version", ["3.10.4", None])
+def test_an_unfit_python_is_one_clear_line(tmp_path: Path, version: str | None) -> None:
+    """A Python that is too old, or missing, is named together with the way out."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    python = tmp_path / "old-python"
+    if version:
+        python.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo Python {version} && exit\nexit 1\n'
+        )
+        python.chmod(0o755)
+
+    done = make("reproduce", f"PYTHON={python}", folder=tmp_path)
+
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert done.returncode == 2
+    assert len(lines) == 1
+    assert f"{python} is {'Python ' + version if version else 'missing'}" in lines[0]
+    assert "make PYTHON=" in lines[0]
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_commands_of_the_readme_exist() -> None:
+    """Make targets, commands and artefacts that the README names are there."""
+    demo = load_study("demo")
+    targets = {line.split()[1] for line in make("help").stdout.splitlines()} | {"help"}
+
+    assert set(re.findall(r"^    make (\w+)", README, re.MULTILINE)) <= targets
+    assert set(re.findall(r"pdbench ([a-z-]+) demo", README)) <= set(cli.commands)
+    for key in re.findall(r"pdbench cell demo (\S+)", README):
+        assert key in demo.cells
+    table = re.search(r"\| artefact \| question \|\n(.*?)\n\n", README, re.DOTALL)
+    assert table is not None
+    assert set(re.findall(r"`(\w+)`", table[1])) == set(demo.artefacts)
+
+
+def test_links_of_the_documents_lead_somewhere() -> None:
+    """Every relative link of the documents is a file of the project."""
+    for name in ("README.md", "CONTRIBUTING.md", "config/README.md"):
+        document = ROOT / name
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{name}: {link}"
+
+
+def test_the_catalogue_can_list_the_workflow() -> None:
+    """What the Snakemake workflow catalogue asks for is there."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))
+
+    assert {"mandatory-flags", "software-stack-deployment"} <= set(usage["usage"])
+    assert (ROOT / "config/README.md").is_file()
+    assert (ROOT / "workflow/Snakefile").is_file()
+    assert list((ROOT / "workflow/rules").glob("*.smk"))
+    assert {"snakemake", "workflow"} <= set(re.findall(r"\w+", README.lower()))
+
+
+@pytest.mark.parametrize(
+    ("path", "ignored"),
+    [
+        ("results/demo/results.parquet", True),
+        ("reports/demo/index.html", True),
+        ("logs/demo/audit.log", True),
+        (".venv/bin/python", True),
+        ("reports/example/README.md", False),
+        ("pdbench/results/record.py", False),
+        ("tests/results/test_record.py", False),
+        ("pdbench/report/page.py", False),
+    ],
+)
+def test_git_ignores_what_runs_produce(path: str, ignored: bool, tmp_path: Path) -> None:
+    """Products are ignored, the committed example and the rooms of the same names are not."""
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+
+    done = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=tmp_path, check=False)
+
+    assert (done.returncode == 0) == ignored
+
+
+def test_embedded_data_is_described_where_it_is_named() -> None:
+    """Every archive that the study room names has a checksum and a licence in the data room."""
+    from pdbench.data.archives import ARCHIVES
+
+    assert {name: archive.file for name, archive in ARCHIVES.items()} == FILES
+    assert all(re.fullmatch("[0-9a-f]{64}", a.sha256) and a.licence for a in ARCHIVES.values())
+
+
+def test_no_place_of_its_makers_is_named() -> None:
+    """No file names a folder that only its makers had."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    foreign = re.compile(r"/(home|root|Users)/\w")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in {".py", ".smk", ".md", ".yaml", ".yml", ".toml", ".txt", ".sh"}:
+            text = path.read_text(encoding="utf-8")
+            assert path == Path(__file__) or not foreign.search(text), name
+
+
+def test_every_study_has_a_folder_of_its_own() -> None:
+    """No two studies of config/ share a name, and with it results and reports."""
+    names = [path.stem for path in (ROOT / "config").glob("*.yaml") if path.stem != "methods"]
+    studies: list[Study] = [load_study(name) for name in names]
+
+    assert len({study.name for study in studies}) == len(studies)

@@ -1,0 +1,78 @@
+"""A copy of the workflow whose jobs train nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study_files import write_study_file
+
+from pdbench.study import ROOT
+
+SNAKEFILE = """
+include: "workflow/Snakefile"
+shell.prefix("PATH={folder}:$PATH; ")
+rule study:
+    input: rules.all.input
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with the workflow, the small study, and a stand-in for the pdbench command."""
+
+    folder: Path
+
+    def snakemake(
+        self, *arguments: str, fails: str = "", check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on the small study."""
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
+        done = subprocess.run(
+            [*command, "--config", "study=small.yaml"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "WORKFLOW_FAILS": fails},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def run(self, *arguments: str) -> list[str]:
+        """Run Snakemake and return the commands that its jobs ran, without the study."""
+        record = self.folder / "commands.txt"
+        record.unlink(missing_ok=True)
+        self.snakemake(*arguments)
+        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+        return [line.removeprefix("pdbench ").replace(" small.yaml", "") for line in lines]
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """The number of jobs that a dry run finds, by rule."""
+        text = self.snakemake("--dry-run", *arguments).stdout
+        first = re.search(r"^Job stats:\n.*?^total", text, re.DOTALL | re.MULTILINE)
+        if first is None:
+            assert "Nothing to be done" in text, text
+            return {}
+        return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", first[0], re.MULTILINE)}
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """Write the small study again with some keys changed."""
+        write_study_file(self.folder / "small.yaml", changes)
+
+
+def make_project(folder: Path) -> Project:
+    """Set up a project in an empty folder."""
+    shutil.copytree(ROOT / "workflow", folder / "workflow")
+    programs = folder / "programs"
+    programs.mkdir()
+    shutil.copy(Path(__file__).parent / "workflow/stand_in.sh", programs / "pdbench")
+    (folder / "Snakefile").write_text(SNAKEFILE.format(folder=programs), encoding="utf-8")
+    write_study_file(folder / "small.yaml")
+    return Project(folder)
