@@ -124,8 +124,8 @@ class Bert(nn.Module):
             kinds = self.segment_embeddings.weight[0]
         else:
             kinds = self.segment_embeddings(segments)
-        x = self.embedding_norm(self.word_embeddings(ids) + positions + kinds)
-        x = functional.dropout(x, self.active_dropout)
+        embedded = self.word_embeddings(ids) + positions + kinds
+        x: Tensor = functional.dropout(self.embedding_norm(embedded), self.active_dropout)
         wide = None if mask is None else mask[:, None, None, :]
         for layer in self.layers:
             x = layer(x, wide, self.active_dropout)
