@@ -7,6 +7,7 @@ out; it stands in ``.snakemake/log`` and in each job's own log.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NOTHING_TO_DO = "Nothing to be done"
 _LAST_LINES = 12
+_FULL = 2**20  # bytes left on a disk that is full
 
 
 class LogHandler(LogHandlerBase):
@@ -37,6 +39,9 @@ class LogHandler(LogHandlerBase):
         # Snakemake imports every logger plugin in every job; rich is needed only here.
         from rich.console import Console
 
+        # On a full disk Snakemake cannot write its own log file, and would say so with a
+        # traceback for every line; the job that failed says it once.
+        logging.raiseExceptions = False
         self.progress = Progress()
         self.console = Console(
             stderr=not self.common_settings.stdout, no_color=self.common_settings.nocolor
@@ -108,9 +113,11 @@ class LogHandler(LogHandlerBase):
         progress = self.progress
         done = f"{progress.done} of {progress.total} jobs done in {clock_text(progress.elapsed)}"
         if progress.failed:
-            return f"{done}, {progress.failed} failed. Run again to go on; what is done is kept."
+            done += f", {progress.failed} failed"
         if progress.done < progress.total:
-            return f"{done}. Run again to go on; what is done is kept."
+            done += ". Run again to go on; what is done is kept."
+            if shutil.disk_usage(".").free < _FULL:
+                done += " The disk is full: free some space first."
         return done
 
     def _say(self, line: str) -> None:

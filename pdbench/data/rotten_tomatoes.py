@@ -90,9 +90,7 @@ def _shuffled(labelled: dict[str, tuple[str, int]]) -> list[tuple[str, int]]:
     return sorted(labelled.values(), key=lambda row: hashlib.sha256(row[0].encode()).digest())
 
 
-def _not_among(
-    snippets: list[tuple[float, str]], classes: dict[str, int]
-) -> list[tuple[str, int]]:
+def _not_among(snippets: list[tuple[float, str]], classes: dict[str, int]) -> list[tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
     label = 1  # the first file is the positive one
     for _, text in snippets:

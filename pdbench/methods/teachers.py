@@ -18,9 +18,9 @@ from pdbench.methods.classification import (
     score,
     train_classifier,
 )
-from pdbench.models import Bert, Classifier, random_model
+from pdbench.models import Classifier
 from pdbench.models.checkpoints import load_encoder, read_checkpoint, read_classifier
-from pdbench.models.initialise import BERT_RANGE
+from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Paths, Study
 from pdbench.study.cells import seed_of
 from pdbench.study.paths import ARCHIVES
@@ -43,8 +43,8 @@ def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Class
             "give the teacher's own vocabulary under the key vocabulary",
         )
     seed = seed_of("teacher", task)
-    model = Classifier(Bert(shape), len(study.tasks[task].labels))
-    random_model(model, BERT_RANGE, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    model = random_classifier(shape, len(study.tasks[task].labels), BERT_RANGE, generator)
     load_encoder(model.bert, weights)
     return model, seed
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pdbench.errors import DataError
-from pdbench.models.bert import Bert, BertShape, Classifier
+from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM
 from pdbench.models.checkpoints import load_encoder, read_checkpoint
 from pdbench.study import Initialisation
 
@@ -28,12 +28,27 @@ def standard_deviation(hidden: int, rule: str) -> float:
     return BERT_RANGE if rule == "bert" else BERT_RANGE * math.sqrt(BERT_BASE_HIDDEN / hidden)
 
 
+def random_classifier(
+    shape: BertShape, labels: int, deviation: float, generator: torch.Generator
+) -> Classifier:
+    """Build a classifier with random weights, drawn once."""
+    with torch.device("meta"):  # torch's own initialisation would be thrown away
+        model = Classifier(Bert(shape), labels)
+    model.to_empty(device="cpu")
+    random_model(model, deviation, generator)
+    return model
+
+
 def random_model(model: nn.Module, deviation: float, generator: torch.Generator) -> None:
     """Draw weights as BERT does: normal cut at two deviations; zero biases; unit norms."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
             _truncated_normal(module.weight, deviation, generator)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear | nn.LayerNorm):
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+        if isinstance(module, MaskedLM):
             nn.init.zeros_(module.bias)
 
 
@@ -61,8 +76,8 @@ def initial_classifier(
     Raises:
         DataError: The checkpoint's width, depth or vocabulary does not fit.
     """
-    model = Classifier(Bert(shape), labels)
-    random_model(model, standard_deviation(shape.hidden, rule), generator)
+    deviation = standard_deviation(shape.hidden, rule)
+    model = random_classifier(shape, labels, deviation, generator)
     if kind == "random":
         return model
     if checkpoint is None:

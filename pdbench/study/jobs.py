@@ -6,6 +6,7 @@ job ``pretrain`` of corpus ``general`` and size 4/128 is ``general.4.128``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,7 @@ STAGES_OF_WORK = (
 """Rules from first to last: first what most other jobs wait for."""
 
 _STEP = 1_000
+_FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 _ALONE = 100_000  # more than any number of cores of other jobs together
 
 
@@ -55,7 +57,7 @@ class Jobs:
             return _ALONE
         order = next(i for i, rules in enumerate(STAGES_OF_WORK) if rule in rules)
         cost = self.costs.get(rule, {}).get(name, 0.0)
-        return (len(STAGES_OF_WORK) - order) * _STEP + min(round(cost), _STEP - 1)
+        return (len(STAGES_OF_WORK) - order) * _STEP + round(_FINENESS * math.log1p(cost))
 
     def task_spec(self, task: str) -> str:
         """Digest of what decides a task's files."""

@@ -18,14 +18,14 @@ class Plan:
         cells: The names of each cell's runs, by the cell's key.
         artefacts: The keys of the cells that each artefact needs, by its id.
         jobs: The number of jobs of each of the workflow's rules.
-        core_hours: A rough guess of the work, in hours of one laptop core.
+        core_minutes: A rough guess of each rule's work, in minutes of one laptop core.
     """
 
     study: str
     cells: dict[str, tuple[str, ...]]
     artefacts: dict[str, tuple[str, ...]]
     jobs: dict[str, int]
-    core_hours: float
+    core_minutes: dict[str, float]
 
     @classmethod
     def of(cls, study: Study) -> Plan:
@@ -42,7 +42,7 @@ class Plan:
                 for name in study.artefacts
             },
             jobs={rule: len(jobs) for rule, jobs in costs.items()},
-            core_hours=sum(sum(jobs.values()) for jobs in costs.values()) / 3600,
+            core_minutes={rule: sum(jobs.values()) / 60 for rule, jobs in costs.items()},
         )
 
     @property
@@ -57,9 +57,9 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Return the plan in the shape that ``pdbench plan --json`` writes.
 
-        ``totals`` has the numbers of cells, jobs and runs; ``jobs`` the number of jobs by
-        rule; ``artefacts`` the cells and the number of runs of each artefact; ``cells`` the
-        names of each cell's runs.
+        ``totals`` has the numbers of artefacts, cells, jobs and runs; ``jobs`` the number of
+        jobs by rule, and ``core_minutes`` their rough cost; ``artefacts`` the cells and the
+        number of runs of each artefact; ``cells`` the names of each cell's runs.
         """
         return {
             "study": self.study,
@@ -68,9 +68,9 @@ class Plan:
                 "cells": len(self.cells),
                 "jobs": sum(self.jobs.values()),
                 "runs": self.runs,
-                "core_hours": round(self.core_hours, 2),
             },
             "jobs": self.jobs,
+            "core_minutes": {rule: round(cost, 1) for rule, cost in self.core_minutes.items()},
             "artefacts": {
                 name: {"cells": list(keys), "runs": self.runs_of(name)}
                 for name, keys in self.artefacts.items()
@@ -84,15 +84,16 @@ class Plan:
             (name, str(len(keys)), str(self.runs_of(name))) for name, keys in self.artefacts.items()
         ]
         shared = ("together", str(len(self.cells)), str(self.runs))
-        jobs = [(rule, str(count)) for rule, count in self.jobs.items()]
-        total = ("together", str(sum(self.jobs.values())))
+        minutes = self.core_minutes
+        jobs = [(rule, str(n), f"{minutes[rule]:.1f}") for rule, n in self.jobs.items()]
+        total = ("together", str(sum(self.jobs.values())), f"{sum(minutes.values()):.1f}")
         return "\n".join(
             [
-                f"Study {self.study}: roughly {self.core_hours:.1f} core-hours",
+                f"Study {self.study}",
                 "",
                 *_columns([("artefact", "cells", "runs"), *artefacts, shared]),
                 "",
-                *_columns([("rule", "jobs"), *jobs, total]),
+                *_columns([("rule", "jobs", "core-minutes, roughly"), *jobs, total]),
             ]
         )
 

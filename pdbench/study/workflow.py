@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from pdbench.study.loading import ROOT, check_artefacts, load_study
 from pdbench.study.paths import Paths
 
 DEFAULT = "demo"
+LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
 
 
 # The programs of the environment that runs Snakemake, also when it is not activated.
@@ -45,10 +48,11 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
     try:
         study = load_study(_study_named_by(config))
         check_artefacts(study, artefacts)
+        paths = Paths(study)
+        _check_folders(paths.results, paths.reports)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
-    paths = Paths(study)
     return Workflow(
         study=study,
         argument=study_argument(config),
@@ -68,6 +72,27 @@ def study_argument(config: Mapping[str, Any]) -> str:
     wanted = Path(_study_named_by(config))
     in_config = wanted.suffix in {".yaml", ".yml"} and wanted.resolve().parent == ROOT / "config"
     return wanted.stem if in_config else str(wanted)
+
+
+def _check_folders(*folders: Path) -> None:
+    """Refuse to begin where Snakemake or a job could not write.
+
+    Raises:
+        PdbenchError: A folder is there and is read-only, or the disk is full.
+    """
+    own = [Path(), Path(".snakemake"), Path("logs")]
+    for folder in (*own, *(place for path in folders for place in (path.parent, path))):
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            raise PdbenchError(
+                f"{folder.absolute()}: this folder is read-only",
+                "change its permissions or work in a folder of your own",
+            )
+    free = shutil.disk_usage(".").free
+    if free < LEAST_SPACE:
+        raise PdbenchError(
+            f"{Path().absolute()}: the disk is full, {free >> 20} MB are left",
+            "free some space and run again; finished work is kept",
+        )
 
 
 def _study_named_by(config: Mapping[str, Any]) -> str:

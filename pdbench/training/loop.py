@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pdbench.data.batches import Batch
+from pdbench.training.adamw import AdamW
 
-ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
 REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
 
@@ -80,18 +80,15 @@ def optimise(
         FloatingPointError: The loss is not finite at the end.
     """
     started = time.perf_counter()
-    optimiser = _adamw(model, settings)
+    optimiser = AdamW(model.parameters(), settings.weight_decay)
     losses: list[Tensor] = []
     count = _Count()
     model.train()
     for step, batch in zip(range(settings.steps), batches, strict=False):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate(step)
-        optimiser.zero_grad(set_to_none=True)
         loss = loss_of(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip, foreach=True)
-        optimiser.step()
+        optimiser.step(settings.rate(step))
         losses.append(loss.detach())
         count.add(batch)
     model.eval()
@@ -116,14 +113,3 @@ class _Count:
         self.items += len(batch.index)
         self.positions += batch.ids.size
         self.pieces += batch.ids.size if batch.mask is None else int(batch.mask.sum())
-
-
-def _adamw(model: nn.Module, settings: Optimisation) -> torch.optim.AdamW:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True
-    )

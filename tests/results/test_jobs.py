@@ -104,7 +104,7 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
 
     monkeypatch.setattr(jobs, "train_student", fail_once)
 
-    with pytest.raises(DataError, match="1 of 2 runs failed, first seed0_lr0.001: .*nan"):
+    with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001: .*nan"):
         jobs.cell(study, paths, PD)
 
     assert not (paths.cell(PD) / "cell.json").exists()
@@ -132,7 +132,7 @@ def test_edited_soft_labels_are_found_out(project: Project) -> None:
     soft = np.load(path, allow_pickle=False)
     np.save(path, soft[::-1])
 
-    with pytest.raises(DataError, match="soft_labels.npy was changed"):
+    with pytest.raises(DataError, match=r"soft_labels\.npy was changed"):
         jobs.cell(study, paths, PD)
 
 
@@ -174,7 +174,7 @@ def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
 
 def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
     """Label names of checkpoint and task must agree, in order."""
-    study, paths = project
+    study, _ = project
     task = study.tasks["films"].model_copy(update={"labels": ("positive", "negative")})
     swapped = study.model_copy(update={"tasks": {"films": task}})
 

@@ -51,6 +51,7 @@ def test_the_json_plan_has_names_and_totals(plan: Plan) -> None:
     assert found["totals"]["cells"] == len(found["cells"]) == 9
     assert found["totals"]["runs"] == sum(map(len, found["cells"].values()))
     assert found["totals"]["jobs"] == sum(found["jobs"].values())
+    assert found["core_minutes"].keys() == found["jobs"].keys()
     assert set(found["artefacts"]["figure8"]["cells"]) <= set(found["cells"])
 
 

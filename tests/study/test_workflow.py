@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,38 @@ def test_a_mistake_ends_with_one_line(
     assert error.startswith("pdbench: error: ")
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A read-only folder of results is one line before anything runs."""
+    monkeypatch.chdir(tmp_path)
+    Path("results/demo").mkdir(parents=True)
+    # Root may write anywhere, so that permissions alone would not show it in every container.
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "demo" and may(path, mode))
+
+    with pytest.raises(SystemExit) as caught:
+        open_workflow({}, ARTEFACTS)
+
+    error = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert f"{tmp_path}/results/demo: this folder is read-only; change" in error
+    assert error.count("\n") == 1
+
+
+def test_a_full_disk_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where not even Snakemake could write its files, that is said in one line."""
+    full = shutil.disk_usage("/")._replace(free=3 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+
+    with pytest.raises(SystemExit):
+        open_workflow({}, ARTEFACTS)
+
+    assert "the disk is full, 3 MB are left; free some space" in capsys.readouterr().err
 
 
 def test_an_unknown_artefact_is_found_before_anything_runs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,28 @@ def test_a_failed_job_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert "Exiting" not in text
     assert "1 of 2 jobs done" in text
     assert "1 failed. Run again to go on" in text
+
+
+def test_a_full_disk_is_named_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a job's log could not be written either, the last line still says why."""
+    full = shutil.disk_usage("/")._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    made, stream = handler()
+
+    made.emit(record(event=LogEvent.RUN_INFO, stats={"cell": 1, "total": 1}))
+    made.emit(started(1, "a"))
+    made.emit(record(logging.ERROR, event=LogEvent.JOB_ERROR, jobid=1, rule_name="cell", log=[]))
+    made.close()
+
+    assert (
+        stream.getvalue()
+        .replace("\n", " ")
+        .rstrip()
+        .endswith(
+            "0 of 1 jobs done in 0:00, 1 failed. Run again to go on; what is done is kept. "
+            "The disk is full: free some space first."
+        )
+    )
 
 
 def test_warnings_are_shown_and_chatter_is_not() -> None:

@@ -10,12 +10,12 @@ CELLS = 9
 
 
 def test_a_study_is_built_in_the_right_order(project: Project) -> None:
-    """Every job runs once: latency alone before all, data before training, the report last."""
+    """Every job runs once: latency before other work, the audit before training, then cells."""
     commands = project.run("study")
 
     kinds = [command.split()[0] for command in commands]
     assert len(commands) == len(set(commands))
-    assert kinds[0] == "latency"
+    assert kinds.index("latency") < kinds.index("task")
     assert kinds[-1] == "report"
     assert kinds.count("cell") == CELLS
     assert kinds.index("audit") < min(kinds.index("teacher"), kinds.index("pretrain"))
@@ -51,7 +51,7 @@ def test_drawing_from_stored_results_trains_nothing(finished: Project) -> None:
     for folder in ("figures", "tables"):
         shutil.rmtree(finished.folder / "reports/small" / folder)
 
-    assert finished.run("figures") == ["artefact figure6", "artefact figure8"]
+    assert sorted(finished.run("figures")) == ["artefact figure6", "artefact figure8"]
     assert finished.run("tables") == ["artefact sizes"]
 
 
