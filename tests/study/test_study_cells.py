@@ -27,6 +27,23 @@ def test_seeds_are_the_same_in_every_process() -> None:
     assert 0 <= seed_of("a.b", 1) < 2**31
 
 
+def test_seeds_stay_what_they_are() -> None:
+    """Golden values: another derivation would make stored results unrepeatable."""
+    assert seed_of("sentiment.pd.4-256.films.general", 0) == 144931508
+    assert seed_of("a.b", 1) == 1253444905
+
+
+def test_learning_rates_fall_with_width(demo: Study) -> None:
+    """A rate that holds at width 64 is halved at 128; null leaves it alone."""
+    fixed = demo.training.model_copy(update={"rates_hold_at": None})
+    unscaled = demo.model_copy(update={"training": fixed})
+
+    assert demo.training.rates_hold_at == 64
+    assert demo.learning_rate(1e-3, Architecture(2, 64)) == 1e-3
+    assert demo.learning_rate(1e-3, Architecture(2, 128)) == 5e-4
+    assert unscaled.learning_rate(1e-3, Architecture(2, 128)) == 1e-3
+
+
 def test_parts_of_a_seed_do_not_run_together() -> None:
     """("ab", "c") and ("a", "bc") give different seeds."""
     assert seed_of("ab", "c") != seed_of("a", "bc")
