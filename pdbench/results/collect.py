@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdbench.errors import DataError
-from pdbench.files import replacing
-from pdbench.results.record import SCHEMA_VERSION, RunRecord, read_record
+from pdbench.files import file_digest, replacing
+from pdbench.results.record import PREDICTIONS, SCHEMA_VERSION, RunRecord, read_record
 from pdbench.study import Architecture, Paths, Study
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``.
 
     Cells of the study that have no results yet are left out, and named in the log by the
-    artefacts that miss them. Runs of an older study file are left out too.
+    artefacts that miss them.
+
+    Raises:
+        DataError: There is no finished run, or a record or its predictions were edited.
     """
     import pandas as pd
 
@@ -66,7 +69,7 @@ def _run_folders(study: Study, paths: Paths) -> list[Path]:
 
 def _row(folder: Path) -> dict[str, Any]:
     record = read_record(folder / "record.json")
-    predictions = np.load(folder / "test_predictions.npy", allow_pickle=False)
+    predictions = np.load(_verified(folder / PREDICTIONS, record), allow_pickle=False)
     architecture = Architecture.parse(record.architecture)
     return {
         **_plain(record),
@@ -82,6 +85,14 @@ def _row(folder: Path) -> dict[str, Any]:
         **_environment(record),
         "test_predictions": predictions.tolist(),
     }
+
+
+def _verified(path: Path, record: RunRecord) -> Path:
+    if path.is_file() and file_digest(path) == record.outputs[path.name]:
+        return path
+    raise DataError(
+        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
+    )
 
 
 def _plain(record: RunRecord) -> dict[str, Any]:

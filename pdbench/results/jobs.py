@@ -21,14 +21,20 @@ from pdbench.methods.students import CellData, open_cell, train_student
 from pdbench.methods.teachers import soft_label, train_teacher
 from pdbench.models import write_checkpoint
 from pdbench.results.environment import Stopwatch
-from pdbench.results.record import RunRecord, StageRecord, read_record, write_record
+from pdbench.results.record import (
+    PREDICTIONS,
+    RunRecord,
+    StageRecord,
+    read_record,
+    write_record,
+)
 from pdbench.study import Architecture, Cell, Paths, Run, Study
 from pdbench.study.paths import ARCHIVES
 from pdbench.training import Progress, choose_device
 
 TEACHER = "teacher"
 PRETRAINING = "pretraining"
-WEIGHTS, PREDICTIONS = "model.safetensors", "test_predictions.npy"
+WEIGHTS = "model.safetensors"
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,8 @@ from pdbench.errors import DataError
 from pdbench.files import digest, read_json, write_json
 
 SCHEMA_VERSION: Final = 1
+PREDICTIONS = "test_predictions.npy"
+"""Beside each record: the predicted class of every test example, int16 of shape (N,)."""
 
 
 class _Typed(BaseModel):

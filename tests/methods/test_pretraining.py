@@ -1,5 +1,6 @@
 """Pre-training draws its budget, orders pieces by frequency, and keeps the vocabulary."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,5 +68,5 @@ def test_parts_are_mixed() -> None:
 
     numbers = [number for number, _ in batch_order(parts, 64, np.random.default_rng(0))]
 
-    changes = sum(a != b for a, b in zip(numbers, numbers[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(numbers))
     assert changes > len(numbers) / 4

@@ -125,6 +125,17 @@ def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) ->
             act()
 
 
+def test_edited_predictions_are_not_collected(project: Project) -> None:
+    """The examples that a record vouches for are verified too."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    path = paths.cell(PD) / "runs/seed0_lr0.001/test_predictions.npy"
+    np.save(path, 1 - np.load(path))
+
+    with pytest.raises(DataError, match=r"test_predictions\.npy: .*not what its record says"):
+        collect(study, paths)
+
+
 def test_edited_soft_labels_are_found_out(project: Project) -> None:
     """Soft labels are verified when they are opened."""
     study, paths = project
