@@ -124,9 +124,8 @@ def epochs(
     lengths: NDArray[np.int64],
     capacity: int,
     by: str,
-    passes: int,
     generator: np.random.Generator,
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield the batches of ``passes`` passes, each in a new order."""
-    for _ in range(passes):
+    """Yield the batches of one pass after another without end, each in a new order."""
+    while True:
         yield from shuffled_buckets(lengths, capacity, by, generator)

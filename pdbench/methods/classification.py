@@ -65,7 +65,10 @@ def restrict_pieces(
 
 @dataclass(frozen=True)
 class Pass:
-    """How a stage walks over its data: ``passes`` epochs of batches of ``batch_size``."""
+    """How a stage walks over its data: ``passes`` epochs of batches of ``batch_size``.
+
+    Data so small that this makes fewer than ``least_steps`` updates is seen more often.
+    """
 
     passes: int
     batch_size: int
@@ -73,6 +76,11 @@ class Pass:
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
+    least_steps: int = 0
+
+    def steps(self, items: int) -> int:
+        """Updates on so many items."""
+        return max(self.passes * -(-items // self.batch_size), self.least_steps)
 
 
 def train_classifier(
@@ -106,8 +114,8 @@ def train_classifier(
         return objective(logits.float(), targets)
 
     lengths = data.tokens.lengths[: data.items]
-    order = epochs(lengths, settings.batch_size, "items", settings.passes, rng)
-    steps = settings.passes * -(-data.items // settings.batch_size)
+    steps = settings.steps(data.items)
+    order = epochs(lengths, settings.batch_size, "items", rng)
     return optimise(
         model,
         (collate(data.tokens, index, numbers) for index in order),

@@ -128,6 +128,7 @@ def train_student(study: Study, run: Run, data: CellData) -> Outcome:
             settings.warmup,
             settings.weight_decay,
             settings.clip,
+            settings.least_steps,
         )
         stages[objective] = train_classifier(
             model, targets, how, device, run.seed + number, numbers

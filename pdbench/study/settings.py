@@ -189,6 +189,10 @@ class StageSettings(Strict):
     """How one stage trains."""
 
     epochs: Sourced[PositiveInt] = Field(description="Passes over the data.")
+    least_steps: Sourced[Annotated[int, Field(ge=0)]] = Field(
+        default=0,
+        description="Updates at least: data too small for them in its epochs is seen more often.",
+    )
     batch_size: Sourced[PositiveInt] = Field(default=32, description="Examples a step.")
     learning_rate: Sourced[tuple[Rate, ...]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."

@@ -90,6 +90,23 @@ def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> Non
     assert (paths.cell(PD) / "runs" / kept / "record.json").read_bytes() == record
 
 
+def test_small_transfer_sets_get_the_least_steps(project: Project) -> None:
+    """100 items in batches of 32 make 8 updates in 2 epochs, unless more are asked."""
+    study, paths = project
+    distill = study.training.distill.model_copy(update={"least_steps": 30})
+    training = study.training.model_copy(update={"distill": distill})
+    longer = study.model_copy(update={"training": training})
+
+    steps = []
+    for chosen in (study, longer):
+        jobs.cell(chosen, Paths(chosen), PD)
+        record = read_record(paths.cell(PD) / "runs/seed0_lr0.001/record.json")
+        steps.append((record.stages[0].steps, record.stages[0].examples))
+
+    assert steps[0] == (8, 200)
+    assert steps[1][0] == 30
+
+
 def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
