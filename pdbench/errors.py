@@ -36,10 +36,17 @@ class GuardError(PdbenchError):
     """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
 
 
+MOST_NAMES = 20
+"""Names that one line lists."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return the remedy for an unknown name: the nearest known one, or all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there are {', '.join(names)}" if names else "there are none"
+    shown = ", ".join(names[:MOST_NAMES])
+    if len(names) > MOST_NAMES:
+        shown += f" and {len(names) - MOST_NAMES} more"
+    return f"there are {shown}" if names else "there are none"

@@ -81,14 +81,31 @@ def test_sentences_that_differ_in_writing_are_one_family() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_every_text_has_items(text: str, tiny_archives: Path) -> None:
+def test_every_text_has_items(
+    text: str, tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No builder gives an empty item, and single texts have three words or more."""
+    monkeypatch.setattr(rotten_tomatoes, "LABELLED", 10)
     columns = read_columns(_source(text), tiny_archives)
 
     assert all(item.strip() for items in columns.values() for item in items)
     if list(columns) == ["text"]:
         assert columns["text"]
         assert min(len(item.split()) for item in columns["text"]) >= embedded.SHORTEST
+
+
+def test_the_unlabelled_sentences_are_outside_dev_and_the_labelled_set(
+    tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are what the first LABELLED sentences of train leave over."""
+    monkeypatch.setattr(rotten_tomatoes, "LABELLED", 10)
+
+    unlabelled = rotten_tomatoes.unlabelled(tiny_archives)["text"]
+
+    splits = rotten_tomatoes.splits(tiny_archives)
+    train = splits["train"]["text"].to_pylist()
+    assert unlabelled == train[10:]
+    assert not set(unlabelled) & set(splits["dev"]["text"].to_pylist())
 
 
 def test_texts_are_cleaned(tiny_archives: Path) -> None:
