@@ -80,8 +80,8 @@ def _attention(
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=dropout
         )
-    # torch 2.13's fused CPU kernels are slow in bf16: written out, blocks of 128 pieces
-    # train 7 times and a masked batch of 128 sentences scores 5 times faster (measured).
+    # torch 2.13's fused CPU kernels are slow in bf16: forward and backward over 8 blocks of
+    # 128 pieces took 16.7 ms fused and 2.3 ms written out, 2 heads of 64, one Zen 4 thread.
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)

@@ -7,8 +7,10 @@ row would have. Factorising co-occurrence is what embedding objectives converge 
 and Goldberg, 2014).
 
 Why: masked LM reaches such embeddings by itself, but not within the demo's budget. On film
-reviews a 2/64 model stays at the unigram entropy for 12 million word pieces; after 22
-million its mean embedding separates sentiment about as well as this start does after one.
+reviews a 2/64 model's loss is 5.40 nats after 11 million word pieces, where word frequencies
+alone give 6.00, and 4.67 after 22 million. Only then does its mean embedding separate
+sentiment (68.8% in a linear probe with 1,000 labels; 57 to 60% after 2 to 5 million), nearly
+as well as the decomposition of 1.2 million pieces (71.6%, in a second).
 ``embedding_start: random`` in a study file leaves the step out.
 """
 
