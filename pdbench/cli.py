@@ -17,7 +17,7 @@ import click
 
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS
-from pdbench.errors import PdbenchError, UsageError, suggestion
+from pdbench.errors import REQUEUE, PdbenchError, Stopped, UsageError, suggestion
 from pdbench.study import Architecture, Paths, Study, load_study
 from pdbench.study.loading import check_artefacts
 from pdbench.study.paths import ARCHIVES
@@ -81,6 +81,20 @@ def with_threads(command: Command) -> Command:
     return option(command)
 
 
+def with_saving(command: Command) -> Command:
+    """Give a training command the time between two saved states."""
+    option = click.option(
+        "--save-every",
+        type=click.FloatRange(min=0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="Wall time between two saved states, from which an interrupted job goes on; "
+        "0 saves after every step.",
+    )
+    return option(command)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pdbench")
 def cli() -> None:
@@ -134,26 +148,42 @@ def audit(study: Study) -> None:
 @click.argument("corpus")
 @click.argument("architecture", type=ArchitectureName())
 @with_threads
-def pretrain(study: Study, corpus: str, architecture: Architecture, threads: int) -> None:
-    """Pre-train ARCHITECTURE (layers/hidden) with masked LM on CORPUS."""
+@with_saving
+def pretrain(
+    study: Study, corpus: str, architecture: Architecture, threads: int, save_every: float
+) -> None:
+    """Pre-train ARCHITECTURE (layers/hidden) with masked LM on CORPUS.
+
+    With several GPUs: torchrun --nproc-per-node N -m pdbench pretrain STUDY CORPUS
+    ARCHITECTURE trains on N of them at once, to the same losses.
+
+    On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again); torchrun
+    makes that its own code, 1.
+    """
     from pdbench.results import jobs
+    from pdbench.training import prepare_process
 
     known(corpus, study.corpora, "corpus")
-    jobs.use_threads(threads)
-    jobs.pretrain(study, Paths(study), corpus, architecture)
+    prepare_process(threads)
+    jobs.pretrain(study, Paths(study), corpus, architecture, save_every)
 
 
 @cli.command()
 @with_study
 @click.argument("task")
 @with_threads
-def teacher(study: Study, task: str, threads: int) -> None:
-    """Fine-tune the teacher of TASK and check that it learnt something."""
+@with_saving
+def teacher(study: Study, task: str, threads: int, save_every: float) -> None:
+    """Fine-tune the teacher of TASK and check that it learnt something.
+
+    On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again).
+    """
     from pdbench.results import jobs
+    from pdbench.training import prepare_process
 
     known(task, study.tasks, "task")
-    jobs.use_threads(threads)
-    jobs.teacher(study, Paths(study), task)
+    prepare_process(threads)
+    jobs.teacher(study, Paths(study), task, save_every)
 
 
 @cli.command("soft-labels")
@@ -164,10 +194,11 @@ def teacher(study: Study, task: str, threads: int) -> None:
 def soft_labels(study: Study, task: str, text: str, threads: int) -> None:
     """Label TEXT with the teacher of TASK."""
     from pdbench.results import jobs
+    from pdbench.training import prepare_process
 
     known(task, study.tasks, "task")
     known(text, study.texts, "text")
-    jobs.use_threads(threads)
+    prepare_process(threads)
     jobs.soft_labels(study, Paths(study), task, text)
 
 
@@ -175,13 +206,19 @@ def soft_labels(study: Study, task: str, text: str, threads: int) -> None:
 @with_study
 @click.argument("key")
 @with_threads
-def cell(study: Study, key: str, threads: int) -> None:
-    """Train all runs of the cell KEY that are not finished yet."""
+@with_saving
+def cell(study: Study, key: str, threads: int, save_every: float) -> None:
+    """Train all runs of the cell KEY that are not finished yet.
+
+    On SIGTERM or SIGUSR1 it saves the state of the run that trains and ends with exit code
+    75 (try again).
+    """
     known(key, study.cells, "cell")
     from pdbench.results import jobs
+    from pdbench.training import prepare_process
 
-    jobs.use_threads(threads)
-    jobs.cell(study, Paths(study), key)
+    prepare_process(threads)
+    jobs.cell(study, Paths(study), key, save_every)
 
 
 @cli.command()
@@ -278,6 +315,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except PdbenchError as error:
         fail(str(error), error.exit_code)
+    except Stopped:
+        sys.exit(REQUEUE)
     except OSError as error:
         fail(describe(error), 1)
 
@@ -294,7 +333,3 @@ def describe(error: OSError) -> str:
     what = error.strerror or str(error)
     remedy = REMEDIES.get(error.errno or 0, "see that the file can be read and written")
     return f"{where}{what}; {remedy}"
-
-
-if __name__ == "__main__":
-    main()

@@ -36,6 +36,17 @@ class GuardError(PdbenchError):
     """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
 
 
+REQUEUE = 75
+"""Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h)."""
+
+
+class Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """A signal asked a training job to stop, and its state is saved.
+
+    Not a :class:`PdbenchError`: no run failed, and none is to be tried after it.
+    """
+
+
 MOST_NAMES = 20
 """Names that one line lists."""
 

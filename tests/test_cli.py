@@ -14,8 +14,9 @@ import click
 import pytest
 
 from pdbench import cli
-from pdbench.errors import DataError, GuardError, PdbenchError
+from pdbench.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
 from pdbench.study import ROOT
+from pdbench.training import state
 
 JOBS = [
     ["archive", "NAME"],
@@ -79,6 +80,30 @@ def test_training_commands_take_threads(name: str, capsys: pytest.CaptureFixture
     run(name, "--help")
 
     assert "--threads" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["pretrain", "teacher", "cell"])
+def test_commands_that_train_say_how_they_stop(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The time between two saved states, and the exit code that asks for another start."""
+    run(name, "--help")
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--save-every SECONDS" in text
+    assert f"exit code {REQUEUE}" in text
+    assert "default: 300" in text
+    assert state.SAVE_EVERY == 300
+
+
+def test_a_stopped_job_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its log line is enough: the exit code tells the scheduler, and no error is shown."""
+    monkeypatch.setitem(cli.cli.commands, "break", failing_with(Stopped()))
+
+    assert run("break") == 75
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pdbench.data.leaks import Row, is_leak, item_key, keys_of, stored_rows, tested_sentences
-from pdbench.data.similarity import similarity, word_counts
+from pdbench.data.similarity import add_words, similarity, word_counts
 from pdbench.data.tokens import Tokens
 from pdbench.errors import GuardError
 from pdbench.files import read_json, write_json
@@ -28,13 +30,13 @@ def audit(study: Study, paths: Paths) -> None:
     """
     tested = tested_sentences(study, paths)
     labelled = {t: _counts(paths.task(t) / "train") for t in study.tasks}
-    checked = sum(_check_text(paths.text(text), tested) for text in study.texts)
+    texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
+    checked = sum(text.checked for text in texts.values())
     checked += sum(_check_task(paths.task(task)) for task in study.tasks)
-    sets = {name: _transfer_set(study, paths, name, labelled) for name in study.transfer_sets}
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
-        "texts": {x: _text(paths.text(x), labelled) for x in study.texts},
-        "transfer_sets": sets,
+        "texts": {x: text.about for x, text in texts.items()},
+        "transfer_sets": {s: texts[t.text].sets[s] for s, t in study.transfer_sets.items()},
         "leaks": {
             "checked": checked,
             "found": 0,
@@ -44,12 +46,49 @@ def audit(study: Study, paths: Paths) -> None:
     write_json(paths.audit, content)
 
 
-def _check_text(folder: Path, tested: set[str]) -> int:
-    rows = stored_rows(folder)
-    for number, row in enumerate(rows):
+@dataclass(frozen=True)
+class _Survey:
+    """What one look at a text has found.
+
+    Attributes:
+        checked: Items that hold no test sentence: all of them.
+        about: What is written about the text.
+        sets: What is written about each transfer set that is made of it.
+    """
+
+    checked: int
+    about: dict[str, Any]
+    sets: dict[str, dict[str, Any]]
+
+
+def _survey(
+    study: Study, paths: Paths, text: str, tested: set[str], labelled: dict[str, Counter[str]]
+) -> _Survey:
+    """Read a text once: look for test sentences and compare every set made of it."""
+    folder = paths.text(text)
+    sizes = {s: t.size for s, t in study.transfer_sets.items() if t.text == text}
+    wanted, similarities = set(sizes.values()), {}
+    counts: Counter[str] = Counter()
+    checked = 0
+    for row in stored_rows(folder):
         if is_leak(row, tested):
-            raise _leak(folder, number, row)
-    return len(rows)
+            raise _leak(folder, checked, row)
+        add_words(counts, row)
+        checked += 1
+        if checked in wanted:
+            similarities[checked] = _similarities(labelled, counts)
+    whole = _similarities(labelled, counts)
+    tokens = Tokens.open(folder)
+    sets = {
+        name: {
+            "text": text,
+            "items": min(size, len(tokens)),
+            "pieces": int(tokens.offsets[min(size, len(tokens))]),
+            "similarity": similarities.get(size, whole),
+        }
+        for name, size in sizes.items()
+    }
+    return _Survey(checked, {**read_json(folder / "text.json"), "similarity": whole}, sets)
 
 
 def _check_task(folder: Path) -> int:
@@ -71,32 +110,13 @@ def _leak(folder: Path, number: int, row: Row) -> GuardError:
 def _shared_sentences(folder: Path) -> int:
     """Items of train and dev of which a sentence is also in test."""
     tested = keys_of(stored_rows(folder / "test"))
-    rows = [*stored_rows(folder / "train"), *stored_rows(folder / "dev")]
+    rows = itertools.chain(stored_rows(folder / "train"), stored_rows(folder / "dev"))
     return sum(any(key in tested for key in item_key(row)) for row in rows)
-
-
-def _text(folder: Path, labelled: dict[str, Counter[str]]) -> dict[str, Any]:
-    about: dict[str, Any] = read_json(folder / "text.json")
-    return {**about, "similarity": _similarities(labelled, _counts(folder))}
-
-
-def _transfer_set(
-    study: Study, paths: Paths, name: str, labelled: dict[str, Counter[str]]
-) -> dict[str, Any]:
-    chosen = study.transfer_sets[name]
-    folder = paths.text(chosen.text)
-    lengths = Tokens.open(folder).lengths[: chosen.size]
-    return {
-        "text": chosen.text,
-        "items": len(lengths),
-        "pieces": int(lengths.sum()),
-        "similarity": _similarities(labelled, _counts(folder, chosen.size)),
-    }
 
 
 def _similarities(labelled: dict[str, Counter[str]], counts: Counter[str]) -> dict[str, float]:
     return {task: round(similarity(own, counts), 4) for task, own in labelled.items()}
 
 
-def _counts(folder: Path, items: int | None = None) -> Counter[str]:
-    return word_counts(text for row in stored_rows(folder)[:items] for text in row)
+def _counts(folder: Path) -> Counter[str]:
+    return word_counts(text for row in stored_rows(folder) for text in row)

@@ -1,17 +1,14 @@
-"""From text to word pieces, in batches."""
+"""From text to word pieces, a few thousand texts at a time."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
-
-BATCH = 4096
-"""Texts that the tokenizer meets at once; bounds the memory of its encodings."""
 
 
 def encode(
@@ -22,7 +19,8 @@ def encode(
 ) -> Tokens:
     """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
 
-    A pair loses pieces from its longer side first, as in BERT.
+    A pair loses pieces from its longer side first, as in BERT. The tokenizer takes about a
+    kilobyte for each text until all are encoded.
 
     Args:
         vocabulary: The vocabulary; it is left as it was.
@@ -32,15 +30,13 @@ def encode(
     """
     tokenizer = vocabulary.tokenizer
     tokenizer.enable_truncation(max_length, strategy="longest_first")
-    items: list[list[int]] = []
-    seconds: list[int] = []
     pairs = first if second is None else list(zip(first, second, strict=True))
-    for batch in _batches(pairs):
-        for encoding in tokenizer.encode_batch_fast(batch):
-            ids = encoding.ids
-            items.append(ids)
-            seconds.append(len(ids) if second is None else encoding.type_ids.index(1))
+    encodings = tokenizer.encode_batch_fast(pairs)
     tokenizer.no_truncation()
+    items = [encoding.ids for encoding in encodings]
+    if second is None:
+        return _tokens(items, list(map(len, items)), vocabulary, max_length)
+    seconds = [encoding.type_ids.index(1) for encoding in encodings]
     return _tokens(items, seconds, vocabulary, max_length)
 
 
@@ -51,16 +47,11 @@ def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int)
     """
     width = max_length - 2
     items: list[list[int]] = []
-    for batch in _batches(texts):
-        for encoding in vocabulary.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-            ids = encoding.ids
-            blocks = (ids[start : start + width] for start in range(0, len(ids), width))
-            items += [[vocabulary.cls, *block, vocabulary.sep] for block in blocks]
-    return _tokens(items, [len(item) for item in items], vocabulary, max_length)
-
-
-def _batches(texts: Sequence[object]) -> Iterator[Sequence[object]]:
-    return (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
+    for encoding in vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+        ids = encoding.ids
+        blocks = (ids[start : start + width] for start in range(0, len(ids), width))
+        items += [[vocabulary.cls, *block, vocabulary.sep] for block in blocks]
+    return _tokens(items, list(map(len, items)), vocabulary, max_length)
 
 
 def _tokens(

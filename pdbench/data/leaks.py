@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ Row: TypeAlias = tuple[str, ...]
 
 TEXT_COLUMNS = ("text", "text_a", "text_b")
 """An item's text, or the two of a pair."""
+
+ROWS = 4096
+"""Stored items that are in memory at once, however many a text has."""
 
 
 def tested_sentences(study: Study, paths: Paths) -> set[str]:
@@ -45,17 +48,28 @@ def is_leak(row: Row, tested: set[str]) -> bool:
     return any(normalise(part) in tested for text in row for part in {text, *sentences(text)})
 
 
-def stored_rows(folder: Path) -> list[Row]:
-    """Read the items of ``text.parquet`` in ``folder``, one text or two each.
+def stored_rows(folder: Path) -> Iterator[Row]:
+    """Yield the items of ``text.parquet`` in ``folder``, one text or two each.
+
+    Raises:
+        DataError: The file is missing or broken.
+    """
+    for columns in stored_columns(folder):
+        yield from zip(*columns, strict=True)
+
+
+def stored_columns(folder: Path) -> Iterator[list[list[str]]]:
+    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time.
 
     Raises:
         DataError: The file is missing or broken.
     """
     path = folder / "text.parquet"
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            names = [name for name in TEXT_COLUMNS if name in file.schema_arrow.names]
+            for batch in file.iter_batches(ROWS, columns=names):
+                yield [batch[name].to_pylist() for name in names]
     except (OSError, pa.ArrowInvalid) as error:
         remedy = "prepare the tasks and texts first"
         raise DataError(f"{path}: missing or broken", remedy) from error
-    columns = [table[name].to_pylist() for name in TEXT_COLUMNS if name in table.column_names]
-    return list(zip(*columns, strict=True))

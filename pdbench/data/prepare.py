@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
+from numpy.typing import NDArray
 
 from pdbench.data.encoding import encode, encode_blocks
-from pdbench.data.leaks import Row, is_leak, tested_sentences
+from pdbench.data.leaks import ROWS, Row, is_leak, stored_columns, tested_sentences
 from pdbench.data.metrics import check_metrics
 from pdbench.data.sources import provenance, read_task, read_text
-from pdbench.data.splits import SPLITS, arrange, columns_of, order_of, rows_of
+from pdbench.data.splits import SPLITS, arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.errors import UsageError
@@ -54,66 +55,100 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     """Write an unlabelled text below ``paths.text(text)``, ``text.json`` last.
 
     Repeated items are kept once, an item that holds a sentence of any task's test split is
-    left out, and items stand in the order of their sha256.
+    left out, and items stand in the order of their sha256. The text that the source returns is
+    in memory once; what is made of it is written a few thousand items at a time.
 
     Raises:
         PdbenchError: The source is not what it should be, or holds too few items.
     """
     settings = study.texts[text]
     dataset = read_text(settings, ARCHIVES)
-    rows = sorted(set(rows_of(dataset)), key=order_of)
-    chosen, excluded = _untested(rows, settings.size, tested_sentences(study, paths))
+    chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
     if len(chosen) < settings.size:
         what = f"key texts.{text}.size: {settings.size} items, but the source holds {len(chosen)}"
         raise UsageError(what, "lower it")
-    columns = dict(zip(columns_of(dataset), map(list, zip(*chosen, strict=True)), strict=True))
-    tokens = _encode(columns, settings, open_vocabulary(study.vocabulary, ARCHIVES))
     with replacing(paths.text(text)) as folder:
-        folder.mkdir()
-        pq.write_table(pa.table(columns), folder / "text.parquet")
-        write_tokens(folder, tokens)
+        vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+        counts = _write_items(folder, dataset.select(chosen), settings, vocabulary)
         content = {
             "spec": study.digest_of(study.text_spec(text)),
-            "items": len(tokens),
-            "pieces": len(tokens.pieces),
-            "words": _words(columns),
             "excluded": excluded,
+            **counts,
             **provenance(settings),
         }
         write_json(folder / "text.json", content)
 
 
-def _untested(rows: Sequence[Row], size: int, tested: set[str]) -> tuple[list[Row], int]:
-    """Return the first ``size`` rows without a tested sentence, and how many were left out."""
-    chosen: list[Row] = []
-    for seen, row in enumerate(rows):
+def _choose(dataset: Dataset, size: int, tested: set[str]) -> tuple[list[int], int]:
+    """Choose the first ``size`` distinct rows without a tested sentence.
+
+    Returns:
+        Where they stand in ``dataset``, and how many others were seen before the last.
+    """
+    order = _distinct(dataset)
+    chosen: list[int] = []
+    for seen, row in enumerate(_each_row(dataset.select(order))):
         if len(chosen) == size:
             return chosen, seen - size
         if not is_leak(row, tested):
-            chosen.append(row)
-    return chosen, len(rows) - len(chosen)
+            chosen.append(int(order[seen]))
+    return chosen, len(order) - len(chosen)
+
+
+def _distinct(dataset: Dataset) -> NDArray[np.int64]:
+    """Return where the distinct rows stand, in the order of their sha256.
+
+    Half of it is compared: no two of ten million texts agree in 128 bits by chance.
+    """
+    halves = b"".join(order_of(row)[:16] for row in _each_row(dataset))
+    high, low = np.frombuffer(halves, ">u8").astype(np.uint64).reshape(-1, 2).T
+    order = np.lexsort((low, high))
+    high, low = high[order], low[order]
+    repeated = np.zeros(len(order), np.bool_)
+    repeated[1:] = (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+    return order[~repeated]
+
+
+def _each_row(dataset: Dataset) -> Iterator[Row]:
+    names = text_columns(dataset)
+    for batch in dataset.iter(ROWS):
+        yield from zip(*(batch[name] for name in names), strict=True)
 
 
 def _write_split(
     folder: Path, split: Dataset, task: Task, vocabulary: Vocabulary
 ) -> dict[str, Any]:
-    folder.mkdir(parents=True)
-    columns, labels = columns_of(split), split["label"][:]
-    pq.write_table(pa.table({**columns, "label": labels}), folder / "text.parquet")
+    counts = _write_items(folder, split, task, vocabulary)
+    labels = split["label"][:]
     np.save(folder / "labels.npy", np.asarray(labels, np.int64 if task.labels else np.float32))
-    tokens = _encode(columns, task, vocabulary)
-    write_tokens(folder, tokens)
-    counts = Counter(labels)
-    return {
-        "items": len(tokens),
-        "labels": {name: counts[i] for i, name in enumerate(task.labels)},
-        "pieces": len(tokens.pieces),
-        "words": _words(columns),
-    }
+    found = Counter(labels)
+    return {**counts, "labels": {name: found[i] for i, name in enumerate(task.labels)}}
 
 
-def _encode(columns: dict[str, list[str]], settings: Task | Text, vocabulary: Vocabulary) -> Tokens:
-    first, *others = columns.values()
+def _write_items(
+    folder: Path, dataset: Dataset, settings: Task | Text, vocabulary: Vocabulary
+) -> dict[str, int]:
+    """Write the rows and their tokens; return how many items, pieces and words there are."""
+    folder.mkdir(parents=True)
+    words = _write_rows(folder / "text.parquet", dataset)
+    parts = (_encode(columns, settings, vocabulary) for columns in stored_columns(folder))
+    tokens = write_tokens(folder, parts)
+    return {"items": len(tokens), "pieces": len(tokens.pieces), "words": words}
+
+
+def _write_rows(path: Path, dataset: Dataset) -> int:
+    """Write a dataset as Parquet; return its words, as white space separates them."""
+    names, words = text_columns(dataset), 0
+    schema = dataset.features.arrow_schema.remove_metadata()
+    with pq.ParquetWriter(path, schema) as writer:
+        for batch in dataset.iter(ROWS):
+            writer.write_table(pa.table(batch, schema))
+            words += sum(len(text.split()) for name in names for text in batch[name])
+    return words
+
+
+def _encode(columns: list[list[str]], settings: Task | Text, vocabulary: Vocabulary) -> Tokens:
+    first, *others = columns
     if isinstance(settings, Text) and settings.split:
         return encode_blocks(vocabulary, first, settings.max_length)
     return encode(vocabulary, first, others[0] if others else None, settings.max_length)
@@ -123,8 +158,3 @@ def _majority(splits: dict[str, Dataset]) -> dict[str, float]:
     """Accuracy of always answering the most frequent class of the training split."""
     ((label, _),) = Counter(splits["train"]["label"][:]).most_common(1)
     return {s: splits[s]["label"][:].count(label) / len(splits[s]) for s in ("dev", "test")}
-
-
-def _words(columns: dict[str, list[str]]) -> int:
-    """Words as white space separates them."""
-    return sum(len(text.split()) for column in columns.values() for text in column)

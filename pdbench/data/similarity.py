@@ -30,9 +30,14 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 def word_counts(texts: Iterable[str]) -> Counter[str]:
     """Count the words of texts."""
     counts: Counter[str] = Counter()
+    add_words(counts, texts)
+    return counts
+
+
+def add_words(counts: Counter[str], texts: Iterable[str]) -> None:
+    """Add the words of texts to ``counts``."""
     for text in texts:
         counts.update(_WORD.findall(text.lower()))
-    return counts
 
 
 def similarity(labelled: Counter[str], transfer: Counter[str]) -> float:

@@ -47,15 +47,14 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
     return DatasetDict(chosen), excluded
 
 
-def columns_of(dataset: Dataset) -> dict[str, list[str]]:
-    """Return the text column, or the two of pairs."""
-    names = [name for name in TEXT_COLUMNS if name in dataset.column_names]
-    return {name: dataset[name][:] for name in names}
+def text_columns(dataset: Dataset) -> list[str]:
+    """Return the name of the text column, or of the two of pairs."""
+    return [name for name in TEXT_COLUMNS if name in dataset.column_names]
 
 
 def rows_of(dataset: Dataset) -> list[Row]:
     """Return the texts of every item."""
-    return list(zip(*columns_of(dataset).values(), strict=True))
+    return list(zip(*(dataset[name][:] for name in text_columns(dataset)), strict=True))
 
 
 def ordered(dataset: Dataset) -> Dataset:

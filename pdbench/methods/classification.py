@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pdbench.data.batches import Batch, collate, epochs, pieces_used, renumbering
+from pdbench.data.batches import Batch, collate, pieces_used, renumbering
 from pdbench.data.metrics import compute
+from pdbench.data.order import ItemBatches
 from pdbench.data.tokens import Tokens
 from pdbench.files import read_json
 from pdbench.models import Classifier
 from pdbench.models.bert import keep_pieces
 from pdbench.training import (
     Device,
+    Keeper,
     Optimisation,
     Progress,
     cross_entropy,
@@ -26,6 +29,7 @@ from pdbench.training import (
     predict,
     soft_cross_entropy,
 )
+from pdbench.training.work import rows_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,21 @@ class Labelled:
     def items(self) -> int:
         """How many of the tokens' items have a target."""
         return len(self.targets)
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """B items with their targets: labels (B,) int64, or probabilities (B, C) float32."""
+
+    batch: Batch
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> LabelledBatch:
+        """Some of the items with their targets."""
+        return LabelledBatch(rows_of(self.batch, chosen), self.targets[chosen])
 
 
 def open_split(task_folder: Path, split: str) -> Labelled:
@@ -68,6 +87,7 @@ class Pass:
     """How a stage walks over its data: ``passes`` epochs of batches of ``batch_size``.
 
     Data so small that this makes fewer than ``least_steps`` updates is seen more often.
+    ``at_once`` is the most word pieces, padding counted, of a forward pass.
     """
 
     passes: int
@@ -77,6 +97,7 @@ class Pass:
     weight_decay: float = 0.01
     clip: float = 1.0
     least_steps: int = 0
+    at_once: int | None = None
 
     def steps(self, items: int) -> int:
         """Updates on so many items."""
@@ -90,6 +111,7 @@ def train_classifier(
     device: Device,
     seed: int,
     numbers: NDArray[np.int64] | None = None,
+    keeper: Keeper | None = None,
 ) -> Progress:
     """Train on labels (cross-entropy) or on soft labels (soft cross-entropy).
 
@@ -100,34 +122,32 @@ def train_classifier(
         device: Where and how precisely to compute.
         seed: Decides the order of the items and the dropout.
         numbers: As in :func:`pdbench.data.batches.collate`.
+        keeper: Saves and restores the state of the run.
     """
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
     soft = data.targets.ndim == 2
     objective = soft_cross_entropy if soft else cross_entropy
     kind = np.float32 if soft else np.int64
+    order = ItemBatches(data.tokens.lengths[: data.items], settings.batch_size, seed)
 
-    def loss_of(batch: Batch) -> Tensor:
-        targets = device.tensor(data.targets[batch.index].astype(kind))
+    def batch_of(step: int) -> LabelledBatch:
+        index = order[step]
+        return LabelledBatch(collate(data.tokens, index, numbers), data.targets[index].astype(kind))
+
+    def loss_of(labelled: LabelledBatch) -> Tensor:
+        targets = device.tensor(labelled.targets)
         with device.autocast():
-            logits = model(*device.inputs(batch))
+            logits = model(*device.inputs(labelled.batch))
         return objective(logits.float(), targets)
 
-    lengths = data.tokens.lengths[: data.items]
-    steps = settings.steps(data.items)
-    order = epochs(lengths, settings.batch_size, "items", rng)
-    return optimise(
-        model,
-        (collate(data.tokens, index, numbers) for index in order),
-        loss_of,
-        Optimisation(
-            steps,
-            settings.learning_rate,
-            settings.warmup,
-            settings.weight_decay,
-            settings.clip,
-        ),
+    how = Optimisation(
+        settings.steps(data.items),
+        settings.learning_rate,
+        settings.warmup,
+        settings.weight_decay,
+        settings.clip,
+        settings.at_once,
     )
+    return optimise(model, batch_of, loss_of, how, seed, keeper)
 
 
 @dataclass(frozen=True)

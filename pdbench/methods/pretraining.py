@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pdbench.data.batches import Batch, collate, renumbering, shuffled_buckets
+from pdbench.data.batches import collate, renumbering
+from pdbench.data.order import PieceBatches, Purpose, generator
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.models import Bert, BertShape, MaskedLM, random_model
+from pdbench.models import BertShape, MaskedLM
 from pdbench.models.bert import embedding_of, keep_pieces
-from pdbench.models.initialise import standard_deviation
+from pdbench.models.initialise import random_masked_lm, standard_deviation
 from pdbench.models.spectral import spectral_embeddings
 from pdbench.study import Architecture, Paths, Study
 from pdbench.study.cells import seed_of
-from pdbench.training import Device, Optimisation, Progress, cross_entropy, optimise
-from pdbench.training.objectives import mask_pieces
+from pdbench.training import (
+    ALONE,
+    Device,
+    Keeper,
+    Optimisation,
+    Progress,
+    Ranks,
+    optimise,
+)
+from pdbench.training.objectives import Masked, mask_pieces
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,11 @@ class Pieces:
         return range(self.special, end)
 
 
+def pretraining_seed(corpus: str, architecture: Architecture) -> int:
+    """The seed of a pre-trained student."""
+    return seed_of("pretrain", corpus, architecture)
+
+
 def pretrain_student(
     study: Study,
     paths: Paths,
@@ -59,40 +73,54 @@ def pretrain_student(
     architecture: Architecture,
     vocabulary: Vocabulary,
     device: Device,
-) -> tuple[MaskedLM, Progress, int]:
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
+) -> tuple[MaskedLM, Progress]:
     """Train a student by masked LM from its first weights.
 
     Only pieces that occur in the corpus are trained; the others keep their first weights.
 
     Returns:
-        The model with the whole vocabulary, what training did, and the seed.
+        The model with the whole vocabulary, and what training did.
     """
     settings = study.training.pretrain
-    rate = study.learning_rate(settings.learning_rate, architecture)
-    seed = seed_of("pretrain", corpus, architecture)
+    seed = pretraining_seed(corpus, architecture)
     parts = open_corpus(study, paths, corpus)
     pieces = corpus_pieces(parts, vocabulary)
     deviation = standard_deviation(architecture.hidden, study.training.initializer_range)
-    generator = torch.Generator().manual_seed(seed)
-    model = MaskedLM(Bert(BertShape.of(architecture, vocabulary.size), settings.dropout))
-    random_model(model, deviation, generator)
+    shape = BertShape.of(architecture, vocabulary.size)
+    random = torch.Generator().manual_seed(seed)
+    model = random_masked_lm(shape, settings.dropout, deviation, random)
     whole = model.bert.word_embeddings.weight.detach()
     if settings.embedding_start == "spectral":
         _start_spectral(whole, parts, pieces, deviation, seed)
     bias = model.bias.detach()
     keep_pieces(model, torch.from_numpy(pieces.kept))
-    model.to(device.torch)
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    order = batch_order(parts, settings.batch_tokens, rng)
-    progress = optimise(
-        model,
-        (collate(parts[part].tokens, index, pieces.numbers) for part, index in order),
-        _masked_lm_loss(model, pieces, study, device, rng, vocabulary),
-        Optimisation(len(order), rate, settings.warmup),
+    model.bert.pooler.requires_grad_(False)  # masked LM does not use it
+    order = CorpusOrder(parts, settings.batch_tokens, seed)
+    predicted = pieces.predicted(settings.softmax_pieces)
+    mask_id = int(pieces.numbers[vocabulary.mask])
+
+    def batch_of(step: int) -> Masked:
+        part, index = order[step]
+        batch = collate(parts[part].tokens, index, pieces.numbers)
+        random = generator(Purpose.MASKS, seed, step)
+        return mask_pieces(batch, settings.masked, predicted, mask_id, random)
+
+    def loss_of(masked: Masked) -> Tensor:
+        positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
+        with device.autocast():
+            return model.loss(*device.inputs(masked.batch), positions, targets, predicted.stop)
+
+    how = Optimisation(
+        len(order),
+        study.learning_rate(settings.learning_rate, architecture),
+        settings.warmup,
+        at_once=settings.at_once,
     )
+    progress = optimise(model.to(device.torch), batch_of, loss_of, how, seed, keeper, ranks)
     _restore_pieces(model.cpu(), whole, bias, pieces)
-    return model, progress, seed
+    return model, progress
 
 
 def open_corpus(study: Study, paths: Paths, corpus: str) -> list[Part]:
@@ -109,8 +137,7 @@ def corpus_pieces(parts: list[Part], vocabulary: Vocabulary) -> Pieces:
     """Count the word pieces of a corpus and order them by frequency."""
     counts = np.zeros(vocabulary.size, dtype=np.int64)
     for part in parts:
-        pieces = part.tokens.pieces[: part.tokens.offsets[part.items]]
-        counts += np.bincount(pieces, minlength=vocabulary.size)
+        counts += part.tokens.first(part.items).counts(vocabulary.size)
     special = np.array(vocabulary.special, dtype=np.int64)
     counts[special] = 0
     order = np.argsort(-counts, kind="stable")
@@ -118,51 +145,40 @@ def corpus_pieces(parts: list[Part], vocabulary: Vocabulary) -> Pieces:
     return Pieces(kept, renumbering(kept, vocabulary.size), len(special))
 
 
-def batch_order(
-    parts: list[Part], batch_tokens: int, generator: np.random.Generator
-) -> list[tuple[int, NDArray[np.int64]]]:
-    """Draw batches from every part until its budget is met, and shuffle them all."""
-    order = [
-        (number, index)
-        for number, part in enumerate(parts)
-        for index in _part_batches(part, batch_tokens, generator)
-    ]
-    return [order[i] for i in generator.permutation(len(order))]
+class CorpusOrder:
+    """The batch of each step of pre-training: the parts mixed, each until its budget is met.
 
+    Args:
+        parts: The texts of the corpus.
+        batch_tokens: Most word pieces of a batch, padding counted.
+        seed: Decides the order.
+    """
 
-def _part_batches(
-    part: Part, batch_tokens: int, generator: np.random.Generator
-) -> Iterator[NDArray[np.int64]]:
-    lengths = part.tokens.lengths[: part.items]
-    seen = 0
-    while seen < part.budget:
-        for index in shuffled_buckets(lengths, batch_tokens, "pieces", generator):
-            yield index
-            seen += int(lengths[index].sum())
-            if seen >= part.budget:
-                return
+    def __init__(self, parts: Sequence[Part], batch_tokens: int, seed: int) -> None:
+        self._batches = [
+            PieceBatches(part.tokens.lengths[: part.items], batch_tokens, seed, number)
+            for number, part in enumerate(parts)
+        ]
+        steps = [
+            batches.steps(part.budget) for batches, part in zip(self._batches, parts, strict=True)
+        ]
+        parts_of_steps = np.repeat(np.arange(len(parts), dtype=np.uint16), steps)
+        self._parts = generator(Purpose.MIXTURE, seed, 0).permutation(parts_of_steps)
+        self._turns = np.empty(len(self._parts), np.uint32)  # among the steps of the same part
+        for number, count in enumerate(steps):
+            self._turns[self._parts == number] = np.arange(count)
 
+    def __len__(self) -> int:
+        return len(self._parts)
 
-def _masked_lm_loss(
-    model: MaskedLM,
-    pieces: Pieces,
-    study: Study,
-    device: Device,
-    rng: np.random.Generator,
-    vocabulary: Vocabulary,
-) -> Callable[[Batch], Tensor]:
-    settings = study.training.pretrain
-    predicted = pieces.predicted(settings.softmax_pieces)
-    mask_id = int(pieces.numbers[vocabulary.mask])
+    def __getitem__(self, step: int) -> tuple[int, NDArray[np.int64]]:
+        """The number of a step's part, and the positions of its items in it, (B,).
 
-    def loss_of(batch: Batch) -> Tensor:
-        masked = mask_pieces(batch, settings.masked, predicted, mask_id, rng)
-        positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
-        with device.autocast():
-            logits = model(*device.inputs(masked.batch), positions, predicted.stop)
-        return cross_entropy(logits.float(), targets)
-
-    return loss_of
+        Raises:
+            IndexError: There is no such step.
+        """
+        part = int(self._parts[step])
+        return part, self._batches[part][int(self._turns[step])]
 
 
 def _start_spectral(

@@ -24,7 +24,7 @@ from pdbench.methods.classification import (
 )
 from pdbench.models import BertShape, Classifier, initial_classifier
 from pdbench.study import Cell, Paths, Run, Study
-from pdbench.training import Device, Progress, choose_device
+from pdbench.training import Device, Keeper, Progress
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ class Outcome:
 
     stages: dict[str, Progress]
     scores: dict[str, Scores]
-    device: Device
     model: Classifier
 
 
@@ -100,7 +99,9 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
     return Labelled(tokens.first(chosen.size), soft[: chosen.size])
 
 
-def train_student(study: Study, run: Run, data: CellData) -> Outcome:
+def train_student(
+    study: Study, run: Run, data: CellData, device: Device, keeper: Keeper | None = None
+) -> Outcome:
     """Train one run from its initialisation through all stages, and score it."""
     cell = run.cell
     method = study.methods[cell.method]
@@ -113,7 +114,6 @@ def train_student(study: Study, run: Run, data: CellData) -> Outcome:
         data.checkpoint,
     )
     numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
-    device = choose_device(cell.architecture.hidden)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
     for number, (objective, rate) in enumerate(zip(method.stages, run.learning_rates, strict=True)):
@@ -129,11 +129,12 @@ def train_student(study: Study, run: Run, data: CellData) -> Outcome:
             settings.weight_decay,
             settings.clip,
             settings.least_steps,
+            settings.at_once,
         )
         stages[objective] = train_classifier(
-            model, targets, how, device, run.seed + number, numbers
+            model, targets, how, device, run.seed + number, numbers, keeper
         )
-    return Outcome(stages, _scores(study, cell, model, data, device, numbers), device, model)
+    return Outcome(stages, _scores(study, cell, model, data, device, numbers), model)
 
 
 def _scores(

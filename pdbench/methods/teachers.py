@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from pdbench.data.tokens import Tokens
@@ -19,12 +22,12 @@ from pdbench.methods.classification import (
     train_classifier,
 )
 from pdbench.models import Classifier
-from pdbench.models.checkpoints import load_encoder, read_checkpoint, read_classifier
+from pdbench.models.checkpoints import load_encoder, read_checkpoint
 from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Paths, Study
 from pdbench.study.cells import seed_of
 from pdbench.study.paths import ARCHIVES
-from pdbench.training import Device, Progress, choose_device, predict
+from pdbench.training import Device, Keeper, Progress, predict_ranges
 
 
 def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Classifier, int]:
@@ -50,25 +53,30 @@ def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Class
 
 
 def train_teacher(
-    study: Study, paths: Paths, task: str, vocabulary: Vocabulary
-) -> tuple[Classifier, Progress, dict[str, Scores], int, Device]:
-    """Fine-tune a task's teacher and check that it learnt something.
+    study: Study,
+    paths: Paths,
+    task: str,
+    model: Classifier,
+    seed: int,
+    device: Device,
+    keeper: Keeper | None = None,
+) -> tuple[Progress, dict[str, Scores]]:
+    """Fine-tune a task's teacher from :func:`load_teacher` and check that it learnt something.
 
     Raises:
         GuardError: Its dev accuracy does not exceed the majority class by the margin.
     """
-    model, seed = load_teacher(study, task, vocabulary)
     definition = study.tasks[task]
     settings = definition.teacher
-    device = choose_device(model.bert.shape.hidden)
     model.to(device.torch)
     folder = paths.task(task)
     train = Pass(settings.epochs, settings.batch_size, settings.learning_rate)
-    progress = train_classifier(model, open_split(folder, "train"), train, device, seed)
+    data = open_split(folder, "train")
+    progress = train_classifier(model, data, train, device, seed, keeper=keeper)
     metrics = list(dict.fromkeys((*definition.metrics, "accuracy")))
     scores = {s: score(model, open_split(folder, s), metrics, device) for s in ("dev", "test")}
     check_teacher(task, scores["dev"], majority(folder, "dev"), settings.margin)
-    return model.cpu(), progress, scores, seed, device
+    return progress, scores
 
 
 def check_teacher(task: str, dev: Scores, majority_share: float, margin: float) -> None:
@@ -87,13 +95,29 @@ def check_teacher(task: str, dev: Scores, majority_share: float, margin: float) 
     )
 
 
-def soft_label(study: Study, paths: Paths, task: str, text: str, items: int) -> NDArray[np.float16]:
-    """Return the teacher's class probabilities (N, C) for the first N items of a text."""
-    model = read_classifier(paths.teacher(task), study.tasks[task].labels)
-    device = choose_device(model.bert.shape.hidden)
-    tokens = Tokens.open(paths.text(text))
-    logits = predict(model.to(device.torch), tokens, device, items=items)
-    return torch.from_numpy(logits).softmax(dim=1).numpy().astype(np.float16)
+def soft_label(
+    teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
+) -> NDArray[np.float64]:
+    """Write a teacher's probabilities for the first N items, float16 of shape (N, C).
 
+    They go to disk range after range, so that they are never in memory together.
 
-__all__ = ["check_teacher", "load_teacher", "soft_label", "train_teacher"]
+    Args:
+        teacher: The fine-tuned teacher.
+        tokens: The text.
+        items: How many of its items, N.
+        device: Where and how precisely to compute.
+        path: The npy file.
+
+    Returns:
+        Their mean, (C,).
+    """
+    classes = teacher.output.out_features
+    stored = open_memmap(path, "w+", np.float16, (items, classes))
+    total = np.zeros(classes)
+    for chosen, logits in predict_ranges(teacher.to(device.torch), tokens, device, items=items):
+        probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+        stored[chosen] = probabilities
+        total += probabilities.sum(axis=0, dtype=np.float64)
+    stored.flush()
+    return total / items

@@ -6,14 +6,19 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pdbench.models.operations import Noise, add_dropout, attention, dropout, masked_lm_loss
 from pdbench.study import Architecture
 
 LAYER_NORM_EPSILON = 1e-12
+
+Rows: TypeAlias = Literal["first"] | Tensor | None
+"""Which pieces: the first of each input, positions among the B * S, (M,), or all."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +62,25 @@ class Layer(nn.Module):
         self.outer = nn.Linear(inner, hidden)
         self.output_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
 
-    def forward(self, x: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-        """Map (B, S, H) to (B, S, H); ``mask`` (B, 1, 1, S) is true where a piece stands."""
-        attended = self.attended(self._attend(x, mask, dropout))
-        x = self.attention_norm(x + functional.dropout(attended, dropout))
-        inner = functional.gelu(self.inner(x))
-        return self.output_norm(x + functional.dropout(self.outer(inner), dropout))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
+        """Map (B, S, H) to the hidden states of ``rows``; ``mask`` is (B, S)."""
+        attended = self.attended(self._attend(x, mask, noise, rows))
+        x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
+        outer = self.outer(functional.gelu(self.inner(x)))
+        return self.output_norm(add_dropout(x, outer, noise))  # type: ignore[no-any-return]
 
-    def _attend(self, x: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    def _attend(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
         batch, length, hidden = x.shape
         split = self.query_key_value(x).view(batch, length, 3, self.heads, hidden // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)
-        attended = _attention(query, key, value, mask, dropout)
-        return attended.transpose(1, 2).reshape(batch, length, hidden)
+        if rows == "first":
+            return attention(split, mask, noise, first=True)
+        return _pick(attention(split, mask, noise), rows)
 
 
-def _attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
-) -> Tensor:
-    """Scaled dot-product attention over (B, heads, S, H / heads)."""
-    if query.is_cuda:
-        return functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout
-        )
-    # torch 2.13's fused CPU kernels are slow in bf16: forward and backward over 8 blocks of
-    # 128 pieces took 16.7 ms fused and 2.3 ms written out, 2 heads of 64, one Zen 4 thread.
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
-    weights = functional.dropout(scores.softmax(dim=-1), dropout)
-    return weights.to(value.dtype) @ value
+def _pick(x: Tensor, rows: Rows) -> Tensor:
+    if rows is None:
+        return x
+    return x[:, 0] if isinstance(rows, str) else x.flatten(0, 1)[rows]
 
 
 class Bert(nn.Module):
@@ -103,21 +97,31 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.pooler = nn.Linear(shape.hidden, shape.hidden)
 
-    @property
-    def active_dropout(self) -> float:
-        """The dropout probability now: zero in evaluation mode."""
-        return self.dropout if self.training else 0.0
+    def noise(self) -> Noise | None:
+        """New dropout masks for one forward pass; None in evaluation mode."""
+        return Noise(self.dropout) if self.training and self.dropout else None
 
-    def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        segments: Tensor | None,
+        mask: Tensor | None,
+        noise: Noise | None = None,
+        rows: Rows = None,
+    ) -> Tensor:
         """Encode word pieces.
 
         Args:
             ids: Word-piece ids, (B, S).
             segments: 0 for the first and 1 for the second text, (B, S); None means all 0.
             mask: True where a piece stands, (B, S); None means everywhere.
+            noise: Dropout of this pass; None drops nothing.
+            rows: Whose hidden states are wanted. The last layer computes no others: a
+                classifier needs one piece of each input, masked LM one in seven.
 
         Returns:
-            Hidden states of the last layer, (B, S, H).
+            Hidden states of the last layer: (B, S, H) for all rows, (B, H) for the first
+            pieces, (M, H) for M positions.
         """
         positions = self.position_embeddings.weight[: ids.shape[1]]
         if segments is None:
@@ -125,16 +129,15 @@ class Bert(nn.Module):
         else:
             kinds = self.segment_embeddings(segments)
         embedded = self.word_embeddings(ids) + positions + kinds
-        x: Tensor = functional.dropout(self.embedding_norm(embedded), self.active_dropout)
-        wide = None if mask is None else mask[:, None, None, :]
-        for layer in self.layers:
-            x = layer(x, wide, self.active_dropout)
-        return x
+        x: Tensor = dropout(self.embedding_norm(embedded), noise)
+        *lower, last = self.layers
+        for layer in lower:
+            x = layer(x, mask, noise, None)
+        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
 
-    def pooled(self, hidden: Tensor) -> Tensor:
-        """The pooler's output for the first piece ([CLS]), (B, H)."""
-        pooled: Tensor = torch.tanh(self.pooler(hidden[:, 0]))
-        return pooled
+    def pooled(self, first: Tensor) -> Tensor:
+        """The pooler's output for the first pieces ([CLS]), (B, H) to (B, H)."""
+        return torch.tanh(self.pooler(first))
 
 
 class Classifier(nn.Module):
@@ -147,9 +150,9 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
         """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
-        pooled = self.bert.pooled(self.bert(ids, segments, mask))
-        logits: Tensor = self.output(functional.dropout(pooled, self.bert.active_dropout))
-        return logits
+        noise = self.bert.noise()
+        pooled = self.bert.pooled(self.bert(ids, segments, mask, noise, "first"))
+        return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
 
 class MaskedLM(nn.Module):
@@ -168,24 +171,51 @@ class MaskedLM(nn.Module):
         segments: Tensor | None,
         mask: Tensor | None,
         positions: Tensor,
-        scored: int | None = None,
     ) -> Tensor:
-        """Score word pieces at masked positions only.
+        """Score word pieces at masked positions.
 
         Args:
             ids: Word-piece ids with masked ones replaced, (B, S).
             segments: As in :meth:`Bert.forward`.
             mask: As in :meth:`Bert.forward`.
             positions: Indices into the flattened (B * S) pieces to predict, (M,).
-            scored: Score the first K pieces only; None scores all V.
 
         Returns:
-            Logits, (M, K) or (M, V).
+            Logits, (M, V).
         """
-        hidden = self.bert(ids, segments, mask).flatten(0, 1)[positions]
-        hidden = self.transform_norm(functional.gelu(self.transform(hidden)))
+        hidden = self._transformed(ids, segments, mask, positions)
+        return functional.linear(hidden, self.bert.word_embeddings.weight, self.bias)
+
+    def loss(
+        self,
+        ids: Tensor,
+        segments: Tensor | None,
+        mask: Tensor | None,
+        positions: Tensor,
+        targets: Tensor,
+        scored: int | None = None,
+    ) -> Tensor:
+        """Mean cross-entropy at masked positions, without keeping their logits.
+
+        Args:
+            ids: As in :meth:`forward`.
+            segments: As in :meth:`forward`.
+            mask: As in :meth:`forward`.
+            positions: As in :meth:`forward`.
+            targets: True ids, (M,).
+            scored: Choose among the first K pieces only; None takes all V.
+        """
+        hidden = self._transformed(ids, segments, mask, positions)
         weight = self.bert.word_embeddings.weight[:scored]
-        return functional.linear(hidden, weight, self.bias[:scored])
+        if torch.is_autocast_enabled(hidden.device.type):
+            hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
+        return masked_lm_loss(hidden, weight, self.bias[:scored], targets)
+
+    def _transformed(
+        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, positions: Tensor
+    ) -> Tensor:
+        hidden = self.bert(ids, segments, mask, self.bert.noise(), positions)
+        return self.transform_norm(functional.gelu(self.transform(hidden)))  # type: ignore[no-any-return]
 
 
 def embedding_of(weight: Tensor) -> nn.Embedding:

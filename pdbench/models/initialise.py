@@ -39,6 +39,17 @@ def random_classifier(
     return model
 
 
+def random_masked_lm(
+    shape: BertShape, dropout: float, deviation: float, generator: torch.Generator
+) -> MaskedLM:
+    """Build a masked-LM model with random weights, drawn once."""
+    with torch.device("meta"):
+        model = MaskedLM(Bert(shape, dropout))
+    model.to_empty(device="cpu")
+    random_model(model, deviation, generator)
+    return model
+
+
 def random_model(model: nn.Module, deviation: float, generator: torch.Generator) -> None:
     """Draw weights as BERT does: normal cut at two deviations; zero biases; unit norms."""
     for module in model.modules():

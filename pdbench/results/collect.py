@@ -102,13 +102,15 @@ def _plain(record: RunRecord) -> dict[str, Any]:
 
 def _training(record: RunRecord) -> dict[str, Any]:
     stages = record.stages
+    pieces = sum(stage.pieces for stage in stages)
+    positions = sum(stage.pieces / (1 - stage.padding) for stage in stages)
     return {
         "learning_rates": "/".join(f"{stage.learning_rate:g}" for stage in stages),
         "train_loss": stages[-1].loss,
         "steps": sum(stage.steps for stage in stages),
         "examples": sum(stage.examples for stage in stages),
-        "tokens": sum(stage.pieces for stage in stages),
-        "padding_share": stages[-1].padding,
+        "tokens": pieces,
+        "padding_share": round(1 - pieces / positions, 4),
         "train_seconds": sum(stage.seconds for stage in stages),
     }
 

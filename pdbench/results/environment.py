@@ -8,8 +8,6 @@ import platform
 import resource
 import socket
 import subprocess
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -17,34 +15,31 @@ import torch
 from pdbench import __version__
 from pdbench.results.record import Environment
 from pdbench.study import ROOT
-from pdbench.training import Device
+from pdbench.training import Device, Stopwatch
+from pdbench.training.distributed import processes
+from pdbench.training.stopwatch import now
 
 
-class Stopwatch:
-    """Starts with a run and turns into its :class:`Environment` at the end."""
-
-    def __init__(self) -> None:
-        self._started = datetime.now(UTC)
-        self._clock = time.perf_counter()
-
-    def environment(self, device: Device) -> Environment:
-        """Describe the machine, and the time since this stopwatch was made."""
-        return Environment(
-            host=socket.gethostname(),
-            device=device_name(device.torch),
-            threads=torch.get_num_threads(),
-            precision=device.precision,
-            python=platform.python_version(),
-            platform=platform.platform(),
-            pdbench=__version__,
-            torch=torch.__version__,
-            commit=commit(),
-            slurm_job=os.environ.get("SLURM_JOB_ID"),
-            started=self._started.isoformat(timespec="seconds"),
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=round(time.perf_counter() - self._clock, 3),
-            peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        )
+def environment(watch: Stopwatch, device: Device) -> Environment:
+    """Describe the machine, and the time that the run of a stopwatch took."""
+    return Environment(
+        host=socket.gethostname(),
+        device=device_name(device.torch),
+        threads=torch.get_num_threads(),
+        precision=device.precision,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        pdbench=__version__,
+        torch=torch.__version__,
+        commit=commit(),
+        slurm_job=os.environ.get("SLURM_JOB_ID"),
+        started=watch.started,
+        finished=now(),
+        seconds=round(watch.seconds, 3),
+        resumed=watch.resumed,
+        processes=processes(),
+        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    )
 
 
 @functools.cache

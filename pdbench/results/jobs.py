@@ -6,23 +6,25 @@ A job that is killed and started again takes up where whole files say it stopped
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.errors import DataError, PdbenchError
-from pdbench.files import file_digest, read_json, replacing, write_json
-from pdbench.methods.classification import majority
-from pdbench.methods.pretraining import open_corpus, pretrain_student
+from pdbench.data.vocabulary import open_vocabulary
+from pdbench.errors import DataError, PdbenchError, UsageError
+from pdbench.files import digest, file_digest, read_json, replacing, write_json
+from pdbench.methods.classification import Scores, majority
+from pdbench.methods.pretraining import pretrain_student, pretraining_seed
 from pdbench.methods.students import CellData, open_cell, train_student
-from pdbench.methods.teachers import soft_label, train_teacher
+from pdbench.methods.teachers import load_teacher, soft_label, train_teacher
 from pdbench.models import write_checkpoint
-from pdbench.results.environment import Stopwatch
+from pdbench.models.checkpoints import read_classifier
+from pdbench.results.environment import environment
 from pdbench.results.record import (
     PREDICTIONS,
+    Asked,
     RunRecord,
     StageRecord,
     read_record,
@@ -30,29 +32,45 @@ from pdbench.results.record import (
 )
 from pdbench.study import Architecture, Cell, Paths, Run, Study
 from pdbench.study.paths import ARCHIVES
-from pdbench.training import Progress, choose_device
+from pdbench.training import ALONE, Device, Keeper, Progress, Ranks, Stopwatch, choose_device
+from pdbench.training.distributed import joined, processes
+from pdbench.training.state import SAVE_EVERY
 
 TEACHER = "teacher"
 PRETRAINING = "pretraining"
 WEIGHTS = "model.safetensors"
+LOSSES = "losses.npy"
+"""Beside a pre-trained model: the training loss of every step, float32 of shape (steps,)."""
 
 log = logging.getLogger(__name__)
 
 
-def use_threads(threads: int) -> None:
-    """Let torch use so many CPU threads in this process."""
-    torch.set_num_threads(threads)
+def pretrain(
+    study: Study,
+    paths: Paths,
+    corpus: str,
+    architecture: Architecture,
+    save_every: float = SAVE_EVERY,
+) -> None:
+    """Pre-train one student size on one corpus and write its checkpoint.
+
+    Under torchrun all its processes train together, and the first of them writes.
+    """
+    with joined() as ranks:
+        _pretrain(study, paths, corpus, architecture, save_every, ranks)
 
 
-def pretrain(study: Study, paths: Paths, corpus: str, architecture: Architecture) -> None:
-    """Pre-train one student size on one corpus and write its checkpoint."""
-    watch = Stopwatch()
+def _pretrain(
+    study: Study,
+    paths: Paths,
+    corpus: str,
+    architecture: Architecture,
+    save_every: float,
+    ranks: Ranks,
+) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     device = choose_device(architecture.hidden)
-    model, progress, seed = pretrain_student(study, paths, corpus, architecture, vocabulary, device)
-    spec = study.pretrain_spec(corpus, architecture)
-    rate = study.learning_rate(study.training.pretrain.learning_rate, architecture)
-    record = RunRecord(
+    asked = Asked(
         study=study.name,
         scale=study.scale,
         cell=f"{PRETRAINING}.{corpus}.{architecture.slug}",
@@ -63,31 +81,34 @@ def pretrain(study: Study, paths: Paths, corpus: str, architecture: Architecture
         corpus=corpus,
         run="seed0",
         seed_index=0,
-        seed=seed,
-        spec=study.digest_of(spec),
+        seed=pretraining_seed(corpus, architecture),
+        spec=study.digest_of(study.pretrain_spec(corpus, architecture)),
         inputs=_corpus_digests(study, paths, corpus),
-        outputs={},
-        stages=(_stage("pretrain", rate, progress),),
-        metrics={},
-        majority={},
-        degenerate=False,
-        parameters=architecture.parameters(vocabulary.size),
-        environment=watch.environment(device),
     )
-    with replacing(paths.pretrained(corpus, architecture)) as folder:
-        folder.mkdir(parents=True)
+    job = _Job(paths, paths.pretrained(corpus, architecture), asked, device, save_every, ranks)
+    model, progress = pretrain_student(
+        study, paths, corpus, architecture, vocabulary, device, job.keeper, ranks
+    )
+    if not ranks.first:
+        return
+
+    def write(folder: Path) -> None:
         write_checkpoint(folder, model, vocabulary.files)
-        write_record(folder / "record.json", _with_outputs(record, folder, WEIGHTS))
+        np.save(folder / LOSSES, progress.losses, allow_pickle=False)
+
+    rate = study.learning_rate(study.training.pretrain.learning_rate, architecture)
+    job.finish(write, [_stage("pretrain", rate, progress)], vocabulary.size)
     log.info("pre-trained %s on %s: loss %.3f", architecture, corpus, progress.loss)
 
 
-def teacher(study: Study, paths: Paths, task: str) -> None:
+def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVERY) -> None:
     """Fine-tune a task's teacher, guard it, and write its checkpoint and record."""
-    watch = Stopwatch()
+    _refuse_several()
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    model, progress, scores, seed, device = train_teacher(study, paths, task, vocabulary)
+    model, seed = load_teacher(study, task, vocabulary)
     architecture = model.bert.shape.architecture
-    record = RunRecord(
+    device = choose_device(architecture.hidden)
+    asked = Asked(
         study=study.name,
         scale=study.scale,
         cell=Cell(task, TEACHER, architecture, None, None).key,
@@ -101,63 +122,68 @@ def teacher(study: Study, paths: Paths, task: str) -> None:
         seed=seed,
         spec=study.digest_of(study.task_spec(task)),
         inputs=_task_digests(paths, task),
-        outputs={},
-        stages=(_stage("finetune", study.tasks[task].teacher.learning_rate, progress),),
-        metrics={split: found.metrics for split, found in scores.items()},
-        majority=_majorities(paths, task),
-        degenerate=scores["test"].constant,
-        parameters=architecture.parameters(vocabulary.size),
-        environment=watch.environment(device),
     )
-    with replacing(paths.teacher(task)) as folder:
-        folder.mkdir(parents=True)
-        write_checkpoint(folder, model, vocabulary.files, study.tasks[task].labels)
+    job = _Job(paths, paths.teacher(task), asked, device, save_every)
+    progress, scores = train_teacher(study, paths, task, model, seed, device, job.keeper)
+
+    def write(folder: Path) -> None:
+        write_checkpoint(folder, model.cpu(), vocabulary.files, study.tasks[task].labels)
         np.save(folder / PREDICTIONS, scores["test"].predictions, allow_pickle=False)
-        named = _with_outputs(record, folder, WEIGHTS, PREDICTIONS)
-        write_record(folder / "record.json", named)
+
+    stage = _stage("finetune", study.tasks[task].teacher.learning_rate, progress)
+    record = job.finish(write, [stage], vocabulary.size, scores)
     log.info("teacher of %s: %s", task, record.metrics)
 
 
 def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     """Compute the teacher's probabilities on a text once, for every student to share."""
+    _refuse_several()
+    watch = Stopwatch()
     items = study.soft_labelled()[task, text]
-    probabilities = soft_label(study, paths, task, text, items)
+    model = read_classifier(paths.teacher(task), study.tasks[task].labels)
+    device = choose_device(model.bert.shape.hidden)
+    tokens = Tokens.open(paths.text(text))
+    items = min(items, len(tokens))
     with replacing(paths.soft_labels(task, text)) as folder:
         folder.mkdir(parents=True)
-        np.save(folder / "soft_labels.npy", probabilities, allow_pickle=False)
+        mean = soft_label(model, tokens, items, device, folder / "soft_labels.npy")
         content = {
             "task": task,
             "text": text,
-            "items": len(probabilities),
+            "items": items,
             "labels": list(study.tasks[task].labels),
             "digest": file_digest(folder / "soft_labels.npy"),
-            "text_digest": Tokens.open(paths.text(text)).digest,
-            "teacher_digest": file_digest(paths.teacher(task) / "model.safetensors"),
+            "text_digest": tokens.digest,
+            "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
+            "environment": environment(watch, device).model_dump(mode="json"),
         }
         write_json(folder / "soft_labels.json", content)
-    mean = probabilities.astype(np.float32).mean(axis=0)
-    log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean)
+    log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean.round(4))
 
 
-def cell(study: Study, paths: Paths, key: str) -> None:
+def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -> None:
     """Train every run of a cell that is not there yet; a failed run stops no other.
 
     Raises:
         DataError: Some run failed; the others are kept and the cell stays missing.
     """
+    _refuse_several()
     chosen = study.cells[key]
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, chosen, vocabulary)
     spec = study.digest_of(study.cell_spec(chosen))
     inputs = _cell_digests(study, paths, data, chosen)
+    device = choose_device(chosen.architecture.hidden)
     failed: dict[str, Exception] = {}
     for run in study.runs(chosen):
         folder = paths.cell(key) / "runs" / run.name
-        if _is_done(folder, spec, inputs):
+        job = _Job(paths, folder, _asked(study, run, spec, inputs), device, save_every)
+        if job.is_done:
+            job.keeper.remove()
             log.info("%s %s: already done", key, run.name)
             continue
         try:
-            _train_run(study, paths, run, data, spec, inputs, vocabulary)
+            _train_run(study, run, data, device, job)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
             log.error("%s %s: %s", key, run.name, error)
             failed[run.name] = error
@@ -172,19 +198,17 @@ def cell(study: Study, paths: Paths, key: str) -> None:
     write_json(paths.cell(key) / "cell.json", {"cell": key, "spec": spec, "runs": runs})
 
 
-def _train_run(
-    study: Study,
-    paths: Paths,
-    run: Run,
-    data: CellData,
-    spec: str,
-    inputs: dict[str, str],
-    vocabulary: Vocabulary,
-) -> None:
-    watch = Stopwatch()
-    outcome = train_student(study, run, data)
+def _refuse_several() -> None:
+    if processes() > 1:
+        raise UsageError(
+            f"torchrun started {processes()} processes, but only pretrain shares its work",
+            "run this command without torchrun",
+        )
+
+
+def _asked(study: Study, run: Run, spec: str, inputs: dict[str, str]) -> Asked:
     chosen = run.cell
-    record = RunRecord(
+    return Asked(
         study=study.name,
         scale=study.scale,
         cell=chosen.key,
@@ -198,42 +222,104 @@ def _train_run(
         seed=run.seed,
         spec=spec,
         inputs=inputs,
-        outputs={},
-        stages=tuple(
-            _stage(objective, rate, progress)
-            for (objective, progress), rate in zip(
-                outcome.stages.items(), run.learning_rates, strict=True
-            )
-        ),
-        metrics={split: scores.metrics for split, scores in outcome.scores.items()},
-        majority=_majorities(paths, chosen.task),
-        degenerate=outcome.scores["test"].constant,
-        parameters=chosen.architecture.parameters(vocabulary.size),
-        environment=watch.environment(outcome.device),
     )
-    with replacing(paths.cell(chosen.key) / "runs" / run.name) as folder:
-        folder.mkdir(parents=True)
+
+
+def _train_run(study: Study, run: Run, data: CellData, device: Device, job: _Job) -> None:
+    outcome = train_student(study, run, data, device, job.keeper)
+
+    def write(folder: Path) -> None:
         np.save(folder / PREDICTIONS, outcome.scores["test"].predictions, allow_pickle=False)
-        write_record(folder / "record.json", _with_outputs(record, folder, PREDICTIONS))
-    log.info(
-        "%s %s: %s in %.1f s", chosen.key, run.name, record.metrics, record.environment.seconds
-    )
+
+    stages = [
+        _stage(objective, rate, progress)
+        for (objective, progress), rate in zip(
+            outcome.stages.items(), run.learning_rates, strict=True
+        )
+    ]
+    record = job.finish(write, stages, data.vocabulary, outcome.scores)
+    seconds = record.environment.seconds
+    log.info("%s %s: %s in %.1f s", run.cell.key, run.name, record.metrics, seconds)
 
 
-def _is_done(folder: Path, spec: str, inputs: dict[str, str]) -> bool:
-    """Whether a whole record of the same specification and inputs is there.
+class _Job:
+    """One run, from what is asked of it to its record.
 
-    A record of another specification is of an older study file; it is replaced when the
-    new run has finished. An edited record is an error, never silently overwritten.
+    Args:
+        paths: The study's paths.
+        folder: Where the record will stand, beside what the run made.
+        asked: What is asked.
+        device: Where and how precisely it trains.
+        save_every: Seconds between two saved states.
+        ranks: The processes that train together.
     """
-    if not (folder / "record.json").is_file():
-        return False
-    record = read_record(folder / "record.json")
-    return record.spec == spec and record.inputs == inputs
 
+    def __init__(
+        self,
+        paths: Paths,
+        folder: Path,
+        asked: Asked,
+        device: Device,
+        save_every: float,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self._paths, self._folder, self._asked, self._device = paths, folder, asked, device
+        self._watch = Stopwatch()
+        identity: dict[str, str | int] = {
+            "spec": asked.spec,
+            "inputs": digest(asked.inputs),
+            "seed": asked.seed,
+            "precision": device.precision,
+        }
+        state = paths.state(folder)
+        self.keeper = Keeper(state, identity, save_every, self._watch, writes=ranks.first)
 
-def _with_outputs(record: RunRecord, folder: Path, *names: str) -> RunRecord:
-    return record.model_copy(update={"outputs": {n: file_digest(folder / n) for n in names}})
+    @property
+    def is_done(self) -> bool:
+        """Whether a whole record of the same specification and inputs is there.
+
+        A record of another specification is of an older study file; it is replaced when the
+        new run has finished. An edited record is an error, never silently overwritten.
+        """
+        path = self._folder / "record.json"
+        if not path.is_file():
+            return False
+        record = read_record(path)
+        return record.spec == self._asked.spec and record.inputs == self._asked.inputs
+
+    def finish(
+        self,
+        write: Callable[[Path], None],
+        stages: Sequence[StageRecord],
+        vocabulary: int,
+        scores: Mapping[str, Scores] | None = None,
+    ) -> RunRecord:
+        """Write what the run made, its record last, and remove its state.
+
+        Args:
+            write: Writes the files that the record vouches for into a folder.
+            stages: What was trained.
+            vocabulary: Number of word pieces.
+            scores: By split; a pre-trained student has none.
+        """
+        scores = scores or {}
+        task, architecture = self._asked.task, Architecture.parse(self._asked.architecture)
+        with replacing(self._folder) as folder:
+            folder.mkdir(parents=True)
+            write(folder)
+            record = RunRecord(
+                **self._asked.model_dump(),
+                outputs={file.name: file_digest(file) for file in sorted(folder.iterdir())},
+                stages=tuple(stages),
+                metrics={split: found.metrics for split, found in scores.items()},
+                majority={} if task is None else _majorities(self._paths, task),
+                degenerate=bool(scores) and scores["test"].constant,
+                parameters=architecture.parameters(vocabulary),
+                environment=environment(self._watch, self._device),
+            )
+            write_record(folder / "record.json", record)
+        self.keeper.remove()
+        return record
 
 
 def _stage(objective: str, rate: float, progress: Progress) -> StageRecord:
@@ -255,12 +341,18 @@ def _majorities(paths: Paths, task: str) -> dict[str, float]:
 
 def _task_digests(paths: Paths, task: str) -> dict[str, str]:
     folder = paths.task(task)
-    return {s: read_json(folder / s / "tokens.json")["digest"] for s in ("train", "dev", "test")}
+    return {split: _tokens_digest(folder / split) for split in ("train", "dev", "test")}
+
+
+def _tokens_digest(folder: Path) -> str:
+    """The digest that opening the tokens verifies."""
+    found: str = read_json(folder / "tokens.json")["digest"]
+    return found
 
 
 def _corpus_digests(study: Study, paths: Paths, corpus: str) -> dict[str, str]:
-    parts = open_corpus(study, paths, corpus)
-    return {f"corpus.{i}": part.tokens.digest for i, part in enumerate(parts)}
+    texts = [paths.text(part.text) for part in study.corpora[corpus]]
+    return {f"corpus.{i}": _tokens_digest(text) for i, text in enumerate(texts)}
 
 
 def _cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> dict[str, str]:

@@ -48,14 +48,19 @@ class Environment(_Typed):
     slurm_job: str | None = None
     started: str = Field(description="UTC, ISO 8601.")
     finished: str = Field(description="UTC, ISO 8601.")
-    seconds: float = Field(description="Wall time of the run, scoring included.")
+    seconds: float = Field(
+        description="Wall time of the run, scoring included, over all its starts."
+    )
+    resumed: int = Field(
+        default=0, description="Times that it was taken up again after an interruption."
+    )
+    processes: int = Field(default=1, description="Processes that trained it together.")
     peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
 
 
-class RunRecord(_Typed):
-    """One trained model: what was asked, what it scored, and where."""
+class Asked(_Typed):
+    """Which run it is, and what decides its result: known before it trains."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
     study: str
     scale: Literal["demo", "paper"]
     cell: str
@@ -69,6 +74,12 @@ class RunRecord(_Typed):
     seed: int
     spec: str = Field(description="Digest of every setting that decides the result.")
     inputs: dict[str, str] = Field(description="Digests of the data read, by role.")
+
+
+class RunRecord(Asked):
+    """One trained model: what was asked, what it scored, and where."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
     outputs: dict[str, str] = Field(description="Digests of the files beside the record.")
     stages: tuple[StageRecord, ...]
     metrics: dict[str, dict[str, float]] = Field(

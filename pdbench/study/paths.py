@@ -72,6 +72,10 @@ class Paths:
         """Folder of a cell: its runs, and ``cell.json`` when all of them are there."""
         return self.results / "cells" / cell
 
+    def state(self, product: Path) -> Path:
+        """Folder of the state from which an interrupted run goes on to make ``product``."""
+        return self.results / "state" / ".".join(product.relative_to(self.results).parts)
+
     @property
     def latency(self) -> Path:
         """Measured latency of every architecture."""

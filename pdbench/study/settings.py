@@ -166,6 +166,12 @@ class CorpusPart(Strict):
     size: PositiveInt | None = Field(default=None, description="Items of the text; null takes all.")
 
 
+_AT_ONCE = (
+    "Word pieces, padding counted, that a device processes at once; gradients of larger batches "
+    "are accumulated, which takes less memory for the same updates. null takes every batch whole."
+)
+
+
 class Pretraining(Strict):
     """Masked-LM pre-training of a student."""
 
@@ -178,6 +184,7 @@ class Pretraining(Strict):
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
     dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
+    at_once: Sourced[PositiveInt | None] = Field(default=None, description=_AT_ONCE)
     embedding_start: Sourced[Literal["random", "spectral"]] = Field(
         default="random",
         description="Word embeddings before the first step: random, or a truncated singular "
@@ -201,6 +208,7 @@ class StageSettings(Strict):
     dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
     weight_decay: Sourced[Share] = Field(default=0.01, description="Decoupled weight decay.")
     clip: Sourced[Rate] = Field(default=1.0, description="Largest gradient norm.")
+    at_once: Sourced[PositiveInt | None] = Field(default=None, description=_AT_ONCE)
 
 
 class Training(Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from torch import Tensor
 from pdbench.data.batches import Batch
 
 Precision = Literal["bf16", "fp32"]
+
+_MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_THRESHOLD = -1, -3  # malloc.h
+_KEPT_BYTES = 2**30
 
 SMALLEST_BF16_HIDDEN = 64
 """Below this width the conversions cost more than the matrix products gain."""
@@ -42,6 +46,20 @@ class Device:
     def tensor(self, array: NDArray[Any]) -> Tensor:
         """A numpy array as a tensor on this device."""
         return torch.from_numpy(array).to(self.torch)
+
+
+def prepare_process(threads: int) -> None:
+    """Let torch use so many CPU threads, and keep the memory that it frees.
+
+    Every step frees what the next one allocates. glibc gives it back to the system, and
+    taking it again costs page faults: a quarter of a step at 2/64 and a tenth at 4/256. The
+    peak memory of a process stays what it was. Other C libraries are left alone.
+    """
+    torch.set_num_threads(threads)
+    malloc_options = getattr(ctypes.CDLL(None), "mallopt", None)
+    if malloc_options is not None:
+        malloc_options(_MALLOC_TRIM_THRESHOLD, _KEPT_BYTES)
+        malloc_options(_MALLOC_MMAP_THRESHOLD, _KEPT_BYTES)
 
 
 def choose_device(hidden: int) -> Device:

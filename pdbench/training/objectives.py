@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.data.batches import Batch
+from pdbench.training.work import rows_of
 
 MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
 
@@ -41,6 +42,20 @@ class Masked:
     batch: Batch
     positions: NDArray[np.int64]
     targets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> Masked:
+        """Some of the items with their chosen pieces."""
+        items, width = self.batch.ids.shape
+        moved = np.full(items, -1)
+        moved[chosen] = np.arange(len(moved[chosen]))
+        rows, columns = np.divmod(self.positions, width)
+        found = moved[rows] >= 0
+        batch = rows_of(self.batch, chosen)
+        positions = moved[rows[found]] * batch.ids.shape[1] + columns[found]
+        return Masked(batch, positions, self.targets[found])
 
 
 def mask_pieces(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,9 +14,10 @@ from pdbench.models import Classifier
 from pdbench.training.device import Device
 
 BATCH_ITEMS = 128
+RANGE_ITEMS = 2**16
+"""Items sorted by length together: enough to make padding rare, few enough to hold."""
 
 
-@torch.inference_mode()
 def predict(
     model: Classifier,
     tokens: Tokens,
@@ -22,7 +25,20 @@ def predict(
     numbers: NDArray[np.int64] | None = None,
     items: int | None = None,
 ) -> NDArray[np.float32]:
-    """Return the logits (N, C) of the first ``items`` items, in their order.
+    """Return the logits (N, C) of the first ``items`` items; see :func:`predict_ranges`."""
+    found = [logits for _, logits in predict_ranges(model, tokens, device, numbers, items)]
+    return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
+
+
+@torch.inference_mode()
+def predict_ranges(
+    model: Classifier,
+    tokens: Tokens,
+    device: Device,
+    numbers: NDArray[np.int64] | None = None,
+    items: int | None = None,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield range after range of items with their logits (R, C), in the order of the items.
 
     Deterministic: dropout is off, and batches depend on the lengths alone.
 
@@ -35,9 +51,11 @@ def predict(
     """
     model.eval()
     lengths = tokens.lengths[:items]
-    logits = np.empty((len(lengths), model.output.out_features), dtype=np.float32)
-    for index in sorted_buckets(lengths, BATCH_ITEMS):
-        with device.autocast():
-            scores = model(*device.inputs(collate(tokens, index, numbers)))
-        logits[index] = scores.float().cpu().numpy()
-    return logits
+    for start in range(0, len(lengths), RANGE_ITEMS):
+        chosen = slice(start, min(start + RANGE_ITEMS, len(lengths)))
+        logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)
+        for index in sorted_buckets(lengths[chosen], BATCH_ITEMS):
+            with device.autocast():
+                scores = model(*device.inputs(collate(tokens, start + index, numbers)))
+            logits[index] = scores.float().cpu().numpy()
+        yield chosen, logits

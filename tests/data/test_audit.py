@@ -86,7 +86,8 @@ def test_a_test_sentence_in_a_text_stops_everything(leak: str, prepared: Prepare
 def test_a_test_item_in_another_split_stops_everything(split: str, prepared: Prepared) -> None:
     """A whole pair of test must not be learnt from."""
     study, paths = prepared
-    _replace_row(paths.task("pairs") / split, stored_rows(paths.task("pairs") / "test")[2])
+    tested = list(stored_rows(paths.task("pairs") / "test"))
+    _replace_row(paths.task("pairs") / split, tested[2])
 
     with pytest.raises(GuardError, match=f"pairs/{split}: item 0 holds test text"):
         audit(study, paths)

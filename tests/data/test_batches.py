@@ -1,9 +1,15 @@
 """Batches hold every item once, waste little, and depend on the seed alone."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from pdbench.data.batches import (
+    Order,
     collate,
     pieces_used,
     renumbering,
@@ -13,6 +19,17 @@ from pdbench.data.batches import (
 from pdbench.data.tokens import Tokens
 
 LENGTHS = np.random.default_rng(0).integers(3, 65, 5000)
+
+
+def _of_lengths(lengths: Sequence[int], max_length: int = 64) -> Tokens:
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    pieces = np.ones(offsets[-1], np.uint16)
+    return Tokens(pieces, offsets, np.array(lengths, np.int32), "vocabulary", max_length)
+
+
+def _padding(tokens: Tokens, batches: Iterable[np.ndarray]) -> float:
+    positions = sum(collate(tokens, batch).ids.size for batch in batches)
+    return 1 - len(tokens.pieces) / positions
 
 
 def _tokens(items: list[list[int]], seconds: list[int] | None = None) -> Tokens:
@@ -26,53 +43,107 @@ def _tokens(items: list[list[int]], seconds: list[int] | None = None) -> Tokens:
     )
 
 
-@pytest.mark.parametrize(("capacity", "by"), [(32, "items"), (1024, "pieces")])
-def test_every_item_is_in_one_batch(capacity: int, by: str) -> None:
-    """Nothing is lost and nothing is repeated."""
-    batches = shuffled_buckets(LENGTHS, capacity, by, np.random.default_rng(1))
-
-    assert sorted(np.concatenate(batches)) == list(range(5000))
+def _shuffled(seed: int, capacity: int = 32, lengths: np.ndarray = LENGTHS) -> Order:
+    return shuffled_buckets(lengths, capacity, np.random.default_rng(seed))
 
 
-def test_batches_by_pieces_keep_their_capacity() -> None:
-    """Counting padding, no batch has more pieces than asked."""
-    batches = shuffled_buckets(LENGTHS, 1024, "pieces", np.random.default_rng(1))
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 5000])
+def test_every_item_is_in_one_batch(count: int) -> None:
+    """Nothing is lost, nothing is repeated, and no batch but one is smaller than asked."""
+    order = _shuffled(1, lengths=LENGTHS[:count])
 
-    assert max(len(b) * LENGTHS[b].max() for b in batches) <= 1024
+    assert sorted(i for batch in order for i in batch) == list(range(count))
+    assert sorted(map(len, order))[1:] == [32] * (-(-count // 32) - 1)
+
+
+def test_batches_are_found_by_number() -> None:
+    """Any batch can be asked for without those before it, as often as one likes."""
+    order = _shuffled(1)
+
+    for number, batch in reversed(list(enumerate(order))):
+        assert (order[number] == batch).all()
+    assert len(order) == len(list(order)) == 157
+
+
+def test_an_order_is_small() -> None:
+    """An epoch of eight million items must fit beside the model: 5 bytes an item."""
+    order = _shuffled(1)
+
+    assert order.items.nbytes + order.ends.nbytes + order.turns.nbytes < 5 * 5000
 
 
 def test_padding_is_rare() -> None:
     """Buckets waste a few percent where random batches waste almost half."""
-    batches = shuffled_buckets(LENGTHS, 32, "items", np.random.default_rng(1))
+    tokens = _of_lengths(LENGTHS)
+    at_random = [np.arange(i, min(i + 32, 5000)) for i in range(0, 5000, 32)]
 
-    positions = sum(len(b) * LENGTHS[b].max() for b in batches)
-    assert LENGTHS.sum() / positions > 0.96
+    assert _padding(tokens, _shuffled(1)) < 0.04
+    assert _padding(tokens, at_random) > 0.4
 
 
 def test_the_seed_decides_the_order() -> None:
     """Same seed, same batches; another seed, others."""
-    first, again, other = (
-        shuffled_buckets(LENGTHS, 32, "items", np.random.default_rng(s)) for s in (1, 1, 2)
-    )
+    first, again, other = map(_shuffled, (1, 1, 2))
 
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert any(a.shape != b.shape or (a != b).any() for a, b in zip(first, other, strict=True))
 
 
-def test_batches_are_not_in_order_of_length() -> None:
-    """Sorting within a pool must not become a curriculum."""
-    batches = shuffled_buckets(LENGTHS, 32, "items", np.random.default_rng(1))
+def test_threads_do_not_decide_the_order() -> None:
+    """The order that eight threads draw at once is the order that one draws."""
+    with ThreadPoolExecutor(8) as pool:
+        orders = list(pool.map(_shuffled, [3] * 8))
 
-    means = [LENGTHS[b].mean() for b in batches]
+    assert all((a == b).all() for order in orders for a, b in zip(order, _shuffled(3), strict=True))
+
+
+def test_batches_are_not_in_order_of_length() -> None:
+    """Sorting must not become a curriculum."""
+    means = [LENGTHS[batch].mean() for batch in _shuffled(1)]
+
     assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.3
+
+
+def test_items_meet_others_in_each_epoch() -> None:
+    """Of the items of one width, other ones are together each time."""
+    partners = [np.empty(5000, int) for _ in range(2)]
+    for seed, found in enumerate(partners):
+        for number, batch in enumerate(_shuffled(seed)):
+            found[batch] = number
+    same = [np.unique(partners[1][batch], return_counts=True)[1].max() for batch in _shuffled(0)]
+
+    assert np.mean(same) < 16
+
+
+def test_the_smaller_batch_is_anywhere() -> None:
+    """What is left over is not always the longest items, whose weight would be larger."""
+    lengths = [LENGTHS[min(_shuffled(seed), key=len)].mean() for seed in range(20)]
+
+    assert min(lengths) < 20
+    assert max(lengths) > 45
 
 
 def test_sorted_buckets_cover_everything_in_order_of_length() -> None:
     """Evaluation batches."""
     batches = sorted_buckets(LENGTHS, 128)
 
-    assert (np.diff(LENGTHS[np.concatenate(batches)]) >= 0).all()
-    assert len(np.unique(np.concatenate(batches))) == 5000
+    assert (np.diff(LENGTHS[np.concatenate(list(batches))]) >= 0).all()
+    assert sorted(np.concatenate(list(batches))) == list(range(5000))
+    assert [len(batch) for batch in batches] == [128] * 39 + [8]
+
+
+def test_widths_are_few() -> None:
+    """Matrix products keep memory for every width: 512 lengths have 56, an eighth wider at most."""
+    tokens = _of_lengths(np.arange(1, 513), max_length=512)
+    widths = [collate(tokens, np.array([i])).ids.shape[1] for i in range(512)]
+
+    assert len(set(widths)) == 56
+    assert all(n <= w <= n * 1.125 for n, w in enumerate(widths, start=1))
+
+
+def test_no_width_exceeds_the_longest_item_that_may_be() -> None:
+    """A model may have no position beyond it."""
+    assert collate(_of_lengths([99], max_length=100), np.array([0])).ids.shape == (1, 100)
 
 
 def test_collate_pads_and_marks_segments() -> None:

@@ -67,7 +67,7 @@ def test_a_task_is_written_as_training_reads_it(films: Path, make_study: Make) -
     assert about["majority"]["test"] == 0.75
     assert about["excluded"] == {"train": 1, "dev": 0}
     assert labels.dtype == np.int64
-    assert len(labels) == len(tokens) == len(stored_rows(folder)) == 12
+    assert len(labels) == len(tokens) == len(list(stored_rows(folder))) == 12
     assert about["splits"]["test"]["pieces"] == len(tokens.pieces)
     for (text,), label in zip(stored_rows(folder), labels, strict=True):
         assert label == int(text.split()[-1]) % 4 // 3
@@ -92,7 +92,7 @@ def test_fewer_items_are_the_first_ones_in_hash_order(make_study: Make) -> None:
     for size in (5, 20):
         study, paths = make_study({"films": {**FILMS, "train": size}})
         prepare_task(study, "films", paths)
-        rows[size] = stored_rows(paths.task("films") / "train")
+        rows[size] = list(stored_rows(paths.task("films") / "train"))
 
     assert rows[5] == rows[20][:5]
     hashes = [hashlib.sha256(text.encode()).digest() for (text,) in rows[20]]
@@ -130,7 +130,7 @@ def test_a_task_without_a_labelled_test_split_holds_dev_out(
     for asked, (dev, train) in ((None, (5, 45)), (12, (12, 38))):
         study, paths = make_study({"sst2": {**task, "dev": asked}})
         prepare_task(study, "sst2", paths)
-        rows = {s: stored_rows(paths.task("sst2") / s) for s in ("train", "dev", "test")}
+        rows = {s: list(stored_rows(paths.task("sst2") / s)) for s in ("train", "dev", "test")}
 
         assert {s: len(found) for s, found in rows.items()} == {
             "train": train,
@@ -226,7 +226,7 @@ def test_both_sides_of_test_pairs_are_looked_for(tmp_path: Path, make_study: Mak
     prepare_task(study, "pairs", paths)
     prepare_text(study, "web", paths)
 
-    assert stored_rows(paths.text("web")) == [("mine",)]
+    assert list(stored_rows(paths.text("web"))) == [("mine",)]
 
 
 @pytest.mark.usefixtures("films")
@@ -260,7 +260,7 @@ def test_documents_become_blocks(tmp_path: Path, make_study: Make) -> None:
     prepare_task(study, "films", paths)
     prepare_text(study, "web", paths)
 
-    assert len(stored_rows(paths.text("web"))) == 2
+    assert len(list(stored_rows(paths.text("web")))) == 2
     assert read_json(paths.text("web") / "text.json")["items"] == 4
     assert sorted(Tokens.open(paths.text("web")).lengths) == [4, 5, 6, 6]
 

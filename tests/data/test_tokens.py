@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pdbench.data import tokens as tokens_module
+from pdbench.data.batches import collate
 from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
@@ -18,6 +21,18 @@ from pdbench.study.settings import Source
 def vocabulary(pieces: Path, tmp_path: Path) -> Vocabulary:
     """The vocabulary of letters."""
     return open_vocabulary(Source(source="directory", path=str(pieces)), tmp_path)
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """A folder with 20,000 items of 50 pieces each: 2 MB."""
+    rng = np.random.default_rng(0)
+    pieces = rng.integers(5, 600, 1_000_000).astype(np.uint16)
+    offsets = np.arange(0, 1_000_001, 50)
+    folder = tmp_path / "long"
+    folder.mkdir()
+    write_tokens(folder, Tokens(pieces, offsets, np.full(20_000, 50, np.int32), "digest", 64))
+    return folder
 
 
 def _written(item: np.ndarray, vocabulary: Vocabulary) -> str:
@@ -80,6 +95,58 @@ def test_tokens_are_read_back(vocabulary: Vocabulary, tmp_path: Path) -> None:
     assert [tokens.item(i).tolist() for i in range(2)] == [
         written.item(i).tolist() for i in range(2)
     ]
+
+
+def test_parts_are_written_as_one(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    """Text that comes in parts has the bytes of the same text at once."""
+    texts = ["ab", "cde", "f", "ghij"]
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+
+    whole = write_tokens(tmp_path / "whole", encode(vocabulary, texts, None, 16))
+    parts = (encode(vocabulary, texts[i : i + 2], None, 16) for i in (0, 2))
+    written = write_tokens(tmp_path / "parts", parts)
+
+    assert written.digest == whole.digest
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_pieces_are_counted(long: Path) -> None:
+    """Chunk by chunk, over all items or the first."""
+    tokens = Tokens.open(long)
+
+    assert (tokens.counts(600) == np.bincount(tokens.pieces, minlength=600)).all()
+    assert tokens.first(10).counts(600).sum() == tokens.offsets[10]
+    assert (tokens.lengths == np.diff(tokens.offsets)).all()
+
+
+def test_a_long_text_is_never_in_memory(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verifying, counting and collating all items leave few pages of them mapped."""
+    monkeypatch.setattr(tokens_module, "RELEASED", 0)
+    tokens = Tokens.open(long)
+    after_opening = _resident(tokens.pieces)
+    tokens.counts(600)
+    after_counting = _resident(tokens.pieces)
+    for start in range(0, len(tokens), 100):
+        collate(tokens, np.arange(start, start + 100))
+    after_batches = _resident(tokens.first(100).pieces)
+    tokens.pieces.max()
+
+    assert max(after_opening, after_counting, after_batches) < 2**17
+    assert _resident(tokens.pieces) > 2**20  # what is there is seen
+
+
+def _resident(array: np.ndarray) -> int:
+    """Bytes of an array's mapped file that count as memory of this process."""
+    address = array.__array_interface__["data"][0]
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    for line in lines:
+        found = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if found and int(found[1], 16) <= address < int(found[2], 16):
+            rss = next(line for line in lines if line.startswith("Rss:"))
+            return int(rss.split()[1]) * 1024
+    raise AssertionError("the array is not mapped")
 
 
 @pytest.mark.parametrize("name", ["pieces", "offsets", "seconds"])

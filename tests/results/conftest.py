@@ -1,6 +1,7 @@
 """The small study, trained once up to its cells."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from pdbench.data.audit import audit
 from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.results import jobs
 from pdbench.study import Paths, Study, load_study
+from pdbench.training import prepare_process
+from tests.attempts import Server
 from tests.small_study import write_small_study
 
 PD = "films.pd.1-32.more-100.plain"
@@ -22,7 +25,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = Paths(study)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        jobs.use_threads(1)
+        prepare_process(1)
         prepare_task(study, "films", paths)
         prepare_text(study, "more", paths)
         audit(study, paths)
@@ -41,3 +44,11 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(folder)
     study = load_study("small.yaml")
     return study, Paths(study)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Runs commands in processes of their own, without importing torch for each."""
+    server = Server()
+    yield server
+    server.close()

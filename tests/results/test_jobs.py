@@ -1,6 +1,7 @@
 """Jobs train for real, keep what is finished, and refuse what is broken."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import transformers
 
 from pdbench.errors import DataError, GuardError
+from pdbench.files import read_json
 from pdbench.results import jobs, read_record
 from pdbench.results.collect import collect, read_results
 from pdbench.study import Paths, Study, load_study
@@ -45,6 +47,47 @@ def test_soft_labels_are_probabilities_of_the_teacher(project: Project) -> None:
     assert soft.shape == (100, 2), "as many items as the largest transfer set"
     np.testing.assert_allclose(soft.astype(float).sum(1), 1, atol=2e-3)
     assert soft[:, 0].astype(float).std() > 0.1
+    assert soft.dtype == np.float16
+
+
+def test_soft_labels_say_where_and_how_long(project: Project) -> None:
+    """The machine and the wall time stand beside the labels, as in the record of a run."""
+    _, paths = project
+
+    record = read_json(paths.soft_labels("films", "more") / "soft_labels.json")
+
+    assert record["environment"]["device"]
+    assert record["environment"]["precision"] in {"bf16", "fp32"}
+    assert record["environment"]["seconds"] > 0
+    assert record["items"] == 100
+
+
+def test_ranges_of_soft_labels_are_one_whole(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written range after range they are what they would be at once, in the items' order."""
+    study, paths = project
+    path = paths.soft_labels("films", "more") / "soft_labels.npy"
+    whole = np.load(path, allow_pickle=False).astype(float)
+    monkeypatch.setattr(sys.modules["pdbench.training.predict"], "RANGE_ITEMS", 33)
+
+    jobs.soft_labels(study, paths, "films", "more")
+
+    np.testing.assert_allclose(np.load(path).astype(float), whole, atol=0.02)  # bf16
+    assert abs(whole[1:] - whole[:-1]).max() > 0.1, "another order would be seen"
+
+
+def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project) -> None:
+    """The cell, not the teacher, says that items are missing."""
+    study, paths = project
+    more = study.transfer_sets["more-100"].model_copy(update={"size": 500})
+    longer = study.model_copy(update={"transfer_sets": {"more-100": more}})
+
+    jobs.soft_labels(longer, paths, "films", "more")
+
+    assert len(np.load(paths.soft_labels("films", "more") / "soft_labels.npy")) == 200
+    with pytest.raises(DataError, match="200 items, but transfer set 'more-100' asks 500"):
+        jobs.cell(longer, paths, PD)
 
 
 def test_every_method_trains_and_is_collected(project: Project) -> None:
@@ -61,6 +104,10 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
     assert (frame["test_predictions"].map(len) == 100).all()
     by_cell = frame[frame["method"] == "basic"].groupby("learning_rates")["selected"].all()
     assert by_cell.sum() == 1, "one grid point is selected, for all its seeds"
+    assert set(frame["precision"]) <= {"bf16", "fp32"}
+    assert frame["padding_share"].between(0, 0.5).all()
+    assert frame["padding_share"].max() > 0
+    assert (frame["resumed"] == 0).all()
 
 
 def test_a_finished_cell_does_nothing_again(project: Project) -> None:
@@ -114,10 +161,10 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
     study, paths = project
     trained = jobs.train_student
 
-    def fail_once(study, run, data):
+    def fail_once(study, run, data, device, keeper):
         if run.seed_index == 0:
             raise FloatingPointError("the training loss is nan")
-        return trained(study, run, data)
+        return trained(study, run, data, device, keeper)
 
     monkeypatch.setattr(jobs, "train_student", fail_once)
 

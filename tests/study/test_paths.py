@@ -24,6 +24,14 @@ def test_everything_of_a_study_stands_below_its_name(paths: Paths) -> None:
     assert paths.pretrained("general", Architecture(4, 128)).name == "4-128"
 
 
+def test_every_product_has_a_state_of_its_own(paths: Paths) -> None:
+    """States stand apart from what they become, under a name that says which run it is."""
+    run = paths.cell("a.b.1-64.c.d") / "runs" / "seed0_lr0.001"
+
+    assert paths.state(run) == Path("results/small/state/cells.a.b.1-64.c.d.runs.seed0_lr0.001")
+    assert paths.state(paths.teacher("films")) == Path("results/small/state/teachers.films")
+
+
 def test_figures_and_tables_have_their_own_files() -> None:
     """An id that begins with "figure" is a figure."""
     assert [kind_of(name) for name in ("figure5", "table3", "sizes")] == [

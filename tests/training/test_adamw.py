@@ -10,7 +10,7 @@ from pdbench.training.adamw import BETAS, EPSILON, AdamW
 
 
 def test_updates_are_those_of_torch_optim() -> None:
-    """Ten steps with decay on matrices only end at the same weights."""
+    """Ten steps with clipping, and decay on matrices only, end at the same weights."""
     ours = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.LayerNorm(4))
     theirs = copy.deepcopy(ours)
     groups = [
@@ -25,7 +25,8 @@ def test_updates_are_those_of_torch_optim() -> None:
         inputs = torch.randn(8, 5)
         for model in (ours, theirs):
             model(inputs).square().sum().backward()
-        optimiser.step(rate)
+        optimiser.step(rate, clip=1.0)
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
         for group in reference.param_groups:
             group["lr"] = rate
         reference.step()
@@ -41,7 +42,7 @@ def test_a_training_job_starts_without_what_it_does_not_need() -> None:
         "import sys, torch; from pdbench.results import jobs; "
         "from pdbench.training.adamw import AdamW; "
         "p = torch.nn.Parameter(torch.ones(2, 2)); p.sum().backward(); "
-        "AdamW([p], 0.1).step(0.1); "
+        "AdamW([p], 0.1).step(0.1, 1.0); "
         "print([m for m in ('torch._dynamo', 'transformers', 'datasets', 'evaluate', 'pandas')"
         " if m in sys.modules])"
     )

@@ -27,6 +27,7 @@ rule pretrain:
         spec=lambda w: JOBS.pretrain_spec(w.corpus, f"{w.layers}/{w.hidden}"),
     message:
         "pre-train {wildcards.layers}/{wildcards.hidden} on {wildcards.corpus}"
+    # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
-        "pdbench pretrain {params.study:q} {wildcards.corpus}"
+        "exec pdbench pretrain {params.study:q} {wildcards.corpus}"
         " {wildcards.layers}/{wildcards.hidden} --threads {threads} > {log} 2>&1"

@@ -23,8 +23,9 @@ rule cell:
         spec=lambda w: JOBS.cell_spec(w.cell),
     message:
         "train {wildcards.cell}"
+    # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
-        "pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
+        "exec pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
 
 
 rule latency:

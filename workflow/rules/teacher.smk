@@ -24,8 +24,9 @@ rule teacher:
         spec=lambda w: JOBS.teacher_spec(w.task),
     message:
         "fine-tune the teacher of {wildcards.task}"
+    # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
-        "pdbench teacher {params.study:q} {wildcards.task} --threads {threads} > {log} 2>&1"
+        "exec pdbench teacher {params.study:q} {wildcards.task} --threads {threads} > {log} 2>&1"
 
 
 rule soft_labels:
