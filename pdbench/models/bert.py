@@ -90,9 +90,10 @@ class Bert(nn.Module):
         super().__init__()
         self.shape = shape
         self.dropout = dropout
-        self.word_embeddings = nn.Embedding(shape.vocabulary, shape.hidden)
-        self.position_embeddings = nn.Embedding(shape.positions, shape.hidden)
-        self.segment_embeddings = nn.Embedding(shape.segments, shape.hidden)
+        # Zeros, since pdbench.models.initialise draws them: torch would first draw its own.
+        self.word_embeddings = embedding_of(torch.zeros(shape.vocabulary, shape.hidden))
+        self.position_embeddings = embedding_of(torch.zeros(shape.positions, shape.hidden))
+        self.segment_embeddings = embedding_of(torch.zeros(shape.segments, shape.hidden))
         self.embedding_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.pooler = nn.Linear(shape.hidden, shape.hidden)

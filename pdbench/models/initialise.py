@@ -32,9 +32,7 @@ def random_classifier(
     shape: BertShape, labels: int, deviation: float, generator: torch.Generator
 ) -> Classifier:
     """Build a classifier with random weights, drawn once."""
-    with torch.device("meta"):  # torch's own initialisation would be thrown away
-        model = Classifier(Bert(shape), labels)
-    model.to_empty(device="cpu")
+    model = Classifier(Bert(shape), labels)
     random_model(model, deviation, generator)
     return model
 
@@ -43,9 +41,7 @@ def random_masked_lm(
     shape: BertShape, dropout: float, deviation: float, generator: torch.Generator
 ) -> MaskedLM:
     """Build a masked-LM model with random weights, drawn once."""
-    with torch.device("meta"):
-        model = MaskedLM(Bert(shape, dropout))
-    model.to_empty(device="cpu")
+    model = MaskedLM(Bert(shape, dropout))
     random_model(model, deviation, generator)
     return model
 

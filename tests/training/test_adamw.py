@@ -37,14 +37,17 @@ def test_updates_are_those_of_torch_optim() -> None:
 
 
 def test_a_training_job_starts_without_what_it_does_not_need() -> None:
-    """torch._dynamo, transformers, datasets, evaluate and pandas each cost a job seconds."""
+    """torch._dynamo, sympy, transformers, datasets, evaluate and pandas each cost a job seconds."""
     code = (
         "import sys, torch; from pdbench.results import jobs; "
         "from pdbench.training.adamw import AdamW; "
-        "p = torch.nn.Parameter(torch.ones(2, 2)); p.sum().backward(); "
-        "AdamW([p], 0.1).step(0.1, 1.0); "
-        "print([m for m in ('torch._dynamo', 'transformers', 'datasets', 'evaluate', 'pandas')"
-        " if m in sys.modules])"
+        "from pdbench.models import BertShape; from pdbench.models.initialise import *; "
+        "m = random_classifier(BertShape(1, 8, 1, 8, 9), 2, 0.1, torch.Generator()); "
+        "random_masked_lm(BertShape(1, 8, 1, 8, 9), 0.0, 0.1, torch.Generator()); "
+        "m(torch.ones(2, 3, dtype=torch.int64), None, None).sum().backward(); "
+        "AdamW(m.parameters(), 0.1).step(0.1, 1.0); "
+        "print([m for m in ('torch._dynamo', 'sympy', 'transformers', 'datasets', 'evaluate', "
+        "'pandas') if m in sys.modules])"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
