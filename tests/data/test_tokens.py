@@ -88,7 +88,7 @@ def test_tokens_are_read_back(vocabulary: Vocabulary, tmp_path: Path) -> None:
 
     tokens = Tokens.open(tmp_path)
 
-    assert isinstance(tokens.pieces, np.memmap)
+    assert _mapping(tokens.pieces)[0].endswith("pieces.npy")
     assert tokens.pieces.dtype == np.uint16
     assert tokens.digest == written.digest
     assert (tokens.vocabulary, tokens.max_length) == (vocabulary.digest, 16)
@@ -139,14 +139,20 @@ def test_a_long_text_is_never_in_memory(long: Path, monkeypatch: pytest.MonkeyPa
 
 def _resident(array: np.ndarray) -> int:
     """Bytes of an array's mapped file that count as memory of this process."""
+    _, rest = _mapping(array)
+    rss = next(line for line in rest if line.startswith("Rss:"))
+    return int(rss.split()[1]) * 1024
+
+
+def _mapping(array: np.ndarray) -> tuple[str, list[str]]:
+    """What the system says of the memory in which an array lies."""
     address = array.__array_interface__["data"][0]
-    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
-    for line in lines:
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    for number, line in enumerate(lines):
         found = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
         if found and int(found[1], 16) <= address < int(found[2], 16):
-            rss = next(line for line in lines if line.startswith("Rss:"))
-            return int(rss.split()[1]) * 1024
-    raise AssertionError("the array is not mapped")
+            return line, lines[number + 1 :]
+    raise AssertionError("no such memory")
 
 
 @pytest.mark.parametrize("name", ["pieces", "offsets", "seconds"])
