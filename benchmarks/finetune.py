@@ -19,7 +19,7 @@ PEERS = {
     "tuned": "HF Trainer, tuned (group_by_length, bf16)",
     "padded": "HF Trainer, padded to 128",
 }
-SENTENCES = {"4/256": 2048, "4/512": 1024}
+SENTENCES = {"4/256": 1024, "4/512": 512}
 QUICK_SENTENCES = {"4/256": 128}
 WARM_UP = 64
 BATCH, RATE = 32, 5e-4

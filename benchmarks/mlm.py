@@ -13,7 +13,7 @@ PEERS = {
     "defaults": "HF Trainer + BertForMaskedLM",
     "tuned": "HF Trainer + BertForMaskedLM, bf16",
 }
-STEPS = {"2/128": 20, "4/256": 10}
+STEPS = {"2/128": 10, "4/256": 4}
 QUICK_STEPS = {"2/128": 4}
 WARM_UP_STEPS = 1
 BLOCKS = 32

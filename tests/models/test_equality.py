@@ -38,6 +38,15 @@ every_type = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 every_text = pytest.mark.parametrize("pairs", [False, True], ids=["texts", "pairs"])
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For many small passes: threads that wait for busy cores make each ten times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def _text(
     items: int, *, pairs: bool = False, low: int = 3, high: int = 40, seed: int = 0
 ) -> Tokens:
@@ -209,6 +218,7 @@ def test_the_masked_lm_loss_has_transformers_gradients(shape, pairs, scored) -> 
     _same_gradients(ours, theirs)
 
 
+@pytest.mark.usefixtures("one_thread")
 @every_text
 def test_buckets_have_the_logits_and_gradients_of_any_other_batches(pairs) -> None:
     """One pass over 300 items of many lengths in buckets, against file order padded to 64."""
@@ -400,6 +410,7 @@ def test_dropout_acts_where_berts_does(place) -> None:
     torch.testing.assert_close(after[~zero], before[~zero] / (1 - DROPPED))
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_attention_weights_drop_out() -> None:
     """What a layer attends to is another mixture each time, and on average the whole one."""
     bert = _classifier(SHAPES["two heads"], DROPPED).train().bert
@@ -418,6 +429,7 @@ def test_attention_weights_drop_out() -> None:
     assert ((stacked.mean(0) - expected).abs() < 5 * stacked.std(0) / 400**0.5).all()
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_linear_probe_of_dropped_numbers_has_the_mean_of_the_whole_ones() -> None:
     """Over many seeds, the output layer sees on average what it sees without dropout."""
     model = _classifier(SHAPES["two heads"], DROPPED).double()
@@ -432,6 +444,7 @@ def test_a_linear_probe_of_dropped_numbers_has_the_mean_of_the_whole_ones() -> N
     assert (stacked.mean(0).abs() < 5 * stacked.std(0) / 200**0.5).all()
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("make", [_classifier, _masked_lm], ids=["classifier", "masked lm"])
 @every_text
 def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> None:
