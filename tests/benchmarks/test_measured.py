@@ -1,7 +1,6 @@
 """The README shows what was measured, and nothing else."""
 
 from benchmarks.table import as_markdown, read_rows
-
 from pdbench.study import ROOT
 
 MEASURED = ROOT / "benchmarks/measured"
