@@ -274,6 +274,48 @@ def plan(study: Study, file: Path | None) -> None:
         write_json(file, found.as_json())
 
 
+class Ground(click.ParamType["Study | None"]):
+    """What claims are put to: the paper's own numbers (None) or a study."""
+
+    name = "reference|study"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Study | None:
+        """Load the study, if it is one."""
+        return None if value == "reference" else StudyName().convert(value, param, ctx)
+
+
+@cli.command()
+@click.option(
+    "--on",
+    "study",
+    type=Ground(),
+    required=True,
+    help="reference: the paper's own numbers; else a study, by name or path.",
+)
+@click.option(
+    "--results",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Another results.parquet of the study, such as reports/example/results.parquet.",
+)
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it as JSON too."
+)
+def claims(study: Study | None, table: Path | None, file: Path | None) -> None:
+    """Say which claims of the paper hold, on its own numbers or on the runs of a study."""
+    from pdbench.files import write_json
+    from pdbench.report import claims as found
+
+    if study is None and table is not None:
+        raise UsageError("--results needs a study", "name it with --on")
+    results = found.check_study(study, Paths(study), table) if study else found.check_reference()
+    click.echo(found.as_text(results))
+    if file is not None:
+        write_json(file, found.as_json(results))
+
+
 @cli.command()
 def schema() -> None:
     """Write the JSON schemas of all configuration files to workflow/schemas/."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from pdbench.data.metrics import compute
 from pdbench.files import write_json
 from pdbench.study import Paths, Run, Study
 
@@ -24,7 +25,10 @@ GAINS = {
     "pd-truncated": 8,
     "pd-embeddings": 5,
 }
-SIMILARITIES = (0.721, 0.525, 0.581, 0.543, 0.467)
+LABELS = tuple(random.Random("labels").sample([1] * 204 + [0] * 196, 400))
+"""The true labels of every task's invented test examples."""
+
+SIMILARITIES = (0.799, 0.721, 0.525, 0.581, 0.543, 0.467, 0.516)
 ENVIRONMENT = {
     "precision": "fp32",
     "threads": 1,
@@ -159,7 +163,8 @@ def _teacher(study: Study, task: str) -> dict[str, Any]:
         "learning_rates": "5e-05",
         "parameters": 22_700_000,
     }
-    return row | _common(study, task) | _scores(study, task, 84.2, "teacher")
+    labels = {"test_labels": list(LABELS)}
+    return row | _common(study, task) | _scores(study, task, 84.2, "teacher") | labels
 
 
 def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
@@ -178,9 +183,10 @@ def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
         "learning_rates": "/".join(f"{rate:g}" for rate in run.learning_rates),
         "parameters": cell.architecture.parameters(),
     }
-    score = 51.0 if degenerate else _invent(study, run)
+    score = None if degenerate else _invent(study, run)
     found = row | _common(study, cell.task) | _scores(study, cell.task, score, run.name + cell.key)
-    return found | {"degenerate": degenerate, "selected": run == _first(study, run)}
+    flags = {"degenerate": degenerate, "selected": run == _first(study, run)}
+    return found | flags | {"test_labels": None}
 
 
 def _first(study: Study, run: Run) -> Run:
@@ -197,20 +203,30 @@ def _common(study: Study, task: str) -> dict[str, Any]:
         "train_seconds": 5.5,
         "seconds": 6.25,
         "peak_memory_mb": 512.0,
-        "test_predictions": [0, 1, 1, 0],
     }
     named = {"study": study.name, "scale": study.scale, "task": task}
     flags = {"selected": True, "degenerate": False, "majority_dev": 0.505, "majority_test": 0.51}
     return named | training | flags | ENVIRONMENT
 
 
-def _scores(study: Study, task: str, score: float, salt: str) -> dict[str, float]:
+def _scores(study: Study, task: str, score: float | None, salt: str) -> dict[str, Any]:
+    """Dev scores near ``score``, and test scores of predictions that are right so often.
+
+    Without a score, every prediction is the larger class.
+    """
     noise = random.Random(f"{task}{salt}")
-    return {
-        f"{split}_{metric}": round((score + noise.gauss(0, 0.3)) / 100, 4)
-        for split in ("dev", "test")
-        for metric in study.tasks[task].metrics
-    }
+    metrics = study.tasks[task].metrics
+    dev = {m: round(((score or 51.0) + noise.gauss(0, 0.3)) / 100, 4) for m in metrics}
+    wrong: set[int] = set()
+    if score is not None:
+        count = round((1 - (score + noise.gauss(0, 0.3)) / 100) * len(LABELS))
+        wrong = set(noise.sample(range(len(LABELS)), count))
+    truth = [1] * len(LABELS) if score is None else LABELS
+    predictions = [label ^ (i in wrong) for i, label in enumerate(truth)]
+    test = compute(metrics, predictions, LABELS)
+    scores = {"dev": dev, "test": test}
+    found: dict[str, Any] = {f"{s}_{m}": v for s, all_ in scores.items() for m, v in all_.items()}
+    return found | {"test_predictions": predictions}
 
 
 def _invent(study: Study, run: Run) -> float:

@@ -33,6 +33,7 @@ JOBS = [
     ["report", "STUDY"],
     ["plan", "STUDY"],
     ["example", "STUDY"],
+    ["claims"],
     ["schema"],
 ]
 

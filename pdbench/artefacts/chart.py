@@ -31,6 +31,7 @@ class Mark:
         runs: The single runs behind the mean; empty for a published value.
         degenerate: How many of the runs predict one class only.
         cell: Key of the cell, or None for a published value.
+        verdict: Mark of the verdict on a published value; empty for one of ours.
     """
 
     x: float
@@ -39,6 +40,7 @@ class Mark:
     runs: tuple[float, ...] = ()
     degenerate: int = 0
     cell: str | None = None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Level:
     interval: Interval
     variant: int = 0
     cell: str | None = None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,14 @@ class Chart:
         counts = {m.interval.n for panel in own for one in panel.series for m in one.marks}
         return tuple(sorted(counts - {0}))
 
+    def verdicts(self) -> tuple[str, ...]:
+        """The different marks of verdicts on the published values."""
+        shown: list[Mark | Level] = []
+        for panel in self.panels:
+            shown += (mark for series in panel.series for mark in series.marks)
+            shown += panel.levels
+        return tuple(dict.fromkeys(one.verdict for one in shown if one.verdict))
+
     def describe(self) -> str:
         """Say in words what the chart shows, for readers who do not see it."""
         return " ".join(_describe(panel) for panel in self.panels)
@@ -165,6 +176,7 @@ def _rows(panel: Panel) -> Iterator[Row]:
                 "runs": " ".join(f"{run:.4f}" for run in mark.runs),
                 "degenerate": mark.degenerate,
                 "cell": mark.cell,
+                "verdict": mark.verdict,
             }
     for level in panel.levels:
         yield {
@@ -174,17 +186,27 @@ def _rows(panel: Panel) -> Iterator[Row]:
             "label": "line",
             **_numbers(level.interval),
             "cell": level.cell,
+            "verdict": level.verdict,
         }
 
 
 def _table(panel: Panel) -> Table:
-    labels = list(dict.fromkeys(mark.label for one in panel.series for mark in one.marks))
-    rows = []
+    places = list(dict.fromkeys((m.x, m.label) for one in panel.series for m in one.marks))
+    rows, keys = [], []
     for series in panel.series:
-        shown = {mark.label: str(mark.interval) for mark in series.marks}
-        rows.append((series.name, *(shown.get(label, ABSENT) for label in labels)))
-    rows += [(level.name, *[str(level.interval)] * len(labels)) for level in panel.levels]
-    return Table(panel.title, ("", *labels), tuple(rows), align="l" + "r" * len(labels))
+        shown = {(mark.x, mark.label): mark for mark in series.marks}
+        found = [shown.get(place) for place in places]
+        rows.append((series.name, *map(_text, found)))
+        keys.append(("", *((mark.cell or "") if mark else "" for mark in found)))
+    for level in panel.levels:
+        rows.append((level.name, *[_text(level)] * len(places)))
+        keys.append(("", *[level.cell or ""] * len(places)))
+    columns, align = ("", *(label for _, label in places)), "l" + "r" * len(places)
+    return Table(panel.title, columns, tuple(rows), align, tuple(keys))
+
+
+def _text(shown: Mark | Level | None) -> str:
+    return ABSENT if shown is None else f"{shown.interval} {shown.verdict}".strip()
 
 
 def _numbers(interval: Interval) -> Row:

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.artefacts.chart import Level, Mark
-from pdbench.evidence import Interval, Reference, Scores, load_references
-from pdbench.evidence.references import SPLITS
+from pdbench.evidence import Comparison, Interval, Reference, Scores, compare, load_references
 from pdbench.evidence.scores import TEACHER
+from pdbench.evidence.views import Similarities
 from pdbench.files import read_json
 from pdbench.study import Architecture, Cell, Paths, Study
 
@@ -46,6 +46,21 @@ class Context:
         """All published numbers."""
         return load_references()
 
+    @property
+    def similarities(self) -> Similarities:
+        """Domain similarity S of every transfer set to every task."""
+        found = self.audit["transfer_sets"]
+        return {name: about["similarity"] for name, about in found.items()}
+
+    @cached_property
+    def _verdicts(self) -> dict[Reference, Comparison]:
+        drawn = [r for r in self.references if r.artefact in self.study.artefacts]
+        return {one.reference: one for one in compare(self.scores, drawn, self.similarities)}
+
+    def verdict(self, reference: Reference) -> str:
+        """The mark of the verdict on a published number."""
+        return self._verdicts[reference].mark
+
     def published(self, artefact: str) -> tuple[Reference, ...]:
         """The published numbers of one artefact."""
         return tuple(r for r in self.references if r.artefact == artefact)
@@ -53,7 +68,7 @@ class Context:
     def published_students(self, artefact: str) -> tuple[Reference, ...]:
         """The published scores of an artefact's students, without statements about several."""
         found = self.published(artefact)
-        return tuple(r for r in found if r.method != TEACHER and r.split in SPLITS)
+        return tuple(r for r in found if r.method != TEACHER and r.is_score)
 
     def published_levels(
         self, artefact: str, *methods: str, sized: bool = False
@@ -63,16 +78,23 @@ class Context:
             Level(
                 self.series_name(r.method, (r.name or "") if sized else ""),
                 r.method,
-                published_mark(r, 0, "").interval,
+                self.published_mark(r, 0, "").interval,
+                verdict=self.verdict(r),
             )
             for r in self.published(artefact)
-            if r.method in (TEACHER, *methods) and r.split in SPLITS
+            if r.method in (TEACHER, *methods) and r.is_score
         )
 
     def mark(self, cell: Cell, x: float, label: str) -> Mark:
         """A cell's test score at position ``x``; with no runs where the cell is missing."""
         score = self.scores.of(cell)
         return Mark(x, one_line(label), score.interval, score.runs, score.degenerate, cell.key)
+
+    def published_mark(self, reference: Reference, x: float, label: str) -> Mark:
+        """A published number with its reading tolerance as the interval, and its verdict."""
+        value, off = reference.value, reference.tolerance
+        interval = Interval(value, value - off, value + off, 1)
+        return Mark(x, one_line(label), interval, verdict=self.verdict(reference))
 
     def level(self, cell: Cell, name: str, variant: int = 0) -> Level:
         """A cell's test score as a line across the panel."""
@@ -83,7 +105,8 @@ class Context:
 
         The majority class has a line only where the metric shown is accuracy.
         """
-        levels = [Level("Teacher", "teacher", self.scores.teacher(task).interval)]
+        key, score = self.scores.teacher_key(task), self.scores.teacher(task)
+        levels = [Level("Teacher", "teacher", score.interval, cell=key)]
         if self.study.tasks[task].metrics[0] == "accuracy":
             share = 100 * self.audit["tasks"][task]["majority"]["test"]
             levels.append(Level("Majority class", "majority", Interval(share, share, share, 1)))
@@ -111,12 +134,6 @@ class Context:
     def similarity(self, transfer: str, task: str) -> float:
         """Domain similarity S of a transfer set to a task's labelled set."""
         return float(self.audit["transfer_sets"][transfer]["similarity"][task])
-
-
-def published_mark(reference: Reference, x: float, label: str) -> Mark:
-    """A published number with its reading tolerance as the interval."""
-    value, off = reference.value, reference.tolerance
-    return Mark(x, one_line(label), Interval(value, value - off, value + off, 1))
 
 
 def one_line(label: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.context import Context, published_mark, task_title
+from pdbench.artefacts.context import Context, task_title
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import Architecture, Cell
 
@@ -75,7 +75,7 @@ def published_curves(
     groups: dict[tuple[str, str], list[Mark]] = {}
     for reference in references:
         size = reference.name or reference.architecture
-        mark = published_mark(reference, place(reference).x, place(reference).label)
+        mark = context.published_mark(reference, place(reference).x, place(reference).label)
         groups.setdefault((reference.method, size if sized else ""), []).append(mark)
     return _series(context, groups)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation
+from pdbench.artefacts.result import Tabulation, marks_in_words
 from pdbench.artefacts.score_tables import own_scores, published_scores
 
 CAPTION = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
-    "printed in the README of google-research/bert. "
+    "printed in the README of google-research/bert."
 )
 NOT_RUN = (
-    "Not run in this study: it needs the released checkpoints, which only the hub holds, so "
+    " Not run in this study: it needs the released checkpoints, which only the hub holds, so "
     "every number stands without one of ours beside it."
 )
 
@@ -25,4 +25,6 @@ def draw(context: Context) -> Tabulation:
     if cells:
         parts.append(own_scores(context, cells, "test"))
     rows = [row for _, plain in parts for row in plain]
-    return Tabulation([table for table, _ in parts], rows, CAPTION if cells else CAPTION + NOT_RUN)
+    marks = marks_in_words(context.verdict(r) for r in references)
+    caption = f"{CAPTION if cells else CAPTION + NOT_RUN} {marks}"
+    return Tabulation([table for table, _ in parts], rows, caption)

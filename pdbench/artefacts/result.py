@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pdbench.artefacts.chart import Chart, Row
 from pdbench.artefacts.tables import Table, to_latex, to_markdown
+from pdbench.evidence.verdicts import MARKS
 from pdbench.files import write_json, write_text
 
 
@@ -91,11 +92,20 @@ def how_measured(chart: Chart) -> str:
             "Hollow marks are the paper's numbers, read off its figure within "
             f"±{chart.reading_error():g}, on {scale}."
         )
+    if chart.verdicts():
+        words.append(marks_in_words(chart.verdicts()))
     if chart.degenerate():
         words.append(f"{chart.degenerate()} of the runs predict one class only.")
     if chart.missing():
         words.append(f"Missing cells (crosses): {', '.join(chart.missing())}.")
     return " ".join(words)
+
+
+def marks_in_words(marks: Iterable[str]) -> str:
+    """Say what the marks after published numbers mean: "x is not-comparable"."""
+    meaning = {sign: verdict for verdict, mark in MARKS.items() for sign in mark.split("/")}
+    said = ", ".join(f"{mark} is {meaning[mark]}" for mark in dict.fromkeys(marks))
+    return f"Beside the paper's numbers, {said}."
 
 
 def seeds_in_words(counts: Sequence[int]) -> str:

@@ -15,7 +15,6 @@ from pdbench.study import Cell
 METRICS = {
     "accuracy": "accuracy",
     "f1": "F1",
-    "mcc": "Matthews",
     "matthews": "Matthews",
     "pearson": "Pearson",
     "spearman": "Spearman",
@@ -30,27 +29,28 @@ def own_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[T
     heads: list[tuple[str, str]] = [
         (task, metric) for task in tasks for metric in context.study.tasks[task].metrics
     ]
-    body, plain = [], []
-    for method, scores in _score_rows(context, cells, heads, split):
+    body, plain, keys = [], [], []
+    for method, scores, found in _score_rows(context, cells, heads, split):
         score_of = dict(zip(heads, scores, strict=True))
+        keys.append(("", *found, ""))
         intervals = [*(score.interval for score in scores), _mean(score_of)]
         body.append((method, *map(str, intervals)))
         labels = [*heads, (MEAN, "mean")]
         for (task, metric), interval in zip(labels, intervals, strict=True):
             plain.append(_row("this study", split, method, task, metric, interval))
     columns = ("Method", *(_head(task_title(task), metric) for task, metric in heads), MEAN)
-    return _table(f"This study, {split}", columns, tuple(body)), plain
+    return _table(f"This study, {split}", columns, tuple(body), tuple(keys)), plain
 
 
 def published_scores(
     context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
 ) -> tuple[Table, list[Row]]:
-    """Published scores of a split, in the order and under the heads of their source."""
+    """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
-    named = {(_name(context, r), r.task, r.metric): r.value for r in own}
+    named = {(_name(context, r), r.task, r.metric): r for r in own}
     body = tuple(
-        (name, *(_number(named.get((name, *head))) for head in heads))
+        (name, *(_number(context, named.get((name, *head))) for head in heads))
         for name in dict.fromkeys(_name(context, r) for r in own)
     )
     columns = (head, *(_head(task, metric) for task, metric in heads))
@@ -58,8 +58,13 @@ def published_scores(
     return _table(title, columns, body), plain
 
 
-def _table(title: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
-    return Table(title, columns, rows, align="l" + "r" * (len(columns) - 1))
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    rows: tuple[tuple[str, ...], ...],
+    keys: tuple[tuple[str, ...], ...] = (),
+) -> Table:
+    return Table(title, columns, rows, align="l" + "r" * (len(columns) - 1), keys=keys)
 
 
 def _head(task: str, metric: str) -> str:
@@ -69,19 +74,18 @@ def _head(task: str, metric: str) -> str:
 
 def _score_rows(
     context: Context, cells: Sequence[Cell], heads: Sequence[tuple[str, str]], split: Split
-) -> Iterable[tuple[str, list[Score]]]:
+) -> Iterable[tuple[str, list[Score], list[str]]]:
+    """The name, the scores and the keys of the cells of every row."""
     by_place = {(cell.method, cell.task): cell for cell in cells}
     for method in dict.fromkeys(cell.method for cell in cells):
-        yield (
-            context.method_name(method),
-            [
-                context.scores.of(by_place[method, task], split, metric)
-                if (method, task) in by_place
-                else Score((), 0)
-                for task, metric in heads
-            ],
-        )
-    yield "Teacher", [context.scores.teacher(task, split, metric) for task, metric in heads]
+        found = [by_place.get((method, task)) for task, _ in heads]
+        scores = [
+            context.scores.of(cell, split, metric) if cell else Score((), 0)
+            for cell, (_, metric) in zip(found, heads, strict=True)
+        ]
+        yield context.method_name(method), scores, [cell.key if cell else "" for cell in found]
+    scores = [context.scores.teacher(task, split, metric) for task, metric in heads]
+    yield "Teacher", scores, [context.scores.teacher_key(task) or "" for task, _ in heads]
 
 
 def _mean(scores: dict[tuple[str, str], Score]) -> Interval:
@@ -107,8 +111,10 @@ def _name(context: Context, reference: Reference) -> str:
     return known.name if known else f"{reference.method_word}, {reference.series}"
 
 
-def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.1f}"
+def _number(context: Context, reference: Reference | None) -> str:
+    if reference is None:
+        return ABSENT
+    return f"{reference.value:.1f} {context.verdict(reference)}"
 
 
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
@@ -130,4 +136,5 @@ def _row(source: str, split: str, method: str, task: str, metric: str, interval:
 def _published_row(context: Context, reference: Reference) -> Row:
     value = Interval(reference.value, math.nan, math.nan, 1)
     name = _name(context, reference)
-    return _row(reference.source, reference.split, name, reference.task, reference.metric, value)
+    row = _row(reference.source, reference.split, name, reference.task, reference.metric, value)
+    return {**row, "verdict": context.verdict(reference)}

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation
+from pdbench.artefacts.result import Tabulation, marks_in_words
 from pdbench.artefacts.tables import Table
-from pdbench.evidence import PAPER_SIZES
+from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
 COUNTED = (
@@ -21,8 +21,9 @@ PARAMETERS, SPEED = "params_millions", "speedup_vs_BERT_LARGE_TPUv2"
 
 def draw(context: Context) -> Tabulation:
     """Write the paper's 24 sizes, and below them this study's with their latency."""
-    published = {(r.architecture, r.metric): r.value for r in context.published("sizes")}
-    paper = [_paper_row(size, published) for size in PAPER_ARCHITECTURES]
+    references = context.published("sizes")
+    published = {(r.architecture, r.metric): r for r in references}
+    paper = [_paper_row(context, size, published) for size in PAPER_ARCHITECTURES]
     own = list(_own_rows(context))
     largest = context.latency["largest"]
     tables = (
@@ -31,21 +32,26 @@ def draw(context: Context) -> Tabulation:
     )
     rows: list[Row] = [{"table": "paper", **row} for row in paper]
     rows += [{"table": "this study", **row} for row in own]
-    return Tabulation(tables, rows, f"{COUNTED} {_how_timed(context, largest)}")
+    marks = marks_in_words(context.verdict(r) for r in references)
+    return Tabulation(tables, rows, f"{COUNTED} {_how_timed(context, largest)} {marks}")
 
 
-def _paper_row(size: Architecture, published: dict[tuple[str, str], float]) -> Row:
+def _paper_row(
+    context: Context, size: Architecture, published: dict[tuple[str, str], Reference]
+) -> Row:
     name = next((name for name, one in PAPER_SIZES.items() if one == size), "")
     counted = size.parameters() / 1e6
-    printed = published[str(size), PARAMETERS]
+    printed, speed = published[str(size), PARAMETERS], published[str(size), SPEED]
     return {
         "L/H": str(size),
         "Name": name,
         "Heads": size.heads,
         "Parameters (M)": round(counted, 2),
-        PRINTED: printed,
-        "Difference (M)": round(counted - printed, 2),
-        "Paper's speed-up (TPU v2)": published[str(size), SPEED],
+        PRINTED: printed.value,
+        "Difference (M)": round(counted - printed.value, 2),
+        "Verdict": context.verdict(printed),
+        "Paper's speed-up (TPU v2)": speed.value,
+        "Its verdict": context.verdict(speed),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation, seeds_in_words
+from pdbench.artefacts.result import Tabulation, marks_in_words, seeds_in_words
 from pdbench.artefacts.score_tables import own_scores, published_scores
 from pdbench.evidence import Split
 
@@ -32,5 +32,6 @@ def draw(context: Context) -> Tabulation:
         "Ours are means over "
         f"{found}, ± half a 95% t interval over seeds; the teacher is one run."
     )
+    caption += " " + marks_in_words(context.verdict(r) for r in references)
     rows = [row for _, plain in parts for row in plain]
     return Tabulation([table for table, _ in parts], rows, caption, missing)

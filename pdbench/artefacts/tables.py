@@ -35,12 +35,14 @@ class Table:
         columns: The column heads.
         rows: The cells, as many as there are columns.
         align: "l" or "r" for each column: words to the left, numbers to the right.
+        keys: The cell of the study behind each entry, "" for none; empty if none has one.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     align: str
+    keys: tuple[tuple[str, ...], ...] = ()
 
 
 def to_markdown(tables: Sequence[Table]) -> str:

@@ -1,9 +1,10 @@
-"""What the results say: references, intervals, comparisons and their verdicts."""
+"""What the results say: references, statistics, verdicts and claims."""
 
-from pdbench.evidence.compare import Comparison, Verdict, compare
+from pdbench.evidence.compare import Comparison, compare
 from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.evidence.references import PAPER_SIZES, Reference, load_references
 from pdbench.evidence.scores import Score, Scores, Split
+from pdbench.evidence.verdicts import Verdict
 
 __all__ = [
     "PAPER_SIZES",

@@ -1,152 +1,298 @@
-"""Every published number beside our own, with what the evidence says about the two."""
+"""Every published number beside our own, joined by what both are numbers of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
 
-from pdbench.evidence.intervals import Interval
-from pdbench.evidence.references import SPLITS, Reference
-from pdbench.evidence.scores import TEACHER, Scores, Split
+from pdbench.evidence.intervals import Interval, t_interval
+from pdbench.evidence.matching import (
+    SIMILARITY_TOLERANCE,
+    data_id,
+    in_place_of,
+    published_split,
+    version_of,
+)
+from pdbench.evidence.references import Reference
+from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
+from pdbench.evidence.scores import TEACHER, Score, Scores, Split
+from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Case, Judgement, Verdict, judge
 from pdbench.study import Architecture, Cell, Study
 
-PARAMETER_TOLERANCE = 0.1
-"""Millions; the paper prints one decimal."""
+PARAMETER_MARGIN = 0.05
+"""Millions; with the rounding of the paper's one decimal, 0.1."""
 
 NONE = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
-class Verdict(StrEnum):
-    """What the evidence says about a published number or statement."""
-
-    REPRODUCED = "reproduced"
-    CONSISTENT = "consistent"
-    INCONCLUSIVE = "inconclusive"
-    DEVIATES = "deviates"
-    DEGENERATE = "degenerate"
-    NOT_COMPARABLE = "not-comparable"
-    MISSING = "missing"
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """A published number, our own counterpart (``ours.n`` is 0 without one) and the verdict."""
+    """A published number, our own counterpart and what it says.
+
+    Attributes:
+        reference: The published number.
+        ours: Our number; ``n`` is 0 where there is none.
+        verdict: The verdict.
+        mark: Its mark.
+        reason: Why, in words.
+        cell: Key of the cell that is our counterpart; None without one.
+    """
 
     reference: Reference
     ours: Interval
     verdict: Verdict
+    mark: str
     reason: str
+    cell: str | None = None
 
 
 class _NoCounterpartError(Exception):
     """Says in its text why a study has nothing to put beside a reference.
 
     ``scale`` is true where the study runs the same method on the same task, but at other
-    sizes of student or transfer set.
+    sizes of student or transfer set, so that the numbers differ in kind.
     """
 
-    def __init__(self, reason: str, *, scale: bool = False) -> None:
+    def __init__(self, reason: str, *, differs: bool = False) -> None:
         super().__init__(reason)
-        self.scale = scale
+        self.differs = differs
 
 
-def compare(scores: Scores, references: Iterable[Reference]) -> tuple[Comparison, ...]:
-    """Put every reference beside the study's own number, in the order given."""
-    return tuple(_compare(scores, reference) for reference in references)
+def compare(
+    scores: Scores,
+    references: Iterable[Reference],
+    similarity: Mapping[str, Mapping[str, float]] | None = None,
+) -> tuple[Comparison, ...]:
+    """Put every reference beside the study's own number, in the order given.
+
+    Args:
+        scores: The study's scores.
+        references: The published numbers.
+        similarity: S of each transfer set to each task, as the audit measured it; without it,
+            numbers that depend on S have no counterpart.
+    """
+    return tuple(_compare(scores, reference, similarity or {}) for reference in references)
 
 
-def _compare(scores: Scores, reference: Reference) -> Comparison:
-    if reference.artefact == "sizes":
-        return _compare_size(reference)
+def _compare(
+    scores: Scores, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
+) -> Comparison:
+    if reference.metric == "params_millions":
+        return _compare_count(reference)
+    if not reference.is_score:
+        return _without(reference, Verdict.NOT_COMPARABLE, _why_no_score(reference))
     try:
-        ours, degenerate, note = _counterpart(scores, reference)
+        if reference.metric == "meta_score":
+            return _compare_mean(scores, reference)
+        task, cell = _counterpart(scores.study, reference, similarity)
+        score = _score(scores, reference, task, cell)
     except _NoCounterpartError as error:
-        other_scale = error.scale and scores.study.scale == "demo"
-        verdict = Verdict.NOT_COMPARABLE if other_scale else Verdict.MISSING
-        return Comparison(reference, NONE, verdict, str(error))
-    if ours.n == 0:
-        return Comparison(reference, ours, Verdict.MISSING, f"no finished runs: {note}")
-    if degenerate:
-        reason = f"{degenerate} of {ours.n} runs predict one class only: {note}"
-        return Comparison(reference, ours, Verdict.DEGENERATE, reason)
-    if scores.study.scale == "demo":
-        return Comparison(reference, ours, Verdict.NOT_COMPARABLE, f"demo scale: {note}")
-    reason = "no equivalence margin was named beforehand"
-    return Comparison(reference, ours, Verdict.INCONCLUSIVE, reason)
+        verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
+        return _without(reference, verdict, str(error))
+    case = _case(scores.study, reference, task, score)
+    if _own_split(scores.study, reference, task) == "dev" and cell and _has_grid(scores, cell):
+        case = replace(case, differs=case.differs or "our dev chose the grid point")
+    judgement = judge(case)
+    key = cell.key if cell else scores.teacher_key(task)
+    beside = f"{task} for {reference.task}" + (f", {cell.architecture}" if cell else ", teacher")
+    return _comparison(reference, score.interval, judgement, key, beside)
 
 
-def _compare_size(reference: Reference) -> Comparison:
-    if reference.metric != "params_millions":
-        reason = "a speed-up over BERT_LARGE on a TPU v2; ours is over this study's largest size"
-        return Comparison(reference, NONE, Verdict.NOT_COMPARABLE, reason)
-    count = Architecture.parse(reference.architecture).parameters() / 1e6
-    ours = Interval(count, count, count, 1)
-    off = abs(count - reference.value)
-    reason = f"counted; {off:.2f} million from the printed value"
-    within = off <= PARAMETER_TOLERANCE
-    return Comparison(reference, ours, Verdict.REPRODUCED if within else Verdict.DEVIATES, reason)
+def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
+    """Compare a meta score with the mean over the same tasks, seed by seed."""
+    tasks, differences = [], []
+    for parts in META_TASKS:
+        own = []
+        for word, metric in parts:
+            part = replace(reference, task=word, metric=metric, task_version=_version(word))
+            task, cell = _counterpart(scores.study, part, {})
+            score = _score(scores, part, task, cell)
+            differences.append(_case(scores.study, part, task, score).differs)
+            own.append(score.runs)
+        tasks.append([fmean(seed) for seed in zip(*own, strict=False)])
+    runs = tuple(fmean(seed) for seed in zip(*tasks, strict=False))
+    margin = scores.study.margin(reference.artefact)
+    differs = next(filter(None, differences), "")
+    case = Case(
+        reference.value, reference.uncertainty, runs, margin, differs, _left_open(reference)
+    )
+    return _comparison(reference, t_interval(runs), judge(case), None, "mean over six tasks")
 
 
-def _counterpart(scores: Scores, reference: Reference) -> tuple[Interval, int, str]:
-    study = scores.study
+def _version(word: str) -> str:
+    """The version of a task that a mean over tasks is taken to have, where no source says it."""
+    versions = VERSIONS.get(word, ("",))
+    return UNSTATED if UNSTATED in versions else versions[0]
+
+
+def _comparison(
+    reference: Reference, ours: Interval, judgement: Judgement, key: str | None, beside: str
+) -> Comparison:
+    reason = f"{judgement.reason} ({beside})"
+    return Comparison(reference, ours, judgement.verdict, judgement.mark, reason, key)
+
+
+def _without(reference: Reference, verdict: Verdict, reason: str) -> Comparison:
+    return Comparison(reference, NONE, verdict, MARKS[verdict], reason)
+
+
+def _compare_count(reference: Reference) -> Comparison:
+    """Compare a number of parameters, which is counted and has no spread."""
+    try:
+        size = Architecture.parse(reference.architecture)
+    except ValueError:
+        return _without(reference, Verdict.MISSING, "no size of pdbench")
+    count = size.parameters() / 1e6
+    differs = _CONTEXT if reference.is_context else ""
+    margin, rounding = PARAMETER_MARGIN, reference.uncertainty
+    judgement = judge(
+        Case(reference.value, rounding, (count,), margin, differs=differs, exact=True)
+    )
+    return _comparison(reference, Interval(count, count, count, 1), judgement, None, "counted")
+
+
+_CONTEXT = "context, never a target: secondary, or another publication's"
+
+
+def _why_no_score(reference: Reference) -> str:
+    if reference.unit == "ratio":
+        return "a ratio on the paper's own hardware and models"
+    return "no score of a model that a study trains"
+
+
+def _case(study: Study, reference: Reference, task: str, score: Score) -> Case:
+    identity = data_id(study, reference.artefact, task)
+    differs = _difference(study, reference, task, identity)
+    trivial = (0.0,) if reference.metric in CORRELATIONS else ()
+    if reference.metric == "accuracy" and score.majority is not None:
+        trivial = (score.majority,)
+    return Case(
+        published=reference.value,
+        uncertainty=reference.uncertainty,
+        runs=score.runs,
+        margin=study.margin(reference.artefact),
+        differs=differs,
+        unstated=_left_open(reference),
+        constant=score.degenerate,
+        trivial=trivial,
+    )
+
+
+def _difference(study: Study, reference: Reference, task: str, identity: str) -> str:
+    """What makes the two numbers different in kind; empty if nothing does."""
+    if reference.is_context:
+        return _CONTEXT
+    if study.scale == "demo":
+        return "demo scale"
+    if identity != TASKS[reference.task]:
+        return f"{task} is not {reference.task}"
+    version = version_of(study, task, identity)
+    if reference.task_version not in ("", UNSTATED, version):
+        stated = version or "not stated: name tasks.*.version"
+        return f"{reference.task} is {reference.task_version} there, here {stated}"
+    split = published_split(_own_split(study, reference, task), identity)
+    if reference.split not in (UNSTATED, split):
+        return f"split {reference.split} there, here {split}"
+    return ""
+
+
+def _left_open(reference: Reference) -> str:
+    open_ = [
+        word
+        for word, value in (("split", reference.split), ("task version", reference.task_version))
+        if value == UNSTATED
+    ]
+    return f"the source states no {' and no '.join(open_)}" if open_ else ""
+
+
+def _score(scores: Scores, reference: Reference, task: str, cell: Cell | None) -> Score:
+    metrics = scores.study.tasks[task].metrics
+    if reference.metric not in metrics:
+        reason = f"{reference.metric} there; {task} has {', '.join(metrics)}"
+        raise _NoCounterpartError(reason, differs=True)
+    split = _own_split(scores.study, reference, task)
+    if cell is None:
+        return scores.teacher(task, split, reference.metric)
+    return scores.of(cell, split, reference.metric)
+
+
+def _own_split(study: Study, reference: Reference, task: str) -> Split:
+    """Our split that is the published one; our test split where none is."""
+    identity = data_id(study, reference.artefact, task)
+    splits: tuple[Split, ...] = ("test", "dev")
+    same = (split for split in splits if published_split(split, identity) == reference.split)
+    return next(same, "test")
+
+
+def _has_grid(scores: Scores, cell: Cell) -> bool:
+    """Whether dev chose among several grid points."""
+    return len(scores.study.runs(cell)) > scores.study.seeds[cell]
+
+
+def _counterpart(
+    study: Study, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
+) -> tuple[str, Cell | None]:
+    """The task and cell of the same number; no cell for the teacher."""
     if reference.artefact not in study.artefacts:
-        raise _NoCounterpartError(f"{reference.artefact} is no artefact of this study")
-    if reference.split not in SPLITS:
-        raise _NoCounterpartError("a statement about several numbers, not a score")
+        reason = _CONTEXT if reference.is_context else "no artefact of this study"
+        raise _NoCounterpartError(f"{reference.artefact}: {reason}", differs=reference.is_context)
     cells = study.artefact_cells(reference.artefact)
-    task = _task(study, cells, reference)
-    metric = reference.metric
-    if metric not in study.tasks[task].metrics:
-        raise _NoCounterpartError(f"{metric} is no metric of task {task}")
-    split: Split = "dev" if reference.split == "dev" else "test"
+    if not cells:
+        raise _NoCounterpartError("needs the released checkpoints, or cells this study lacks")
+    task = in_place_of(study, reference.artefact, reference.task)
+    if task is None:
+        raise _NoCounterpartError(f"no task of this study stands for {reference.task}")
     if reference.method == TEACHER:
-        score = scores.teacher(task, split, metric)
-        return score.interval, score.degenerate, f"{task} for {reference.task}, own teacher"
-    cell = _cell(study, [cell for cell in cells if cell.task == task], reference)
-    score = scores.of(cell, split, metric)
-    note = f"{task} for {reference.task}, {cell.architecture} for {reference.architecture}"
-    return score.interval, score.degenerate, note
-
-
-def _task(study: Study, cells: tuple[Cell, ...], reference: Reference) -> str:
-    tasks = {cell.task for cell in cells}
-    if not tasks:
-        raise _NoCounterpartError("needs the released checkpoints, or cells that this study lacks")
-    named = study.artefacts[reference.artefact].stands_for
-    chosen = named.get(reference.task, reference.task.lower().replace(" ", "-"))
-    if chosen in tasks:
-        return chosen
-    if len(tasks) == 1 and not named:
-        return next(iter(tasks))
-    raise _NoCounterpartError(f"no task of this study stands for {reference.task}")
-
-
-def _cell(study: Study, cells: list[Cell], reference: Reference) -> Cell:
-    found = [cell for cell in cells if cell.method == reference.method]
+        return task, None
+    found = [cell for cell in cells if (cell.task, cell.method) == (task, reference.method)]
     if not found:
         raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
-    architecture = _architecture(study, {cell.architecture for cell in found}, reference)
-    found = [cell for cell in found if cell.architecture == architecture]
-    if reference.transfer_size is not None and len(found) > 1:
-        found = [cell for cell in found if _transfer_size(study, cell) == reference.transfer_size]
+    return task, _cell(study, found, reference, similarity)
+
+
+def _cell(
+    study: Study,
+    cells: list[Cell],
+    reference: Reference,
+    similarity: Mapping[str, Mapping[str, float]],
+) -> Cell:
+    architecture = _architecture(study, {cell.architecture for cell in cells}, reference)
+    found = [cell for cell in cells if cell.architecture == architecture]
+    found = [cell for cell in found if _same_transfer(study, cell, reference, similarity)]
     if len(found) != 1:
-        reason = "no transfer set of this study has the same size and similarity"
-        raise _NoCounterpartError(reason, scale=True)
+        named = [] if reference.transfer_size is None else [f"{reference.transfer_size:,} items"]
+        named += [] if reference.similarity is None else [f"S = {reference.similarity:g}"]
+        reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
+        raise _NoCounterpartError(reason, differs=True)
     return found[0]
 
 
+def _same_transfer(
+    study: Study,
+    cell: Cell,
+    reference: Reference,
+    similarity: Mapping[str, Mapping[str, float]],
+) -> bool:
+    if cell.transfer is None:
+        return True
+    size = study.transfer_sets[cell.transfer].size
+    if reference.transfer_size not in (None, size):
+        return False
+    if reference.similarity is None:
+        return True
+    found = similarity.get(cell.transfer, {}).get(cell.task)
+    return found is not None and abs(found - reference.similarity) <= SIMILARITY_TOLERANCE
+
+
 def _architecture(study: Study, drawn: set[Architecture], reference: Reference) -> Architecture:
-    """The study's size in place of the paper's: of the same name, the same, or the only one."""
-    named = study.named_architectures.get(reference.name or "")
-    if named is not None and named in drawn:
-        return named
+    """The study's size in place of the paper's: the same, or at the demo's scale its like."""
     same = [size for size in drawn if str(size) == reference.architecture]
-    if same or len(drawn) == 1:
-        return next(iter(same or drawn))
+    if study.scale == "demo":
+        named = study.named_architectures.get(reference.name or "")
+        only = list(drawn) if len(drawn) == 1 else []
+        same = [size for size in drawn if size == named] or same or only
+    if same:
+        return same[0]
     reason = f"no size of this study stands for {reference.architecture}"
-    raise _NoCounterpartError(reason, scale=True)
-
-
-def _transfer_size(study: Study, cell: Cell) -> int | None:
-    return None if cell.transfer is None else study.transfer_sets[cell.transfer].size
+    raise _NoCounterpartError(reason, differs=True)

@@ -1,24 +1,35 @@
 """Published numbers, each with where it stands and how it was obtained.
 
 The files in ``config/reference/`` are the only place in the project where a published number
-is written down. Values are in the unit of the source: per cent for scores.
+is written down; :mod:`pdbench.evidence.registry` says what may stand in them. Values are in the
+unit of the source: per cent for scores.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from pdbench.errors import DataError
+from pdbench.errors import DataError, suggestion
+from pdbench.evidence.registry import (
+    COLUMNS,
+    CONTEXT_FILE,
+    GRADES,
+    METRICS,
+    OBTAINED,
+    SIZES_IN_WORDS,
+    SPLITS,
+    TASKS,
+    UNSTATED,
+    VERSIONS,
+)
 from pdbench.study import ROOT, Architecture
 
 FOLDER = ROOT / "config" / "reference"
-FILES = ("paper.csv", "released_models.csv", "concurrent_work.csv")
-REQUIRED = ("artefact", "arch", "method", "task", "split", "metric", "value", "grade", "source")
-SPLITS = ("dev", "test", "unstated")
-"""Splits of scores; other numbers have "-"."""
+FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
 
 COUNT_UNITS = {"k": 1_000, "m": 1_000_000}
 
@@ -38,6 +49,8 @@ _METHODS = {
     "PKD": "patient-kd",
 }
 
+Row: TypeAlias = dict[str, str]
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -50,11 +63,14 @@ class Reference:
         method: Method id of pdbench where there is one, else the source's word in lower case.
         method_word: The method in the source's own word.
         task: The task in the source's words.
+        task_version: Which of a task's several versions; "" where there is one only.
         split: dev, test, or "unstated" where the source does not say.
         metric: Metric id.
+        unit: Unit of value and tolerance: "%" for scores.
         value: The number, in per cent for scores.
         printed: The number as the file writes it, with its digits.
         tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
+        seeds: Runs behind it; None where the source does not say or no run gave it.
         obtained: printed, quoted or digitised.
         grade: primary (the paper's own statement) or secondary.
         source: Publication and place.
@@ -69,11 +85,14 @@ class Reference:
     method: str
     method_word: str
     task: str
+    task_version: str
     split: str
     metric: str
+    unit: str
     value: float
     printed: str
     tolerance: float
+    seeds: int | None
     obtained: str
     grade: str
     source: str
@@ -87,62 +106,144 @@ class Reference:
         sizes = {str(size): name for name, size in PAPER_SIZES.items()}
         return sizes.get(self.architecture)
 
+    @property
+    def uncertainty(self) -> float:
+        """How far the true number may be from the value: reading error, or half a last digit."""
+        if self.tolerance:
+            return self.tolerance
+        _, _, decimals = self.printed.partition(".")
+        return 0.5 * 10.0 ** -len(decimals)
+
+    @property
+    def is_score(self) -> bool:
+        """Whether it is the score of a model on a split."""
+        return METRICS[self.metric].scores
+
+    @property
+    def is_context(self) -> bool:
+        """Whether it is shown for context only: secondary, or of another publication."""
+        return self.grade == "secondary" or self.file == CONTEXT_FILE
+
 
 def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
     """Read every reference file of a folder, in a fixed order.
 
     Raises:
-        DataError: A file is missing, lacks a column, or has a value that is no number; the
-            message names file and line.
+        DataError: A file is missing, its columns are not those of the registry, a value is
+            none that the registry knows, or a number stands in it twice; the message names file
+            and line.
     """
     return tuple(reference for name in FILES for reference in _read(folder / name))
 
 
 def _read(path: Path) -> Iterator[Reference]:
+    lines: dict[tuple[str, ...], int] = {}
+    for number, row in read_rows(path, tuple(COLUMNS)):
+        try:
+            _check(row)
+            reference = _parse(row, path.name)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}", "mend the line") from error
+        key = tuple(row[column] for column in COLUMNS if column not in _NO_KEY)
+        if key in lines:
+            what = f"{path}:{number}: the same number as line {lines[key]}"
+            raise DataError(what, "delete one of them")
+        lines[key] = number
+        yield reference
+
+
+_NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    """Yield the line number and the row of every row of a file with exactly these columns.
+
+    Raises:
+        DataError: The file is missing, or has other columns or a row of another length.
+    """
     try:
         handle = path.open(encoding="utf-8", newline="")
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror})", "restore it from the repository"
-        ) from error
+        what = f"{path}: cannot be read ({error.strerror})"
+        raise DataError(what, "restore it from the repository") from error
     with handle:
         reader = csv.DictReader(handle)
-        missing = sorted(set(REQUIRED) - set(reader.fieldnames or ()))
-        if missing:
-            raise DataError(f"{path}: no column {missing[0]!r}", "restore it from the repository")
+        found = tuple(reader.fieldnames or ())
+        if found != columns:
+            lost = [column for column in columns if column not in found]
+            named = f"no column {lost[0]!r}" if lost else f"columns {', '.join(found)}"
+            raise DataError(f"{path}: {named}", f"give it the columns {', '.join(columns)}")
         for row in reader:
-            try:
-                yield _parse(row, path.name)
-            except (TypeError, ValueError) as error:
-                raise DataError(
-                    f"{path}: line {reader.line_num}: {error}", "mend the line"
-                ) from error
+            if None in row or None in row.values():
+                what = f"{path}:{reader.line_num}: not as many fields as the header has"
+                raise DataError(what, "mend the line")
+            yield reader.line_num, row
 
 
-def _parse(row: dict[str, str], file: str) -> Reference:
-    method = row["method"]
+def _check(row: Row) -> None:
+    """Refuse words that the registry does not know, and numbers that contradict each other.
+
+    Raises:
+        ValueError: What is wrong.
+    """
+    for column in ("artefact", "series", "method", "value", "source"):
+        if not row[column]:
+            raise ValueError(f"{column} is empty")
+    _known("metric", row["metric"], METRICS)
+    _known("task", row["task"], TASKS)
+    _known("grade", row["grade"], GRADES)
+    _known("obtained", row["obtained"], OBTAINED)
+    _known("task_version", row["task_version"], VERSIONS.get(row["task"], ("",)))
+    metric = METRICS[row["metric"]]
+    if row["unit"] != metric.unit:
+        raise ValueError(f"unit {row['unit']!r}, but {row['metric']} is in {metric.unit}")
+    _known("split", row["split"], SPLITS if metric.scores else ("-",))
+    if bool(row["tolerance"]) != (row["obtained"] == "digitised"):
+        raise ValueError("a digitised value needs a tolerance, and no other has one")
+    if row["arch"] not in SIZES_IN_WORDS:
+        Architecture.parse(row["arch"])
+
+
+def _known(column: str, word: str, words: Iterable[str]) -> None:
+    names = tuple(words)
+    if word not in names:
+        raise ValueError(f"unknown {column} {word!r} ({suggestion(word, names)})")
+
+
+def _parse(row: Row, file: str) -> Reference:
+    value, tolerance = float(row["value"]), float(row["tolerance"] or 0)
+    similarity = float(row["similarity"]) if row["similarity"] else None
+    if not (tolerance >= 0 and abs(value) < float("inf")):
+        raise ValueError("value and tolerance must be finite, and the tolerance not negative")
+    if row["unit"] == "%" and abs(value) > 100:
+        raise ValueError(f"value {row['value']} is more than 100%")
+    if similarity is not None and not 0 <= similarity <= 1:
+        raise ValueError(f"similarity {row['similarity']} is not between 0 and 1")
     return Reference(
         artefact=row["artefact"],
-        series=row.get("series") or row.get("row") or method,
+        series=row["series"],
         architecture=row["arch"],
-        method=_METHODS.get(method, method.lower()),
-        method_word=method,
+        method=_METHODS.get(row["method"], row["method"].lower()),
+        method_word=row["method"],
         task=row["task"],
+        task_version=row["task_version"],
         split=row["split"],
         metric=row["metric"],
-        value=float(row["value"]),
+        unit=row["unit"],
+        value=value,
         printed=row["value"],
-        tolerance=float(row.get("tolerance") or 0),
-        obtained=row.get("obtained") or "printed",
+        tolerance=tolerance,
+        seeds=None if row["seeds"] in (UNSTATED, "-") else int(row["seeds"]),
+        obtained=row["obtained"],
         grade=row["grade"],
         source=row["source"],
-        transfer_size=_count(row.get("transfer_size")),
-        similarity=float(row["similarity"]) if row.get("similarity") else None,
+        transfer_size=_count(row["transfer_size"]),
+        similarity=similarity,
         file=file,
     )
 
 
-def _count(text: str | None) -> int | None:
+def _count(text: str) -> int | None:
     if not text:
         return None
     unit = COUNT_UNITS.get(text[-1], 1)

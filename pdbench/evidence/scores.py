@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -22,10 +23,12 @@ class Score:
         runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
             Empty when a run of the cell is missing: a cell is whole or it is missing.
         degenerate: How many of the runs predict one class only.
+        majority: The accuracy of always answering the largest class; None where unknown.
     """
 
     runs: tuple[float, ...]
     degenerate: int
+    majority: float | None = None
 
     @property
     def interval(self) -> Interval:
@@ -54,21 +57,63 @@ class Scores:
     def of(self, cell: Cell, split: Split = "test", metric: str | None = None) -> Score:
         """Return a cell's scores on a split; the metric is the task's first by default."""
         column = self._column(split, metric or self.study.tasks[cell.task].metrics[0])
-        rows = self._selected.get(cell.key)
-        if rows is None or len(rows) < self.study.seeds[cell]:
-            return Score((), 0)
-        runs = tuple(100 * float(value) for value in rows[column])
-        return Score(runs, int(rows["degenerate"].sum()))
+        rows = self._whole(cell)
+        return Score((), 0) if rows is None else _score(rows, column)
 
     def teacher(self, task: str, split: Split = "test", metric: str | None = None) -> Score:
         """Return the scores of a task's teacher; no runs when there is none."""
         column = self._column(split, metric or self.study.tasks[task].metrics[0])
-        rows = self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
-        runs = tuple(100 * float(value) for value in rows[column])
-        return Score(runs, int(rows["degenerate"].sum()))
+        return _score(self._teachers(task), column)
+
+    def teacher_key(self, task: str) -> str | None:
+        """The key of a task's teacher; None when there is none."""
+        rows = self._teachers(task)
+        return str(rows["cell"].iloc[0]) if len(rows) else None
+
+    def is_whole(self, cell: Cell) -> bool:
+        """Whether all runs of a cell are there."""
+        return self._whole(cell) is not None
+
+    def by_task(self) -> Iterator[tuple[str, Any]]:
+        """Every task with the rows of its teacher and of its whole cells, one row a run."""
+        import pandas as pd
+
+        for task in self.study.tasks:
+            cells = (cell for cell in self.study.seeds if cell.task == task)
+            found = [rows for cell in cells if (rows := self._whole(cell)) is not None]
+            if found:
+                yield task, pd.concat([self._teachers(task), *found])
+
+    def labels(self, task: str) -> Any:
+        """The true labels of a task's test examples, (N,), which its teacher's row carries.
+
+        Raises:
+            DataError: The table has none.
+        """
+        if "test_labels" in self.frame:
+            found = self._teachers(task)["test_labels"].dropna()
+            if len(found):
+                return found.iloc[0]
+        what = f"results.parquet: no test labels of task {task!r}"
+        raise DataError(what, "collect the results again")
+
+    def _whole(self, cell: Cell) -> Any:
+        rows = self._selected.get(cell.key)
+        return None if rows is None or len(rows) < self.study.seeds[cell] else rows
+
+    def _teachers(self, task: str) -> Any:
+        return self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
 
     def _column(self, split: Split, metric: str) -> str:
         column = f"{split}_{metric}"
         if column not in self.frame.columns:
             raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
         return column
+
+
+def _score(rows: Any, column: str) -> Score:
+    split = column.partition("_")[0]
+    runs = tuple(100 * float(value) for value in rows[column])
+    majority = rows.get(f"majority_{split}")
+    share = None if majority is None or not len(rows) else 100 * float(majority.iloc[0])
+    return Score(runs, int(rows["degenerate"].sum()), share)

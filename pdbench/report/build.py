@@ -17,11 +17,23 @@ from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
-from pdbench.files import read_json, replacing, write_text
+from pdbench.evidence.aggregate import Standing, standings
+from pdbench.evidence.outcomes import Outcome, Result, load_claims, on_study, outcome_of
+from pdbench.evidence.verdicts import MARKS, RULES
+from pdbench.evidence.views import Similarities
+from pdbench.files import read_json, replacing, write_json, write_text
+from pdbench.report import claims
 from pdbench.report.facts import Facts, gather, in_words
+from pdbench.report.runs import Trained, gather_runs
 from pdbench.results.collect import read_results
 from pdbench.study import Paths, Study
 from pdbench.study.paths import kind_of
+
+RUNS = "runs.html"
+"""The page of all runs, beside the report's own."""
+
+ACROSS = "figure7"
+"""The figure that compares methods over several tasks and sizes."""
 
 PAPER_URL = "https://arxiv.org/abs/1908.08962"
 
@@ -65,11 +77,14 @@ class Page:
     facts: Facts
     sections: tuple[Section, ...]
     others: tuple[Comparison, ...]
+    claims: tuple[Result, ...]
+    standings: tuple[Standing, ...]
+    runs: tuple[Trained, ...]
     audit: dict[str, Any]
 
 
 def build(study: Study, paths: Paths) -> None:
-    """Write ``index.html`` and a copy of the results beside it.
+    """Write ``index.html``, and beside it the runs, the claims as JSON and the results.
 
     Raises:
         DataError: The results or the description of an artefact are missing or broken.
@@ -77,7 +92,10 @@ def build(study: Study, paths: Paths) -> None:
     page = _gather(study, paths)
     with replacing(paths.index.with_name("results.parquet")) as temporary:
         shutil.copyfile(paths.table, temporary)
-    write_text(paths.index, _template("page.html.j2").render(page=page, **_helpers()))
+    write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
+    for file, template in ((RUNS, "runs.html.j2"), (paths.index.name, "page.html.j2")):
+        text = _template(template).render(page=page, runs=page.runs, **_helpers())
+        write_text(paths.index.with_name(file), text)
 
 
 def export_example(study: Study, paths: Paths, target: Path) -> None:
@@ -99,20 +117,27 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
 def _gather(study: Study, paths: Paths) -> Page:
     frame = read_results(paths.table)
     references = load_references()
-    scores = Scores(study, frame)
-    sections = tuple(_section(name, paths, scores, references) for name in study.artefacts)
+    scores, similar = Scores(study, frame), claims.similarities(paths)
+    sections = tuple(_section(name, paths, scores, references, similar) for name in study.artefacts)
     others = [r for r in references if r.artefact not in study.artefacts]
     return Page(
         study=study,
         facts=gather(study, paths, frame),
         sections=sections,
         others=compare(scores, others),
+        claims=on_study(load_claims(), scores, similar),
+        standings=standings(scores, ACROSS, "pd") if ACROSS in study.artefacts else (),
+        runs=gather_runs(study, paths, frame),
         audit=read_json(paths.audit),
     )
 
 
 def _section(
-    artefact: str, paths: Paths, scores: Scores, references: Sequence[Reference]
+    artefact: str,
+    paths: Paths,
+    scores: Scores,
+    references: Sequence[Reference],
+    similarity: Similarities,
 ) -> Section:
     files = paths.artefact(artefact)
     words = read_json(files[0].with_suffix(".json"))
@@ -124,13 +149,13 @@ def _section(
         alt=words["alt"],
         tables=tuple(_table(table) for table in words["tables"]),
         files=tuple(file.suffix[1:] for file in files if file.suffix != ".json"),
-        comparisons=compare(scores, (r for r in references if r.artefact == artefact)),
+        comparisons=compare(scores, (r for r in references if r.artefact == artefact), similarity),
     )
 
 
 def _table(plain: dict[str, Any]) -> Table:
-    rows = tuple(tuple(row) for row in plain["rows"])
-    return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"])
+    rows, keys = (tuple(map(tuple, plain[part])) for part in ("rows", "keys"))
+    return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"], keys)
 
 
 def _template(name: str) -> Any:
@@ -156,6 +181,12 @@ def _helpers() -> dict[str, Any]:
         "to_markdown": to_markdown,
         "published": published,
         "listed": listed,
+        "marks": MARKS,
+        "rules": RULES,
+        "claims": claims,
+        "outcomes": Outcome,
+        "outcome_of": outcome_of,
+        "runs_page": RUNS,
     }
 
 

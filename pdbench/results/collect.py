@@ -32,6 +32,7 @@ def collect(study: Study, paths: Paths) -> Path:
         raise DataError(f"{paths.results}: no finished run", "run the study first")
     frame = pd.DataFrame(rows)
     frame["selected"] = _selected(frame, study)
+    frame["test_labels"] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
     with replacing(paths.table) as temporary:
         frame.reset_index(drop=True).to_parquet(temporary)
@@ -120,6 +121,16 @@ def _environment(record: RunRecord) -> dict[str, Any]:
     here = record.environment
     versions = {"pdbench_version": here.pdbench, "torch_version": here.torch}
     return {**here.model_dump(exclude=left_out), **versions}
+
+
+def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
+    """The true labels of a task's test examples in its teacher's row, where they stand once."""
+    found = {
+        task: np.load(paths.task(task) / "test" / "labels.npy", allow_pickle=False).tolist()
+        for task in frame["task"].unique()
+    }
+    runs = zip(frame["method"], frame["task"], strict=True)
+    return [found[task] if method == "teacher" else None for method, task in runs]
 
 
 def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:

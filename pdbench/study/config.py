@@ -18,6 +18,7 @@ from pdbench.study.settings import (
     Assumption,
     Block,
     CorpusPart,
+    Evidence,
     Name,
     Names,
     Source,
@@ -45,6 +46,9 @@ class Study(Strict):
     transfer_sets: dict[Name, TransferSet] = Field(default={}, description="Transfer sets by id.")
     corpora: dict[Name, tuple[CorpusPart, ...]] = Field(default={}, description="Corpora by id.")
     training: Training = Field(description="How everything is trained.")
+    evidence: Evidence = Field(
+        default=Evidence(), description="When a published number counts as reproduced."
+    )
     artefacts: dict[str, ArtefactNeeds] = Field(description="Tables and figures, in report order.")
     methods: dict[str, Method] = Field(
         default={}, description="Filled from config/methods.yaml; give none here."
@@ -95,6 +99,12 @@ class Study(Strict):
     def artefact_cells(self, artefact: str) -> tuple[Cell, ...]:
         """The cells that an artefact needs, each once, in the order of its blocks."""
         return self.cells_of(self.artefacts[artefact])
+
+    def margin(self, artefact: str) -> float | None:
+        """The margin of equivalence of an artefact's numbers, in points; None if none is named."""
+        needs = self.artefacts.get(artefact)
+        own = None if needs is None else needs.margin
+        return self.evidence.margin if own is None else own
 
     def cells_of(self, needs: ArtefactNeeds) -> tuple[Cell, ...]:
         """Expand the blocks of an artefact into cells."""
@@ -178,13 +188,16 @@ class Study(Strict):
 
     def text_spec(self, text: str) -> dict[str, Any]:
         """All settings that decide the content of a text."""
-        own = {"labels", "metrics", "train", "dev", "max_length", "teacher"}
+        own = {"labels", "metrics", "train", "dev", "max_length", "version", "teacher"}
         tests = {name: self._dump(task, own) for name, task in self.tasks.items()}
         return {**self._dump(self.texts[text]), "excluded_tests": tests}
 
     def task_spec(self, task: str) -> dict[str, Any]:
         """All settings that decide a task's splits and its teacher."""
-        return {**self._dump(self.tasks[task]), "vocabulary": self._dump(self.vocabulary)}
+        return {
+            **self._dump(self.tasks[task], {"version"}),
+            "vocabulary": self._dump(self.vocabulary),
+        }
 
     def pretrain_spec(self, corpus: str, architecture: Architecture) -> dict[str, Any]:
         """All settings that decide the weights of a pre-trained student."""

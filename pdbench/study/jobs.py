@@ -107,7 +107,7 @@ class Jobs:
 
     def artefact_spec(self, artefact: str) -> str:
         """Digest of what a table or figure is drawn from, apart from the results."""
-        named = {"scale", "architectures", "tasks", "transfer_sets", "methods"}
+        named = {"scale", "architectures", "tasks", "transfer_sets", "methods", "evidence"}
         shown: dict[str, Any] = self.study.model_dump(mode="json", include=named)
         needs = self.study.artefacts[artefact].model_dump(mode="json")
         return self.study.digest_of({"needs": needs, **shown})

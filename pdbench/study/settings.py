@@ -132,6 +132,11 @@ class Task(Source):
     max_length: Sourced[PositiveInt] = Field(
         default=128, description="Word pieces kept of an input."
     )
+    version: Literal["", "v1", "v2"] = Field(
+        default="",
+        description="Which version of its data it is, where a published task has several: v1 or "
+        "v2 of QNLI. Published numbers of another version are not comparable.",
+    )
     teacher: Teacher = Field(description="The teacher of this task.")
 
 
@@ -267,10 +272,23 @@ class ArtefactNeeds(Strict):
 
     seeds: Sourced[PositiveInt] = Field(default=1, description="Seeds of each cell.")
     cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
+    margin: Sourced[Rate | None] = Field(
+        default=None, description="The artefact's own margin, in place of evidence.margin."
+    )
     stands_for: dict[str, Name] = Field(
         default={},
         description="Tasks of the paper by name, each with the task of this study in whose place "
         "its numbers are shown; an artefact of a single task needs none.",
+    )
+
+
+class Evidence(Strict):
+    """What counts as the same number, named before anything runs."""
+
+    margin: Sourced[Rate | None] = Field(
+        default=None,
+        description="Points within which a score and a published one are equivalent; null never "
+        "calls a number reproduced.",
     )
 
 

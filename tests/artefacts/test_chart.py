@@ -34,6 +34,30 @@ def chart(*, missing: bool = False, degenerate: int = 0) -> Chart:
     return Chart((own, paper), (2,), "Size", ("Test accuracy (%)", "Accuracy (%)"))
 
 
+def test_marks_with_the_same_words_keep_columns_of_their_own() -> None:
+    """Two transfer sets whose S rounds alike are two columns, each with its own cell."""
+    marks = tuple(
+        Mark(x, "S = 0.53", Interval(70 + x, 0, 99, 2), cell=f"{x}") for x in (0.53, 0.528)
+    )
+
+    (table,) = Chart((Panel("P", (Series("PD", "pd", marks),)),), (1,), "S", ("", "")).tables()
+
+    assert table.columns == ("", "S = 0.53", "S = 0.53")
+    assert table.keys == (("", "0.53", "0.528"),)
+
+
+def test_published_marks_carry_their_verdict() -> None:
+    """The mark stands after the number, in the rows, and in words below the figure."""
+    mark = Mark(0, "Tiny", Interval(72.16, 72.06, 72.26, 1), verdict="x")
+    level = Level("Teacher", "teacher", Interval(94, math.nan, math.nan, 1), verdict="=")
+    panel = Panel("Paper", (Series("PD", "pd", (mark,)),), (level,), published=True)
+    drawn = Chart((panel,), (1,), "Size", ("", ""))
+
+    assert drawn.tables()[0].rows == (("PD", "72.2 ± 0.1 x"), ("Teacher", "94.0 ="))
+    assert [row["verdict"] for row in drawn.rows()] == ["x", "="]
+    assert "x is not-comparable, = is reproduced" in how_measured(drawn)
+
+
 def test_rows_hold_every_mark_and_line() -> None:
     """Two own marks, the teacher, and the paper's mark, each with its measure."""
     rows = chart().rows()

@@ -1,14 +1,17 @@
-"""Every published number gets one verdict, and the demo never claims to reproduce a score."""
+"""Every published number is joined by what it is a number of, and gets one verdict."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pandas as pd
 import pytest
 import synthetic
 
 from pdbench.evidence import Comparison, Reference, Scores, Verdict, compare, load_references
-from pdbench.study import Cell, Study
+from pdbench.study import Architecture, Cell, Study
+from pdbench.study.settings import Evidence
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +26,21 @@ def comparisons(demo: Study, references: tuple[Reference, ...]) -> tuple[Compari
     return compare(Scores(demo, synthetic.results(demo)), references)
 
 
-def of(study: Study, reference: Reference, missing: tuple[str, ...] = ()) -> Comparison:
+def of(
+    study: Study,
+    reference: Reference,
+    missing: tuple[str, ...] = (),
+    similarity: dict[str, dict[str, float]] | None = None,
+) -> Comparison:
     """Compare one published number with invented results."""
-    (found,) = compare(Scores(study, synthetic.results(study, missing)), [reference])
+    scores = Scores(study, synthetic.results(study, missing))
+    (found,) = compare(scores, [reference], similarity)
     return found
+
+
+def changed(study: Study, **changes: Any) -> Study:
+    """The same study with some keys changed; nothing that it remembers is kept."""
+    return Study.model_validate({**study.model_dump(), **changes})
 
 
 def figure5(references: tuple[Reference, ...]) -> Reference:
@@ -41,28 +55,51 @@ def tiny(study: Study) -> Cell:
     return next(c for c in cells if (c.method, c.architecture) == ("pd", size))
 
 
-def with_scale(study: Study, scale: str) -> Study:
-    """The same study at another scale."""
-    return study.model_copy(update={"scale": scale})
-
-
 def with_stand_ins(study: Study, artefact: str, **tasks: str) -> Study:
     """The same study with tasks of the paper mapped to its own."""
     needs = study.artefacts[artefact].model_copy(update={"stands_for": tasks})
     return study.model_copy(update={"artefacts": {**study.artefacts, artefact: needs}})
 
 
-def test_verdicts_are_the_words_of_the_design() -> None:
-    """The seven words, and no other."""
-    assert [str(v) for v in Verdict] == [
-        "reproduced",
-        "consistent",
-        "inconclusive",
-        "deviates",
-        "degenerate",
-        "not-comparable",
-        "missing",
-    ]
+def paper_study(demo: Study, task: str = "sst2", **settings: Any) -> Study:
+    """A study at the paper's scale: figure6 on one GLUE task, at Tiny's own size."""
+    about = demo.tasks["sentiment"].model_dump() | {
+        "configuration": task,
+        **settings,
+    }
+    figure6 = {
+        "seeds": 5,
+        "cells": [
+            {
+                "task": "glue",
+                "method": ["pd", "pf", "d", "basic"],
+                "architecture": "Tiny",
+                "transfer": "snippets-4k",
+                "corpus": "reviews",
+            }
+        ],
+    }
+    return changed(
+        demo,
+        scale="paper",
+        architectures={"grid": {"layers": [2], "hidden": [128]}, "named": {"Tiny": "2/128"}},
+        tasks={"glue": about},
+        artefacts={"figure6": figure6, "table3": figure6},
+        evidence=Evidence(margin=0.5),
+    )
+
+
+def with_scores(study: Study, method: str, runs: list[float], column: str = "test_accuracy") -> Any:
+    """Invented results in which a method has these scores, in per cent."""
+    frame = synthetic.results(study)
+    frame.loc[frame["method"] == method, column] = [run / 100 for run in runs]
+    return frame
+
+
+def figure6(references: tuple[Reference, ...], method: str = "pd") -> Reference:
+    """The paper's Tiny on SST-2."""
+    found = (r for r in references if (r.artefact, r.architecture) == ("figure6", "2/128"))
+    return next(r for r in found if r.method == method)
 
 
 def test_every_reference_has_a_comparison_with_a_reason(
@@ -70,7 +107,7 @@ def test_every_reference_has_a_comparison_with_a_reason(
 ) -> None:
     """Nothing is dropped, in order, and each says why."""
     assert [one.reference for one in comparisons] == list(references)
-    assert all(one.reason for one in comparisons)
+    assert all(one.reason and one.mark for one in comparisons)
 
 
 def test_parameters_of_all_24_sizes_are_reproduced(comparisons: tuple[Comparison, ...]) -> None:
@@ -89,12 +126,14 @@ def test_wrong_parameter_count_deviates(demo: Study, references: tuple[Reference
     """The count is compared, not waved through."""
     printed = next(r for r in references if r.metric == "params_millions")
 
-    assert of(demo, replace(printed, value=9.9)).verdict is Verdict.DEVIATES
+    found = of(demo, replace(printed, value=9.9))
+
+    assert (found.verdict, found.mark) == (Verdict.DEVIATES, "\N{MINUS SIGN}")
 
 
 def test_demo_scores_are_not_comparable(comparisons: tuple[Comparison, ...]) -> None:
     """No score of the demo is said to reproduce or to miss a number of the paper."""
-    verdicts = {one.verdict for one in comparisons if one.reference.artefact != "sizes"}
+    verdicts = {one.verdict for one in comparisons if one.reference.is_score}
 
     assert verdicts <= {Verdict.NOT_COMPARABLE, Verdict.MISSING}
 
@@ -105,8 +144,9 @@ def test_demo_shows_its_own_number_beside_the_papers(
     """The size of the same name and the figure's only task stand in for the paper's."""
     found = of(demo, figure5(references))
 
-    assert found.verdict is Verdict.NOT_COMPARABLE
+    assert (found.verdict, found.mark) == (Verdict.NOT_COMPARABLE, "x")
     assert found.ours.n == 3
+    assert found.cell == tiny(demo).key
     assert str(demo.named_architectures["Tiny"]) in found.reason
 
 
@@ -122,14 +162,32 @@ def test_size_without_a_counterpart_has_no_number(
     assert found.ours.n == 0
 
 
-def test_missing_cell_is_missing(demo: Study, references: tuple[Reference, ...]) -> None:
-    """A cell of the study that has no results is not compared with anything."""
-    cell = tiny(demo)
+def test_exactly_one_missing_cell_is_missing(
+    demo: Study, references: tuple[Reference, ...], comparisons: tuple[Comparison, ...]
+) -> None:
+    """One cell without results takes the numbers in its place from comparison, and no others."""
+    gone = tiny(demo).key
 
-    found = of(demo, figure5(references), missing=(cell.key,))
+    found = compare(Scores(demo, synthetic.results(demo, (gone,))), references)
 
-    assert found.verdict is Verdict.MISSING
-    assert found.reason.startswith("no finished runs")
+    other = [now.verdict for now, then in zip(found, comparisons, strict=True) if then.cell != gone]
+    missing = [now for now, then in zip(found, comparisons, strict=True) if then.cell == gone]
+    assert other == [one.verdict for one in comparisons if one.cell != gone]
+    assert missing
+    assert {(one.verdict, one.mark) for one in missing} == {(Verdict.MISSING, ".")}
+
+
+def test_exactly_one_missing_reference_changes_no_other(
+    demo: Study, references: tuple[Reference, ...], comparisons: tuple[Comparison, ...]
+) -> None:
+    """Numbers are joined by what they are: dropping one and shuffling moves no verdict."""
+    gone, *others = reversed(references)
+
+    found = compare(Scores(demo, synthetic.results(demo)), others)
+
+    before = {one.reference: one for one in comparisons}
+    assert all(one == before[one.reference] for one in found)
+    assert gone not in {one.reference for one in found}
 
 
 def test_method_that_is_not_run_is_missing(demo: Study, references: tuple[Reference, ...]) -> None:
@@ -166,16 +224,7 @@ def test_degenerate_runs_are_the_verdict(demo: Study, references: tuple[Referenc
 
     (found,) = compare(Scores(demo, frame), [figure5(references)])
 
-    assert found.verdict is Verdict.DEGENERATE
-
-
-def test_paper_scale_without_a_margin_is_inconclusive(
-    demo: Study, references: tuple[Reference, ...]
-) -> None:
-    """Reproduced needs a margin named beforehand; without one nothing is claimed."""
-    found = of(with_scale(demo, "paper"), figure5(references))
-
-    assert found.verdict is Verdict.INCONCLUSIVE
+    assert (found.verdict, found.mark) == (Verdict.DEGENERATE, "!")
 
 
 def test_speed_ups_are_not_comparable(comparisons: tuple[Comparison, ...]) -> None:
@@ -185,3 +234,277 @@ def test_speed_ups_are_not_comparable(comparisons: tuple[Comparison, ...]) -> No
     }
 
     assert found == {Verdict.NOT_COMPARABLE}
+
+
+def test_context_is_never_a_target(comparisons: tuple[Comparison, ...]) -> None:
+    """Secondary rows and other publications are shown and not judged."""
+    found = {one.verdict for one in comparisons if one.reference.is_context}
+
+    assert found == {Verdict.NOT_COMPARABLE}
+
+
+def test_a_score_is_reproduced_within_the_named_margin(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Runs close to the paper's Tiny reproduce it; the figure's split is open, so no more."""
+    study, reference = paper_study(demo), figure6(references)
+    near = [85.5, 85.6, 85.4, 85.5, 85.45]
+    stated = replace(reference, split="dev")
+
+    scores = Scores(study, with_scores(study, "pd", near))
+    open_, closed = compare(scores, [reference, stated])
+
+    assert (open_.verdict, open_.mark) == (Verdict.CONSISTENT, "~")
+    assert "states no split" in open_.reason
+    assert (closed.verdict, closed.mark) == (Verdict.REPRODUCED, "=")
+
+
+def test_an_artefact_may_have_a_margin_of_its_own(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """The narrower margin of the artefact stands in place of the study's."""
+    study, reference = paper_study(demo), replace(figure6(references), split="dev")
+    needs = study.artefacts["figure6"].model_copy(update={"margin": 0.01})
+    narrow = study.model_copy(update={"artefacts": {**study.artefacts, "figure6": needs}})
+    runs = [85.8, 85.9, 85.7, 85.8, 85.75]
+
+    verdicts = [
+        compare(Scores(one, with_scores(one, "pd", runs)), [reference])[0].verdict
+        for one in (study, narrow)
+    ]
+
+    assert verdicts == [Verdict.REPRODUCED, Verdict.DEVIATES]
+
+
+def test_paper_scale_without_a_margin_is_inconclusive(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Reproduced needs a margin named beforehand; without one nothing is claimed."""
+    study = changed(paper_study(demo), evidence=Evidence())
+    scores = Scores(study, with_scores(study, "pd", [85.5, 85.6, 85.4, 85.5, 85.45]))
+
+    (found,) = compare(scores, [figure6(references)])
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "no margin" in found.reason
+
+
+def test_deviations_have_a_direction(demo: Study, references: tuple[Reference, ...]) -> None:
+    """Better and worse are told apart by the mark."""
+    study, reference = paper_study(demo), figure6(references)
+
+    marks = []
+    for runs in ([88.0, 88.1, 88.0, 87.9, 88.0], [83.0, 83.1, 83.0, 82.9, 83.0]):
+        (found,) = compare(Scores(study, with_scores(study, "pd", runs)), [reference])
+        assert found.verdict is Verdict.DEVIATES
+        marks.append(found.mark)
+
+    assert marks == ["+", "\N{MINUS SIGN}"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "words"),
+    [
+        ({}, {"task": "MNLI", "task_version": "unstated"}, "glue is not MNLI"),
+        ({"configuration": "mnli"}, {"task": "MNLI-mm", "task_version": "mismatched"}, "is not MN"),
+        ({"configuration": "qnli", "version": "v1"}, {"task": "QNLI", "task_version": "v2"}, "v1"),
+        ({"configuration": "qnli"}, {"task": "QNLI", "task_version": "v2"}, "not stated"),
+        ({}, {"metric": "f1"}, "f1 there; glue has accuracy"),
+        ({}, {"split": "test"}, "split test there, here dev"),
+        ({}, {"architecture": "4/256"}, "no size of this study stands for 4/256"),
+        ({}, {"transfer_size": 1_000_000}, "no transfer set of this study has 1,000,000 items"),
+        ({}, {"similarity": 0.43}, "no transfer set of this study has S = 0.43"),
+        ({}, {"grade": "secondary"}, "context"),
+    ],
+)
+def test_what_is_not_the_same_is_not_comparable(
+    demo: Study,
+    references: tuple[Reference, ...],
+    settings: dict[str, Any],
+    change: dict[str, Any],
+    words: str,
+) -> None:
+    """Task, version, metric, split, size, transfer set and grade must all match."""
+    study = paper_study(demo, **settings)
+
+    found = of(study, replace(figure6(references), **change))
+
+    assert (found.verdict, found.mark) == (Verdict.NOT_COMPARABLE, "x")
+    assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("task", "version", "word", "stated"),
+    [("qnli", "v2", "QNLI", "v2"), ("mnli", "", "MNLI-m", "matched"), ("sst2", "", "SST-2", "")],
+)
+def test_what_is_the_same_is_compared(
+    demo: Study,
+    references: tuple[Reference, ...],
+    task: str,
+    version: str,
+    word: str,
+    stated: str,
+) -> None:
+    """The same version of the same task on the same split is judged."""
+    study = paper_study(demo, task, version=version)
+    reference = replace(figure6(references), task=word, task_version=stated, split="dev")
+
+    found = of(study, reference)
+
+    assert found.verdict in {Verdict.REPRODUCED, Verdict.DEVIATES, Verdict.CONSISTENT}
+
+
+def test_an_open_version_is_no_match(demo: Study, references: tuple[Reference, ...]) -> None:
+    """MNLI without saying which test set may be consistent, and no more."""
+    study = paper_study(demo, "mnli")
+    reference = replace(figure6(references), task="MNLI", task_version="unstated", split="dev")
+    runs = with_scores(study, "pd", [85.5, 85.6, 85.4, 85.5, 85.45])
+
+    (found,) = compare(Scores(study, runs), [reference])
+
+    assert found.verdict is Verdict.CONSISTENT
+    assert "states no task version" in found.reason
+
+
+def test_glue_test_scores_have_no_counterpart_and_dev_scores_do(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """GLUE hides its test labels, so our test split of a GLUE task is GLUE's dev split."""
+    study = paper_study(demo)
+    found = {
+        r.split: of(study, replace(r, architecture="2/128"))
+        for r in references
+        if (r.artefact, r.method, r.task) == ("table3", "pd", "SST-2")
+    }
+
+    assert found["test"].verdict is Verdict.NOT_COMPARABLE
+    assert found["dev"].verdict is not Verdict.NOT_COMPARABLE
+
+
+def test_dev_numbers_stand_beside_dev_numbers(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """The paper's dev score is shown beside ours on dev, not beside ours on test."""
+    frame = synthetic.results(demo).assign(dev_accuracy=0.6, test_accuracy=0.7)
+    found = {
+        r.split: compare(Scores(demo, frame), [r])[0].ours.mean
+        for r in references
+        if (r.artefact, r.method, r.task) == ("table3", "pd", "SST-2")
+    }
+
+    assert found == pytest.approx({"dev": 60.0, "test": 70.0})
+
+
+def test_a_split_that_chose_is_not_reported_beside_a_published_one(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Where our dev chose the grid point, its score is not compared with a published dev score."""
+    study = paper_study(demo, "book-reviews")
+    grid = study.training.distill.model_copy(update={"learning_rate": (1e-3, 2e-3)})
+    training = study.training.model_copy(update={"distill": grid})
+    choosing = study.model_copy(update={"training": training})
+    reference = replace(figure6(references), task="Amazon Book Reviews", split="dev")
+
+    free, chosen = of(study, reference), of(choosing, reference)
+
+    assert free.verdict is not Verdict.NOT_COMPARABLE
+    assert chosen.verdict is Verdict.NOT_COMPARABLE
+    assert "our dev chose the grid point" in chosen.reason
+
+
+def test_a_small_study_of_the_papers_own_task_is_not_comparable(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Scale alone is a reason, whatever else is the same."""
+    found = of(changed(paper_study(demo), scale="demo"), figure6(references))
+
+    assert (found.verdict, found.ours.n) == (Verdict.NOT_COMPARABLE, 5)
+    assert found.reason.startswith("demo scale")
+
+
+def test_figure9_is_joined_by_similarity_too(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Transfer sets of one size are told apart by S, and without S there is no counterpart."""
+    study = changed(
+        demo,
+        transfer_sets={
+            name: {**chosen.model_dump(), "size": 3000}
+            for name, chosen in demo.transfer_sets.items()
+        },
+    )
+    found = next(r for r in references if r.artefact == "figure9" and r.similarity == 0.76)
+    reference = replace(found, transfer_size=3000)
+    measured = {"films-3k": {"sentiment": 0.77}, "tweets-3k": {"sentiment": 0.58}}
+
+    known, unknown = of(study, reference, similarity=measured), of(study, reference)
+
+    assert known.cell == "sentiment.pd-f.2-64.films-3k.reviews"
+    assert known.ours.n == 2
+    assert (unknown.cell, unknown.ours.n) == (None, 0)
+    assert "S = 0.76" in unknown.reason
+
+
+def test_meta_score_is_compared_with_the_mean_of_six_tasks(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """Two scores of a task are averaged first, then the six tasks, seed by seed."""
+    words = {"sst2": "SST-2", "mrpc": "MRPC", "qqp": "QQP", "qnli": "QNLI", "rte": "RTE"}
+    words |= {"mnli": "MNLI-m", "mnli-mismatched": "MNLI-mm"}
+    task = demo.tasks["sentiment"].model_dump()
+    two = {"mrpc", "qqp"}
+    tasks = {
+        name: task | {"name": name, "metrics": ["f1", "accuracy"] if name in two else ["accuracy"]}
+        for name in words
+    }
+    blocks = {
+        "task": list(words),
+        "method": "pd",
+        "architecture": "2/128",
+        "transfer": "snippets-4k",
+        "corpus": "reviews",
+    }
+    study = changed(
+        demo,
+        scale="paper",
+        architectures={"grid": {"layers": [2], "hidden": [128]}, "named": {"Tiny": "2/128"}},
+        tasks=tasks,
+        artefacts={"table3": {"seeds": 2, "cells": [blocks]}},
+        evidence=Evidence(margin=0.5),
+    )
+    frame = synthetic.results(study).assign(test_accuracy=0.8, test_f1=0.9)
+    frame.loc[frame["task"].str.startswith("mnli"), "test_accuracy"] = 0.7
+    wanted = ("meta_score", "dev", "pd")
+    meta = next(r for r in references if (r.metric, r.split, r.method) == wanted)
+
+    (found,) = compare(Scores(study, frame), [replace(meta, architecture="2/128")])
+
+    assert found.ours.mean == pytest.approx((80 + 85 + 85 + 70 + 80 + 80) / 6)
+    assert found.ours.n == 2
+    (lacking,) = compare(Scores(study, frame[frame["task"] != "rte"]), [meta])
+    assert lacking.verdict in {Verdict.MISSING, Verdict.NOT_COMPARABLE}
+
+
+def test_the_study_may_have_any_order(demo: Study, references: tuple[Reference, ...]) -> None:
+    """Shuffled rows give the same comparisons."""
+    frame = synthetic.results(demo)
+    shuffled: pd.DataFrame = frame.sample(frac=1, random_state=7)
+
+    assert str(compare(Scores(demo, frame), references)) == str(
+        compare(Scores(demo, shuffled), references)
+    )
+
+
+def test_sizes_of_the_same_name_are_no_counterpart_at_the_papers_scale(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """A study that calls another size Tiny is not compared with the paper's Tiny."""
+    study = changed(
+        paper_study(demo),
+        architectures={"grid": {"layers": [2], "hidden": [64]}, "named": {"Tiny": "2/64"}},
+    )
+
+    found = of(study, figure6(references))
+
+    assert study.named_architectures["Tiny"] == Architecture(2, 64)
+    assert (found.verdict, found.ours.n) == (Verdict.NOT_COMPARABLE, 0)

@@ -11,6 +11,7 @@ import pytest
 from pdbench.errors import DataError
 from pdbench.evidence import PAPER_SIZES, load_references
 from pdbench.evidence.references import FILES, FOLDER
+from pdbench.evidence.registry import COLUMNS, SPLITS, VERSIONS
 from pdbench.study import PAPER_ARCHITECTURES
 
 
@@ -58,21 +59,43 @@ def test_named_sizes_are_among_the_24() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "part"),
+    ("file", "line", "old", "new", "words"),
     [
-        (",72.16,", ",about 72,", "paper.csv: line"),
-        ("artefact,series,arch", "artefact,series,size", "paper.csv: no column 'arch'"),
+        ("paper", 121, ",72.16,", ",about 72,", r"paper\.csv:121: could not convert .*; mend the"),
+        ("paper", 121, ",72.16,", ",nan,", r"paper\.csv:121: value and tolerance must be finite"),
+        ("paper", 121, ",0.1,", ",-0.1,", r"paper\.csv:121: .* not negative"),
+        ("paper", 121, ",72.16,", ",721.6,", r"paper\.csv:121: value 721.6 is more than 100%"),
+        ("paper", 121, ",0.1,", ",,", r"paper\.csv:121: a digitised value needs a tolerance"),
+        ("paper", 51, ",,unstated,", ",0.1,unstated,", r"paper\.csv:51: .* and no other has one"),
+        ("paper", 121, ",,,72.16", ",,4.3,72.16", r"paper\.csv:121: similarity 4.3 is not between"),
+        ("paper", 121, "2/128", "2-128", r"paper\.csv:121: .*write layers/hidden"),
+        ("paper", 121, ",MNLI,", ",MLNI,", r"paper\.csv:121: unknown task 'MLNI' .*did you mean"),
+        ("paper", 121, "unstated,unstated", "v2,unstated", r"121: unknown task_version 'v2'"),
+        ("paper", 121, "unstated,acc", "train,acc", r"paper\.csv:121: unknown split 'train'"),
+        ("paper", 121, ",accuracy,", ",acuracy,", r"121: unknown metric 'acuracy' .*did you mean"),
+        ("paper", 121, ",%,", ",points,", r"121: unit 'points', but accuracy is in %"),
+        ("paper", 121, ",digitised,", ",guessed,", r"121: unknown obtained 'guessed'"),
+        ("paper", 121, ",primary,", ",tertiary,", r"121: unknown grade 'tertiary'"),
+        ("paper", 121, "figure5,", ",", r"paper\.csv:121: artefact is empty"),
+        ("paper", 121, "figure5,", "figure5,5,", r"paper\.csv:121: not as many fields"),
+        ("paper", 122, "4/256", "2/128", r"paper\.csv:122: the same number as line 121"),
+        ("paper", 1, ",arch,", ",size,", r"paper\.csv: no column 'arch'; give it the columns"),
+        ("released_models", 1, ",source", ",source,more", r"released_models\.csv: columns .*more"),
+        ("concurrent_work", 2, ",%,", ",ratio,", r"concurrent_work\.csv:2: unit 'ratio'"),
     ],
 )
-def test_broken_file_is_one_line_with_its_place(
-    tmp_path: Path, old: str, new: str, part: str
+def test_a_broken_file_is_one_line_with_its_place(
+    tmp_path: Path, file: str, line: int, old: str, new: str, words: str
 ) -> None:
-    """A value that is no number and a lost column name the file, and the line if there is one."""
+    """Whatever is wrong, the message names the file, the line and what is known instead."""
     folder = shutil.copytree(FOLDER, tmp_path / "reference")
-    path = folder / "paper.csv"
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    path = folder / f"{file}.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert old in lines[line - 1]
+    lines[line - 1] = lines[line - 1].replace(old, new, 1)
+    path.write_text("".join(lines), encoding="utf-8")
 
-    with pytest.raises(DataError, match=part):
+    with pytest.raises(DataError, match=words):
         load_references(folder)
 
 
@@ -80,3 +103,37 @@ def test_missing_file_is_one_line(tmp_path: Path) -> None:
     """A folder without the files is an error with a remedy, not a traceback."""
     with pytest.raises(DataError, match=r"paper\.csv: cannot be read .*; restore"):
         load_references(tmp_path)
+
+
+def test_the_documented_columns_are_those_of_the_code() -> None:
+    """The README of the folder describes every column."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+
+    for name, meaning in COLUMNS.items():
+        assert f"| `{name}` | {meaning} |" in text
+
+
+def test_uncertainty_is_the_reading_error_or_half_a_digit() -> None:
+    """A digitised value is as uncertain as it was read, a printed one as it was rounded."""
+    found = {(r.obtained, r.printed): r.uncertainty for r in load_references()}
+
+    assert found["digitised", "72.16"] == 0.1
+    assert found["printed", "90.7"] == pytest.approx(0.05)
+    assert found["printed", "65.24"] == pytest.approx(0.005)
+    assert found["printed", "31"] == 0.5
+
+
+def test_every_score_says_which_split_metric_and_version() -> None:
+    """No score is without its split; MNLI and QNLI say which of theirs, or that nobody knows."""
+    for r in load_references():
+        assert (r.split in SPLITS) == r.is_score
+        assert bool(r.task_version) == (r.task in VERSIONS)
+
+
+def test_other_publications_and_secondary_numbers_are_context() -> None:
+    """They are shown, and never a target."""
+    found = load_references()
+
+    assert all(r.is_context for r in found if r.grade == "secondary")
+    assert all(r.is_context == (r.grade == "secondary") for r in found if r.file == "paper.csv")
+    assert all(r.is_context for r in found if r.file == "concurrent_work.csv")

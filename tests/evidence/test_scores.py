@@ -8,6 +8,7 @@ import synthetic
 
 from pdbench.errors import DataError
 from pdbench.evidence import Scores
+from pdbench.results.collect import _selected
 from pdbench.study import Cell, Study
 
 
@@ -46,6 +47,20 @@ def test_only_the_selected_grid_point_counts(demo: Study, frame: pd.DataFrame, c
     assert min(found.runs) > 0
 
 
+def test_the_grid_point_is_chosen_on_dev_and_reported_on_test(
+    demo: Study, frame: pd.DataFrame, cell: Cell
+) -> None:
+    """A grid point that is better on test alone is not what is reported."""
+    own = frame[frame["cell"] == cell.key]
+    lucky = own.assign(learning_rates="9", dev_accuracy=0.5, test_accuracy=0.99)
+    both = pd.concat([own.assign(dev_accuracy=0.6, test_accuracy=0.7), lucky], ignore_index=True)
+    both["selected"] = _selected(both, demo)
+
+    found = Scores(demo, both).of(cell, "test")
+
+    assert found.runs == pytest.approx((70.0, 70.0, 70.0))
+
+
 def test_cell_with_a_missing_run_is_missing(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
     """Two of three seeds are no result."""
     kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
@@ -80,3 +95,22 @@ def test_unknown_metric_is_one_line(demo: Study, frame: pd.DataFrame, cell: Cell
     """A metric that no run has names the column that is not there."""
     with pytest.raises(DataError, match="no column 'test_bleu'"):
         Scores(demo, frame).of(cell, "test", "bleu")
+
+
+def test_labels_stand_once_with_the_teacher(demo: Study, frame: pd.DataFrame) -> None:
+    """Every task's true labels are in its teacher's row, one for each test example."""
+    for task in demo.tasks:
+        assert tuple(Scores(demo, frame).labels(task)) == synthetic.LABELS
+
+
+def test_rows_of_a_task_are_its_teacher_and_its_whole_cells(
+    demo: Study, frame: pd.DataFrame, cell: Cell
+) -> None:
+    """A cell with a missing run is left out of everything that is paired."""
+    kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
+
+    found = dict(Scores(demo, kept).by_task())
+
+    assert set(found) == set(demo.tasks)
+    assert cell.key not in set(found[cell.task]["cell"])
+    assert (found[cell.task]["method"] == "teacher").sum() == 1

@@ -14,7 +14,9 @@ import synthetic
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.errors import DataError
 from pdbench.evidence import load_references
-from pdbench.files import file_digest
+from pdbench.evidence.outcomes import load_claims
+from pdbench.evidence.verdicts import MARKS, RULES
+from pdbench.files import file_digest, read_json
 from pdbench.report import build, export_example
 from pdbench.report.build import listed
 from pdbench.report.facts import in_words
@@ -94,11 +96,14 @@ def test_every_link_leads_somewhere(page: Page, paths: Paths) -> None:
     """Anchors exist, and so do downloads and images."""
     local = [link for link in [*page.links, *page.images] if "://" not in link]
 
+    others = {"": page}
     for link in local:
-        if link.startswith("#"):
-            assert link[1:] in page.ids
-        else:
-            assert (paths.reports / link).is_file()
+        file, _, anchor = link.partition("#")
+        if file:
+            assert (paths.reports / file).is_file()
+        if anchor and file not in others:
+            others[file] = Page((paths.reports / file).read_text(encoding="utf-8"))
+        assert not anchor or anchor in others[file].ids, link
 
 
 def test_every_artefact_has_a_section_in_the_contents(page: Page) -> None:
@@ -133,6 +138,59 @@ def test_facts_come_from_the_records(page: Page, demo: Study) -> None:
 def test_every_sourced_setting_is_listed(page: Page, demo: Study) -> None:
     """The list of assumed values is complete."""
     assert all(one.key in page.text for one in demo.assumptions)
+
+
+def test_every_number_of_ours_leads_to_its_runs(page: Page, demo: Study) -> None:
+    """Each cell that an artefact draws is linked, and so is every teacher."""
+    linked = {link.partition("#")[2] for link in page.links if link.startswith("runs.html#")}
+
+    assert set(demo.cells) <= linked
+    assert {f"{task}.teacher.6-384.none.none" for task in demo.taught} <= linked
+
+
+def test_the_page_of_runs_names_records_and_commands(paths: Paths, demo: Study) -> None:
+    """Every run stands there with its record, and every cell with the command that trains it."""
+    runs = Page(paths.index.with_name("runs.html").read_text(encoding="utf-8"))
+
+    assert runs.open == []
+    for key, cell in demo.cells.items():
+        assert f"pdbench cell demo {key}" in runs.text
+        for run in demo.runs(cell):
+            assert f"results/demo/cells/{key}/runs/{run.name}/record.json" in runs.text
+    assert "pdbench teacher demo sentiment" in runs.text
+
+
+def test_every_claim_has_an_outcome_in_words_and_a_mark(page: Page) -> None:
+    """All 44 claims stand on the page with their statements; nothing rests on colour."""
+    claims = load_claims()
+
+    assert {claim.id for claim in claims} <= set(page.ids)
+    assert all(claim.statement in page.text for claim in claims)
+    assert re.search(r"\. untestable", page.text)
+    assert "41 of 44 hold" in page.text
+
+
+def test_every_verdict_has_its_mark_and_its_rule(page: Page) -> None:
+    """The marks are explained on the page, and stand beside the words in every table."""
+    for verdict, mark in MARKS.items():
+        assert re.search(rf"^{re.escape(mark)}{verdict}", page.text, re.MULTILINE)
+        assert RULES[verdict] in page.text
+    assert "x not-comparable" in page.text
+    assert "= reproduced" in page.text
+
+
+def test_claims_are_written_for_machines_too(paths: Paths) -> None:
+    """The JSON beside the page has every claim with its comparisons and cells."""
+    found = read_json(paths.index.with_name("claims.json"))
+
+    assert len(found["claims"]) == sum(found["outcomes"].values()) == 44
+    tested = [one for one in found["claims"] if one["comparisons"]]
+    assert all(part["cells"] for one in tested for part in one["comparisons"])
+
+
+def test_methods_are_compared_over_tasks_and_sizes(page: Page) -> None:
+    """One line a method, with how often pre-trained distillation beats it."""
+    assert "Over all tasks and named sizes of figure7" in page.text
 
 
 def test_demo_says_that_it_is_not_comparable(page: Page) -> None:

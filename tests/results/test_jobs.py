@@ -102,6 +102,9 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
     assert len(frame) == 1 + sum(len(study.runs(cell)) for cell in study.seeds)
     assert frame["test_accuracy"].between(0, 1).all()
     assert (frame["test_predictions"].map(len) == 100).all()
+    (labels,) = frame["test_labels"].dropna()
+    teacher = frame[frame["method"] == "teacher"].iloc[0]
+    assert (teacher["test_predictions"] == labels).mean() == pytest.approx(teacher["test_accuracy"])
     by_cell = frame[frame["method"] == "basic"].groupby("learning_rates")["selected"].all()
     assert by_cell.sum() == 1, "one grid point is selected, for all its seeds"
     assert set(frame["precision"]) <= {"bf16", "fp32"}

@@ -1,0 +1,258 @@
+"""Whether the paper's claims hold: on its own numbers, exactly, and on a study's runs, tested."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from pdbench.errors import DataError
+from pdbench.evidence.claims import TESTS
+from pdbench.evidence.paired import Estimator
+from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
+from pdbench.evidence.registry import GRADES
+from pdbench.evidence.scores import Scores
+from pdbench.evidence.significance import ALPHA, Estimate, holm
+from pdbench.evidence.statements import (
+    Comparison,
+    Part,
+    Quantity,
+    Statement,
+    Term,
+    Untestable,
+    comparisons,
+    slack,
+    try_out,
+    weigh,
+)
+from pdbench.evidence.views import Numbers, Similarities, term_of
+
+CLAIMS_FILE = "claims.csv"
+COLUMNS = {
+    "id": "C01 ... C44; the test is the function of that name in pdbench/evidence/claims.py",
+    "artefact": "Table or figure whose numbers it is about; claims of one are one family of tests",
+    "place": "Where the publication makes it",
+    "statement": "The claim in words",
+    "formal_check": "The same over numbers, with the bounds that the paper's numbers meet",
+    "at_other_scales": "What is asked of a study at another scale, and which bounds are kept",
+    "grade": "primary or secondary, as of the published numbers",
+    "on_reference": "Outcome on the paper's own numbers: holds or untestable",
+    "note": "What the numbers are, or why it cannot be tested",
+}
+"""Every column of the claims file with its meaning, in order."""
+
+
+class Outcome(StrEnum):
+    """What the evidence says about a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    INCONCLUSIVE = "inconclusive"
+    UNTESTABLE = "untestable"
+
+    @property
+    def mark(self) -> str:
+        """Its mark: never colour alone."""
+        return {"holds": "+", "fails": "\N{MINUS SIGN}", "inconclusive": "?"}.get(self, ".")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published statement; the columns of its line in the claims file."""
+
+    id: str
+    artefact: str
+    place: str
+    statement: str
+    formal_check: str
+    at_other_scales: str
+    grade: str
+    note: str
+    on_reference: Outcome
+
+
+def outcome_of(part: Part) -> Outcome:
+    """What a comparison says by itself, without correction for others."""
+    if min(part.shown, part.refuted) > ALPHA / 2:
+        return Outcome.INCONCLUSIVE
+    return Outcome.HOLDS if part.shown < part.refuted else Outcome.FAILS
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a claim.
+
+    Attributes:
+        claim: The claim.
+        outcome: Whether it holds.
+        reason: Why, in words.
+        p: Two-sided p of the claim; NaN where nothing was tested.
+        adjusted: The same after Holm's correction for the claims of the same artefact.
+        family: How many claims that are.
+        deciding: The comparison on which the outcome rests; None where nothing was compared.
+        parts: All comparisons.
+    """
+
+    claim: Claim
+    outcome: Outcome
+    reason: str
+    p: float = math.nan
+    adjusted: float = math.nan
+    family: int = 0
+    deciding: Part | None = None
+    parts: tuple[Part, ...] = ()
+
+    @cached_property
+    def cells(self) -> tuple[str, ...]:
+        """The keys of the cells behind it, each once."""
+        return tuple(dict.fromkeys(key for part in self.parts for key, _ in part.terms))
+
+    @property
+    def counts(self) -> str:
+        """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
+        found = Counter(map(outcome_of, self.parts))
+        words = {Outcome.HOLDS: "shown", Outcome.FAILS: "refuted", Outcome.INCONCLUSIVE: "open"}
+        return ", ".join(f"{found[o]} {word}" for o, word in words.items() if found[o])
+
+
+def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
+    """Read the claims in the order of their file.
+
+    Raises:
+        DataError: A claim has no test, a test no claim, or a line a word that is not known.
+    """
+    path = folder / CLAIMS_FILE
+    found: dict[str, Claim] = {}
+    for number, row in read_rows(path, tuple(COLUMNS)):
+        if row["id"] not in TESTS or row["id"] in found:
+            what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
+            raise DataError(what, "see pdbench/evidence/claims.py")
+        if row["grade"] not in GRADES or row["on_reference"] not in set(Outcome):
+            what = f"{path}:{number}: unknown grade or outcome"
+            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(Outcome)}")
+        words = {key: word for key, word in row.items() if key != "on_reference"}
+        found[row["id"]] = Claim(**words, on_reference=Outcome(row["on_reference"]))
+    if lost := sorted(set(TESTS) - set(found)):
+        raise DataError(f"{path}: no line for {lost[0]}", "restore it from the repository")
+    return tuple(found.values())
+
+
+def on_reference(
+    claims: Sequence[Claim], references: Sequence[Reference] | None = None
+) -> tuple[Result, ...]:
+    """Check every claim on the paper's own numbers, exactly as they are printed or were read."""
+    found = load_references() if references is None else references
+    numbers = Numbers.published(found)
+    values = {term_of(r): r for r in found if not r.is_context}
+    return tuple(_check(claim, numbers, values) for claim in claims)
+
+
+def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) -> Result:
+    try:
+        statement = TESTS[claim.id](numbers)
+    except Untestable as error:
+        return Result(claim, Outcome.UNTESTABLE, str(error))
+
+    def value(term: Term) -> float:
+        return published[term].value
+
+    parts = tuple(_published_part(one, published) for one in comparisons(statement))
+    left = slack(statement, value)
+    outcome = Outcome.HOLDS if left >= 0 else Outcome.FAILS
+    nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
+    reason = f"by {_points(abs(left))}" if left >= 0 else f"short by {_points(-left)}"
+    if nearest.estimate.error > abs(left):
+        reason += f", within the numbers' own uncertainty of {_points(nearest.estimate.error)}"
+    return Result(claim, outcome, reason, deciding=nearest, parts=parts)
+
+
+def _published_part(comparison: Comparison, published: Mapping[Term, Reference]) -> Part:
+    """A comparison of published numbers; its error is how far rounding or reading could move it."""
+    quantity = comparison.quantity
+    left = slack(comparison, lambda term: published[term].value)
+    error = math.fsum(abs(f) * published[t].uncertainty for t, f in quantity.terms.items())
+    estimate = Estimate(left, error, math.inf)
+    return Part(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
+
+
+def _points(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".") or "0"
+
+
+def on_study(
+    claims: Sequence[Claim], scores: Scores, similarity: Similarities, seed: int = 0
+) -> tuple[Result, ...]:
+    """Test every claim on a study's runs.
+
+    Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
+    corrected with Holm's method for all claims of the same artefact that can be tested.
+
+    Args:
+        claims: The claims.
+        scores: The study's scores.
+        similarity: S of each transfer set to each task; empty where it was not measured.
+        seed: Seed of the resampling of test examples.
+
+    Raises:
+        DataError: The results have no labels of the test examples, or wrong ones.
+    """
+    numbers = Numbers.measured(scores, similarity)
+    estimator = Estimator.of(scores, seed)
+    results = [_test(claim, numbers, estimator) for claim in claims]
+    tested: dict[str, dict[str, float]] = {}
+    for one in results:
+        if one.parts:
+            tested.setdefault(one.claim.artefact, {})[one.claim.id] = one.p
+    adjusted = {k: (p, len(f)) for f in tested.values() for k, p in holm(f).items()}
+    return tuple(_decide(one, *adjusted.get(one.claim.id, (math.nan, 0))) for one in results)
+
+
+def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
+    def estimate(quantity: Quantity) -> Estimate:
+        return estimator.estimate(quantity.terms, quantity.constant)
+
+    try:
+        statement = TESTS[claim.id](numbers)
+        _refuse_identity(statement)
+    except Untestable as error:
+        return Result(claim, Outcome.UNTESTABLE, str(error))
+    parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
+    evidence = weigh(statement, lambda one: parts[id(one)])
+    p = min(1.0, 2 * min(evidence.shown, evidence.refuted))
+    fails = evidence.refuted < evidence.shown
+    return Result(
+        claim,
+        Outcome.FAILS if fails else Outcome.HOLDS,
+        "",
+        p,
+        deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
+        parts=tuple(parts.values()),
+    )
+
+
+def _refuse_identity(statement: Statement) -> None:
+    """Refuse to test that runs are as good as themselves.
+
+    Raises:
+        Untestable: No comparison has two sides.
+    """
+    if not any(one.quantity.terms for one in comparisons(statement)):
+        raise Untestable("both sides are the same runs here")
+
+
+def _decide(result: Result, adjusted: float, family: int) -> Result:
+    if result.deciding is None:
+        return result
+    outcome, least = result.outcome, result.deciding.estimate.detectable
+    if math.isnan(least):
+        outcome, reason = Outcome.INCONCLUSIVE, "single runs have no spread"
+    elif adjusted > ALPHA:
+        outcome = Outcome.INCONCLUSIVE
+        reason = f"smallest detectable difference {least:.1f} points"
+    else:
+        reason = "every comparison is shown" if outcome is Outcome.HOLDS else "refuted"
+    return replace(result, outcome=outcome, reason=reason, adjusted=adjusted, family=family)

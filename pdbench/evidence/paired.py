@@ -1,0 +1,193 @@
+"""Differences between cells with the error that seeds and test examples leave.
+
+A difference is any sum of scores, each times a factor. Two things make it uncertain, and its
+variance adds them up, less what both count (two-way clustering; Cameron, Gelbach and Miller,
+2011):
+
+- *Examples*: all runs are scored on the same test examples, which are resampled for all of them
+  at once (:mod:`pdbench.evidence.resampling`), so that what is hard for both sides cancels.
+- *Seeds*: two to five runs a cell are too few to resample. Their spread is estimated from all
+  cells of the same method on the same task, which are taken to spread alike, and Student's t with
+  the degrees of freedom of that estimate (Satterthwaite, 1946) widens the interval.
+
+What is trained once, a teacher or a pre-trained checkpoint, is taken as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from pdbench.errors import DataError
+from pdbench.evidence.resampling import Floats, Sample
+from pdbench.evidence.scores import TEACHER, Scores
+from pdbench.evidence.significance import Estimate
+
+Terms: TypeAlias = Mapping[tuple[str, str], float]
+"""Factors of scores, by the cell's key and the metric."""
+
+Weights: TypeAlias = tuple[tuple[str, float], ...]
+"""Factors of the metrics of one cell, which add up to 1 in size."""
+
+TOLERANCE = 1e-4
+"""How far a recorded score may be from the one that its predictions give."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one cell.
+
+    Attributes:
+        task: The task whose sample they stand in.
+        rows: Their rows there.
+        pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
+        against: Rows that are subtracted run by run: the runs with the same seeds of another
+            version of the code, which share all that the seeds decide.
+    """
+
+    task: str
+    rows: tuple[int, ...]
+    pool: str | None
+    against: tuple[int, ...] = ()
+
+
+class Estimator:
+    """Estimates differences between groups of runs, in points.
+
+    Args:
+        samples: The predictions on each task's test examples.
+        groups: The runs of each cell, by its key.
+    """
+
+    def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, Group]) -> None:
+        self.samples = samples
+        self.groups = groups
+        self._spreads: dict[tuple[str, str, Weights], tuple[float, float]] = {}
+
+    @classmethod
+    def of(cls, scores: Scores, seed: int = 0) -> Estimator:
+        """Read the selected runs of every whole cell of a study, and its teachers.
+
+        Raises:
+            DataError: There are no labels to score predictions with, or they are not those of
+                the test examples that were predicted.
+        """
+        samples, groups = {}, {}
+        for task, rows in scores.by_task():
+            labels = scores.labels(task)
+            samples[task] = Sample(np.stack(rows["test_predictions"].tolist()), labels, seed)
+            _check(samples[task], rows, task)
+            for key, places in rows.groupby("cell", sort=False).indices.items():
+                method = str(rows["method"].iloc[places[0]])
+                pool = None if method == TEACHER else method
+                groups[str(key)] = Group(task, tuple(map(int, places)), pool)
+        return cls(samples, groups)
+
+    def estimate(self, terms: Terms, constant: float = 0.0) -> Estimate:
+        """Estimate a sum of scores, each times its factor, and a constant.
+
+        Its error is NaN if no group of a pool has more than one run.
+        """
+        value, seeds, doubled, freedom = constant, 0.0, 0.0, 0.0
+        resampled: dict[str, Floats | float] = {}
+        for key, factors in _by_cell(terms).items():
+            group, runs = self.groups[key], len(self.groups[key].rows)
+            scores, replicates = self._scores(group, factors)
+            value += float(scores.mean())
+            resampled[group.task] = resampled.get(group.task, 0.0) + replicates.mean(axis=1)
+            if group.pool is None:
+                continue
+            size = sum(map(abs, factors.values()))
+            spread, known = self._spread(group.task, group.pool, _weights(factors, size))
+            own = size**2 * spread / runs
+            seeds += own
+            freedom += own**2 / known if known else math.nan
+            if runs > 1:
+                apart = replicates - replicates.mean(axis=1, keepdims=True)
+                doubled += float(apart.var(axis=0, ddof=1).sum()) / (runs - 1) / runs
+        examples = sum(float(np.var(found, ddof=1)) for found in resampled.values())
+        variance = seeds + max(examples - doubled, 0.0)
+        n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
+        known = math.inf if freedom == 0 else variance**2 / freedom
+        return Estimate(value, math.sqrt(variance), known, n)
+
+    def _scores(self, group: Group, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
+        """The group's runs in points, (S,), and on resampled examples, (B, S)."""
+        sample = self.samples[group.task]
+        rows, against = list(group.rows), list(group.against)
+        scores, replicates = np.zeros(len(rows)), np.zeros((1, len(rows)))
+        for metric, factor in factors.items():
+            found, drawn = sample.scores(metric), sample.replicates(metric)
+            scores = scores + 100 * factor * found[rows]
+            replicates = replicates + 100 * factor * drawn[:, rows]
+            if against:
+                scores = scores - 100 * factor * found[against]
+                replicates = replicates - 100 * factor * drawn[:, against]
+        return scores, replicates
+
+    def _spread(self, task: str, pool: str, weights: Weights) -> tuple[float, float]:
+        """The variance over seeds in a pool, and the degrees of freedom it is known with."""
+        key = task, pool, weights
+        if key not in self._spreads:
+            alike = [g for g in self.groups.values() if (g.task, g.pool) == (task, pool)]
+            runs = [self._scores(g, dict(weights))[0] for g in alike if len(g.rows) > 1]
+            self._spreads[key] = pooled_variance(runs)
+        return self._spreads[key]
+
+
+def pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
+    """The variance within groups of runs, and the degrees of freedom it is known with.
+
+    The more the groups differ in their spread, the fewer degrees of freedom there are: those of
+    a mean of unequal variances (Satterthwaite, 1946), with the squares of the variances
+    estimated without bias.
+
+    Args:
+        groups: The scores of each group, of at least two runs.
+
+    Returns:
+        NaN and 0 without a group.
+    """
+    if not groups:
+        return math.nan, 0.0
+    freedom = np.array([len(runs) - 1.0 for runs in groups])
+    variances = np.array([np.var(runs, ddof=1) for runs in groups])
+    weighed = float(freedom @ variances)
+    if weighed == 0:
+        return 0.0, float(freedom.sum())
+    squares = float(freedom @ (variances**2 * freedom / (freedom + 2)))
+    return weighed / float(freedom.sum()), min(weighed**2 / squares, float(freedom.sum()))
+
+
+def _by_cell(terms: Terms) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for (key, metric), factor in terms.items():
+        found.setdefault(key, {})[metric] = factor
+    return found
+
+
+def _weights(factors: Mapping[str, float], size: float) -> Weights:
+    """A cell's factors without their common size and sign, which the spread does not feel."""
+    first = next(iter(factors.values()))
+    scale = math.copysign(size, first)
+    return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
+
+
+def _check(sample: Sample, rows: object, task: str) -> None:
+    """Refuse labels that do not give the recorded scores: those of other examples.
+
+    Raises:
+        DataError: They do not.
+    """
+    recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None  # type: ignore
+    if recorded is None or np.isnan(recorded).any():
+        return
+    if np.abs(sample.scores("accuracy") - recorded).max() > TOLERANCE:
+        raise DataError(
+            f"results.parquet: predictions on {task} do not give the recorded scores",
+            "collect the results again where they were made",
+        )

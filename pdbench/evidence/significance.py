@@ -1,0 +1,125 @@
+"""Tests of one estimate against a bound, and of many at once.
+
+An :class:`Estimate` is a difference with its standard error and degrees of freedom, however it
+was obtained; everything here follows from these three numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pdbench.evidence.intervals import LEVEL, Interval
+
+ALPHA = round(1 - LEVEL, 10)
+"""Two-sided level of every test; the level of the intervals is 1 - ALPHA."""
+
+POWER = 0.8
+"""The share of times that a difference must be found to be called detectable."""
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference in points with its standard error.
+
+    Attributes:
+        value: The difference.
+        error: Its standard error; NaN where there is none, as for single runs.
+        freedom: Degrees of freedom of the error; infinite where it is known.
+        n: The fewest runs of a cell behind it.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    n: int = 0
+
+    @property
+    def interval(self) -> Interval:
+        """The value with its t interval of level 1 - ALPHA."""
+        half = quantile(1 - ALPHA / 2, self.freedom) * self.error
+        return Interval(self.value, self.value - half, self.value + half, self.n)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that a test at ALPHA finds with probability POWER."""
+        return self.error * (quantile(1 - ALPHA / 2, self.freedom) + quantile(POWER, self.freedom))
+
+    def above(self, bound: float) -> float:
+        """One-sided p of the difference being no larger than ``bound``: small if it is larger."""
+        return self._tail(self.value - bound)
+
+    def below(self, bound: float) -> float:
+        """One-sided p of the difference being no smaller than ``bound``."""
+        return self._tail(bound - self.value)
+
+    def within(self, margin: float) -> float:
+        """P of two one-sided tests (TOST; Schuirmann, 1987): small if it is within ±margin."""
+        return max(self.above(-margin), self.below(margin))
+
+    def outside(self, margin: float) -> float:
+        """P of the difference being within ±margin: small if it is farther off on either side."""
+        off = abs(self.value)
+        return min(1.0, self._tail(off - margin) + self._tail(off + margin))
+
+    def _tail(self, distance: float) -> float:
+        """P of a t value as large as ``distance``, in standard errors."""
+        from scipy.special import stdtr
+
+        if math.isnan(self.error):
+            return 1.0
+        if self.error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return float(stdtr(_finite(self.freedom), -distance / self.error))
+
+
+def quantile(probability: float, freedom: float) -> float:
+    """A quantile of Student's t distribution, of the normal one for infinite freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(_finite(freedom), probability))
+
+
+def _finite(freedom: float) -> float:
+    """Degrees of freedom as scipy takes them; beyond a million t is the normal distribution."""
+    return min(freedom, 1e6)
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """Exact McNemar test of two runs on the same examples, two-sided.
+
+    Args:
+        first: Whether the first run is right, for each of N examples.
+        second: Whether the second is.
+
+    Returns:
+        P of this many discordant pairs on one side by chance; 1 when there are none.
+
+    Raises:
+        ValueError: The runs were not scored on the same number of examples.
+    """
+    from scipy.stats import binomtest
+
+    pairs = [(bool(a), bool(b)) for a, b in zip(first, second, strict=True)]
+    gained, lost = pairs.count((False, True)), pairs.count((True, False))
+    if gained + lost == 0:
+        return 1.0
+    return float(binomtest(gained, gained + lost).pvalue)
+
+
+def holm(p_values: Mapping[K, float]) -> dict[K, float]:
+    """Holm's step-down adjustment: p-values that may each be compared with ALPHA.
+
+    The chance of any false rejection in the family stays below ALPHA, whatever the dependence
+    between the tests (Holm, 1979).
+    """
+    adjusted: dict[K, float] = {}
+    largest = 0.0
+    for i, key in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - i) * p_values[key]))
+        adjusted[key] = largest
+    return {key: adjusted[key] for key in p_values}

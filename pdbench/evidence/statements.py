@@ -1,0 +1,274 @@
+"""Statements about scores, written as one reads them: ``a > b``, ``abs(a - b) <= 0.5``.
+
+A :class:`Quantity` is a score, or a sum of scores each times a factor. Comparing two gives a
+statement, and :func:`every` and :func:`some` join statements. Nothing is computed here: the same
+statement is checked on published numbers (:func:`check`) and weighed on runs (:func:`weigh`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pdbench.evidence.significance import Estimate
+
+Term: TypeAlias = tuple[str, str]
+"""What identifies one score: the key of a cell, or of a published number, and its metric."""
+
+ROUNDING = 1e-9
+"""Published decimals are not exact in binary."""
+
+
+class Untestable(Exception):  # noqa: N818 - nothing is wrong
+    """Says why a statement cannot be tested here: what it is about is not there."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A sum of scores, each times its factor, and a constant, with its name in words."""
+
+    terms: Mapping[Term, float]
+    constant: float
+    name: str
+
+    @classmethod
+    def of(cls, value: Quantity | float) -> Quantity:
+        """The quantity itself, or a number as one."""
+        return value if isinstance(value, Quantity) else cls({}, value, f"{value:g}")
+
+    def __add__(self, other: Quantity | float) -> Quantity:
+        return self._plus(Quantity.of(other), 1, "+")
+
+    def __sub__(self, other: Quantity | float) -> Quantity:
+        return self._plus(Quantity.of(other), -1, "\N{MINUS SIGN}")
+
+    def __mul__(self, factor: float) -> Quantity:
+        terms = {term: factor * own for term, own in self.terms.items()}
+        return Quantity(terms, factor * self.constant, f"{factor:g} · {_grouped(self.name)}")
+
+    def __gt__(self, other: Quantity | float) -> Statement:
+        return self._compare(other, ">")
+
+    def __ge__(self, other: Quantity | float) -> Statement:
+        return self._compare(other, "≥")
+
+    def __lt__(self, other: Quantity | float) -> Statement:
+        return self._compare(other, "<")
+
+    def __le__(self, other: Quantity | float) -> Statement:
+        return self._compare(other, "≤")
+
+    def __abs__(self) -> Size:
+        return Size(self)
+
+    def _compare(self, other: Quantity | float, sign: str) -> Statement:
+        other = Quantity.of(other)
+        difference = other - self if sign in "<≤" else self - other
+        return Above(difference, strict=sign in "<>", text=f"{self.name} {sign} {other.name}")
+
+    def _plus(self, other: Quantity, sign: int, word: str) -> Quantity:
+        terms = dict(self.terms)
+        for term, factor in other.terms.items():
+            terms[term] = terms.get(term, 0.0) + sign * factor
+        kept = {term: factor for term, factor in terms.items() if factor}
+        name = f"{self.name} {word} {_grouped(other.name)}"
+        return Quantity(kept, self.constant + sign * other.constant, name)
+
+
+def _grouped(name: str) -> str:
+    return f"({name})" if " \N{MINUS SIGN} " in name or " + " in name else name
+
+
+def mean(quantities: Iterable[Quantity], name: str) -> Quantity:
+    """The mean of some quantities, under a name of its own."""
+    found = list(quantities)
+    total = found[0]
+    for other in found[1:]:
+        total = total + other
+    average = total * (1 / len(found))
+    return Quantity(average.terms, average.constant, name)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a quantity, whatever its sign."""
+
+    of: Quantity
+
+    def __le__(self, margin: float) -> Statement:
+        return Within(self.of, margin, f"|{self.of.name}| ≤ {margin:g}")
+
+
+@dataclass(frozen=True)
+class Above:
+    """The quantity is above 0, or not below it."""
+
+    quantity: Quantity
+    strict: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Within:
+    """The quantity is at most ``margin`` away from 0."""
+
+    quantity: Quantity
+    margin: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Every:
+    """All parts hold."""
+
+    parts: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Some:
+    """At least one part holds."""
+
+    parts: tuple[Statement, ...]
+
+
+Comparison: TypeAlias = Above | Within
+Statement: TypeAlias = Above | Within | Every | Some
+
+
+def every(*parts: Statement | Iterable[Statement]) -> Every:
+    """All of these hold; given nothing to compare, nothing is said.
+
+    Raises:
+        Untestable: There is no part.
+    """
+    return Every(_flat(parts))
+
+
+def some(*parts: Statement | Iterable[Statement]) -> Some:
+    """At least one of these holds.
+
+    Raises:
+        Untestable: There is no part.
+    """
+    return Some(_flat(parts))
+
+
+def descending(*quantities: Quantity) -> Every:
+    """Each quantity is above the next."""
+    return every(first > second for first, second in itertools.pairwise(quantities))
+
+
+def not_ascending(*quantities: Quantity) -> Every:
+    """No quantity is below the next."""
+    return every(first >= second for first, second in itertools.pairwise(quantities))
+
+
+def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:
+    single = (Above, Within, Every, Some)
+    found = [one for p in parts for one in ([p] if isinstance(p, single) else p)]
+    if not found:
+        raise Untestable("there is nothing to compare")
+    return tuple(found)
+
+
+def comparisons(statement: Statement) -> tuple[Comparison, ...]:
+    """Every single comparison of a statement, in order."""
+    if isinstance(statement, Above | Within):
+        return (statement,)
+    return tuple(one for part in statement.parts for one in comparisons(part))
+
+
+def check(statement: Statement, value: Callable[[Term], float]) -> bool:
+    """Whether a statement holds exactly, for scores that ``value`` looks up."""
+    return slack(statement, value) >= 0
+
+
+def slack(statement: Statement, value: Callable[[Term], float]) -> float:
+    """How far the numbers could move before the statement fails; negative if it fails."""
+    if isinstance(statement, Every):
+        return min(slack(part, value) for part in statement.parts)
+    if isinstance(statement, Some):
+        return max(slack(part, value) for part in statement.parts)
+    found = evaluate(statement.quantity, value)
+    if isinstance(statement, Within):
+        return statement.margin - abs(found) + ROUNDING
+    return found - ROUNDING if statement.strict else found + ROUNDING
+
+
+def evaluate(quantity: Quantity, value: Callable[[Term], float]) -> float:
+    """The value of a quantity."""
+    return quantity.constant + sum(f * value(term) for term, f in quantity.terms.items())
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison of a statement, as it stands.
+
+    Attributes:
+        text: The comparison.
+        estimate: By how much it is met, or for "within" the difference itself, in points.
+        shown: P of it being false all the same; NaN on published numbers.
+        refuted: P of it being true all the same.
+        terms: What it compares.
+    """
+
+    text: str
+    estimate: Estimate
+    shown: float
+    refuted: float
+    terms: tuple[Term, ...]
+
+
+def try_out(comparison: Comparison, estimate: Callable[[Quantity], Estimate]) -> Part:
+    """Test a single comparison on runs."""
+    found = estimate(comparison.quantity)
+    if isinstance(comparison, Within):
+        shown, refuted = found.within(comparison.margin), found.outside(comparison.margin)
+    else:
+        shown, refuted = found.above(0), found.below(0)
+    return Part(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What runs say about a statement.
+
+    Attributes:
+        shown: P of the statement being false all the same: small if it is shown to hold.
+        refuted: P of the statement being true all the same: small if it is shown to fail.
+        weakest: The comparison on which ``shown`` rests: the weakest of a conjunction.
+        against: The comparison on which ``refuted`` rests.
+    """
+
+    shown: float
+    refuted: float
+    weakest: Part
+    against: Part
+
+
+def weigh(statement: Statement, part_of: Callable[[Comparison], Part]) -> Evidence:
+    """Weigh the parts of a statement, in both directions.
+
+    A conjunction is shown by an intersection-union test: each part at full level, without
+    correction, because all must be shown (Berger, 1982). It is refuted by any one of its parts,
+    whose smallest p is therefore multiplied by their number (Bonferroni); and the other way
+    round for a disjunction.
+    """
+    if isinstance(statement, Above | Within):
+        part = part_of(statement)
+        return Evidence(part.shown, part.refuted, part, part)
+    parts = [weigh(part, part_of) for part in statement.parts]
+    last_shown, first_shown = _ends(parts, lambda one: one.shown)
+    last_refuted, first_refuted = _ends(parts, lambda one: one.refuted)
+    if isinstance(statement, Every):
+        refuted = min(1.0, len(parts) * first_refuted.refuted)
+        return Evidence(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
+    shown = min(1.0, len(parts) * first_shown.shown)
+    return Evidence(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
+
+
+def _ends(parts: list[Evidence], p: Callable[[Evidence], float]) -> tuple[Evidence, Evidence]:
+    """The parts of the largest and of the smallest p."""
+    return max(parts, key=p), min(parts, key=p)

@@ -1,0 +1,191 @@
+"""Claims and what became of them, as text, as a table and as JSON."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pdbench.artefacts.tables import Table
+from pdbench.errors import DataError
+from pdbench.evidence.outcomes import (
+    CLAIMS_FILE,
+    Outcome,
+    Result,
+    load_claims,
+    on_reference,
+    on_study,
+    outcome_of,
+)
+from pdbench.evidence.scores import Scores
+from pdbench.evidence.statements import Part
+from pdbench.evidence.views import Similarities
+from pdbench.files import read_json
+from pdbench.results.collect import read_results
+from pdbench.study import Paths, Study
+from pdbench.study.paths import REFERENCES
+
+WIDTH = 96
+WORDS = {
+    Outcome.HOLDS: "shown to hold",
+    Outcome.FAILS: "shown to fail",
+    Outcome.INCONCLUSIVE: "neither is shown",
+    Outcome.UNTESTABLE: "what it is about is not there",
+}
+
+
+def check_reference() -> tuple[Result, ...]:
+    """Check the claims on the paper's own numbers.
+
+    Raises:
+        DataError: An outcome is not the one that the file records.
+    """
+    results = on_reference(load_claims())
+    for one in results:
+        if one.outcome is not one.claim.on_reference:
+            raise DataError(
+                f"{REFERENCES / CLAIMS_FILE}: {one.claim.id} is recorded as "
+                f"{one.claim.on_reference}, but {one.outcome} on the published numbers",
+                "mend the claim, its test or the published number that was changed",
+            )
+    return results
+
+
+def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
+    """Test the claims on a study's results, or on those of another run of it."""
+    scores = Scores(study, read_results(table or paths.table))
+    return on_study(load_claims(), scores, similarities(paths))
+
+
+def similarities(paths: Paths) -> Similarities:
+    """S of each transfer set to each task; nothing where no audit was made."""
+    if not paths.audit.is_file():
+        return {}
+    found = read_json(paths.audit)["transfer_sets"]
+    return {name: about["similarity"] for name, about in found.items()}
+
+
+def counted(results: Sequence[Result]) -> str:
+    """How many claims have each outcome: "3 hold, 5 fail"."""
+    found = Counter(one.outcome for one in results)
+    return ", ".join(f"{found[outcome]} {outcome}" for outcome in Outcome if found[outcome])
+
+
+def effect(part: Part | None) -> str:
+    """The comparison that decides, by how much it is met, and with which interval."""
+    if part is None:
+        return ""
+    interval = part.estimate.interval
+    if math.isnan(part.shown):
+        return part.text
+    ends = f"[{signed(interval.low)}, {signed(interval.high)}]"
+    return f"{part.text}: by {signed(interval.mean)} {ends}"
+
+
+def signed(value: float) -> str:
+    """A number with one decimal and its sign."""
+    return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(value: float) -> str:
+    """A p-value with two digits; nothing where there is none."""
+    if math.isnan(value):
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def as_text(results: Sequence[Result]) -> str:
+    """Every claim in two or three lines: outcome, statement, and what decides."""
+    lines = []
+    for one in results:
+        head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
+        lines += textwrap.wrap(head + one.claim.statement, WIDTH, subsequent_indent=" " * 7)
+        about = "; ".join(word for word in (effect(one.deciding), _why(one)) if word)
+        lines += textwrap.wrap(about, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+    return "\n".join([*lines, "", counted(results)])
+
+
+def _why(result: Result) -> str:
+    words = [result.reason]
+    if result.family:
+        words += [f"p {p_value(result.adjusted)} (Holm, {result.family})", result.counts]
+    return "; ".join(words)
+
+
+def as_table(results: Sequence[Result]) -> Table:
+    """The claims as a table of words."""
+    rows = tuple(
+        (
+            one.claim.id,
+            one.claim.statement,
+            f"{one.outcome.mark} {one.outcome}",
+            effect(one.deciding),
+            _why(one),
+        )
+        for one in results
+    )
+    return Table("Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), rows, "lllll")
+
+
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Everything that is known about every claim.
+
+    ``claims`` has for each its columns of the claims file, ``outcome`` and ``reason``, the
+    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, the
+    ``cells`` behind it and its ``comparisons``; ``deciding`` is the text of the one that the
+    outcome rests on. A comparison has what it says by itself, by how much it is met with the
+    ends of its 95% interval, and the smallest detectable difference, in points.
+    """
+    counts = Counter(one.outcome for one in results)
+    return {
+        "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
+        "claims": [_claim_as_json(one) for one in results],
+    }
+
+
+def _claim_as_json(result: Result) -> dict[str, Any]:
+    claim = result.claim
+    return {
+        "id": claim.id,
+        "artefact": claim.artefact,
+        "place": claim.place,
+        "statement": claim.statement,
+        "formal_check": claim.formal_check,
+        "at_other_scales": claim.at_other_scales,
+        "grade": claim.grade,
+        "on_reference": str(claim.on_reference),
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "p": number(result.p),
+        "adjusted": number(result.adjusted),
+        "family": result.family,
+        "deciding": result.deciding.text if result.deciding else None,
+        "comparisons": [_part_as_json(part) for part in result.parts],
+    }
+
+
+def _part_as_json(part: Part) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for key, _ in part.terms))
+    if math.isnan(part.shown):
+        by, off = number(part.estimate.value), number(part.estimate.error)
+        return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
+    interval = part.estimate.interval
+    return {
+        "text": part.text,
+        "outcome": str(outcome_of(part)),
+        "by": number(interval.mean),
+        "low": number(interval.low),
+        "high": number(interval.high),
+        "detectable": number(part.estimate.detectable),
+        "shown": number(part.shown),
+        "refuted": number(part.refuted),
+        "cells": keys,
+    }
+
+
+def number(value: float) -> float | None:
+    """A number as JSON has it: six decimals, null for none."""
+    return round(value, 6) if math.isfinite(value) else None

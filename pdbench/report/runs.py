@@ -1,0 +1,94 @@
+"""Every run behind the numbers of a report, with its record and the command that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdbench.evidence.scores import TEACHER
+from pdbench.study import Paths, Study
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model.
+
+    Attributes:
+        name: Its name within the cell.
+        scores: Dev and test score of each metric of the task, in per cent.
+        selected: Whether dev chose its grid point, so that numbers are made of it.
+        degenerate: Whether it predicts one class only.
+        steps: Updates.
+        seconds: Wall time.
+        commit: Commit of the code that trained it.
+        record: Path of its record.
+    """
+
+    name: str
+    scores: tuple[tuple[float, float], ...]
+    selected: bool
+    degenerate: bool
+    steps: int
+    seconds: float
+    commit: str
+    record: Path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The runs of one cell, or a teacher.
+
+    Attributes:
+        key: The key of the cell.
+        command: What trains it.
+        metrics: The metrics of its task.
+        runs: Its runs; empty where the cell is missing.
+    """
+
+    key: str
+    command: str
+    metrics: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+
+def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
+    """Collect the runs of every teacher and cell of a study, whole or not."""
+    by_cell = dict(iter(frame.groupby("cell", sort=False)))
+    return tuple(_teachers(study, paths, frame)) + tuple(
+        Trained(
+            key,
+            f"pdbench cell {study.name} {key}",
+            study.tasks[cell.task].metrics,
+            _runs(by_cell.get(key), paths.cell(key) / "runs", study.tasks[cell.task].metrics),
+        )
+        for key, cell in study.cells.items()
+    )
+
+
+def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
+    for task in study.taught:
+        rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)]
+        metrics = study.tasks[task].metrics
+        if len(rows):
+            key, command = str(rows["cell"].iloc[0]), f"pdbench teacher {study.name} {task}"
+            yield Trained(key, command, metrics, _runs(rows, paths.teacher(task), metrics))
+
+
+def _runs(rows: Any, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
+    if rows is None:
+        return ()
+    return tuple(
+        Run(
+            name=row["run"],
+            scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
+            selected=bool(row["selected"]),
+            degenerate=bool(row["degenerate"]),
+            steps=int(row["steps"]),
+            seconds=float(row["seconds"]),
+            commit=str(row["commit"]),
+            record=(folder if row["method"] == TEACHER else folder / row["run"]) / "record.json",
+        )
+        for row in rows.to_dict("records")
+    )

@@ -1,0 +1,461 @@
+"""Claims: 41 of 44 hold on the paper's own numbers, and on runs only what is shown holds."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from pdbench.data.metrics import compute
+from pdbench.errors import DataError
+from pdbench.evidence import PAPER_SIZES, Reference, Scores, load_references
+from pdbench.evidence.claims import TESTS
+from pdbench.evidence.outcomes import (
+    COLUMNS,
+    Claim,
+    Outcome,
+    Result,
+    _decide,
+    load_claims,
+    on_reference,
+    on_study,
+    outcome_of,
+)
+from pdbench.evidence.references import FOLDER
+from pdbench.evidence.significance import Estimate
+from pdbench.evidence.statements import Part, comparisons
+from pdbench.evidence.views import Numbers, term_of
+from pdbench.study import PAPER_ARCHITECTURES, Study
+
+CLAIMS = load_claims()
+UNTESTABLE = {"C36", "C38", "C43"}
+TESTED = [claim.id for claim in CLAIMS if claim.id not in UNTESTABLE]
+
+
+@pytest.fixture(scope="module")
+def references() -> tuple[Reference, ...]:
+    """All published numbers."""
+    return load_references()
+
+
+@pytest.fixture(scope="module")
+def similarity(demo: Study) -> dict[str, dict[str, float]]:
+    """Invented similarities, a different one for each text."""
+    texts = list(dict.fromkeys(chosen.text for chosen in demo.transfer_sets.values()))
+    return {
+        name: dict.fromkeys(demo.tasks, 0.9 - 0.07 * texts.index(chosen.text))
+        for name, chosen in demo.transfer_sets.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def results(demo: Study, similarity: dict[str, dict[str, float]]) -> dict[str, Result]:
+    """Every claim on invented results of the whole demo."""
+    return by_id(on_study(CLAIMS, Scores(demo, synthetic.results(demo)), similarity))
+
+
+def by_id(results: Iterable[Result]) -> dict[str, Result]:
+    """Results by the id of their claim."""
+    return {one.claim.id: one for one in results}
+
+
+def one_claim(name: str) -> tuple[Claim, ...]:
+    """A single claim."""
+    return tuple(claim for claim in CLAIMS if claim.id == name)
+
+
+def test_every_claim_has_a_test_that_states_it() -> None:
+    """The docstring of a test is the statement of its claim, word by word."""
+    assert [claim.id for claim in CLAIMS] == list(TESTS) == [f"C{i:02d}" for i in range(1, 45)]
+    for claim in CLAIMS:
+        stated = " ".join((TESTS[claim.id].__doc__ or "").split())
+        assert stated == f"{claim.statement}.", claim.id
+
+
+def test_outcomes_on_the_papers_numbers_are_those_on_file() -> None:
+    """41 claims hold, and three cannot be tested: their numbers stand in no source."""
+    found = {one.claim.id: one.outcome for one in on_reference(CLAIMS)}
+
+    assert found == {claim.id: claim.on_reference for claim in CLAIMS}
+    assert Counter(found.values()) == {Outcome.HOLDS: 41, Outcome.UNTESTABLE: 3}
+    assert {name for name, outcome in found.items() if outcome is Outcome.UNTESTABLE} == UNTESTABLE
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_every_comparison_of_a_claim_can_flip_it(
+    name: str, references: tuple[Reference, ...]
+) -> None:
+    """Moving one published number far enough makes the claim fail, whichever comparison it is in.
+
+    C16 has a disjunction, of which no single comparison is needed.
+    """
+    (claim,) = one_claim(name)
+    statement = TESTS[name](Numbers.published(references))
+    alternatives = {id(c) for c in comparisons(statement) if "≤ 0.5" in c.text and name == "C16"}
+
+    for comparison in comparisons(statement):
+        if id(comparison) in alternatives:
+            continue
+        term, factor = next(iter(comparison.quantity.terms.items()))
+        moved = tuple(
+            replace(r, value=r.value - math.copysign(1000, factor)) if term_of(r) == term else r
+            for r in references
+        )
+        (found,) = on_reference([claim], moved)
+        assert found.outcome is Outcome.FAILS, comparison.text
+
+
+def test_small_changes_flip_tight_claims(references: tuple[Reference, ...]) -> None:
+    """PF ties with PD on SST-2's dev split; a tenth of a point more and C05 fails."""
+
+    def with_pf(value: float) -> Outcome:
+        moved = tuple(
+            replace(r, value=value)
+            if (r.method, r.task, r.split) == ("pf", "SST-2", "dev") and not r.is_context
+            else r
+            for r in references
+        )
+        return on_reference(one_claim("C05"), moved)[0].outcome
+
+    assert with_pf(91.1) is Outcome.HOLDS
+    assert with_pf(91.2) is Outcome.FAILS
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_a_missing_published_number_makes_a_claim_untestable(
+    name: str, references: tuple[Reference, ...]
+) -> None:
+    """Exactly one number fewer, and the claim is neither true nor false."""
+    (claim,) = one_claim(name)
+    statement = TESTS[name](Numbers.published(references))
+    term = next(iter(comparisons(statement)[-1].quantity.terms))
+    fewer = [r for r in references if term_of(r) != term]
+
+    (found,) = on_reference([claim], fewer)
+
+    # Where a claim is about all sizes or transfer sets that there are, one may be gone with all
+    # that is compared with it; whatever is left then holds.
+    assert found.outcome is Outcome.UNTESTABLE or len(found.parts) < len(comparisons(statement))
+
+
+def test_what_holds_only_within_reading_error_says_so(references: tuple[Reference, ...]) -> None:
+    """A claim that a misread pixel could flip is marked."""
+    found = by_id(on_reference(CLAIMS, references))
+
+    assert "own uncertainty" in found["C21"].reason
+    assert "own uncertainty" not in found["C13"].reason
+
+
+def test_numbers_of_others_are_no_evidence(references: tuple[Reference, ...]) -> None:
+    """Secondary rows are never looked up by a claim."""
+    numbers = Numbers.published(references)
+
+    assert len(numbers.entries) == sum(not r.is_context for r in references)
+
+
+def test_the_documented_columns_are_those_of_the_code() -> None:
+    """The README describes every column of the claims."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+
+    for name, meaning in COLUMNS.items():
+        assert f"| `{name}` | {meaning} |" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("\nC02,", "\nC99,", r"claims\.csv:3: C99 has no test"),
+        ("\nC02,", "\nC01,", r"claims\.csv:3: C01 has no test, or stands here twice"),
+        (",primary,holds,\n", ",primary,perhaps,\n", r"claims\.csv:2: unknown grade or outcome"),
+        ("id,artefact", "id,figure", r"claims\.csv: no column 'artefact'"),
+    ],
+)
+def test_a_broken_line_is_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+    """A claim without a test, or an outcome that is none, names file and line."""
+    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    path = folder / "claims.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+
+    with pytest.raises(DataError, match=words):
+        load_claims(folder)
+
+
+def test_a_lost_claim_is_one_line(tmp_path: Path) -> None:
+    """A test without its line is an error, not one claim fewer."""
+    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    path = folder / "claims.csv"
+    with path.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.reader(handle))
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle).writerows(rows[:-1])
+
+    with pytest.raises(DataError, match="no line for C44"):
+        load_claims(folder)
+
+
+def test_every_claim_has_an_outcome_with_a_reason(results: dict[str, Result]) -> None:
+    """None is dropped, and what was compared has an interval and its cells."""
+    assert list(results) == list(TESTS)
+    assert all(one.reason for one in results.values())
+    for one in results.values():
+        assert bool(one.parts) == (one.outcome is not Outcome.UNTESTABLE)
+        if one.parts:
+            assert one.deciding in one.parts
+            assert one.cells
+            assert 0 <= one.p <= one.adjusted <= 1
+
+
+def test_large_effects_are_shown_and_refuted(
+    demo: Study, similarity: dict[str, dict[str, float]]
+) -> None:
+    """PD far above PF at every size holds; far below at one size it fails."""
+    rates = {"pd": 95.0, "pf": 60.0}
+    holding = {key: rates.get(cell.method, 75.0) for key, cell in demo.cells.items()}
+    smallest = demo.all_architectures[0]
+    failing = holding | {
+        key: 45.0
+        for key, cell in demo.cells.items()
+        if (cell.method, cell.architecture) == ("pd", smallest)
+    }
+
+    holds, fails = (
+        on_study(one_claim("C13"), with_accuracies(demo, chosen), similarity)[0]
+        for chosen in (holding, failing)
+    )
+
+    assert (holds.outcome, holds.outcome.mark) == (Outcome.HOLDS, "+")
+    assert len(holds.parts) == len(demo.all_architectures)
+    assert (fails.outcome, fails.outcome.mark) == (Outcome.FAILS, "\N{MINUS SIGN}")
+    assert fails.deciding is not None
+    assert outcome_of(fails.deciding) is Outcome.FAILS
+
+
+def with_accuracies(study: Study, accuracies: dict[str, float]) -> Scores:
+    """Invented results in which some cells are right so often, in per cent."""
+    frame = synthetic.results(study)
+    labels = np.array(synthetic.LABELS)
+    for i, (key, task) in enumerate(zip(frame["cell"], frame["task"], strict=True)):
+        if key in accuracies:
+            rng = np.random.default_rng(i)
+            wrong = rng.random(len(labels)) > accuracies[key] / 100
+            frame.at[i, "test_predictions"] = (labels ^ wrong).tolist()
+            for metric, value in compute(study.tasks[task].metrics, labels ^ wrong, labels).items():
+                frame.at[i, f"test_{metric}"] = value
+    return Scores(study, frame)
+
+
+def test_no_effect_is_inconclusive_with_the_smallest_detectable_difference(
+    demo: Study, similarity: dict[str, dict[str, float]]
+) -> None:
+    """Methods that do not differ show nothing, and the reader learns what could have been seen."""
+    same = {key: 75.0 for key, cell in demo.cells.items()}
+
+    (found,) = on_study(one_claim("C13"), with_accuracies(demo, same), similarity)
+
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert re.fullmatch(r"smallest detectable difference \d+\.\d points", found.reason)
+
+
+def test_exactly_one_missing_cell_makes_its_claims_untestable(
+    demo: Study, similarity: dict[str, dict[str, float]], results: dict[str, Result]
+) -> None:
+    """The claims that need it cannot be tested, never become true, and no other one changes."""
+    gone = next(
+        key
+        for key, cell in demo.cells.items()
+        if (cell.method, cell.architecture) == ("pf", demo.all_architectures[0])
+        and cell.corpus == "reviews"
+    )
+    scores = Scores(demo, synthetic.results(demo, missing=(gone,)))
+
+    found = by_id(on_study(CLAIMS, scores, similarity))
+
+    touched = {name for name, one in results.items() if gone in one.cells}
+    assert "C13" in touched
+    for name, one in found.items():
+        if name in touched:
+            assert one.outcome is Outcome.UNTESTABLE, name
+            assert gone in one.reason
+        else:
+            assert (one.outcome is Outcome.UNTESTABLE) == (
+                results[name].outcome is Outcome.UNTESTABLE
+            )
+
+
+def test_a_missing_teacher_makes_its_claims_untestable(
+    demo: Study, similarity: dict[str, dict[str, float]]
+) -> None:
+    """Claims about the teacher need it; without its labels nothing can be compared at all."""
+    frame = synthetic.results(demo)
+    frame = frame[(frame["method"] != "teacher") | (frame["task"] != "sentiment")]
+
+    with pytest.raises(DataError, match="no test labels of task 'sentiment'"):
+        on_study(one_claim("C16"), Scores(demo, frame), similarity)
+
+
+def test_missing_similarities_make_claims_untestable(demo: Study) -> None:
+    """Without an audit nobody knows which transfer set is near."""
+    scores = Scores(demo, synthetic.results(demo))
+
+    (found,) = on_study(one_claim("C27"), scores, {})
+
+    assert (found.outcome, found.parts) == (Outcome.UNTESTABLE, ())
+    assert "similarities" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("C01", "no number for PD sst2"),
+        ("C05", "dev chose among the runs"),
+        ("C10", "sizes do not go from shallow to deep"),
+        ("C19", "as deep"),
+        ("C23", "8,000,000"),
+        ("C28", "S = 0.43"),
+        ("C35", "the same runs"),
+        ("C36", "no task mnli"),
+        ("C40", "no number for"),
+        ("C42", "no number for"),
+    ],
+)
+def test_what_the_study_does_not_have_is_untestable(
+    results: dict[str, Result], name: str, words: str
+) -> None:
+    """Tasks, sizes, transfer sets and tables that are the paper's alone are not replaced."""
+    assert results[name].outcome is Outcome.UNTESTABLE
+    assert words in results[name].reason
+
+
+def test_magnitudes_are_kept_where_the_statement_has_them(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """At the demo's scale only magnitudes that no statement claims become directions."""
+    scores = Scores(demo, synthetic.results(demo))
+    here, there = Numbers.measured(scores, {}), Numbers.published(references)
+
+    assert [comparisons(TESTS["C11"](n))[0].quantity.constant for n in (here, there)] == [0, -5]
+    assert [comparisons(TESTS["C33"](n))[0].quantity.constant for n in (here, there)] == [-1.5] * 2
+
+
+def test_a_study_at_the_papers_scale_is_asked_as_the_paper_is(demo: Study) -> None:
+    """With the paper's own 24 sizes every claim about them is tested, magnitudes and all."""
+    grid = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
+    named = {name: str(size) for name, size in PAPER_SIZES.items()}
+    block = {
+        "task": "sst2",
+        "method": ["pd", "pf", "d", "basic"],
+        "architecture": "all",
+        "transfer": "snippets-4k",
+        "corpus": "reviews",
+    }
+    changes = {
+        "scale": "paper",
+        "architectures": {"grid": grid, "named": named},
+        "tasks": {"sst2": demo.tasks["sentiment"].model_dump()},
+        "artefacts": {"figure6": {"seeds": 2, "cells": [block]}},
+    }
+    study = Study.model_validate({**demo.model_dump(), **changes})
+
+    found = by_id(on_study(CLAIMS, Scores(study, synthetic.results(study)), {}))
+
+    tested = {name for name, one in found.items() if one.parts}
+    assert tested == {f"C{i}" for i in range(13, 22)}
+    assert len(found["C13"].parts) == 24
+    assert "PD 6/768 \N{MINUS SIGN} PD 2/768 ≥ 1" in {part.text for part in found["C17"].parts}
+
+
+def test_named_sizes_stand_for_the_papers(demo: Study) -> None:
+    """Tiny ... Base are the study's own; a statement on all sizes takes the whole grid."""
+    numbers = Numbers.measured(Scores(demo, synthetic.results(demo)), {})
+
+    assert numbers.figure("figure5").named == tuple(demo.named_architectures.values())
+    assert numbers.figure("figure6").sizes == demo.all_architectures
+
+
+def test_depth_and_width_keep_their_place(references: tuple[Reference, ...], demo: Study) -> None:
+    """6/128 is three times as deep as the smallest size and as wide; the paper's is itself."""
+    here = Numbers.measured(Scores(demo, synthetic.results(demo)), {}).figure("figure6")
+    there = Numbers.published(references).figure("figure6")
+
+    assert str(here.like("6/128")) == "3/32"
+    assert str(here.like("2/512")) == "1/128"
+    assert all(there.like(str(size)) == size for size in PAPER_ARCHITECTURES)
+    assert [tuple(map(str, pair)) for pair in here.across_widths(2, 6)] == [
+        ("1/32", "3/32"),
+        ("1/64", "3/64"),
+        ("1/128", "3/128"),
+    ]
+
+
+def test_the_papers_named_sizes_are_found_by_name(references: tuple[Reference, ...]) -> None:
+    """On the reference, Tiny is 2/128."""
+    assert Numbers.published(references).figure("figure5").named == tuple(PAPER_SIZES.values())
+
+
+def test_claims_of_one_artefact_are_corrected_together(results: dict[str, Result]) -> None:
+    """The family is the claims of the artefact that were tested, and Holm never helps."""
+    tested = [one for one in results.values() if one.parts]
+
+    for one in tested:
+        family = [other for other in tested if other.claim.artefact == one.claim.artefact]
+        assert one.family == len(family)
+        smallest = min(family, key=lambda other: other.p)
+        assert smallest.adjusted == pytest.approx(min(1, smallest.p * len(family)))
+
+
+@pytest.mark.parametrize(
+    ("adjusted", "outcome"), [(0.049, Outcome.HOLDS), (0.051, Outcome.INCONCLUSIVE)]
+)
+def test_an_outcome_is_decided_after_the_correction(adjusted: float, outcome: Outcome) -> None:
+    """What is shown alone stays open if it is not after Holm's correction."""
+    part = Part("a > b", Estimate(2.0, 0.7, 100, 3), 0.005, 0.995, (("a", "accuracy"),))
+    alone = Result(CLAIMS[0], Outcome.HOLDS, "", 0.01, deciding=part, parts=(part,))
+
+    assert _decide(alone, adjusted, 5).outcome is outcome
+
+
+def test_the_same_seed_gives_the_same_outcomes(
+    demo: Study, similarity: dict[str, dict[str, float]], results: dict[str, Result]
+) -> None:
+    """Intervals repeat exactly; another seed of the resampling gives others."""
+    scores = Scores(demo, synthetic.results(demo))
+
+    again = by_id(on_study(one_claim("C13"), scores, similarity))["C13"]
+    other = by_id(on_study(one_claim("C13"), scores, similarity, seed=1))["C13"]
+
+    assert again.parts == results["C13"].parts
+    assert other.parts != results["C13"].parts
+
+
+def test_the_order_of_the_runs_does_not_matter(
+    demo: Study, similarity: dict[str, dict[str, float]], results: dict[str, Result]
+) -> None:
+    """Runs are found by what they are, not by their row."""
+    shuffled: pd.DataFrame = synthetic.results(demo).sample(frac=1, random_state=3)
+
+    found = by_id(on_study(CLAIMS, Scores(demo, shuffled), similarity))
+
+    assert {n: one.outcome for n, one in found.items()} == {
+        n: one.outcome for n, one in results.items()
+    }
+
+
+def test_single_seeds_decide_nothing(demo: Study, similarity: dict[str, dict[str, float]]) -> None:
+    """With one run a cell every claim that can be asked stays open."""
+    needs = {name: about.model_copy(update={"seeds": 1}) for name, about in demo.artefacts.items()}
+    study = Study.model_validate({**demo.model_dump(), "artefacts": needs})
+
+    (found,) = on_study(one_claim("C13"), Scores(study, synthetic.results(study)), similarity)
+
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.reason == "single runs have no spread"

@@ -1,0 +1,132 @@
+"""Tests of one estimate, and of many at once."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pdbench.evidence.significance import ALPHA, Estimate, holm, mcnemar
+
+
+def estimate_of(values: list[float], reference: float = 0.0) -> Estimate:
+    """The mean of some runs less a reference."""
+    error = float(stats.sem(values))
+    return Estimate(float(np.mean(values)) - reference, error, len(values) - 1, len(values))
+
+
+def test_interval_and_p_are_those_of_students_t() -> None:
+    """The interval is scipy's, and so are both one-sided p-values."""
+    values = [1.2, 0.4, 0.9, 1.7]
+    expected = stats.ttest_1samp(values, 0.5)
+
+    found = estimate_of(values)
+
+    assert (found.interval.low, found.interval.high) == pytest.approx(
+        stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    )
+    assert found.above(0.5) == pytest.approx(
+        stats.ttest_1samp(values, 0.5, alternative="greater").pvalue
+    )
+    assert 2 * min(found.above(0.5), found.below(0.5)) == pytest.approx(expected.pvalue)
+
+
+def test_equivalence_is_two_one_sided_tests() -> None:
+    """TOST is the larger of the two one-sided p-values, not the absence of a difference."""
+    values = [0.1, -0.2, 0.05, 0.0, 0.1]
+    low = stats.ttest_1samp(values, -0.5, alternative="greater").pvalue
+    high = stats.ttest_1samp(values, 0.5, alternative="less").pvalue
+
+    assert estimate_of(values).within(0.5) == pytest.approx(max(low, high))
+
+
+def test_no_difference_is_no_equivalence() -> None:
+    """Two wild runs show no difference and no equivalence either."""
+    found = estimate_of([-3.0, 3.0])
+
+    assert found.outside(0) > ALPHA
+    assert found.within(0.5) > ALPHA
+
+
+def test_equivalence_is_wrongly_shown_at_most_so_often() -> None:
+    """At a true difference of exactly the margin, TOST says "equivalent" in 5% of cases."""
+    rng = np.random.default_rng(0)
+    found = [estimate_of(list(rng.normal(0.5, 0.3, 5))).within(0.5) <= ALPHA for _ in range(2000)]
+
+    assert np.mean(found) == pytest.approx(0.05, abs=0.015)
+
+
+def test_detectable_difference_is_detected_four_times_in_five() -> None:
+    """A true difference of that size is found with the stated power."""
+    rng = np.random.default_rng(1)
+    size = Estimate(0, 1 / math.sqrt(5), 4, 5).detectable
+
+    found = [estimate_of(list(rng.normal(size, 1, 5))).outside(0) <= ALPHA for _ in range(2000)]
+
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_single_run_shows_nothing() -> None:
+    """Without a standard error no test is passed in any direction."""
+    found = Estimate(5.0, math.nan, 1, 1)
+
+    assert found.above(0) == found.below(0) == found.within(100) == 1.0
+    assert math.isnan(found.detectable)
+
+
+def test_known_numbers_are_compared_exactly() -> None:
+    """Without any error a difference is shown or it is not."""
+    found = Estimate(0.05, 0.0, math.inf)
+
+    assert (found.within(0.1), found.within(0.01)) == (0.0, 1.0)
+    assert (found.above(0), found.below(0)) == (0.0, 1.0)
+
+
+def test_mcnemar_without_discordant_pairs_shows_nothing() -> None:
+    """Two runs that are right on the same examples have p = 1, not an error and not 0."""
+    assert mcnemar([True, False, True], [True, False, True]) == 1.0
+    assert mcnemar([], []) == 1.0
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(1, 0), (6, 1), (3, 3), (15, 2)])
+def test_mcnemar_is_the_exact_binomial_test(gained: int, lost: int) -> None:
+    """Only discordant pairs count, and they are as likely on either side by chance."""
+    first = [False] * gained + [True] * lost + [True] * 20
+    second = [True] * gained + [False] * lost + [True] * 20
+
+    expected = stats.binomtest(gained, gained + lost).pvalue
+
+    assert mcnemar(first, second) == pytest.approx(expected)
+    assert mcnemar(second, first) == pytest.approx(expected)
+
+
+def test_mcnemar_needs_the_same_examples() -> None:
+    """Runs on different test sets cannot be paired."""
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        mcnemar([True], [True, False])
+
+
+def test_holm_is_a_step_down() -> None:
+    """The smallest p is multiplied by all, the next by one less, and the order is kept."""
+    found = holm({"c": 0.04, "a": 0.01, "b": 0.03, "d": 0.005})
+
+    assert list(found) == ["c", "a", "b", "d"]
+    assert found == pytest.approx({"d": 0.02, "a": 0.03, "b": 0.06, "c": 0.06})
+
+
+def test_holm_never_exceeds_one_and_takes_nothing() -> None:
+    """Probabilities stay probabilities; an empty family is empty."""
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+def test_holm_keeps_the_error_of_the_family() -> None:
+    """Of ten true null hypotheses, any is rejected in at most 5% of the families."""
+    rng = np.random.default_rng(2)
+    families = (dict(enumerate(rng.random(10))) for _ in range(2000))
+
+    wrong = [min(holm(family).values()) <= ALPHA for family in families]
+
+    assert np.mean(wrong) <= 0.05 + 0.015

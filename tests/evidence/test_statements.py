@@ -1,0 +1,135 @@
+"""Statements read as they are written, and are shown or refuted as a whole."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pdbench.evidence.significance import Estimate
+from pdbench.evidence.statements import (
+    Part,
+    Quantity,
+    Untestable,
+    check,
+    comparisons,
+    descending,
+    evaluate,
+    every,
+    mean,
+    not_ascending,
+    slack,
+    some,
+    weigh,
+)
+
+VALUES = {"a": 80.0, "b": 75.0, "c": 75.0}
+
+
+def score(name: str) -> Quantity:
+    """A single score."""
+    return Quantity({(name, "accuracy"): 1.0}, 0.0, name)
+
+
+A, B, C = map(score, "abc")
+
+
+def value(term: tuple[str, str]) -> float:
+    """The value of a score."""
+    return VALUES[term[0]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "holds", "text"),
+    [
+        (A > B, True, "a > b"),
+        (B > A, False, "b > a"),
+        (B > C, False, "b > c"),
+        (B >= C, True, "b ≥ c"),
+        (B < A, True, "b < a"),
+        (A <= B, False, "a ≤ b"),
+        (A - B >= 5, True, "a \N{MINUS SIGN} b ≥ 5"),
+        (A - B > 5, False, "a \N{MINUS SIGN} b > 5"),
+        (A - B <= 4.9, False, "a \N{MINUS SIGN} b ≤ 4.9"),
+        (abs(A - B) <= 5, True, "|a \N{MINUS SIGN} b| ≤ 5"),
+        (abs(B - A) <= 4.9, False, "|b \N{MINUS SIGN} a| ≤ 4.9"),
+        (A * 0.5 < B, True, "0.5 · a < b"),
+        (A - (B - C) > 79, True, "a \N{MINUS SIGN} (b \N{MINUS SIGN} c) > 79"),
+    ],
+)
+def test_comparisons_say_what_is_written(statement, holds: bool, text: str) -> None:
+    """The sign, the bound and the words are those of the expression."""
+    assert check(statement, value) is holds
+    assert comparisons(statement)[0].text == text
+
+
+def test_terms_that_cancel_are_gone() -> None:
+    """The difference of a score and itself compares nothing."""
+    assert (A - A).terms == {}
+    assert (A + B - A).terms == {("b", "accuracy"): 1.0}
+
+
+def test_the_mean_of_scores_is_their_mean() -> None:
+    """Under its own name."""
+    found = mean([A, B], "both")
+
+    assert (evaluate(found, value), found.name) == (77.5, "both")
+
+
+def test_slack_is_that_of_the_weakest_part() -> None:
+    """A conjunction may move as far as its nearest part; a disjunction as its farthest."""
+    assert slack(every(A > B, A - B >= 4), value) == pytest.approx(1)
+    assert slack(some(A > B, A - B >= 4), value) == pytest.approx(5)
+    assert slack(every(A > B, B > A), value) == pytest.approx(-5)
+
+
+def test_chains_compare_neighbours() -> None:
+    """Three quantities have two comparisons; a tie breaks only the strict chain."""
+    assert not check(descending(A, B, C), value)
+    assert check(not_ascending(A, B, C), value)
+    assert len(comparisons(descending(A, B, C))) == 2
+
+
+def test_nothing_to_compare_is_not_true() -> None:
+    """A statement about no cells is untestable, not vacuously true."""
+    with pytest.raises(Untestable):
+        every(A > B for A in ())
+    with pytest.raises(Untestable):
+        some()
+
+
+def part(shown: float, refuted: float) -> Part:
+    """A comparison with these p-values."""
+    return Part("", Estimate(0, 1, math.inf), shown, refuted, ())
+
+
+def weighed(make, *parts: Part):
+    """A joined statement weighed on parts with these p-values."""
+    statement = make(A > B for _ in parts)
+    by_id = {id(one): found for one, found in zip(statement.parts, parts, strict=True)}
+    return weigh(statement, lambda one: by_id[id(one)])
+
+
+def test_a_conjunction_needs_every_part_and_falls_with_one() -> None:
+    """Shown at the p of its weakest part; refuted by its worst, times the number of parts."""
+    weak, strong, against = part(0.2, 0.8), part(0.001, 0.99), part(0.99, 0.004)
+
+    found = weighed(every, weak, strong, against)
+
+    assert found.shown == 0.99
+    assert found.refuted == pytest.approx(0.012)
+    assert found.weakest is against
+    assert found.against is against
+
+
+def test_a_disjunction_needs_one_part_and_falls_with_all() -> None:
+    """The other way round."""
+    found = weighed(some, part(0.01, 0.9), part(0.5, 0.5))
+
+    assert found.shown == pytest.approx(0.02)
+    assert found.refuted == 0.9
+
+
+def test_a_probability_stays_one() -> None:
+    """Corrections do not exceed it."""
+    assert weighed(every, part(0.5, 0.6), part(0.5, 0.7)).refuted == 1.0

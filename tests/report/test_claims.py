@@ -1,0 +1,144 @@
+"""Claims on the command line: as text, as JSON, on the paper's numbers and on a study's."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from pdbench import cli
+from pdbench.errors import DataError
+from pdbench.evidence.outcomes import Outcome, load_claims, on_reference
+from pdbench.evidence.significance import Estimate
+from pdbench.evidence.statements import Part
+from pdbench.report import claims
+from pdbench.study import Study
+
+
+def run(*arguments: str) -> int:
+    """Run the command in this process and return its exit code."""
+    try:
+        cli.main(list(arguments))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture
+def folder(demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with invented results of the demo."""
+    monkeypatch.chdir(tmp_path)
+    synthetic.write_study(demo)
+    return tmp_path
+
+
+def test_claims_on_the_papers_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """41 hold and three cannot be tested, in words and in JSON."""
+    file = tmp_path / "claims.json"
+
+    assert run("claims", "--on", "reference", "--json", str(file)) == 0
+
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert capsys.readouterr().out.splitlines()[-1] == "41 holds, 3 untestable"
+    assert found["outcomes"] == {"holds": 41, "fails": 0, "inconclusive": 0, "untestable": 3}
+    assert all(one["outcome"] == one["on_reference"] for one in found["claims"])
+
+
+def test_claims_on_a_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every claim is printed with its mark, and what decides it with its interval."""
+    assert run("claims", "--on", "demo", "--json", "c.json") == 0
+
+    out = capsys.readouterr().out
+    found = json.loads((folder / "c.json").read_text(encoding="utf-8"))
+    assert all(f"{claim.id}  " in out for claim in load_claims())
+    c13 = next(one for one in found["claims"] if one["id"] == "C13")
+    assert len(c13["comparisons"]) == 9
+    assert c13["family"] > 1
+    assert {"by", "low", "high", "detectable", "cells"} <= set(c13["comparisons"][0])
+
+
+def test_claims_on_other_results_of_the_study(
+    folder: Path, demo: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another table of the same study is tested when it is named."""
+    synthetic.results(demo).to_parquet(folder / "other.parquet")
+    (folder / "results/demo/results.parquet").unlink()
+
+    assert run("claims", "--on", "demo", "--results", "other.parquet") == 0
+    assert "C44" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--on", "nothing"], 2, "config/nothing.yaml: no such study"),
+        (["--on", "demo"], 1, "results.parquet: cannot be read"),
+        (["--on", "demo", "--results", "no.parquet"], 1, "no.parquet: cannot be read"),
+        (["--on", "reference", "--results", "x.parquet"], 2, "--results needs a study"),
+    ],
+)
+def test_what_is_not_there_is_one_line(
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An unknown study and missing results end with one line."""
+    monkeypatch.chdir(tmp_path)
+
+    assert run("claims", *arguments) == code
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_an_outcome_that_is_not_the_recorded_one_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A published number that was changed by mistake is noticed."""
+    monkeypatch.setattr(
+        claims, "load_claims", lambda: load_claims()[:1] and _recorded(Outcome.FAILS)
+    )
+
+    with pytest.raises(DataError, match="C01 is recorded as fails, but holds on the published"):
+        claims.check_reference()
+
+
+def _recorded(outcome: Outcome) -> tuple:
+    from dataclasses import replace
+
+    return (replace(load_claims()[0], on_reference=outcome),)
+
+
+def test_text_fits_a_terminal() -> None:
+    """No line is longer than a hundred characters."""
+    text = claims.as_text(on_reference(load_claims()))
+
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_effects_read_as_a_comparison_with_its_interval() -> None:
+    """By how much, and from where to where."""
+    part = Part("PD > PF", Estimate(2.0, 0.5, math.inf), 0.01, 0.99, ())
+
+    assert claims.effect(part) == "PD > PF: by +2.0 [+1.0, +3.0]"
+    assert claims.effect(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0001, "< 0.001"), (0.0312, "0.031"), (1.0, "1"), (math.nan, "")]
+)
+def test_p_values_have_two_digits(value: float, text: str) -> None:
+    """No more than is known of them."""
+    assert claims.p_value(value) == text
+
+
+def test_infinite_numbers_are_no_json() -> None:
+    """What has no value is null."""
+    assert claims.number(math.inf) is None
+    assert claims.number(0.12345678) == 0.123457
