@@ -122,6 +122,18 @@ def test_masked_lm_loss_is_torchs_cross_entropy(masked):
     torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+def test_masked_lm_loss_of_a_vanishing_probability_is_finite(dtype):
+    """The true piece scores 2,000 below the other; its gradient is that of cross-entropy."""
+    hidden = torch.ones(1, 1, dtype=dtype, requires_grad=True)
+    weight = torch.tensor([[0.0], [2000.0]], dtype=torch.float32)
+    loss = masked_lm_loss(hidden, weight, torch.zeros(2), torch.tensor([0]))
+    loss.backward()
+    assert loss.isfinite()
+    assert loss > 80
+    assert hidden.grad == 2000
+
+
 def test_masked_lm_loss_of_nothing_is_zero():
     inputs = (randn(0, 6), randn(50, 6), randn(50))
     loss = masked_lm_loss(*inputs, torch.empty(0, dtype=torch.int64))
