@@ -18,14 +18,17 @@ REPEATS = 12
 def training_flops(
     architecture: Architecture, lengths: NDArray[np.integer[Any]], epochs: int = 1
 ) -> float:
-    """Operations that training on items of these lengths needs, padding not counted.
+    """Operations of the matrix products of training a classifier as pdbench computes it.
 
-    6 P T + 12 L H sum(n_i^2), where P are the parameters of the L transformer layers (the
-    embeddings are looked up, not multiplied), T = sum(n_i) the word pieces and H the width.
-    A parameter costs a piece one multiplication and one addition forward and twice as much
-    backward. Attention has two products in a layer, scores and weighted values, of
-    2 H n_i^2 operations each forward and twice as much backward. The pooler and the output
-    layer see one piece of each item and are left out, as are norms, GELU and the optimiser.
+    Padding is not counted, nor what pdbench leaves out: the last layer computes one piece of
+    each item from the attention weights on. A multiply-add is two operations, and training
+    takes three times the forward pass, so with N items of n_i pieces, T = sum(n_i):
+
+        6 [(L - 1) (12 H^2 T + 2 H sum(n_i^2)) + 3 H^2 T + 9 H^2 N + 2 H T]
+
+    12 H^2 are a layer's weights: 3 H^2 of queries, keys and values, H^2 behind the attention,
+    8 H^2 of the feed-forward block. 2 H n^2 are scores and weighted values. The pooler and the
+    output layer are left out, as are biases, norms, GELU and the optimiser.
 
     Args:
         architecture: The model's size.
@@ -33,9 +36,11 @@ def training_flops(
         epochs: Passes over the items.
     """
     pieces, squares = float(lengths.sum()), float((lengths.astype(np.float64) ** 2).sum())
-    dense = 6 * architecture.encoder_parameters * pieces
-    attention = 12 * architecture.layers * architecture.hidden * squares
-    return epochs * (dense + attention)
+    hidden = architecture.hidden
+    inner = 2 * hidden * architecture.feed_forward
+    whole = (4 * hidden**2 + inner) * pieces + 2 * hidden * squares
+    last = (3 * hidden**2 + 2 * hidden) * pieces + (hidden**2 + inner) * len(lengths)
+    return epochs * 6 * ((architecture.layers - 1) * whole + last)
 
 
 def matrix_peak(threads: int) -> float:
