@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 import pytest
+from commands import run
 
 from pdbench import cli
 from pdbench.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
@@ -36,15 +37,6 @@ JOBS = [
     ["claims"],
     ["schema"],
 ]
-
-
-def run(*arguments: str) -> int:
-    """Run the command in this process and return its exit code."""
-    try:
-        cli.main(list(arguments))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def failing_with(error: BaseException) -> click.Command:

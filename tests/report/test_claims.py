@@ -8,23 +8,14 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from commands import run
 
-from pdbench import cli
 from pdbench.errors import DataError
 from pdbench.evidence.outcomes import Outcome, load_claims, on_reference
 from pdbench.evidence.significance import Estimate
 from pdbench.evidence.statements import Part
 from pdbench.report import claims
 from pdbench.study import Study
-
-
-def run(*arguments: str) -> int:
-    """Run the command in this process and return its exit code."""
-    try:
-        cli.main(list(arguments))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture
