@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,24 +77,74 @@ def train_teacher(
     progress = train_classifier(model, data, train, device, seed, keeper=keeper)
     metrics = list(dict.fromkeys((*definition.metrics, "accuracy")))
     scores = {s: score(model, open_split(folder, s), metrics, device) for s in ("dev", "test")}
-    check_teacher(task, scores["dev"], majority(folder, "dev"), settings.margin)
+    check_teacher(
+        task,
+        scores["dev"],
+        open_split(folder, "dev").targets,
+        definition.labels,
+        majority(folder, "dev"),
+        settings.margin,
+    )
     return progress, scores
 
 
-def check_teacher(task: str, dev: Scores, majority_share: float, margin: float) -> None:
+def check_teacher(
+    task: str,
+    dev: Scores,
+    true: NDArray[Any],
+    labels: Sequence[str],
+    majority_share: float,
+    margin: float,
+) -> None:
     """Refuse a teacher that is hardly better than the majority class.
 
+    Checkpoints of NLI are published with three orders of their labels; where another order of
+    the task's labels would make the teacher good enough, the message says which.
+
+    Args:
+        task: The task's name.
+        dev: The teacher's dev scores and predictions, (N,).
+        true: The dev labels, (N,).
+        labels: Label names in class order.
+        majority_share: Accuracy of always answering the largest class.
+        margin: How much better the teacher must be.
+
     Raises:
-        GuardError: So is this one.
+        GuardError: It is not.
     """
     accuracy = dev.metrics["accuracy"]
     if accuracy >= majority_share + margin:
         return
+    order, reached = best_order(dev.predictions, true, labels)
+    mixed_up = reached >= majority_share + margin
     raise GuardError(
         f"task {task!r}: the teacher's dev accuracy is {accuracy:.3f}, the majority class "
         f"alone reaches {majority_share:.3f} and tasks.{task}.teacher.margin asks {margin:g} more",
-        "check the label order, its learning rate and its epochs",
+        f"its labels seem mixed up: in the order {', '.join(order)} it reaches {reached:.3f}"
+        if mixed_up
+        else "check the label order, its learning rate and its epochs",
     )
+
+
+def best_order(
+    predictions: NDArray[Any], true: NDArray[Any], labels: Sequence[str]
+) -> tuple[tuple[str, ...], float]:
+    """The order of the labels in which predictions agree best with the truth, and how well.
+
+    Args:
+        predictions: Predicted classes, (N,).
+        true: True classes, (N,).
+        labels: Label names in class order, C.
+
+    Returns:
+        The name that each predicted class should have had, and the accuracy then.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(counts, (predictions, true), 1)
+    classes, meant = linear_sum_assignment(counts, maximize=True)
+    return tuple(labels[i] for i in meant), float(counts[classes, meant].sum() / len(true))
 
 
 def soft_label(
