@@ -12,14 +12,14 @@ PINS  := pyproject.toml constraints.txt
 INSTALL := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 PIP   := $(BIN)/python $(INSTALL)
 PEERS := .venv-peers
-BENCHMARKS := finetune mlm distill_grid soft_labels startup scaling
+BENCHMARKS := finetune mlm distill_grid soft_labels startup scaling planning
 OLDER := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint bench example clean
+.PHONY: help reproduce test test-slurm lint bench example clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
 	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study=$(STUDY)
@@ -27,6 +27,10 @@ reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/pytest --numprocesses auto
+
+test-slurm: $(VENV)/.test $(VENV)/.slurm ## start a SLURM on this machine, and test studies and failures on it
+	@tests/slurm/cluster.sh install
+	@$(BIN)/pytest -m slurm tests/slurm
 
 lint: $(VENV)/.lint ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/ruff check .
@@ -53,7 +57,7 @@ $(VENV)/.run: $(VENV)/bin/python $(PINS)
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint: $(VENV)/.%: $(VENV)/.run
+$(VENV)/.test $(VENV)/.slurm $(VENV)/.lint: $(VENV)/.%: $(VENV)/.run
 	@echo "Installing what the $* target needs"
 	@$(PIP) --editable '.[$*]'
 	@touch $@

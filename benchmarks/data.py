@@ -197,7 +197,7 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
     shape = BertShape.of(architecture, vocabulary.size)
     generator = torch.Generator().manual_seed(seed)
     model = random_classifier(shape, len(labels), BERT_RANGE, generator)
-    write_checkpoint(folder, model, vocabulary.files, labels)
+    write_checkpoint(folder, model, vocabulary, labels)
 
 
 def _write_teacher(folder: Path) -> None:
@@ -207,4 +207,4 @@ def _write_teacher(folder: Path) -> None:
 
     vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
     model, _ = load_teacher(study(), TASK, vocabulary)
-    write_checkpoint(folder, model, vocabulary.files, study().tasks[TASK].labels)
+    write_checkpoint(folder, model, vocabulary, study().tasks[TASK].labels)

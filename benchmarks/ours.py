@@ -30,7 +30,7 @@ from pdbench.methods.teachers import soft_label
 from pdbench.models import BertShape, Classifier
 from pdbench.models.checkpoints import read_classifier
 from pdbench.models.initialise import BERT_RANGE, random_classifier
-from pdbench.study import Architecture
+from pdbench.study import Architecture, Start
 from pdbench.study.paths import ARCHIVES
 from pdbench.training import Device, choose_device, prepare_process
 
@@ -41,9 +41,9 @@ VOCABULARY = 30_522
 class FixedSteps(Pass):
     """A walk of so many updates, however many items there are to draw them from."""
 
-    def steps(self, items: int) -> int:
-        """The number of updates."""
-        return self.least_steps
+    def updates(self, items: int) -> range:
+        """The numbers of the updates."""
+        return range(self.least_steps)
 
 
 def finetune(request: Request, clock: Clock) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def mlm(request: Request, clock: Clock) -> dict[str, Any]:
     device = choose_device(architecture.hidden)
     with clock:
         _, progress = pretrain_student(
-            data.study(), data.paths(), request["corpus"], architecture, vocabulary, device
+            data.study(), data.paths(), Start(request["corpus"], architecture), vocabulary, device
         )
     return {"steps": progress.steps, "pieces": progress.pieces, "precision": device.precision}
 

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from pdbench import __version__
-from pdbench.artefacts import ARTEFACTS
+from pdbench import __version__, cli_cluster
+from pdbench.cli_options import (
+    ArchitectureName,
+    StudyName,
+    with_saving,
+    with_study,
+    with_threads,
+)
 from pdbench.errors import REQUEUE, PdbenchError, Stopped, UsageError, suggestion
-from pdbench.study import Architecture, Paths, Study, load_study
-from pdbench.study.loading import check_artefacts
+from pdbench.study import Architecture, Paths, Start, Study, offline
 from pdbench.study.paths import ARCHIVES
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
+FilePath = click.Path(path_type=Path, dir_okay=False)
 INTERRUPTED = 130
+ONLINE = ("doctor", "fetch", "pin")
+"""Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
+
 REMEDIES = {
     errno.ENOSPC: "free some space and run again; finished work is kept",
     errno.EDQUOT: "free some of your quota and run again; finished work is kept",
@@ -35,74 +42,17 @@ REMEDIES = {
 }
 
 
-class StudyName(click.ParamType[Study]):
-    """A study by its name in ``config/`` or by the path of its file."""
-
-    name = "study"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Study:
-        """Load the study."""
-        study = load_study(value)
-        check_artefacts(study, ARTEFACTS)
-        return study
-
-
-class ArchitectureName(click.ParamType[Architecture]):
-    """An architecture, written layers/hidden."""
-
-    name = "architecture"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Architecture:
-        """Read the architecture."""
-        try:
-            return Architecture.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def with_study(command: Command) -> Command:
-    """Give a command its first argument: the study."""
-    return click.argument("study", type=StudyName())(command)
-
-
-def with_threads(command: Command) -> Command:
-    """Give a training command the number of threads that torch may use."""
-    option = click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Threads that torch may use.",
-    )
-    return option(command)
-
-
-def with_saving(command: Command) -> Command:
-    """Give a training command the time between two saved states."""
-    option = click.option(
-        "--save-every",
-        type=click.FloatRange(min=0),
-        default=300,
-        show_default=True,
-        metavar="SECONDS",
-        help="Wall time between two saved states, from which an interrupted job goes on; "
-        "0 saves after every step.",
-    )
-    return option(command)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pdbench")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Reproduce "Well-Read Students Learn Better" and judge new compression methods.
 
     STUDY is a name in config/ (demo) or the path of a study file. `snakemake` runs all
     commands that a study needs in the right order; each can also be run by hand.
     """
+    if context.invoked_subcommand not in ONLINE:
+        offline.go_offline()
 
 
 @cli.command()
@@ -111,7 +61,8 @@ def archive(name: str) -> None:
     """Download the pinned archive NAME and check its sha256."""
     from pdbench.data.archives import fetch
 
-    click.echo(fetch(name, ARCHIVES))
+    gathered = offline.data_folder()
+    click.echo(fetch(name, ARCHIVES, gathered and gathered / offline.ARCHIVES))
 
 
 @cli.command()
@@ -147,10 +98,20 @@ def audit(study: Study) -> None:
 @with_study
 @click.argument("corpus")
 @click.argument("architecture", type=ArchitectureName())
+@click.option(
+    "--method",
+    metavar="ID",
+    help="Pre-train by this method's own objective, from the deepest model of the width.",
+)
 @with_threads
 @with_saving
 def pretrain(
-    study: Study, corpus: str, architecture: Architecture, threads: int, save_every: float
+    study: Study,
+    corpus: str,
+    architecture: Architecture,
+    method: str | None,
+    threads: int,
+    save_every: float,
 ) -> None:
     """Pre-train ARCHITECTURE (layers/hidden) with masked LM on CORPUS.
 
@@ -164,8 +125,11 @@ def pretrain(
     from pdbench.training import prepare_process
 
     known(corpus, study.corpora, "corpus")
+    if method is not None:
+        own = [name for name, found in study.methods.items() if found.pretraining]
+        known(method, own, "method with a pre-training of its own")
     prepare_process(threads)
-    jobs.pretrain(study, Paths(study), corpus, architecture, save_every)
+    jobs.pretrain(study, Paths(study), Start(corpus, architecture, method), save_every)
 
 
 @cli.command()
@@ -214,11 +178,39 @@ def cell(study: Study, key: str, threads: int, save_every: float) -> None:
     75 (try again).
     """
     known(key, study.cells, "cell")
-    from pdbench.results import jobs
+    from pdbench.results.attempts import attempt
     from pdbench.training import prepare_process
 
     prepare_process(threads)
-    jobs.cell(study, Paths(study), key, save_every)
+    attempt(study, Paths(study), key, save_every)
+
+
+@cli.command()
+@with_study
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option(
+    "--then",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file to write once all of them are done.",
+)
+@with_threads
+@with_saving
+def cells(
+    study: Study, keys: tuple[str, ...], file: Path | None, threads: int, save_every: float
+) -> None:
+    """Train the cells KEY... one after the other; one that fails stops no other.
+
+    Each has its log below logs/, as if it had been trained by `pdbench cell`. On SIGTERM or
+    SIGUSR1 it saves the state of the run that trains and ends with exit code 75 (try again).
+    """
+    for key in keys:
+        known(key, study.cells, "cell")
+    from pdbench.results.attempts import attempt_all
+    from pdbench.training import prepare_process
+
+    prepare_process(threads)
+    attempt_all(study, Paths(study), keys, save_every, file)
 
 
 @cli.command()
@@ -251,27 +243,16 @@ def artefact(study: Study, artefact: str) -> None:
 
 @cli.command()
 @with_study
-def report(study: Study) -> None:
+@click.option("--partial", is_flag=True, help="Of what there is, into a folder of its own.")
+def report(study: Study, partial: bool) -> None:
     """Write the report's page."""
-    from pdbench.report import build
+    from pdbench.report import build, build_partial, remove_partial
 
-    build(study, Paths(study))
-
-
-@cli.command()
-@with_study
-@click.option(
-    "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it as JSON too."
-)
-def plan(study: Study, file: Path | None) -> None:
-    """Print what STUDY would make: artefacts, cells, jobs and runs."""
-    from pdbench.files import write_json
-    from pdbench.study.plan import Plan
-
-    found = Plan.of(study)
-    click.echo(found.as_text())
-    if file is not None:
-        write_json(file, found.as_json())
+    if partial:
+        click.echo(build_partial(study))
+    else:
+        build(study, Paths(study))
+        remove_partial(study)
 
 
 class Ground(click.ParamType["Study | None"]):
@@ -317,6 +298,151 @@ def claims(study: Study | None, table: Path | None, file: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--study", type=StudyName(), default="demo", show_default=True, help="Name or path.")
+@click.option("--baseline", help="The method that is the measure.")
+@click.option("--candidate", help="The method that must not be worse.")
+@click.option(
+    "--against",
+    "stored",
+    type=FilePath,
+    help="Compare every run with that of the same seed in these stored results.",
+)
+@click.option("--results", "table", type=FilePath, help="Other results than the study's own.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    metavar="POINTS",
+    help="What the candidate may lose; evidence.margin of the study by default.",
+)
+@click.option(
+    "--waivers", type=FilePath, help="Accepted regressions; config/waivers.yaml by default."
+)
+@click.option("--strict", is_flag=True, help="Take unresolved cells as incomplete.")
+@click.option("--junit", type=FilePath, help="Write JUnit XML.")
+@click.option(
+    "--markdown",
+    type=FilePath,
+    help="Write a summary as Markdown; appended to the file that $GITHUB_STEP_SUMMARY names.",
+)
+@click.option("--json", "json", type=FilePath, help="Write it as JSON too.")
+@click.option(
+    "--annotations/--no-annotations",
+    default=lambda: os.environ.get("GITHUB_ACTIONS") == "true",
+    help="Print ::error lines; by default where GITHUB_ACTIONS=true.",
+)
+@click.option("--exit-zero", is_flag=True, help="Leave the verdict to who reads the files.")
+def check(**options: Any) -> None:
+    """Say whether a method is worse than a baseline, or this code than stored results.
+
+    With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
+    code 0: no regression; 1: a regression; 2: incomplete or misuse, which is never a pass.
+    """
+    from pdbench.report.checking import Options, run
+
+    try:
+        code = run(Options(**options))
+    except PdbenchError as error:
+        # 1 would say that something is worse.
+        raise UsageError(error.what, error.remedy) from error
+    except OSError as error:
+        fail(describe(error), UsageError.exit_code)
+    sys.exit(code)
+
+
+@cli.command("new-method")
+@click.argument("name")
+@click.option(
+    "--package",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The folder of another package, which is to hold it.",
+)
+def new_method(name: str, package: Path | None) -> None:
+    """Write a method NAME with an objective of its own, its test and its entry."""
+    from pdbench.testing.new_method import NewMethod
+
+    made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
+    made.write()
+    click.echo(made.next_steps())
+
+
+@cli.command()
+@with_study
+def pin(study: Study) -> None:
+    """Write the present commits of the hub repositories that STUDY has not pinned yet.
+
+    They are added to config/pins.yaml, and what stands there is never changed.
+    """
+    from pdbench.data.pinning import pin as run
+    from pdbench.data.pinning import unpinned
+
+    added = run(unpinned(study))
+    for name, commit in added.items():
+        click.echo(f"{name} {commit}")
+    if not added:
+        click.echo("every repository is pinned")
+
+
+@cli.command()
+@with_study
+@click.option("--to", "target", type=FilePath, required=True, help="The zip file to write.")
+@click.option("--method", required=True, metavar="ID", help="The method to submit.")
+@click.option(
+    "--architecture", metavar="SIZE", help="The size to submit: its name or layers/hidden."
+)
+@click.option("--artefact", metavar="ID", help="Take the cells of this table or figure.")
+@click.option(
+    "--fill",
+    is_flag=True,
+    help="Answer with one class where there are no predictions for a task: GLUE's server takes "
+    "whole submissions only.",
+)
+def submission(
+    study: Study,
+    target: Path,
+    method: str,
+    architecture: str | None,
+    artefact: str | None,
+    fill: bool,
+) -> None:
+    """Write predictions on GLUE's test sets as the zip that its server takes.
+
+    A manifest with the ending .json beside it says which runs they are of.
+    """
+    from pdbench.results.submission import manifest_path, write_submission
+
+    known(method, study.methods, "method")
+    if artefact is not None:
+        known(artefact, study.artefacts, "artefact")
+    sizes = study.select(architecture) if architecture else study.all_architectures
+    among = tuple(study.seeds) if artefact is None else study.artefact_cells(artefact)
+    trained = dict.fromkeys(study.trained_by(cell) for cell in among)
+    cells = [cell for cell in trained if cell.method == method and cell.architecture in sizes]
+    about = write_submission(study, Paths(study), cells, target, fill=fill)
+    for file, origin in sorted(about["files"].items()):
+        click.echo(f"{file}.tsv: {origin['cell']} {origin['run']}")
+    for file in about["filled"]:
+        click.echo(f"{file}.tsv: one and the same answer, as there are no predictions")
+    click.echo(f"{target} and {manifest_path(target)}")
+
+
+@cli.command("import-scores")
+@with_study
+@click.argument("scores", type=FilePath)
+@click.option(
+    "--of", "manifest", type=FilePath, required=True, help="The manifest of the submission."
+)
+def import_scores(study: Study, scores: Path, manifest: Path) -> None:
+    """Take the answer of GLUE's server back: a CSV file with task, metric and score.
+
+    The next collection puts them beside the runs that were submitted, as their scores on the
+    published test split.
+    """
+    from pdbench.results.submission import import_scores as run
+
+    click.echo(run(study, Paths(study), scores, manifest))
+
+
+@cli.command()
 def schema() -> None:
     """Write the JSON schemas of all configuration files to workflow/schemas/."""
     from pdbench.study.schemas import write_schemas
@@ -332,6 +458,10 @@ def example(study: Study) -> None:
     from pdbench.report import export_example
 
     export_example(study, Paths(study), Path("reports/example"))
+
+
+for command in cli_cluster.COMMANDS:
+    cli.add_command(command)
 
 
 def known(name: str, names: Any, kind: str) -> str:

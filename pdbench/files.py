@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pdbench.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same ``path`` waiting, also on other machines.
+
+    The operating system lets go of it when the process dies. A file system without locks
+    keeps nobody waiting.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        with contextlib.suppress(OSError):
+            _wait_for_lock(handle)
+        yield
 
 
 @contextlib.contextmanager
@@ -31,6 +50,14 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder below ``parent``, which is removed afterwards."""
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=parent) as folder:
+        yield Path(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,6 +95,14 @@ def file_digest(path: Path) -> str:
     """Return the sha256 of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _wait_for_lock(handle: IO[str]) -> None:
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        log.info("%s: another process is at work on this; waiting for it", handle.name)
+        fcntl.lockf(handle, fcntl.LOCK_EX)
 
 
 def _remove(path: Path) -> None:

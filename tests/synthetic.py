@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 import random
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
 from pdbench.data.metrics import compute
-from pdbench.files import write_json
+from pdbench.files import write_json, write_text
+from pdbench.report import gate
+from pdbench.report.ci import as_junit
 from pdbench.study import Paths, Run, Study
 
 GAINS = {
@@ -53,6 +56,11 @@ def write_study(
     results(study, missing, degenerate).to_parquet(paths.table)
     write_json(paths.audit, audit(study))
     write_json(paths.latency, latency(study))
+    if study.gate:
+        found = gate.evaluate(study, gate.matches(study), paths.table, (), date(2026, 11, 21))
+        write_json(paths.gate["json"], gate.as_json(found))
+        write_text(paths.gate["xml"], as_junit(found))
+        write_text(paths.gate["md"], gate.as_markdown(found))
     return paths
 
 
@@ -180,7 +188,7 @@ def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
         "run": run.name,
         "seed_index": run.seed_index,
         "seed": run.seed,
-        "learning_rates": "/".join(f"{rate:g}" for rate in run.learning_rates),
+        "learning_rates": "/".join(f"{p.learning_rate:g}" for p in run.points),
         "parameters": cell.architecture.parameters(),
     }
     score = None if degenerate else _invent(study, run)

@@ -33,8 +33,16 @@ JOBS = [
     ["artefact", "STUDY", "ARTEFACT"],
     ["report", "STUDY"],
     ["plan", "STUDY"],
+    ["fetch", "STUDY"],
+    ["doctor", "[STUDY]"],
+    ["status", "[STUDY]"],
+    ["pin", "STUDY"],
+    ["submission", "STUDY"],
+    ["import-scores", "STUDY", "SCORES"],
     ["example", "STUDY"],
     ["claims"],
+    ["check"],
+    ["new-method", "NAME"],
     ["schema"],
 ]
 
@@ -204,3 +212,31 @@ def test_planning_imports_nothing_heavy() -> None:
     out = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
 
     assert out.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "dp"], "unknown method 'dp'"),
+        (["--method", "pd", "--artefact", "table4"], "unknown artefact 'table4'"),
+        (["--method", "pd"], "several cells for one task"),
+        (
+            ["--method", "pf", "--artefact", "released_models", "--architecture", "Tiny"],
+            "is not finished; run it first",
+        ),
+    ],
+)
+def test_a_submission_names_what_it_has_not(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Method, artefact and results are looked for before anything is written."""
+    monkeypatch.chdir(tmp_path)
+
+    assert run("submission", "paper", "--to", "out.zip", *arguments) in (1, 2)
+
+    assert words in error_line(capsys)
+    assert list(tmp_path.iterdir()) == []

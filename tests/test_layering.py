@@ -19,9 +19,12 @@ ROOMS = (
     "training",
     "methods",
     "results",
+    "testing",
     "evidence",
     "artefacts",
     "report",
+    "cli_options",
+    "cli_cluster",
     "cli",
 )
 """From the ground up: a room may import from those before it."""

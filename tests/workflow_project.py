@@ -25,9 +25,15 @@ rule study:
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with the workflow, the small study, and a stand-in for the pdbench command."""
+    """A folder with the workflow, the small study, and a stand-in for the pdbench command.
+
+    Attributes:
+        folder: The folder.
+        bundle: Estimated seconds of a bundle; 0 gives each cell a job of its own.
+    """
 
     folder: Path
+    bundle: int = 0
 
     def snakemake(
         self, *arguments: str, fails: str = "", check: bool = True
@@ -35,7 +41,7 @@ class Project:
         """Run Snakemake on the small study."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
         done = subprocess.run(
-            [*command, "--config", "study=small.yaml"],
+            [*command, "--config", "study=small.yaml", f"bundle={self.bundle}"],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "WORKFLOW_FAILS": fails},
             capture_output=True,

@@ -112,6 +112,10 @@ class Context:
             levels.append(Level("Majority class", "majority", Interval(share, share, share, 1)))
         return tuple(levels)
 
+    def task_title(self, task: str) -> str:
+        """What tables and figures call a task: "book-reviews" without a title is "Book reviews"."""
+        return self.study.tasks[task].title or task.replace("-", " ").capitalize()
+
     def method_name(self, method: str) -> str:
         """A method's name in tables and figures."""
         return self.study.methods[method].name
@@ -139,11 +143,6 @@ class Context:
 def one_line(label: str) -> str:
     """The label of a tick without its line break."""
     return label.replace("\n", " ")
-
-
-def task_title(task: str) -> str:
-    """A task's id as words: "book-reviews" is "Book reviews"."""
-    return task.replace("-", " ").capitalize()
 
 
 def short_count(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pdbench.artefacts.chart import Row
-from pdbench.artefacts.context import Context, task_title
+from pdbench.artefacts.context import Context
 from pdbench.artefacts.result import Tabulation
 from pdbench.artefacts.tables import ABSENT, Table
 
@@ -13,7 +13,8 @@ CAPTION = (
     "All data of the study, counted; nothing of it is part of the software. S is the similarity "
     "of a transfer set to a task's labelled set: the Spearman correlation of their "
     "word-frequency ranks. Majority is the test accuracy of always answering the largest class. "
-    "Left out counts the items of a text that a test set also holds."
+    "Left out counts the items of a text that a test set also holds, Broken its records that "
+    "could not be read."
 )
 
 
@@ -35,13 +36,14 @@ def draw(context: Context) -> Tabulation:
 def _tasks(context: Context) -> Iterator[Row]:
     for name, task in context.study.tasks.items():
         found = context.audit["tasks"][name]
+        items = {split: about["items"] for split, about in found["splits"].items()}
         yield {
-            "Task": task_title(name),
+            "Task": context.task_title(name),
             "Source": task.name,
-            "Labels": ", ".join(found["labels"]),
-            "Labelled": found["splits"]["train"]["items"],
-            "Dev": found["splits"]["dev"]["items"],
-            "Test": found["splits"]["test"]["items"],
+            "Labels": ", ".join(found["labels"]) or "scores",
+            "Labelled": items.get("train"),
+            "Dev": items.get("dev"),
+            "Test": items.get("test"),
             "Majority (%)": _per_cent(found["majority"].get("test")),
         }
 
@@ -54,10 +56,7 @@ def _transfer_sets(context: Context) -> Iterator[Row]:
             "Text": chosen.text,
             "Items": found["items"],
             "Word pieces": found["pieces"],
-            **{
-                f"S to {task}": _hundredths(found["similarity"].get(task))
-                for task in context.study.tasks
-            },
+            **{f"S to {task}": _hundredths(s) for task, s in found["similarity"].items()},
         }
 
 
@@ -70,8 +69,8 @@ def _hundredths(value: float | None) -> float | None:
 
 
 def _corpora(context: Context) -> Iterator[Row]:
-    for name, parts in context.study.corpora.items():
-        for part in parts:
+    for name in context.study.corpora:
+        for part in context.study.corpus_parts(name):
             text = context.audit["texts"][part.text]
             yield {
                 "Corpus": name,
@@ -86,10 +85,11 @@ def _texts(context: Context) -> Iterator[Row]:
         found = context.audit["texts"][name]
         yield {
             "Text": name,
-            "Source": text.name,
+            "Source": text.name or ", ".join(part.name for part in text.parts),
             "Items": found["items"],
             "Word pieces": found["pieces"],
             "Left out": found["excluded"],
+            "Broken": found.get("broken", 0),
         }
 
 

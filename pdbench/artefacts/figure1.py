@@ -105,7 +105,7 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
 
 def _chip(axes: Axes, x: float, y: float, step: Step) -> None:
     _patch(axes, x, y - 0.17, CHIP, 0.34, TINTS.get(step.kind, "white"), rounding=0.08)
-    label = SHORT.get(step.kind, step.name)
+    label = SHORT.get(step.kind, step.kind)
     axes.text(x + CHIP / 2, y, label, ha="center", va="center", fontsize=7)
 
 
@@ -186,7 +186,7 @@ def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
 
 def _describe(methods: Mapping[str, Method]) -> str:
     chains = (
-        f"{method.name}: {', then '.join(SHORT.get(s.kind, s.name) for s in steps(method))}"
+        f"{method.name}: {', then '.join(SHORT.get(s.kind, s.kind) for s in steps(method))}"
         for method in methods.values()
     )
     return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

@@ -50,7 +50,7 @@ def _own_panel(context: Context, cells: Sequence[Cell]) -> Panel:
     place = _places(dict.fromkeys(cell.architecture for cell in cells))
     task, hidden = cells[0].task, cells[0].architecture.hidden
     return Panel(
-        f"{own_title(task)}, H = {hidden}",
+        f"{own_title(context, task)}, H = {hidden}",
         curves(context, cells, lambda cell: place(cell.architecture), sized=False),
         context.bounds(task),
         ticks=ticks_of(place(cell.architecture) for cell in cells),

@@ -22,7 +22,7 @@ def draw(context: Context) -> Drawing:
     cells = context.study.artefact_cells("figure7")
     tasks = dict.fromkeys(cell.task for cell in cells)
     chart = Chart(
-        panels=tuple(by_size(context, cells, task, own_title(task)) for task in tasks),
+        panels=tuple(by_size(context, cells, task, own_title(context, task)) for task in tasks),
         layout=(1,) * len(tasks),
         x_label="Size of the student",
         y_labels=y_labels(context, cells),

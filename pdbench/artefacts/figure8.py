@@ -41,7 +41,7 @@ def _own_panel(context: Context) -> Panel:
     distilled = [cell for cell in cells if cell.transfer is not None]
     places = {name: _place(sizes[name]) for name in {cell.transfer or "" for cell in distilled}}
     return Panel(
-        own_title(cells[0].task),
+        own_title(context, cells[0].task),
         curves(context, distilled, lambda cell: places[cell.transfer or ""]),
         (*context.bounds(cells[0].task), *baselines(context, cells)),
         ticks=ticks_of(sorted(places.values())),

@@ -49,7 +49,7 @@ def _own_panel(context: Context) -> Panel:
     labels = {name: context.study.transfer_sets[name].label or name for name in places}
     notes = sorted((place.x, f"{labels[name]}, {place.x:.2f}") for name, place in places.items())
     return Panel(
-        own_title(task),
+        own_title(context, task),
         curves(context, distilled, lambda cell: places[cell.transfer or ""], sized=False),
         (*context.bounds(task), *baselines(context, cells, sized=False)),
         notes=tuple(notes),

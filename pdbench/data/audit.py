@@ -29,10 +29,11 @@ def audit(study: Study, paths: Paths) -> None:
         DataError: A task or text is not prepared, or its tokens were edited.
     """
     tested = tested_sentences(study, paths)
-    labelled = {t: _counts(paths.task(t) / "train") for t in study.tasks}
+    trained = [t for t, task in study.tasks.items() if task.model_of is None]
+    labelled = {t: _counts(paths.task(t) / "train") for t in trained}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
     checked = sum(text.checked for text in texts.values())
-    checked += sum(_check_task(paths.task(task)) for task in study.tasks)
+    checked += sum(_check_task(paths.task(task)) for task in trained)
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
         "texts": {x: text.about for x, text in texts.items()},
@@ -40,7 +41,7 @@ def audit(study: Study, paths: Paths) -> None:
         "leaks": {
             "checked": checked,
             "found": 0,
-            "shared_sentences": {t: _shared_sentences(paths.task(t)) for t in study.tasks},
+            "shared_sentences": {t: _shared_sentences(paths.task(t)) for t in trained},
         },
     }
     write_json(paths.audit, content)

@@ -3,8 +3,8 @@
 A folder whose ``name`` is a GLUE task (see :mod:`pdbench.data.glue`) has GLUE's files. Any
 other has ``train``, ``dev`` (or ``validation``) and ``test`` in one of the formats, with the
 columns ``text``, or ``text_a`` and ``text_b``, and ``label``: the name of a label or its
-index; a number where the task has no label names. A split without the column ``label`` is
-left out.
+index; a number where the task has no label names. A test split without labels is what
+predictions are submitted for; another split without the column ``label`` is left out.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from pdbench.data.glue import GLUE, Layout
 from pdbench.data.labels import label_order
-from pdbench.data.records import Located, records, tab_separated
+from pdbench.data.records import Breakage, Located, records, tab_separated
 from pdbench.errors import DataError, UsageError
-from pdbench.study.settings import Source, Task, Text
+from pdbench.study.settings import Source, Task
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")
 TEXTS = ("txt", *FORMATS)
@@ -30,8 +30,8 @@ _STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
 _PLAIN = (("text",), ("text_a", "text_b"))
 
 
-def read_splits(task: Task) -> dict[str, pa.Table]:
-    """Read the labelled splits of a folder.
+def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read the labelled splits of a folder, and its unlabelled test split as "submission".
 
     Raises:
         UsageError: The folder is not named, or the label names are not those of GLUE.
@@ -41,13 +41,24 @@ def read_splits(task: Task) -> dict[str, pa.Table]:
     if task.name:
         layout = _layout(task)
         files = {"train": folder / "train.tsv", "dev": folder / layout.dev}
-        return {split: _glue_table(path, layout, task.labels) for split, path in files.items()}
+        if task.model_of or not layout.dev:
+            files = {"dev": folder / layout.dev} if layout.dev else {}
+        tables = {
+            split: _glue_table(path, layout, task.labels, breakage) for split, path in files.items()
+        }
+        unlabelled = folder / layout.unlabelled
+        if unlabelled.is_file():
+            tables["submission"] = _unlabelled_table(unlabelled, layout)
+        return tables
     found = {split: _find(folder, stems, FORMATS) for split, stems in _STEMS.items()}
-    tables = {split: _table(path, task) for split, path in found.items() if path}
-    return {split: table for split, table in tables.items() if "label" in table.column_names}
+    tables = {split: _table(path, task, breakage) for split, path in found.items() if path}
+    if "test" in tables and "label" not in tables["test"].column_names:
+        tables["submission"] = tables.pop("test")
+    labelled = {split: table for split, table in tables.items() if "label" in table.column_names}
+    return {**labelled, **{s: table for s, table in tables.items() if s == "submission"}}
 
 
-def read_text(text: Text) -> pa.Table:
+def read_text(text: Source, breakage: Breakage) -> pa.Table:
     """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``.
 
     Raises:
@@ -57,11 +68,11 @@ def read_text(text: Text) -> pa.Table:
     folder = _folder(text)
     if text.name:
         layout = _layout(text)
-        return _glue_table(folder / "train.tsv", layout, None)
+        return _glue_table(folder / "train.tsv", layout, None, breakage)
     path = _find(folder, ("text", "train"), TEXTS)
     if path is None:
         raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(TEXTS)})")
-    return _table(path, None)
+    return _table(path, None, breakage)
 
 
 def _folder(source: Source) -> Path:
@@ -85,13 +96,33 @@ def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Pat
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _glue_table(path: Path, layout: Layout, labels: tuple[str, ...] | None) -> pa.Table:
+def _glue_table(
+    path: Path, layout: Layout, labels: tuple[str, ...] | None, breakage: Breakage
+) -> pa.Table:
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
     rows = tab_separated(path, layout.header, tolerant=layout.tolerant)
     read_label = None if labels is None else _glue_label(layout, labels)
-    return _columns(rows, layout.texts, layout.label, read_label, layout.tolerant)
+    left_out = Breakage(1.0) if layout.tolerant else breakage
+    return _columns(rows, layout.texts, layout.label, read_label, left_out)
+
+
+def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:
+    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without.
+
+    Raises:
+        DataError: A line is broken, or the lines are not numbered from 0.
+    """
+    names = ("text",) if len(layout.texts) == 1 else ("text_a", "text_b")
+    columns: dict[str, list[str]] = {name: [] for name in names}
+    for number, (where, record) in enumerate(tab_separated(path)):
+        index = record.get("index", record.get("id"))
+        if index != str(number):
+            raise DataError(f"{where}: index {index}, expected {number}", "use GLUE's own file")
+        for name, column in zip(names, layout.texts, strict=True):
+            columns[name].append(_text(record, column, where))
+    return pa.table(columns)
 
 
 def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], float]:
@@ -101,7 +132,7 @@ def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], floa
     return known.__getitem__ if known else _number
 
 
-def _table(path: Path, task: Task | None) -> pa.Table:
+def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     """Read a file with our own columns; without a task, its texts alone."""
     rows = records(path)
     first = next(rows, None)
@@ -113,7 +144,7 @@ def _table(path: Path, task: Task | None) -> pa.Table:
         raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
     read_label = None if task is None or "label" not in record else _own_label(task.labels)
     all_rows = itertools.chain([first], rows)
-    return _columns(all_rows, texts, "label", read_label, tolerant=False)
+    return _columns(all_rows, texts, "label", read_label, breakage)
 
 
 def _own_label(labels: tuple[str, ...]) -> Callable[[Any], float]:
@@ -129,23 +160,25 @@ def _columns(
     texts: tuple[str, ...],
     label: str,
     read_label: Callable[[Any], float] | None,
-    tolerant: bool,
+    breakage: Breakage,
 ) -> pa.Table:
     """Check every row and gather its texts, and its label where one is read."""
     names = ("text",) if len(texts) == 1 else ("text_a", "text_b")
     columns: dict[str, list[Any]] = {name: [] for name in names}
     if read_label is not None:
         columns["label"] = []
+    total = 0
     for where, record in rows:
+        total += 1
         found = [_text(record, name, where) for name in texts]
         if not all(found):
-            if tolerant:
-                continue
-            raise DataError(f"{where}: empty text", "fill or remove the line")
+            breakage.leave_out(DataError(f"{where}: empty text", "fill or remove the line"))
+            continue
         for name, text in zip(names, found, strict=True):
             columns[name].append(text)
         if read_label is not None:
             columns["label"].append(_label(record, label, where, read_label))
+    breakage.check(total)
     return pa.table(columns)
 
 

@@ -1,6 +1,7 @@
-"""The layout of GLUE's original files, one for each of its tasks that can be trained.
+"""The layout of GLUE's original files, one for each of its tasks.
 
-No file of GLUE quotes its fields. The test files have no labels, so they are not read.
+No file of GLUE quotes its fields. Its test files have no labels: they are what its server asks
+predictions for, in the order of the file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ class Layout:
         texts: The column of the text, or the two of a pair.
         label: The column of the label.
         classes: Label names by what the label column says; empty for a regression.
-        dev: File of the dev split.
+        dev: File of the dev split; the diagnostic set has none.
+        unlabelled: File of the test split, whose labels are hidden.
         header: Names of the columns, where the files do not begin with them.
         tolerant: Whether lines that are cut short or have an empty text are part of the
             data as published, and left out.
@@ -26,6 +28,7 @@ class Layout:
     label: str
     classes: dict[str, str]
     dev: str = "dev.tsv"
+    unlabelled: str = "test.tsv"
     header: tuple[str, ...] = ()
     tolerant: bool = False
 
@@ -59,10 +62,21 @@ GLUE: dict[str, Layout] = {
         _zero_one("not_duplicate", "duplicate"),
         tolerant=True,
     ),
-    "mnli": Layout(("sentence1", "sentence2"), "gold_label", _MNLI, dev="dev_matched.tsv"),
-    "mnli-mismatched": Layout(
-        ("sentence1", "sentence2"), "gold_label", _MNLI, dev="dev_mismatched.tsv"
+    "mnli": Layout(
+        ("sentence1", "sentence2"),
+        "gold_label",
+        _MNLI,
+        dev="dev_matched.tsv",
+        unlabelled="test_matched.tsv",
     ),
+    "mnli-mismatched": Layout(
+        ("sentence1", "sentence2"),
+        "gold_label",
+        _MNLI,
+        dev="dev_mismatched.tsv",
+        unlabelled="test_mismatched.tsv",
+    ),
+    "ax": Layout(("sentence1", "sentence2"), "label", _MNLI, dev="", unlabelled="diagnostic.tsv"),
     "qnli": Layout(("question", "sentence"), "label", _ENTAILMENT),
     "rte": Layout(("sentence1", "sentence2"), "label", _ENTAILMENT),
     "wnli": Layout(("sentence1", "sentence2"), "label", _zero_one("not_entailment", "entailment")),

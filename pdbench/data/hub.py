@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,16 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from pdbench.data.labels import label_order
-from pdbench.errors import DataError, UsageError
-from pdbench.study.settings import Source, Task, Text
+from pdbench.data.leaks import TEXT_COLUMNS
+from pdbench.data.records import Breakage
+from pdbench.errors import DataError
+from pdbench.study.pins import commit
+from pdbench.study.settings import Source, Task
 
 SPLITS = {
     "train": ("train",),
-    "dev": ("validation", "validation_matched", "dev"),
-    "test": ("test", "test_matched"),
+    "dev": ("validation", "validation_matched", "validation_mismatched", "dev"),
+    "test": ("test", "test_matched", "test_mismatched"),
 }
 """What a split may be called on the hub."""
 
@@ -33,11 +36,9 @@ TEXTS = (
 )
 """The columns that are read as text, the first that are there."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
-
-def read_splits(task: Task) -> dict[str, pa.Table]:
-    """Read the labelled splits of a hub data set; one without any label is left out.
+def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read the labelled splits of a hub data set, and its unlabelled test as "submission".
 
     Raises:
         UsageError: No commit is pinned, or the label names are not those of the data set.
@@ -45,11 +46,14 @@ def read_splits(task: Task) -> dict[str, pa.Table]:
     """
     loaded = _load(task)
     found = {s: loaded[n] for s, names in SPLITS.items() for n in names if n in loaded}
-    tables = {split: _labelled(dataset, task, split) for split, dataset in found.items()}
-    return {split: table for split, table in tables.items() if table is not None}
+    tables = {s: _labelled(dataset, task, s, breakage) for s, dataset in found.items()}
+    labelled = {split: table for split, table in tables.items() if table is not None}
+    if "test" in found and "test" not in labelled:
+        labelled["submission"] = pa.table(_texts(found["test"], f"{task.name}: test"))
+    return labelled
 
 
-def read_text(text: Text) -> pa.Table:
+def read_text(text: Source, breakage: Breakage) -> pa.Table:
     """Read the texts of a hub data set's training split.
 
     Raises:
@@ -59,20 +63,29 @@ def read_text(text: Text) -> pa.Table:
     loaded = _load(text)
     if "train" not in loaded:
         raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
-    return pa.table(_texts(loaded["train"], f"{text.name}: train"))
+    table = pa.table(_texts(loaded["train"], f"{text.name}: train"))
+    return _filled(table, f"{text.name}: train", breakage)
+
+
+def cached_files(source: Source) -> list[Path]:
+    """Bring a data set into the local cache, and return its files there.
+
+    Raises:
+        UsageError: No commit is pinned.
+        DataError: The data set cannot be fetched.
+    """
+    splits = _load(source).values()
+    return [Path(file["filename"]) for split in splits for file in split.cache_files]
 
 
 def _load(source: Source) -> DatasetDict:
-    if source.revision is None or not _COMMIT.fullmatch(source.revision):
-        given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
-        what = f"key revision: {given}, for {source.name} on the hub"
-        raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
+    revision = commit(source)
     try:
-        loaded = load_dataset(source.name, source.configuration or None, revision=source.revision)
+        loaded = load_dataset(source.name, source.configuration or None, revision=revision)
     except Exception as error:  # the library raises many kinds, for one cause: no data
         reason = " ".join(str(error).split())
         raise DataError(
-            f"{source.name}@{source.revision[:12]}: cannot be fetched ({reason})",
+            f"{source.name}@{revision[:12]}: cannot be fetched ({reason})",
             "check the name and the network, or use a directory source",
         ) from error
     _check_commit(loaded, source)
@@ -90,15 +103,16 @@ def _check_commit(loaded: DatasetDict, source: Source) -> None:
                 )
 
 
-def _labelled(dataset: Dataset, task: Task, split: str) -> pa.Table | None:
+def _labelled(dataset: Dataset, task: Task, split: str, breakage: Breakage) -> pa.Table | None:
     where = f"{task.name}: {split}"
     if "label" not in dataset.column_names:
         return None
     labels = pa.chunked_array(dataset.data.column("label"))
-    if task.labels and pc.all(pc.equal(labels.cast("string"), "-1")).as_py():
+    if pc.all(pc.equal(labels.cast("string"), "-1")).as_py():  # hidden, also of a regression
         return None
     columns = _texts(dataset, where)
-    return pa.table({**columns, "label": _labels(dataset, task, where)})
+    table = pa.table({**columns, "label": _labels(dataset, task, where)})
+    return _filled(table, where, breakage)
 
 
 def _labels(dataset: Dataset, task: Task, where: str) -> list[Any]:
@@ -126,7 +140,17 @@ def _texts(dataset: Dataset, where: str) -> dict[str, list[str]]:
     columns = {}
     for name, column in zip(ours, chosen, strict=True):
         columns[name] = [" ".join(str(text or "").split()) for text in dataset[column][:]]
-        if "" in columns[name]:
-            row = columns[name].index("") + 1
-            raise DataError(f"{where}: row {row}: empty text in {column}", "use another revision")
     return columns
+
+
+def _filled(table: pa.Table, where: str, breakage: Breakage) -> pa.Table:
+    """Leave out the rows with an empty text."""
+    names = [name for name in TEXT_COLUMNS if name in table.column_names]
+    empty = [pc.equal(table[name], "") for name in names]
+    found = pc.fill_null(functools.reduce(pc.or_, empty), False)
+    for row in pc.indices_nonzero(found).to_pylist():
+        breakage.leave_out(
+            DataError(f"{where}: row {row + 1}: empty text", "use another revision or key broken")
+        )
+    breakage.check(len(table))
+    return table.filter(pc.invert(found))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdbench.data.normalise import normalise, sentences
+from pdbench.data.prepared import SUBMISSION, prepared_splits
 from pdbench.errors import DataError
 from pdbench.study import Paths, Study
 
@@ -25,12 +26,20 @@ ROWS = 4096
 def tested_sentences(study: Study, paths: Paths) -> set[str]:
     """Return the normalised sentences of the test splits of all tasks.
 
-    Of a pair task, these are both sides of every pair.
+    Of a pair task, these are both sides of every pair. Of a split whose labels are hidden they
+    are whole items, since published training and test pairs share sentences by the thousand.
 
     Raises:
         DataError: A task has not been prepared.
     """
-    return keys_of(row for task in study.tasks for row in stored_rows(paths.task(task) / "test"))
+    tested: set[str] = set()
+    for task in study.tasks:
+        splits = prepared_splits(paths.task(task))
+        if "test" in splits:
+            tested |= keys_of(stored_rows(paths.task(task) / "test"))
+        if SUBMISSION in splits:
+            tested |= {whole_key(row) for row in stored_rows(paths.task(task) / SUBMISSION)}
+    return tested - {""}
 
 
 def keys_of(rows: Iterable[Row]) -> set[str]:
@@ -43,8 +52,15 @@ def item_key(row: Row) -> Row:
     return tuple(normalise(text) for text in row)
 
 
+def whole_key(row: Row) -> str:
+    """Return the normalised form of a whole item as one text."""
+    return "\x1f".join(item_key(row))
+
+
 def is_leak(row: Row, tested: set[str]) -> bool:
-    """Whether a text of the row, or a sentence within it, is among the tested sentences."""
+    """Whether the row, a text of it, or a sentence within one is among the tested ones."""
+    if len(row) > 1 and whole_key(row) in tested:
+        return True
     return any(normalise(part) in tested for text in row for part in {text, *sentences(text)})
 
 

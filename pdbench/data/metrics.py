@@ -29,6 +29,7 @@ GLUE_METRICS: dict[str, tuple[str, ...]] = {
     "qnli": ("accuracy",),
     "rte": ("accuracy",),
     "wnli": ("accuracy",),
+    "ax": ("matthews",),
 }
 """The metrics that GLUE reports for each of its tasks."""
 
@@ -39,7 +40,7 @@ def check_metrics(task: Task) -> None:
     Raises:
         UsageError: What is wrong, and what to write.
     """
-    name = task.configuration or task.name
+    name = (task.configuration or task.name).replace("_", "-")
     missing = set(GLUE_METRICS.get(name, ())) - set(task.metrics)
     if missing:
         what = f"key metrics: {', '.join(task.metrics)}, for {name}"

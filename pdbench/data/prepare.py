@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.leaks import ROWS, Row, is_leak, stored_columns, tested_sentences
 from pdbench.data.metrics import check_metrics
+from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
-from pdbench.data.splits import SPLITS, arrange, order_of, text_columns
+from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.errors import UsageError
-from pdbench.files import replacing, write_json
+from pdbench.files import replacing, scratch, write_json
 from pdbench.study import Paths, Study
 from pdbench.study.paths import ARCHIVES
 from pdbench.study.settings import Task, Text
@@ -35,15 +36,20 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     """
     settings = study.tasks[task]
     check_metrics(settings)
-    splits, excluded = arrange(read_task(settings, ARCHIVES), settings, task)
+    breakage = Breakage(settings.broken)
+    splits, excluded = arrange(read_task(settings, ARCHIVES, breakage), settings, task)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     with replacing(paths.task(task)) as folder:
-        about = {s: _write_split(folder / s, splits[s], settings, vocabulary) for s in SPLITS}
+        about = {
+            split: _write_split(folder / split, dataset, settings, vocabulary)
+            for split, dataset in splits.items()
+        }
         content = {
             "spec": study.digest_of(study.task_spec(task)),
             "labels": list(settings.labels),
             "metrics": list(settings.metrics),
             "excluded": excluded,
+            "broken": breakage.found,
             "splits": about,
             "majority": _majority(splits) if settings.labels else {},
             **provenance(settings),
@@ -62,17 +68,19 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
         PdbenchError: The source is not what it should be, or holds too few items.
     """
     settings = study.texts[text]
-    dataset = read_text(settings, ARCHIVES)
-    chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
-    if len(chosen) < settings.size:
-        what = f"key texts.{text}.size: {settings.size} items, but the source holds {len(chosen)}"
-        raise UsageError(what, "lower it")
-    with replacing(paths.text(text)) as folder:
+    breakage = Breakage(settings.broken)
+    with replacing(paths.text(text)) as folder, scratch(paths.results) as files:
+        dataset = read_text(settings, ARCHIVES, breakage, files)
+        chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
+        if len(chosen) < (settings.least or settings.size):
+            found = f"{settings.size} items, but the source holds {len(chosen)}"
+            raise UsageError(f"key texts.{text}.size: {found}", "lower it")
         vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
         counts = _write_items(folder, dataset.select(chosen), settings, vocabulary)
         content = {
             "spec": study.digest_of(study.text_spec(text)),
             "excluded": excluded,
+            "broken": breakage.found,
             **counts,
             **provenance(settings),
         }
@@ -119,6 +127,8 @@ def _write_split(
     folder: Path, split: Dataset, task: Task, vocabulary: Vocabulary
 ) -> dict[str, Any]:
     counts = _write_items(folder, split, task, vocabulary)
+    if "label" not in split.column_names:
+        return counts
     labels = split["label"][:]
     np.save(folder / "labels.npy", np.asarray(labels, np.int64 if task.labels else np.float32))
     found = Counter(labels)
@@ -155,6 +165,13 @@ def _encode(columns: list[list[str]], settings: Task | Text, vocabulary: Vocabul
 
 
 def _majority(splits: dict[str, Dataset]) -> dict[str, float]:
-    """Accuracy of always answering the most frequent class of the training split."""
-    ((label, _),) = Counter(splits["train"]["label"][:]).most_common(1)
-    return {s: splits[s]["label"][:].count(label) / len(splits[s]) for s in ("dev", "test")}
+    """Accuracy of always answering the most frequent class of the training split.
+
+    Of a task without one it is the most frequent of test.
+    """
+    evaluated = [split for split in ("dev", "test") if split in splits]
+    for origin in ("train", *evaluated[-1:]):
+        if origin in splits:
+            ((label, _),) = Counter(splits[origin]["label"][:]).most_common(1)
+            return {s: splits[s]["label"][:].count(label) / len(splits[s]) for s in evaluated}
+    return {}

@@ -17,6 +17,39 @@ Record: TypeAlias = dict[str, Any]
 Located: TypeAlias = Iterator[tuple[str, Record]]
 
 
+class Breakage:
+    """Counts records that are left out because they are broken, up to a share of all.
+
+    Args:
+        share: The largest share that may be left out; 0 refuses the first.
+    """
+
+    def __init__(self, share: float = 0.0) -> None:
+        self.share, self.found = share, 0
+        self._first: DataError | None = None
+
+    def leave_out(self, error: DataError) -> None:
+        """Count a broken record.
+
+        Raises:
+            DataError: ``error`` itself, where none may be broken.
+        """
+        if not self.share:
+            raise error
+        self._first = self._first or error
+        self.found += 1
+
+    def check(self, total: int) -> None:
+        """Compare what was left out with all ``total`` records.
+
+        Raises:
+            DataError: More are broken than may be.
+        """
+        if self._first is not None and self.found > self.share * total:
+            what = f"{self.found} of {total} records are broken, first {self._first.what}"
+            raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
+
+
 def records(path: Path) -> Located:
     """Yield the place ("file:line") and the record of every row of a file.
 

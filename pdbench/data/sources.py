@@ -6,56 +6,89 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
-from pdbench.data import directory, embedded, hub
+from pdbench.data import amazon, directory, embedded, hub
 from pdbench.data.archives import ARCHIVES, archives_of
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
-from pdbench.errors import DataError
+from pdbench.data.records import Breakage
+from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Source, Task, Text
 
 
-def read_task(task: Task, archives: Path) -> DatasetDict:
-    """Read a task's labelled splits: train, and dev and test where the source has them.
+def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> DatasetDict:
+    """Read a task's splits: train, and dev, test and submission where the source has them.
 
     Every split has the column text, or text_a and text_b, and label: a ClassLabel with the
-    task's label names, or a float where the task has none (a regression). A source's split
-    without labels, as GLUE's test, is left out.
+    task's label names, or a float where the task has none (a regression). A test split
+    without labels, as GLUE's, is the split submission, which has no column label.
 
     Args:
         task: Where the task comes from, and its label names.
         archives: Folder of the fetched archives.
+        breakage: Counts broken records; by default as many as the task allows.
 
     Raises:
         UsageError: The task's labels are not those of the source, or the source is unknown.
         DataError: A file is missing, broken, or holds an unknown label or an empty text; or
             there is no labelled train, or neither dev nor test.
     """
+    breakage = breakage or Breakage(task.broken)
     if task.source == "embedded":
         tables = _embedded_task(task, archives)
+    elif task.file is not None:
+        tables = amazon.read_splits(task, breakage)
     else:
-        tables = (directory if task.source == "directory" else hub).read_splits(task)
-    if "train" not in tables or len(tables) == 1:
-        what = f"{task.path or task.name}: labelled splits: {', '.join(tables) or 'none'}"
+        tables = (directory if task.source == "directory" else hub).read_splits(task, breakage)
+    labelled = tables.keys() - {"submission"}
+    if task.model_of is None and ("train" not in labelled or len(labelled) == 1):
+        what = f"{task.path or task.name}: labelled splits: {', '.join(sorted(labelled)) or 'none'}"
         raise DataError(what, "a task needs train, and dev or test")
-    return DatasetDict({split: _labelled(table, task) for split, table in tables.items()})
+    if not tables:
+        raise DataError(f"{task.path or task.name}: no split", "a task needs dev or test")
+    return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
 
 
-def read_text(text: Text, archives: Path) -> Dataset:
+def read_text(
+    text: Text, archives: Path, breakage: Breakage | None = None, scratch: Path | None = None
+) -> Dataset:
     """Read an unlabelled text: the column text, or text_a and text_b.
 
     Args:
         text: Where the text comes from.
         archives: Folder of the fetched archives.
+        breakage: Counts broken records; by default as many as the text allows.
+        scratch: Folder for files that are mapped into memory; it must outlive the data set.
 
     Raises:
         UsageError: The source is unknown, or a hub source has no revision.
         DataError: A file is missing, broken, or holds an empty text.
     """
-    if text.source == "embedded":
-        return Dataset.from_dict(embedded.read_columns(text, archives))
-    return Dataset((directory if text.source == "directory" else hub).read_text(text))
+    breakage = breakage or Breakage(text.broken)
+    if not text.parts:
+        return _read_part(text, text.size, archives, breakage, scratch)
+    parts = []
+    for part in text.parts:
+        own = Breakage(part.broken)
+        parts.append(_read_part(part, text.size, archives, own, scratch))
+        breakage.found += own.found
+    names = {tuple(sorted(part.column_names)) for part in parts}
+    if len(names) > 1:
+        what = "key parts: some of the sources have pairs and some single texts"
+        raise UsageError(what, "mix texts of one kind")
+    return concatenate_datasets(parts)
+
+
+def _read_part(
+    source: Source, size: int, archives: Path, breakage: Breakage, scratch: Path | None
+) -> Dataset:
+    if source.source == "embedded":
+        return Dataset.from_dict(embedded.read_columns(source, archives))
+    if source.file is not None:
+        return amazon.read_text(source, size, breakage, scratch or archives)
+    read = directory.read_text if source.source == "directory" else hub.read_text
+    return Dataset(read(source, breakage))
 
 
 def provenance(source: Source) -> dict[str, str]:
@@ -66,6 +99,9 @@ def provenance(source: Source) -> dict[str, str]:
             "licence": "; ".join(archive.licence for archive in archives),
             "citation": "; ".join(archive.citation for archive in archives),
         }
+    if isinstance(source, Text) and source.parts:
+        parts = [provenance(part) for part in source.parts]
+        return {key: "; ".join(dict.fromkeys(p[key] for p in parts)) for key in parts[0]}
     where = source.path if source.source == "directory" else f"{source.name}@{source.revision}"
     return {"licence": "see the source", "citation": f"{source.source} {where}"}
 
@@ -81,8 +117,8 @@ def _relabelled(table: pa.Table, order: Sequence[int]) -> pa.Table:
     return table.set_column(table.column_names.index("label"), "label", pa.array(labels))
 
 
-def _labelled(table: pa.Table, task: Task) -> Dataset:
+def _typed(table: pa.Table, task: Task) -> Dataset:
     label = ClassLabel(names=list(task.labels)) if task.labels else Value("float32")
     texts = {name: Value("string") for name in table.column_names if name in TEXT_COLUMNS}
-    features = Features({**texts, "label": label})
+    features = Features({**texts, "label": label} if "label" in table.column_names else texts)
     return Dataset(table.select(list(features)).cast(features.arrow_schema))

@@ -7,10 +7,9 @@ import hashlib
 from datasets import Dataset, DatasetDict
 
 from pdbench.data.leaks import TEXT_COLUMNS, Row, item_key
+from pdbench.data.prepared import SPLITS, SUBMISSION
 from pdbench.errors import UsageError
 from pdbench.study.settings import Task
-
-SPLITS = ("train", "dev", "test")
 
 HELD_OUT = 0.1
 """Share of the training split that becomes dev where the study gives no number."""
@@ -22,10 +21,12 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
     Selection and report never share a split: where a source has one evaluated split, as
     GLUE without its hidden labels, that is test, and dev is held out of train. An item of
     train or dev that is also in test is left out. Items stand in the order of their text's
-    sha256, so that the first ones of a split are a random sample of it on every machine.
+    sha256, so that the first ones of a split are a random sample of it on every machine; those
+    of submission stay in the order of the source. A task that trains no models of its own has
+    test and submission alone.
 
     Args:
-        read: What the source has: train, and dev or test or both.
+        read: What the source has: train, and dev or test or both, and perhaps submission.
         task: The task's settings.
         name: Its id, for errors.
 
@@ -35,8 +36,13 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
     Raises:
         UsageError: The task asks for more items than there are.
     """
-    test = read["test"] if "test" in read else read["dev"]
-    others = {s: ordered(read[s]) for s in read if s != "test" and read[s] is not test}
+    submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
+    test = read.get("test", read.get("dev"))
+    if task.model_of is not None:
+        own = {} if test is None else {"test": _first(ordered(test), task.test, f"{name}.test")}
+        return DatasetDict({**own, **submitted}), {}
+    labelled = [split for split in read if split not in ("test", SUBMISSION)]
+    others = {s: ordered(read[s]) for s in labelled if read[s] is not test}
     tested = {item_key(row) for row in rows_of(test)}
     kept = {split: _without(dataset, tested) for split, dataset in others.items()}
     excluded = {split: len(others[split]) - len(kept[split]) for split in kept}
@@ -44,7 +50,7 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
         kept |= _hold_out(kept["train"], task.dev)
     found = {**kept, "test": ordered(test)}
     chosen = {s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}
-    return DatasetDict(chosen), excluded
+    return DatasetDict({**chosen, **submitted}), excluded
 
 
 def text_columns(dataset: Dataset) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,8 @@ from tokenizers.processors import BertProcessing
 
 from pdbench.data.weights import model_folder
 from pdbench.errors import DataError
-from pdbench.files import read_json
+from pdbench.files import read_json, write_json
+from pdbench.study import settings
 from pdbench.study.settings import Source
 
 LARGEST = 2**16
@@ -75,12 +77,16 @@ class Vocabulary:
         """Indices of the special pieces, padding first."""
         return self.pad, self.unk, self.cls, self.sep, self.mask
 
+    @property
+    def pieces(self) -> list[str]:
+        """All pieces in the order of their indices."""
+        found = self.tokenizer.get_vocab()
+        return sorted(found, key=found.__getitem__)
+
     @cached_property
     def digest(self) -> str:
         """The sha256 of all pieces in order and of the lower-casing, as 64 digits."""
-        pieces = self.tokenizer.get_vocab()
-        ordered = sorted(pieces, key=pieces.__getitem__)
-        text = json.dumps([self.lower_case, ordered], ensure_ascii=False)
+        text = json.dumps([self.lower_case, self.pieces], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _index(self, piece: str) -> int:
@@ -89,22 +95,47 @@ class Vocabulary:
         return index
 
 
+def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> None:
+    """Write the tokenizer's files beside a checkpoint.
+
+    Where the source has no ``tokenizer_config.json``, one is made: without it, other programs
+    neither know the longest input nor whether text is lower-cased.
+
+    Args:
+        folder: The checkpoint's folder.
+        vocabulary: The vocabulary.
+        positions: Word pieces of the longest input.
+    """
+    for path in vocabulary.files:
+        shutil.copyfile(path, folder / path.name)
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        about = {
+            "do_lower_case": vocabulary.lower_case,
+            "model_max_length": positions,
+            "tokenizer_class": "BertTokenizer",
+        }
+        write_json(path, about)
+
+
 def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     """Open the vocabulary of a source.
 
-    ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what
-    ``tokenizer_config.json`` says, and on when it says nothing, as in BERT's own code.
+    ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
+    study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
 
     Args:
         source: An embedded model, a folder, or a repository on the hub.
         archives: Folder of the fetched archives.
 
     Raises:
-        DataError: The files are missing or are no WordPiece vocabulary.
+        DataError: The files are missing, are no WordPiece vocabulary, or say another
+            lower-casing than the study.
     """
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in _FILES if (path := folder / name).is_file())
-    lower_case = _lower_case(folder / "tokenizer_config.json")
+    asked = source.lower_case if isinstance(source, settings.Vocabulary) else None
+    lower_case = _lower_case(folder / "tokenizer_config.json", asked)
     vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
@@ -114,8 +145,13 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     return vocabulary
 
 
-def _lower_case(path: Path) -> bool:
-    return bool(read_json(path).get("do_lower_case", True)) if path.is_file() else True
+def _lower_case(path: Path, asked: bool | None) -> bool:
+    said = read_json(path).get("do_lower_case") if path.is_file() else None
+    if None not in (asked, said) and asked != said:
+        what = f"{path}: do_lower_case is {said}, key vocabulary.lower_case is {asked}"
+        raise DataError(what, "leave the key out, or name another vocabulary")
+    found = asked if said is None else said
+    return True if found is None else bool(found)
 
 
 def _tokenizer(folder: Path, lower_case: bool) -> Tokenizer:

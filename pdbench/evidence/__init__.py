@@ -1,4 +1,4 @@
-"""What the results say: references, statistics, verdicts and claims."""
+"""What the results say: references, statistics, verdicts, claims and the gate."""
 
 from pdbench.evidence.compare import Comparison, compare
 from pdbench.evidence.intervals import Interval, t_interval

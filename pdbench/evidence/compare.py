@@ -86,12 +86,13 @@ def _compare(
         if reference.metric == "meta_score":
             return _compare_mean(scores, reference)
         task, cell = _counterpart(scores.study, reference, similarity)
-        score = _score(scores, reference, task, cell)
+        split = _own_split(scores, reference, task, cell)
+        score = _score(scores, reference, task, cell, split)
     except _NoCounterpartError as error:
         verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
         return _without(reference, verdict, str(error))
-    case = _case(scores.study, reference, task, score)
-    if _own_split(scores.study, reference, task) == "dev" and cell and _has_grid(scores, cell):
+    case = _case(scores.study, reference, task, score, split)
+    if split == "dev" and cell and _has_grid(scores, cell):
         case = replace(case, differs=case.differs or "our dev chose the grid point")
     judgement = judge(case)
     key = cell.key if cell else scores.teacher_key(task)
@@ -107,8 +108,9 @@ def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
         for word, metric in parts:
             part = replace(reference, task=word, metric=metric, task_version=_version(word))
             task, cell = _counterpart(scores.study, part, {})
-            score = _score(scores, part, task, cell)
-            differences.append(_case(scores.study, part, task, score).differs)
+            split = _own_split(scores, part, task, cell)
+            score = _score(scores, part, task, cell, split)
+            differences.append(_case(scores.study, part, task, score, split).differs)
             own.append(score.runs)
         tasks.append([fmean(seed) for seed in zip(*own, strict=False)])
     runs = tuple(fmean(seed) for seed in zip(*tasks, strict=False))
@@ -161,9 +163,9 @@ def _why_no_score(reference: Reference) -> str:
     return "no score of a model that a study trains"
 
 
-def _case(study: Study, reference: Reference, task: str, score: Score) -> Case:
+def _case(study: Study, reference: Reference, task: str, score: Score, split: Split) -> Case:
     identity = data_id(study, reference.artefact, task)
-    differs = _difference(study, reference, task, identity)
+    differs = _difference(study, reference, task, identity, split)
     trivial = (0.0,) if reference.metric in CORRELATIONS else ()
     if reference.metric == "accuracy" and score.majority is not None:
         trivial = (score.majority,)
@@ -179,7 +181,9 @@ def _case(study: Study, reference: Reference, task: str, score: Score) -> Case:
     )
 
 
-def _difference(study: Study, reference: Reference, task: str, identity: str) -> str:
+def _difference(
+    study: Study, reference: Reference, task: str, identity: str, own: Split
+) -> str:
     """What makes the two numbers different in kind; empty if nothing does."""
     if reference.is_context:
         return _CONTEXT
@@ -191,7 +195,7 @@ def _difference(study: Study, reference: Reference, task: str, identity: str) ->
     if reference.task_version not in ("", UNSTATED, version):
         stated = version or "not stated: name tasks.*.version"
         return f"{reference.task} is {reference.task_version} there, here {stated}"
-    split = published_split(_own_split(study, reference, task), identity)
+    split = published_split(own, identity)
     if reference.split not in (UNSTATED, split):
         return f"split {reference.split} there, here {split}"
     return ""
@@ -206,21 +210,24 @@ def _left_open(reference: Reference) -> str:
     return f"the source states no {' and no '.join(open_)}" if open_ else ""
 
 
-def _score(scores: Scores, reference: Reference, task: str, cell: Cell | None) -> Score:
+def _score(
+    scores: Scores, reference: Reference, task: str, cell: Cell | None, split: Split
+) -> Score:
     metrics = scores.study.tasks[task].metrics
     if reference.metric not in metrics:
         reason = f"{reference.metric} there; {task} has {', '.join(metrics)}"
         raise _NoCounterpartError(reason, differs=True)
-    split = _own_split(scores.study, reference, task)
     if cell is None:
         return scores.teacher(task, split, reference.metric)
     return scores.of(cell, split, reference.metric)
 
 
-def _own_split(study: Study, reference: Reference, task: str) -> Split:
+def _own_split(scores: Scores, reference: Reference, task: str, cell: Cell | None) -> Split:
     """Our split that is the published one; our test split where none is."""
-    identity = data_id(study, reference.artefact, task)
+    identity = data_id(scores.study, reference.artefact, task)
     splits: tuple[Split, ...] = ("test", "dev")
+    if cell is not None and scores.of(cell, "submission", reference.metric).runs:
+        splits = (*splits, "submission")
     same = (split for split in splits if published_split(split, identity) == reference.split)
     return next(same, "test")
 

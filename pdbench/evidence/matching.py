@@ -23,7 +23,7 @@ def data_id(study: Study, artefact: str, task: str) -> str:
             if chosen == task and TASKS.get(word):
                 return TASKS[word]
     settings = study.tasks[task]
-    names = (settings.configuration, settings.name, task)
+    names = ((settings.configuration or "").replace("_", "-"), settings.name, task)
     return next((name for name in names if name in known), task)
 
 
@@ -52,9 +52,9 @@ def version_of(study: Study, task: str, identity: str) -> str:
 def published_split(split: Split, identity: str) -> str:
     """What a publication calls a split of the study.
 
-    GLUE's test labels are hidden, so the study's test split is GLUE's dev, and the study's own
-    dev is held out of the training examples.
+    GLUE's test labels are hidden, so the study's test split is GLUE's dev, the study's own dev
+    is held out of the training examples, and GLUE's test is what its server scored.
     """
     if identity in GLUE:
-        return "dev" if split == "test" else "held out"
+        return {"test": "dev", "dev": "held out", "submission": "test"}[split]
     return split

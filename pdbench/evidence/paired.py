@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Estimator:
         for task, rows in scores.by_task():
             labels = scores.labels(task)
             samples[task] = Sample(np.stack(rows["test_predictions"].tolist()), labels, seed)
-            _check(samples[task], rows, task)
+            check_scores(samples[task], rows, task)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
@@ -92,7 +92,8 @@ class Estimator:
 
         Its error is NaN if no group of a pool has more than one run.
         """
-        value, seeds, doubled, freedom = constant, 0.0, 0.0, 0.0
+        value, doubled = constant, 0.0
+        spreads: dict[tuple[str, str, Weights], float] = {}
         resampled: dict[str, Floats | float] = {}
         for key, factors in _by_cell(terms).items():
             group, runs = self.groups[key], len(self.groups[key].rows)
@@ -102,18 +103,28 @@ class Estimator:
             if group.pool is None:
                 continue
             size = sum(map(abs, factors.values()))
-            spread, known = self._spread(group.task, group.pool, _weights(factors, size))
-            own = size**2 * spread / runs
-            seeds += own
-            freedom += own**2 / known if known else math.nan
+            source = group.task, group.pool, _weights(factors, size)
+            spreads[source] = spreads.get(source, 0.0) + size**2 / runs
             if runs > 1:
                 apart = replicates - replicates.mean(axis=1, keepdims=True)
                 doubled += float(apart.var(axis=0, ddof=1).sum()) / (runs - 1) / runs
         examples = sum(float(np.var(found, ddof=1)) for found in resampled.values())
-        variance = seeds + max(examples - doubled, 0.0)
+        parts = [self._part(source, share) for source, share in spreads.items()]
+        seeds = math.fsum(part for part, _ in parts)
+        # Neither seeds nor examples can add less than nothing to what both count.
+        variance = max(seeds, doubled) + max(examples - doubled, 0.0)
+        freedom = math.fsum(part**2 / df if df else math.nan for part, df in parts)
         n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
         known = math.inf if freedom == 0 else variance**2 / freedom
         return Estimate(value, math.sqrt(variance), known, n)
+
+    def _part(self, source: tuple[str, str, Weights], share: float) -> tuple[float, float]:
+        """What the seeds of one pool add to a variance, and how well that is known.
+
+        All its cells rest on the same estimate, which is no better known for being used twice.
+        """
+        spread, known = self._spread(*source)
+        return share * spread, known
 
     def _scores(self, group: Group, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The group's runs in points, (S,), and on resampled examples, (B, S)."""
@@ -177,13 +188,13 @@ def _weights(factors: Mapping[str, float], size: float) -> Weights:
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
 
 
-def _check(sample: Sample, rows: object, task: str) -> None:
+def check_scores(sample: Sample, rows: Any, task: str) -> None:
     """Refuse labels that do not give the recorded scores: those of other examples.
 
     Raises:
         DataError: They do not.
     """
-    recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None  # type: ignore
+    recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None
     if recorded is None or np.isnan(recorded).any():
         return
     if np.abs(sample.scores("accuracy") - recorded).max() > TOLERANCE:

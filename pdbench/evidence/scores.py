@@ -11,7 +11,8 @@ from pdbench.errors import DataError
 from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.study import Cell, Study
 
-Split: TypeAlias = Literal["dev", "test"]
+Split: TypeAlias = Literal["dev", "test", "submission"]
+"""submission: GLUE's test split, of runs whose predictions its server has scored."""
 TEACHER = "teacher"
 
 
@@ -85,13 +86,14 @@ class Scores:
                 yield task, pd.concat([self._teachers(task), *found])
 
     def labels(self, task: str) -> Any:
-        """The true labels of a task's test examples, (N,), which its teacher's row carries.
+        """The true labels of a task's test examples, (N,), which one of its rows carries.
 
         Raises:
             DataError: The table has none.
         """
         if "test_labels" in self.frame:
-            found = self._teachers(task)["test_labels"].dropna()
+            rows = self.frame[self.frame["task"] == task]
+            found = rows["test_labels"].dropna()
             if len(found):
                 return found.iloc[0]
         what = f"results.parquet: no test labels of task {task!r}"
@@ -106,13 +108,16 @@ class Scores:
 
     def _column(self, split: Split, metric: str) -> str:
         column = f"{split}_{metric}"
-        if column not in self.frame.columns:
+        if split != "submission" and column not in self.frame.columns:
             raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
         return column
 
 
 def _score(rows: Any, column: str) -> Score:
     split = column.partition("_")[0]
+    if split == "submission":  # of one run, once a server has answered
+        answered = rows[column].dropna() if column in rows else ()
+        return Score(tuple(100 * float(value) for value in answered), 0)
     runs = tuple(100 * float(value) for value in rows[column])
     majority = rows.get(f"majority_{split}")
     share = None if majority is None or not len(rows) else 100 * float(majority.iloc[0])

@@ -47,7 +47,11 @@ class Estimate:
     @property
     def detectable(self) -> float:
         """The smallest true difference that a test at ALPHA finds with probability POWER."""
-        return self.error * (quantile(1 - ALPHA / 2, self.freedom) + quantile(POWER, self.freedom))
+        return self.detectable_at(ALPHA / 2)
+
+    def detectable_at(self, level: float) -> float:
+        """The smallest true difference that a one-sided test at ``level`` finds so often."""
+        return self.error * (quantile(1 - level, self.freedom) + quantile(POWER, self.freedom))
 
     def above(self, bound: float) -> float:
         """One-sided p of the difference being no larger than ``bound``: small if it is larger."""

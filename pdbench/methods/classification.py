@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pdbench.data.batches import Batch, collate, pieces_used, renumbering
 from pdbench.data.metrics import compute
@@ -28,16 +28,28 @@ from pdbench.training import (
     optimise,
     predict,
     soft_cross_entropy,
+    squared_error,
 )
 from pdbench.training.work import rows_of
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Items with targets: labels (N,) int64, or the teacher's probabilities (N, C)."""
+    """Items with targets.
+
+    They are labels, (N,) int64, or the teacher's probabilities, (N, C); in a regression scores,
+    (N,) float32, or the teacher's, (N, 1).
+    """
 
     tokens: Tokens
-    targets: NDArray[np.int64] | NDArray[np.float16]
+    targets: NDArray[np.int64] | NDArray[np.float16] | NDArray[np.float32]
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the targets are scores and no classes."""
+        if self.targets.ndim == 2:
+            return bool(self.targets.shape[1] == 1)
+        return bool(np.issubdtype(self.targets.dtype, np.floating))
 
     @property
     def items(self) -> int:
@@ -68,8 +80,8 @@ def open_split(task_folder: Path, split: str) -> Labelled:
 
 
 def majority(task_folder: Path, split: str) -> float:
-    """Share of the most frequent class in a split."""
-    share: float = read_json(task_folder / "task.json")["majority"][split]
+    """Share of the most frequent class in a split; 0 of a regression."""
+    share: float = read_json(task_folder / "task.json")["majority"].get(split, 0.0)
     return share
 
 
@@ -87,7 +99,9 @@ class Pass:
     """How a stage walks over its data: ``passes`` epochs of batches of ``batch_size``.
 
     Data so small that this makes fewer than ``least_steps`` updates is seen more often.
-    ``at_once`` is the most word pieces, padding counted, of a forward pass.
+    ``at_once`` is the most word pieces, padding counted, of a forward pass. ``span`` is the
+    part of these updates that a stage takes, where several share them: it goes on in the order
+    of the items, which ``order_seed`` decides, or else the stage's own seed.
     """
 
     passes: int
@@ -98,10 +112,18 @@ class Pass:
     clip: float = 1.0
     least_steps: int = 0
     at_once: int | None = None
+    span: tuple[float, float] = (0.0, 1.0)
+    order_seed: int | None = None
 
     def steps(self, items: int) -> int:
         """Updates on so many items."""
-        return max(self.passes * -(-items // self.batch_size), self.least_steps)
+        return len(self.updates(items))
+
+    def updates(self, items: int) -> range:
+        """The numbers of these updates among all that share them."""
+        whole = max(self.passes * -(-items // self.batch_size), self.least_steps)
+        start, end = self.span
+        return range(round(start * whole), round(end * whole))
 
 
 def train_classifier(
@@ -115,6 +137,8 @@ def train_classifier(
 ) -> Progress:
     """Train on labels (cross-entropy) or on soft labels (soft cross-entropy).
 
+    Scores, be they labels or the teacher's, are learnt by their squared error.
+
     Args:
         model: The classifier, already on ``device``.
         data: The items and their targets.
@@ -124,14 +148,7 @@ def train_classifier(
         numbers: As in :func:`pdbench.data.batches.collate`.
         keeper: Saves and restores the state of the run.
     """
-    soft = data.targets.ndim == 2
-    objective = soft_cross_entropy if soft else cross_entropy
-    kind = np.float32 if soft else np.int64
-    order = ItemBatches(data.tokens.lengths[: data.items], settings.batch_size, seed)
-
-    def batch_of(step: int) -> LabelledBatch:
-        index = order[step]
-        return LabelledBatch(collate(data.tokens, index, numbers), data.targets[index].astype(kind))
+    objective = objective_for(data)
 
     def loss_of(labelled: LabelledBatch) -> Tensor:
         targets = device.tensor(labelled.targets)
@@ -139,8 +156,47 @@ def train_classifier(
             logits = model(*device.inputs(labelled.batch))
         return objective(logits.float(), targets)
 
+    return train_stage(model, loss_of, data, settings, seed, numbers, keeper)
+
+
+def objective_for(data: Labelled) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of logits (B, C) for the targets of a batch."""
+    if data.is_regression:
+        return squared_error
+    return soft_cross_entropy if data.targets.ndim == 2 else cross_entropy
+
+
+def train_stage(
+    model: nn.Module,
+    loss_of: Callable[[LabelledBatch], Tensor],
+    data: Labelled,
+    settings: Pass,
+    seed: int,
+    numbers: NDArray[np.int64] | None = None,
+    keeper: Keeper | None = None,
+) -> Progress:
+    """Train on labels or soft labels with any loss.
+
+    Args:
+        model: What trains, already on its device.
+        loss_of: The mean loss of a batch.
+        data: As in :func:`train_classifier`, like all that follow.
+        settings: Epochs, batch size, rate.
+        seed: Decides the order of the items and the dropout.
+        numbers: As there.
+        keeper: Saves and restores the state of the run.
+    """
+    kind = np.float32 if data.targets.ndim == 2 or data.is_regression else np.int64
+    order_seed = seed if settings.order_seed is None else settings.order_seed
+    order = ItemBatches(data.tokens.lengths[: data.items], settings.batch_size, order_seed)
+    updates = settings.updates(data.items)
+
+    def batch_of(step: int) -> LabelledBatch:
+        index = order[updates[step]]
+        return LabelledBatch(collate(data.tokens, index, numbers), data.targets[index].astype(kind))
+
     how = Optimisation(
-        settings.steps(data.items),
+        len(updates),
         settings.learning_rate,
         settings.warmup,
         settings.weight_decay,
@@ -152,14 +208,17 @@ def train_classifier(
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of one split (fractions) and the predicted class of every example, (N,)."""
+    """Metrics of one split (fractions) and what was predicted for every example, (N,).
+
+    A prediction is a class, int16, or in a regression a score, float32.
+    """
 
     metrics: dict[str, float]
-    predictions: NDArray[np.int16]
+    predictions: NDArray[np.int16] | NDArray[np.float32]
 
     @property
     def constant(self) -> bool:
-        """Whether every example got the same class: a degenerate predictor."""
+        """Whether every example got the same prediction: a degenerate predictor."""
         return bool((self.predictions == self.predictions[0]).all())
 
 
@@ -171,5 +230,19 @@ def score(
     numbers: NDArray[np.int64] | None = None,
 ) -> Scores:
     """Evaluate a classifier on a labelled split."""
-    predictions = predict(model, data.tokens, device, numbers).argmax(axis=1)
-    return Scores(compute(metrics, predictions, data.targets), predictions.astype(np.int16))
+    predictions = predicted(model, data.tokens, device, numbers)
+    return Scores(compute(metrics, predictions, data.targets), predictions)
+
+
+def predicted(
+    model: Classifier,
+    tokens: Tokens,
+    device: Device,
+    numbers: NDArray[np.int64] | None = None,
+) -> NDArray[np.int16] | NDArray[np.float32]:
+    """The most likely class of every item, (N,) int16; the score of a model with one output."""
+    logits = predict(model, tokens, device, numbers)
+    if model.output.out_features == 1:
+        return np.ascontiguousarray(logits[:, 0])
+    classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
+    return classes

@@ -14,11 +14,12 @@ from pdbench.data.batches import collate, renumbering
 from pdbench.data.order import PieceBatches, Purpose, generator
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
+from pdbench.methods.taught import open_taught
 from pdbench.models import BertShape, MaskedLM
 from pdbench.models.bert import embedding_of, keep_pieces
 from pdbench.models.initialise import random_masked_lm, standard_deviation
 from pdbench.models.spectral import spectral_embeddings
-from pdbench.study import Architecture, Paths, Study
+from pdbench.study import Paths, Start, Study
 from pdbench.study.cells import seed_of
 from pdbench.training import (
     ALONE,
@@ -61,22 +62,22 @@ class Pieces:
         return range(self.special, end)
 
 
-def pretraining_seed(corpus: str, architecture: Architecture) -> int:
+def pretraining_seed(start: Start) -> int:
     """The seed of a pre-trained student."""
-    return seed_of("pretrain", corpus, architecture)
+    own = () if start.method is None else (start.method,)
+    return seed_of("pretrain", start.corpus, start.architecture, *own)
 
 
 def pretrain_student(
     study: Study,
     paths: Paths,
-    corpus: str,
-    architecture: Architecture,
+    start: Start,
     vocabulary: Vocabulary,
     device: Device,
     keeper: Keeper | None = None,
     ranks: Ranks = ALONE,
 ) -> tuple[MaskedLM, Progress]:
-    """Train a student by masked LM from its first weights.
+    """Train a student by masked LM, or by a method's own objective, from its first weights.
 
     Only pieces that occur in the corpus are trained; the others keep their first weights.
 
@@ -84,19 +85,21 @@ def pretrain_student(
         The model with the whole vocabulary, and what training did.
     """
     settings = study.training.pretrain
-    seed = pretraining_seed(corpus, architecture)
-    parts = open_corpus(study, paths, corpus)
+    seed = pretraining_seed(start)
+    parts = open_corpus(study, paths, start.corpus)
     pieces = corpus_pieces(parts, vocabulary)
-    deviation = standard_deviation(architecture.hidden, study.training.initializer_range)
-    shape = BertShape.of(architecture, vocabulary.size)
-    random = torch.Generator().manual_seed(seed)
-    model = random_masked_lm(shape, settings.dropout, deviation, random)
-    whole = model.bert.word_embeddings.weight.detach()
-    if settings.embedding_start == "spectral":
-        _start_spectral(whole, parts, pieces, deviation, seed)
-    bias = model.bias.detach()
-    keep_pieces(model, torch.from_numpy(pieces.kept))
+    taught = open_taught(study, paths, start, vocabulary.size)
+    if taught is None:
+        model = _first_weights(study, start, parts, pieces, vocabulary, seed)
+    else:
+        model = taught.student(settings.dropout)
+    whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
+    kept = torch.from_numpy(pieces.kept)
+    keep_pieces(model, kept)
+    if taught is not None:
+        taught.prepare(kept, device)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
+    model.to(device.torch)
     order = CorpusOrder(parts, settings.batch_tokens, seed)
     predicted = pieces.predicted(settings.softmax_pieces)
     mask_id = int(pieces.numbers[vocabulary.mask])
@@ -109,24 +112,47 @@ def pretrain_student(
 
     def loss_of(masked: Masked) -> Tensor:
         positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
+        inputs = device.inputs(masked.batch)
+        if taught is not None:
+            return taught.loss(model, inputs, positions, targets, predicted.stop, device)
         with device.autocast():
-            return model.loss(*device.inputs(masked.batch), positions, targets, predicted.stop)
+            return model.loss(*inputs, positions, targets, predicted.stop)
 
     how = Optimisation(
         len(order),
-        study.learning_rate(settings.learning_rate, architecture),
+        study.learning_rate(settings.learning_rate, start.architecture),
         settings.warmup,
         at_once=settings.at_once,
     )
-    progress = optimise(model.to(device.torch), batch_of, loss_of, how, seed, keeper, ranks)
+    trained = taught.trained(model) if taught else model
+    progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
     _restore_pieces(model.cpu(), whole, bias, pieces)
     return model, progress
+
+
+def _first_weights(
+    study: Study,
+    start: Start,
+    parts: list[Part],
+    pieces: Pieces,
+    vocabulary: Vocabulary,
+    seed: int,
+) -> MaskedLM:
+    settings, hidden = study.training.pretrain, start.architecture.hidden
+    deviation = standard_deviation(hidden, study.training.initializer_range)
+    shape = BertShape.of(start.architecture, vocabulary.size)
+    random = torch.Generator().manual_seed(seed)
+    model = random_masked_lm(shape, settings.dropout, deviation, random)
+    if settings.embedding_start == "spectral":
+        whole = model.bert.word_embeddings.weight.detach()
+        _start_spectral(whole, parts, pieces, deviation, seed)
+    return model
 
 
 def open_corpus(study: Study, paths: Paths, corpus: str) -> list[Part]:
     """Open the texts of a corpus."""
     parts = []
-    for part in study.corpora[corpus]:
+    for part in study.corpus_parts(corpus):
         tokens = Tokens.open(paths.text(part.text))
         items = len(tokens) if part.size is None else min(part.size, len(tokens))
         parts.append(Part(tokens, items, part.tokens))

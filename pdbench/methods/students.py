@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.errors import DataError
@@ -18,13 +19,16 @@ from pdbench.methods.classification import (
     Pass,
     Scores,
     open_split,
+    predicted,
     restrict_pieces,
     score,
     train_classifier,
 )
+from pdbench.methods.stages import Asked, frozen, objective_of, train_objective
 from pdbench.models import BertShape, Classifier, initial_classifier
+from pdbench.models.checkpoints import outputs, read_classifier
 from pdbench.study import Cell, Paths, Run, Study
-from pdbench.training import Device, Keeper, Progress
+from pdbench.training import Device, Keeper, Progress, choose_device
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,36 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
+        asked: The fine-tuned teacher, if a stage asks it.
+        others: What else is predicted, by the name of its file: hidden-label splits, and the
+            test splits of other tasks on which this one's models are scored.
     """
 
     splits: dict[str, Labelled]
     transfer: Labelled | None
     checkpoint: Path | None
     vocabulary: int
+    asked: Asked | None = None
+    others: dict[str, Tokens] = field(default_factory=dict)
 
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
-        found = [split.tokens for split in self.splits.values()]
+        found = [*(split.tokens for split in self.splits.values()), *self.others.values()]
         return found if self.transfer is None else [*found, self.transfer.tokens]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trained run: its stages in order, its scores by split, and the model."""
+    """A trained run: its stages in order, its scores by split, and the model.
+
+    ``others`` is what it predicts beside them, by the name of its file.
+    """
 
     stages: dict[str, Progress]
     scores: dict[str, Scores]
     model: Classifier
+    others: dict[str, NDArray[np.int16] | NDArray[np.float32]]
 
 
 def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
@@ -66,12 +79,26 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
         DataError: An input is missing, edited, or made from another text.
     """
     start = study.initial_checkpoint(cell)
-    return CellData(
+    data = CellData(
         splits={s: open_split(paths.task(cell.task), s) for s in ("train", "dev", "test")},
         transfer=_open_transfer(study, paths, cell),
         checkpoint=None if start is None else paths.pretrained(*start),
         vocabulary=vocabulary.size,
+        others=_open_others(study, paths, cell.task),
     )
+    if not study.methods[cell.method].asks_teacher:
+        return data
+    return replace(data, asked=_open_asked(study, paths, cell, data))
+
+
+def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
+    found = {}
+    for other in (task, *study.scored_with(task)):
+        for split in prepared_splits(paths.task(other)):
+            if split == SUBMISSION or (split == "test" and other != task):
+                name = predictions_file(split, None if other == task else other)
+                found[name] = Tokens.open(paths.task(other) / split)
+    return found
 
 
 def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
@@ -90,7 +117,8 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
     if record["digest"] != file_digest(folder / "soft_labels.npy"):
         raise DataError(f"{folder}: soft_labels.npy was changed", "delete the folder and run again")
     available = min(len(soft), len(tokens))
-    if available < chosen.size:
+    least = study.texts[chosen.text].least
+    if available < chosen.size and (least is None or available < min(least, chosen.size)):
         raise DataError(
             f"{paths.text(chosen.text)}: {available} items, but transfer set "
             f"{cell.transfer!r} asks {chosen.size}",
@@ -108,7 +136,7 @@ def train_student(
     model = initial_classifier(
         method.initialisation,
         BertShape.of(cell.architecture, data.vocabulary),
-        len(study.tasks[cell.task].labels),
+        outputs(study.tasks[cell.task].labels),
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
         data.checkpoint,
@@ -116,25 +144,45 @@ def train_student(
     numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
-    for number, (objective, rate) in enumerate(zip(method.stages, run.learning_rates, strict=True)):
-        targets = data.splits["train"] if objective == "finetune" else data.transfer
+    for number, (stage, point) in enumerate(zip(method.stages, run.points, strict=True)):
+        targets = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert targets is not None
-        settings = study.stage(objective)
+        settings = study.stage(stage.settings)
         model.bert.dropout = settings.dropout
         how = Pass(
             settings.epochs,
-            settings.batch_size,
-            rate,
+            point.batch_size,
+            point.learning_rate,
             settings.warmup,
             settings.weight_decay,
             settings.clip,
             settings.least_steps,
             settings.at_once,
+            method.span(number),
+            run.seed + method.first(number),
         )
-        stages[objective] = train_classifier(
-            model, targets, how, device, run.seed + number, numbers, keeper
-        )
-    return Outcome(stages, _scores(study, cell, model, data, device, numbers), model)
+        seed = run.seed + number
+        if stage.is_own:
+            assert data.asked is not None
+            objective = objective_of(stage, model, data.asked, seed)
+            stages[stage.name] = train_objective(
+                model, data.asked, objective, targets, how, device, seed, numbers, keeper
+            )
+        else:
+            stages[stage.name] = train_classifier(
+                model, targets, how, device, seed, numbers, keeper
+            )
+    scores = _scores(study, cell, model, data, device, numbers)
+    others = {n: predicted(model, t, device, numbers) for n, t in data.others.items()}
+    return Outcome(stages, scores, model, others)
+
+
+def _open_asked(study: Study, paths: Paths, cell: Cell, data: CellData) -> Asked:
+    """Load the teacher that the stages of a cell ask, with the pieces of the cell's texts."""
+    model = read_classifier(paths.teacher(cell.task), study.tasks[cell.task].labels)
+    restrict_pieces(model, data.all_tokens, data.vocabulary)
+    device = choose_device(model.bert.shape.hidden)
+    return Asked(frozen(model).to(device.torch), device)
 
 
 def _scores(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.data.weights import model_folder
-from pdbench.errors import DataError, GuardError
+from pdbench.errors import DataError, GuardError, UsageError
 from pdbench.methods.classification import (
     Pass,
     Scores,
@@ -24,11 +24,12 @@ from pdbench.methods.classification import (
     train_classifier,
 )
 from pdbench.models import Classifier
-from pdbench.models.checkpoints import load_encoder, read_checkpoint
+from pdbench.models.checkpoints import load_encoder, outputs, read_checkpoint
 from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Paths, Study
 from pdbench.study.cells import seed_of
 from pdbench.study.paths import ARCHIVES
+from pdbench.study.settings import Teacher as TeacherSettings
 from pdbench.training import Device, Keeper, Progress, predict_ranges
 
 
@@ -36,10 +37,10 @@ def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Class
     """Load the teacher's pre-trained weights under a new output layer; return the seed too.
 
     Raises:
+        UsageError: The task has no teacher.
         DataError: Its vocabulary has another size than the study's.
     """
-    settings = study.tasks[task].teacher
-    folder = model_folder(settings, ARCHIVES)
+    folder = model_folder(settings_of(study, task), ARCHIVES)
     shape, weights, _ = read_checkpoint(folder)
     if shape.vocabulary != vocabulary.size:
         raise DataError(
@@ -49,9 +50,21 @@ def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Class
         )
     seed = seed_of("teacher", task)
     generator = torch.Generator().manual_seed(seed)
-    model = random_classifier(shape, len(study.tasks[task].labels), BERT_RANGE, generator)
+    model = random_classifier(shape, outputs(study.tasks[task].labels), BERT_RANGE, generator)
     load_encoder(model.bert, weights)
     return model, seed
+
+
+def settings_of(study: Study, task: str) -> TeacherSettings:
+    """The teacher of a task.
+
+    Raises:
+        UsageError: It has none.
+    """
+    found = study.tasks[task].teacher
+    if found is None:
+        raise UsageError(f"key tasks.{task}.teacher: missing", "name the task's teacher")
+    return found
 
 
 def train_teacher(
@@ -69,14 +82,18 @@ def train_teacher(
         GuardError: Its dev accuracy does not exceed the majority class by the margin.
     """
     definition = study.tasks[task]
-    settings = definition.teacher
+    settings = settings_of(study, task)
     model.to(device.torch)
     folder = paths.task(task)
     train = Pass(settings.epochs, settings.batch_size, settings.learning_rate)
     data = open_split(folder, "train")
     progress = train_classifier(model, data, train, device, seed, keeper=keeper)
-    metrics = list(dict.fromkeys((*definition.metrics, "accuracy")))
+    guarding = ("accuracy",) if definition.labels else ()
+    metrics = list(dict.fromkeys((*definition.metrics, *guarding)))
     scores = {s: score(model, open_split(folder, s), metrics, device) for s in ("dev", "test")}
+    if not definition.labels:
+        check_regression(task, scores["dev"], definition.metrics[0], settings.margin)
+        return progress, scores
     check_teacher(
         task,
         scores["dev"],
@@ -86,6 +103,20 @@ def train_teacher(
         settings.margin,
     )
     return progress, scores
+
+
+def check_regression(task: str, dev: Scores, metric: str, margin: float) -> None:
+    """Refuse a teacher whose scores hardly correlate with the true ones.
+
+    Raises:
+        GuardError: So is this one.
+    """
+    found = dev.metrics[metric]
+    if found >= margin:
+        return
+    what = f"task {task!r}: the teacher's dev {metric} is {found:.3f}"
+    asked = f"a constant has 0 and tasks.{task}.teacher.margin asks {margin:g}"
+    raise GuardError(f"{what}, {asked}", "check the scores, its learning rate and its epochs")
 
 
 def check_teacher(
@@ -152,6 +183,8 @@ def soft_label(
 ) -> NDArray[np.float64]:
     """Write a teacher's probabilities for the first N items, float16 of shape (N, C).
 
+    A regression's soft labels are the teacher's scores, (N, 1).
+
     They go to disk range after range, so that they are never in memory together.
 
     Args:
@@ -168,7 +201,8 @@ def soft_label(
     stored = open_memmap(path, "w+", np.float16, (items, classes))
     total = np.zeros(classes)
     for chosen, logits in predict_ranges(teacher.to(device.torch), tokens, device, items=items):
-        probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+        scores = torch.from_numpy(logits)
+        probabilities = (scores.softmax(dim=1) if classes > 1 else scores).numpy()
         stored[chosen] = probabilities
         total += probabilities.sum(axis=0, dtype=np.float64)
     stored.flush()

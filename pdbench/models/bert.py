@@ -64,17 +64,28 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
         """Map (B, S, H) to the hidden states of ``rows``; ``mask`` is (B, S)."""
-        attended = self.attended(self._attend(x, mask, noise, rows))
+        return self.transform(x, self.project(x), mask, noise, rows)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of A heads: (B, S, H) to (B, S, 3, A, D)."""
+        batch, length, hidden = x.shape
+        split: Tensor = self.query_key_value(x)
+        return split.view(batch, length, 3, self.heads, hidden // self.heads)
+
+    def transform(
+        self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
+    ) -> Tensor:
+        """The rest of the layer, from what :meth:`project` makes of ``x``."""
+        attended = self.attended(_attend(split, mask, noise, rows))
         x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
         outer = self.outer(functional.gelu(self.inner(x)))
         return self.output_norm(add_dropout(x, outer, noise))  # type: ignore[no-any-return]
 
-    def _attend(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
-        batch, length, hidden = x.shape
-        split = self.query_key_value(x).view(batch, length, 3, self.heads, hidden // self.heads)
-        if rows == "first":
-            return attention(split, mask, noise, first=True)
-        return _pick(attention(split, mask, noise), rows)
+
+def _attend(split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
+    if rows == "first":
+        return attention(split, mask, noise, first=True)
+    return _pick(attention(split, mask, noise), rows)
 
 
 def _pick(x: Tensor, rows: Rows) -> Tensor:
@@ -124,17 +135,21 @@ class Bert(nn.Module):
             Hidden states of the last layer: (B, S, H) for all rows, (B, H) for the first
             pieces, (M, H) for M positions.
         """
+        x = self.embed(ids, segments, noise)
+        *lower, last = self.layers
+        for layer in lower:
+            x = layer(x, mask, noise, None)
+        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
+
+    def embed(self, ids: Tensor, segments: Tensor | None, noise: Noise | None) -> Tensor:
+        """The first layer's input, (B, S, H); the arguments are those of :meth:`forward`."""
         positions = self.position_embeddings.weight[: ids.shape[1]]
         if segments is None:
             kinds = self.segment_embeddings.weight[0]
         else:
             kinds = self.segment_embeddings(segments)
         embedded = self.word_embeddings(ids) + positions + kinds
-        x: Tensor = dropout(self.embedding_norm(embedded), noise)
-        *lower, last = self.layers
-        for layer in lower:
-            x = layer(x, mask, noise, None)
-        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
+        return dropout(self.embedding_norm(embedded), noise)
 
     def pooled(self, first: Tensor) -> Tensor:
         """The pooler's output for the first pieces ([CLS]), (B, H) to (B, H)."""
@@ -152,8 +167,11 @@ class Classifier(nn.Module):
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
         """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
         noise = self.bert.noise()
-        pooled = self.bert.pooled(self.bert(ids, segments, mask, noise, "first"))
-        return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
+        return self.classify(self.bert(ids, segments, mask, noise, "first"), noise)
+
+    def classify(self, first: Tensor, noise: Noise | None) -> Tensor:
+        """Logits (B, C) from the last layer's first pieces (B, H)."""
+        return self.output(dropout(self.bert.pooled(first), noise))  # type: ignore[no-any-return]
 
 
 class MaskedLM(nn.Module):
@@ -184,8 +202,7 @@ class MaskedLM(nn.Module):
         Returns:
             Logits, (M, V).
         """
-        hidden = self._transformed(ids, segments, mask, positions)
-        return functional.linear(hidden, self.bert.word_embeddings.weight, self.bias)
+        return self.scores(self.states(ids, segments, mask, positions))
 
     def loss(
         self,
@@ -206,17 +223,26 @@ class MaskedLM(nn.Module):
             targets: True ids, (M,).
             scored: Choose among the first K pieces only; None takes all V.
         """
-        hidden = self._transformed(ids, segments, mask, positions)
+        hidden = self.transformed(self.states(ids, segments, mask, positions))
         weight = self.bert.word_embeddings.weight[:scored]
         if torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
         return masked_lm_loss(hidden, weight, self.bias[:scored], targets)
 
-    def _transformed(
+    def states(
         self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, positions: Tensor
     ) -> Tensor:
-        hidden = self.bert(ids, segments, mask, self.bert.noise(), positions)
-        return self.transform_norm(functional.gelu(self.transform(hidden)))  # type: ignore[no-any-return]
+        """Hidden states of the last layer at M positions, (M, H)."""
+        return self.bert(ids, segments, mask, self.bert.noise(), positions)  # type: ignore[no-any-return]
+
+    def transformed(self, states: Tensor) -> Tensor:
+        """What the output matrix is multiplied with: (M, H) to (M, H)."""
+        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
+
+    def scores(self, states: Tensor, scored: int | None = None) -> Tensor:
+        """Logits of the first K word pieces, or of all, (M, K), from hidden states (M, H)."""
+        weight = self.bert.word_embeddings.weight[:scored]
+        return functional.linear(self.transformed(states), weight, self.bias[:scored])
 
 
 def embedding_of(weight: Tensor) -> nn.Embedding:

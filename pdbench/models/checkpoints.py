@@ -1,15 +1,17 @@
 """Hugging Face checkpoints: config.json and model.safetensors, read and written.
 
 A folder written here is loaded by transformers' AutoModelForSequenceClassification or
-AutoModelForMaskedLM; one written by transformers is read here. Pickled weights are not.
+AutoModelForMaskedLM; one written by transformers is read here. Older checkpoints, which are
+pickles, are read as tensors alone: nothing else that a pickle may hold is run.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -17,9 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
+from pdbench.data.weights import configuration_file, weights_file
 from pdbench.errors import DataError
 from pdbench.files import read_json, write_json
 from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM
+from pdbench.study import Architecture
+from pdbench.study.settings import Source
 
 _RENAMED = {
     "word_embeddings": "embeddings.word_embeddings",
@@ -46,7 +52,7 @@ _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted fro
 def write_checkpoint(
     folder: Path,
     model: Classifier | MaskedLM,
-    vocabulary_files: Sequence[Path] = (),
+    vocabulary: Vocabulary | None = None,
     labels: Sequence[str] = (),
 ) -> None:
     """Write a model, its configuration and its vocabulary into an existing folder.
@@ -54,14 +60,14 @@ def write_checkpoint(
     Args:
         folder: Where to write; callers make it appear whole (:func:`pdbench.files.replacing`).
         model: The model.
-        vocabulary_files: Tokenizer files to copy beside the weights.
+        vocabulary: The tokenizer to write beside the weights.
         labels: Label names in class order, for a classifier.
     """
     weights = {k: v.contiguous() for k, v in to_hugging_face(model).items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
-    for path in vocabulary_files:
-        shutil.copyfile(path, folder / path.name)
+    if vocabulary is not None:
+        write_vocabulary(folder, vocabulary, model.bert.shape.positions)
 
 
 def read_checkpoint(folder: Path) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
@@ -74,16 +80,82 @@ def read_checkpoint(folder: Path) -> tuple[BertShape, dict[str, Tensor], dict[st
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
     """
-    configuration = read_json(folder / "config.json")
+    configuration = read_json(configuration_file(folder))
     shape = _shape(configuration, folder)
-    path = folder / "model.safetensors"
+    path = weights_file(folder)
+    return shape, from_hugging_face(_stored(path), shape, path), configuration
+
+
+def convert_checkpoint(source: Path, target: Path) -> BertShape:
+    """Write the encoder, the pooler and the masked-LM head of a checkpoint as safetensors.
+
+    Args:
+        source: The checkpoint's folder, of any of the layouts that are read here.
+        target: An existing folder.
+
+    Raises:
+        DataError: As :func:`read_checkpoint`.
+    """
+    configuration = read_json(configuration_file(source))
+    shape = _shape(configuration, source)
+    path = weights_file(source)
+    stored = _stored(path)
+    load_encoder(Bert(shape), from_hugging_face(stored, shape, path))
+    kept = {own: tensor.clone() for name, tensor in stored.items() if (own := _kept_as(name))}
+    save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
+    kind = {"model_type": "bert", "architectures": ["BertForMaskedLM"]}
+    write_json(target / "config.json", {**configuration, **kind})
+    return shape
+
+
+def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -> None:
+    """Refuse a checkpoint of another size, or whose pieces are not the study's.
+
+    Raises:
+        DataError: Which one it is.
+    """
+    shape = _shape(read_json(configuration_file(folder)), folder)
+    if shape.architecture != size:
+        what = f"{folder}: a {shape.architecture} model in the place of {size}"
+        raise DataError(what, "mend the name or the path of the released checkpoints")
+    remedy = "name this checkpoint's own vocabulary under key vocabulary"
+    if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+        pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
+        pairs = itertools.zip_longest(pieces, vocabulary.pieces)
+        found = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
+        if found is not None:
+            what = f"{folder}: its vocabulary differs from the study's, first in piece {found}"
+            raise DataError(what, remedy)
+    if shape.vocabulary != vocabulary.size:
+        what = f"{folder}: {shape.vocabulary} word embeddings, and {vocabulary.size} pieces"
+        raise DataError(what, remedy)
+
+
+def _kept_as(name: str) -> str | None:
+    """The name of a released tensor in a masked-LM checkpoint; None for what it has no use for."""
+    bare = _modern(name).removeprefix("bert.")
+    if bare.startswith(("embeddings.", "encoder.", "pooler.")):
+        return None if bare == "embeddings.position_ids" else f"bert.{bare}"
+    tied = bare.startswith("cls.predictions.decoder.")  # to the word embeddings
+    return bare if bare.startswith("cls.predictions.") and not tied else None
+
+
+def _stored(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file, as they are called there."""
     try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error})", "delete the folder and run again"
-        ) from error
-    return shape, from_hugging_face(stored, shape, path), configuration
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        remedy = "fetch it again, or delete the folder and run again"
+        raise DataError(f"{path}: cannot be read ({reason})", remedy) from error
+    except UnpicklingError as error:
+        what = f"{path}: holds more than tensors, which is never run"
+        raise DataError(what, "use a checkpoint saved in safetensors") from error
+    if not isinstance(stored, dict) or not all(isinstance(t, Tensor) for t in stored.values()):
+        raise DataError(f"{path}: no table of tensors", "use a checkpoint saved in safetensors")
+    return stored
 
 
 def read_bert(folder: Path, dropout: float = 0.1) -> Bert:
@@ -105,17 +177,43 @@ def read_classifier(folder: Path, labels: Sequence[str], dropout: float = 0.1) -
         DataError: The checkpoint has other labels, or as :func:`read_checkpoint`.
     """
     shape, weights, configuration = read_checkpoint(folder)
-    stored = configuration.get("id2label", {})
+    stored = {} if _is_regression(configuration) else configuration.get("id2label", {})
     found = [stored[str(i)] for i in range(len(stored))]
     if found != list(labels):
         raise DataError(
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
-    model = Classifier(Bert(shape, dropout), len(labels))
+    model = Classifier(Bert(shape, dropout), outputs(labels))
     load_encoder(model.bert, weights)
     model.output.load_state_dict(_below(weights, "output."))
     return model
+
+
+def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
+    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero.
+
+    Raises:
+        DataError: It has no such head, or as :func:`read_checkpoint`.
+    """
+    shape, weights, _ = read_checkpoint(folder)
+    model = MaskedLM(Bert(shape, dropout))
+    load_encoder(model.bert, weights)
+    head = {name: weights.get(name) for name in model.state_dict() if not name.startswith("bert.")}
+    found = {name: tensor for name, tensor in head.items() if tensor is not None}
+    if found.keys() != head.keys():
+        raise DataError(f"{folder}: no masked-LM head", "pre-train the model anew")
+    model.load_state_dict(found, strict=False)
+    return model
+
+
+def outputs(labels: Sequence[str]) -> int:
+    """The outputs of a classifier: one for each label, and one score of a task without any."""
+    return max(1, len(labels))
+
+
+def _is_regression(configuration: Mapping[str, Any]) -> bool:
+    return bool(configuration.get("problem_type") == REGRESSION["problem_type"])
 
 
 def load_encoder(bert: Bert, weights: Mapping[str, Tensor]) -> None:
@@ -124,7 +222,12 @@ def load_encoder(bert: Bert, weights: Mapping[str, Tensor]) -> None:
     missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
     if missing:
         raise DataError(f"the checkpoint lacks {sorted(missing)[0]}", "use a BERT checkpoint")
-    bert.load_state_dict({k: weights.get(k, torch.zeros_like(v)) for k, v in own.items()})
+    found = {k: weights.get(k, torch.zeros_like(v)) for k, v in own.items()}
+    for name, tensor in found.items():
+        if tensor.shape != own[name].shape:
+            what = f"{name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
+            raise DataError(f"the checkpoint's {what}", "use one whose config.json is its own")
+    bert.load_state_dict(found)
 
 
 def to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
@@ -213,7 +316,16 @@ def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[
         "initializer_range": 0.02,
         "pad_token_id": 0,
         **_label_maps(labels),
+        **(REGRESSION if isinstance(model, Classifier) and model.output.out_features == 1 else {}),
     }
+
+
+REGRESSION = {
+    "problem_type": "regression",
+    "id2label": {"0": "LABEL_0"},
+    "label2id": {"LABEL_0": 0},
+}
+"""How transformers says that a model's one output is a score."""
 
 
 def _label_maps(labels: Sequence[str]) -> dict[str, Any]:
@@ -227,7 +339,7 @@ def _label_maps(labels: Sequence[str]) -> dict[str, Any]:
 
 def _shape(configuration: Mapping[str, Any], folder: Path) -> BertShape:
     try:
-        if configuration["model_type"] != "bert":
+        if configuration.get("model_type", "bert") != "bert":
             raise DataError(
                 f"{folder / 'config.json'}: model_type is {configuration['model_type']!r}",
                 "use a BERT checkpoint",

@@ -74,8 +74,8 @@ def initial_classifier(
             truncated (embeddings and first layers of a deeper ``checkpoint``); pretrained
             (the whole encoder of ``checkpoint``, of the same size).
         shape: The student's shape.
-        labels: Number of classes. The output layer and the pooler are always random: masked
-            LM trains neither.
+        labels: Number of classes. The output layer is always random, and so is the pooler of
+            a checkpoint without one: masked LM trains neither.
         generator: The source of randomness.
         rule: See :func:`standard_deviation`.
         checkpoint: Folder of the pre-trained model; not needed for random.
@@ -100,7 +100,7 @@ def initial_classifier(
 
 def _with_pooler(weights: Mapping[str, Tensor], bert: Bert) -> dict[str, Tensor]:
     own = {f"pooler.{name}": tensor for name, tensor in bert.pooler.state_dict().items()}
-    return {**weights, **own}
+    return {**own, **weights}
 
 
 def _check_fit(kind: str, shape: BertShape, found: BertShape, checkpoint: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pdbench.data.weights import model_folder
+from pdbench.data.weights import configuration_file, model_folder
 from pdbench.files import read_json, write_json
 from pdbench.models.bert import Bert, BertShape, Classifier
 from pdbench.study import Paths, Study
@@ -27,7 +27,8 @@ def measure(study: Study, paths: Paths) -> None:
     a busy moment of the machine meets all of them; the median is reported with quartiles.
     """
     shapes = {str(a): BertShape.of(a) for a in study.all_architectures}
-    teachers = [_shape_of(model_folder(t.teacher, ARCHIVES)) for t in study.tasks.values()]
+    named = [task.teacher for task in study.tasks.values() if task.teacher]
+    teachers = [_shape_of(model_folder(teacher, ARCHIVES)) for teacher in named]
     shapes |= {str(shape.architecture): shape for shape in teachers}
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}
     times = _rounds(models)
@@ -68,7 +69,7 @@ def _summary(milliseconds: list[float]) -> dict[str, float]:
 
 
 def _shape_of(folder: Path) -> BertShape:
-    c = read_json(folder / "config.json")
+    c = read_json(configuration_file(folder))
     return BertShape(
         c["num_hidden_layers"], c["hidden_size"], c["num_attention_heads"], c["intermediate_size"]
     )

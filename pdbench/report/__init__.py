@@ -1,5 +1,6 @@
 """The report: one static page, and the example that the README shows."""
 
 from pdbench.report.build import build, export_example
+from pdbench.report.partial import build_partial, remove_partial
 
-__all__ = ["build", "export_example"]
+__all__ = ["build", "build_partial", "export_example", "remove_partial"]

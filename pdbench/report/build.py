@@ -32,6 +32,9 @@ from pdbench.study.paths import kind_of
 RUNS = "runs.html"
 """The page of all runs, beside the report's own."""
 
+GATE = "gate.html"
+"""The page of the gate, where the study has one."""
+
 ACROSS = "figure7"
 """The figure that compares methods over several tasks and sizes."""
 
@@ -81,10 +84,11 @@ class Page:
     standings: tuple[Standing, ...]
     runs: tuple[Trained, ...]
     audit: dict[str, Any]
+    gate: dict[str, Any] | None
 
 
 def build(study: Study, paths: Paths) -> None:
-    """Write ``index.html``, and beside it the runs, the claims as JSON and the results.
+    """Write ``index.html``, and beside it the runs, the gate, the claims as JSON, the results.
 
     Raises:
         DataError: The results or the description of an artefact are missing or broken.
@@ -93,7 +97,10 @@ def build(study: Study, paths: Paths) -> None:
     with replacing(paths.index.with_name("results.parquet")) as temporary:
         shutil.copyfile(paths.table, temporary)
     write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
-    for file, template in ((RUNS, "runs.html.j2"), (paths.index.name, "page.html.j2")):
+    templates = {RUNS: "runs.html.j2", paths.index.name: "page.html.j2"}
+    if page.gate is not None:
+        templates[GATE] = "gate.html.j2"
+    for file, template in templates.items():
         text = _template(template).render(page=page, runs=page.runs, **_helpers())
         write_text(paths.index.with_name(file), text)
 
@@ -129,6 +136,7 @@ def _gather(study: Study, paths: Paths) -> Page:
         standings=standings(scores, ACROSS, "pd") if ACROSS in study.artefacts else (),
         runs=gather_runs(study, paths, frame),
         audit=read_json(paths.audit),
+        gate=read_json(paths.gate["json"]) if study.gate else None,
     )
 
 
@@ -187,6 +195,7 @@ def _helpers() -> dict[str, Any]:
         "outcomes": Outcome,
         "outcome_of": outcome_of,
         "runs_page": RUNS,
+        "gate_page": GATE,
     }
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdbench.errors import DataError
-from pdbench.files import file_digest, replacing
-from pdbench.results.record import PREDICTIONS, SCHEMA_VERSION, RunRecord, read_record
+from pdbench.files import replacing
+from pdbench.results.record import PREDICTIONS, SCHEMA_VERSION, RunRecord, read_record, verified
+from pdbench.results.submission import imported_scores
 from pdbench.study import Architecture, Paths, Study
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def collect(study: Study, paths: Paths) -> Path:
     import pandas as pd
 
     rows = [_row(folder) for folder in _run_folders(study, paths)]
+    answered = imported_scores(paths)
+    rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
         raise DataError(f"{paths.results}: no finished run", "run the study first")
     frame = pd.DataFrame(rows)
@@ -70,7 +73,7 @@ def _run_folders(study: Study, paths: Paths) -> list[Path]:
 
 def _row(folder: Path) -> dict[str, Any]:
     record = read_record(folder / "record.json")
-    predictions = np.load(_verified(folder / PREDICTIONS, record), allow_pickle=False)
+    predictions = np.load(verified(folder / PREDICTIONS, record), allow_pickle=False)
     architecture = Architecture.parse(record.architecture)
     return {
         **_plain(record),
@@ -82,18 +85,11 @@ def _row(folder: Path) -> dict[str, Any]:
             for metric, value in found.items()
         },
         **{f"majority_{split}": share for split, share in record.majority.items()},
+        **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
         **_environment(record),
         "test_predictions": predictions.tolist(),
     }
-
-
-def _verified(path: Path, record: RunRecord) -> Path:
-    if path.is_file() and file_digest(path) == record.outputs[path.name]:
-        return path
-    raise DataError(
-        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
-    )
 
 
 def _plain(record: RunRecord) -> dict[str, Any]:
@@ -124,19 +120,22 @@ def _environment(record: RunRecord) -> dict[str, Any]:
 
 
 def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
-    """The true labels of a task's test examples in its teacher's row, where they stand once."""
+    """The true labels of a task's test examples in its first row, where they stand once."""
     found = {
         task: np.load(paths.task(task) / "test" / "labels.npy", allow_pickle=False).tolist()
         for task in frame["task"].unique()
     }
-    runs = zip(frame["method"], frame["task"], strict=True)
-    return [found[task] if method == "teacher" else None for method, task in runs]
+    return [
+        None if later else found[task]
+        for task, later in zip(frame["task"], frame["task"].duplicated(), strict=True)
+    ]
 
 
 def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
     """True for the grid point of each cell that is best on dev, averaged over seeds."""
     first = {task: f"dev_{definition.metrics[0]}" for task, definition in study.tasks.items()}
     scores = frame.apply(lambda row: row[first[row["task"]]], axis=1)
-    means = scores.groupby([frame["cell"], frame["learning_rates"]]).mean()
+    points = frame["run"].str.partition("_")[2]
+    means = scores.groupby([frame["cell"], points]).mean()
     best = {cell: points.droplevel(0).idxmax() for cell, points in means.groupby(level=0)}
-    return frame["learning_rates"] == frame["cell"].map(best)
+    return points == frame["cell"].map(best)

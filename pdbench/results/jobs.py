@@ -8,19 +8,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pdbench.data.metrics import compute
+from pdbench.data.prepared import SPLITS, predictions_file
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import open_vocabulary
+from pdbench.data.vocabulary import open_vocabulary, write_vocabulary
+from pdbench.data.weights import model_folder, weights_file
 from pdbench.errors import DataError, PdbenchError, UsageError
-from pdbench.files import digest, file_digest, read_json, replacing, write_json
-from pdbench.methods.classification import Scores, majority
+from pdbench.files import alone, digest, file_digest, read_json, replacing, write_json
+from pdbench.methods.classification import Scores, majority, open_split
 from pdbench.methods.pretraining import pretrain_student, pretraining_seed
 from pdbench.methods.students import CellData, open_cell, train_student
-from pdbench.methods.teachers import load_teacher, soft_label, train_teacher
+from pdbench.methods.teachers import load_teacher, settings_of, soft_label, train_teacher
 from pdbench.models import write_checkpoint
-from pdbench.models.checkpoints import read_classifier
+from pdbench.models.checkpoints import check_checkpoint, convert_checkpoint, read_classifier
 from pdbench.results.environment import environment
 from pdbench.results.record import (
     PREDICTIONS,
@@ -28,16 +33,18 @@ from pdbench.results.record import (
     RunRecord,
     StageRecord,
     read_record,
+    verified,
     write_record,
 )
-from pdbench.study import Architecture, Cell, Paths, Run, Study
+from pdbench.study import Architecture, Cell, Paths, Run, Start, Study
 from pdbench.study.paths import ARCHIVES
+from pdbench.study.settings import Released, Source
 from pdbench.training import ALONE, Device, Keeper, Progress, Ranks, Stopwatch, choose_device
 from pdbench.training.distributed import joined, processes
 from pdbench.training.state import SAVE_EVERY
 
 TEACHER = "teacher"
-PRETRAINING = "pretraining"
+PRETRAINING, PRETRAIN = "pretraining", "pretrain"
 WEIGHTS = "model.safetensors"
 LOSSES = "losses.npy"
 """Beside a pre-trained model: the training loss of every step, float32 of shape (steps,)."""
@@ -45,65 +52,89 @@ LOSSES = "losses.npy"
 log = logging.getLogger(__name__)
 
 
-def pretrain(
-    study: Study,
-    paths: Paths,
-    corpus: str,
-    architecture: Architecture,
-    save_every: float = SAVE_EVERY,
-) -> None:
+def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_EVERY) -> None:
     """Pre-train one student size on one corpus and write its checkpoint.
 
     Under torchrun all its processes train together, and the first of them writes.
     """
-    with joined() as ranks:
-        _pretrain(study, paths, corpus, architecture, save_every, ranks)
+    released = study.corpora[start.corpus]
+    if isinstance(released, Released):
+        _refuse_several()
+        _convert(study, paths, start, released.of(start.architecture), save_every)
+        return
+    if processes() > 1:
+        with joined() as ranks:
+            _pretrain(study, paths, start, save_every, ranks)
+    else:
+        with alone(paths.lock(paths.pretrained(*start))):
+            _pretrain(study, paths, start, save_every, ALONE)
 
 
-def _pretrain(
-    study: Study,
-    paths: Paths,
-    corpus: str,
-    architecture: Architecture,
-    save_every: float,
-    ranks: Ranks,
-) -> None:
+def _convert(study: Study, paths: Paths, start: Start, source: Source, save_every: float) -> None:
+    """Take a released checkpoint in the place of pre-training, converted once to safetensors."""
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    device = choose_device(architecture.hidden)
-    asked = Asked(
-        study=study.name,
-        scale=study.scale,
-        cell=f"{PRETRAINING}.{corpus}.{architecture.slug}",
-        task=None,
-        method=PRETRAINING,
-        architecture=str(architecture),
-        transfer=None,
-        corpus=corpus,
-        run="seed0",
-        seed_index=0,
-        seed=pretraining_seed(corpus, architecture),
-        spec=study.digest_of(study.pretrain_spec(corpus, architecture)),
-        inputs=_corpus_digests(study, paths, corpus),
-    )
-    job = _Job(paths, paths.pretrained(corpus, architecture), asked, device, save_every, ranks)
-    model, progress = pretrain_student(
-        study, paths, corpus, architecture, vocabulary, device, job.keeper, ranks
-    )
+    folder = model_folder(source, ARCHIVES)
+    check_checkpoint(folder, start.architecture, vocabulary)
+    asked = _asked_pretraining(study, start, {"released": file_digest(weights_file(folder))})
+    device = choose_device(start.architecture.hidden)
+    job = _Job(paths, paths.pretrained(*start), asked, device, save_every)
+
+    def write(target: Path) -> None:
+        shape = convert_checkpoint(folder, target)
+        write_vocabulary(target, vocabulary, shape.positions)
+
+    job.finish(write, [], vocabulary.size)
+    log.info("took %s from %s", start.size, folder)
+
+
+def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    device = choose_device(start.architecture.hidden)
+    asked = _asked_pretraining(study, start, _pretraining_digests(study, paths, start))
+    job = _Job(paths, paths.pretrained(*start), asked, device, save_every, ranks)
+    if ranks is ALONE and job.is_done:
+        log.info("%s on %s: already done", start.size, start.corpus)
+        return
+    model, progress = pretrain_student(study, paths, start, vocabulary, device, job.keeper, ranks)
     if not ranks.first:
         return
 
     def write(folder: Path) -> None:
-        write_checkpoint(folder, model, vocabulary.files)
+        write_checkpoint(folder, model, vocabulary)
         np.save(folder / LOSSES, progress.losses, allow_pickle=False)
 
-    rate = study.learning_rate(study.training.pretrain.learning_rate, architecture)
-    job.finish(write, [_stage("pretrain", rate, progress)], vocabulary.size)
-    log.info("pre-trained %s on %s: loss %.3f", architecture, corpus, progress.loss)
+    rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
+    own = study.methods[start.method].pretraining if start.method else None
+    job.finish(write, [_stage(own.name if own else PRETRAIN, rate, progress)], vocabulary.size)
+    log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
+
+
+def _asked_pretraining(study: Study, start: Start, inputs: dict[str, str]) -> Asked:
+    return Asked(
+        study=study.name,
+        scale=study.scale,
+        cell=f"{PRETRAINING}.{start.corpus}.{start.size}",
+        task=None,
+        method=PRETRAINING,
+        architecture=str(start.architecture),
+        transfer=None,
+        corpus=start.corpus,
+        run="seed0",
+        seed_index=0,
+        seed=pretraining_seed(start),
+        spec=study.digest_of(study.pretrain_spec(start)),
+        inputs=inputs,
+    )
 
 
 def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVERY) -> None:
     """Fine-tune a task's teacher, guard it, and write its checkpoint and record."""
     _refuse_several()
+    with alone(paths.lock(paths.teacher(task))):
+        _teacher(study, paths, task, save_every)
+
+
+def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     model, seed = load_teacher(study, task, vocabulary)
     architecture = model.bert.shape.architecture
@@ -124,13 +155,16 @@ def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVER
         inputs=_task_digests(paths, task),
     )
     job = _Job(paths, paths.teacher(task), asked, device, save_every)
+    if job.is_done:
+        log.info("teacher of %s: already done", task)
+        return
     progress, scores = train_teacher(study, paths, task, model, seed, device, job.keeper)
 
     def write(folder: Path) -> None:
-        write_checkpoint(folder, model.cpu(), vocabulary.files, study.tasks[task].labels)
+        write_checkpoint(folder, model.cpu(), vocabulary, study.tasks[task].labels)
         np.save(folder / PREDICTIONS, scores["test"].predictions, allow_pickle=False)
 
-    stage = _stage("finetune", study.tasks[task].teacher.learning_rate, progress)
+    stage = _stage("finetune", settings_of(study, task).learning_rate, progress)
     record = job.finish(write, [stage], vocabulary.size, scores)
     log.info("teacher of %s: %s", task, record.metrics)
 
@@ -169,6 +203,9 @@ def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -
     """
     _refuse_several()
     chosen = study.cells[key]
+    if study.trained_by(chosen) != chosen:
+        score_cell(study, paths, chosen, save_every)
+        return
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, chosen, vocabulary)
     spec = study.digest_of(study.cell_spec(chosen))
@@ -196,6 +233,42 @@ def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -
         )
     runs = [run.name for run in study.runs(chosen)]
     write_json(paths.cell(key) / "cell.json", {"cell": key, "spec": spec, "runs": runs})
+
+
+def score_cell(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
+    """Score the runs of another task's cell on this task, from what they predicted for it.
+
+    Raises:
+        DataError: One of those runs is missing or was edited, or predicted another test split.
+    """
+    trained_by = study.trained_by(chosen)
+    metrics = study.tasks[chosen.task].metrics
+    data = open_split(paths.task(chosen.task), "test")
+    spec = study.digest_of(study.cell_spec(chosen))
+    digests = {"test": _tokens_digest(paths.task(chosen.task) / "test")}
+    file = predictions_file("test", chosen.task)
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size
+    for run in study.runs(chosen):
+        origin = paths.cell(trained_by.key) / "runs" / run.name
+        host = read_record(origin / "record.json")
+        predictions = np.load(verified(origin / file, host), allow_pickle=False)
+        inputs = {**digests, "predictions": host.outputs[file]}
+        asked = _asked(study, run, spec, inputs).model_copy(update={"seed": host.seed})
+        folder = paths.cell(chosen.key) / "runs" / run.name
+        job = _Job(paths, folder, asked, choose_device(chosen.architecture.hidden), save_every)
+        if job.is_done:
+            continue
+        found = Scores(compute(metrics, predictions, data.targets), predictions)
+
+        def write(folder: Path, predictions: NDArray[Any] = predictions) -> None:
+            np.save(folder / PREDICTIONS, predictions, allow_pickle=False)
+
+        scores = {"dev": Scores(host.metrics["dev"], predictions), "test": found}
+        job.finish(write, host.stages, vocabulary, scores)
+    runs = [run.name for run in study.runs(chosen)]
+    write_json(
+        paths.cell(chosen.key) / "cell.json", {"cell": chosen.key, "spec": spec, "runs": runs}
+    )
 
 
 def _refuse_several() -> None:
@@ -230,12 +303,12 @@ def _train_run(study: Study, run: Run, data: CellData, device: Device, job: _Job
 
     def write(folder: Path) -> None:
         np.save(folder / PREDICTIONS, outcome.scores["test"].predictions, allow_pickle=False)
+        for name, predictions in outcome.others.items():
+            np.save(folder / name, predictions, allow_pickle=False)
 
     stages = [
-        _stage(objective, rate, progress)
-        for (objective, progress), rate in zip(
-            outcome.stages.items(), run.learning_rates, strict=True
-        )
+        _stage(objective, point.learning_rate, progress)
+        for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
     ]
     record = job.finish(write, stages, data.vocabulary, outcome.scores)
     seconds = record.environment.seconds
@@ -341,7 +414,7 @@ def _majorities(paths: Paths, task: str) -> dict[str, float]:
 
 def _task_digests(paths: Paths, task: str) -> dict[str, str]:
     folder = paths.task(task)
-    return {split: _tokens_digest(folder / split) for split in ("train", "dev", "test")}
+    return {split: _tokens_digest(folder / split) for split in SPLITS}
 
 
 def _tokens_digest(folder: Path) -> str:
@@ -351,17 +424,33 @@ def _tokens_digest(folder: Path) -> str:
 
 
 def _corpus_digests(study: Study, paths: Paths, corpus: str) -> dict[str, str]:
-    texts = [paths.text(part.text) for part in study.corpora[corpus]]
+    texts = [paths.text(part.text) for part in study.corpus_parts(corpus)]
     return {f"corpus.{i}": _tokens_digest(text) for i, text in enumerate(texts)}
+
+
+def _pretraining_digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
+    found = _corpus_digests(study, paths, start.corpus)
+    teacher = study.pretrained_by(start)
+    if teacher is not None:
+        found["teacher"] = _weights_digest(paths.pretrained(*teacher))
+    return found
+
+
+def _weights_digest(folder: Path) -> str:
+    """The digest of a model's weights, from its record."""
+    return read_record(folder / "record.json").outputs[WEIGHTS]
 
 
 def _cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> dict[str, str]:
     found = _task_digests(paths, chosen.task)
+    found |= {n.removesuffix("_predictions.npy"): t.digest for n, t in data.others.items()}
     if chosen.transfer is not None:
         text = study.transfer_sets[chosen.transfer].text
         found["soft_labels"] = read_json(paths.soft_labels(chosen.task, text) / "soft_labels.json")[
             "digest"
         ]
     if data.checkpoint is not None:
-        found["checkpoint"] = read_record(data.checkpoint / "record.json").outputs[WEIGHTS]
+        found["checkpoint"] = _weights_digest(data.checkpoint)
+    if data.asked is not None:
+        found["teacher"] = _weights_digest(paths.teacher(chosen.task))
     return found

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdbench.errors import DataError
-from pdbench.files import digest, read_json, write_json
+from pdbench.files import digest, file_digest, read_json, write_json
 
 SCHEMA_VERSION: Final = 1
 PREDICTIONS = "test_predictions.npy"
@@ -23,7 +23,9 @@ class _Typed(BaseModel):
 class StageRecord(_Typed):
     """What one training stage did."""
 
-    objective: Literal["pretrain", "finetune", "distill"]
+    objective: str = Field(
+        description="pretrain, distill, finetune, or the class of a method's own objective."
+    )
     learning_rate: float
     steps: int = Field(description="Updates.")
     examples: int = Field(description="Items seen, counted with repetition.")
@@ -116,6 +118,19 @@ def read_record(path: Path) -> RunRecord:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: key {key}: {first['msg']}", remedy) from error
+
+
+def verified(path: Path, record: RunRecord) -> Path:
+    """Return the path of a file that stands beside a record, if it is what the record says.
+
+    Raises:
+        DataError: It is missing or was changed.
+    """
+    if path.is_file() and file_digest(path) == record.outputs.get(path.name):
+        return path
+    raise DataError(
+        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
+    )
 
 
 def _canonical(content: object) -> object:

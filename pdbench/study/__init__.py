@@ -4,10 +4,10 @@ Nothing here imports torch, transformers or pandas: every cluster job parses the
 """
 
 from pdbench.study.architecture import PAPER_ARCHITECTURES, Architecture
-from pdbench.study.cells import Cell, Run
+from pdbench.study.cells import Cell, Run, Start
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT, load_study
-from pdbench.study.methods import Initialisation, Method, Objective
+from pdbench.study.methods import Initialisation, Method, Objective, Stage
 from pdbench.study.paths import Paths
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "Objective",
     "Paths",
     "Run",
+    "Stage",
+    "Start",
     "Study",
     "load_study",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pdbench.study.architecture import Architecture
 
@@ -35,18 +36,28 @@ class Cell:
 
 
 @dataclass(frozen=True, order=True)
+class Point:
+    """One point of a stage's grid."""
+
+    learning_rate: float
+    batch_size: int
+
+    def __str__(self) -> str:
+        return f"lr{self.learning_rate:g}-b{self.batch_size}"
+
+
+@dataclass(frozen=True, order=True)
 class Run:
-    """One trained model of a cell: one seed and one learning rate for each stage."""
+    """One trained model of a cell: one seed and one grid point for each stage."""
 
     cell: Cell
     seed_index: int
-    learning_rates: tuple[float, ...]
+    points: tuple[Point, ...]
 
     @property
     def name(self) -> str:
-        """The run's name within its cell, for example "seed0_lr0.001"."""
-        rates = "_".join(f"lr{rate:g}" for rate in self.learning_rates)
-        return f"seed{self.seed_index}_{rates}"
+        """The run's name within its cell, for example "seed0_lr0.001-b32"."""
+        return f"seed{self.seed_index}_{'_'.join(map(str, self.points))}"
 
     @property
     def seed(self) -> int:
@@ -56,6 +67,36 @@ class Run:
         meet the same randomness.
         """
         return seed_of(self.cell.key, self.seed_index)
+
+
+class Start(NamedTuple):
+    """The pre-trained weights that a student starts from.
+
+    Attributes:
+        corpus: What they were pre-trained on.
+        architecture: Their size.
+        method: The method whose own objective pre-trained them; None is masked LM alone.
+    """
+
+    corpus: str
+    architecture: Architecture
+    method: str | None = None
+
+    @property
+    def size(self) -> str:
+        """Its name in paths below the corpus, for example "4-256" or "4-256.distilbert"."""
+        slug = self.architecture.slug
+        return slug if self.method is None else f"{slug}.{self.method}"
+
+    def __str__(self) -> str:
+        own = "" if self.method is None else f" by {self.method}"
+        return f"{self.architecture}{own}"
+
+    @classmethod
+    def parse(cls, corpus: str, size: str) -> Start:
+        """Read a corpus and the name that :attr:`size` gives."""
+        slug, _, method = size.partition(".")
+        return cls(corpus, Architecture.parse(slug.replace("-", "/")), method or None)
 
 
 def seed_of(*parts: object) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -10,24 +12,27 @@ from pydantic import BaseModel, Field
 
 from pdbench.files import digest
 from pdbench.study.architecture import Architecture
-from pdbench.study.cells import Cell, Run
-from pdbench.study.methods import Method
+from pdbench.study.cells import Cell, Point, Run, Start
+from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
     Architectures,
     ArtefactNeeds,
     Assumption,
     Block,
+    Corpus,
     CorpusPart,
     Evidence,
+    GateMatch,
     Name,
     Names,
-    Source,
+    Released,
     StageSettings,
     Strict,
     Task,
     Text,
     Training,
     TransferSet,
+    Vocabulary,
 )
 
 
@@ -39,15 +44,20 @@ class Study(Strict):
     scale: Literal["demo", "paper"] = Field(
         description="demo marks every absolute number as not comparable with the paper."
     )
-    vocabulary: Source = Field(description="The WordPiece vocabulary of teacher and students.")
+    vocabulary: Vocabulary = Field(description="The WordPiece vocabulary of teacher and students.")
     architectures: Architectures = Field(description="The sizes of the students.")
     tasks: dict[Name, Task] = Field(description="Labelled data by task id.")
     texts: dict[Name, Text] = Field(default={}, description="Unlabelled text by text id.")
     transfer_sets: dict[Name, TransferSet] = Field(default={}, description="Transfer sets by id.")
-    corpora: dict[Name, tuple[CorpusPart, ...]] = Field(default={}, description="Corpora by id.")
+    corpora: dict[Name, Corpus] = Field(
+        default={}, description="Corpora by id, or released checkpoints in the place of one."
+    )
     training: Training = Field(description="How everything is trained.")
     evidence: Evidence = Field(
         default=Evidence(), description="When a published number counts as reproduced."
+    )
+    gate: tuple[GateMatch, ...] = Field(
+        default=(), description="What `pdbench check` and `snakemake check` compare."
     )
     artefacts: dict[str, ArtefactNeeds] = Field(description="Tables and figures, in report order.")
     methods: dict[str, Method] = Field(
@@ -74,13 +84,21 @@ class Study(Strict):
         """The deepest size of the same width: what truncation takes its layers from."""
         return max(a for a in self.all_architectures if a.hidden == architecture.hidden)
 
-    def initial_checkpoint(self, cell: Cell) -> tuple[str, Architecture] | None:
-        """The (corpus, architecture) whose pre-trained weights a cell starts from."""
-        kind = self.methods[cell.method].initialisation
-        if cell.corpus is None or kind == "random":
+    def initial_checkpoint(self, cell: Cell) -> Start | None:
+        """The pre-trained weights that a cell starts from."""
+        method = self.methods[cell.method]
+        if cell.corpus is None or not method.needs_corpus:
             return None
-        own = kind == "pretrained"
-        return cell.corpus, cell.architecture if own else self.deepest(cell.architecture)
+        if method.initialisation != "pretrained":
+            return Start(cell.corpus, self.deepest(cell.architecture))
+        own = None if method.pretraining is None else cell.method
+        return Start(cell.corpus, cell.architecture, own)
+
+    def pretrained_by(self, start: Start) -> Start | None:
+        """The deeper pre-trained model that teaches one whose objective is a method's own."""
+        if start.method is None:
+            return None
+        return Start(start.corpus, self.deepest(start.architecture))
 
     @cached_property
     def seeds(self) -> dict[Cell, int]:
@@ -88,8 +106,18 @@ class Study(Strict):
         counts: dict[Cell, int] = {}
         for needs in self.artefacts.values():
             for cell in self.cells_of(needs):
-                counts[cell] = max(counts.get(cell, 0), needs.seeds)
+                for own in {cell, self.trained_by(cell)}:
+                    counts[own] = max(counts.get(own, 0), needs.seeds)
         return dict(sorted(counts.items()))
+
+    def trained_by(self, cell: Cell) -> Cell:
+        """The cell whose models a cell scores: itself, or its task's ``model_of``."""
+        host = self.tasks[cell.task].model_of
+        return cell if host is None else replace(cell, task=host)
+
+    def scored_with(self, task: str) -> tuple[str, ...]:
+        """The other tasks on which the models of a task are scored."""
+        return tuple(name for name, other in self.tasks.items() if other.model_of == task)
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -136,99 +164,150 @@ class Study(Strict):
         return tuple(known.get(n) or Architecture.parse(n) for n in _listed(names))
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
-        """The runs of a cell: its seeds by the grid of its stages' learning rates."""
-        stages = self.methods[cell.method].stages
-        grids = [self._rates(cell.architecture, objective) for objective in stages]
-        points = list(itertools.product(*grids))
+        """The runs of a cell: its seeds by the grid of its stages.
+
+        Stages with the same settings share a point, so that a method of more stages does not
+        choose among more runs.
+        """
+        used = [stage.settings for stage in self.methods[cell.method].stages]
+        grids = {name: self._points(cell.architecture, name) for name in used}
+        chosen = [dict(zip(grids, p, strict=True)) for p in itertools.product(*grids.values())]
+        points = [tuple(point[name] for name in used) for point in chosen]
         return tuple(Run(cell, i, point) for i in range(self.seeds[cell]) for point in points)
+
+    def number_of_runs(self, cell: Cell) -> int:
+        """How many runs a cell has, without naming them."""
+        used = {stage.settings for stage in self.methods[cell.method].stages}
+        grids = (self.stage(name) for name in used)
+        points = math.prod(len(grid.learning_rate) * len(grid.batch_size) for grid in grids)
+        return self.seeds[cell] * points
 
     def learning_rate(self, base: float, architecture: Architecture) -> float:
         """A configured learning rate at the width of an architecture."""
         width = self.training.rates_hold_at
         return base if width is None else base * width / architecture.hidden
 
-    def _rates(self, architecture: Architecture, objective: str) -> tuple[float, ...]:
+    def _points(self, architecture: Architecture, stage: Objective) -> tuple[Point, ...]:
+        settings = self.stage(stage)
         return tuple(
-            self.learning_rate(base, architecture) for base in self.stage(objective).learning_rate
+            Point(self.learning_rate(base, architecture), batch_size)
+            for base, batch_size in itertools.product(settings.learning_rate, settings.batch_size)
         )
 
-    def stage(self, objective: str) -> StageSettings:
-        """The settings of a stage by its objective."""
-        settings: StageSettings = getattr(self.training, objective)
-        return settings
+    def stage(self, settings: Objective) -> StageSettings:
+        """The settings of a stage, by the name of their block."""
+        found: StageSettings = getattr(self.training, settings)
+        return found
 
     @cached_property
-    def pretrained(self) -> tuple[tuple[str, Architecture], ...]:
-        """The (corpus, architecture) pairs that cells start from, largest first."""
-        found = {self.initial_checkpoint(cell) for cell in self.seeds} - {None}
-        pairs = [pair for pair in found if pair is not None]
-        return tuple(sorted(pairs, key=lambda p: (-p[1].encoder_parameters, p)))
+    def pretrained(self) -> tuple[Start, ...]:
+        """What cells start from, and what teaches those in turn; the largest first."""
+        direct = {self.initial_checkpoint(cell) for cell in self.seeds}
+        teachers = {self.pretrained_by(start) for start in direct if start is not None}
+        found = [start for start in direct | teachers if start is not None]
+        return tuple(
+            sorted(
+                found,
+                key=lambda s: (-s.architecture.encoder_parameters, s.corpus, s.method or ""),
+            )
+        )
 
     @cached_property
     def taught(self) -> tuple[str, ...]:
-        """The tasks that need a teacher: all that have a cell."""
+        """The tasks whose teacher is trained: all that have one and have a cell."""
         used = {cell.task for cell in self.seeds}
-        return tuple(task for task in self.tasks if task in used)
+        return tuple(name for name, task in self.tasks.items() if name in used and task.teacher)
 
     def soft_labelled(self) -> dict[tuple[str, str], int]:
         """The (task, text) pairs that a teacher labels, with the number of items."""
         sizes: dict[tuple[str, str], int] = {}
         for cell in self.seeds:
-            if cell.transfer is not None:
+            if cell.transfer is not None and self.trained_by(cell) == cell:
                 chosen = self.transfer_sets[cell.transfer]
                 pair = cell.task, chosen.text
                 sizes[pair] = max(sizes.get(pair, 0), chosen.size)
         return dict(sorted(sizes.items()))
 
+    def corpus_parts(self, corpus: str) -> tuple[CorpusPart, ...]:
+        """The texts of a corpus; released checkpoints stand in the place of one and have none."""
+        chosen = self.corpora[corpus]
+        return () if isinstance(chosen, Released) else chosen
+
     def corpus_spec(self, corpus: str) -> dict[str, Any]:
         """All settings that decide the content of a corpus."""
-        parts = [part.model_dump(mode="json") for part in self.corpora[corpus]]
-        texts = {part.text: self.text_spec(part.text) for part in self.corpora[corpus]}
+        chosen = self.corpora[corpus]
+        if isinstance(chosen, Released):
+            return {"released": self._dump(chosen), "vocabulary": self._dump(self.vocabulary)}
+        parts = [part.model_dump(mode="json") for part in self.corpus_parts(corpus)]
+        texts = {part.text: self.text_spec(part.text) for part in self.corpus_parts(corpus)}
         return {"parts": parts, "texts": texts, "vocabulary": self._dump(self.vocabulary)}
 
     def text_spec(self, text: str) -> dict[str, Any]:
         """All settings that decide the content of a text."""
+        return {**self._dump(self.texts[text]), "excluded_tests": self._tests}
+
+    @cached_property
+    def _tests(self) -> dict[str, Any]:
+        """What decides the test splits of all tasks; every text leaves their sentences out."""
         own = {"labels", "metrics", "train", "dev", "max_length", "version", "teacher"}
-        tests = {name: self._dump(task, own) for name, task in self.tasks.items()}
-        return {**self._dump(self.texts[text]), "excluded_tests": tests}
+        own |= {"model_of", "title"}
+        return {name: self._dump(task, own) for name, task in self.tasks.items()}
 
     def task_spec(self, task: str) -> dict[str, Any]:
         """All settings that decide a task's splits and its teacher."""
         return {
-            **self._dump(self.tasks[task], {"version"}),
+            **self._dump(self.tasks[task], {"version", "title"}),
             "vocabulary": self._dump(self.vocabulary),
         }
 
-    def pretrain_spec(self, corpus: str, architecture: Architecture) -> dict[str, Any]:
+    def pretrain_spec(self, start: Start) -> dict[str, Any]:
         """All settings that decide the weights of a pre-trained student."""
-        return {
-            "architecture": str(architecture),
-            "corpus": self.corpus_spec(corpus),
+        released = self.corpora[start.corpus]
+        if isinstance(released, Released) and start.method is None:
+            return {
+                "architecture": str(start.architecture),
+                "checkpoint": self._dump(released.of(start.architecture)),
+                "vocabulary": self._dump(self.vocabulary),
+            }
+        spec: dict[str, Any] = {
+            "architecture": str(start.architecture),
+            "corpus": self.corpus_spec(start.corpus),
             "pretrain": self._dump(self.training.pretrain),
             "initializer_range": self.training.initializer_range,
             "rates_hold_at": self.training.rates_hold_at,
         }
+        if start.method is not None and (teacher := self.pretrained_by(start)) is not None:
+            objective = self.methods[start.method].pretraining
+            assert objective is not None
+            spec["objective"] = self._dump(objective)
+            spec["teacher"] = self.pretrain_spec(teacher)
+        return spec
 
     def cell_spec(self, cell: Cell) -> dict[str, Any]:
         """All settings that decide the results of a cell's runs, but not which runs."""
+        trained_by = self.trained_by(cell)
+        if trained_by != cell:
+            return {"task": self.task_spec(cell.task), "trained_by": self.cell_spec(trained_by)}
         method = self.methods[cell.method]
         start = self.initial_checkpoint(cell)
         task = self.task_spec(cell.task)
-        if not method.distils:
+        if not (method.distils or method.asks_teacher):
             del task["teacher"]
+        left_out = {"name"} if method.pretraining else {"name", "pretraining"}
+        used = dict.fromkeys(stage.settings for stage in method.stages)
         spec: dict[str, Any] = {
             "cell": cell.key,
             "architecture": str(cell.architecture),
-            "method": self._dump(method, {"name"}),
+            "method": self._dump(method, left_out),
             "task": task,
             "initializer_range": self.training.initializer_range,
-            "stages": {s: self._dump(self.stage(s), {"learning_rate"}) for s in method.stages},
+            "stages": {s: self._dump(self.stage(s), {"learning_rate", "batch_size"}) for s in used},
         }
         if cell.transfer is not None:
             chosen = self.transfer_sets[cell.transfer]
             spec["transfer"] = {"size": chosen.size, "text": self.text_spec(chosen.text)}
         if start is not None:
-            spec["start"] = self.pretrain_spec(*start)
+            spec["start"] = self.pretrain_spec(start)
         return spec
 
     def digest_of(self, spec: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The jobs of a study: when each must run again, which goes first, and what it costs.
 
 A job is known by its rule and its name, the values of its wildcards joined by dots: the
-job ``pretrain`` of corpus ``general`` and size 4/128 is ``general.4.128``.
+job ``pretrain`` of corpus ``general`` and size 4/128 is ``general.4-128``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from pdbench.study import costs
-from pdbench.study.architecture import Architecture
+from pdbench.study.bundles import BUNDLE, Bundle, partition
+from pdbench.study.cells import Start
 from pdbench.study.config import Study
+from pdbench.study.costs import ARCHIVE, AUDIT, COLLECT, DRAW, REPORT, TASK, Costs
+from pdbench.study.machines import H100, LAPTOP
 from pdbench.study.paths import Paths, kind_of
+from pdbench.study.sizes import Sizes
+from pdbench.study.work import Work, total
 
 STAGES_OF_WORK = (
     ("archive",),
@@ -22,8 +27,8 @@ STAGES_OF_WORK = (
     ("audit", "teacher"),
     ("soft_labels",),
     ("pretrain",),
-    ("cell",),
-    ("collect", "figure", "table", "report"),
+    ("cell", "bundle"),
+    ("collect", "figure", "table", "gate", "report", "check"),
 )
 """Rules from first to last: first what most other jobs wait for."""
 
@@ -33,18 +38,76 @@ _ALONE = 100_000  # more than any number of cores of other jobs together
 
 
 class Jobs:
-    """Every job of a study, by rule and name."""
+    """Every job of a study, by rule and name.
 
-    def __init__(self, study: Study) -> None:
+    Args:
+        study: The study.
+        bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
+    """
+
+    def __init__(self, study: Study, bundle: float = BUNDLE) -> None:
         self.study = study
         self.paths = Paths(study)
+        self._bundle = bundle
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """The bundles of small cells, by name."""
+        if not self._bundle:
+            return {}
+        # Narrow models gain little from a GPU, so that one device's seconds are no other's.
+        machine = H100 if self.study.scale == "paper" else LAPTOP
+        seconds = {key: machine.seconds(work) for key, work in self._cells.items()}
+        return partition(self.study, seconds, self._bundle)
+
+    @cached_property
+    def _cells(self) -> dict[str, Work]:
+        """The work of every cell, by its key, where nothing was counted."""
+        costs = Costs(self.study)
+        return {key: costs.cell(cell) for key, cell in self.study.cells.items()}
+
+    @cached_property
+    def alone(self) -> list[str]:
+        """The keys of the cells that have a job of their own."""
+        bundled = {key for bundle in self.bundles.values() for key in bundle.cells}
+        return [key for key in self.study.cells if key not in bundled]
+
+    @property
+    def results_files(self) -> list[Path]:
+        """What says that all teachers and cells are there."""
+        teachers = [self.paths.teacher(task) / "record.json" for task in self.study.taught]
+        cells = [self.paths.cell(key) / "cell.json" for key in self.alone]
+        return teachers + cells + [self.paths.bundle(name) for name in self.bundles]
+
+    def bundle_inputs(self, name: str) -> list[Path]:
+        """What the cells of a bundle read, except one from another."""
+        cells = self.bundles[name].cells
+        kinds = (self.paths.cell_inputs(key).values() for key in cells)
+        found = dict.fromkeys(path for paths in kinds for some in paths for path in some)
+        own = {self.paths.cell(key) / "cell.json" for key in cells}
+        return [path for path in found if path not in own]
 
     @cached_property
     def costs(self) -> dict[str, dict[str, float]]:
         """Rough core-seconds of every job, by rule and name."""
-        found: dict[str, dict[str, float]] = {}
-        for rule, name, cost in self._all():
-            found.setdefault(rule, {})[name] = cost
+        return {
+            rule: {name: LAPTOP.seconds(work) for name, work in jobs.items()}
+            for rule, jobs in self.work().items()
+        }
+
+    def work(self, sizes: Sizes | None = None) -> dict[str, dict[str, Work]]:
+        """What every job computes, by rule and name.
+
+        Args:
+            sizes: How much data there is; None assumes it.
+        """
+        found: dict[str, dict[str, Work]] = {}
+        cells = self._cells
+        costs = Costs(self.study, sizes)
+        if sizes is not None:
+            cells = {key: costs.cell(cell) for key, cell in self.study.cells.items()}
+        for rule, name, work in self._all(costs, cells):
+            found.setdefault(rule, {})[name] = work
         return found
 
     def priority(self, rule: str, name: str = "") -> float:
@@ -74,10 +137,15 @@ class Jobs:
         transfer = {k: v.model_dump(mode="json") for k, v in self.study.transfer_sets.items()}
         return self.study.digest_of({"transfer_sets": transfer})
 
-    def pretrain_spec(self, corpus: str, architecture: str) -> str:
+    def pretrain_spec(self, corpus: str, size: str) -> str:
         """Digest of what decides a pre-trained checkpoint."""
-        size = Architecture.parse(architecture)
-        return self.study.digest_of(self.study.pretrain_spec(corpus, size))
+        return self.study.digest_of(self.study.pretrain_spec(Start.parse(corpus, size)))
+
+    def pretrain_arguments(self, corpus: str, size: str) -> str:
+        """What `pdbench pretrain` is told of a pre-trained checkpoint, after the study."""
+        start = Start.parse(corpus, size)
+        own = "" if start.method is None else f" --method {start.method}"
+        return f"{corpus} {start.architecture}{own}"
 
     def teacher_spec(self, task: str) -> str:
         """Digest of what decides a teacher."""
@@ -99,9 +167,14 @@ class Jobs:
         runs = [run.name for run in self.study.runs(cell)]
         return self.study.digest_of({"cell": self.study.cell_spec(cell), "runs": runs})
 
+    def bundle_spec(self, name: str) -> str:
+        """Digest of what decides the results of a bundle's cells."""
+        return self.study.digest_of({key: self.cell_spec(key) for key in self.bundles[name].cells})
+
     def latency_spec(self) -> str:
         """Digest of which sizes are timed."""
-        teachers = [task.teacher.model_dump(mode="json") for task in self.study.tasks.values()]
+        tasks = self.study.tasks.values()
+        teachers = [task.teacher.model_dump(mode="json") for task in tasks if task.teacher]
         sizes = [str(size) for size in self.study.all_architectures]
         return self.study.digest_of({"sizes": sizes, "teachers": teachers})
 
@@ -116,26 +189,29 @@ class Jobs:
         """Digest of what the report says about the study itself."""
         return self.study.digest_of(self.study.model_dump(mode="json"))
 
-    def _all(self) -> Iterator[tuple[str, str, float]]:
+    def _all(self, costs: Costs, cells: dict[str, Work]) -> Iterator[tuple[str, str, Work]]:
         study, paths = self.study, self.paths
-        yield "latency", "", costs.latency(study)
+        yield "latency", "", costs.latency()
         for file in paths.all_archives:
-            yield "archive", file.name, costs.ARCHIVE
+            yield "archive", file.name, Work(seconds=ARCHIVE)
         for task in study.tasks:
-            yield "task", task, costs.TASK
+            yield "task", task, Work(seconds=TASK)
         for text in study.texts:
-            yield "text", text, costs.text(study, text)
-        yield "audit", "", costs.AUDIT
-        for corpus, size in study.pretrained:
-            name = f"{corpus}.{size.layers}.{size.hidden}"
-            yield "pretrain", name, costs.pretrain(study, corpus, size)
+            yield "text", text, costs.text(text)
+        yield "audit", "", Work(seconds=AUDIT)
+        for start in study.pretrained:
+            yield "pretrain", f"{start.corpus}.{start.size}", costs.pretrain(start)
         for task in study.taught:
-            yield "teacher", task, costs.teacher(study, task)
+            yield "teacher", task, costs.teacher(task)
         for (task, text), items in study.soft_labelled().items():
-            yield "soft_labels", f"{task}.{text}", costs.soft_labels(items)
-        for key, cell in study.cells.items():
-            yield "cell", key, costs.cell(study, cell)
-        yield "collect", "", costs.COLLECT
+            yield "soft_labels", f"{task}.{text}", costs.soft_labels(task, text, items)
+        for key in self.alone:
+            yield "cell", key, cells[key]
+        for name, bundle in self.bundles.items():
+            yield "bundle", name, total(cells[key] for key in bundle.cells)
+        yield "collect", "", Work(seconds=COLLECT)
         for artefact in study.artefacts:
-            yield kind_of(artefact), artefact, costs.DRAW
-        yield "report", "", costs.REPORT
+            yield kind_of(artefact), artefact, Work(seconds=DRAW)
+        if study.gate:
+            yield "gate", "", Work(seconds=REPORT)
+        yield "report", "", Work(seconds=REPORT)

@@ -12,12 +12,18 @@ from pydantic import TypeAdapter, ValidationError
 from pdbench.errors import UsageError, suggestion
 from pdbench.study.architecture import Architecture
 from pdbench.study.config import Study
+from pdbench.study.discovery import has_module, method_files
 from pdbench.study.embedded import EMBEDDED
 from pdbench.study.methods import Method
-from pdbench.study.settings import Source, is_sourced
+from pdbench.study.pins import PINS, Pins, fill_in, is_commit
+from pdbench.study.settings import Name, Released, Source, Text, is_sourced
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
+
+SCHEMA = "study.schema.json"
+NO_STUDIES = {"methods", "pins", "waivers"}
+"""Files in ``config/`` that are no studies."""
 
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
@@ -28,18 +34,38 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
             exist; the message has the file, the key and the remedy.
     """
     path = _find(str(name_or_path), root)
-    raw = _read_yaml(path)
-    raw_methods = _read_yaml(root / "config" / "methods.yaml")
-    methods = _validate(TypeAdapter(dict[str, Method]), raw_methods, root / "config/methods.yaml")
+    raw = fill_in(read_yaml(path), read_pins(root))
+    methods = load_methods(root)
     for key in ("methods", "assumptions"):
         if key in raw:
             raise UsageError(f"{path}: unknown key {key!r}", "methods stand in config/methods.yaml")
     raw["methods"] = {name: method.model_dump() for name, method in methods.items()}
     raw["assumptions"] = list(_sourced_values(raw))
-    study: Study = _validate(TypeAdapter(Study), raw, path)
+    study: Study = validated(TypeAdapter(Study), raw, path)
     for problem, remedy in _broken_references(study):
         raise UsageError(f"{path}: {problem}", remedy)
     return study
+
+
+def load_methods(root: Path = ROOT) -> dict[str, Method]:
+    """Read the methods of the project, and those that installed packages offer.
+
+    Raises:
+        UsageError: A file is broken, or two define one method.
+    """
+    methods: dict[str, Method] = {}
+    origin: dict[str, Path] = {}
+    for path in method_files(root):
+        found = validated(
+            TypeAdapter(dict[Name, Method]), read_yaml(path), path, "methods.schema.json"
+        )
+        for name in origin.keys() & found.keys():
+            raise UsageError(
+                f"{path}: method {name!r} stands in {origin[name]} too", "rename one of them"
+            )
+        methods |= found
+        origin |= dict.fromkeys(found, path)
+    return methods
 
 
 def check_artefacts(study: Study, known: Iterable[str]) -> None:
@@ -61,12 +87,34 @@ def _find(name: str, root: Path) -> Path:
         raise UsageError(f"{direct}: no such study file", "give a name in config/ or a path")
     path = root / "config" / f"{name}.yaml"
     if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml") if p.stem != "methods")
+        known = sorted(p.stem for p in path.parent.glob("*.yaml") if p.stem not in NO_STUDIES)
         raise UsageError(f"config/{name}.yaml: no such study", f"there are {', '.join(known)}")
     return path
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_pins(root: Path = ROOT) -> Pins:
+    """Read the pinned commits of hub repositories; there are none without the file.
+
+    Raises:
+        UsageError: A value is no commit.
+    """
+    path = root / PINS
+    if not path.is_file():
+        return {}
+    pins = read_yaml(path)
+    for name, revision in pins.items():
+        if not is_commit(revision):
+            what = f"{path}: key {name}: {revision!r} is no commit"
+            raise UsageError(what, "write 40 hexadecimal digits in quotes")
+    return pins
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a file of keys.
+
+    Raises:
+        UsageError: It cannot be read, or is not a mapping.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -79,13 +127,19 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _validate(adapter: TypeAdapter[Any], raw: Any, path: Path) -> Any:
+def validated(adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = SCHEMA) -> Any:
+    """Turn what a file says into its model; ``schema`` names the file that describes its keys.
+
+    Raises:
+        UsageError: A key is unknown, missing or has another value than it may.
+    """
     try:
         return adapter.validate_python(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        raise UsageError(f"{path}: key {key}: {_reason(first)}", _remedy(first)) from error
+        kinds = ("(texts)", "(released)")  # of a corpus; no part of a key
+        key = ".".join(str(p) for p in first["loc"] if p not in kinds) or "(top level)"
+        raise UsageError(f"{path}: key {key}: {_reason(first)}", _remedy(first, schema)) from error
 
 
 def _reason(problem: Any) -> str:
@@ -98,12 +152,12 @@ def _reason(problem: Any) -> str:
     return f"{problem['msg']}, not {problem['input']!r}"
 
 
-def _remedy(problem: Any) -> str:
+def _remedy(problem: Any, schema: str) -> str:
     if problem["type"] == "missing":
-        return "add it; workflow/schemas/study.schema.json describes it"
+        return f"add it; workflow/schemas/{schema} describes it"
     if problem["type"] == "extra_forbidden":
-        return "remove it or mend its spelling; workflow/schemas/study.schema.json lists the keys"
-    return "workflow/schemas/study.schema.json describes it"
+        return f"remove it or mend its spelling; workflow/schemas/{schema} lists the keys"
+    return f"workflow/schemas/{schema} describes it"
 
 
 def _sourced_values(raw: Any, key: str = "") -> Iterator[dict[str, Any]]:
@@ -126,8 +180,9 @@ def _broken_references(study: Study) -> Iterator[tuple[str, str]]:
                 f"{transfer.text!r} keeps {most}",
                 f"lower it or raise texts.{transfer.text}.size",
             )
-    for name, parts in study.corpora.items():
-        for i, part in enumerate(parts):
+    yield from _bad_tasks(study)
+    for name in study.corpora:
+        for i, part in enumerate(study.corpus_parts(name)):
             yield from _unknown(f"corpora.{name}.{i}.text", part.text, study.texts, "text")
     for artefact, needs in study.artefacts.items():
         for i, block in enumerate(needs.cells):
@@ -135,20 +190,59 @@ def _broken_references(study: Study) -> Iterator[tuple[str, str]]:
         for published, task in needs.stands_for.items():
             key = f"artefacts.{artefact}.stands_for.{published}"
             yield from _unknown(key, task, study.tasks, "task")
+    for i, match in enumerate(study.gate):
+        for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
+            yield from _unknown(f"gate.{i}.{role}", method, study.methods, "method")
+            if not any(cell.method == method for cell in study.seeds):
+                what = f"key gate.{i}.{role}: no artefact has a cell of method {method!r}"
+                yield what, "name it in the cells of an artefact"
+        if match.margin is None and study.evidence.margin is None:
+            yield f"key gate.{i}.margin: missing", "give it in points, or evidence.margin for all"
+        if match.baseline == match.candidate:
+            yield f"key gate.{i}: {match.baseline!r} with itself", "name two methods"
 
 
 def _bad_sources(study: Study) -> Iterator[tuple[str, str]]:
     sources: dict[str, Source] = {"vocabulary": study.vocabulary}
     for name, task in study.tasks.items():
-        sources |= {f"tasks.{name}": task, f"tasks.{name}.teacher": task.teacher}
-    sources |= {f"texts.{name}": text for name, text in study.texts.items()}
+        sources[f"tasks.{name}"] = task
+        if task.teacher:
+            sources[f"tasks.{name}.teacher"] = task.teacher
+    for name, text in study.texts.items():
+        sources[f"texts.{name}"] = text
+        sources |= {f"texts.{name}.parts.{i}": part for i, part in enumerate(text.parts)}
+    for name, corpus in study.corpora.items():
+        if isinstance(corpus, Released):
+            sources[f"corpora.{name}"] = corpus
     for key, source in sources.items():
+        parts = source.parts if isinstance(source, Text) else ()
+        if (source.source == "mixture") != bool(parts):
+            yield f"key {key}.parts: a mixture has parts, other sources none", "add or remove them"
         if source.source == "embedded":
             yield from _unknown(f"{key}.name", source.name, EMBEDDED, "embedded data")
         if source.source == "directory" and not source.path:
             yield f"key {key}.path: missing", "name the folder that a directory source reads"
         if source.source == "hub" and not source.revision:
             yield f"key {key}.revision: missing", "pin a commit of the hub repository"
+
+
+def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
+    for name, task in study.tasks.items():
+        if task.model_of is not None:
+            key = f"tasks.{name}.model_of"
+            yield from _unknown(key, task.model_of, study.tasks, "task")
+            host = study.tasks[task.model_of]
+            if host.model_of is not None:
+                yield f"key {key}: {task.model_of!r} trains no models", "name a task that does"
+            if host.labels != task.labels:
+                what = f"key {key}: the labels of {task.model_of!r} are {', '.join(host.labels)}"
+                yield what, "write the same labels in the same order"
+        unknown = set(task.ratings) ^ set(task.labels) if task.ratings else set()
+        if unknown:
+            yield (
+                f"key tasks.{name}.ratings: {', '.join(sorted(unknown))}",
+                "give every label stars",
+            )
 
 
 def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
@@ -163,6 +257,14 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
         if definition is not None and definition.needs_corpus and block.corpus is None:
             what = f"key {key}.corpus: missing, and method {method!r} starts pre-trained"
             yield what, "name a corpus"
+        if definition is not None and (definition.distils or definition.asks_teacher):
+            for task in _as_list(block.task):
+                chosen = study.tasks[study.tasks[task].model_of or task]
+                if chosen.teacher is None:
+                    what = f"key tasks.{task}.teacher: missing, and method {method!r} needs one"
+                    yield what, "name a teacher"
+        if definition is not None:
+            yield from _missing_modules(method, definition)
     for transfer in _as_list(block.transfer):
         yield from _unknown(f"{key}.transfer", transfer, study.transfer_sets, "transfer set")
     if block.corpus is not None:
@@ -170,6 +272,29 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
     if block.architecture not in ("all", "named"):
         for text in _as_list(block.architecture):
             yield from _bad_architecture(f"{key}.architecture", text, study)
+    yield from _without_teacher(key, block, study)
+
+
+def _missing_modules(name: str, method: Method) -> Iterator[tuple[str, str]]:
+    own = [stage.objective for stage in method.stages if stage.is_own]
+    for objective in [*own, *([method.pretraining.objective] if method.pretraining else [])]:
+        module = objective.partition(":")[0]
+        if not has_module(module):
+            what = f"method {name!r}: objective {objective}: there is no module {module}"
+            yield what, "mend its name in methods.yaml, or install its package"
+
+
+def _without_teacher(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
+    own = [name for name in _as_list(block.method) if study.methods[name].pretraining]
+    if not own:
+        return
+    for size in study.select(block.architecture):
+        if size == study.deepest(size):
+            what = f"key {key}.architecture: {size} is the deepest of its width"
+            yield what, f"name shallower ones: method {own[0]!r} pre-trains from the deepest"
+    if isinstance(study.corpora[block.corpus], Released):
+        what = f"key {key}.corpus: {block.corpus!r} holds released models, not text"
+        yield what, f"name a corpus: method {own[0]!r} pre-trains"
 
 
 def _bad_architecture(key: str, text: str, study: Study) -> Iterator[tuple[str, str]]:

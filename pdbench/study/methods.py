@@ -2,12 +2,139 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+import re
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
+Data: TypeAlias = Literal["transfer", "labelled"]
+Option: TypeAlias = bool | int | float | str | None
+
+SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
+"""The block of ``training`` that says how a stage on these data trains."""
+
+OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def _checked_objective(text: str) -> str:
+    known = get_args(Objective)
+    if text in known or OWN.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r} is no objective: write {', '.join(known)} or module:Class")
+
+
+def _checked_class(text: str) -> str:
+    if OWN.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r} is no objective of one's own: write module:Class")
+
+
+class _MayBeAName:
+    """Lets a model be written as the name of its objective alone, and writes it so."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._from_name, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+    @staticmethod
+    def _from_name(raw: Any) -> Any:
+        return {"objective": raw} if isinstance(raw, str) else raw
+
+
+class OwnObjective(BaseModel):
+    """An objective that a class defines, with its options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Annotated[str, AfterValidator(_checked_class)] = Field(
+        description="Its class, as module:Class."
+    )
+    options: dict[str, Option] = Field(
+        default={}, description="Keyword arguments of the class; those left out are its defaults."
+    )
+
+    @property
+    def name(self) -> str:
+        """The name of its class."""
+        return self.objective.partition(":")[2]
+
+
+class Stage(BaseModel):
+    """One training operation: an objective on some data, for a share of their updates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Annotated[str, AfterValidator(_checked_objective)] = Field(
+        description="distill (soft cross-entropy on the transfer set), finetune (cross-entropy "
+        "on the labelled set), or the class of an objective of one's own, as module:Class."
+    )
+    data: Data = Field(
+        default="transfer",
+        description="What it reads: the transfer set, with the settings training.distill, or the "
+        "labelled set, with training.finetune. distill and finetune name none.",
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0,
+        description="Share of the updates that those settings ask for. Stages on the same data "
+        "have at most 1 together, so that no method trains more than another.",
+    )
+    options: dict[str, Option] = Field(
+        default={}, description="Keyword arguments of the class; those left out are its defaults."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_data(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or raw.get("objective") not in get_args(Objective):
+            return raw
+        own = next(data for data, name in SETTINGS.items() if name == raw["objective"])
+        if raw.get("data", own) != own or raw.get("options"):
+            raise ValueError(f"{raw['objective']} reads the {own} data and has no options")
+        return {**raw, "data": own}
+
+    @model_serializer
+    def _plain(self) -> dict[str, Any] | str:
+        if not self.is_own and self.share == 1:
+            return self.objective
+        return {
+            "objective": self.objective,
+            "data": self.data,
+            "share": self.share,
+            "options": self.options,
+        }
+
+    @property
+    def is_own(self) -> bool:
+        """Whether a class of its own computes the loss, from what the teacher exposes."""
+        return ":" in self.objective
+
+    @property
+    def name(self) -> str:
+        """The objective's word, or the name of its class."""
+        return self.objective.rpartition(":")[2]
+
+    @property
+    def settings(self) -> Objective:
+        """The block of ``training`` that says how it trains."""
+        return SETTINGS[self.data]
 
 
 class Method(BaseModel):
@@ -20,17 +147,51 @@ class Method(BaseModel):
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
-    stages: Annotated[tuple[Objective, ...], Field(min_length=1)] = Field(
-        description="The training stages in order: distill (soft labels of the transfer set) "
-        "and finetune (labels of the labelled set)."
+    pretraining: Annotated[OwnObjective, _MayBeAName()] | None = Field(
+        default=None,
+        description="The class of an objective that pre-trains the student from a deeper "
+        "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "
+        "for the initialisation pretrained.",
     )
+    stages: Annotated[tuple[Annotated[Stage, _MayBeAName()], ...], Field(min_length=1)] = Field(
+        description="The training stages in order: distill (soft labels of the transfer set), "
+        "finetune (labels of the labelled set), or an objective of one's own."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Method:
+        if self.pretraining is not None and self.initialisation != "pretrained":
+            raise ValueError("pretraining needs the initialisation pretrained")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages have one name in {', '.join(names)}")
+        for data in get_args(Data):
+            total = sum(stage.share for stage in self.stages if stage.data == data)
+            if total > 1 + 1e-9:
+                raise ValueError(f"the shares of the stages on {data} data add up to {total:g}")
+        return self
 
     @property
     def distils(self) -> bool:
         """Whether any stage needs a transfer set and its soft labels."""
-        return "distill" in self.stages
+        return any(stage.data == "transfer" for stage in self.stages)
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether any stage asks the teacher itself, beyond its soft labels."""
+        return any(stage.is_own for stage in self.stages)
 
     @property
     def needs_corpus(self) -> bool:
         """Whether its first weights come from a pre-trained model."""
         return self.initialisation != "random"
+
+    def first(self, number: int) -> int:
+        """The number of the first stage that shares the data and updates of a stage."""
+        return next(i for i, s in enumerate(self.stages) if s.data == self.stages[number].data)
+
+    def span(self, number: int) -> tuple[float, float]:
+        """From which to which share of the updates on its data a stage trains."""
+        stage = self.stages[number]
+        before = sum(s.share for s in self.stages[:number] if s.data == stage.data)
+        return before, before + stage.share

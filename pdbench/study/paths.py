@@ -7,17 +7,19 @@ which is Snakemake's working directory.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.study.architecture import Architecture
-from pdbench.study.cells import Cell
+from pdbench.study.cells import Cell, Start
 from pdbench.study.config import Study
 from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Source
 
 ARCHIVES = Path("results/archives")
 REFERENCES = Path("config/reference")
+WAIVERS = Path("config/waivers.yaml")
 
 Kind: TypeAlias = Literal["figure", "table"]
 
@@ -29,11 +31,18 @@ def kind_of(artefact: str) -> Kind:
 
 @dataclass(frozen=True)
 class Paths:
-    """The files of one study below ``results/`` and ``reports/``."""
+    """The files of one study below ``results/`` and ``reports/``.
+
+    Attributes:
+        study: The study.
+        partial: Whether table and report are those of what there is, which Snakemake must
+            not take for the whole.
+    """
 
     study: Study
+    partial: bool = False
 
-    @property
+    @cached_property
     def results(self) -> Path:
         """Everything on the way to the report."""
         return Path("results") / self.study.name
@@ -41,7 +50,7 @@ class Paths:
     @property
     def reports(self) -> Path:
         """What the study produced."""
-        return Path("reports") / self.study.name
+        return Path("reports") / self.study.name / ("partial" if self.partial else "")
 
     def task(self, task: str) -> Path:
         """Folder of a task's splits, tokens and ``task.json`` (written last)."""
@@ -56,9 +65,11 @@ class Paths:
         """Sizes, similarities and the leak check of all data."""
         return self.results / "audit.json"
 
-    def pretrained(self, corpus: str, architecture: Architecture) -> Path:
-        """Folder of a pre-trained student checkpoint."""
-        return self.results / "pretrained" / corpus / architecture.slug
+    def pretrained(
+        self, corpus: str, architecture: Architecture, method: str | None = None
+    ) -> Path:
+        """Folder of a pre-trained student checkpoint, the parts of a :class:`Start`."""
+        return self.results / "pretrained" / corpus / Start(corpus, architecture, method).size
 
     def teacher(self, task: str) -> Path:
         """Folder of a task's fine-tuned teacher."""
@@ -68,9 +79,30 @@ class Paths:
         """Folder of the teacher's probabilities on a text."""
         return self.results / "soft_labels" / task / text
 
+    @property
+    def submissions(self) -> Path:
+        """Folder of the scores that GLUE's server answered with."""
+        return self.results / "submissions"
+
     def cell(self, cell: str) -> Path:
         """Folder of a cell: its runs, and ``cell.json`` when all of them are there."""
         return self.results / "cells" / cell
+
+    def bundle(self, bundle: str) -> Path:
+        """What says that all cells of a bundle are there."""
+        return self.results / "bundles" / f"{bundle}.json"
+
+    def status(self, cell: str) -> Path:
+        """How far the last attempt at a cell came."""
+        return self.results / "status" / f"{cell}.json"
+
+    def lock(self, product: Path) -> Path:
+        """What the process that makes ``product`` holds."""
+        return self.results / "locks" / ".".join(product.relative_to(self.results).parts)
+
+    def log(self, rule: str, name: str) -> Path:
+        """The log of a job, or of a cell of a bundle."""
+        return Path("logs") / self.study.name / rule / f"{name}.log"
 
     def state(self, product: Path) -> Path:
         """Folder of the state from which an interrupted run goes on to make ``product``."""
@@ -84,7 +116,7 @@ class Paths:
     @property
     def table(self) -> Path:
         """All runs of the study as one Parquet file."""
-        return self.results / "results.parquet"
+        return self.results / ("partial.parquet" if self.partial else "results.parquet")
 
     def artefact(self, artefact: str, kind: Kind | None = None) -> list[Path]:
         """The files of a table or figure; ``kind`` is needed only for a wildcard."""
@@ -103,6 +135,22 @@ class Paths:
         """The report's page, written last."""
         return self.reports / "index.html"
 
+    @property
+    def gate(self) -> dict[str, Path]:
+        """What the gate found, by format."""
+        return {kind: self.reports / f"gate.{kind}" for kind in ("json", "xml", "md")}
+
+    @property
+    def gate_inputs(self) -> list[Path]:
+        """What the gate judges, and the waivers it keeps to."""
+        return [self.table, *sorted(WAIVERS.parent.glob(WAIVERS.name))]
+
+    @property
+    def report_inputs(self) -> list[Path]:
+        """What the report's pages are made of; what the gate found if the study asks it."""
+        found = self.artefacts() + self.artefact_inputs()
+        return found + list(self.gate.values()) if self.study.gate else found
+
     def archives(self, *sources: Source) -> list[Path]:
         """The downloaded archives that embedded sources are read from, each once."""
         names = [EMBEDDED[s.name] for s in sources if s.source == "embedded"]
@@ -111,9 +159,10 @@ class Paths:
     @property
     def all_archives(self) -> list[Path]:
         """Every archive of the study."""
-        tasks = self.study.tasks.values()
-        teachers = [task.teacher for task in tasks]
-        return self.archives(*tasks, *self.study.texts.values(), *teachers, self.study.vocabulary)
+        tasks, texts = self.study.tasks.values(), self.study.texts.values()
+        teachers = [task.teacher for task in tasks if task.teacher]
+        parts = [part for text in texts for part in text.parts]
+        return self.archives(*tasks, *texts, *parts, *teachers, self.study.vocabulary)
 
     @property
     def task_files(self) -> list[Path]:
@@ -125,48 +174,57 @@ class Paths:
         """The last file of every text."""
         return [self.text(text) / "text.json" for text in self.study.texts]
 
-    @property
-    def results_files(self) -> list[Path]:
-        """The last file of every teacher and cell."""
-        teachers = [self.teacher(task) / "record.json" for task in self.study.taught]
-        return teachers + [self.cell(key) / "cell.json" for key in self.study.cells]
-
     def task_inputs(self, task: str) -> list[Path]:
         """The archives of a task and of the vocabulary that cuts it into pieces."""
         return self.archives(self.study.tasks[task], self.study.vocabulary)
 
     def text_inputs(self, text: str) -> list[Path]:
         """The archives of a text, and every task: their test sentences are left out of it."""
-        return self.archives(self.study.texts[text], self.study.vocabulary) + self.task_files
+        chosen = self.study.texts[text]
+        return self.archives(chosen, *chosen.parts, self.study.vocabulary) + self.task_files
 
     def teacher_inputs(self, task: str) -> list[Path]:
         """The archives of a teacher's weights and vocabulary."""
-        return self.archives(self.study.tasks[task].teacher, self.study.vocabulary)
+        teacher = self.study.tasks[task].teacher
+        return self.archives(*([teacher] if teacher else []), self.study.vocabulary)
 
     @property
     def teacher_archives(self) -> list[Path]:
         """The archives of all teachers, whose shape latency is measured of too."""
-        return self.archives(*(task.teacher for task in self.study.tasks.values()))
+        tasks = self.study.tasks.values()
+        return self.archives(*(task.teacher for task in tasks if task.teacher))
 
     def artefact_inputs(self) -> list[Path]:
         """What tables, figures and the report are drawn from."""
         return [self.table, self.audit, self.latency, *sorted(REFERENCES.glob("*.csv"))]
 
     def corpus_inputs(self, corpus: str) -> list[Path]:
-        """The last files of the texts of a corpus."""
-        return [self.text(part.text) / "text.json" for part in self.study.corpora[corpus]]
+        """The last files of the texts of a corpus; released checkpoints need none."""
+        return [self.text(part.text) / "text.json" for part in self.study.corpus_parts(corpus)]
+
+    def pretrain_inputs(self, corpus: str, size: str) -> list[Path]:
+        """The corpus of a pre-trained student, and the record of the model that teaches it."""
+        teacher = self.study.pretrained_by(Start.parse(corpus, size))
+        records = [] if teacher is None else [self.pretrained(*teacher) / "record.json"]
+        return self.corpus_inputs(corpus) + records
 
     def cell_inputs(self, key: str) -> dict[str, list[Path]]:
         """What a cell's job reads, by kind."""
         cell = self.study.cells[key]
+        trained_by = self.study.trained_by(cell)
+        if trained_by != cell:
+            runs = self.cell(trained_by.key) / "cell.json"
+            return {"data": [self.task(cell.task) / "task.json"], "runs": [runs]}
         return {
             "data": self._data(cell),
             "start": self._start(cell),
             "soft_labels": self._soft_labels(cell),
+            "teacher": self._teacher(cell),
         }
 
     def _data(self, cell: Cell) -> list[Path]:
-        found = [self.task(cell.task) / "task.json"]
+        tasks = (cell.task, *self.study.scored_with(cell.task))
+        found = [self.task(task) / "task.json" for task in tasks]
         if cell.transfer is not None:
             text = self.study.transfer_sets[cell.transfer].text
             found.append(self.text(text) / "text.json")
@@ -175,6 +233,10 @@ class Paths:
     def _start(self, cell: Cell) -> list[Path]:
         start = self.study.initial_checkpoint(cell)
         return [] if start is None else [self.pretrained(*start) / "record.json"]
+
+    def _teacher(self, cell: Cell) -> list[Path]:
+        asked = self.study.methods[cell.method].asks_teacher
+        return [self.teacher(cell.task) / "record.json"] if asked else []
 
     def _soft_labels(self, cell: Cell) -> list[Path]:
         if cell.transfer is None:

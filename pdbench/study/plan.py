@@ -1,108 +1,215 @@
-"""What a study would make: artefacts, cells, jobs and runs, counted without training."""
+"""What a study would make and what it would cost: counted and estimated without training."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pdbench.study.config import Study
+from pdbench.study.disk import bytes_of, state_bytes
+from pdbench.study.graph import Graph, Key
 from pdbench.study.jobs import Jobs
+from pdbench.study.machines import LAPTOP, Estimate, Machine
+from pdbench.study.schedule import makespan
+from pdbench.study.sizes import Sizes
+from pdbench.study.work import Work, total
+
+TRAINED = ("pretrain", "teacher", "soft_labels", "cell")
+"""Rules whose jobs run on the device; the others prepare data and draw, on a CPU."""
+
+HOUR = 3600.0
+DEVICES = (1, 64)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The size of a study.
+class Cost:
+    """What some jobs cost together.
 
     Attributes:
-        study: The study's name.
-        cells: The names of each cell's runs, by the cell's key.
-        artefacts: The keys of the cells that each artefact needs, by its id.
-        jobs: The number of jobs of each of the workflow's rules.
-        core_minutes: A rough guess of each rule's work, in minutes of one laptop core.
+        steps: How many there are, each cell for itself.
+        device: Seconds on the device.
+        cpu: Seconds of a CPU core beside it.
+        disk: Bytes that they leave.
     """
 
-    study: str
-    cells: dict[str, tuple[str, ...]]
-    artefacts: dict[str, tuple[str, ...]]
-    jobs: dict[str, int]
-    core_minutes: dict[str, float]
+    steps: int
+    device: Estimate
+    cpu: float
+    disk: float
 
-    @classmethod
-    def of(cls, study: Study) -> Plan:
-        """Count what a study makes."""
-        costs = Jobs(study).costs
-        return cls(
-            study=study.name,
-            cells={
-                key: tuple(run.name for run in study.runs(cell))
-                for key, cell in study.cells.items()
-            },
-            artefacts={
-                name: tuple(cell.key for cell in study.artefact_cells(name))
-                for name in study.artefacts
-            },
-            jobs={rule: len(jobs) for rule, jobs in costs.items()},
-            core_minutes={rule: sum(jobs.values()) / 60 for rule, jobs in costs.items()},
-        )
+    def as_json(self) -> dict[str, Any]:
+        """The cost in steps, hours and bytes."""
+        return {
+            "steps": self.steps,
+            "device_hours": self.device.as_json(HOUR),
+            "cpu_hours": round(self.cpu / HOUR, 3),
+            "disk_bytes": round(self.disk),
+        }
 
-    @property
-    def runs(self) -> int:
-        """All runs of all cells."""
-        return sum(len(runs) for runs in self.cells.values())
+
+class Plan:
+    """The size and the cost of a study.
+
+    Args:
+        study: The study.
+        machine: The device that trains.
+        sizes: How much data there is; None assumes it.
+        done: Jobs whose cost is not counted, because they are done.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        machine: Machine = LAPTOP,
+        sizes: Sizes | None = None,
+        done: Collection[Key] = (),
+    ) -> None:
+        self.study = study
+        self.machine = machine
+        self.sizes = sizes or Sizes(study)
+        self._jobs = Jobs(study, bundle=0)
+        work = self._jobs.work(self.sizes)
+        every = {(rule, name): w for rule, jobs in work.items() for name, w in jobs.items()}
+        self.work: dict[Key, Work] = {key: w for key, w in every.items() if key not in done}
+        self.graph = Graph(study)
+
+    @cached_property
+    def runs(self) -> dict[str, int]:
+        """The number of runs of each cell, by its key."""
+        return {key: self.study.number_of_runs(cell) for key, cell in self.study.cells.items()}
 
     def runs_of(self, artefact: str) -> int:
         """The runs that an artefact draws on."""
-        return sum(len(self.cells[key]) for key in self.artefacts[artefact])
+        return sum(self.runs[cell.key] for cell in self.study.artefact_cells(artefact))
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the plan in the shape that ``pdbench plan --json`` writes.
+    @cached_property
+    def jobs(self) -> dict[str, int]:
+        """The number of jobs of each rule, as the workflow counts them: bundles are jobs."""
+        return {rule: len(jobs) for rule, jobs in Jobs(self.study).costs.items()}
 
-        ``totals`` has the numbers of artefacts, cells, jobs and runs; ``jobs`` the number of
-        jobs by rule, and ``core_minutes`` their rough cost; ``artefacts`` the cells and the
-        number of runs of each artefact; ``cells`` the names of each cell's runs.
-        """
-        return {
-            "study": self.study,
-            "totals": {
-                "artefacts": len(self.artefacts),
-                "cells": len(self.cells),
-                "jobs": sum(self.jobs.values()),
-                "runs": self.runs,
-            },
-            "jobs": self.jobs,
-            "core_minutes": {rule: round(cost, 1) for rule, cost in self.core_minutes.items()},
-            "artefacts": {
-                name: {"cells": list(keys), "runs": self.runs_of(name)}
-                for name, keys in self.artefacts.items()
-            },
-            "cells": {key: list(runs) for key, runs in self.cells.items()},
-        }
+    @cached_property
+    def rules(self) -> dict[str, list[Key]]:
+        """What is left to do by rule, each cell for itself."""
+        found: dict[str, list[Key]] = {}
+        for key in self.work:
+            found.setdefault(key[0], []).append(key)
+        return found
 
-    def as_text(self) -> str:
-        """Return the plan as two small tables."""
-        artefacts = [
-            (name, str(len(keys)), str(self.runs_of(name))) for name, keys in self.artefacts.items()
-        ]
-        shared = ("together", str(len(self.cells)), str(self.runs))
-        minutes = self.core_minutes
-        jobs = [(rule, str(n), f"{minutes[rule]:.1f}") for rule, n in self.jobs.items()]
-        total = ("together", str(sum(self.jobs.values())), f"{sum(minutes.values()):.1f}")
-        return "\n".join(
-            [
-                f"Study {self.study}",
-                "",
-                *_columns([("artefact", "cells", "runs"), *artefacts, shared]),
-                "",
-                *_columns([("rule", "jobs", "core-minutes, roughly"), *jobs, total]),
-            ]
+    @cached_property
+    def disk(self) -> dict[Key, float]:
+        """The bytes that each job leaves."""
+        return bytes_of(self.study, self.sizes)
+
+    @cached_property
+    def artefact_jobs(self) -> dict[str, set[Key]]:
+        """The jobs that each artefact's cells need, by its id."""
+        return {name: self.graph.of_artefact(name) for name in self.study.artefacts}
+
+    def cost(self, keys: Iterable[Key]) -> Cost:
+        """What some jobs cost together; done ones cost nothing more."""
+        left = [key for key in keys if key in self.work]
+        trained = total(self.work[key] for key in left if self.on_device(key))
+        return Cost(
+            steps=len(left),
+            device=self.machine.estimate(trained, self.sizes.uncertainty),
+            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not self.on_device(key)),
+            disk=sum(self.disk[key] for key in left),
         )
 
+    def own(self, artefact: str) -> Cost:
+        """What an artefact costs that no other one needs."""
+        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
+        return self.cost(self.artefact_jobs[artefact] - others)
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Align rows of words: the first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        numbers = [word.rjust(width) for word, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *numbers]))
-    return lines
+    def shared(self, artefact: str) -> Cost:
+        """What an artefact costs together with others."""
+        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
+        return self.cost(self.artefact_jobs[artefact] & others)
+
+    @cached_property
+    def whole(self) -> Cost:
+        """What all jobs cost."""
+        return self.cost(self.work)
+
+    @cached_property
+    def peak_disk(self) -> float:
+        """Bytes that must be free for all jobs and the states that they save meanwhile."""
+        return self.whole.disk + state_bytes(self.study)
+
+    def on_device(self, key: Key) -> bool:
+        """Whether a job trains on the device."""
+        return key[0] in TRAINED
+
+    @cached_property
+    def seconds(self) -> dict[Key, float]:
+        """The wall time of each job."""
+        return {
+            key: (self.machine if self.on_device(key) else LAPTOP).seconds(work)
+            for key, work in self.work.items()
+        }
+
+    @property
+    def longest(self) -> tuple[Key, float] | None:
+        """The job that takes longest, and its seconds: no number of devices makes it shorter."""
+        return max(self.seconds.items(), key=lambda item: item[1], default=None)
+
+    def wall(self, devices: int) -> Estimate:
+        """The wall time on some devices, with the interval of the work itself."""
+        found = makespan(
+            self.seconds,
+            self.graph.needs,
+            self._takes_a_device,
+            devices,
+            lambda key: self._jobs.priority(*key),
+        )
+        device = self.whole.device
+        high = device.high / device.seconds if device.seconds else 1.0
+        return Estimate(found, found / high, found * high)
+
+    def _takes_a_device(self, key: Key) -> bool:
+        return self.machine.kind == "cpu" or self.on_device(key)
+
+    def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
+        """Return the plan in the shape that ``pdbench plan --json`` writes.
+
+        ``totals`` has the numbers of artefacts, cells, jobs and runs, and the whole cost;
+        ``jobs`` the number of jobs by rule, of which a bundle has several cells; ``rules`` and
+        ``artefacts`` the costs, an artefact's own and those it shares; ``wall_hours`` the wall
+        time by number of devices; ``cells`` the number of runs of each cell.
+        """
+        return {
+            "study": self.study.name,
+            "totals": {
+                "artefacts": len(self.study.artefacts),
+                "cells": len(self.runs),
+                "jobs": sum(self.jobs.values()),
+                "runs": sum(self.runs.values()),
+                **self.whole.as_json(),
+                "peak_disk_bytes": round(self.peak_disk),
+            },
+            "device": {
+                "name": self.machine.name,
+                "title": self.machine.title,
+                "origin": self.machine.origin,
+                "sizes": "assumed" if self.sizes.uncertainty else "counted",
+                "constants": {
+                    kind: {"seconds": constant.seconds, "source": constant.source}
+                    for kind, constant in self.machine.constants.items()
+                },
+            },
+            "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
+            "jobs": self.jobs,
+            "wall_hours": {str(n): self.wall(n).as_json(HOUR) for n in devices},
+            "artefacts": {
+                name: {
+                    "cells": [cell.key for cell in self.study.artefact_cells(name)],
+                    "runs": self.runs_of(name),
+                    "own": self.own(name).as_json(),
+                    "shared": self.shared(name).as_json(),
+                }
+                for name in self.study.artefacts
+            },
+            "cells": self.runs,
+        }

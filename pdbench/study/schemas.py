@@ -11,6 +11,8 @@ from pdbench.files import write_json
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT
 from pdbench.study.methods import Method
+from pdbench.study.waivers import SCHEMA as WAIVERS_SCHEMA
+from pdbench.study.waivers import WaiversFile
 
 SCHEMAS = Path("workflow/schemas")
 FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
@@ -38,11 +40,17 @@ def methods_schema() -> dict[str, Any]:
     }
 
 
+def waivers_schema() -> dict[str, Any]:
+    """Return the schema of ``config/waivers.yaml``."""
+    return {"$schema": _DIALECT, **WaiversFile.model_json_schema()}
+
+
 def schema_files() -> dict[Path, dict[str, Any]]:
     """Return every schema by the path of its file, relative to the project's root."""
     return {
         SCHEMAS / "study.schema.json": study_schema(),
         SCHEMAS / "methods.schema.json": methods_schema(),
+        SCHEMAS / WAIVERS_SCHEMA: waivers_schema(),
     }
 
 

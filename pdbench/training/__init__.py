@@ -3,7 +3,7 @@
 from pdbench.training.device import Device, choose_device, prepare_process
 from pdbench.training.distributed import ALONE, Ranks
 from pdbench.training.loop import Optimisation, Progress, optimise
-from pdbench.training.objectives import cross_entropy, soft_cross_entropy
+from pdbench.training.objectives import cross_entropy, soft_cross_entropy, squared_error
 from pdbench.training.predict import predict, predict_ranges
 from pdbench.training.state import Keeper
 from pdbench.training.stopwatch import Stopwatch
@@ -23,4 +23,5 @@ __all__ = [
     "predict_ranges",
     "prepare_process",
     "soft_cross_entropy",
+    "squared_error",
 ]

@@ -29,6 +29,11 @@ def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
     return functional.cross_entropy(logits, probabilities)
 
 
+def squared_error(outputs: Tensor, scores: Tensor) -> Tensor:
+    """Mean squared error of a regression: (B, 1), and (B,) or (B, 1), to a scalar."""
+    return functional.mse_loss(outputs[:, 0], scores.reshape(-1))
+
+
 @dataclass(frozen=True)
 class Masked:
     """A batch prepared for masked LM.

@@ -6,13 +6,15 @@ import ast
 import re
 
 import pytest
+import yaml
 
-from benchmarks import data, distill_grid, finetune, mlm, scaling
-from pdbench.study import ROOT, Architecture
+from benchmarks import data, distill_grid, finetune, mlm, planning, scaling
+from pdbench.study import ROOT, Architecture, load_study
+from pdbench.study.jobs import Jobs
 
 FOLDER = ROOT / "benchmarks"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
-NAMES = ("finetune", "mlm", "distill_grid", "soft_labels", "startup", "scaling")
+NAMES = ("finetune", "mlm", "distill_grid", "soft_labels", "startup", "scaling", "planning")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -87,3 +89,14 @@ def test_difference_is_paired() -> None:
     assert found["difference"] == pytest.approx(0.02)
     assert found["standard_error"] == pytest.approx(0.01 / 3**0.5)
     assert found["note"] == "mean difference +2.00 points, standard error 0.58"
+
+
+@pytest.mark.parametrize("jobs", planning.JOBS[:2])
+def test_planned_studies_have_their_size(jobs: int, tmp_path) -> None:
+    """As many jobs as the row says, a tenth more or less."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(planning.study_of(jobs)))
+
+    found = sum(map(len, Jobs(load_study(path), bundle=0).costs.values()))
+
+    assert found == pytest.approx(jobs, rel=0.1)

@@ -55,13 +55,14 @@ def _task(**settings: Any) -> Task:
 
 
 def test_a_cached_data_set_is_read_without_a_network(cache: Path, tmp_path: Path) -> None:
-    """Columns and labels are ours, and a split with hidden labels is left out."""
+    """Columns and labels are ours; a split with hidden labels is kept for its server."""
     _cached(cache, {"train": ROWS, "validation": ROWS, "test": HIDDEN})
 
     splits = read_task(_task(), tmp_path)
 
-    assert list(splits) == ["train", "dev"]
+    assert list(splits) == ["train", "dev", "submission"]
     assert splits["dev"].to_dict() == {"text": ROWS["sentence"], "label": [0, 1]}
+    assert splits["submission"].to_dict() == {"text": HIDDEN["sentence"]}
     assert splits["dev"].features["label"].names == ["good", "bad"]
 
 
@@ -110,7 +111,7 @@ def test_a_commit_must_be_pinned(revision: str | None, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"sentence": ["a film", " "], "label": [0, 1]}, "train: row 2: empty text in sentence"),
+        ({"sentence": ["a film", " "], "label": [0, 1]}, "train: row 2: empty text"),
         ({"text": ["a film"], "label": ["ugly"]}, "train: row 1: unknown label 'ugly'"),
         ({"words": ["a film"], "label": ["good"]}, "train: columns words, label; it needs"),
     ],

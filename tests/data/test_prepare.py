@@ -245,7 +245,7 @@ def test_a_text_waits_for_the_tasks(tmp_path: Path, make_study: Make) -> None:
     """Without the tests there is nothing to clean against."""
     study, paths = make_study({"films": FILMS}, texts={"web": _text(tmp_path / "web", ["x"])})
 
-    with pytest.raises(DataError, match=r"test/text\.parquet: missing.*prepare the tasks"):
+    with pytest.raises(DataError, match=r"task\.json: missing.*prepare the tasks"):
         prepare_text(study, "web", paths)
 
 

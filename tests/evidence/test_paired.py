@@ -225,3 +225,30 @@ def test_results_without_labels_are_one_line(demo: Study) -> None:
 
     with pytest.raises(DataError, match=r"no test labels of task .*; collect the results again"):
         Estimator.of(Scores(demo, frame))
+
+
+def test_equal_losses_on_other_examples_are_no_certainty() -> None:
+    """Two runs that lose one example each, not the same, have no spread but are not exact."""
+    stored = np.ones((2, 400), int)
+    here = stored.copy()
+    here[0, 0] = here[1, 1] = 0
+    groups = {"a": Group("task", (0, 1), "a", (2, 3))}
+
+    found = estimator(np.concatenate([here, stored]), groups).estimate({A: 1})
+
+    assert found.value == pytest.approx(-0.25)
+    # The standard error of a rare loss, 100 / 400 of a point, for two runs.
+    assert found.error == pytest.approx(0.25 / math.sqrt(2), rel=0.15)
+
+
+def test_a_mean_over_cells_knows_the_spread_no_better_than_they() -> None:
+    """All cells of a pool rest on one estimate of it: its degrees of freedom, not their sum."""
+    cells = "abcd"
+    rates = np.random.default_rng(3).uniform(0.5, 0.9, 8).tolist()
+    groups = {key: Group("task", (2 * i, 2 * i + 1), "p") for i, key in enumerate(cells)}
+    found = estimator(answers(rates, 20_000), groups)
+
+    mean = found.estimate({(key, "accuracy"): 1 / 4 for key in cells})
+
+    assert mean.freedom == pytest.approx(found.estimate({A: 1}).freedom, rel=0.1)
+    assert mean.freedom < 4.5

@@ -52,7 +52,8 @@ def test_the_grid_point_is_chosen_on_dev_and_reported_on_test(
 ) -> None:
     """A grid point that is better on test alone is not what is reported."""
     own = frame[frame["cell"] == cell.key]
-    lucky = own.assign(learning_rates="9", dev_accuracy=0.5, test_accuracy=0.99)
+    other = own["run"].str.replace("-b32", "-b64")
+    lucky = own.assign(run=other, dev_accuracy=0.5, test_accuracy=0.99)
     both = pd.concat([own.assign(dev_accuracy=0.6, test_accuracy=0.7), lucky], ignore_index=True)
     both["selected"] = _selected(both, demo)
 

@@ -288,3 +288,36 @@ def test_durations_read_as_words(seconds: float, words: str) -> None:
 def test_settings_read_as_words(value: object, words: str) -> None:
     """A configuration value stands on one line."""
     assert listed(value) == words
+
+
+GATE = ({"baseline": "pd", "candidate": "d"}, {"baseline": "d", "candidate": "pd", "margin": 1.0})
+
+
+def test_the_gate_has_a_page_of_its_own(
+    folder: Path, demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cell of each match with its outcome, leading to its runs; the report sums it up."""
+    study = Study.model_validate({**demo.model_dump(), "gate": GATE})
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    paths = synthetic.write_study(study)
+
+    build(study, paths)
+
+    page = Page((paths.reports / "gate.html").read_text(encoding="utf-8"))
+    runs = Page((paths.reports / "runs.html").read_text(encoding="utf-8"))
+    index = Page(paths.index.read_text(encoding="utf-8"))
+    cells = [key for key, cell in study.cells.items() if cell.method == "d"]
+    links = [link.partition("#") for link in page.links if "://" not in link]
+    assert page.open == []
+    assert {anchor for file, _, anchor in links if file == "runs.html"} >= set(cells)
+    assert {anchor for file, _, anchor in links if file == "runs.html"} <= set(runs.ids)
+    assert all((paths.reports / file).is_file() for file, _, _ in links)
+    assert "The gate: regression" in page.text
+    assert {"gate.html#d-pd", "gate.html#pd-d"} <= set(index.links)
+    assert {"d-pd", "pd-d"} <= set(page.ids)
+
+
+def test_a_study_without_a_gate_has_no_page_of_it(demo: Study, paths: Paths, page: Page) -> None:
+    """Nothing was compared, so nothing is said."""
+    assert (paths.reports / "gate.html").is_file() == bool(demo.gate)
+    assert ("gate" in page.ids) == bool(demo.gate)

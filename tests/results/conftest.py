@@ -10,9 +10,9 @@ from pdbench.data.audit import audit
 from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.results import jobs
 from pdbench.study import Paths, Study, load_study
+from pdbench.testing.small_study import write_small_study
 from pdbench.training import prepare_process
 from tests.attempts import Server
-from tests.small_study import write_small_study
 
 PD = "films.pd.1-32.more-100.plain"
 
@@ -31,8 +31,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         audit(study, paths)
         jobs.teacher(study, paths, "films")
         jobs.soft_labels(study, paths, "films", "more")
-        for corpus, architecture in study.pretrained:
-            jobs.pretrain(study, paths, corpus, architecture)
+        for start in study.pretrained:
+            jobs.pretrain(study, paths, start)
     return folder
 
 

@@ -128,9 +128,9 @@ def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> Non
     """The missing run is trained again to the same scores; the finished one is kept."""
     study, paths = project
     jobs.cell(study, paths, PD)
-    expected, kept = _metrics(paths.cell(PD)), "seed0_lr0.001"
+    expected, kept = _metrics(paths.cell(PD)), "seed0_lr0.001-b32"
     record = (paths.cell(PD) / "runs" / kept / "record.json").read_bytes()
-    lost = paths.cell(PD) / "runs/seed1_lr0.001"
+    lost = paths.cell(PD) / "runs/seed1_lr0.001-b32"
     (lost / "record.json").unlink()
     (paths.cell(PD) / "cell.json").unlink()
 
@@ -150,7 +150,7 @@ def test_small_transfer_sets_get_the_least_steps(project: Project) -> None:
     steps = []
     for chosen in (study, longer):
         jobs.cell(chosen, Paths(chosen), PD)
-        record = read_record(paths.cell(PD) / "runs/seed0_lr0.001/record.json")
+        record = read_record(paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json")
         steps.append((record.stages[0].steps, record.stages[0].examples))
 
     assert steps[0] == (8, 200)
@@ -171,24 +171,24 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
 
     monkeypatch.setattr(jobs, "train_student", fail_once)
 
-    with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001: .*nan"):
+    with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001-b32: .*nan"):
         jobs.cell(study, paths, PD)
 
     assert not (paths.cell(PD) / "cell.json").exists()
-    assert list(_metrics(paths.cell(PD))) == ["seed1_lr0.001"]
+    assert list(_metrics(paths.cell(PD))) == ["seed1_lr0.001-b32"]
 
 
 def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) -> None:
     """Never silently overwritten, never collected."""
     study, paths = project
     jobs.cell(study, paths, PD)
-    record = paths.cell(PD) / "runs/seed0_lr0.001/record.json"
+    record = paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json"
     content = json.loads(record.read_text())
     content["metrics"]["test"]["accuracy"] = 0.99
     record.write_text(json.dumps(content))
 
     for act in (lambda: jobs.cell(study, paths, PD), lambda: collect(study, paths)):
-        with pytest.raises(DataError, match=r"seed0_lr0\.001/record\.json: .*edited"):
+        with pytest.raises(DataError, match=r"seed0_lr0\.001-b32/record\.json: .*edited"):
             act()
 
 
@@ -196,7 +196,7 @@ def test_edited_predictions_are_not_collected(project: Project) -> None:
     """The examples that a record vouches for are verified too."""
     study, paths = project
     jobs.cell(study, paths, PD)
-    path = paths.cell(PD) / "runs/seed0_lr0.001/test_predictions.npy"
+    path = paths.cell(PD) / "runs/seed0_lr0.001-b32/test_predictions.npy"
     np.save(path, 1 - np.load(path))
 
     with pytest.raises(DataError, match=r"test_predictions\.npy: .*not what its record says"):
@@ -218,7 +218,7 @@ def test_a_changed_setting_trains_again(project: Project) -> None:
     """Records of an older study file are replaced, not mixed in."""
     study, paths = project
     jobs.cell(study, paths, BASIC)
-    path = paths.cell(BASIC) / "runs/seed0_lr0.001/record.json"
+    path = paths.cell(BASIC) / "runs/seed0_lr0.001-b32/record.json"
     before = read_record(path)
     text = Path("small.yaml").read_text()
     Path("small.yaml").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_processes_stop_together(project: Project, server: Server) -> None:
     command = ["pretrain", "small.yaml", "plain", "1/32"]
     server.run(command, Attempt())
     curve, before = losses(paths), weights(paths)
+    shutil.rmtree(paths.pretrained("plain", TINY))
 
     codes, log = server.run(command, Attempt("SIGTERM", call=14, processes=2, rank=1), Attempt())
 

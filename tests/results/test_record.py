@@ -52,7 +52,7 @@ def a_record(**changes: object) -> RunRecord:
         architecture="1/32",
         transfer=None,
         corpus=None,
-        run="seed0_lr0.001",
+        run="seed0_lr0.001-b32",
         seed_index=0,
         seed=1,
         spec="s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def test_killed_pretraining_ends_with_the_same_bytes(project: Project, server: S
     _, paths = project
     folder = paths.pretrained("plain", TINY)
     files, records = _files(folder), _records(folder)
+    shutil.rmtree(folder)
     first, second = sorted(random.Random(1).sample(range(2, 6), 2))
 
     codes, log = server.run(
@@ -103,6 +105,7 @@ def test_a_teacher_that_is_stopped_goes_on(project: Project, server: Server) -> 
     _, paths = project
     folder = paths.teacher("films")
     files, records = _files(folder), _records(folder)
+    shutil.rmtree(folder)
 
     codes, log = server.run(
         ["teacher", "small.yaml", "films"], Attempt("SIGUSR1", call=77), Attempt()
@@ -122,7 +125,9 @@ def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
     study = yaml.safe_load(Path("small.yaml").read_text())
     study["training"]["distill"]["least_steps"] = 10**6
     Path("endless.yaml").write_text(yaml.safe_dump(study))
-    state = paths.state(paths.cell(PD_F) / "runs/seed0_lr0.001_lr0.001") / "state.safetensors"
+    state = (
+        paths.state(paths.cell(PD_F) / "runs/seed0_lr0.001-b32_lr0.001-b32") / "state.safetensors"
+    )
     job = subprocess.Popen(
         [sys.executable, "-m", "pdbench", "cell", "endless.yaml", PD_F, "--save-every", "0.1"],
         stderr=subprocess.PIPE,
@@ -148,6 +153,7 @@ def test_a_changed_study_starts_anew(project: Project, server: Server) -> None:
     _, paths = project
     folder = paths.pretrained("plain", TINY)
     command = ["pretrain", "small.yaml", "plain", "1/32", "--save-every", "0"]
+    shutil.rmtree(folder)
     server.run(command, Attempt(KILL, call=5))
     text = Path("small.yaml").read_text()
     Path("small.yaml").write_text(text.replace("batch_tokens: 256", "batch_tokens: 128"))

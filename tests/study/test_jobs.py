@@ -14,8 +14,8 @@ CELL = "sentiment.pd.1-64.films-300.general"
 
 @pytest.fixture
 def jobs(study: Study) -> Jobs:
-    """The small study's jobs."""
-    return Jobs(study)
+    """The small study's jobs, one for each cell."""
+    return Jobs(study, bundle=0)
 
 
 def specs(jobs: Jobs) -> dict[str, str]:

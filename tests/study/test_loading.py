@@ -10,13 +10,13 @@ import pytest
 
 from pdbench.errors import UsageError
 from pdbench.study import ROOT, load_study
-from pdbench.study.loading import check_artefacts
+from pdbench.study.loading import NO_STUDIES, check_artefacts
 
 
 def test_every_study_that_is_shipped_loads() -> None:
-    """All files of config/ but methods.yaml are studies that name what exists."""
+    """All other files of config/ are studies that name what exists."""
     for path in sorted((ROOT / "config").glob("*.yaml")):
-        if path.stem != "methods":
+        if path.stem not in NO_STUDIES:
             assert load_study(path.stem).name == path.stem
 
 
@@ -66,6 +66,16 @@ def test_sourced_values_become_assumptions(study_file) -> None:
         ({"artefacts.figure6.cells.0.corpus": "wiki"}, "unknown corpus 'wiki'"),
         ({"artefacts.figure8.stands_for": {"RTE": "rte"}}, "stands_for.RTE: unknown task .rte."),
         ({"methods": {}}, "unknown key 'methods'"),
+        ({"corpora.general.0.tokens": 0}, "key corpora.general.0.tokens: "),
+        ({"corpora.general": {"source": "hub", "nam": "x"}}, "key corpora.general.nam: unknown"),
+        ({"corpora.general": {"source": "hub", "name": "x"}}, "corpora.general.revision: missing"),
+        ({"tasks.sentiment.model_of": "mnli"}, "key tasks.sentiment.model_of: unknown task"),
+        ({"tasks.sentiment.model_of": "sentiment"}, "'sentiment' trains no models"),
+        ({"tasks.sentiment.ratings": {"bad": [1]}}, "key tasks.sentiment.ratings: bad, "),
+        ({"texts.films.source": "mixture"}, "key texts.films.parts: a mixture has parts"),
+        ({"texts.films.parts": [{"source": "hub"}]}, "films.parts: .*other sources none"),
+        ({"training.finetune.batch_size": [8, 0]}, "key training.finetune.batch_size.1: "),
+        ({"training.finetune.batch_size": []}, "key training.finetune.batch_size: "),
         ({"training.distill.learning_rate": {"value": [1e-3], "source": "guessed"}}, "sourced"),
     ],
 )
@@ -98,6 +108,18 @@ def test_a_block_names_what_its_methods_need(study_file, key: str, method: str) 
     """A distilling method needs a transfer set, a pre-trained start a corpus."""
     with pytest.raises(UsageError, match=rf"cells\.0\.{key}: missing, and method .*{method}"):
         load_study(study_file(without=f"artefacts.figure6.cells.0.{key}"))
+
+
+def test_a_task_without_a_teacher_is_not_distilled(study_file) -> None:
+    """It may be fine-tuned."""
+    fine = {"artefacts.figure8.cells.0.method": "basic", "artefacts.figure6.cells.0.method": "pf"}
+
+    with pytest.raises(
+        UsageError, match=r"key tasks\.sentiment\.teacher: missing, and method 'pd'"
+    ):
+        load_study(study_file(without="tasks.sentiment.teacher"))
+    study = load_study(study_file(fine, without="tasks.sentiment.teacher"))
+    assert study.taught == ()
 
 
 @pytest.mark.parametrize("content", ["- a list", "a: [1", "\x00", "3"])

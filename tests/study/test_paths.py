@@ -67,6 +67,7 @@ def test_a_cell_reads_its_data_its_start_and_its_soft_labels(paths: Paths) -> No
         "data": [Path("results/small/tasks/sentiment/task.json")],
         "start": [],
         "soft_labels": [],
+        "teacher": [],
     }
 
 

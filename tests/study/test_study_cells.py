@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pdbench.study import Architecture, Cell, Run, Study, load_study
-from pdbench.study.cells import seed_of
+from pdbench.study import Architecture, Cell, Run, Start, Study, load_study
+from pdbench.study.cells import Point, seed_of
 
 
 def test_a_key_is_made_of_names() -> None:
@@ -50,12 +50,13 @@ def test_parts_of_a_seed_do_not_run_together() -> None:
 
 
 def test_grid_points_of_a_seed_meet_the_same_randomness() -> None:
-    """The seed depends on cell and seed index, not on the learning rate."""
+    """The seed depends on cell and seed index, not on the grid; the name on all of them."""
     cell = Cell("t", "d", Architecture(1, 64), "x", None)
-    low, high, other = Run(cell, 0, (1e-4,)), Run(cell, 0, (1e-3,)), Run(cell, 1, (1e-3,))
+    low, high = (Point(1e-4, 32),), (Point(1e-3, 8),)
+    low, high, other = Run(cell, 0, low), Run(cell, 0, high), Run(cell, 1, high)
 
     assert low.seed == high.seed != other.seed
-    assert (low.name, high.name) == ("seed0_lr0.0001", "seed0_lr0.001")
+    assert (low.name, high.name) == ("seed0_lr0.0001-b32", "seed0_lr0.001-b8")
 
 
 def test_methods_use_only_what_they_need(study: Study) -> None:
@@ -105,16 +106,16 @@ def test_students_start_from_the_right_checkpoint(study: Study) -> None:
     pretrained = Cell("sentiment", "pf", size, None, "general")
     random = Cell("sentiment", "basic", size, None, None)
 
-    assert study.initial_checkpoint(truncated) == ("general", Architecture(2, 128))
-    assert study.initial_checkpoint(pretrained) == ("general", size)
+    assert study.initial_checkpoint(truncated) == Start("general", Architecture(2, 128))
+    assert study.initial_checkpoint(pretrained) == Start("general", size)
     assert study.initial_checkpoint(random) is None
 
 
 def test_only_needed_checkpoints_are_pretrained(study: Study) -> None:
     """The study pre-trains the sizes that its cells start from, the largest first."""
     assert study.pretrained == (
-        ("general", Architecture(2, 128)),
-        ("general", Architecture(1, 64)),
+        Start("general", Architecture(2, 128)),
+        Start("general", Architecture(1, 64)),
     )
 
 

@@ -51,6 +51,23 @@ def test_a_mistake_ends_with_one_line(
     assert error.count("\n") == 1
 
 
+def test_all_jobs_read_the_folder_that_data_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its absolute path stands in the environment of this process and its children."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PDBENCH_DATA", "")
+    (tmp_path / "DIR").mkdir()
+
+    with pytest.raises(SystemExit):
+        open_workflow({"data": "DIR"}, ARTEFACTS)
+    assert "no manifest.json there; run pdbench fetch STUDY" in capsys.readouterr().err
+
+    (tmp_path / "DIR/manifest.json").touch()
+    open_workflow({"data": "DIR"}, ARTEFACTS)
+    assert os.environ["PDBENCH_DATA"] == str(tmp_path / "DIR")
+
+
 def test_a_folder_that_cannot_be_written_is_found_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,13 @@ case $command in
   teacher) write "$results/teachers/$2/record.json" ;;
   soft-labels) write "$results/soft_labels/$2/$3/soft_labels.json" ;;
   cell) write "$results/cells/$2/cell.json" ;;
+  cells)
+    shift
+    while [ "$1" != --then ]; do
+      write "$results/cells/$1/cell.json"
+      shift
+    done
+    write "$2" ;;
   latency) write "$results/latency.json" ;;
   collect) write "$results/results.parquet" ;;
   artefact)
@@ -42,5 +49,16 @@ case $command in
       figure*) write "$reports/figures/$2".{png,pdf,csv,json} ;;
       *) write "$reports/tables/$2".{csv,md,tex,json} ;;
     esac ;;
-  report) write "$reports/index.html" ;;
+  check)
+    if [[ " $* " == *" --exit-zero "* ]]; then
+      write "$reports"/gate.{json,xml,md}
+    elif [ -e regression ]; then
+      echo "regression (exit code 1)"
+      exit 1
+    fi ;;
+  report)
+    case "$*" in
+      *--partial) write "$reports/partial/index.html"; echo "$reports/partial/index.html" ;;
+      *) write "$reports/index.html" ;;
+    esac ;;
 esac

@@ -129,12 +129,25 @@ def test_the_snakefile_is_short_and_rules_hold_no_python() -> None:
 
 
 def test_every_job_leaves_traces() -> None:
-    """Each rule that runs a command has log, benchmark, message and resources."""
+    """Each rule that runs a command has log, benchmark and message."""
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             if "shell:" in rule:
-                for word in ("log:", "benchmark:", "message:", "resources:", "> {log} 2>&1"):
+                for word in ("log:", "benchmark:", "message:", "> {log} 2>&1"):
                     assert word in rule, f"{path.name}: rule {rule.split(':')[0]} lacks {word}"
+
+
+def test_what_jobs_need_stands_in_the_profile_alone() -> None:
+    """No rule names memory, time or a partition; the profile names only rules that there are."""
+    profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text(encoding="utf-8"))
+    rules = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk")
+    )
+
+    assert "resources:" not in rules
+    assert {"mem_mb", "runtime", "slurm_partition"} <= set(profile["default-resources"])
+    for rule in {*profile["set-resources"], *profile["set-threads"]}:
+        assert re.search(rf"^rule {rule}:", rules, re.MULTILINE), rule
 
 
 def test_the_cluster_profile_does_not_watch_code() -> None:
@@ -144,5 +157,6 @@ def test_the_cluster_profile_does_not_watch_code() -> None:
     assert profile["executor"] == "slurm"
     assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
     assert profile["slurm-status-command"] == "squeue"
+    assert profile["slurm-requeue"] is True
     assert not (ROOT / "profiles/default").exists()
     assert not (ROOT / "workflow/profiles/default").exists()

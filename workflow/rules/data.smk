@@ -17,9 +17,6 @@ rule archive:
         "../envs/pdbench.yaml"
     # One at a time: downloads share the network, and latency then finds all cores free.
     threads: os.cpu_count()
-    resources:
-        mem_mb=500,
-        runtime=30,
     params:
         name=lambda w: archive_of(w.file),
     message:
@@ -40,9 +37,6 @@ rule task:
     priority: lambda w: JOBS.priority("task", w.task)
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.task_spec(w.task),
@@ -64,9 +58,6 @@ rule text:
     priority: lambda w: JOBS.priority("text", w.text)
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.text_spec(w.text),
@@ -89,9 +80,6 @@ rule audit:
     priority: JOBS.priority("audit")
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         study=ARGUMENT,
         spec=JOBS.audit_spec(),

@@ -1,33 +1,30 @@
-# Masked-LM pre-training of students, once for each corpus and size.
+# Pre-training of students, once for each corpus and size, and for each method that has an
+# objective of its own for it: {size} is "4-256", or "4-256.distilbert".
 
 
 rule pretrain:
     input:
-        data=lambda w: PATHS.corpus_inputs(w.corpus),
+        data=lambda w: PATHS.pretrain_inputs(w.corpus, w.size),
         # It must be there, but a new date on it is no reason to train again.
         audit=ancient(PATHS.audit),
     output:
-        PATHS.results / "pretrained/{corpus}/{layers}-{hidden}/record.json",
+        PATHS.results / "pretrained/{corpus}/{size}/record.json",
     log:
-        LOGS / "pretrain/{corpus}.{layers}-{hidden}.log",
+        LOGS / "pretrain/{corpus}.{size}.log",
     benchmark:
-        BENCHMARKS / "pretrain/{corpus}.{layers}-{hidden}.tsv"
+        BENCHMARKS / "pretrain/{corpus}.{size}.tsv"
     wildcard_constraints:
-        layers=r"\d+",
-        hidden=r"\d+",
-    priority: lambda w: JOBS.priority("pretrain", f"{w.corpus}.{w.layers}.{w.hidden}")
+        size=r"\d+-\d+(\.[\w-]+)?",
+    priority: lambda w: JOBS.priority("pretrain", f"{w.corpus}.{w.size}")
     conda:
         "../envs/pdbench.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=1440,
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.pretrain_spec(w.corpus, f"{w.layers}/{w.hidden}"),
+        start=lambda w: JOBS.pretrain_arguments(w.corpus, w.size),
+        spec=lambda w: JOBS.pretrain_spec(w.corpus, w.size),
     message:
-        "pre-train {wildcards.layers}/{wildcards.hidden} on {wildcards.corpus}"
+        "pre-train {wildcards.size} on {wildcards.corpus}"
     # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
-        "exec pdbench pretrain {params.study:q} {wildcards.corpus}"
-        " {wildcards.layers}/{wildcards.hidden} --threads {threads} > {log} 2>&1"
+        "exec pdbench pretrain {params.study:q} {params.start} --threads {threads} > {log} 2>&1"

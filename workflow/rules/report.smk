@@ -3,7 +3,7 @@
 
 rule collect:
     input:
-        PATHS.results_files,
+        JOBS.results_files,
     output:
         PATHS.table,
     log:
@@ -14,9 +14,6 @@ rule collect:
     localrule: True
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         study=ARGUMENT,
     message:
@@ -40,9 +37,6 @@ rule figure:
     localrule: True
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.artefact_spec(w.artefact),
@@ -68,10 +62,54 @@ for artefact in STUDY.artefacts:
         localrule: True
 
 
+# It succeeds whatever it finds, so that its files are kept; `check` fails.
+rule gate:
+    input:
+        PATHS.gate_inputs,
+    output:
+        **PATHS.gate,
+    log:
+        LOGS / "gate.log",
+    benchmark:
+        BENCHMARKS / "gate.tsv"
+    priority: JOBS.priority("gate")
+    localrule: True
+    conda:
+        "../envs/pdbench.yaml"
+    params:
+        study=ARGUMENT,
+        spec=JOBS.report_spec(),
+    message:
+        "check for regressions"
+    shell:
+        "pdbench check --study {params.study:q} --exit-zero --json {output.json}"
+        " --junit {output.xml} --markdown {output.md} > {log} 2>&1"
+
+
+rule check:
+    input:
+        PATHS.gate_inputs,
+        PATHS.gate.values(),
+    log:
+        LOGS / "check.log",
+    benchmark:
+        BENCHMARKS / "check.tsv"
+    priority: JOBS.priority("check")
+    localrule: True
+    conda:
+        "../envs/pdbench.yaml"
+    params:
+        study=ARGUMENT,
+    message:
+        "refuse regressions"
+    shell:
+        "pdbench check --study {params.study:q} > {log} 2>&1 && code=0 || code=$?;"
+        " cat {log}; exit $code"
+
+
 rule report:
     input:
-        PATHS.artefacts(),
-        PATHS.artefact_inputs(),
+        PATHS.report_inputs,
     output:
         PATHS.index,
     log:
@@ -82,9 +120,6 @@ rule report:
     localrule: True
     conda:
         "../envs/pdbench.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         study=ARGUMENT,
         spec=JOBS.report_spec(),
@@ -92,3 +127,11 @@ rule report:
         "write the report"
     shell:
         "pdbench report {params.study:q} > {log} 2>&1"
+
+
+# What failed is missing in this report, which stands apart: the next run takes it for nothing.
+onerror:
+    shell(
+        "mkdir -p {LOGS}; page=$(pdbench report {ARGUMENT:q} --partial 2> {LOGS}/partial.log)"
+        ' && echo "The report of what there is: $page" >&2 || true'
+    )

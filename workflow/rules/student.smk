@@ -1,4 +1,5 @@
-# A cell's job trains all its seeds and grid points, and takes up where it stopped.
+# A cell's job trains all its seeds and grid points, and takes up where it stopped. Small cells
+# share a job: JOBS says which.
 
 
 rule cell:
@@ -15,9 +16,6 @@ rule cell:
     conda:
         "../envs/pdbench.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=1440,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.cell_spec(w.cell),
@@ -26,6 +24,32 @@ rule cell:
     # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
         "exec pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
+
+
+rule bundle:
+    input:
+        lambda w: JOBS.bundle_inputs(w.bundle),
+        audit=ancient(PATHS.audit),
+    output:
+        PATHS.bundle("{bundle}"),
+    log:
+        LOGS / "bundle/{bundle}.log",
+    benchmark:
+        BENCHMARKS / "bundle/{bundle}.tsv"
+    priority: lambda w: JOBS.priority("bundle", w.bundle)
+    conda:
+        "../envs/pdbench.yaml"
+    threads: 1
+    params:
+        study=ARGUMENT,
+        spec=lambda w: JOBS.bundle_spec(w.bundle),
+        cells=lambda w: JOBS.bundles[w.bundle].cells,
+        title=lambda w: JOBS.bundles[w.bundle].title,
+    message:
+        "train {params.title}"
+    shell:
+        "exec pdbench cells {params.study:q} {params.cells} --then {output}"
+        " --threads {threads} > {log} 2>&1"
 
 
 rule latency:
@@ -42,9 +66,6 @@ rule latency:
         "../envs/pdbench.yaml"
     # Nothing may run beside a measurement of time.
     threads: os.cpu_count()
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
         study=ARGUMENT,
         spec=JOBS.latency_spec(),

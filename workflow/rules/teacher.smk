@@ -16,9 +16,6 @@ rule teacher:
     conda:
         "../envs/pdbench.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=480,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.teacher_spec(w.task),
@@ -43,9 +40,6 @@ rule soft_labels:
     conda:
         "../envs/pdbench.yaml"
     threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=480,
     params:
         study=ARGUMENT,
         spec=lambda w: JOBS.soft_labels_spec(w.task, w.text),

@@ -1,7 +1,11 @@
 """A study that trains in a second: 60 words, sentences whose label is one of their words."""
 
+from __future__ import annotations
+
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -13,8 +17,9 @@ GOOD = ["good", "great", "lovely", "fine"]
 BAD = ["bad", "awful", "dull", "poor"]
 PLAIN = [f"word{i}" for i in range(40)]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+TEACHER = Architecture(1, 64)
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "name": "small",
     "title": "A small study",
     "scale": "demo",
@@ -61,17 +66,27 @@ CONFIG = {
 }
 
 
-def write_small_study(folder: Path) -> Path:
-    """Write data, model and study file below ``folder``; return the study file."""
+def write_small_study(
+    folder: Path,
+    config: Mapping[str, Any] = CONFIG,
+    teacher: Architecture = TEACHER,
+) -> Path:
+    """Write data, model and study file below ``folder``; return the study file.
+
+    Args:
+        folder: An empty folder, in which the study then runs.
+        config: The content of the study file.
+        teacher: Size of the teacher's model.
+    """
     rng = random.Random(0)
     for split, size in (("train", 300), ("dev", 100), ("test", 100)):
         _write_task(folder / "data/task" / f"{split}.csv", size, rng)
     text = folder / "data/text/text.txt"
     text.parent.mkdir(parents=True)
     text.write_text("\n".join(_sentence(rng.choice(GOOD + BAD), rng) for _ in range(200)) + "\n")
-    _write_model(folder / "data/model")
+    _write_model(folder / "data/model", teacher)
     path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump(CONFIG))
+    path.write_text(yaml.safe_dump(dict(config)))
     return path
 
 
@@ -90,11 +105,11 @@ def _sentence(word: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def _write_model(folder: Path) -> None:
+def _write_model(folder: Path, size: Architecture) -> None:
     folder.mkdir(parents=True)
     pieces = SPECIAL + GOOD + BAD + PLAIN
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
-    shape = BertShape.of(Architecture(1, 64), len(pieces))
+    shape = BertShape.of(size, len(pieces))
     model = Classifier(Bert(shape), 2)
     random_model(model, 0.07, torch.Generator().manual_seed(0))
     write_checkpoint(folder, model, labels=["negative", "positive"])

@@ -1,0 +1,160 @@
+"""The commands around a run: its cost, its data, what is missing, how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pdbench.cli_options import StudyName, with_study
+from pdbench.errors import DataError
+from pdbench.study import Paths, Study, offline
+
+
+@click.command()
+@with_study
+@click.option(
+    "--device",
+    metavar="NAME|FILE",
+    help="h100, cpu, or a JSON file that describes another.  [default: what finished cells ran "
+    "on; else h100 for a study of the paper's scale, cpu for a demo]",
+)
+@click.option(
+    "--gpus",
+    "devices",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=(1, 64),
+    show_default=True,
+    help="Say the wall time on so many devices; may be given several times.",
+)
+@click.option(
+    "--measured",
+    type=StudyName(),
+    multiple=True,
+    help="Another study whose finished cells the costs are fitted to.",
+)
+@click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it as JSON too."
+)
+def plan(
+    study: Study,
+    device: str | None,
+    devices: tuple[int, ...],
+    measured: tuple[Study, ...],
+    left: bool,
+    file: Path | None,
+) -> None:
+    """Print what STUDY would make and cost: jobs, runs, hours, wall time and disk.
+
+    Costs are fitted to the finished cells of STUDY where there are some, and rest on stated
+    constants elsewhere.
+    """
+    from pdbench.files import write_json
+    from pdbench.results.calibration import machine_for
+    from pdbench.study.graph import Graph
+    from pdbench.study.plan import Plan
+    from pdbench.study.plan_text import as_text
+    from pdbench.study.sizes import Sizes
+
+    machine = machine_for(study, device, [study, *measured])
+    done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
+    found = Plan(study, machine, Sizes.counted(study, Paths(study).audit), done)
+    click.echo(as_text(found, devices))
+    if file is not None:
+        write_json(file, found.as_json(devices))
+
+
+@click.command()
+@with_study
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder that the compute nodes can read; several studies may share it.",
+)
+def fetch(study: Study, folder: Path) -> None:
+    """Gather all that STUDY reads from the internet, for machines without it.
+
+    `snakemake --config data=DIR` then reads nothing else. Running it again verifies every
+    digest, and fetches what is missing or broken.
+    """
+    os.environ.update(offline.hub_caches(folder))
+    from pdbench.data.fetch import fetch as run
+
+    failed = run(study, folder, click.echo)
+    if failed:
+        what = f"{len(failed)} could not be fetched, first {failed[0]}"
+        raise DataError(what, "run it again; what was fetched is kept")
+    click.echo(f"all is in {folder}: snakemake --config study={study.name} data={folder}")
+
+
+@click.command()
+@click.argument("study", type=StudyName(), default="demo")
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Compare this profile of Snakemake, such as slurm, with the cluster.",
+)
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
+)
+def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
+    """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
+    from pdbench.results import doctor as own
+    from pdbench.results import doctor_slurm
+
+    if folder is not None:
+        os.environ[offline.VARIABLE] = str(folder.absolute())
+    findings = list(own.examine(study, needs_gpu=profile is None and study.scale == "paper"))
+    if profile is not None:
+        findings += doctor_slurm.examine(profile)
+    for finding in findings:
+        click.echo(finding)
+    sys.exit(own.worst(findings))
+
+
+@click.command()
+@click.argument("study", type=StudyName(), default="demo")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option(
+    "--redo",
+    type=click.Choice(["failed", "missing", "all"]),
+    help="Remove what is left of failed jobs, of those that are not done, or of all cells, so "
+    "that the next run of Snakemake begins them anew.",
+)
+@click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
+def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
+    """Say what of STUDY is done, running, failed and missing, and why it failed.
+
+    On a terminal it looks again every few seconds until the study is done or Ctrl-C.
+    """
+    from rich.console import Console
+
+    from pdbench.results import redo as again
+    from pdbench.results import status_text
+    from pdbench.results.status import survey
+
+    console = Console()
+    if redo is not None:
+        click.echo("\n".join(again.prepare(survey(study), redo, yes=yes)))
+    elif as_json:
+        click.echo(json.dumps(survey(study).as_json(), indent=2))
+    elif console.is_terminal:
+        status_text.watch(console, lambda: survey(study))
+    else:
+        click.echo(status_text.as_text(survey(study)))
+
+
+COMMANDS = (doctor, fetch, plan, status)

@@ -1,0 +1,74 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pdbench.artefacts import ARTEFACTS
+from pdbench.study import Architecture, Study, load_study
+from pdbench.study.loading import check_artefacts
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class StudyName(click.ParamType[Study]):
+    """A study by its name in ``config/`` or by the path of its file."""
+
+    name = "study"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Study:
+        """Load the study."""
+        study = load_study(value)
+        check_artefacts(study, ARTEFACTS)
+        return study
+
+
+class ArchitectureName(click.ParamType[Architecture]):
+    """An architecture, written layers/hidden."""
+
+    name = "architecture"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Architecture:
+        """Read the architecture."""
+        try:
+            return Architecture.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def with_study(command: Command) -> Command:
+    """Give a command its first argument: the study."""
+    return click.argument("study", type=StudyName())(command)
+
+
+def with_threads(command: Command) -> Command:
+    """Give a training command the number of threads that torch may use."""
+    option = click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Threads that torch may use.",
+    )
+    return option(command)
+
+
+def with_saving(command: Command) -> Command:
+    """Give a training command the time between two saved states."""
+    option = click.option(
+        "--save-every",
+        type=click.FloatRange(min=0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="Wall time between two saved states, from which an interrupted job goes on; "
+        "0 saves after every step.",
+    )
+    return option(command)

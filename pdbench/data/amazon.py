@@ -1,0 +1,223 @@
+"""Amazon product reviews, as their releases of 2018 and 2023 have them: JSON lines.
+
+A product belongs wholly to test, dev, the labelled set or the unlabelled text, by the sha256 of
+its id, so no two of them share a product. Of each part those reviews are taken whose text comes
+first in the order of sha256, each text once: a random sample, the same on every machine. The
+file is read twice, a line at a time; between the two, eight bytes of each review are in memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from pdbench.data.normalise import clean
+from pdbench.data.records import Breakage
+from pdbench.errors import DataError, UsageError
+from pdbench.study.pins import commit
+from pdbench.study.settings import Source, Task
+
+LAYOUTS = {
+    "2023": ("text", "rating", "parent_asin"),
+    "2018": ("reviewText", "overall", "asin"),
+}
+"""The fields of the text, the stars and the product in each release."""
+
+PARTS = {"test": 0.05, "dev": 0.1, "train": 0.3, "text": 1.0}
+"""Where the share of products ends that each part has."""
+
+SPARE = 0.02
+"""More texts than asked for are kept: some hold test sentences and are left out later."""
+
+_ROWS = 4096
+_TEXTS = pa.schema([("text", pa.string())])
+
+
+class Review(NamedTuple):
+    """A review: its text on one line, its stars from 1 to 5, and which part it belongs to."""
+
+    text: str
+    stars: int
+    part: str
+
+    @property
+    def key(self) -> int:
+        """The first 64 bits of what decides its place (:func:`pdbench.data.splits.order_of`)."""
+        return int.from_bytes(hashlib.sha256(self.text.encode()).digest()[:8], "big")
+
+
+def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read train, dev and test of a review file: the text, and the label that its stars make.
+
+    Raises:
+        UsageError: The task does not say which stars make which label.
+        DataError: The file is missing or broken.
+    """
+    if not task.ratings:
+        remedy = "say which stars make each label: {negative: [1, 2], positive: [4, 5]}"
+        raise UsageError("key ratings: missing, and key file names reviews", remedy)
+    labels = {stars: task.labels.index(name) for name, own in task.ratings.items() for stars in own}
+    path = review_file(task)
+    asked = {"train": task.train, "dev": task.dev, "test": task.test}
+    sizes = {part: None if size is None else _with_spare(size) for part, size in asked.items()}
+    chosen = _choose(path, sizes, breakage, lambda review: review.stars in labels)
+    found: dict[str, list[Review]] = {part: [] for part in sizes}
+    for review in chosen:
+        found[review.part].append(review)
+    return {
+        part: pa.table(
+            {"text": [r.text for r in own], "label": [labels[r.stars] for r in own]},
+            pa.schema([("text", pa.string()), ("label", pa.int64())]),
+        )
+        for part, own in found.items()
+    }
+
+
+def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> Dataset:
+    """Read the unlabelled reviews of a file, memory-mapped.
+
+    Args:
+        source: The file.
+        size: How many will be asked of them.
+        breakage: Counts broken records.
+        scratch: Folder for the file that is mapped; it must outlive the data set.
+
+    Raises:
+        DataError: The file is missing or broken.
+    """
+    wanted: dict[str, int | None] = {"text": _with_spare(size)}
+    target = scratch / f"{hashlib.sha256(repr(source).encode()).hexdigest()[:16]}.arrow"
+    with pa.OSFile(str(target), "wb") as file, pa.ipc.new_stream(file, _TEXTS) as writer:
+        texts: list[str] = []
+        for review in _choose(review_file(source), wanted, breakage):
+            texts.append(review.text)
+            if len(texts) == _ROWS:
+                writer.write_batch(pa.record_batch([texts], schema=_TEXTS))
+                texts = []
+        writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=_TEXTS))
+    return Dataset.from_file(str(target))
+
+
+def review_file(source: Source) -> Path:
+    """Return where the file of a source stands: in its folder, or fetched from the hub.
+
+    Raises:
+        UsageError: The source names no folder, or no commit of the hub.
+        DataError: There is no such file, or it cannot be fetched.
+    """
+    assert source.file is not None
+    if source.source == "directory":
+        path = Path(source.path or "") / source.file
+        if not path.is_file():
+            raise DataError(f"{path}: no such file", "mend key path or key file")
+        return path
+    from huggingface_hub import hf_hub_download
+
+    revision = commit(source)
+    try:
+        return Path(
+            hf_hub_download(source.name, source.file, repo_type="dataset", revision=revision)
+        )
+    except Exception as error:  # the library raises many kinds, for one cause: no data
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{source.name}@{revision[:12]}: {source.file} cannot be fetched ({reason})",
+            "check the name and the network, or use a directory source",
+        ) from error
+
+
+def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
+    """Yield every review that has a text.
+
+    Raises:
+        DataError: The file is cut short, or more records are broken than may be.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    review = _review(line)
+                except (ValueError, KeyError, TypeError) as error:
+                    what = f"{path}:{number}: no review ({_reason(error)})"
+                    breakage.leave_out(
+                        DataError(what, "mend or remove the line, or set key broken")
+                    )
+                    continue
+                if review.text:
+                    yield review
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: cut short after line {number}", "fetch it again") from error
+    breakage.check(number)
+
+
+def _with_spare(size: int) -> int:
+    return round(size * (1 + SPARE)) + _ROWS
+
+
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore
+
+
+def _review(line: bytes) -> Review:
+    record: Any = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError("no JSON object")
+    names = next((n for n in LAYOUTS.values() if n[1] in record and n[2] in record), None)
+    if names is None:
+        known = " or ".join(f"{stars} and {product}" for _, stars, product in LAYOUTS.values())
+        raise ValueError(f"it lacks {known}")
+    text, stars, product = record.get(names[0]), record[names[1]], record[names[2]]
+    if not isinstance(text, str | None) or not isinstance(product, str):
+        raise ValueError(f"{names[0]} or {names[2]} is no text")
+    return Review(" ".join(clean(text or "").split()), int(float(stars)), _part(product))
+
+
+def _reason(error: Exception) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _part(product: str) -> str:
+    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:8], "big") / 2**64
+    return next(part for part, end in PARTS.items() if place < end)
+
+
+def _choose(
+    path: Path,
+    sizes: dict[str, int | None],
+    breakage: Breakage,
+    wanted: Callable[[Review], bool] = lambda review: True,
+) -> Iterator[Review]:
+    """Yield the reviews of each part whose keys are the smallest, each key once."""
+    seen: dict[str, list[int]] = {part: [] for part in sizes}
+    packed: dict[str, list[NDArray[np.uint64]]] = {part: [] for part in sizes}
+    for review in reviews(path, breakage):
+        if review.part in sizes and wanted(review):
+            own = seen[review.part]
+            own.append(review.key)
+            if len(own) == 2**16:
+                packed[review.part].append(np.array(own, np.uint64))
+                own.clear()
+    chosen = {}
+    for part, size in sizes.items():
+        keys = np.unique(np.concatenate([*packed[part], np.array(seen[part], np.uint64)]))
+        chosen[part] = keys[:size]
+    taken = {part: np.zeros(len(keys), np.bool_) for part, keys in chosen.items()}
+    for review in reviews(path, Breakage(1.0)):  # counted the first time
+        if review.part not in sizes or not wanted(review):
+            continue
+        keys = chosen[review.part]
+        place = int(np.searchsorted(keys, np.uint64(review.key)))
+        if place < len(keys) and keys[place] == review.key and not taken[review.part][place]:
+            taken[review.part][place] = True
+            yield review

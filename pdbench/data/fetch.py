@@ -1,0 +1,201 @@
+"""Gathering what a study reads, with a manifest of digests and licences.
+
+What is there and whole is left alone, so that a second run only verifies, and one that was
+interrupted goes on. The manifest is written after each item.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pdbench.data import archives
+from pdbench.data.needs import METRICS, Need, needs_of
+from pdbench.errors import DataError, PdbenchError
+from pdbench.files import file_digest, read_json, write_json
+from pdbench.study import Study
+from pdbench.study.offline import ARCHIVES, MANIFEST
+
+Item: TypeAlias = dict[str, Any]
+"""One entry of the manifest: kind, name, revision, licence, and its files with digests."""
+
+_FORMAT = 1
+
+
+def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Gather what a study reads into a folder.
+
+    Args:
+        study: The study.
+        folder: Where; several studies may share it.
+        say: Told what is done, a line at a time.
+
+    Returns:
+        What could not be fetched, a line each; the rest is there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()  # as the hub's libraries name it
+    items = read_manifest(folder)
+    failed = []
+    for need in needs_of(study):
+        broken = list(_broken(folder, items.get(need.key)))
+        for line in broken:
+            say(f"{line}; fetching it again")
+        if need.key in items and not broken:
+            say(f"kept     {need.key}")
+            continue
+        try:
+            items[need.key] = _fetched(need, folder)
+        except PdbenchError as error:
+            failed.append(f"{need.key}: {error}")
+            say(f"missing  {failed[-1]}")
+            continue
+        _write_manifest(folder, items)
+        count = sum(file["bytes"] for file in items[need.key]["files"])
+        say(f"fetched  {need.key} ({count:,} bytes)")
+    return failed
+
+
+def read_manifest(folder: Path) -> dict[str, Item]:
+    """The items that were fetched into a folder, by key.
+
+    Raises:
+        DataError: Its manifest is broken, or of another format.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise DataError(f"{path}: not a manifest of format {_FORMAT}", "delete it and fetch again")
+    return {item["key"]: item for item in content["items"]}
+
+
+def missing_from(study: Study, folder: Path) -> Iterator[str]:
+    """What of a study is not in a folder, or not of the size that its manifest says; quickly."""
+    items = read_manifest(folder)
+    for need in needs_of(study):
+        if need.key not in items:
+            yield f"{need.key}: not fetched"
+        else:
+            yield from _broken(folder, items[need.key], digests=False)
+
+
+def _fetched(need: Need, folder: Path) -> Item:
+    files = _FETCHERS[need.kind](need, folder)
+    return {
+        "key": need.key,
+        "kind": need.kind,
+        "name": need.name,
+        "configuration": need.source.configuration,
+        "revision": _revision(need),
+        "licence": need.licence,
+        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [_about(path, folder) for path in sorted(files)],
+    }
+
+
+def _revision(need: Need) -> str | None:
+    if need.kind == "archive":
+        return archives.ARCHIVES[need.name].version
+    return need.source.revision
+
+
+def _about(path: Path, folder: Path) -> dict[str, Any]:
+    inside = path.is_relative_to(folder)
+    return {
+        "path": str(path.relative_to(folder) if inside else path.absolute()),
+        "bytes": path.stat().st_size,
+        "sha256": file_digest(path),
+    }
+
+
+def _broken(folder: Path, item: Item | None, *, digests: bool = True) -> Iterator[str]:
+    """Say which files of an item are not what the manifest says, and remove those fetched."""
+    for file in item["files"] if item else ():
+        path = folder / file["path"]
+        problem = _problem(path, file, digests)
+        if problem is not None:
+            yield f"{path}: {problem}"
+            if digests and path.is_relative_to(folder) and item and item["kind"] != "directory":
+                _remove(path)
+
+
+def _problem(path: Path, file: dict[str, Any], digests: bool) -> str | None:
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size
+        if size != file["bytes"]:
+            how = "truncated" if size < file["bytes"] else "too long"
+            return f"{how}: {size:,} of {file['bytes']:,} bytes"
+        if digests and file_digest(path) != file["sha256"]:
+            return f"corrupt: its sha256 is not {file['sha256'][:12]}..."
+        return None
+    return "missing"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file of a cache, and what it links to; of a data set all that was made with it."""
+    if path.suffix == ".arrow":
+        shutil.rmtree(path.parent, ignore_errors=True)
+        return
+    target = path.resolve()
+    path.unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
+
+
+def _write_manifest(folder: Path, items: dict[str, Item]) -> None:
+    ordered = [items[key] for key in sorted(items)]
+    write_json(folder / MANIFEST, {"format": _FORMAT, "metrics": METRICS, "items": ordered})
+
+
+def _archive(need: Need, folder: Path) -> list[Path]:
+    try:
+        return [archives.fetch(need.name, folder / ARCHIVES)]
+    except DataError:
+        path = archives.path_of(need.name, folder / ARCHIVES)
+        if not path.exists():
+            raise
+        path.unlink()  # one that no manifest knows, and that is not the pinned one
+        return [archives.fetch(need.name, folder / ARCHIVES)]
+
+
+def _model(need: Need, folder: Path) -> list[Path]:
+    from pdbench.data.weights import model_folder
+
+    found = model_folder(need.source, folder / ARCHIVES, weights=need.kind == "model")
+    return [path for path in found.iterdir() if path.is_file()]
+
+
+def _data_set(need: Need, _: Path) -> list[Path]:
+    from pdbench.data.hub import cached_files
+
+    return cached_files(need.source)
+
+
+def _file(need: Need, _: Path) -> list[Path]:
+    from pdbench.data.amazon import review_file
+
+    return [review_file(need.source)]
+
+
+def _directory(need: Need, _: Path) -> list[Path]:
+    """The files of a local folder, which stays where it is: jobs read it there."""
+    path = Path(need.name)
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder", "mend key path")
+    wanted = [path / need.source.file] if need.source.file else sorted(path.iterdir())
+    return [file.absolute() for file in wanted if file.is_file()]
+
+
+_FETCHERS: dict[str, Callable[[Need, Path], list[Path]]] = {
+    "archive": _archive,
+    "model": _model,
+    "vocabulary": _model,
+    "data set": _data_set,
+    "file": _file,
+    "directory": _directory,
+}

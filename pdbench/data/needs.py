@@ -1,0 +1,96 @@
+"""What a study reads from elsewhere: archives, data sets, files, models and folders.
+
+Only names are gathered, so that this answers at once, without the hub's libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pdbench.data.archives import ARCHIVES, archives_of
+from pdbench.study import Study
+from pdbench.study.settings import Released, Source
+
+Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
+
+METRICS = "computed by pdbench.data.metrics; nothing to fetch"
+
+LICENCES: dict[str, str] = {
+    "google-bert/bert-base-uncased": "Apache-2.0",
+    "google-bert/bert-large-uncased": "Apache-2.0",
+    "google/bert_uncased_": "Apache-2.0",
+    "nyu-mll/glue": "each task has its own; see https://gluebenchmark.com/tasks",
+    "rajpurkar/squad": "CC-BY-SA-4.0",
+    "stanfordnlp/snli": "CC-BY-SA-4.0",
+}
+"""Licences of hub repositories as their cards state them, by how their names begin."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that a study reads.
+
+    Attributes:
+        kind: What it is.
+        name: Archive, repository or path.
+        source: The source that asks for it.
+    """
+
+    kind: Kind
+    name: str
+    source: Source
+
+    @property
+    def key(self) -> str:
+        """What tells it from others, and how it is called in messages."""
+        about = (self.source.configuration, self.source.file)
+        if self.kind in ("archive", "model", "vocabulary", "directory"):
+            about = (None, None)
+        return " ".join([self.kind, self.name, *(part for part in about if part)])
+
+    @property
+    def licence(self) -> str:
+        """Its licence, as far as we know it."""
+        if self.kind == "archive":
+            return ARCHIVES[self.name].licence
+        if self.kind == "directory":
+            return "see the folder"
+        known = (text for start, text in LICENCES.items() if self.name.startswith(start))
+        where = "" if self.kind in ("model", "vocabulary") else "datasets/"
+        return next(known, f"not known to pdbench; see https://huggingface.co/{where}{self.name}")
+
+
+def needs_of(study: Study) -> list[Need]:
+    """Everything that a study reads from elsewhere, each thing once, in a lasting order."""
+    found = {need.key: need for need in _all(study)}
+    if not any(
+        need.kind == "model" and need.name == study.vocabulary.name for need in found.values()
+    ):
+        found.update((need.key, need) for need in _of(study.vocabulary, "vocabulary"))
+    return [found[key] for key in sorted(found)]
+
+
+def _all(study: Study) -> Iterator[Need]:
+    for task in study.tasks.values():
+        yield from _of(task)
+        if task.teacher is not None:
+            yield from _of(task.teacher, "model")
+    for text in study.texts.values():
+        for source in text.parts or (text,):
+            yield from _of(source)
+    for start in study.pretrained:
+        corpus = study.corpora[start.corpus]
+        if isinstance(corpus, Released) and start.method is None:
+            yield from _of(corpus.of(start.architecture), "model")
+
+
+def _of(source: Source, kind: Kind | None = None) -> Iterator[Need]:
+    if source.source == "embedded":
+        for name in archives_of(source):
+            yield Need("archive", name, source)
+    elif source.source == "directory":
+        yield Need("directory", str(source.path), source)
+    else:
+        yield Need(kind or ("file" if source.file else "data set"), source.name, source)

@@ -1,0 +1,212 @@
+"""The gate: whether a candidate is worse than its baseline by more than a margin.
+
+Every cell of the candidate is put to two one-sided t tests on the difference of its mean test score
+from its baseline's, paired over the test examples: is it worse by more than the margin
+(regressed), is it not (passed)? Neither may be shown (unresolved). The chance that anything is
+called a regression where nothing is worse stays below :data:`ALPHA`: half of it is spent on the
+cells and half on the means over cells, each family with Holm's correction. "Passed" is not
+corrected: that all cells pass is only said where each is shown by itself (Berger, 1982).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import TypeVar
+
+from pdbench.evidence.paired import Terms
+from pdbench.evidence.significance import ALPHA, Estimate, holm
+from pdbench.evidence.twins import Match
+
+K = TypeVar("K", bound=Hashable)
+
+LEVEL = ALPHA / 2
+"""One-sided level of each family: the cells, and the means over cells."""
+
+POOLED = "pooled"
+
+
+class Outcome(StrEnum):
+    """What became of a cell."""
+
+    REGRESSED = "regressed"
+    WAIVED = "waived"
+    REFUSED = "refused"
+    MISSING = "missing"
+    UNRESOLVED = "unresolved"
+    PASSED = "passed"
+
+    @property
+    def mark(self) -> str:
+        """Its mark: never colour alone."""
+        return _MARKS[self]
+
+
+_MARKS = {
+    Outcome.REGRESSED: "\N{MINUS SIGN}",
+    Outcome.WAIVED: "w",
+    Outcome.REFUSED: "x",
+    Outcome.MISSING: ".",
+    Outcome.UNRESOLVED: "?",
+    Outcome.PASSED: "+",
+}
+
+RULES = {
+    Outcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or data",
+    Outcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
+    "have no spread",
+    Outcome.REGRESSED: "shown to be worse by more than the margin",
+    Outcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a day",
+    Outcome.PASSED: "shown not to be worse by more than the margin",
+    Outcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found is "
+    "printed",
+}
+"""The rules in the order in which they are tried."""
+
+INCOMPLETE = (Outcome.REFUSED, Outcome.MISSING)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What tests say of one difference.
+
+    Attributes:
+        outcome: regressed, passed, unresolved, or missing where nothing can be tested.
+        p: Of no regression beyond the margin, after Holm's correction.
+        detectable: The smallest regression that would be found in four of five cases, in points.
+    """
+
+    outcome: Outcome
+    p: float
+    detectable: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of the candidate, or a mean over cells, as it was judged.
+
+    Attributes:
+        name: The key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``.
+        cells: The cells behind it: baseline and candidate.
+        outcome: What became of it.
+        reason: Why, in words.
+        estimate: Candidate less baseline, in points; None where nothing was compared.
+        p: Of no regression, Holm-corrected.
+        scores: Mean test scores of baseline and candidate, in per cent.
+        runs: Their numbers of runs.
+        notes: What else one should know.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    outcome: Outcome
+    reason: str = ""
+    estimate: Estimate | None = None
+    p: float = math.nan
+    scores: tuple[float, float] = (math.nan, math.nan)
+    runs: tuple[int, int] = (0, 0)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A check and what it found.
+
+    Attributes:
+        study: The study's name.
+        match: What was compared.
+        cells: Every cell of the candidate.
+        pooled: The means over the cells of a task, and over all.
+        problems: What is wrong with the waivers.
+        notes: What one should know of the whole.
+        today: The day that waivers were held against.
+    """
+
+    study: str
+    match: Match
+    cells: tuple[Row, ...]
+    pooled: tuple[Row, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    today: date
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All cells and means."""
+        return self.cells + self.pooled
+
+    def code(self, *, strict: bool = False) -> int:
+        """The exit code: 1 with a regression, else 2 if incomplete, else 0.
+
+        Args:
+            strict: Take what is unresolved as incomplete.
+        """
+        found = {row.outcome for row in self.rows}
+        if Outcome.REGRESSED in found:
+            return 1
+        open_ends = (*INCOMPLETE, Outcome.UNRESOLVED) if strict else INCOMPLETE
+        return 2 if self.problems or found & set(open_ends) else 0
+
+
+def judge(
+    estimates: Mapping[K, Estimate], margin: float, exact: Mapping[K, float] | None = None
+) -> dict[K, Judged]:
+    """Judge a family of differences.
+
+    Args:
+        estimates: Candidate less baseline, in points.
+        margin: Points that the candidate may lose.
+        exact: P of an exact test that the candidate is not worse at all, where there is one; a
+            regression must pass both.
+    """
+    lost = {
+        key: max(found.below(-margin), (exact or {}).get(key, 0.0))
+        for key, found in estimates.items()
+        if not math.isnan(found.error)
+    }
+    level = LEVEL / max(len(lost), 1)
+    adjusted = holm(lost)
+    judged = {}
+    for key, found in estimates.items():
+        outcome = Outcome.UNRESOLVED
+        if key not in lost:
+            outcome = Outcome.MISSING
+        elif adjusted[key] <= LEVEL:
+            outcome = Outcome.REGRESSED
+        elif found.above(-margin) <= LEVEL or _is_unchanged(found):
+            outcome = Outcome.PASSED
+        least = margin + found.detectable_at(level)
+        judged[key] = Judged(outcome, adjusted.get(key, math.nan), least)
+    return judged
+
+
+def _is_unchanged(found: Estimate) -> bool:
+    """Whether no example of any run is answered otherwise: then nothing is lost at any margin."""
+    return found.value == 0 and found.error == 0
+
+
+def pools(names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The families of cells whose means are judged too, from the task of each cell.
+
+    One for each task with several cells, and one for all where there are several tasks.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for task in dict.fromkeys(names.values()):
+        own = tuple(name for name, its in names.items() if its == task)
+        if len(own) > 1:
+            found[f"{POOLED}.{task}"] = own
+    if len(set(names.values())) > 1:
+        found[f"{POOLED}.all"] = tuple(names)
+    return found
+
+
+def mean_terms(terms: Sequence[Terms]) -> Terms:
+    """The mean of several differences."""
+    total: dict[tuple[str, str], float] = {}
+    for one in terms:
+        for term, factor in one.items():
+            total[term] = total.get(term, 0.0) + factor / len(terms)
+    return total

@@ -1,0 +1,76 @@
+"""MiniLM's self-attention relations (Wang et al., 2021; arXiv:2012.15828, "MiniLMv2").
+
+Queries, keys and values of the last layer, of all heads side by side, are cut anew into A_r
+relation heads, so that student and teacher may differ in heads and width. The relation of a head
+is the softmax of its scaled dot products with itself,
+
+    R = softmax(X X^T / sqrt(d_r)),    X = queries, keys or values,
+
+and the loss is the sum of the three mean Kullback-Leibler divergences from the teacher's relation
+to the student's, over relation heads and pieces. MiniLM (Wang et al., 2020;
+arXiv:2002.10957) had scores and values of the heads as they are.
+
+The paper distils while pre-training. Here it is a stage on the transfer set, from the fine-tuned
+teacher, and ``distill`` follows, so that the output layer is trained too.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pdbench.methods.objective import Objective, item_means
+from pdbench.models import BertShape
+from pdbench.models.exposed import Exposed
+
+
+class MiniLM(Objective):
+    """The loss of all three relations, weighted alike.
+
+    Args:
+        student: The student's shape.
+        teacher: The teacher's.
+        labels: Number of classes.
+        relation_heads: A_r; it divides both widths.
+    """
+
+    title = "Distillation of self-attention relations"
+    formula = "Σ over Q, K, V of KL(softmax(X_T X_Tᵀ/√d) ‖ softmax(X_S X_Sᵀ/√d))"
+    exposes = "queries, keys and values of the last layer"
+
+    def __init__(
+        self, student: BertShape, teacher: BertShape, labels: int, *, relation_heads: int = 8
+    ) -> None:
+        super().__init__(student, teacher, labels)
+        for who, width in (("student", student.hidden), ("teacher", teacher.hidden)):
+            if relation_heads < 1 or width % relation_heads:
+                raise ValueError(
+                    f"relation_heads {relation_heads} does not divide the {who}'s width {width}"
+                )
+        self.relation_heads = relation_heads
+
+    def forward(self, student: Exposed, teacher: Exposed, targets: Tensor) -> Tensor:
+        """The sum over queries, keys and values; labels are not read."""
+        ours, theirs = student.layers, teacher.layers
+        pairs = (
+            (student.queries(ours), teacher.queries(theirs)),
+            (student.keys(ours), teacher.keys(theirs)),
+            (student.values(ours), teacher.values(theirs)),
+        )
+        found = [self.relation_loss(a, b, student.mask) for a, b in pairs]
+        return found[0] + found[1] + found[2]
+
+    def relation_loss(self, ours: Tensor, theirs: Tensor, mask: Tensor) -> Tensor:
+        """The divergence of one relation: (B, A, S, D) of each, over pieces without padding."""
+        student, teacher = self._relation(ours, mask), self._relation(theirs, mask)
+        difference = (teacher - student).masked_fill(~mask[:, None, None, :], 0.0)
+        divergence = (teacher.exp() * difference).sum(dim=-1)
+        return item_means(divergence.mean(dim=1), mask)
+
+    def _relation(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Logarithms of the relations, (B, A_r, S, S), from (B, A, S, D)."""
+        batch, _, length, _ = vectors.shape
+        side_by_side = vectors.transpose(1, 2).reshape(batch, length, self.relation_heads, -1)
+        cut = side_by_side.transpose(1, 2)
+        products = cut @ cut.transpose(-1, -2) * cut.shape[-1] ** -0.5
+        hidden: Tensor = products.masked_fill(~mask[:, None, None, :], float("-inf"))
+        return hidden.log_softmax(dim=-1)

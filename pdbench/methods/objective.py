@@ -1,0 +1,206 @@
+"""Objectives of one's own: a loss over what student and teacher expose.
+
+A stage of config/methods.yaml names the class as ``module:Class``, here or in another package.
+The class sees one batch at a time; order, budget, optimiser, precision and resuming are the
+loop's, the same for every method.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pdbench.errors import UsageError, suggestion
+from pdbench.models import BertShape
+from pdbench.models.exposed import Exposed
+
+T = TypeVar("T", bound="Described")
+
+
+class Described(nn.Module):
+    """What the table of methods says about an objective, and the shapes that it connects.
+
+    Args:
+        student: The student's shape.
+        teacher: The teacher's.
+        labels: Number of classes C; 0 while pre-training.
+
+    Parameters made here, such as projections where widths differ, train jointly with the
+    student and are thrown away after the stage. A constructor takes its options as typed
+    keyword arguments and raises ValueError where they do not fit the shapes.
+    """
+
+    title: ClassVar[str]
+    """What the stage is called in the table."""
+
+    formula: ClassVar[str]
+    """The loss in one line."""
+
+    exposes: ClassVar[str]
+    """What the teacher must expose."""
+
+    def __init__(self, student: BertShape, teacher: BertShape, labels: int) -> None:
+        super().__init__()
+        self.student, self.teacher, self.labels = student, teacher, labels
+
+
+class Objective(Described):
+    """The base of an objective for a stage on a transfer set or on labelled data."""
+
+    last_states: ClassVar[bool] = True
+    """Whether :meth:`forward` reads all hidden states of a last layer, not the first piece's
+    alone. Where it does not, saying so saves computing them."""
+
+    def forward(self, student: Exposed, teacher: Exposed, targets: Tensor) -> Tensor:
+        """The mean loss over a batch, as a scalar.
+
+        It must be a mean over items of what each item costs alone: large batches are then cut
+        and their gradients added up without changing the loss.
+
+        Args:
+            student: One forward pass of the student, with gradients and dropout.
+            teacher: The same inputs in the teacher, without either.
+            targets: On a transfer set the teacher's stored soft labels, (B, C) float32; on
+                labelled data the labels, (B,) int64.
+        """
+        raise NotImplementedError
+
+
+class PretrainingObjective(Described):
+    """The base of an objective for masked-LM pre-training from a deeper pre-trained model."""
+
+    def start_layers(self) -> tuple[int, ...]:
+        """The teacher's layers, counted from 1, whose weights the student begins with."""
+        return uniform_layers(self.student.layers, self.teacher.layers)
+
+    def forward(self, student: ExposedLM, teacher: ExposedLM, targets: Tensor) -> Tensor:
+        """The mean loss over the M masked pieces of a batch, as a scalar.
+
+        Args:
+            student: What the student shows at the masked pieces, with gradients.
+            teacher: The same of the teacher, without gradients and dropout.
+            targets: The pieces that were masked, (M,).
+        """
+        raise NotImplementedError
+
+
+class ExposedLM:
+    """A masked-LM model at M masked pieces, of which it may predict K.
+
+    Attributes:
+        states: Hidden states of the last layer, (M, H) float32.
+        logits: Scores of the pieces, (M, K) float32.
+    """
+
+    def __init__(self, states: Tensor, logits: Tensor) -> None:
+        self.states, self.logits = states.float(), logits.float()
+
+
+def uniform_layers(student: int, teacher: int) -> tuple[int, ...]:
+    """The teacher's layer for each of the student's, counted from 1, in even steps to the last.
+
+    Raises:
+        ValueError: The teacher is the shallower one.
+    """
+    if teacher < student:
+        raise ValueError(f"a teacher of {teacher} layers cannot match a student of {student}")
+    return tuple(layer * teacher // student for layer in range(1, student + 1))
+
+
+def projection(student: int, teacher: int) -> nn.Module:
+    """A learnt linear map between two widths, as TinyBERT has it; the identity for equal ones."""
+    return nn.Identity() if student == teacher else nn.Linear(student, teacher, bias=False)
+
+
+def soft_loss(logits: Tensor, probabilities: Tensor, temperature: float = 1.0) -> Tensor:
+    """Mean soft cross-entropy at a temperature, (B, C) and (B, C) to a scalar.
+
+    The teacher's probabilities are those at temperature 1; logits that give them are their
+    logarithms.
+    """
+    tiny = torch.finfo(torch.float32).tiny
+    softened = (probabilities.clamp_min(tiny).log() / temperature).softmax(dim=-1)
+    return functional.cross_entropy(logits / temperature, softened)
+
+
+def item_means(losses: Tensor, mask: Tensor) -> Tensor:
+    """The mean over the items of a batch of each item's mean over its pieces: (B, S), (B, S)."""
+    weights = mask.to(losses.dtype)
+    return ((losses * weights).sum(dim=1) / weights.sum(dim=1)).mean()
+
+
+def objective_class(path: str, base: type[T]) -> type[T]:
+    """Import the class that config/methods.yaml names as ``module:Class``.
+
+    Raises:
+        UsageError: There is none, or it is of another kind.
+    """
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise UsageError(
+            f"config/methods.yaml: {path}: module {module} cannot be imported ({error})",
+            "mend the name, or install its package",
+        ) from error
+    except AttributeError as error:
+        known = vars(importlib.import_module(module))
+        raise UsageError(
+            f"config/methods.yaml: {path}: no class {name!r} in {module}", suggestion(name, known)
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UsageError(
+            f"config/methods.yaml: {path} is no {base.__name__}",
+            f"derive it from pdbench.methods.objective.{base.__name__}",
+        )
+    return found
+
+
+def build_objective(
+    path: str,
+    base: type[T],
+    options: Mapping[str, Any],
+    student: BertShape,
+    teacher: BertShape,
+    labels: int,
+    seed: int,
+) -> T:
+    """Make an objective with its options; its own parameters are drawn from ``seed``.
+
+    Raises:
+        UsageError: The class is missing, or an option is unknown or does not fit.
+    """
+    found = objective_class(path, base)
+    where = f"config/methods.yaml: {path}"
+    keywords = _checked_options(found, options, where)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        try:
+            return found(student, teacher, labels, **keywords)
+        except ValueError as error:
+            raise UsageError(f"{where}: {error}", "change its options or the sizes") from error
+
+
+def _checked_options(found: type[T], options: Mapping[str, Any], where: str) -> dict[str, Any]:
+    parameters = inspect.signature(found.__init__, eval_str=True).parameters.values()
+    known = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    checked = {}
+    for name, value in options.items():
+        if name not in known:
+            remedy = suggestion(name, known) if known else "it has none"
+            raise UsageError(f"{where}: unknown option {name!r}", remedy)
+        try:
+            checked[name] = TypeAdapter(known[name]).validate_python(value, strict=False)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise UsageError(
+                f"{where}: option {name}: {problem}, not {value!r}", "mend it"
+            ) from error
+    return checked

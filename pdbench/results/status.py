@@ -1,0 +1,290 @@
+"""How far a study is: what is done, what runs, what failed and why, what is missing.
+
+Only names and dates of files are looked at, and the files of jobs that are not done: ten
+thousand cells take a second, and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from pdbench.study import Study
+from pdbench.study.graph import Graph, Key, Node
+
+State: TypeAlias = Literal["done", "running", "failed", "missing"]
+STATES: tuple[State, ...] = get_args(State)
+
+FRESH = 900.0
+"""Seconds for which a job of another host counts as alive after its last sign of life: three
+times the interval at which a training job saves its state."""
+
+_TAIL = 65_536  # bytes at a log's end that are read
+_QUEUE_SECONDS = 5.0  # that squeue may take
+_MARKS = ("pdbench: error:", "error:", "killed", "cancelled", "oom", "out of memory", "no space")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed.
+
+    Attributes:
+        job: The job.
+        reason: The line that explains it.
+        waiting: Cells that wait for it, itself not counted.
+    """
+
+    job: Node
+    reason: str
+    waiting: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The failure with its log."""
+        return {
+            "rule": self.job.rule,
+            "name": self.job.name,
+            "reason": self.reason,
+            "log": str(self.job.log),
+            "cells_waiting": self.waiting,
+        }
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The state of every job of a study.
+
+    Attributes:
+        graph: The jobs.
+        states: The state of each.
+        reasons: Why those that failed did.
+        queue: SLURM's jobs of this user by state; empty without a queue.
+    """
+
+    graph: Graph
+    states: dict[Key, State]
+    reasons: dict[Key, str]
+    queue: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def study(self) -> Study:
+        """The study."""
+        return self.graph.study
+
+    def count(self, keys: Iterable[Key]) -> Counter[State]:
+        """How many of some jobs are in each state."""
+        return Counter(self.states[key] for key in keys)
+
+    @cached_property
+    def cells(self) -> Counter[State]:
+        """How many cells are in each state."""
+        return self.count(("cell", key) for key in self.study.cells)
+
+    @cached_property
+    def artefacts(self) -> dict[str, Counter[State]]:
+        """The cells of each artefact that has some, by state."""
+        return {
+            name: self.count(("cell", cell.key) for cell in self.study.artefact_cells(name))
+            for name, needs in self.study.artefacts.items()
+            if needs.cells
+        }
+
+    @cached_property
+    def rules(self) -> dict[str, Counter[State]]:
+        """All jobs by rule and state."""
+        found: dict[str, Counter[State]] = {}
+        for (rule, _), state in self.states.items():
+            found.setdefault(rule, Counter())[state] += 1
+        return found
+
+    @cached_property
+    def failures(self) -> list[Failure]:
+        """What failed: first what most cells wait for."""
+        found = [
+            Failure(self.graph.nodes[key], reason, self._waiting(key))
+            for key, reason in self.reasons.items()
+        ]
+        return sorted(found, key=lambda failure: -failure.waiting)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.states["report", ""] == "done" and not self.cells["running"]
+
+    def _waiting(self, key: Key) -> int:
+        if key[0] == "cell":
+            return 0
+        return sum(
+            self.states[cell] != "done" and key in needs for cell, needs in self._upstream.items()
+        )
+
+    @cached_property
+    def _upstream(self) -> dict[Key, set[Key]]:
+        """What each cell waits for, directly or not; cells of one kind share the same."""
+        known: dict[tuple[Key, ...], set[Key]] = {}
+        found = {}
+        for cell in (("cell", key) for key in self.study.cells):
+            needs = self.graph.needs[cell]
+            if needs not in known:
+                known[needs] = self.graph.upstream(needs)
+            found[cell] = known[needs]
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the survey in the shape that ``pdbench status --json`` prints."""
+        return {
+            "study": self.study.name,
+            "cells": _counts(self.cells),
+            "artefacts": {name: _counts(found) for name, found in self.artefacts.items()},
+            "jobs": {rule: _counts(found) for rule, found in self.rules.items()},
+            "running": [" ".join(key) for key in self.states if self.states[key] == "running"],
+            "failures": [failure.as_json() for failure in self.failures],
+            "queue": self.queue,
+        }
+
+
+def survey(study: Study, now: float | None = None) -> Survey:
+    """Look at all jobs of a study.
+
+    Args:
+        study: The study.
+        now: Seconds since 1970; None asks the clock.
+    """
+    graph = Graph(study)
+    look = _Look(graph, time.time() if now is None else now)
+    states: dict[Key, State] = {}
+    reasons: dict[Key, str] = {}
+    for key, node in graph.nodes.items():
+        states[key], reason = look.at(node)
+        if reason is not None:
+            reasons[key] = reason
+    return Survey(graph, states, reasons, look.queue.counts)
+
+
+class _Queue:
+    """SLURM's jobs of this user."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, str] = {}
+        if shutil.which("squeue"):
+            self.jobs = dict(self._ask())
+        self.counts = dict(sorted(Counter(self.jobs.values()).items()))
+
+    def _ask(self) -> list[tuple[str, str]]:
+        command = ["squeue", "--me", "--noheader", "--format=%i|%T"]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS
+            )
+        except (OSError, subprocess.SubprocessError):
+            return []
+        pairs = (line.strip().partition("|") for line in done.stdout.splitlines())
+        return [(job, state) for job, _, state in pairs if state]
+
+
+class _Look:
+    """One look at the files of a study.
+
+    Args:
+        graph: Its jobs.
+        now: Seconds since 1970.
+    """
+
+    def __init__(self, graph: Graph, now: float) -> None:
+        self.queue = _Queue()
+        self._now = now
+        self._paths = graph.paths
+        self._started = _names(self._paths.status("x").parent)
+        self._logged: dict[Path, set[str]] = {}
+
+    def at(self, job: Node) -> tuple[State, str | None]:
+        """The state of a job, and why it failed if it did."""
+        if os.path.exists(job.output):  # noqa: PTH110 - ten times as fast as Path.exists
+            return "done", None
+        if job.rule == "cell" and f"{job.name}.json" in self._started:
+            return self._by_word(job, self._paths.status(job.name))
+        folder = job.log.parent
+        if folder not in self._logged:
+            self._logged[folder] = _names(folder)
+        return self._by_log(job) if job.log.name in self._logged[folder] else ("missing", None)
+
+    def _by_word(self, job: Node, path: Path) -> tuple[State, str | None]:
+        """What the job's own status file says, if its process still lives."""
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            state = said["state"]
+        except (OSError, ValueError, KeyError):
+            return self._by_log(job)
+        if state == "failed":
+            return "failed", said.get("reason") or last_line(job.log)
+        if state != "running":  # stopped: the next run takes it up
+            return "missing", None
+        if self._lives(said, path, job.log):
+            return "running", None
+        where = f"{said.get('host')}, process {said.get('pid')}"
+        return "failed", f"ended without a word on {where}: {last_line(job.log)}"
+
+    def _by_log(self, job: Node) -> tuple[State, str | None]:
+        """What can be said of a job that writes nothing but a log."""
+        line, is_error = _ending(job.log)
+        if is_error:
+            return "failed", line
+        if self._is_fresh(job.log):
+            return "running", None
+        return "failed", f"ended without a word: {line}"
+
+    def _lives(self, said: dict[str, Any], *files: Path) -> bool:
+        if said.get("host") == platform.node():
+            return Path(f"/proc/{said.get('pid')}").exists()
+        if said.get("slurm_job") and self.queue.jobs:
+            return str(said["slurm_job"]) in self.queue.jobs
+        return any(self._is_fresh(path) for path in files)
+
+    def _is_fresh(self, path: Path) -> bool:
+        try:
+            return self._now - path.stat().st_mtime < FRESH
+        except OSError:
+            return False
+
+
+def last_line(path: Path) -> str:
+    """The line of a log that explains how it ended: the last error, else the last line."""
+    return _ending(path)[0]
+
+
+def _ending(path: Path) -> tuple[str, bool]:
+    """The last error of a log, else its last line; and whether it is an error."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return "it left no log", False
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _explains(line)]
+    last = (errors or lines or ["its log is empty"])[-1]
+    return last.removeprefix("pdbench: error: "), bool(errors)
+
+
+def _explains(line: str) -> bool:
+    return any(mark in line.lower() for mark in _MARKS)
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208 - names alone, without a Path for each
+    except OSError:
+        return set()
+
+
+def _counts(found: Counter[State]) -> dict[str, int]:
+    return {state: found[state] for state in STATES}

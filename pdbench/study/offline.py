@@ -1,0 +1,59 @@
+"""The folder that `pdbench fetch` fills, and how jobs without internet read from it alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pdbench.errors import UsageError
+
+VARIABLE = "PDBENCH_DATA"
+"""The environment variable that names the folder; `--config data=DIR` sets it for all jobs."""
+
+MANIFEST = "manifest.json"
+ARCHIVES = "archives"
+_HUB = "huggingface"
+_OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+def data_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder of fetched data, if one is named.
+
+    Raises:
+        UsageError: It is named, and nothing was fetched into it.
+    """
+    named = environ.get(VARIABLE)
+    if not named:
+        return None
+    folder = Path(named)
+    if not (folder / MANIFEST).is_file():
+        what = f"{VARIABLE}={named}: no {MANIFEST} there"
+        raise UsageError(what, f"run pdbench fetch STUDY --to {named} where there is internet")
+    return folder
+
+
+def hub_caches(folder: Path) -> dict[str, str]:
+    """The variables that put the caches of the hub's libraries below a folder."""
+    home = folder.resolve() / _HUB
+    return {
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_DATASETS_CACHE": str(home / "datasets"),
+    }
+
+
+def offline(folder: Path) -> dict[str, str]:
+    """The variables with which jobs read from a fetched folder and ask no network."""
+    return {**hub_caches(folder), **dict.fromkeys(_OFFLINE, "1")}
+
+
+def go_offline(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
+    """Read from the fetched folder alone, if one is named: before the hub's libraries load.
+
+    Raises:
+        UsageError: It is named, and nothing was fetched into it.
+    """
+    folder = data_folder(environ)
+    if folder is not None:
+        environ.update(offline(folder))

@@ -1,0 +1,63 @@
+"""Waivers: regressions that are known and accepted for a while, each with its reason."""
+
+from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from pdbench.study.loading import ROOT, read_yaml, validated
+from pdbench.study.paths import WAIVERS
+from pdbench.study.settings import Strict
+
+SCHEMA = "waivers.schema.json"
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Waiver(Strict):
+    """One accepted regression."""
+
+    study: Text = Field(description="The study it is about.")
+    baseline: Text = Field(
+        description="What the candidate is worse than: a method id, or stored for stored results."
+    )
+    cell: Text = Field(
+        description="The candidate's cell, task.method.L-H.transfer.corpus, as the table of "
+        "`pdbench check` names it; * stands for any text, as in sentiment.minilm.*, and "
+        "pooled.TASK and pooled.all are the means over cells."
+    )
+    reason: Text = Field(description="Why it is accepted.")
+    expires: date = Field(description="The last day on which it counts, as 2027-01-31.")
+
+    def covers(self, study: str, baseline: str, cell: str) -> bool:
+        """Whether it is about this cell of this comparison."""
+        here = (self.study, self.baseline) == (study, baseline)
+        return here and fnmatchcase(cell, self.cell)
+
+    def is_expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return today > self.expires
+
+
+class WaiversFile(Strict):
+    """All waivers of a project."""
+
+    waivers: tuple[Waiver, ...] = Field(description="The accepted regressions.")
+
+
+def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:
+    """Read a file of waivers; ``config/waivers.yaml`` may be absent, a named file may not.
+
+    Raises:
+        UsageError: It cannot be read, or has a key or value that it must not have.
+    """
+    if path is None:
+        path = ROOT / WAIVERS
+        if not path.is_file():
+            return ()
+    found: WaiversFile = validated(TypeAdapter(WaiversFile), read_yaml(path), path, SCHEMA)
+    return found.waivers

@@ -1,0 +1,1 @@
+"""What tests of methods need, here and in other packages: a small study, and a contract."""

@@ -1,0 +1,297 @@
+"""What every method must keep: tests that the test of a method inherits, here or elsewhere.
+
+    from pdbench.testing.contract import MethodContract
+
+    class TestMyMethod(MethodContract):
+        method = "my-method"  # its id in methods.yaml
+
+Each method trains students of 2/32 with a teacher of 4/64 on sixty words, in about a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import random
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from torch import Tensor
+
+from pdbench.data.audit import audit
+from pdbench.data.order import ItemBatches
+from pdbench.data.prepare import prepare_task, prepare_text
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.errors import Stopped
+from pdbench.files import digest, file_digest
+from pdbench.methods.pretraining import pretrain_student
+from pdbench.methods.stages import Asked
+from pdbench.methods.students import CellData, Outcome, open_cell, train_student
+from pdbench.results import jobs
+from pdbench.study import Architecture, Paths, Run, Start, Study, load_study
+from pdbench.study.paths import ARCHIVES
+from pdbench.testing.small_study import CONFIG, write_small_study
+from pdbench.training import Keeper, choose_device, prepare_process
+
+TEACHER = Architecture(4, 64)
+STUDY = "small.yaml"
+STEPS = 48
+"""Updates of a stage that has all of its data's."""
+
+ITEMS = {"transfer": 96, "labelled": 288}
+"""Whole batches of 32, so that the mean loss of a pass is that of all items."""
+
+_TRAINING = {
+    **CONFIG["training"],
+    "distill": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
+    "finetune": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
+}
+_CHANGES = {
+    "architectures": {"grid": {"layers": [2, 4], "hidden": [32]}, "named": {"Tiny": "2/32"}},
+    "tasks": {"films": {**CONFIG["tasks"]["films"], "train": ITEMS["labelled"]}},
+    "transfer_sets": {"more": {"text": "more", "size": ITEMS["transfer"]}},
+    "training": _TRAINING,
+}
+_CELLS = {"task": "films", "architecture": "Tiny", "transfer": "more", "corpus": "plain"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method in the small study: its data, and its two runs, which differ in their seeds."""
+
+    study: Study
+    paths: Paths
+    vocabulary: Vocabulary
+    data: CellData
+    runs: tuple[Run, ...]
+    first: Outcome
+
+    def train(self, run: Run, keeper: Keeper | None = None) -> Outcome:
+        """Train one run."""
+        device = choose_device(run.cell.architecture.hidden)
+        return train_student(self.study, run, self.data, device, keeper)
+
+    @property
+    def teacher_digest(self) -> str:
+        """Digest of the teacher as it stands in memory, if the method asks it."""
+        asked = self.data.asked
+        return "" if asked is None else digest_of(asked.model.state_dict())
+
+
+class MethodContract:
+    """The tests that any method inherits.
+
+    Attributes:
+        method: The method's id.
+    """
+
+    method: str = ""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def method_id(cls) -> str:
+        """The method's id."""
+        return cls.method
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls, method_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+        """The method's first run, trained; the tests run in the study's folder."""
+        folder = tmp_path_factory.mktemp("contract") / "project"
+        shutil.copytree(prepared(tmp_path_factory.getbasetemp()), folder)
+        with contextlib.chdir(folder):
+            yield open_case(method_id)
+
+    def test_the_loss_is_finite_and_falls(self, case: Case) -> None:
+        """The last pass of every stage over its data costs less than the first."""
+        run = case.runs[0]
+        stages = case.study.methods[run.cell.method].stages
+        for stage, point in zip(stages, run.points, strict=True):
+            losses = case.first.stages[stage.name].losses
+            a_pass = ITEMS[stage.data] // point.batch_size
+            assert np.isfinite(losses).all(), stage.name
+            assert losses[-a_pass:].mean() < losses[:a_pass].mean(), stage.name
+
+    def test_every_stage_has_its_budget(self, case: Case) -> None:
+        """The stages on one data set make its updates and see its items, no more and no fewer."""
+        run = case.runs[0]
+        stages = case.study.methods[run.cell.method].stages
+        for data in dict.fromkeys(stage.data for stage in stages):
+            own = [i for i, stage in enumerate(stages) if stage.data == data]
+            asked = sum(stages[i].share for i in own)
+            found = [case.first.stages[stages[i].name] for i in own]
+            items = case.data.transfer if data == "transfer" else case.data.splits["train"]
+            assert items is not None
+            settings = case.study.stage(stages[own[0]].settings)
+            batch_size = run.points[own[0]].batch_size
+            passes = settings.epochs * -(-items.items // batch_size)
+            steps = round(asked * max(passes, settings.least_steps))
+            order = ItemBatches(items.tokens.lengths[: items.items], batch_size, run.seed + own[0])
+            assert sum(progress.steps for progress in found) == steps
+            assert sum(progress.examples for progress in found) == sum(
+                len(order[step]) for step in range(steps)
+            )
+
+    def test_the_teacher_is_untouched(self, case: Case) -> None:
+        """Neither the teacher in memory nor its files change; it answers without dropout."""
+        before, files = case.teacher_digest, _teacher_files(case.paths)
+        with _watched(case.data.asked) as modes:
+            case.train(case.runs[0])
+
+        assert case.teacher_digest == before
+        assert _teacher_files(case.paths) == files
+        assert modes == ({False} if case.data.asked else set())
+        if case.data.asked is not None:
+            assert not any(p.requires_grad for p in case.data.asked.model.parameters())
+
+    def test_a_stopped_run_goes_on_bit_for_bit(self, case: Case, tmp_path: Path) -> None:
+        """Stopped in each stage and started again, it ends with the same weights and losses."""
+        run, stages = case.runs[0], len(case.first.stages)
+        for stage in range(stages):
+            with pytest.raises(Stopped):
+                case.train(run, _Stops(tmp_path, {"run": run.name}, at=3, stage=stage))
+
+        resumed = case.train(run, Keeper(tmp_path, {"run": run.name}))
+
+        assert digest_of(resumed.model.state_dict()) == digest_of(case.first.model.state_dict())
+        for name, progress in resumed.stages.items():
+            assert (progress.losses == case.first.stages[name].losses).all(), name
+
+    def test_seeds_decide_and_touch_nothing_global(self, case: Case) -> None:
+        """One seed gives one model, another another; random and numpy.random stay as they were."""
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what is tested
+
+        again, other = case.train(case.runs[0]), case.train(case.runs[1])
+
+        weights = [digest_of(o.model.state_dict()) for o in (case.first, again, other)]
+        assert weights[0] == weights[1]
+        assert weights[0] != weights[2]
+        after = random.getstate(), np.random.get_state()  # noqa: NPY002
+        assert repr(after) == repr(states)
+
+
+class PretrainingContract(MethodContract):
+    """The same, for a method whose pre-training has an objective of its own."""
+
+    def test_pretraining_learns_goes_on_and_leaves_its_teacher(
+        self, case: Case, tmp_path: Path
+    ) -> None:
+        """It keeps what stages keep: a falling loss, a whole teacher, and the same bits."""
+        start = case.study.initial_checkpoint(case.runs[0].cell)
+        deeper = None if start is None else case.study.pretrained_by(start)
+        assert start is not None
+        assert deeper is not None, "this method has no pre-training of its own"
+        before = _weights(case.paths, deeper)
+        whole, progress = _pretrain(case, start)
+        with pytest.raises(Stopped):
+            _pretrain(case, start, _Stops(tmp_path, {"run": "pretraining"}, at=3))
+
+        resumed, _ = _pretrain(case, start, Keeper(tmp_path, {"run": "pretraining"}))
+
+        quarter = len(progress.losses) // 4
+        assert np.isfinite(progress.losses).all()
+        assert progress.losses[-quarter:].mean() < progress.losses[:quarter].mean()
+        assert digest_of(resumed.state_dict()) == digest_of(whole.state_dict())
+        assert _weights(case.paths, deeper) == before
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Digest of some tensors, by name."""
+    return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
+
+
+@contextlib.contextmanager
+def _watched(asked: Asked | None) -> Iterator[set[bool]]:
+    """Whether the teacher was in training mode when it was asked: all answers."""
+    modes: set[bool] = set()
+    if asked is None:
+        yield modes
+        return
+    bert = asked.model.bert
+    hook = bert.embedding_norm.register_forward_pre_hook(lambda *_: modes.add(bert.training))
+    yield modes
+    hook.remove()
+
+
+class _Stops(Keeper):
+    """A keeper that saves after every step and stops the run after some of a stage."""
+
+    def __init__(
+        self, folder: Path, identity: dict[str, str | int], at: int, stage: int = 0
+    ) -> None:
+        super().__init__(folder, identity, every=0)
+        self._left, self._in = at, stage
+
+    def save(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+        super().save(tensors, note)
+        self._left -= self.stage == self._in
+        if not self._left:
+            raise Stopped
+
+
+@functools.cache
+def prepared(base: Path) -> Path:
+    """Prepare the small study with a deeper teacher below a folder: all that methods share."""
+    folder = base / "contract-study"
+    folder.mkdir()
+    artefacts = {"figure6": {"seeds": 2, "cells": [{**_CELLS, "method": ["pd", "tf"]}]}}
+    write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, TEACHER)
+    with contextlib.chdir(folder):
+        prepare_process(1)
+        study = load_study(STUDY)
+        paths = Paths(study)
+        prepare_task(study, "films", paths)
+        prepare_text(study, "more", paths)
+        audit(study, paths)
+        jobs.teacher(study, paths, "films")
+        jobs.soft_labels(study, paths, "films", "more")
+        for start in study.pretrained:
+            jobs.pretrain(study, paths, start)
+    return folder
+
+
+def open_case(method: str) -> Case:
+    """Train a method's first run in the prepared study, which is the working directory."""
+    raw = yaml.safe_load(Path(STUDY).read_text(encoding="utf-8"))
+    raw["artefacts"]["figure6"]["cells"] = [{**_CELLS, "method": method}]
+    Path(STUDY).write_text(yaml.safe_dump(raw), encoding="utf-8")
+    study = load_study(STUDY)
+    paths = Paths(study)
+    for start in study.pretrained:
+        if not (paths.pretrained(*start) / "record.json").exists():
+            jobs.pretrain(study, paths, start)
+    (cell,) = study.seeds
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    data = open_cell(study, paths, cell, vocabulary)
+    runs = study.runs(cell)
+    first = train_student(study, runs[0], data, choose_device(cell.architecture.hidden))
+    return Case(study, paths, vocabulary, data, runs, first)
+
+
+def _pretrain(case: Case, start: Start, keeper: Keeper | None = None) -> Any:
+    device = choose_device(start.architecture.hidden)
+    return pretrain_student(case.study, case.paths, start, case.vocabulary, device, keeper)
+
+
+def _weights(paths: Paths, start: Start) -> str:
+    return file_digest(paths.pretrained(*start) / jobs.WEIGHTS)
+
+
+def _teacher_files(paths: Paths) -> dict[str, str]:
+    return {path.name: file_digest(path) for path in sorted(paths.teacher("films").iterdir())}
+
+
+__all__ = [
+    "Case",
+    "MethodContract",
+    "PretrainingContract",
+    "digest_of",
+    "open_case",
+    "prepared",
+]

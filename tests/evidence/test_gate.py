@@ -1,0 +1,136 @@
+"""The gate's rules: what it calls a regression, and how rarely it errs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import simulation
+from simulation import Versions, World
+
+from pdbench.evidence.gate import LEVEL, RULES, Outcome, judge, mean_terms, pools
+from pdbench.evidence.significance import ALPHA, Estimate
+
+STUDIES = 400
+ERROR = 3 * (ALPHA * (1 - ALPHA) / STUDIES) ** 0.5
+"""Three standard errors of a share of 5%, counted in so many studies."""
+
+
+def outcome(value: float, error: float, margin: float = 0.5) -> Outcome:
+    """What becomes of a single difference."""
+    return judge({"cell": Estimate(value, error, 30.0)}, margin)["cell"].outcome
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [
+        (-3.0, 0.5, Outcome.REGRESSED),
+        (-3.0, 2.0, Outcome.UNRESOLVED),
+        (-0.4, 0.01, Outcome.PASSED),
+        (-0.6, 0.01, Outcome.REGRESSED),
+        (0.0, 0.1, Outcome.PASSED),
+        (0.0, 1.0, Outcome.UNRESOLVED),
+        (2.0, 1.0, Outcome.PASSED),
+        (0.0, 0.0, Outcome.PASSED),
+        (-9.0, math.nan, Outcome.MISSING),
+        (math.nan, math.nan, Outcome.MISSING),
+    ],
+)
+def test_a_difference_beyond_the_margin_must_be_shown(
+    value: float, error: float, expected: Outcome
+) -> None:
+    """Regressed and passed are both shown; what has no error is never a pass."""
+    assert outcome(value, error) is expected
+
+
+def test_nothing_changed_passes_at_any_margin() -> None:
+    """No answer is another: that is no regression even where nothing may be lost."""
+    assert outcome(0.0, 0.0, margin=0.0) is Outcome.PASSED
+    assert outcome(-0.1, 0.0, margin=0.0) is Outcome.REGRESSED
+
+
+def test_one_regression_among_many_is_found() -> None:
+    """Exactly one is enough, and the others keep their own outcome."""
+    cells = {f"c{i}": Estimate(0.0, 0.1, 30.0) for i in range(20)}
+
+    judged = judge({**cells, "worse": Estimate(-3.0, 0.3, 30.0)}, 0.5)
+
+    assert {key for key, one in judged.items() if one.outcome is Outcome.REGRESSED} == {"worse"}
+    assert {judged[key].outcome for key in cells} == {Outcome.PASSED}
+
+
+def test_many_cells_are_corrected() -> None:
+    """A difference that one cell alone would show is not shown among twenty."""
+    alone = Estimate(-1.55, 0.5, 1e6)
+    others = {f"c{i}": Estimate(-0.5, 0.5, 1e6) for i in range(19)}
+
+    assert judge({"cell": alone}, 0.5)["cell"].outcome is Outcome.REGRESSED
+    judged = judge({"cell": alone, **others}, 0.5)["cell"]
+    assert judged.outcome is Outcome.UNRESOLVED
+    assert judged.p == pytest.approx(20 * alone.below(-0.5))
+    assert judged.detectable > judge({"cell": alone}, 0.5)["cell"].detectable
+
+
+def test_the_detectable_regression_is_found_four_times_of_five() -> None:
+    """A true difference as large as that exceeds the critical one with 80%."""
+    estimate = Estimate(0.0, 1.0, math.inf)
+
+    least = judge({"cell": estimate}, 0.5)["cell"].detectable
+
+    assert least == pytest.approx(0.5 + 1.96 + 0.8416, abs=1e-3)
+
+
+def test_a_regression_must_pass_the_exact_test_too() -> None:
+    """Where few examples changed, the exact test decides."""
+    cell = {"cell": Estimate(-3.0, 0.5, math.inf)}
+
+    assert judge(cell, 0.5, {"cell": 0.01})["cell"].outcome is Outcome.REGRESSED
+    assert judge(cell, 0.5, {"cell": 0.3})["cell"].outcome is Outcome.UNRESOLVED
+
+
+def test_means_are_over_tasks_with_several_cells_and_over_all() -> None:
+    """A mean over one cell would only repeat it."""
+    found = pools({"a": "films", "b": "films", "c": "pairs"})
+
+    assert found == {"pooled.films": ("a", "b"), "pooled.all": ("a", "b", "c")}
+    assert pools({"a": "films"}) == {}
+
+
+def test_a_cell_that_stands_beside_two_counts_twice_in_the_mean() -> None:
+    """Its share of a mean is that of both differences."""
+    first, second = {("c", "f1"): 1.0, ("b", "f1"): -1.0}, {("c", "f1"): 1.0, ("a", "f1"): -1.0}
+
+    assert mean_terms([first, second]) == {("c", "f1"): 1.0, ("b", "f1"): -0.5, ("a", "f1"): -0.5}
+
+
+def test_every_outcome_has_a_rule_and_a_mark_of_its_own() -> None:
+    """Colour is never the only difference."""
+    assert set(RULES) == set(Outcome)
+    assert len({one.mark for one in Outcome}) == len(Outcome)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(2, cells=4),
+        World(3, cells=6),
+        Versions(2, cells=4, changed=0.05, drift=0.1),
+        Versions(3, cells=6),
+    ],
+    ids=["methods-2", "methods-3", "versions-2", "versions-3"],
+)
+def test_false_alarms_are_rare(world: World) -> None:
+    """Where nothing is worse, at most 5% of all checks find a regression, in any cell or mean."""
+    alarms = simulation.share(lambda study: bool(simulation.regressed(study)), world, STUDIES)
+
+    assert alarms <= ALPHA + ERROR
+
+
+@pytest.mark.parametrize("world", [World(3, -0.8, cells=8, only=2), Versions(2, -0.8, only=2)])
+def test_the_only_regression_is_found_and_no_other(world: World) -> None:
+    """A planted loss of 22 points in one cell is found there, and elsewhere only by chance."""
+    found = [simulation.regressed(study) for study in simulation.studies(world, 200)]
+
+    assert sum("a2" in one for one in found) > 0.9 * 200
+    others = sum(bool(one - {"a2", "pooled.task"}) for one in found)
+    assert others / 200 <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / 200) ** 0.5

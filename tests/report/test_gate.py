@@ -1,0 +1,292 @@
+"""What `pdbench check` prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import gate_results
+import pandas as pd
+import pytest
+from commands import run
+
+from pdbench.evidence import resampling
+from pdbench.evidence.gate import Gate, Outcome, Row
+from pdbench.evidence.significance import Estimate
+from pdbench.evidence.twins import Match
+from pdbench.report import ci, gate
+from pdbench.report.checking import COLOURS
+from pdbench.study import Study
+
+ONE = "sentiment.pd.2-128.films-300.general"
+TWO = ["--baseline", "d", "--candidate", "pd", "--margin", "2"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Six cells each of pd and d."""
+    return gate_results.small_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    """Results in which pd is better than d in every cell, or worse in one."""
+    return {
+        "better": gate_results.table(study, {"pd": 0.3}),
+        "worse": gate_results.table(study, {"pd": 0.3, ONE: -1.2}),
+    }
+
+
+@pytest.fixture
+def folder(
+    tables: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder with the study, its results and those with a regression; the test runs there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    gate_results.small_study(tmp_path, {"gate": [{"baseline": "d", "candidate": "pd"}]})
+    (tmp_path / "results/small").mkdir(parents=True)
+    tables["better"].to_parquet("results/small/results.parquet")
+    tables["worse"].to_parquet("worse.parquet")
+    return tmp_path
+
+
+def check(*arguments: str) -> int:
+    """The exit code of `pdbench check`."""
+    return run("check", "--study", "small.yaml", *arguments)
+
+
+def test_a_better_method_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every cell in a row of its own, aligned, and the outcome last."""
+    assert check(*TWO) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith("+")]
+    assert len(rows) == 7
+    assert len({line.index("passed") for line in rows}) == 1
+    assert lines[-2:] == ["7 passed", "passed (exit code 0)"]
+    assert not [line for line in lines if "\x1b" in line]
+
+
+def test_a_regression_fails_and_everything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, and each file names the cell."""
+    files = ["--json", "g.json", "--junit", "g.xml", "--markdown", "g.md", "--annotations"]
+
+    assert check(*TWO, "--results", "worse.parquet", *files) == 1
+
+    out = capsys.readouterr().out
+    found = json.loads((folder / "g.json").read_text(encoding="utf-8"))
+    assert (found["code"], found["verdict"]) == (1, "regression")
+    assert found["checks"][0]["outcomes"]["regressed"] == 1
+    (worst,) = (row for row in found["checks"][0]["rows"] if row["outcome"] == "regressed")
+    assert worst["name"] == ONE
+    assert worst["high"] < -2
+    assert f"| regressed | {ONE} |" in (folder / "g.md").read_text(encoding="utf-8")
+    assert f'name="{ONE} v ' in (folder / "g.xml").read_text(encoding="utf-8")
+    (line,) = (line for line in out.splitlines() if line.startswith("::error "))
+    assert f"title=pdbench check%2C regressed%3A {ONE}::worse by more than 2" in line
+
+
+def test_files_may_be_wanted_without_the_verdict(folder: Path) -> None:
+    """``--exit-zero`` writes them, and says the exit code there."""
+    assert check(*TWO, "--results", "worse.parquet", "--exit-zero", "--json", "g.json") == 0
+    assert json.loads((folder / "g.json").read_text(encoding="utf-8"))["code"] == 1
+
+
+def test_the_study_says_what_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its gate block, with its margin, where no method is named."""
+    assert check() == 0
+    assert "small: pd v d, margin 0.5 points" in capsys.readouterr().out
+
+
+def test_a_new_version_is_compared_with_stored_results(folder: Path) -> None:
+    """The same results pass; a cell that became worse does not, nor does one that is lost."""
+    stored = "results/small/results.parquet"
+    assert check("--against", stored, "--strict") == 0
+    assert check("--against", stored, "--results", "worse.parquet") == 1
+
+    frame = pd.read_parquet(stored)
+    gate_results.without(frame, cell=ONE, seed_index=0).to_parquet("less.parquet")
+    assert check("--against", "less.parquet") == 2
+
+
+def test_waivers_are_read_from_their_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A waived regression passes and is printed with its reason."""
+    words = f"{{study: small, baseline: d, cell: {ONE}, reason: known, expires: 9999-01-01}}"
+    (folder / "w.yaml").write_text(f"waivers: [{words}]", encoding="utf-8")
+
+    assert check(*TWO, "--results", "worse.parquet", "--waivers", "w.yaml") == 0
+    assert "waived until 9999-01-01: known" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_jobs_page_keeps_what_others_wrote(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the file that GITHUB_STEP_SUMMARY names is appended to."""
+    for name in ("page.md", "other.md"):
+        (folder / name).write_text("before\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "page.md")
+
+    assert check(*TWO, "--markdown", "page.md") == 0
+    assert check(*TWO, "--markdown", "other.md") == 0
+
+    assert (folder / "page.md").read_text(encoding="utf-8").startswith("before\n### pdbench check")
+    assert (folder / "other.md").read_text(encoding="utf-8").startswith("### pdbench check: passed")
+
+
+def test_annotations_appear_in_actions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where GITHUB_ACTIONS says so, and not where they are refused."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    worse = [*TWO, "--results", "worse.parquet"]
+
+    check(*worse)
+    assert "::error " in capsys.readouterr().out
+    check(*worse, "--no-annotations")
+    assert "::error " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--baseline", "d"], "name two methods"),
+        (["--baseline", "d", "--candidate", "dp"], "unknown method 'dp'"),
+        (["--baseline", "stored", "--candidate", "d"], "unknown method 'stored'"),
+        (["--against", "worse.parquet", "--candidate", "d"], "--against compares every method"),
+        (["--against", "none.parquet"], "none.parquet: cannot be read"),
+        (["--results", "small.yaml"], "small.yaml: cannot be read"),
+        (["--waivers", "none.yaml"], "none.yaml: cannot be read"),
+        (["--margin", "1"], "--margin needs two methods"),
+    ],
+)
+def test_misuse_is_one_line_and_no_regression(
+    folder: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, also for files that cannot be read: 1 would say that something is worse."""
+    assert check(*arguments) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_a_file_that_cannot_be_written_is_no_regression(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was asked for and is not there is misuse."""
+    (folder / "file").write_text("", encoding="utf-8")
+
+    assert check(*TWO, "--json", "file/g.json") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def rows() -> tuple[Row, ...]:
+    """One row of each outcome."""
+    estimate, cells = Estimate(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
+    return tuple(
+        Row(f"cell-{one}", cells, one, f"why <{one}>", estimate, 0.01, (70.0, 69.0), (3, 2))
+        for one in Outcome
+    )
+
+
+def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
+    """A check with these rows."""
+    return Gate("demo", Match("pd", "d", 0.5), found, (), problems, (), date(2026, 11, 21))
+
+
+def test_junit_has_the_shape_that_ci_reads() -> None:
+    """The elements, attributes and order of Jenkins' schema, with counts that agree."""
+    text = ci.as_junit([judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0])])
+
+    root = ET.fromstring(text)
+    assert (root.tag, [suite.tag for suite in root]) == ("testsuites", ["testsuite"] * 2)
+    assert {key: root.get(key) for key in ("tests", "failures", "errors")} == {
+        "tests": "8",
+        "failures": "2",
+        "errors": "3",
+    }
+    first = root[0]
+    counts = {key: first.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "7", "failures": "1", "errors": "3", "skipped": "2"}
+    assert set(first.attrib) == {"name", "timestamp", *counts}
+    for case in root.iter("testcase"):
+        assert {"classname", "name"} <= set(case.attrib) <= {"classname", "name", "time"}
+        assert [part.tag for part in case] in ([], ["failure"], ["error"], ["skipped"])
+        assert all(part.get("message") for part in case)
+
+
+def test_unresolved_is_an_error_where_asked() -> None:
+    """``strict`` turns a skipped case into an error, in every format."""
+    unresolved = judged(*(row for row in rows() if row.outcome is Outcome.UNRESOLVED))
+
+    assert "<skipped" in ci.as_junit([unresolved])
+    assert "<error" in ci.as_junit([unresolved], strict=True)
+    assert list(ci.error_lines([unresolved])) == []
+    assert len(list(ci.error_lines([unresolved], strict=True))) == 1
+    assert gate.as_json([unresolved], strict=True)["verdict"] == "incomplete"
+
+
+def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Per cent, line ends, colons and commas, as the runner undoes them."""
+    monkeypatch.chdir(tmp_path)
+    row = Row("a:b,c", ("x",), Outcome.MISSING, "100%\nlost: a, b")
+
+    (line,) = ci.error_lines([judged(row)])
+
+    assert line == (
+        "::error file=config/demo.yaml,title=pdbench check%2C missing%3A a%3Ab%2Cc"
+        "::100%25%0Alost: a, b"
+    )
+
+
+def test_annotations_point_at_the_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its line of the methods' file; problems of waivers at theirs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/methods.yaml").write_text("dd:\n  x: 1\nd:\n  x: 2\n", encoding="utf-8")
+
+    lines = list(ci.error_lines([judged(rows()[0], problems=("old",))]))
+
+    assert lines[0].startswith("::error file=config/methods.yaml,line=3,")
+    assert lines[1].startswith(
+        "::error file=config/waivers.yaml,title=pdbench check%2C waiver::old"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([Outcome.PASSED], 0),
+        ([Outcome.PASSED, Outcome.WAIVED, Outcome.UNRESOLVED], 0),
+        ([Outcome.PASSED, Outcome.MISSING], 2),
+        ([Outcome.REFUSED], 2),
+        ([Outcome.REGRESSED, Outcome.MISSING], 1),
+    ],
+)
+def test_several_checks_have_one_code(outcomes: list[Outcome], code: int) -> None:
+    """A regression in any of them comes before something incomplete in another."""
+    checks = [judged(row) for row in rows() if row.outcome in outcomes]
+
+    assert gate.code(checks) == code
+    assert gate.as_markdown(checks).startswith(f"### pdbench check: {gate.CODES[code]}\n")
+
+
+def test_rows_without_a_comparison_have_no_numbers() -> None:
+    """What is missing shows no score, and JSON has null."""
+    row = Row("cell", ("cell",), Outcome.MISSING, "lost")
+
+    assert gate.entries(row) == (".", "missing", "cell", "", "", "", "", "", "")
+    plain: dict[str, Any] = gate.as_json([judged(row)])["checks"][0]["rows"][0]
+    assert (plain["difference"], plain["p"], plain["scores"]) == (None, None, [None, None])
+    json.dumps(plain, allow_nan=False)
+
+
+def test_every_outcome_has_a_colour_besides_its_mark() -> None:
+    """On a terminal."""
+    assert set(COLOURS) == set(Outcome)

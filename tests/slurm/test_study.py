@@ -1,0 +1,42 @@
+"""A whole study on a real SLURM."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.slurm.conftest import Project
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
+
+GPU_RULES = ("teacher", "soft_labels", "pretrain", "bundle")
+
+
+def test_a_study_is_built_on_the_cluster(whole_study: Project) -> None:
+    """Every job runs on SLURM with what the profile asks for it, and cells share jobs."""
+    project = whole_study
+
+    assert project.finish() == 0, project.output
+    assert (project.folder / "reports/small/index.html").is_file()
+    assert len(project.records()) == 15
+    assert {job.state for job in project.jobs()} == {"COMPLETED"}
+    counts = Counter(job.comment.split("_wildcards_")[0] for job in project.jobs())
+    assert counts == {
+        "rule_latency": 1,
+        "rule_task": 1,
+        "rule_text": 1,
+        "rule_audit": 1,
+        "rule_teacher": 1,
+        "rule_soft_labels": 1,
+        "rule_pretrain": 3,
+        "rule_bundle": 5,
+    }
+    for rule in GPU_RULES:
+        assert {(job.partition, job.gpus) for job in project.jobs(rule)} == {("gpu", "gres:gpu:1")}
+    assert {(job.partition, job.gpus) for job in project.jobs("text")} == {("cpu", "N/A")}
+    assert {job.memory for job in project.jobs("pretrain")} == {"8000M"}
+
+    again = project.run(bundle=3600)
+
+    assert "Nothing to be done" in again

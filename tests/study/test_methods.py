@@ -1,0 +1,222 @@
+"""Methods: how they are written, where they are found, and what is refused."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from offered import METHODS, write_package
+from pydantic import ValidationError
+
+from pdbench.errors import UsageError
+from pdbench.study import Architecture, Method, Paths, Start, Study, load_study
+from pdbench.study.discovery import has_module
+from pdbench.study.jobs import Jobs
+from pdbench.study.loading import load_methods
+
+MINILM = "pdbench.methods.minilm:MiniLM"
+BLOCK = "artefacts.figure6.cells.0"
+
+
+def method(*stages: Any, **keys: Any) -> Method:
+    """A method of some stages."""
+    raw = {"name": "Some", "initialisation": "pretrained", "stages": list(stages), **keys}
+    return Method.model_validate(raw)
+
+
+def test_plain_stages_are_words() -> None:
+    """A known stage is written as a word, read as a stage, and written as the word again."""
+    found = method("distill", "finetune")
+
+    assert [stage.data for stage in found.stages] == ["transfer", "labelled"]
+    assert found.model_dump()["stages"] == ("distill", "finetune")
+    assert not found.asks_teacher
+
+
+def test_own_stages_keep_what_they_were_given() -> None:
+    """Reading what was written gives the same method."""
+    found = method({"objective": MINILM, "share": 0.5}, {"objective": "distill", "share": 0.5})
+
+    assert found.stages[0].name == "MiniLM"
+    assert found.asks_teacher
+    assert found.distils
+    assert Method.model_validate(found.model_dump()) == found
+
+
+def test_spans_share_the_updates_of_one_data_set() -> None:
+    """Stages on one data set follow one another; another data set begins anew."""
+    found = method(
+        {"objective": MINILM, "share": 0.25}, "finetune", {"objective": "distill", "share": 0.75}
+    )
+
+    assert [found.span(i) for i in range(3)] == [(0, 0.25), (0, 1), (0.25, 1)]
+    assert [found.first(i) for i in range(3)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("stages", "keys", "words"),
+    [
+        (["destill"], {}, "'destill' is no objective: write distill, finetune or module:Class"),
+        ([], {}, "at least 1 item"),
+        (["distill", "distill"], {}, "two stages have one name in distill, distill"),
+        (["distill", {"objective": MINILM, "share": 0.1}], {}, "on transfer data add up to 1.1"),
+        ([{"objective": "finetune", "data": "transfer"}], {}, "finetune reads the labelled data"),
+        ([{"objective": "distill", "options": {"t": 1}}], {}, "has no options"),
+        ([{"objective": MINILM, "share": 0}], {}, "greater than 0"),
+        ([{"objective": MINILM, "date": "transfer"}], {}, "Extra inputs"),
+        (["finetune"], {"pretraining": "distill"}, "no objective of one's own"),
+        (["finetune"], {"pretraining": MINILM, "initialisation": "random"}, "needs the init"),
+    ],
+)
+def test_a_method_that_cannot_be_meant_is_refused(stages, keys, words) -> None:
+    """Every mistake says what is wrong."""
+    with pytest.raises(ValidationError, match=words):
+        method(*stages, **keys)
+
+
+def test_the_files_mistakes_are_one_line(tmp_path: Path) -> None:
+    """A broken definition names the file, the key and the reason."""
+    (tmp_path / "config").mkdir()
+    path = tmp_path / "config/methods.yaml"
+    path.write_text(
+        yaml.safe_dump({"x": {"name": "X", "initialisation": "random", "stages": ["a"]}})
+    )
+
+    with pytest.raises(UsageError, match=r"key x\.stages\.0.*'a' is no objective") as caught:
+        load_methods(tmp_path)
+
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder from which packages are imported."""
+    folder = tmp_path / "site"
+    monkeypatch.syspath_prepend(folder)
+    return folder
+
+
+def test_packages_offer_methods_without_being_imported(site: Path) -> None:
+    """An installed package's methods stand beside those of the project."""
+    write_package(site)
+    importlib.invalidate_caches()
+
+    methods = load_methods()
+
+    assert methods["toy"].stages[0].objective == "toy_methods.soft:Soft"
+    assert "pd" in methods
+    assert "toy_methods" not in sys.modules
+    assert has_module("toy_methods.soft")
+    assert not has_module("toy_methods.hard")
+
+
+def test_two_definitions_of_one_method_name_both_files(site: Path) -> None:
+    """A package that offers an id that is taken is refused."""
+    package = write_package(site, METHODS.replace("toy:", "pd:"))
+
+    with pytest.raises(UsageError, match=r"method 'pd' stands in .*methods\.yaml too") as caught:
+        load_methods()
+
+    assert str(package / "methods.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nothing_there", "toy_methods.inner"])
+def test_an_entry_point_without_methods_is_named(site: Path, value: str) -> None:
+    """A package that was removed, or has no file, is one line."""
+    write_package(site, value=value)
+
+    with pytest.raises(UsageError, match=f"no package '{value}' with a methods.yaml"):
+        load_methods()
+
+
+def test_a_missing_module_is_found_before_anything_trains(site: Path, study_file) -> None:
+    """A study that uses an objective nobody installed is refused when it is read."""
+    write_package(site, METHODS.replace("soft:Soft", "hard:Soft"))
+
+    with pytest.raises(UsageError, match=r"there is no module toy_methods\.hard"):
+        load_study(study_file({f"{BLOCK}.method": ["pd", "toy"]}))
+
+
+def test_reading_methods_imports_no_torch() -> None:
+    """Every cluster job reads them again."""
+    code = (
+        "import sys; from pdbench.study import load_study; load_study('demo');"
+        "print(sorted({'torch', 'numpy', 'pdbench.methods'} & set(sys.modules)))"
+    )
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.fixture
+def own(study_file) -> Study:
+    """The small study with MiniLM and DistilBERT at 1/128, whose deepest is 2/128."""
+    changes = {
+        f"{BLOCK}.method": ["pd", "pf", "minilm", "distilbert"],
+        f"{BLOCK}.architecture": "1/128",
+    }
+    return load_study(study_file(changes))
+
+
+def test_a_cell_that_asks_the_teacher_waits_for_it(own: Study) -> None:
+    """Its checkpoint is an input of such cells, and of no others."""
+    paths = Paths(own)
+    teacher = [Path("results/small/teachers/sentiment/record.json")]
+
+    assert paths.cell_inputs("sentiment.minilm.1-128.films-300.general")["teacher"] == teacher
+    assert paths.cell_inputs("sentiment.pd.1-128.films-300.general")["teacher"] == []
+    assert paths.cell_inputs("sentiment.distilbert.1-128.none.general")["teacher"] == []
+
+
+def test_own_pretraining_is_a_job_of_its_own(own: Study) -> None:
+    """It has a folder, waits for the deepest model, and is known by the method's id."""
+    paths, jobs = Paths(own), Jobs(own)
+    start = Start("general", Architecture(1, 128), "distilbert")
+
+    assert start in own.pretrained
+    assert own.pretrained_by(start) == Start("general", Architecture(2, 128))
+    assert Start.parse("general", start.size) == start
+    assert paths.pretrained(*start) == Path("results/small/pretrained/general/1-128.distilbert")
+    assert paths.pretrain_inputs("general", "1-128.distilbert")[-1] == (
+        Path("results/small/pretrained/general/2-128/record.json")
+    )
+    assert paths.cell_inputs("sentiment.distilbert.1-128.none.general")["start"] == [
+        paths.pretrained(*start) / "record.json"
+    ]
+    assert jobs.pretrain_arguments("general", start.size) == "general 1/128 --method distilbert"
+    assert jobs.pretrain_arguments("general", "1-128") == "general 1/128"
+    assert jobs.pretrain_spec("general", "1-128") != jobs.pretrain_spec("general", start.size)
+    costs = jobs.costs["pretrain"]
+    assert costs["general.1-128.distilbert"] > costs["general.1-128"]
+
+
+def test_asking_the_teacher_costs(own: Study) -> None:
+    """The estimate counts the teacher's forward passes."""
+    from pdbench.study.costs import cell
+
+    minilm, pd = (own.cells[f"sentiment.{m}.1-128.films-300.general"] for m in ("minilm", "pd"))
+
+    assert cell(own, minilm) > cell(own, pd)
+
+
+def test_stages_that_share_updates_share_a_grid_point(own: Study) -> None:
+    """A method of two stages chooses among as many runs as pd does."""
+    minilm, pd = (own.cells[f"sentiment.{m}.1-128.films-300.general"] for m in ("minilm", "pd"))
+
+    assert len(own.runs(minilm)) == len(own.runs(pd))
+    assert all(len(set(run.points)) == 1 for run in own.runs(minilm))
+
+
+def test_the_deepest_size_has_nobody_to_learn_from(study_file) -> None:
+    """Pre-training from the deepest model of a width is refused at that size itself."""
+    changes = {f"{BLOCK}.method": ["pd", "distilbert"], f"{BLOCK}.architecture": ["1/128", "2/128"]}
+
+    with pytest.raises(UsageError, match=r"cells\.0\.architecture: 2/128 is the deepest") as caught:
+        load_study(study_file(changes))
+
+    assert "distilbert" in str(caught.value)

@@ -1,0 +1,118 @@
+"""Commits of hub repositories, and studies that are planned before they are pinned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pdbench.data import pinning
+from pdbench.errors import DataError, UsageError
+from pdbench.study import Architecture, load_study
+from pdbench.study.loading import ROOT, read_pins
+from pdbench.study.pins import commit, fill_in
+from pdbench.study.settings import Released, Source
+
+FIRST, SECOND = "a" * 40, "b" * 40
+
+
+def test_the_word_pinned_becomes_the_commit() -> None:
+    """Wherever a source stands; a repository that is not pinned keeps the word."""
+    known = {"source": "hub", "name": "org/a", "revision": "pinned"}
+    other = {"source": "hub", "name": "org/b", "revision": "pinned"}
+    own = {"source": "hub", "name": "org/a", "revision": SECOND}
+
+    found = fill_in({"tasks": {"x": {**known, "parts": [known, other, own]}}}, {"org/a": FIRST})
+
+    task = found["tasks"]["x"]
+    assert task["revision"] == FIRST
+    assert [part["revision"] for part in task["parts"]] == [FIRST, "pinned", SECOND]
+
+
+def test_a_template_gets_the_commits_of_its_sizes() -> None:
+    """Each size's own, and none of another repository."""
+    pins = {"org/L-2_H-64": FIRST, "org/L-4_H-64": SECOND, "org/L-x_H-64": FIRST, "org/M": FIRST}
+    raw = {"source": "hub", "name": "org/L-{layers}_H-{hidden}", "revision": "pinned"}
+
+    released = Released.model_validate(fill_in(raw, pins))
+
+    assert set(released.revisions) == {"org/L-2_H-64", "org/L-4_H-64"}
+    assert commit(released.of(Architecture(4, 64))) == SECOND
+    with pytest.raises(
+        UsageError, match=r"pins\.yaml: no commit of org/L-6_H-64; run `pdbench pin"
+    ):
+        commit(released.of(Architecture(6, 64)))
+
+
+def test_pins_must_be_commits(tmp_path: Path) -> None:
+    """A branch can move."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/pins.yaml").write_text("org/a: main\n")
+
+    with pytest.raises(UsageError, match=r"pins\.yaml: key org/a: 'main' is no commit"):
+        read_pins(tmp_path)
+
+
+def test_the_commits_are_part_of_what_decides_a_result() -> None:
+    """A study that is pinned anew is another study."""
+    study = load_study("paper")
+    task = study.tasks["rte"]
+    changed = study.model_copy(
+        update={"tasks": {**study.tasks, "rte": task.model_copy(update={"revision": FIRST})}}
+    )
+
+    assert task.revision == read_pins()["nyu-mll/glue"]
+    assert changed.task_spec("rte") != study.task_spec("rte")
+
+
+def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands there stays as it is, comments too."""
+    monkeypatch.setattr(pinning, "ROOT", tmp_path)
+    monkeypatch.setattr(pinning, "read_pins", lambda: read_pins(tmp_path))
+    path = tmp_path / "config/pins.yaml"
+    path.parent.mkdir()
+    path.write_text(f'# Commits.\norg/a: "{FIRST}"\n')
+    asked = []
+
+    def ask(name: str, kind: str) -> str:
+        asked.append((name, kind))
+        return SECOND
+
+    added = pinning.pin({"org/b": "dataset", "org/a": "model"}, ask)
+
+    assert added == {"org/b": SECOND}
+    assert asked == [("org/b", "dataset")]
+    assert path.read_text() == f'# Commits.\norg/a: "{FIRST}"\norg/b: "{SECOND}"\n'
+    assert pinning.pin({"org/a": "model"}, ask) == {}
+
+
+def test_an_unreachable_hub_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One repository that cannot be asked, and the file stays as it was."""
+    monkeypatch.setattr(pinning, "ROOT", tmp_path)
+    monkeypatch.setattr(pinning, "read_pins", dict)
+
+    def ask(name: str, kind: str) -> str:
+        if name == "org/b":
+            raise DataError("no network", "connect")
+        return FIRST
+
+    with pytest.raises(DataError):
+        pinning.pin({"org/a": "model", "org/b": "model"}, ask)
+    assert not (tmp_path / "config").exists()
+
+
+def test_the_paper_says_which_repositories_are_not_pinned() -> None:
+    """Those and only those that config/pins.yaml lacks; a pinned one is asked for nowhere."""
+    missing = pinning.unpinned(load_study("paper"))
+
+    assert set(missing) & set(read_pins()) == set()
+    assert all(name.startswith("google/bert_uncased_L-") for name in missing)
+    assert len(missing) + sum(name.startswith("google/bert_") for name in read_pins()) == 24
+
+
+def test_a_source_without_a_commit_is_not_read() -> None:
+    """Neither a branch nor nothing."""
+    for revision in (None, "main", "0123"):
+        with pytest.raises(UsageError, match="40 hexadecimal digits"):
+            commit(Source(source="hub", name="org/a", revision=revision))
+    assert (ROOT / "config/pins.yaml").is_file()
