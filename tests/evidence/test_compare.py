@@ -192,7 +192,7 @@ def test_exactly_one_missing_reference_changes_no_other(
 
 def test_method_that_is_not_run_is_missing(demo: Study, references: tuple[Reference, ...]) -> None:
     """Patient KD is in the paper's table, and here in no cell of the second task."""
-    study = with_stand_ins(demo, "table3", **{"MRPC": "paraphrase"})
+    study = with_stand_ins(demo, "table3", MRPC="paraphrase")
     reference = next(r for r in references if r.method == "patient-kd" and r.task == "MRPC")
 
     found = of(study, reference)
