@@ -206,5 +206,5 @@ def _write_teacher(folder: Path) -> None:
     from pdbench.models import write_checkpoint
 
     vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
-    model, _ = load_teacher(study(), TASK, vocabulary)
+    model, _ = load_teacher(study(), paths(), TASK, vocabulary)
     write_checkpoint(folder, model, vocabulary, study().tasks[TASK].labels)

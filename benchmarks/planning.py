@@ -1,4 +1,4 @@
-"""Time and memory of `snakemake -n` on studies of a thousand to thirty thousand jobs."""
+"""Time and memory of `snakemake -n` on studies of a thousand to thirty thousand cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ JOBS = (1_000, 10_000, 30_000)
 SECONDS, MEGABYTES = 30.0, 1000.0
 """What planning may take."""
 
-WORK = "planning {:,} jobs, nothing done yet"
+ALONE, PROFILE = (
+    "planning {:,} jobs, nothing done yet",
+    "planning {:,} small cells as --profile slurm does",
+)
+"""Each cell in a job of its own; and as many cells, of which small ones share jobs."""
 _METHODS = ("pd", "d")
 _GRID = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
 
@@ -31,21 +35,34 @@ _GRID = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
 @click.command()
 @with_options
 def main(options: Options) -> list[Row]:
-    """Plan studies of the paper's 24 sizes and of many transfer sets, each job for itself."""
-    rows = []
-    for count in JOBS[:1] if options.quick else JOBS:
-        found = []
-        for number in range(options.pairs):
-            found.append(_measure(count))
-            cpu, peak = found[-1]
-            options.report(f"{count:,} jobs, {number + 1}: {cpu:.1f} CPU s, {peak:.0f} MB")
-        time_taken = [(cpu, SECONDS) for cpu, _ in found]
-        memory = [(peak, MEGABYTES) for _, peak in found]
-        work = WORK.format(count)
-        limits = f"the limit of {SECONDS:.0f} s", f"the limit of {MEGABYTES:,.0f} MB"
-        rows.append(row(work, "24 sizes", limits[0], time_taken, "our CPU seconds / the limit"))
-        rows.append(row(work, "24 sizes", limits[1], memory, "our peak memory (MB) / the limit"))
-    return rows
+    """Plan studies of the paper's 24 sizes and of many transfer sets, without and with bundles."""
+    return [
+        found
+        for work, bundle in ((ALONE, 0.0), (PROFILE, bundle_of_the_profile()))
+        for count in (JOBS[:1] if options.quick else JOBS)
+        for found in _rows(options, count, work.format(count), bundle)
+    ]
+
+
+def bundle_of_the_profile() -> float:
+    """The estimated seconds of a bundle that ``--profile slurm`` asks for."""
+    raw = yaml.safe_load((ROOT / "slurm/study.yaml").read_text(encoding="utf-8"))
+    return float(raw["bundle"])
+
+
+def _rows(options: Options, count: int, work: str, bundle: float) -> list[Row]:
+    found = []
+    for number in range(options.pairs):
+        found.append(_measure(count, bundle))
+        cpu, peak = found[-1]
+        options.report(f"{work}, {number + 1}: {cpu:.1f} CPU s, {peak:.0f} MB")
+    time_taken = [(cpu, SECONDS) for cpu, _ in found]
+    memory = [(peak, MEGABYTES) for _, peak in found]
+    limits = f"the limit of {SECONDS:.0f} s", f"the limit of {MEGABYTES:,.0f} MB"
+    return [
+        row(work, "24 sizes", limits[0], time_taken, "our CPU seconds / the limit"),
+        row(work, "24 sizes", limits[1], memory, "our peak memory (MB) / the limit"),
+    ]
 
 
 def study_of(jobs: int) -> dict[str, Any]:
@@ -60,13 +77,14 @@ def study_of(jobs: int) -> dict[str, Any]:
     return {
         **{key: value for key, value in raw.items() if key != "gate"},
         "name": f"planning-{jobs}",
+        "scale": "paper",  # bundled by the seconds of a GPU, as on a cluster
         "architectures": {"grid": _GRID, "named": {"Base": "12/768"}},
         "transfer_sets": sets,
         "artefacts": {"figure6": {"seeds": 5, "cells": cells}},
     }
 
 
-def _measure(jobs: int) -> tuple[float, float]:
+def _measure(jobs: int, bundle: float) -> tuple[float, float]:
     """CPU seconds and peak memory (MB) of one dry run in an empty folder.
 
     Snakemake plans on one core, so that its wall time is the same where the core is free.
@@ -78,7 +96,7 @@ def _measure(jobs: int) -> tuple[float, float]:
         _check(path, jobs)
         command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
         command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", name]
-        command += ["--config", f"study={path}", "bundle=0"]
+        command += ["--config", f"study={path}", f"bundle={bundle}"]
         with (folder / "log").open("w", encoding="utf-8") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
             _, status, usage = os.wait4(process.pid, 0)

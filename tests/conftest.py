@@ -19,12 +19,12 @@ def demo() -> Study:
 
 @pytest.fixture(scope="session")
 def _drawn_folder(demo: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pdbench.artefacts import ARTEFACTS, draw
+    from pdbench.artefacts import draw
 
     folder = tmp_path_factory.mktemp("drawn")
     with contextlib.chdir(folder):
         paths = synthetic.write_study(demo)
-        for artefact in ARTEFACTS:
+        for artefact in demo.artefacts:
             draw(demo, paths, artefact)
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from pdbench.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
 from pdbench.study import ROOT
 from pdbench.training import state
 
-JOBS = [
+COMMANDS = [
     ["archive", "NAME"],
     ["task", "STUDY", "TASK"],
     ["text", "STUDY", "TEXT"],
@@ -28,6 +29,7 @@ JOBS = [
     ["teacher", "STUDY", "TASK"],
     ["soft-labels", "STUDY", "TASK", "TEXT"],
     ["cell", "STUDY", "KEY"],
+    ["cells", "STUDY", "KEY..."],
     ["latency", "STUDY"],
     ["collect", "STUDY"],
     ["artefact", "STUDY", "ARTEFACT"],
@@ -63,10 +65,12 @@ def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job[0])
-def test_every_command_explains_itself(job: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_explains_itself(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each command names its arguments in order, and says in one sentence what it does."""
-    name, *arguments = job
+    name, *arguments = command
 
     assert run(name, "--help") == 0
 
@@ -75,7 +79,18 @@ def test_every_command_explains_itself(job: list[str], capsys: pytest.CaptureFix
     assert cli.cli.commands[name].help
 
 
-@pytest.mark.parametrize("name", ["pretrain", "teacher", "soft-labels", "cell"])
+def test_the_help_lists_every_command_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each stands in one of the sections, the jobs of the workflow last."""
+    assert run("--help") == 0
+
+    text = capsys.readouterr().out
+    listed = re.findall(r"^  ([a-z][a-z-]+) {2,}[A-Z]", text, re.MULTILINE)
+    assert sorted(listed) == sorted(cli.cli.commands) == sorted(name for name, *_ in COMMANDS)
+    assert all(f"{title}:" in text for title in cli.SECTIONS)
+    assert listed[-1] == "report"
+
+
+@pytest.mark.parametrize("name", ["pretrain", "teacher", "soft-labels", "cell", "cells"])
 def test_training_commands_take_threads(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every training command has --threads, one by default."""
     run(name, "--help")
@@ -83,7 +98,7 @@ def test_training_commands_take_threads(name: str, capsys: pytest.CaptureFixture
     assert "--threads" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["pretrain", "teacher", "cell"])
+@pytest.mark.parametrize("name", ["pretrain", "teacher", "cell", "cells"])
 def test_commands_that_train_say_how_they_stop(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,7 +237,7 @@ def test_planning_imports_nothing_heavy() -> None:
         (["--method", "pd"], "several cells for one task"),
         (
             ["--method", "pf", "--artefact", "released_models", "--architecture", "Tiny"],
-            "is not finished; run it first",
+            "is not finished with these settings; run it first",
         ),
     ],
 )

@@ -23,8 +23,6 @@ ROOMS = (
     "evidence",
     "artefacts",
     "report",
-    "cli_options",
-    "cli_cluster",
     "cli",
 )
 """From the ground up: a room may import from those before it."""

@@ -124,10 +124,12 @@ def test_commands_of_the_readme_exist() -> None:
 
 def test_links_of_the_documents_lead_somewhere() -> None:
     """Every relative link of the documents is a file of the project."""
-    for name in ("README.md", "CONTRIBUTING.md", "config/README.md"):
-        document = ROOT / name
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / link).exists(), f"{name}: {link}"
+    example = ROOT / "reports/example"
+    documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")]
+    for document in (*documents, *example.glob("*.md"), *example.glob("*.html")):
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"""(?:\]\(|href=")(?!http)([^)"#]+)""", text):
+            assert (document.parent / link).exists(), f"{document}: {link}"
 
 
 def test_the_catalogue_can_list_the_workflow() -> None:
@@ -184,9 +186,10 @@ def test_no_place_of_its_makers_is_named() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     foreign = re.compile(r"/(home|root|Users)/\w")
+    endings = (".py", ".smk", ".md", ".yaml", ".yml", ".toml", ".txt", ".sh")
     for name in listed.stdout.splitlines():
         path = ROOT / name
-        if path.suffix in {".py", ".smk", ".md", ".yaml", ".yml", ".toml", ".txt", ".sh"}:
+        if name.endswith(endings) and path.is_file():
             text = path.read_text(encoding="utf-8")
             assert path == Path(__file__) or not foreign.search(text), name
 

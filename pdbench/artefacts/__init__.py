@@ -31,6 +31,7 @@ ARTEFACTS = {
     "figure9": "Domain of the transfer set",
     "figure10": "Pre-training and distillation on the same text",
     "released_models": "The released checkpoints",
+    "scores": "Scores of other tasks",
 }
 """Every artefact with its title; its module has the same name."""
 

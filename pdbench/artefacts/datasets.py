@@ -8,6 +8,7 @@ from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.result import Tabulation
 from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.study.settings import Task
 
 CAPTION = (
     "All data of the study, counted; nothing of it is part of the software. S is the similarity "
@@ -40,12 +41,19 @@ def _tasks(context: Context) -> Iterator[Row]:
         yield {
             "Task": context.task_title(name),
             "Source": task.name,
-            "Labels": ", ".join(found["labels"]) or "scores",
+            "Labels": _answers(task, found["labels"]),
             "Labelled": items.get("train"),
             "Dev": items.get("dev"),
             "Test": items.get("test"),
             "Majority (%)": _per_cent(found["majority"].get("test")),
         }
+
+
+def _answers(task: Task, labels: list[str]) -> str:
+    """What a task's models answer with."""
+    if task.kind == "ranking":
+        return f"{len(labels):,} items"
+    return ", ".join(labels) or ("spans" if task.kind == "span" else "scores")
 
 
 def _transfer_sets(context: Context) -> Iterator[Row]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pdbench.artefacts.chart import Chart, Panel
+from pdbench.artefacts.chart import Panel
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.panels import (
     PAPER,
     Position,
+    beside_paper,
     curves,
     own_title,
     published_curves,
     ticks_of,
-    y_labels,
 )
 from pdbench.artefacts.result import Drawing, draw_chart
 from pdbench.evidence import Reference
@@ -36,12 +36,12 @@ def draw(context: Context) -> Drawing:
     ]
     widths = dict.fromkeys(size.hidden for size in PAPER_ARCHITECTURES)
     published = [_published_panel(context, references, hidden) for hidden in widths]
-    chart = Chart(
-        panels=(*own, *published),
+    chart = beside_paper(
+        context,
+        "figure6",
+        (*own, *published),
+        "Layers (million parameters)",
         layout=(len(own), len(published)),
-        x_label="Layers (million parameters)",
-        y_labels=y_labels(context, cells),
-        share_y=context.study.scale == "paper",
     )
     return draw_chart(chart, CAPTION)
 

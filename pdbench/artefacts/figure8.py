@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pdbench.artefacts.chart import Chart, Panel
+from pdbench.artefacts.chart import Panel
 from pdbench.artefacts.context import Context, short_count
 from pdbench.artefacts.panels import (
     PAPER,
     Position,
     baselines,
+    beside_paper,
     curves,
     own_title,
     published_curves,
     ticks_of,
-    y_labels,
 )
 from pdbench.artefacts.result import Drawing, draw_chart
 
@@ -24,13 +24,9 @@ CAPTION = (
 
 def draw(context: Context) -> Drawing:
     """Draw this study's panel beside the paper's."""
-    chart = Chart(
-        panels=(_own_panel(context), _published_panel(context)),
-        layout=(2,),
-        x_label="Items of the transfer set (logarithmic)",
-        y_labels=y_labels(context, context.study.artefact_cells("figure8")),
-        logarithmic=True,
-        share_y=context.study.scale == "paper",
+    panels = (_own_panel(context), _published_panel(context))
+    chart = beside_paper(
+        context, "figure8", panels, "Items of the transfer set (logarithmic)", logarithmic=True
     )
     return draw_chart(chart, CAPTION)
 

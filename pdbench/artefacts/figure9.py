@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pdbench.artefacts.chart import Chart, Panel
+from pdbench.artefacts.chart import Panel
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.panels import (
     PAPER,
     Position,
     baselines,
+    beside_paper,
     curves,
     own_title,
     published_curves,
     ticks_of,
-    y_labels,
 )
 from pdbench.artefacts.result import Drawing, draw_chart
 from pdbench.study import Cell
@@ -26,13 +26,8 @@ CAPTION = (
 
 def draw(context: Context) -> Drawing:
     """Draw this study's panel beside the paper's."""
-    chart = Chart(
-        panels=(_own_panel(context), _published_panel(context)),
-        layout=(2,),
-        x_label="Similarity S of the transfer set",
-        y_labels=y_labels(context, context.study.artefact_cells("figure9")),
-        share_y=context.study.scale == "paper",
-    )
+    panels = (_own_panel(context), _published_panel(context))
+    chart = beside_paper(context, "figure9", panels, "Similarity S of the transfer set")
     return draw_chart(chart, CAPTION)
 
 

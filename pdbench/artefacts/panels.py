@@ -26,11 +26,35 @@ def size_chart(context: Context, artefact: str) -> Chart:
     cells = context.study.artefact_cells(artefact)
     tasks = dict.fromkeys(cell.task for cell in cells)
     own = [by_size(context, cells, task, own_title(context, task)) for task in tasks]
+    panels = (*own, published_by_size(context, artefact))
+    return beside_paper(context, artefact, panels, "Size of the student")
+
+
+def beside_paper(
+    context: Context,
+    artefact: str,
+    panels: tuple[Panel, ...],
+    x_label: str,
+    layout: tuple[int, ...] = (),
+    *,
+    logarithmic: bool = False,
+) -> Chart:
+    """Panels of an artefact and the paper's: on one scale only where they are of one scale.
+
+    Args:
+        context: What it is drawn from.
+        artefact: Its id.
+        panels: This study's panels, then the paper's.
+        x_label: The label of the horizontal axis.
+        layout: Panels of each row; all in one row if empty.
+        logarithmic: Whether the horizontal axis is.
+    """
     return Chart(
-        panels=(*own, published_by_size(context, artefact)),
-        layout=(len(own) + 1,),
-        x_label="Size of the student",
-        y_labels=y_labels(context, cells),
+        panels=panels,
+        layout=layout or (len(panels),),
+        x_label=x_label,
+        y_labels=y_labels(context, context.study.artefact_cells(artefact)),
+        logarithmic=logarithmic,
         share_y=context.study.scale == "paper",
     )
 

@@ -18,6 +18,10 @@ METRICS = {
     "matthews": "Matthews",
     "pearson": "Pearson",
     "spearman": "Spearman",
+    "exact_match": "exact match",
+    "recall@1": "recall at 1",
+    "recall@10": "recall at 10",
+    "recall@50": "recall at 50",
 }
 MEAN = "Mean"
 MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
@@ -58,6 +62,36 @@ def own_scores(
     words = [size] if size else []
     title = ", ".join(["This study", *words, SERVER if split == "submission" else split])
     return _table(title, columns, tuple(body), tuple(keys)), plain
+
+
+def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[Table, list[Row]]:
+    """This study's scores of one task on a split: a row a method and size, the teacher last."""
+    task = cells[0].task
+    metrics = context.study.tasks[task].metrics
+    body, plain, keys = [], [], []
+    found = [
+        (
+            context.method_name(cell.method),
+            context.size_name(cell.architecture) or str(cell.architecture),
+            cell.key,
+            [context.scores.of(cell, split, metric).interval for metric in metrics],
+        )
+        for cell in cells
+    ]
+    teacher = [context.scores.teacher(task, split, metric).interval for metric in metrics]
+    found.append(("Teacher", "", context.scores.teacher_key(task) or "", teacher))
+    for method, size, key, intervals in found:
+        body.append((method, size, *map(str, intervals)))
+        keys.append(("", "", *(key for _ in metrics)))
+        name = f"{method}, {size}".removesuffix(", ")
+        plain += [
+            _row("this study", split, name, task, metric, interval)
+            for metric, interval in zip(metrics, intervals, strict=True)
+        ]
+    columns = ("Method", "Size", *(METRICS[metric] for metric in metrics))
+    title = f"{context.task_title(task)}, {split}"
+    align = "ll" + "r" * len(metrics)
+    return Table(title, columns, tuple(body), align, tuple(keys)), plain
 
 
 def published_scores(

@@ -22,9 +22,9 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from pdbench.data.normalise import clean
+from pdbench.data.places import at_commit, local_folder
 from pdbench.data.records import Breakage
 from pdbench.errors import DataError, UsageError
-from pdbench.study.pins import commit
 from pdbench.study.settings import Source, Task
 
 LAYOUTS = {
@@ -117,23 +117,15 @@ def review_file(source: Source) -> Path:
     """
     assert source.file is not None
     if source.source == "directory":
-        path = Path(source.path or "") / source.file
+        path = local_folder(source) / source.file
         if not path.is_file():
             raise DataError(f"{path}: no such file", "mend key path or key file")
         return path
     from huggingface_hub import hf_hub_download
 
-    revision = commit(source)
-    try:
-        return Path(
-            hf_hub_download(source.name, source.file, repo_type="dataset", revision=revision)
-        )
-    except Exception as error:  # the library raises many kinds, for one cause: no data
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{source.name}@{revision[:12]}: {source.file} cannot be fetched ({reason})",
-            "check the name and the network, or use a directory source",
-        ) from error
+    with at_commit(source) as revision:
+        found = hf_hub_download(source.name, source.file, repo_type="dataset", revision=revision)
+    return Path(found)
 
 
 def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
@@ -148,7 +140,7 @@ def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
             for number, line in enumerate(file, start=1):
                 try:
                     review = _review(line)
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, OverflowError) as error:
                     what = f"{path}:{number}: no review ({_reason(error)})"
                     breakage.leave_out(
                         DataError(what, "mend or remove the line, or set key broken")
@@ -180,7 +172,9 @@ def _review(line: bytes) -> Review:
     text, stars, product = record.get(names[0]), record[names[1]], record[names[2]]
     if not isinstance(text, str | None) or not isinstance(product, str):
         raise ValueError(f"{names[0]} or {names[2]} is no text")
-    return Review(" ".join(clean(text or "").split()), int(float(stars)), _part(product))
+    whole = " ".join(clean(text or "").split())
+    whole.encode()  # half a character is no text
+    return Review(whole, int(float(stars)), _part(product))
 
 
 def _reason(error: Exception) -> str:

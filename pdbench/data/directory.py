@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from pdbench.data.glue import GLUE, Layout
 from pdbench.data.labels import label_order
+from pdbench.data.places import local_folder
 from pdbench.data.records import Breakage, Located, records, tab_separated
 from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Source, Task
@@ -37,7 +38,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
         UsageError: The folder is not named, or the label names are not those of GLUE.
         DataError: A file is missing or broken, or has an unknown label or an empty text.
     """
-    folder = _folder(task)
+    folder = local_folder(task)
     if task.name:
         layout = _layout(task)
         files = {"train": folder / "train.tsv", "dev": folder / layout.dev}
@@ -65,7 +66,7 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
         UsageError: The folder is not named, or the name is no GLUE task.
         DataError: The file is missing or broken, or has an empty text.
     """
-    folder = _folder(text)
+    folder = local_folder(text)
     if text.name:
         layout = _layout(text)
         return _glue_table(folder / "train.tsv", layout, None, breakage)
@@ -73,15 +74,6 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
     if path is None:
         raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(TEXTS)})")
     return _table(path, None, breakage)
-
-
-def _folder(source: Source) -> Path:
-    if source.path is None:
-        raise UsageError("key path: missing, and source is directory", "name the folder")
-    folder = Path(source.path)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", "mend key path")
-    return folder
 
 
 def _layout(source: Source) -> Layout:
@@ -102,7 +94,7 @@ def _glue_table(
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
-    rows = tab_separated(path, layout.header, tolerant=layout.tolerant)
+    rows = tab_separated(path, breakage, layout.header, tolerant=layout.tolerant)
     read_label = None if labels is None else _glue_label(layout, labels)
     left_out = Breakage(1.0) if layout.tolerant else breakage
     return _columns(rows, layout.texts, layout.label, read_label, left_out)
@@ -134,7 +126,7 @@ def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], floa
 
 def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     """Read a file with our own columns; without a task, its texts alone."""
-    rows = records(path)
+    rows = records(path, breakage)
     first = next(rows, None)
     if first is None:
         raise DataError(f"{path}: no rows", "remove or fill the file")
@@ -167,18 +159,20 @@ def _columns(
     columns: dict[str, list[Any]] = {name: [] for name in names}
     if read_label is not None:
         columns["label"] = []
-    total = 0
+    before, kept = breakage.found, 0
     for where, record in rows:
-        total += 1
-        found = [_text(record, name, where) for name in texts]
-        if not all(found):
-            breakage.leave_out(DataError(f"{where}: empty text", "fill or remove the line"))
+        try:
+            found = [_filled_text(record, name, where) for name in texts]
+            own = None if read_label is None else _label(record, label, where, read_label)
+        except DataError as error:
+            breakage.leave_out(error)
             continue
+        kept += 1
         for name, text in zip(names, found, strict=True):
             columns[name].append(text)
-        if read_label is not None:
-            columns["label"].append(_label(record, label, where, read_label))
-    breakage.check(total)
+        if own is not None:
+            columns["label"].append(own)
+    breakage.check(kept + breakage.found - before)
     return pa.table(columns)
 
 
@@ -186,6 +180,13 @@ def _text(record: dict[str, Any], name: str, where: str) -> str:
     if name not in record:
         raise DataError(f"{where}: no column {name!r}", "check the file's header")
     return " ".join(str(record[name] or "").split())
+
+
+def _filled_text(record: dict[str, Any], name: str, where: str) -> str:
+    text = _text(record, name, where)
+    if not text:
+        raise DataError(f"{where}: empty text", "fill or remove the line")
+    return text
 
 
 def _label(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ def encode(
     first: Sequence[str],
     second: Sequence[str] | None,
     max_length: int,
+    keep: Literal["start", "end"] = "start",
 ) -> Tokens:
     """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
 
@@ -27,9 +29,11 @@ def encode(
         first: The N texts, or the first sides of N pairs.
         second: The second sides, or None.
         max_length: Most pieces of an item, [CLS] and [SEP] included.
+        keep: What stays of longer ones.
     """
     tokenizer = vocabulary.tokenizer
-    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    cut = "right" if keep == "start" else "left"
+    tokenizer.enable_truncation(max_length, strategy="longest_first", direction=cut)
     pairs = first if second is None else list(zip(first, second, strict=True))
     encodings = tokenizer.encode_batch_fast(pairs)
     tokenizer.no_truncation()

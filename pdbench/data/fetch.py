@@ -42,10 +42,11 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     items = read_manifest(folder)
     failed = []
     for need in needs_of(study):
-        broken = list(_broken(folder, items.get(need.key)))
+        found = items.get(need.key)
+        broken = list(_problems(folder, found, need)) if found else []
         for line in broken:
             say(f"{line}; fetching it again")
-        if need.key in items and not broken:
+        if found and not broken:
             say(f"kept     {need.key}")
             continue
         try:
@@ -82,7 +83,7 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
         if need.key not in items:
             yield f"{need.key}: not fetched"
         else:
-            yield from _broken(folder, items[need.key], digests=False)
+            yield from _problems(folder, items[need.key], need, digests=False)
 
 
 def _fetched(need: Need, folder: Path) -> Item:
@@ -114,14 +115,22 @@ def _about(path: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _broken(folder: Path, item: Item | None, *, digests: bool = True) -> Iterator[str]:
+def _problems(folder: Path, item: Item, need: Need, *, digests: bool = True) -> Iterator[str]:
+    """Say why an item is not what is needed: another commit, or files that are not whole."""
+    if item["revision"] != _revision(need):
+        yield f"{need.key}: {item['revision']} was fetched, and {_revision(need)} is asked for"
+        return
+    yield from _broken(folder, item, digests=digests)
+
+
+def _broken(folder: Path, item: Item, *, digests: bool) -> Iterator[str]:
     """Say which files of an item are not what the manifest says, and remove those fetched."""
-    for file in item["files"] if item else ():
+    for file in item["files"]:
         path = folder / file["path"]
         problem = _problem(path, file, digests)
         if problem is not None:
             yield f"{path}: {problem}"
-            if digests and path.is_relative_to(folder) and item and item["kind"] != "directory":
+            if digests and path.is_relative_to(folder) and item["kind"] != "directory":
                 _remove(path)
 
 

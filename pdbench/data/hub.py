@@ -12,9 +12,9 @@ from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
+from pdbench.data.places import at_commit
 from pdbench.data.records import Breakage
 from pdbench.errors import DataError
-from pdbench.study.pins import commit
 from pdbench.study.settings import Source, Task
 
 SPLITS = {
@@ -22,7 +22,7 @@ SPLITS = {
     "dev": ("validation", "validation_matched", "validation_mismatched", "dev"),
     "test": ("test", "test_matched", "test_mismatched"),
 }
-"""What a split may be called on the hub."""
+"""What a split may be called on the hub, the first that is there: of MNLI the matched one."""
 
 TEXTS = (
     ("text_a", "text_b"),
@@ -30,6 +30,7 @@ TEXTS = (
     ("premise", "hypothesis"),
     ("question1", "question2"),
     ("question", "sentence"),
+    ("question", "context"),
     ("text",),
     ("sentence",),
     ("content",),
@@ -44,8 +45,9 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
         UsageError: No commit is pinned, or the label names are not those of the data set.
         DataError: The data set cannot be fetched, or is not of a form that is known.
     """
-    loaded = _load(task)
-    found = {s: loaded[n] for s, names in SPLITS.items() for n in names if n in loaded}
+    loaded = load(task)
+    present = {split: [n for n in names if n in loaded] for split, names in SPLITS.items()}
+    found = {split: loaded[names[0]] for split, names in present.items() if names}
     tables = {s: _labelled(dataset, task, s, breakage) for s, dataset in found.items()}
     labelled = {split: table for split, table in tables.items() if table is not None}
     if "test" in found and "test" not in labelled:
@@ -60,7 +62,7 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
         UsageError: No commit is pinned.
         DataError: The data set cannot be fetched, has no training split or an empty text.
     """
-    loaded = _load(text)
+    loaded = load(text)
     if "train" not in loaded:
         raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
     table = pa.table(_texts(loaded["train"], f"{text.name}: train"))
@@ -74,20 +76,19 @@ def cached_files(source: Source) -> list[Path]:
         UsageError: No commit is pinned.
         DataError: The data set cannot be fetched.
     """
-    splits = _load(source).values()
+    splits = load(source).values()
     return [Path(file["filename"]) for split in splits for file in split.cache_files]
 
 
-def _load(source: Source) -> DatasetDict:
-    revision = commit(source)
-    try:
+def load(source: Source) -> DatasetDict:
+    """Return all splits of a data set, as the hub or the local cache has them.
+
+    Raises:
+        UsageError: No commit is pinned.
+        DataError: The data set cannot be fetched.
+    """
+    with at_commit(source) as revision:
         loaded = load_dataset(source.name, source.configuration or None, revision=revision)
-    except Exception as error:  # the library raises many kinds, for one cause: no data
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{source.name}@{revision[:12]}: cannot be fetched ({reason})",
-            "check the name and the network, or use a directory source",
-        ) from error
     _check_commit(loaded, source)
     return loaded
 

@@ -52,7 +52,7 @@ def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -
 
     Args:
         metrics: Ids, of :data:`METRICS`.
-        predictions: N predicted classes, or N numbers for a regression.
+        predictions: N predicted classes, or N numbers for a regression, or the ranks of N items.
         labels: The N true ones.
 
     Raises:
@@ -100,14 +100,45 @@ def spearman(predictions: NDArray[Any], labels: NDArray[Any]) -> float:
     return pearson(_ranks(predictions), _ranks(labels))
 
 
+UNSEEN = -1
+"""The label of an item that the labelled set does not have."""
+
+
+def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int32]:
+    """The rank of the true item among all, from 1; 0 where it is unseen, which no score finds.
+
+    Items with the true one's score count as before it.
+
+    Args:
+        scores: Of C items for each of N examples, (N, C).
+        labels: The number of the true item, (N,).
+    """
+    own = scores[np.arange(len(labels)), np.maximum(labels, 0)]
+    found = np.sum(scores >= own[:, None], axis=1, dtype=np.int32)
+    return np.where(labels == UNSEEN, 0, found).astype(np.int32)
+
+
+def recall_at(most: int) -> Metric:
+    """The share of true items among the first ``most``, from their ranks."""
+
+    def recall(predictions: NDArray[Any], _: NDArray[Any]) -> float:
+        """The share of true items that rank high enough; labels add nothing to their ranks."""
+        return float(np.mean((predictions > 0) & (predictions <= most)))
+
+    return recall
+
+
 METRICS: dict[str, Metric] = {
     "accuracy": accuracy,
     "f1": f1,
     "matthews": matthews,
     "pearson": pearson,
     "spearman": spearman,
+    "recall@1": recall_at(1),
+    "recall@10": recall_at(10),
+    "recall@50": recall_at(50),
 }
-"""Every metric by its id."""
+"""Every metric by its id, but that of spans (:mod:`pdbench.data.answers`)."""
 
 
 def as_evaluate(metric: str) -> Any:

@@ -21,6 +21,7 @@ LICENCES: dict[str, str] = {
     "google-bert/bert-base-uncased": "Apache-2.0",
     "google-bert/bert-large-uncased": "Apache-2.0",
     "google/bert_uncased_": "Apache-2.0",
+    "community-datasets/re_dial": "CC-BY-4.0",
     "nyu-mll/glue": "each task has its own; see https://gluebenchmark.com/tasks",
     "rajpurkar/squad": "CC-BY-SA-4.0",
     "stanfordnlp/snli": "CC-BY-SA-4.0",

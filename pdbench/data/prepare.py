@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
 from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.leaks import ROWS, Row, is_leak, stored_columns, tested_sentences
-from pdbench.data.metrics import check_metrics
+from pdbench.data.metrics import UNSEEN, check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.windows import write_windows
 from pdbench.errors import UsageError
 from pdbench.files import replacing, scratch, write_json
 from pdbench.study import Paths, Study
@@ -39,6 +40,9 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     breakage = Breakage(settings.broken)
     splits, excluded = arrange(read_task(settings, ARCHIVES, breakage), settings, task)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    labels = list(settings.labels)
+    if settings.kind == "ranking":
+        labels, splits = _numbered(splits)
     with replacing(paths.task(task)) as folder:
         about = {
             split: _write_split(folder / split, dataset, settings, vocabulary)
@@ -46,12 +50,14 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
         }
         content = {
             "spec": study.digest_of(study.task_spec(task)),
-            "labels": list(settings.labels),
+            "kind": settings.kind,
+            "labels": labels,
             "metrics": list(settings.metrics),
             "excluded": excluded,
             "broken": breakage.found,
             "splits": about,
-            "majority": _majority(splits) if settings.labels else {},
+            **({"longest_answer": settings.windows.answer} if settings.kind == "span" else {}),
+            "majority": _majority(splits) if labels else {},
             **provenance(settings),
         }
         write_json(folder / "task.json", content)
@@ -123,14 +129,40 @@ def _each_row(dataset: Dataset) -> Iterator[Row]:
         yield from zip(*(batch[name] for name in names), strict=True)
 
 
+def _numbered(splits: DatasetDict) -> tuple[list[str], DatasetDict]:
+    """Number the items of the labelled set in alphabetical order; others have -1.
+
+    Returns:
+        The items, and the splits with numbers in the column label in the place of item.
+    """
+    items = sorted(set(splits["train"]["item"][:]))
+    known = {item: number for number, item in enumerate(items)}
+
+    def numbered(split: Dataset) -> Dataset:
+        labels = [known.get(item, UNSEEN) for item in split["item"][:]]
+        return Dataset.from_dict({"text": split["text"][:], "label": labels})
+
+    return items, DatasetDict({name: numbered(split) for name, split in splits.items()})
+
+
 def _write_split(
     folder: Path, split: Dataset, task: Task, vocabulary: Vocabulary
 ) -> dict[str, Any]:
+    if task.kind == "span":
+        folder.mkdir(parents=True)
+        words = _write_rows(folder / "text.parquet", split)
+        return {
+            "items": len(split),
+            "words": words,
+            "labels": {},
+            **write_windows(folder, split, task, vocabulary),
+        }
     counts = _write_items(folder, split, task, vocabulary)
     if "label" not in split.column_names:
         return counts
     labels = split["label"][:]
-    np.save(folder / "labels.npy", np.asarray(labels, np.int64 if task.labels else np.float32))
+    is_regression = task.kind == "classification" and not task.labels
+    np.save(folder / "labels.npy", np.asarray(labels, np.float32 if is_regression else np.int64))
     found = Counter(labels)
     return {**counts, "labels": {name: found[i] for i, name in enumerate(task.labels)}}
 
@@ -161,7 +193,11 @@ def _encode(columns: list[list[str]], settings: Task | Text, vocabulary: Vocabul
     first, *others = columns
     if isinstance(settings, Text) and settings.split:
         return encode_blocks(vocabulary, first, settings.max_length)
-    return encode(vocabulary, first, others[0] if others else None, settings.max_length)
+    if isinstance(settings, Text):
+        keep = settings.keep
+    else:
+        keep = "end" if settings.kind == "ranking" else "start"
+    return encode(vocabulary, first, others[0] if others else None, settings.max_length, keep)
 
 
 def _majority(splits: dict[str, Dataset]) -> dict[str, float]:

@@ -26,6 +26,7 @@ class Breakage:
 
     def __init__(self, share: float = 0.0) -> None:
         self.share, self.found = share, 0
+        self._total = 0
         self._first: DataError | None = None
 
     def leave_out(self, error: DataError) -> None:
@@ -40,22 +41,27 @@ class Breakage:
         self.found += 1
 
     def check(self, total: int) -> None:
-        """Compare what was left out with all ``total`` records.
+        """Compare what was left out so far with all records so far, ``total`` more among them.
 
         Raises:
             DataError: More are broken than may be.
         """
-        if self._first is not None and self.found > self.share * total:
-            what = f"{self.found} of {total} records are broken, first {self._first.what}"
+        self._total += total
+        if self._first is not None and self.found > self.share * self._total:
+            what = f"{self.found} of {self._total} records are broken, first {self._first.what}"
             raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
 
 
-def records(path: Path) -> Located:
+def records(path: Path, breakage: Breakage | None = None) -> Located:
     """Yield the place ("file:line") and the record of every row of a file.
 
     The format is the one that the file's ending names: tsv, csv, jsonl, parquet or txt
     (one text a line, in the column text). A CSV row is placed at its last line; a Parquet
     row at its number, from 1.
+
+    Args:
+        path: The file.
+        breakage: Counts the lines that are broken; by default none may be.
 
     Raises:
         DataError: The file cannot be read, or a line is broken.
@@ -63,74 +69,100 @@ def records(path: Path) -> Located:
     if not path.is_file():
         raise DataError(f"{path}: no such file", "mend key path or key name")
     try:
-        yield from _READERS[path.suffix](path)
+        yield from _READERS[path.suffix](path, breakage or Breakage())
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: cannot be read ({error})", "mend or replace the file") from error
 
 
-def tab_separated(path: Path, header: Sequence[str] = (), *, tolerant: bool = False) -> Located:
+def tab_separated(
+    path: Path,
+    breakage: Breakage | None = None,
+    header: Sequence[str] = (),
+    *,
+    tolerant: bool = False,
+) -> Located:
     """Yield the place and the record of every line of a file of unquoted fields.
 
     Args:
         path: The file; a byte-order mark is skipped.
+        breakage: Counts the lines with another number of fields than the header has; by
+            default there may be none.
         header: Names of the columns; read from the first line if empty.
-        tolerant: Leave out lines with another number of fields than the header has.
+        tolerant: Leave out such lines without counting them.
 
     Raises:
-        DataError: A line has another number of fields than the header has.
+        DataError: A line is broken.
     """
+    breakage = Breakage(1.0) if tolerant else breakage or Breakage()
     names = tuple(header)
-    for number, line in enumerate(_lines(path), start=1):
+    for where, line in _lines(path, breakage):
         fields = line.split("\t")
         if not names:
             names = tuple(fields)
         elif len(fields) == len(names):
-            yield f"{path}:{number}", dict(zip(names, fields, strict=True))
-        elif not tolerant:
-            what = f"{path}:{number}: {len(fields)} fields, the header has {len(names)}"
-            raise DataError(what, "mend the line")
+            yield where, dict(zip(names, fields, strict=True))
+        else:
+            what = f"{where}: {len(fields)} fields, the header has {len(names)}"
+            breakage.leave_out(DataError(what, "mend the line"))
 
 
-def _comma_separated(path: Path) -> Located:
+def _comma_separated(path: Path, breakage: Breakage) -> Located:
     with path.open(encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle, strict=True)
         for record in reader:
+            where = f"{path}:{reader.line_num}"
             if None in record or None in record.values():
-                what = f"{path}:{reader.line_num}: not as many fields as the header has"
-                raise DataError(what, "mend the line")
-            yield f"{path}:{reader.line_num}", dict(record)
+                what = f"{where}: not as many fields as the header has"
+                breakage.leave_out(DataError(what, "mend the line"))
+            else:
+                yield where, dict(record)
 
 
-def _json_lines(path: Path) -> Located:
-    for number, line in enumerate(_lines(path), start=1):
+def _json_lines(path: Path, breakage: Breakage) -> Located:
+    for where, line in _lines(path, breakage):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: not JSON ({error.msg})", "mend the line") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{path}:{number}: no JSON object", "write one object a line")
-        yield f"{path}:{number}", record
+            if "\\u" in line:  # half a character may be written so, and no text has one
+                json.dumps(record, ensure_ascii=False).encode()
+        except ValueError as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+            breakage.leave_out(DataError(f"{where}: not JSON ({reason})", "mend the line"))
+            continue
+        if isinstance(record, dict):
+            yield where, record
+        else:
+            breakage.leave_out(DataError(f"{where}: no JSON object", "write one object a line"))
 
 
-def _parquet(path: Path) -> Located:
+def _parquet(path: Path, _: Breakage) -> Located:
     for number, record in enumerate(pq.read_table(path).to_pylist(), start=1):
         yield f"{path}: row {number}", record
 
 
-def _plain_text(path: Path) -> Located:
-    for number, line in enumerate(_lines(path), start=1):
-        yield f"{path}:{number}", {"text": line}
+def _plain_text(path: Path, breakage: Breakage) -> Located:
+    for where, line in _lines(path, breakage):
+        yield where, {"text": line}
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """Lines end at a new line only: texts may hold other characters that split lines."""
-    with path.open(encoding="utf-8-sig", newline="\n") as handle:
-        for line in handle:
-            if stripped := line.rstrip("\r\n"):
-                yield stripped
+def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
+    """The place and the text of every line that is not empty.
+
+    Lines end at a new line only: texts may hold other characters that split lines.
+    """
+    with path.open("rb") as handle:
+        for number, raw in enumerate(handle, start=1):
+            where = f"{path}:{number}"
+            try:
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                what = f"{where}: not UTF-8 ({error.reason})"
+                breakage.leave_out(DataError(what, "mend the line, or save the file as UTF-8"))
+                continue
+            if line:
+                yield where, line
 
 
-_READERS: dict[str, Callable[[Path], Located]] = {
+_READERS: dict[str, Callable[[Path, Breakage], Located]] = {
     ".tsv": tab_separated,
     ".csv": _comma_separated,
     ".jsonl": _json_lines,

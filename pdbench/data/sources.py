@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
-from pdbench.data import amazon, directory, embedded, hub
+from pdbench.data import amazon, dialogues, directory, embedded, hub, squad
 from pdbench.data.archives import ARCHIVES, archives_of
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
@@ -22,7 +22,9 @@ def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> D
 
     Every split has the column text, or text_a and text_b, and label: a ClassLabel with the
     task's label names, or a float where the task has none (a regression). A test split
-    without labels, as GLUE's, is the split submission, which has no column label.
+    without labels, as GLUE's, is the split submission, which has no column label. Instead of
+    label, spans have answers and starts (:mod:`pdbench.data.squad`) and rankings have item
+    (:mod:`pdbench.data.dialogues`).
 
     Args:
         task: Where the task comes from, and its label names.
@@ -39,6 +41,10 @@ def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> D
         tables = _embedded_task(task, archives)
     elif task.file is not None:
         tables = amazon.read_splits(task, breakage)
+    elif task.kind == "span":
+        tables = squad.read_splits(task, breakage)
+    elif task.kind == "ranking":
+        tables = dialogues.read_splits(task, breakage)
     else:
         tables = (directory if task.source == "directory" else hub).read_splits(task, breakage)
     labelled = tables.keys() - {"submission"}
@@ -47,6 +53,9 @@ def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> D
         raise DataError(what, "a task needs train, and dev or test")
     if not tables:
         raise DataError(f"{task.path or task.name}: no split", "a task needs dev or test")
+    empty = [split for split, table in tables.items() if not len(table)]
+    if empty:
+        raise DataError(f"{task.path or task.name}: no rows in {empty[0]}", "fill or remove it")
     return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
 
 
@@ -87,6 +96,10 @@ def _read_part(
         return Dataset.from_dict(embedded.read_columns(source, archives))
     if source.file is not None:
         return amazon.read_text(source, size, breakage, scratch or archives)
+    if source.name.rpartition("/")[2].lower() in dialogues.LAYOUTS:
+        return Dataset(dialogues.read_text(source, breakage))
+    if source.source == "directory" and source.name == "squad":
+        return Dataset(squad.read_text(source, breakage))
     read = directory.read_text if source.source == "directory" else hub.read_text
     return Dataset(read(source, breakage))
 
@@ -118,6 +131,8 @@ def _relabelled(table: pa.Table, order: Sequence[int]) -> pa.Table:
 
 
 def _typed(table: pa.Table, task: Task) -> Dataset:
+    if task.kind != "classification":
+        return Dataset(table)
     label = ClassLabel(names=list(task.labels)) if task.labels else Value("float32")
     texts = {name: Value("string") for name in table.column_names if name in TEXT_COLUMNS}
     features = Features({**texts, "label": label} if "label" in table.column_names else texts)

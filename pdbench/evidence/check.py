@@ -14,7 +14,7 @@ import numpy as np
 from pdbench.errors import UsageError
 from pdbench.evidence.budget import same_budget
 from pdbench.evidence.gate import POOLED, Gate, Judged, Outcome, Row, judge, mean_terms, pools
-from pdbench.evidence.paired import Estimator, Group, Terms, check_scores
+from pdbench.evidence.paired import Estimator, Group, Terms, check_scores, examples_of
 from pdbench.evidence.resampling import Sample
 from pdbench.evidence.sides import Side
 from pdbench.evidence.significance import mcnemar
@@ -233,8 +233,10 @@ def _sample(
 
     found = [side.predictions(cell.key) for side, cell in members]
     ends = np.cumsum([0, *map(len, found)]).tolist()
-    sample = Sample(np.concatenate(found), members[0][0].labels(task), seed)
-    check_scores(sample, pd.concat([side.chosen(cell.key) for side, cell in members]), task)
+    rows = pd.concat([side.chosen(cell.key) for side, cell in members])
+    labels, metrics = members[0][0].labels(task), members[0][0].study.tasks[task].metrics
+    sample = Sample(np.concatenate(found), labels, seed, examples_of(rows, metrics))
+    check_scores(sample, rows, task)
     places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
     return sample, places
 

@@ -50,8 +50,8 @@ class Comparison:
 class _NoCounterpartError(Exception):
     """Says in its text why a study has nothing to put beside a reference.
 
-    ``scale`` is true where the study runs the same method on the same task, but at other
-    sizes of student or transfer set, so that the numbers differ in kind.
+    ``differs`` is true where there is a number of ours, but of another kind: another metric, size
+    of student or transfer set.
     """
 
     def __init__(self, reason: str, *, differs: bool = False) -> None:

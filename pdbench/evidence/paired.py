@@ -78,8 +78,9 @@ class Estimator:
         """
         samples, groups = {}, {}
         for task, rows in scores.by_task():
-            labels = scores.labels(task)
-            samples[task] = Sample(np.stack(rows["test_predictions"].tolist()), labels, seed)
+            labels, metrics = scores.labels(task), scores.study.tasks[task].metrics
+            predictions = np.stack(rows["test_predictions"].tolist())
+            samples[task] = Sample(predictions, labels, seed, examples_of(rows, metrics))
             check_scores(samples[task], rows, task)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
@@ -186,6 +187,16 @@ def _weights(factors: Mapping[str, float], size: float) -> Weights:
     first = next(iter(factors.values()))
     scale = math.copysign(size, first)
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
+
+
+def examples_of(rows: Any, metrics: Sequence[str]) -> dict[str, Floats]:
+    """What each example scores in some runs, (R, N), by those metrics that the table has so."""
+    found = {metric: f"test_{metric}_examples" for metric in metrics}
+    return {
+        metric: np.stack(rows[column].tolist())
+        for metric, column in found.items()
+        if column in rows and rows[column].notna().all()
+    }
 
 
 def check_scores(sample: Sample, rows: Any, task: str) -> None:

@@ -6,7 +6,8 @@ paired over the examples. Any metric can be resampled that is a function of mean
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -28,12 +29,20 @@ class Sample:
     """The predictions of R runs on the N test examples of one task.
 
     Args:
-        predictions: Predicted classes, or numbers for a regression, of shape (R, N).
+        predictions: Predicted classes, or numbers for a regression, or ranks, of shape (R, N).
         labels: The true ones, of shape (N,).
         seed: Seed of the resampling, its only source of randomness.
+        examples: What each example scores, (R, N) by metric, where predictions do not say it.
     """
 
-    def __init__(self, predictions: ArrayLike, labels: ArrayLike, seed: int = 0) -> None:
+    def __init__(
+        self,
+        predictions: ArrayLike,
+        labels: ArrayLike,
+        seed: int = 0,
+        examples: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        self.examples = examples or {}
         self.predictions = np.asarray(predictions)
         self.labels = np.asarray(labels)[None, :]
         self.seed = seed
@@ -69,6 +78,8 @@ class Sample:
         return sums / np.maximum(drawn, 1)
 
     def _metric(self, metric: str, mean: Mean) -> Floats:
+        if metric in self.examples:
+            return mean(self.examples[metric])
         return np.asarray(METRICS[metric](self, mean))
 
     def _accuracy(self, mean: Mean) -> Floats:
@@ -98,6 +109,9 @@ class Sample:
 
         return _correlation(rankdata(self.predictions, axis=1), rankdata(self.labels, axis=1), mean)
 
+    def _recall(self, mean: Mean, most: int) -> Floats:
+        return mean((self.predictions > 0) & (self.predictions <= most))
+
 
 METRICS: dict[str, Callable[[Sample, Mean], Floats]] = {
     "accuracy": Sample._accuracy,
@@ -105,6 +119,7 @@ METRICS: dict[str, Callable[[Sample, Mean], Floats]] = {
     "matthews": Sample._matthews,
     "pearson": Sample._pearson,
     "spearman": Sample._spearman,
+    **{f"recall@{most}": functools.partial(Sample._recall, most=most) for most in (1, 10, 50)},
 }
 """The metrics of :mod:`pdbench.data.metrics`, as functions of means over examples."""
 

@@ -108,7 +108,14 @@ def twins(study: Study, match: Match) -> tuple[Twins, ...]:
 
 
 def versions(study: Study, stored: Side) -> tuple[Twins, ...]:
-    """Every cell of the study or of the stored results, with itself."""
+    """Every cell of the study or of the stored results, with itself.
+
+    Raises:
+        UsageError: Neither has one.
+    """
+    if not (study.cells or stored.keys):
+        what = f"study {study.name}: no artefact has a cell"
+        raise UsageError(what, "name some under artefacts, and run the study")
     gone = (stored.cell(key) for key in sorted(stored.keys - set(study.cells)))
     return tuple(Twins(cell, cell) for cell in (*study.seeds, *gone))
 

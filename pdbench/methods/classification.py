@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Labelled:
     """
 
     tokens: Tokens
-    targets: NDArray[np.int64] | NDArray[np.float16] | NDArray[np.float32]
+    targets: NDArray[Any]
 
     @property
     def is_regression(self) -> bool:
@@ -55,6 +55,28 @@ class Labelled:
     def items(self) -> int:
         """How many of the tokens' items have a target."""
         return len(self.targets)
+
+    def targets_of(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The targets of some items: classes as int64, all others as float32."""
+        kind = np.float32 if self.targets.ndim == 2 or self.is_regression else np.int64
+        return self.targets[index].astype(kind)
+
+    @property
+    def objective(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The loss of logits (B, C) for the targets of a batch."""
+        if self.is_regression:
+            return squared_error
+        return soft_cross_entropy if self.targets.ndim == 2 else cross_entropy
+
+    def scored(
+        self,
+        model: Classifier,
+        metrics: Sequence[str],
+        device: Device,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> Scores:
+        """Evaluate a model on the items; see :func:`score`."""
+        return score(model, self, metrics, device, numbers)
 
 
 @dataclass(frozen=True)
@@ -148,7 +170,7 @@ def train_classifier(
         numbers: As in :func:`pdbench.data.batches.collate`.
         keeper: Saves and restores the state of the run.
     """
-    objective = objective_for(data)
+    objective = data.objective
 
     def loss_of(labelled: LabelledBatch) -> Tensor:
         targets = device.tensor(labelled.targets)
@@ -157,13 +179,6 @@ def train_classifier(
         return objective(logits.float(), targets)
 
     return train_stage(model, loss_of, data, settings, seed, numbers, keeper)
-
-
-def objective_for(data: Labelled) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss of logits (B, C) for the targets of a batch."""
-    if data.is_regression:
-        return squared_error
-    return soft_cross_entropy if data.targets.ndim == 2 else cross_entropy
 
 
 def train_stage(
@@ -186,14 +201,13 @@ def train_stage(
         numbers: As there.
         keeper: Saves and restores the state of the run.
     """
-    kind = np.float32 if data.targets.ndim == 2 or data.is_regression else np.int64
     order_seed = seed if settings.order_seed is None else settings.order_seed
     order = ItemBatches(data.tokens.lengths[: data.items], settings.batch_size, order_seed)
     updates = settings.updates(data.items)
 
     def batch_of(step: int) -> LabelledBatch:
         index = order[updates[step]]
-        return LabelledBatch(collate(data.tokens, index, numbers), data.targets[index].astype(kind))
+        return LabelledBatch(collate(data.tokens, index, numbers), data.targets_of(index))
 
     how = Optimisation(
         len(updates),
@@ -210,16 +224,23 @@ def train_stage(
 class Scores:
     """Metrics of one split (fractions) and what was predicted for every example, (N,).
 
-    A prediction is a class, int16, or in a regression a score, float32.
+    A prediction is a class, int16; in a regression a score, float32; the place of an answer,
+    packed (:mod:`pdbench.data.answers`), int64; or the rank of the true item, int32.
+
+    ``examples`` is what each example scores, (N,) by metric, where predictions and labels alone
+    do not say it; ``answered`` what was answered, (N,), where a prediction does not say it.
     """
 
     metrics: dict[str, float]
-    predictions: NDArray[np.int16] | NDArray[np.float32]
+    predictions: NDArray[Any]
+    examples: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    answered: NDArray[np.int32] | None = None
 
     @property
     def constant(self) -> bool:
-        """Whether every example got the same prediction: a degenerate predictor."""
-        return bool((self.predictions == self.predictions[0]).all())
+        """Whether every example got the same answer: a degenerate predictor."""
+        said = self.predictions if self.answered is None else self.answered
+        return bool((said == said[0]).all())
 
 
 def score(

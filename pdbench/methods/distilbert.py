@@ -37,7 +37,7 @@ class DistilBert(PretrainingObjective):
     """
 
     title = "Distillation while pre-training"
-    formula = "5 T² soft cross-entropy + 2 masked-LM cross-entropy + (1 - cos(h_S, h_T))"
+    formula = "w_ce T² L_ce + w_mlm L_mlm + w_cos (1 - cos(h_S, h_T))"
     exposes = "masked-LM probabilities, last hidden states"
 
     def __init__(

@@ -30,7 +30,7 @@ class Described(nn.Module):
     Args:
         student: The student's shape.
         teacher: The teacher's.
-        labels: Number of classes C; 0 while pre-training.
+        labels: Number of classes C, 1 of a regression; 0 while pre-training.
 
     Parameters made here, such as projections where widths differ, train jointly with the
     student and are thrown away after the stage. A constructor takes its options as typed
@@ -124,7 +124,13 @@ def soft_loss(logits: Tensor, probabilities: Tensor, temperature: float = 1.0) -
 
     The teacher's probabilities are those at temperature 1; logits that give them are their
     logarithms.
+
+    Raises:
+        UsageError: There is one output, as in a regression, which has no probabilities.
     """
+    if logits.shape[1] == 1:  # its softmax is 1, and this loss would be 0 for any model
+        what = "this objective learns class probabilities, and a regression has none"
+        raise UsageError(what, "choose another method for the task")
     tiny = torch.finfo(torch.float32).tiny
     softened = (probabilities.clamp_min(tiny).log() / temperature).softmax(dim=-1)
     return functional.cross_entropy(logits / temperature, softened)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from pdbench.data.batches import collate, renumbering
 from pdbench.data.order import PieceBatches, Purpose, generator
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.methods.taught import open_taught
+from pdbench.methods.taught import Taught, open_taught
 from pdbench.models import BertShape, MaskedLM
 from pdbench.models.bert import embedding_of, keep_pieces
 from pdbench.models.initialise import random_masked_lm, standard_deviation
@@ -89,34 +89,28 @@ def pretrain_student(
     parts = open_corpus(study, paths, start.corpus)
     pieces = corpus_pieces(parts, vocabulary)
     taught = open_taught(study, paths, start, vocabulary.size)
-    if taught is None:
-        model = _first_weights(study, start, parts, pieces, vocabulary, seed)
-    else:
-        model = taught.student(settings.dropout)
+    model = (
+        taught.student(settings.dropout)
+        if taught
+        else _first_weights(study, start, parts, pieces, vocabulary, seed)
+    )
     whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
     kept = torch.from_numpy(pieces.kept)
     keep_pieces(model, kept)
-    if taught is not None:
+    if taught:
         taught.prepare(kept, device)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     model.to(device.torch)
     order = CorpusOrder(parts, settings.batch_tokens, seed)
     predicted = pieces.predicted(settings.softmax_pieces)
     mask_id = int(pieces.numbers[vocabulary.mask])
+    loss_of = _loss(model, taught, predicted.stop, device)
 
     def batch_of(step: int) -> Masked:
         part, index = order[step]
         batch = collate(parts[part].tokens, index, pieces.numbers)
         random = generator(Purpose.MASKS, seed, step)
         return mask_pieces(batch, settings.masked, predicted, mask_id, random)
-
-    def loss_of(masked: Masked) -> Tensor:
-        positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
-        inputs = device.inputs(masked.batch)
-        if taught is not None:
-            return taught.loss(model, inputs, positions, targets, predicted.stop, device)
-        with device.autocast():
-            return model.loss(*inputs, positions, targets, predicted.stop)
 
     how = Optimisation(
         len(order),
@@ -128,6 +122,22 @@ def pretrain_student(
     progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
     _restore_pieces(model.cpu(), whole, bias, pieces)
     return model, progress
+
+
+def _loss(
+    model: MaskedLM, taught: Taught | None, scored: int, device: Device
+) -> Callable[[Masked], Tensor]:
+    """The loss of a batch: masked LM over the first ``scored`` pieces, or a method's own."""
+
+    def loss_of(masked: Masked) -> Tensor:
+        positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
+        inputs = device.inputs(masked.batch)
+        if taught:
+            return taught.loss(model, inputs, positions, targets, scored, device)
+        with device.autocast():
+            return model.loss(*inputs, positions, targets, scored)
+
+    return loss_of
 
 
 def _first_weights(

@@ -18,15 +18,14 @@ from pdbench.methods.classification import (
     Labelled,
     Pass,
     Scores,
-    open_split,
     predicted,
     restrict_pieces,
-    score,
     train_classifier,
 )
+from pdbench.methods.kinds import Head, head_of, open_split, soft_labelled
 from pdbench.methods.stages import Asked, frozen, objective_of, train_objective
 from pdbench.models import BertShape, Classifier, initial_classifier
-from pdbench.models.checkpoints import outputs, read_classifier
+from pdbench.models.checkpoints import read_classifier
 from pdbench.study import Cell, Paths, Run, Study
 from pdbench.training import Device, Keeper, Progress, choose_device
 
@@ -40,6 +39,7 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
+        head: What stands on the encoder.
         asked: The fine-tuned teacher, if a stage asks it.
         others: What else is predicted, by the name of its file: hidden-label splits, and the
             test splits of other tasks on which this one's models are scored.
@@ -49,6 +49,7 @@ class CellData:
     transfer: Labelled | None
     checkpoint: Path | None
     vocabulary: int
+    head: Head
     asked: Asked | None = None
     others: dict[str, Tokens] = field(default_factory=dict)
 
@@ -84,11 +85,12 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
         transfer=_open_transfer(study, paths, cell),
         checkpoint=None if start is None else paths.pretrained(*start),
         vocabulary=vocabulary.size,
+        head=head_of(study.tasks[cell.task], paths.task(cell.task)),
         others=_open_others(study, paths, cell.task),
     )
     if not study.methods[cell.method].asks_teacher:
         return data
-    return replace(data, asked=_open_asked(study, paths, cell, data))
+    return replace(data, asked=_open_asked(paths, cell, data))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
@@ -116,7 +118,7 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
         )
     if record["digest"] != file_digest(folder / "soft_labels.npy"):
         raise DataError(f"{folder}: soft_labels.npy was changed", "delete the folder and run again")
-    available = min(len(soft), len(tokens))
+    available = min(record["items"], len(tokens))
     least = study.texts[chosen.text].least
     if available < chosen.size and (least is None or available < min(least, chosen.size)):
         raise DataError(
@@ -124,7 +126,7 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
             f"{cell.transfer!r} asks {chosen.size}",
             f"lower transfer_sets.{cell.transfer}.size",
         )
-    return Labelled(tokens.first(chosen.size), soft[: chosen.size])
+    return soft_labelled(study.tasks[cell.task], tokens, soft, chosen.size)
 
 
 def train_student(
@@ -136,31 +138,20 @@ def train_student(
     model = initial_classifier(
         method.initialisation,
         BertShape.of(cell.architecture, data.vocabulary),
-        outputs(study.tasks[cell.task].labels),
+        data.head.outputs,
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
         data.checkpoint,
+        data.head.model,
     )
     numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
-    for number, (stage, point) in enumerate(zip(method.stages, run.points, strict=True)):
+    for number, stage in enumerate(method.stages):
         targets = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert targets is not None
-        settings = study.stage(stage.settings)
-        model.bert.dropout = settings.dropout
-        how = Pass(
-            settings.epochs,
-            point.batch_size,
-            point.learning_rate,
-            settings.warmup,
-            settings.weight_decay,
-            settings.clip,
-            settings.least_steps,
-            settings.at_once,
-            method.span(number),
-            run.seed + method.first(number),
-        )
+        model.bert.dropout = study.stage(stage.settings).dropout
+        how = _pass(study, run, number)
         seed = run.seed + number
         if stage.is_own:
             assert data.asked is not None
@@ -177,9 +168,27 @@ def train_student(
     return Outcome(stages, scores, model, others)
 
 
-def _open_asked(study: Study, paths: Paths, cell: Cell, data: CellData) -> Asked:
+def _pass(study: Study, run: Run, number: int) -> Pass:
+    """How a stage of a run walks over its data."""
+    method, point = study.methods[run.cell.method], run.points[number]
+    settings = study.stage(method.stages[number].settings)
+    return Pass(
+        passes=settings.epochs,
+        batch_size=point.batch_size,
+        learning_rate=point.learning_rate,
+        warmup=settings.warmup,
+        weight_decay=settings.weight_decay,
+        clip=settings.clip,
+        least_steps=settings.least_steps,
+        at_once=settings.at_once,
+        span=method.span(number),
+        order_seed=run.seed + method.first(number),
+    )
+
+
+def _open_asked(paths: Paths, cell: Cell, data: CellData) -> Asked:
     """Load the teacher that the stages of a cell ask, with the pieces of the cell's texts."""
-    model = read_classifier(paths.teacher(cell.task), study.tasks[cell.task].labels)
+    model = read_classifier(paths.teacher(cell.task), data.head.labels, head=data.head.model)
     restrict_pieces(model, data.all_tokens, data.vocabulary)
     device = choose_device(model.bert.shape.hidden)
     return Asked(frozen(model).to(device.torch), device)
@@ -194,4 +203,4 @@ def _scores(
     numbers: NDArray[np.int64],
 ) -> dict[str, Scores]:
     metrics = study.tasks[cell.task].metrics
-    return {s: score(model, data.splits[s], metrics, device, numbers) for s in ("dev", "test")}
+    return {s: data.splits[s].scored(model, metrics, device, numbers) for s in ("dev", "test")}

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pdbench.methods.objective import ExposedLM, PretrainingObjective, build_objective
+from pdbench.methods.stages import frozen
 from pdbench.models import Bert, BertShape, MaskedLM
 from pdbench.models.bert import keep_pieces
 from pdbench.models.checkpoints import read_masked_lm
@@ -48,7 +49,7 @@ class Taught:
     def prepare(self, kept: Tensor, device: Device) -> None:
         """Leave the teacher only some word pieces (K,), freeze it and move it to a device."""
         keep_pieces(self.teacher, kept)
-        self.teacher.eval().requires_grad_(False).to(device.torch)
+        frozen(self.teacher).to(device.torch)
         self.objective.to(device.torch)
 
     def trained(self, student: MaskedLM) -> nn.Module:

@@ -19,12 +19,11 @@ from pdbench.methods.classification import (
     Pass,
     Scores,
     majority,
-    open_split,
-    score,
     train_classifier,
 )
+from pdbench.methods.kinds import head_of, open_split
 from pdbench.models import Classifier
-from pdbench.models.checkpoints import load_encoder, outputs, read_checkpoint
+from pdbench.models.checkpoints import load_encoder, read_checkpoint
 from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Paths, Study
 from pdbench.study.cells import seed_of
@@ -33,7 +32,9 @@ from pdbench.study.settings import Teacher as TeacherSettings
 from pdbench.training import Device, Keeper, Progress, predict_ranges
 
 
-def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Classifier, int]:
+def load_teacher(
+    study: Study, paths: Paths, task: str, vocabulary: Vocabulary
+) -> tuple[Classifier, int]:
     """Load the teacher's pre-trained weights under a new output layer; return the seed too.
 
     Raises:
@@ -50,7 +51,8 @@ def load_teacher(study: Study, task: str, vocabulary: Vocabulary) -> tuple[Class
         )
     seed = seed_of("teacher", task)
     generator = torch.Generator().manual_seed(seed)
-    model = random_classifier(shape, outputs(study.tasks[task].labels), BERT_RANGE, generator)
+    head = head_of(study.tasks[task], paths.task(task))
+    model = random_classifier(shape, head.outputs, BERT_RANGE, generator, head.model)
     load_encoder(model.bert, weights)
     return model, seed
 
@@ -90,9 +92,10 @@ def train_teacher(
     progress = train_classifier(model, data, train, device, seed, keeper=keeper)
     guarding = ("accuracy",) if definition.labels else ()
     metrics = list(dict.fromkeys((*definition.metrics, *guarding)))
-    scores = {s: score(model, open_split(folder, s), metrics, device) for s in ("dev", "test")}
+    scores = {s: open_split(folder, s).scored(model, metrics, device) for s in ("dev", "test")}
     if not definition.labels:
-        check_regression(task, scores["dev"], definition.metrics[0], settings.margin)
+        constant = majority(folder, "dev") if definition.kind == "ranking" else 0.0
+        check_regression(task, scores["dev"], definition.metrics[0], settings.margin, constant)
         return progress, scores
     check_teacher(
         task,
@@ -105,17 +108,22 @@ def train_teacher(
     return progress, scores
 
 
-def check_regression(task: str, dev: Scores, metric: str, margin: float) -> None:
-    """Refuse a teacher whose scores hardly correlate with the true ones.
+def check_regression(
+    task: str, dev: Scores, metric: str, margin: float, constant: float = 0.0
+) -> None:
+    """Refuse a teacher without classes that is hardly better than a constant answer.
+
+    Its scores must correlate with the true ones, its spans match, its items be found more often
+    than the most frequent one is true, which ``constant`` is the share of.
 
     Raises:
-        GuardError: So is this one.
+        GuardError: They do not.
     """
     found = dev.metrics[metric]
-    if found >= margin:
+    if found >= constant + margin:
         return
     what = f"task {task!r}: the teacher's dev {metric} is {found:.3f}"
-    asked = f"a constant has 0 and tasks.{task}.teacher.margin asks {margin:g}"
+    asked = f"a constant has {constant:.3g} and tasks.{task}.teacher.margin asks {margin:g}"
     raise GuardError(f"{what}, {asked}", "check the scores, its learning rate and its epochs")
 
 

@@ -12,7 +12,8 @@ where one matrix W is learnt for the embeddings and one for the layers. The pred
 then the predictions. The paper's augmented task data are here the transfer set.
 
 Beyond the paper: where student and teacher have different numbers of heads, the mean of the
-scores over heads is compared; where M does not divide N, g rounds down.
+scores over heads is compared; where M does not divide N, g rounds down; where widths are equal, W
+is the identity.
 """
 
 from __future__ import annotations

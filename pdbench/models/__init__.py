@@ -4,7 +4,7 @@ The encoder is our own module, equal to transformers' BERT within rounding (a te
 to that) but light enough that a training job starts without importing transformers.
 """
 
-from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM
+from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM, SpanReader
 from pdbench.models.checkpoints import read_checkpoint, write_checkpoint
 from pdbench.models.initialise import initial_classifier, random_model
 
@@ -13,6 +13,7 @@ __all__ = [
     "BertShape",
     "Classifier",
     "MaskedLM",
+    "SpanReader",
     "initial_classifier",
     "random_model",
     "read_checkpoint",

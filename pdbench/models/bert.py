@@ -174,6 +174,26 @@ class Classifier(nn.Module):
         return self.output(dropout(self.bert.pooled(first), noise))  # type: ignore[no-any-return]
 
 
+class SpanReader(Classifier):
+    """A BERT with one linear layer on every piece: is it the first, or the last, of a span?
+
+    Its logits are over the pieces, (B, S, 2), and the pooler is not used.
+    """
+
+    def __init__(self, bert: Bert, labels: int = 2) -> None:
+        super().__init__(bert, labels)
+
+    def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Return logits of each piece to be the first and the last, (B, S, 2)."""
+        noise = self.bert.noise()
+        logits: Tensor = self.output(self.bert(ids, segments, mask, noise))
+        return logits if mask is None else logits.masked_fill(~mask[:, :, None], PADDED)
+
+
+PADDED = -1e4
+"""The logit of padding: nothing after a softmax, and finite, since it is multiplied with 0."""
+
+
 class MaskedLM(nn.Module):
     """A BERT with the masked-LM head, whose output matrix is the word embeddings."""
 

@@ -23,7 +23,7 @@ from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabular
 from pdbench.data.weights import configuration_file, weights_file
 from pdbench.errors import DataError
 from pdbench.files import read_json, write_json
-from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM
+from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM, SpanReader
 from pdbench.study import Architecture
 from pdbench.study.settings import Source
 
@@ -46,6 +46,7 @@ _RENAMED_HEADS = {
     "transform": "cls.predictions.transform.dense",
     "transform_norm": "cls.predictions.transform.LayerNorm",
 }
+_SPAN_HEAD = {"output": "qa_outputs"}
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted from TensorFlow
 
 
@@ -170,8 +171,15 @@ def read_bert(folder: Path, dropout: float = 0.1) -> Bert:
     return bert
 
 
-def read_classifier(folder: Path, labels: Sequence[str], dropout: float = 0.1) -> Classifier:
+def read_classifier(
+    folder: Path,
+    labels: Sequence[str],
+    dropout: float = 0.1,
+    head: type[Classifier] = Classifier,
+) -> Classifier:
     """Read a fine-tuned classifier whose label names must be ``labels``, in that order.
+
+    ``head`` is the kind of model; a :class:`SpanReader` has no labels.
 
     Raises:
         DataError: The checkpoint has other labels, or as :func:`read_checkpoint`.
@@ -184,7 +192,7 @@ def read_classifier(folder: Path, labels: Sequence[str], dropout: float = 0.1) -
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
-    model = Classifier(Bert(shape, dropout), outputs(labels))
+    model = head(Bert(shape, dropout), outputs(labels, head))
     load_encoder(model.bert, weights)
     model.output.load_state_dict(_below(weights, "output."))
     return model
@@ -207,9 +215,12 @@ def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
     return model
 
 
-def outputs(labels: Sequence[str]) -> int:
-    """The outputs of a classifier: one for each label, and one score of a task without any."""
-    return max(1, len(labels))
+def outputs(labels: Sequence[str], head: type[Classifier] = Classifier) -> int:
+    """The outputs of a classifier: one for each label, and one score of a task without any.
+
+    A span has two: where it begins, and where it ends.
+    """
+    return 2 if head is SpanReader else max(1, len(labels))
 
 
 def _is_regression(configuration: Mapping[str, Any]) -> bool:
@@ -233,13 +244,16 @@ def load_encoder(bert: Bert, weights: Mapping[str, Tensor]) -> None:
 def to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
     """Return the weights under transformers' names."""
     weights: dict[str, Tensor] = {}
+    is_span = isinstance(model, SpanReader)
+    pools = isinstance(model, Classifier) and not is_span
+    heads = {**_RENAMED_HEADS, **(_SPAN_HEAD if is_span else {})}
     for name, tensor in model.state_dict().items():
         if name == "bias":
             weights["cls.predictions.bias"] = tensor
         elif not name.startswith("bert."):
             head, _, kind = name.rpartition(".")
-            weights[f"{_RENAMED_HEADS[head]}.{kind}"] = tensor
-        elif isinstance(model, Classifier) or not name.startswith("bert.pooler."):
+            weights[f"{heads[head]}.{kind}"] = tensor
+        elif pools or not name.startswith("bert.pooler."):
             weights.update(_encoder_names(name.removeprefix("bert."), tensor))
     return weights
 
@@ -262,6 +276,7 @@ def from_hugging_face(
     """Return float32 weights under our names; those of unknown heads are left out."""
     plain = {_modern(name).removeprefix("bert."): t.float() for name, t in stored.items()}
     weights = _renamed(plain, _RENAMED, "", "") | _renamed(plain, _RENAMED_HEADS, "", "")
+    weights |= _renamed(plain, _SPAN_HEAD, "", "")
     if "cls.predictions.bias" in plain:
         weights["bias"] = plain["cls.predictions.bias"]
     try:
@@ -299,6 +314,7 @@ def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[str, Any]:
     shape = model.bert.shape
     kind = "ForSequenceClassification" if isinstance(model, Classifier) else "ForMaskedLM"
+    kind = "ForQuestionAnswering" if isinstance(model, SpanReader) else kind
     return {
         "architectures": [f"Bert{kind}"],
         "model_type": "bert",

@@ -29,10 +29,14 @@ def standard_deviation(hidden: int, rule: str) -> float:
 
 
 def random_classifier(
-    shape: BertShape, labels: int, deviation: float, generator: torch.Generator
+    shape: BertShape,
+    labels: int,
+    deviation: float,
+    generator: torch.Generator,
+    head: type[Classifier] = Classifier,
 ) -> Classifier:
     """Build a classifier with random weights, drawn once."""
-    model = Classifier(Bert(shape), labels)
+    model = head(Bert(shape), labels)
     random_model(model, deviation, generator)
     return model
 
@@ -66,6 +70,7 @@ def initial_classifier(
     generator: torch.Generator,
     rule: str = "bert",
     checkpoint: Path | None = None,
+    head: type[Classifier] = Classifier,
 ) -> Classifier:
     """Build a student with its first weights.
 
@@ -79,12 +84,13 @@ def initial_classifier(
         generator: The source of randomness.
         rule: See :func:`standard_deviation`.
         checkpoint: Folder of the pre-trained model; not needed for random.
+        head: The kind of model.
 
     Raises:
         DataError: The checkpoint's width, depth or vocabulary does not fit.
     """
     deviation = standard_deviation(shape.hidden, rule)
-    model = random_classifier(shape, labels, deviation, generator)
+    model = random_classifier(shape, labels, deviation, generator, head)
     if kind == "random":
         return model
     if checkpoint is None:

@@ -29,8 +29,14 @@ from pdbench.results.collect import read_results
 from pdbench.study import Paths, Study
 from pdbench.study.paths import kind_of
 
+INDEX = "index.html"
+"""The report's own page; everything else stands beside it."""
+
 RUNS = "runs.html"
-"""The page of all runs, beside the report's own."""
+"""The page of all runs."""
+
+README = "README.md"
+"""The page of the copy that is committed, in the place of the report's own."""
 
 GATE = "gate.html"
 """The page of the gate, where the study has one."""
@@ -97,16 +103,18 @@ def build(study: Study, paths: Paths) -> None:
     with replacing(paths.index.with_name("results.parquet")) as temporary:
         shutil.copyfile(paths.table, temporary)
     write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
-    templates = {RUNS: "runs.html.j2", paths.index.name: "page.html.j2"}
+    templates = {RUNS: "runs.html.j2", INDEX: "page.html.j2"}
     if page.gate is not None:
         templates[GATE] = "gate.html.j2"
     for file, template in templates.items():
-        text = _template(template).render(page=page, runs=page.runs, **_helpers())
-        write_text(paths.index.with_name(file), text)
+        write_text(paths.index.with_name(file), _rendered(template, page))
 
 
 def export_example(study: Study, paths: Paths, target: Path) -> None:
-    """Write a copy of the report that a repository host shows: Markdown, PNG and Parquet."""
+    """Write a copy of the report that a repository host shows: Markdown, PNG and Parquet.
+
+    It has no page of all runs, so that what the gate found is shown without links to them.
+    """
     page = _gather(study, paths)
     with replacing(target) as folder:
         for section in page.sections:
@@ -117,8 +125,12 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
         shutil.copyfile(paths.table, folder / "results.parquet")
-        readme = _template("readme.md.j2").render(page=page, **_helpers())
-        (folder / "README.md").write_text(readme, encoding="utf-8")
+        (folder / README).write_text(_rendered("readme.md.j2", page), encoding="utf-8")
+        if page.gate is not None:
+            for file in paths.gate.values():
+                shutil.copyfile(file, folder / file.name)
+            text = _rendered("gate.html.j2", page, report_page=README, runs_page="")
+            (folder / GATE).write_text(text, encoding="utf-8")
 
 
 def _gather(study: Study, paths: Paths) -> Page:
@@ -166,6 +178,12 @@ def _table(plain: dict[str, Any]) -> Table:
     return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"], keys)
 
 
+def _rendered(template: str, page: Page, **others: str) -> str:
+    """Fill in a template; ``others`` are names in the place of :func:`_helpers`' own."""
+    text: str = _template(template).render(page=page, **{**_helpers(), **others})
+    return text
+
+
 def _template(name: str) -> Any:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -194,6 +212,7 @@ def _helpers() -> dict[str, Any]:
         "claims": claims,
         "outcomes": Outcome,
         "outcome_of": outcome_of,
+        "report_page": INDEX,
         "runs_page": RUNS,
         "gate_page": GATE,
     }

@@ -42,7 +42,7 @@ class Options:
     strict: bool
     junit: Path | None
     markdown: Path | None
-    json: Path | None
+    json_file: Path | None
     annotations: bool
     exit_zero: bool
 
@@ -80,8 +80,8 @@ def _matches(options: Options) -> tuple[Match, ...]:
 def _write(found: Sequence[Gate], options: Options) -> None:
     if options.junit is not None:
         write_text(options.junit, ci.as_junit(found, strict=options.strict))
-    if options.json is not None:
-        write_json(options.json, gate.as_json(found, strict=options.strict))
+    if options.json_file is not None:
+        write_json(options.json_file, gate.as_json(found, strict=options.strict))
     if options.markdown is not None:
         _summarise(options.markdown, gate.as_markdown(found, strict=options.strict))
     if options.annotations:

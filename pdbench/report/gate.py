@@ -36,7 +36,7 @@ def matches(study: Study) -> tuple[Match, ...]:
     """
     if not study.gate:
         what = f"study {study.name}: its file has no gate block"
-        raise UsageError(what, "give --baseline and --candidate, or --against FILE")
+        raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
     return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 

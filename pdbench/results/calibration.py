@@ -23,8 +23,8 @@ from pdbench.errors import DataError
 from pdbench.results.record import RunRecord, StageRecord, read_record
 from pdbench.study import Architecture, Objective, Paths, Study
 from pdbench.study.architecture import VOCABULARY_SIZE
-from pdbench.study.machines import H100, LAPTOP, Machine, calibrated, machine_of
-from pdbench.study.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm
+from pdbench.study.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
+from pdbench.study.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm
 
 MOST = 600
 """Finished jobs that are read: more say nothing new."""

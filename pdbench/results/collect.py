@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdbench.errors import DataError
 from pdbench.files import replacing
-from pdbench.results.record import PREDICTIONS, SCHEMA_VERSION, RunRecord, read_record, verified
+from pdbench.results.record import (
+    PREDICTIONS,
+    SCHEMA_VERSION,
+    RunRecord,
+    examples_file,
+    read_record,
+    verified,
+)
+from pdbench.results.selection import best_point, is_outdated, point_of, selection_metric
 from pdbench.results.submission import imported_scores
-from pdbench.study import Architecture, Paths, Study
+from pdbench.study import Architecture, Cell, Paths, Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,11 +29,12 @@ if TYPE_CHECKING:
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``.
 
-    Cells of the study that have no results yet are left out, and named in the log by the
-    artefacts that miss them.
+    Cells of the study that have no results yet are left out. A partial table also leaves out
+    those whose results are of other settings than the study's.
 
     Raises:
-        DataError: There is no finished run, or a record or its predictions were edited.
+        DataError: There is no finished run, a record or its predictions were edited, or a cell
+            was trained with other settings.
     """
     import pandas as pd
 
@@ -62,18 +72,25 @@ def read_results(path: Path) -> pd.DataFrame:
 
 def _run_folders(study: Study, paths: Paths) -> list[Path]:
     teachers = [paths.teacher(task) for task in study.tasks]
-    runs = [
-        paths.cell(cell.key) / "runs" / run.name
-        for cell in study.seeds
-        if (paths.cell(cell.key) / "cell.json").is_file()
-        for run in study.runs(cell)
-    ]
+    cells = _finished_cells(study, paths)
+    runs = [paths.cell(c.key) / "runs" / run.name for c in cells for run in study.runs(c)]
     return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
+
+
+def _finished_cells(study: Study, paths: Paths) -> list[Cell]:
+    found = [cell for cell in study.seeds if (paths.cell(cell.key) / "cell.json").is_file()]
+    outdated = {cell for cell in found if is_outdated(study, paths, cell)}
+    if outdated and not paths.partial:
+        what = f"{len(outdated)} cells were trained with other settings, first {min(outdated)}"
+        remedy = f"pdbench status {study.name} --redo missing, then run the study again"
+        raise DataError(what, remedy)
+    return [cell for cell in found if cell not in outdated]
 
 
 def _row(folder: Path) -> dict[str, Any]:
     record = read_record(folder / "record.json")
-    predictions = np.load(verified(folder / PREDICTIONS, record), allow_pickle=False)
+    predictions = _array(folder / PREDICTIONS, record)
+    each = map(examples_file, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
         **_plain(record),
@@ -89,7 +106,17 @@ def _row(folder: Path) -> dict[str, Any]:
         **_training(record),
         **_environment(record),
         "test_predictions": predictions.tolist(),
+        **{
+            file.removesuffix(".npy"): _array(folder / file, record).tolist()
+            for file in each
+            if file in record.outputs
+        },
     }
+
+
+def _array(path: Path, record: RunRecord) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
+    return found
 
 
 def _plain(record: RunRecord) -> dict[str, Any]:
@@ -133,9 +160,9 @@ def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
 
 def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
     """True for the grid point of each cell that is best on dev, averaged over seeds."""
-    first = {task: f"dev_{definition.metrics[0]}" for task, definition in study.tasks.items()}
-    scores = frame.apply(lambda row: row[first[row["task"]]], axis=1)
-    points = frame["run"].str.partition("_")[2]
-    means = scores.groupby([frame["cell"], points]).mean()
-    best = {cell: points.droplevel(0).idxmax() for cell, points in means.groupby(level=0)}
+    column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
+    scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
+    points = frame["run"].map(point_of)
+    rows = frame.groupby("cell").groups
+    best = {c: best_point(zip(points[own], scores[own], strict=True)) for c, own in rows.items()}
     return points == frame["cell"].map(best)

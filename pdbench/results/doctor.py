@@ -24,9 +24,9 @@ from pdbench.study import ROOT, Study
 from pdbench.study.offline import data_folder
 from pdbench.study.paths import ARCHIVES
 from pdbench.study.pins import is_commit
-from pdbench.study.plan import Plan
-from pdbench.study.plan_text import size
-from pdbench.study.sizes import Sizes
+from pdbench.study.planning.plan import Plan
+from pdbench.study.planning.plan_text import size
+from pdbench.study.planning.sizes import Sizes
 from pdbench.study.workflow import check_folders
 
 Mark: TypeAlias = Literal["ok", "warning", "missing"]

@@ -20,8 +20,10 @@ from pdbench.data.vocabulary import open_vocabulary, write_vocabulary
 from pdbench.data.weights import model_folder, weights_file
 from pdbench.errors import DataError, PdbenchError, UsageError
 from pdbench.files import alone, digest, file_digest, read_json, replacing, write_json
-from pdbench.methods.classification import Scores, majority, open_split
+from pdbench.methods.classification import Scores, majority
+from pdbench.methods.kinds import head_of, open_split
 from pdbench.methods.pretraining import pretrain_student, pretraining_seed
+from pdbench.methods.spans import soft_label_spans
 from pdbench.methods.students import CellData, open_cell, train_student
 from pdbench.methods.teachers import load_teacher, settings_of, soft_label, train_teacher
 from pdbench.models import write_checkpoint
@@ -32,6 +34,7 @@ from pdbench.results.record import (
     Asked,
     RunRecord,
     StageRecord,
+    examples_file,
     read_record,
     verified,
     write_record,
@@ -136,7 +139,7 @@ def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVER
 
 def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    model, seed = load_teacher(study, task, vocabulary)
+    model, seed = load_teacher(study, paths, task, vocabulary)
     architecture = model.bert.shape.architecture
     device = choose_device(architecture.hidden)
     asked = Asked(
@@ -161,8 +164,9 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     progress, scores = train_teacher(study, paths, task, model, seed, device, job.keeper)
 
     def write(folder: Path) -> None:
-        write_checkpoint(folder, model.cpu(), vocabulary, study.tasks[task].labels)
-        np.save(folder / PREDICTIONS, scores["test"].predictions, allow_pickle=False)
+        labels = head_of(study.tasks[task], paths.task(task)).labels
+        write_checkpoint(folder, model.cpu(), vocabulary, labels)
+        _write_predictions(folder, scores["test"])
 
     stage = _stage("finetune", settings_of(study, task).learning_rate, progress)
     record = job.finish(write, [stage], vocabulary.size, scores)
@@ -172,27 +176,49 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     """Compute the teacher's probabilities on a text once, for every student to share."""
     _refuse_several()
+    with alone(paths.lock(paths.soft_labels(task, text))):
+        _soft_labels(study, paths, task, text)
+
+
+def _soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     watch = Stopwatch()
-    items = study.soft_labelled()[task, text]
-    model = read_classifier(paths.teacher(task), study.tasks[task].labels)
-    device = choose_device(model.bert.shape.hidden)
     tokens = Tokens.open(paths.text(text))
-    items = min(items, len(tokens))
+    head = head_of(study.tasks[task], paths.task(task))
+    items = min(study.soft_labelled()[task, text], len(tokens))
+    asked = {
+        "task": task,
+        "text": text,
+        "items": items,
+        "labels": list(head.labels),
+        "text_digest": tokens.digest,
+        "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
+    }
+    if _are_there(paths.soft_labels(task, text), asked):
+        log.info("soft labels of %s by the %s teacher: already done", text, task)
+        return
+    model = read_classifier(paths.teacher(task), head.labels, head=head.model)
+    device = choose_device(model.bert.shape.hidden)
     with replacing(paths.soft_labels(task, text)) as folder:
         folder.mkdir(parents=True)
-        mean = soft_label(model, tokens, items, device, folder / "soft_labels.npy")
+        label = soft_label_spans if study.tasks[task].kind == "span" else soft_label
+        mean = label(model, tokens, items, device, folder / "soft_labels.npy")
         content = {
-            "task": task,
-            "text": text,
-            "items": items,
-            "labels": list(study.tasks[task].labels),
+            **asked,
             "digest": file_digest(folder / "soft_labels.npy"),
-            "text_digest": tokens.digest,
-            "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
             "environment": environment(watch, device).model_dump(mode="json"),
         }
         write_json(folder / "soft_labels.json", content)
-    log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean.round(4))
+    log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
+
+
+def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
+    """Whether another process has made the same soft labels since this one was started."""
+    record, labels = folder / "soft_labels.json", folder / "soft_labels.npy"
+    if not (record.is_file() and labels.is_file()):
+        return False
+    said = read_json(record)
+    same = all(said.get(key) == value for key, value in asked.items())
+    return same and file_digest(labels) == said["digest"]
 
 
 def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -> None:
@@ -302,7 +328,7 @@ def _train_run(study: Study, run: Run, data: CellData, device: Device, job: _Job
     outcome = train_student(study, run, data, device, job.keeper)
 
     def write(folder: Path) -> None:
-        np.save(folder / PREDICTIONS, outcome.scores["test"].predictions, allow_pickle=False)
+        _write_predictions(folder, outcome.scores["test"])
         for name, predictions in outcome.others.items():
             np.save(folder / name, predictions, allow_pickle=False)
 
@@ -313,6 +339,12 @@ def _train_run(study: Study, run: Run, data: CellData, device: Device, job: _Job
     record = job.finish(write, stages, data.vocabulary, outcome.scores)
     seconds = record.environment.seconds
     log.info("%s %s: %s in %.1f s", run.cell.key, run.name, record.metrics, seconds)
+
+
+def _write_predictions(folder: Path, test: Scores) -> None:
+    np.save(folder / PREDICTIONS, test.predictions, allow_pickle=False)
+    for metric, values in test.examples.items():
+        np.save(folder / examples_file(metric), values, allow_pickle=False)
 
 
 class _Job:

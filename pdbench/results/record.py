@@ -13,7 +13,19 @@ from pdbench.files import digest, file_digest, read_json, write_json
 
 SCHEMA_VERSION: Final = 1
 PREDICTIONS = "test_predictions.npy"
-"""Beside each record: the predicted class of every test example, int16 of shape (N,)."""
+"""Beside each record: the predicted class of every test example, int16 of shape (N,).
+
+In a regression it is the score, float32; of spans the place of the answer, packed in an int64
+(:mod:`pdbench.data.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
+"""
+
+
+def examples_file(metric: str) -> str:
+    """Beside a record: what each test example scores, float32 of shape (N,).
+
+    It is there where predictions and labels alone do not say it: for spans.
+    """
+    return f"test_{metric}_examples.npy"
 
 
 class _Typed(BaseModel):

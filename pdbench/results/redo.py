@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pdbench.errors import UsageError
-from pdbench.results.status import Survey
+from pdbench.errors import DataError, UsageError
+from pdbench.files import read_json
+from pdbench.results.selection import is_outdated
+from pdbench.results.status import Survey, saved_states, states_of
+from pdbench.study import Paths
 from pdbench.study.graph import Node
 
 Which: TypeAlias = Literal["failed", "missing", "all"]
@@ -17,17 +20,25 @@ Which: TypeAlias = Literal["failed", "missing", "all"]
 def leftovers(found: Survey, which: Which) -> list[Path]:
     """What must go so that jobs begin anew: files and folders that are there.
 
-    Of failed and missing jobs these are saved states, status files and logs; finished runs
-    stay, and a cell that is done again keeps them. Of ``all`` the finished runs of every cell
-    go too, and only they: data, teachers and pre-trained students stay.
+    Of failed and missing jobs these are saved states, status files and logs, and what says that
+    a cell or its bundle is done; finished runs stay, and a cell that is done again keeps them.
+    A cell that was trained with other settings counts as missing. Of ``all`` the finished runs
+    of every cell go too, and only they: data, teachers and pre-trained students stay.
 
     Raises:
         UsageError: Everything is to go while cells are running.
     """
-    if which != "all":
-        wanted = {"failed"} if which == "failed" else {"failed", "missing"}
-        jobs = [node for key, node in found.graph.nodes.items() if found.states[key] in wanted]
-        return list(_traces(found, jobs))
+    if which == "all":
+        return _everything(found)
+    wanted = {"failed"} if which == "failed" else {"failed", "missing"}
+    jobs = [node for key, node in found.graph.nodes.items() if found.states[key] in wanted]
+    cells = {node.name for node in jobs if node.rule == "cell"}
+    if which == "missing":
+        cells |= set(_outdated(found))
+    return [*_marks(found.graph.paths, cells), *_traces(found, jobs)]
+
+
+def _everything(found: Survey) -> list[Path]:
     if found.cells["running"]:
         what = f"--redo all: {found.cells['running']} cells of {found.study.name} are running"
         raise UsageError(what, "stop them first")
@@ -46,14 +57,32 @@ def remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
+def _outdated(found: Survey) -> Iterator[str]:
+    paths = found.graph.paths
+    for key, cell in found.study.cells.items():
+        if found.states["cell", key] == "done" and is_outdated(found.study, paths, cell):
+            yield key
+
+
+def _marks(paths: Paths, cells: Collection[str]) -> Iterator[Path]:
+    """What says that some cells are done, and bundles that have one of them."""
+    marks = (paths.cell(key) / "cell.json" for key in sorted(cells))
+    yield from (mark for mark in marks if mark.exists())
+    for stamp in sorted(paths.bundle("x").parent.glob("*.json")):
+        try:
+            named = read_json(stamp)["cells"]
+        except (DataError, KeyError, TypeError):
+            named = cells  # a broken one says nothing
+        if not set(named).isdisjoint(cells):
+            yield stamp
+
+
 def _traces(found: Survey, jobs: Iterable[Node]) -> list[Path]:
     paths = found.graph.paths
-    states = paths.state(paths.results / "x").parent
-    saved = sorted(states.iterdir()) if states.is_dir() else []
+    saved = saved_states(paths)
     traces = []
     for job in jobs:
-        prefix = ".".join(job.output.parent.parts[len(paths.results.parts) :])
-        traces += [path for path in saved if f"{path.name}.".startswith(f"{prefix}.")]
+        traces += states_of(paths, job, saved)
         if job.rule == "cell":
             traces.append(paths.status(job.name))
         traces.append(job.log)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -19,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from pdbench.study import Study
+from pdbench.study import Paths, Study
 from pdbench.study.graph import Graph, Key, Node
 
 State: TypeAlias = Literal["done", "running", "failed", "missing"]
@@ -27,9 +28,11 @@ STATES: tuple[State, ...] = get_args(State)
 
 FRESH = 900.0
 """Seconds for which a job of another host counts as alive after its last sign of life: three
-times the interval at which a training job saves its state."""
+times the interval at which a training job saves its state. A job that SLURM runs is alive."""
 
 _TAIL = 65_536  # bytes at a log's end that are read
+_RUNS = "RUNNING"  # as squeue says it
+_SAVING = ("pretrain", "teacher", "cell")  # rules whose jobs save their state
 _QUEUE_SECONDS = 5.0  # that squeue may take
 _MARKS = ("pdbench: error:", "error:", "killed", "cancelled", "oom", "out of memory", "no space")
 
@@ -174,21 +177,37 @@ class _Queue:
     """SLURM's jobs of this user."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, str] = {}
-        if shutil.which("squeue"):
-            self.jobs = dict(self._ask())
+        rows = self._ask() if shutil.which("squeue") else []
+        self.jobs = {number: state for number, state, _, _ in rows}
         self.counts = dict(sorted(Counter(self.jobs.values()).items()))
+        here = str(Path.cwd())
+        self._running = {
+            _plain(comment)
+            for _, state, folder, comment in rows
+            if (state, folder) == (_RUNS, here)
+        }
 
-    def _ask(self) -> list[tuple[str, str]]:
-        command = ["squeue", "--me", "--noheader", "--format=%i|%T"]
+    def runs(self, job: Node) -> bool:
+        """Whether a job that Snakemake submitted from this folder is running."""
+        names = (job.rule, "wildcards", job.name) if job.name else (job.rule,)
+        return _plain("_".join(("rule", *names))) in self._running
+
+    def _ask(self) -> list[tuple[str, str, str, str]]:
+        """Number, state, working directory and comment of every job."""
+        command = ["squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k"]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS
             )
         except (OSError, subprocess.SubprocessError):
             return []
-        pairs = (line.strip().partition("|") for line in done.stdout.splitlines())
-        return [(job, state) for job, _, state in pairs if state]
+        rows = (line.strip().split("|", 3) for line in done.stdout.splitlines())
+        return [(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+
+def _plain(comment: str) -> str:
+    """A comment with its separators alike: those of several wildcards are not our dots."""
+    return re.sub(r"[^A-Za-z0-9]", "_", comment)
 
 
 class _Look:
@@ -204,6 +223,7 @@ class _Look:
         self._now = now
         self._paths = graph.paths
         self._started = _names(self._paths.status("x").parent)
+        self._saved = saved_states(self._paths)
         self._logged: dict[Path, set[str]] = {}
 
     def at(self, job: Node) -> tuple[State, str | None]:
@@ -228,7 +248,7 @@ class _Look:
             return "failed", said.get("reason") or last_line(job.log)
         if state != "running":  # stopped: the next run takes it up
             return "missing", None
-        if self._lives(said, path, job.log):
+        if self._lives(said, job):
             return "running", None
         where = f"{said.get('host')}, process {said.get('pid')}"
         return "failed", f"ended without a word on {where}: {last_line(job.log)}"
@@ -238,22 +258,45 @@ class _Look:
         line, is_error = _ending(job.log)
         if is_error:
             return "failed", line
-        if self._is_fresh(job.log):
+        if self.queue.runs(job) or self._is_fresh(job):
             return "running", None
         return "failed", f"ended without a word: {line}"
 
-    def _lives(self, said: dict[str, Any], *files: Path) -> bool:
+    def _lives(self, said: dict[str, Any], job: Node) -> bool:
         if said.get("host") == platform.node():
             return Path(f"/proc/{said.get('pid')}").exists()
         if said.get("slurm_job") and self.queue.jobs:
             return str(said["slurm_job"]) in self.queue.jobs
-        return any(self._is_fresh(path) for path in files)
+        return self._is_fresh(job)
 
-    def _is_fresh(self, path: Path) -> bool:
-        try:
-            return self._now - path.stat().st_mtime < FRESH
-        except OSError:
-            return False
+    def _is_fresh(self, job: Node) -> bool:
+        """Whether a job has given a sign of life: a line, its word, or a saved state."""
+        signs = [job.log, *states_of(self._paths, job, self._saved)]
+        if job.rule == "cell":
+            signs.append(self._paths.status(job.name))
+        return any(self._now - _changed(path) < FRESH for path in signs)
+
+
+def saved_states(paths: Paths) -> list[Path]:
+    """The folders of all saved states of a study."""
+    folder = paths.state(paths.results / "x").parent
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def states_of(paths: Paths, job: Node, saved: Iterable[Path]) -> list[Path]:
+    """Those of some saved states that are of a job or of one of its runs."""
+    if job.rule not in _SAVING:
+        return []
+    name = paths.state(job.output.parent).name
+    return [path for path in saved if f"{path.name}.".startswith(f"{name}.")]
+
+
+def _changed(path: Path) -> float:
+    """When a file was changed, in seconds since 1970; 0 if it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def last_line(path: Path) -> str:

@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.errors import DataError, UsageError, suggestion
 from pdbench.files import file_digest, read_json, replacing, write_json
 from pdbench.results.record import RunRecord, read_record, verified
+from pdbench.results.selection import best_point, is_outdated, point_of, selection_metric
 from pdbench.study import Cell, Paths, Study
-from pdbench.study.cells import Point
 from pdbench.study.settings import Task
 
 FILES: dict[str, tuple[str, int]] = {
@@ -243,17 +242,18 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Ent
 
 
 def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
-    metric = study.tasks[cell.task].metrics[0]
-    if not (paths.cell(cell.key) / "cell.json").is_file():
-        what = f"{paths.cell(cell.key)}: cell {cell.key} is not finished"
+    if is_outdated(study, paths, cell):
+        what = f"{paths.cell(cell.key)}: cell {cell.key} is not finished with these settings"
         raise DataError(what, "run it first")
-    points: dict[tuple[Point, ...], list[tuple[float, Path, RunRecord]]] = {}
+    metric = selection_metric(study, cell.task)
+    runs: dict[str, tuple[Path, RunRecord, float]] = {}
     for run in study.runs(cell):
         folder = paths.cell(cell.key) / "runs" / run.name
         record = read_record(folder / "record.json")
-        points.setdefault(run.points, []).append((record.metrics["dev"][metric], folder, record))
-    chosen = max(points.values(), key=lambda runs: fmean(dev for dev, *_ in runs))
-    _, folder, record = max(chosen, key=lambda run: run[0])
+        runs[run.name] = folder, record, record.metrics["dev"][metric]
+    chosen = best_point((point_of(name), dev) for name, (_, _, dev) in runs.items())
+    alike = (run for name, run in runs.items() if point_of(name) == chosen)
+    folder, record, _ = max(alike, key=lambda run: run[2])
     return folder, record
 
 

@@ -15,11 +15,11 @@ from typing import Any
 from pdbench.study.bundles import BUNDLE, Bundle, partition
 from pdbench.study.cells import Start
 from pdbench.study.config import Study
-from pdbench.study.costs import ARCHIVE, AUDIT, COLLECT, DRAW, REPORT, TASK, Costs
-from pdbench.study.machines import H100, LAPTOP
 from pdbench.study.paths import Paths, kind_of
-from pdbench.study.sizes import Sizes
-from pdbench.study.work import Work, total
+from pdbench.study.planning.costs import ARCHIVE, AUDIT, COLLECT, DRAW, REPORT, TASK, Costs
+from pdbench.study.planning.machines import H100, LAPTOP
+from pdbench.study.planning.sizes import Sizes
+from pdbench.study.planning.work import Work, total
 
 STAGES_OF_WORK = (
     ("archive",),
@@ -170,6 +170,10 @@ class Jobs:
     def bundle_spec(self, name: str) -> str:
         """Digest of what decides the results of a bundle's cells."""
         return self.study.digest_of({key: self.cell_spec(key) for key in self.bundles[name].cells})
+
+    def results_spec(self) -> str:
+        """Digest of what decides the results of all cells."""
+        return self.study.digest_of({key: self.cell_spec(key) for key in self.study.cells})
 
     def latency_spec(self) -> str:
         """Digest of which sizes are timed."""

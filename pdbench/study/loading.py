@@ -16,7 +16,16 @@ from pdbench.study.discovery import has_module, method_files
 from pdbench.study.embedded import EMBEDDED
 from pdbench.study.methods import Method
 from pdbench.study.pins import PINS, Pins, fill_in, is_commit
-from pdbench.study.settings import Name, Released, Source, Text, is_sourced
+from pdbench.study.settings import (
+    KIND_METRICS,
+    PINNED,
+    Name,
+    Released,
+    Source,
+    Task,
+    Text,
+    is_sourced,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
@@ -190,6 +199,10 @@ def _broken_references(study: Study) -> Iterator[tuple[str, str]]:
         for published, task in needs.stands_for.items():
             key = f"artefacts.{artefact}.stands_for.{published}"
             yield from _unknown(key, task, study.tasks, "task")
+    yield from _bad_gate(study)
+
+
+def _bad_gate(study: Study) -> Iterator[tuple[str, str]]:
     for i, match in enumerate(study.gate):
         for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
             yield from _unknown(f"gate.{i}.{role}", method, study.methods, "method")
@@ -222,8 +235,26 @@ def _bad_sources(study: Study) -> Iterator[tuple[str, str]]:
             yield from _unknown(f"{key}.name", source.name, EMBEDDED, "embedded data")
         if source.source == "directory" and not source.path:
             yield f"key {key}.path: missing", "name the folder that a directory source reads"
-        if source.source == "hub" and not source.revision:
-            yield f"key {key}.revision: missing", "pin a commit of the hub repository"
+        if source.source == "hub":
+            yield from _bad_revision(f"{key}.revision", source.revision)
+        if isinstance(source, Released):
+            yield from _bad_template(key, source)
+
+
+def _bad_revision(key: str, revision: str | None) -> Iterator[tuple[str, str]]:
+    if not revision:
+        yield f"key {key}: missing", "pin a commit of the hub repository"
+    elif revision != PINNED and not is_commit(revision):
+        remedy = "pin one by its 40 hexadecimal digits: branches and tags move"
+        yield f"key {key}: {revision!r} is no commit", remedy
+
+
+def _bad_template(key: str, released: Released) -> Iterator[tuple[str, str]]:
+    try:
+        released.of(Architecture(2, 128))
+    except (KeyError, IndexError, ValueError) as error:
+        what = f"key {key}: name or path cannot be filled in ({error})"
+        yield what, "it may hold {layers}, {hidden} and {heads}"
 
 
 def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
@@ -237,12 +268,28 @@ def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
             if host.labels != task.labels:
                 what = f"key {key}: the labels of {task.model_of!r} are {', '.join(host.labels)}"
                 yield what, "write the same labels in the same order"
+        yield from _bad_kind(f"tasks.{name}", task)
         unknown = set(task.ratings) ^ set(task.labels) if task.ratings else set()
         if unknown:
             yield (
                 f"key tasks.{name}.ratings: {', '.join(sorted(unknown))}",
                 "give every label stars",
             )
+
+
+def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
+    strange = [metric for metric in task.metrics if metric not in KIND_METRICS[task.kind]]
+    if strange:
+        what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
+        yield what, f"choose among {', '.join(KIND_METRICS[task.kind])}"
+    if task.kind == "classification":
+        return
+    if task.labels or task.model_of or task.file or task.source not in ("directory", "hub"):
+        what = f"key {key}: a {task.kind} has no label names, model_of or file"
+        yield what, "write labels: [], and source directory or hub"
+    if task.kind == "span" and task.max_length < task.windows.question + 4:
+        what = f"key {key}.max_length: {task.max_length} leaves no room for a context"
+        yield what, f"raise it above windows.question, {task.windows.question}, and 3"
 
 
 def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
@@ -265,6 +312,7 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
                     yield what, "name a teacher"
         if definition is not None:
             yield from _missing_modules(method, definition)
+            yield from _only_classes(f"{key}.method", method, definition, block, study)
     for transfer in _as_list(block.transfer):
         yield from _unknown(f"{key}.transfer", transfer, study.transfer_sets, "transfer set")
     if block.corpus is not None:
@@ -273,6 +321,16 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
         for text in _as_list(block.architecture):
             yield from _bad_architecture(f"{key}.architecture", text, study)
     yield from _without_teacher(key, block, study)
+
+
+def _only_classes(
+    key: str, name: str, method: Method, block: Any, study: Study
+) -> Iterator[tuple[str, str]]:
+    kinds = {task: study.tasks[task].kind for task in _as_list(block.task)}
+    other = [task for task, kind in kinds.items() if kind == "span"]
+    if other and any(stage.is_own for stage in method.stages):
+        what = f"key {key}: {name!r} has an objective of its own, and {other[0]!r} is of spans"
+        yield what, "choose a method of distill and finetune alone"
 
 
 def _missing_modules(name: str, method: Method) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     model_serializer,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+
+from pdbench.study.spellings import MayBeWritten
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
@@ -41,22 +40,11 @@ def _checked_class(text: str) -> str:
     raise ValueError(f"{text!r} is no objective of one's own: write module:Class")
 
 
-class _MayBeAName:
-    """Lets a model be written as the name of its objective alone, and writes it so."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._from_name, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
-
-    @staticmethod
-    def _from_name(raw: Any) -> Any:
-        return {"objective": raw} if isinstance(raw, str) else raw
+_NAMED = MayBeWritten(
+    lambda raw: {"objective": raw} if isinstance(raw, str) else raw,
+    lambda schema: [{"type": "string"}, schema],
+)
+"""Lets a model be written as the name of its objective alone."""
 
 
 class OwnObjective(BaseModel):
@@ -147,13 +135,13 @@ class Method(BaseModel):
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
-    pretraining: Annotated[OwnObjective, _MayBeAName()] | None = Field(
+    pretraining: Annotated[OwnObjective, _NAMED] | None = Field(
         default=None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "
         "for the initialisation pretrained.",
     )
-    stages: Annotated[tuple[Annotated[Stage, _MayBeAName()], ...], Field(min_length=1)] = Field(
+    stages: Annotated[tuple[Annotated[Stage, _NAMED], ...], Field(min_length=1)] = Field(
         description="The training stages in order: distill (soft labels of the transfer set), "
         "finetune (labels of the labelled set), or an objective of one's own."
     )
@@ -192,6 +180,8 @@ class Method(BaseModel):
 
     def span(self, number: int) -> tuple[float, float]:
         """From which to which share of the updates on its data a stage trains."""
-        stage = self.stages[number]
-        before = sum(s.share for s in self.stages[:number] if s.data == stage.data)
-        return before, before + stage.share
+        data = self.stages[number].data
+        shares = [stage.share for stage in self.stages[: number + 1] if stage.data == data]
+        # Both are sums from the first share: a stage begins where the one before it ends, to the
+        # last bit, so that rounding neither repeats nor leaves out an update.
+        return sum(shares[:-1]), sum(shares)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -10,13 +10,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     Tag,
+    model_serializer,
 )
-from pydantic_core import CoreSchema, core_schema
 
 from pdbench.study.architecture import Architecture, checked_width
+from pdbench.study.spellings import MayBeWritten
 
 T = TypeVar("T")
 PROVENANCE = ("paper", "readme", "assumed")
@@ -29,70 +29,66 @@ def is_sourced(raw: Any) -> bool:
     return isinstance(raw, dict) and "value" in raw and "source" in raw
 
 
-class _MaySayItsSource:
-    """Lets a value be written plainly or as {value, source: paper|readme|assumed, note}."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._unwrap, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        plain = handler(schema)
-        sourced = {
-            "type": "object",
-            "properties": {
-                "value": plain,
-                "source": {"enum": list(PROVENANCE)},
-                "note": {"type": "string"},
-            },
-            "required": ["value", "source"],
-            "additionalProperties": False,
-        }
-        return {"anyOf": [plain, sourced]}
-
-    @staticmethod
-    def _unwrap(raw: Any) -> Any:
-        if not is_sourced(raw):
-            return raw
-        unknown = set(raw) - {"value", "source", "note"}
-        if unknown or raw["source"] not in PROVENANCE:
-            sources = ", ".join(PROVENANCE)
-            raise ValueError(f"a sourced value has value, source ({sources}) and note")
-        return raw["value"]
+def _without_source(raw: Any) -> Any:
+    """The value of {value, source: paper|readme|assumed, note}, or what is written plainly."""
+    if not is_sourced(raw):
+        return raw
+    unknown = set(raw) - {"value", "source", "note"}
+    if unknown or raw["source"] not in PROVENANCE:
+        sources = ", ".join(PROVENANCE)
+        raise ValueError(f"a sourced value has value, source ({sources}) and note")
+    return raw["value"]
 
 
-class _MayBeOne:
-    """Lets a grid of a single value be written as that value."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._listed, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        several = handler(schema)
-        return {"anyOf": [several["items"], several]}
-
-    @staticmethod
-    def _listed(raw: Any) -> Any:
-        return raw if isinstance(raw, list | tuple) else (raw,)
+def _with_source(plain: dict[str, Any]) -> list[dict[str, Any]]:
+    sourced = {
+        "type": "object",
+        "properties": {
+            "value": plain,
+            "source": {"enum": list(PROVENANCE)},
+            "note": {"type": "string"},
+        },
+        "required": ["value", "source"],
+        "additionalProperties": False,
+    }
+    return [plain, sourced]
 
 
-Sourced: TypeAlias = Annotated[T, _MaySayItsSource()]
+def _as_list(raw: Any) -> Any:
+    return raw if isinstance(raw, list | tuple) else (raw,)
+
+
+Sourced: TypeAlias = Annotated[T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Rate: TypeAlias = Annotated[float, Field(gt=0)]
 Width: TypeAlias = Annotated[PositiveInt, AfterValidator(checked_width)]
 Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
-Grid: TypeAlias = Annotated[tuple[T, ...], Field(min_length=1), _MayBeOne()]
+Grid: TypeAlias = Annotated[
+    tuple[T, ...],
+    Field(min_length=1),
+    MayBeWritten(_as_list, lambda several: [several["items"], several]),
+]
 """One value or several."""
-Metric: TypeAlias = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+Metric: TypeAlias = Literal[
+    "accuracy",
+    "f1",
+    "matthews",
+    "pearson",
+    "spearman",
+    "exact_match",
+    "recall@1",
+    "recall@10",
+    "recall@50",
+]
+Kind: TypeAlias = Literal["classification", "span", "ranking"]
+KIND_METRICS: dict[Kind, tuple[Metric, ...]] = {
+    "classification": ("accuracy", "f1", "matthews", "pearson", "spearman"),
+    "span": ("exact_match", "f1"),
+    "ranking": ("recall@1", "recall@10", "recall@50"),
+}
+"""The metrics that each kind of task may have."""
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -160,10 +156,53 @@ class Teacher(Source):
     )
 
 
-class Task(Source):
+class _Dumped(Source):
+    """A source that leaves newer keys out of its dump as long as they have their defaults.
+
+    What a study's digests are made of is then what it was before there were such keys, and
+    nothing that is finished trains again.
+    """
+
+    newer: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        for name in self.newer:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                found.pop(name, None)
+        return found
+
+
+class Windows(Strict):
+    """How a question and a context that are too long together are cut into several inputs."""
+
+    stride: Sourced[PositiveInt] = Field(
+        default=128, description="Word pieces from the start of a window of a context to the next."
+    )
+    question: Sourced[PositiveInt] = Field(
+        default=64, description="Word pieces kept of a question."
+    )
+    answer: Sourced[PositiveInt] = Field(
+        default=30, description="Word pieces of the longest answer that is predicted."
+    )
+
+
+class Task(_Dumped):
     """Labelled data: its splits, label names and official metrics."""
 
-    labels: tuple[str, ...] = Field(description="Label names, in the order of the class indices.")
+    newer = ("kind", "windows")
+
+    kind: Kind = Field(
+        default="classification",
+        description="classification: one of the labels, or a number where there are none; span: "
+        "a part of a context that answers a question; ranking: the next item of a dialogue, "
+        "among all items of the labelled set.",
+    )
+    labels: tuple[str, ...] = Field(
+        description="Label names, in the order of the class indices; none of a regression, of "
+        "spans and of a ranking."
+    )
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = Field(
         description="Metric ids; the first is the one that figures show."
     )
@@ -184,6 +223,9 @@ class Task(Source):
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
+    windows: Windows = Field(
+        default=Windows(), description="How spans are looked for in contexts that are too long."
+    )
     ratings: dict[str, tuple[int, ...]] = Field(
         default={},
         description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
@@ -200,9 +242,16 @@ class Task(Source):
     )
 
 
-class Text(Source):
+class Text(_Dumped):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
 
+    newer = ("keep",)
+
+    keep: Literal["start", "end"] = Field(
+        default="start",
+        description="What stays of an item longer than max_length: its start, or its end, which "
+        "is what tasks of kind ranking keep of a dialogue.",
+    )
     size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
     max_length: Sourced[PositiveInt] = Field(
         default=128, description="Word pieces kept of an item."

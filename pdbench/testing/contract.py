@@ -24,9 +24,7 @@ import pytest
 import yaml
 from torch import Tensor
 
-from pdbench.data.audit import audit
 from pdbench.data.order import ItemBatches
-from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.errors import Stopped
 from pdbench.files import digest, file_digest
@@ -36,8 +34,8 @@ from pdbench.methods.students import CellData, Outcome, open_cell, train_student
 from pdbench.results import jobs
 from pdbench.study import Architecture, Paths, Run, Start, Study, load_study
 from pdbench.study.paths import ARCHIVES
-from pdbench.testing.small_study import CONFIG, write_small_study
-from pdbench.training import Keeper, choose_device, prepare_process
+from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
+from pdbench.training import Keeper, choose_device
 
 TEACHER = Architecture(4, 64)
 STUDY = "small.yaml"
@@ -243,16 +241,8 @@ def prepared(base: Path) -> Path:
     artefacts = {"figure6": {"seeds": 2, "cells": [{**_CELLS, "method": ["pd", "tf"]}]}}
     write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, TEACHER)
     with contextlib.chdir(folder):
-        prepare_process(1)
         study = load_study(STUDY)
-        paths = Paths(study)
-        prepare_task(study, "films", paths)
-        prepare_text(study, "more", paths)
-        audit(study, paths)
-        jobs.teacher(study, paths, "films")
-        jobs.soft_labels(study, paths, "films", "more")
-        for start in study.pretrained:
-            jobs.pretrain(study, paths, start)
+        prepare_cells(study, Paths(study))
     return folder
 
 

@@ -10,8 +10,12 @@ from typing import Any
 import torch
 import yaml
 
+from pdbench.data.audit import audit
+from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.models import Bert, BertShape, Classifier, random_model, write_checkpoint
-from pdbench.study import Architecture
+from pdbench.results import jobs
+from pdbench.study import Architecture, Paths, Study
+from pdbench.training import prepare_process
 
 GOOD = ["good", "great", "lovely", "fine"]
 BAD = ["bad", "awful", "dull", "poor"]
@@ -88,6 +92,22 @@ def write_small_study(
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(dict(config)))
     return path
+
+
+def prepare_cells(study: Study, paths: Paths) -> None:
+    """Run every job that the cells of a study wait for, in the working directory."""
+    prepare_process(1)
+    for task in study.tasks:
+        prepare_task(study, task, paths)
+    for text in study.texts:
+        prepare_text(study, text, paths)
+    audit(study, paths)
+    for task in study.taught:
+        jobs.teacher(study, paths, task)
+    for task, text in study.soft_labelled():
+        jobs.soft_labels(study, paths, task, text)
+    for start in study.pretrained:
+        jobs.pretrain(study, paths, start)
 
 
 def _write_task(path: Path, size: int, rng: random.Random) -> None:

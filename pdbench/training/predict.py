@@ -30,6 +30,10 @@ def predict(
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
+LOGITS = 2**24
+"""Logits that are held together at most, where a model has hundreds of classes and more."""
+
+
 @torch.inference_mode()
 def predict_ranges(
     model: Classifier,
@@ -51,8 +55,9 @@ def predict_ranges(
     """
     model.eval()
     lengths = tokens.lengths[:items]
-    for start in range(0, len(lengths), RANGE_ITEMS):
-        chosen = slice(start, min(start + RANGE_ITEMS, len(lengths)))
+    together = max(BATCH_ITEMS, min(RANGE_ITEMS, LOGITS // model.output.out_features))
+    for start in range(0, len(lengths), together):
+        chosen = slice(start, min(start + together, len(lengths)))
         logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)
         for index in sorted_buckets(lengths[chosen], BATCH_ITEMS):
             with device.autocast():

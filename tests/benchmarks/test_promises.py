@@ -100,3 +100,15 @@ def test_planned_studies_have_their_size(jobs: int, tmp_path) -> None:
     found = sum(map(len, Jobs(load_study(path), bundle=0).costs.values()))
 
     assert found == pytest.approx(jobs, rel=0.1)
+
+
+def test_the_profile_bundles_small_cells(tmp_path) -> None:
+    """What is measured as the profile's has every cell, and far fewer jobs."""
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(planning.study_of(planning.JOBS[0])))
+    study = load_study(path)
+
+    jobs = Jobs(study, planning.bundle_of_the_profile())
+
+    assert sum(len(bundle.cells) for bundle in jobs.bundles.values()) == len(study.cells)
+    assert len(jobs.bundles) < len(study.cells) / 10

@@ -158,6 +158,8 @@ BROKEN = {
         '{"rating": 5.0, "text": "x", "parent_asin": 7}',
         r"parent_asin is no text",
     ),
+    "half a character": ('{"rating": 5.0, "text": "\\ud800", "parent_asin": "B1"}', "surrogates"),
+    "endless stars": ('{"rating": Infinity, "text": "x", "parent_asin": "B1"}', "infinity"),
     "text no text": ('{"rating": 5.0, "text": 8, "parent_asin": "B1"}', r"text or parent_asin"),
 }
 

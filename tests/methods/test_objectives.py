@@ -13,7 +13,13 @@ from torch import nn
 from pdbench.errors import UsageError
 from pdbench.methods.distilbert import DistilBert
 from pdbench.methods.minilm import MiniLM
-from pdbench.methods.objective import ExposedLM, Objective, build_objective, uniform_layers
+from pdbench.methods.objective import (
+    ExposedLM,
+    Objective,
+    build_objective,
+    soft_loss,
+    uniform_layers,
+)
 from pdbench.methods.patient_kd import PatientKD
 from pdbench.methods.tinybert import TinyBert
 from pdbench.models import Bert, BertShape, Classifier, random_model
@@ -146,6 +152,12 @@ def test_patient_kd_maps_the_papers_layers() -> None:
 
     assert PatientKD(six, twelve, 2, layers="skip").mapped == (2, 4, 6, 8, 10)
     assert PatientKD(six, twelve, 2, layers="last").mapped == (7, 8, 9, 10, 11)
+
+
+def test_class_probabilities_are_not_learnt_in_a_regression() -> None:
+    """One output has the softmax 1 whatever the model says: refused, not a loss of 0."""
+    with pytest.raises(UsageError, match="a regression has none"):
+        soft_loss(torch.randn(4, 1), torch.randn(4, 1))
 
 
 def test_tinybert(models, plain) -> None:

@@ -1,17 +1,14 @@
 """The small study, trained once up to its cells."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pdbench.data.audit import audit
-from pdbench.data.prepare import prepare_task, prepare_text
-from pdbench.results import jobs
 from pdbench.study import Paths, Study, load_study
-from pdbench.testing.small_study import write_small_study
-from pdbench.training import prepare_process
+from pdbench.testing.small_study import prepare_cells, write_small_study
 from tests.attempts import Server
 
 PD = "films.pd.1-32.more-100.plain"
@@ -22,17 +19,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with data, teacher, soft labels and pre-trained students, but no cell."""
     folder = tmp_path_factory.mktemp("project")
     study = load_study(write_small_study(folder))
-    paths = Paths(study)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        prepare_process(1)
-        prepare_task(study, "films", paths)
-        prepare_text(study, "more", paths)
-        audit(study, paths)
-        jobs.teacher(study, paths, "films")
-        jobs.soft_labels(study, paths, "films", "more")
-        for start in study.pretrained:
-            jobs.pretrain(study, paths, start)
+    with contextlib.chdir(folder):
+        prepare_cells(study, Paths(study))
     return folder
 
 

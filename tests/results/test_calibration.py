@@ -19,8 +19,8 @@ from pdbench.results.calibration import (
     observations,
 )
 from pdbench.study import ROOT, Architecture, Study, load_study
-from pdbench.study.machines import H100, LAPTOP, Machine
-from pdbench.study.work import KINDS, Seen, Work, classifier, distinct_pieces, total
+from pdbench.study.planning.machines import H100, LAPTOP, Machine
+from pdbench.study.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, total
 
 EXAMPLE = ROOT / "reports/example/results.parquet"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import zipfile
@@ -15,8 +16,6 @@ from pdbench.artefacts import datasets, table3
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT
 from pdbench.data import leaks
-from pdbench.data.audit import audit
-from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.errors import DataError, GuardError, UsageError
 from pdbench.evidence import Scores
 from pdbench.evidence.paired import Estimator
@@ -27,7 +26,7 @@ from pdbench.results import jobs, submission
 from pdbench.results.collect import collect, read_results
 from pdbench.results.record import read_record
 from pdbench.study import Architecture, Paths, Start, Study, load_study
-from pdbench.training import prepare_process
+from pdbench.testing.small_study import prepare_cells
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
@@ -42,18 +41,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tasks")
     study = load_study(write_glue_study(folder))
     paths = Paths(study)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        prepare_process(1)
-        for task in study.tasks:
-            prepare_task(study, task, paths)
-        prepare_text(study, "pairs", paths)
-        audit(study, paths)
-        for task in study.taught:
-            jobs.teacher(study, paths, task)
-            jobs.soft_labels(study, paths, task, "pairs")
-        for start in study.pretrained:
-            jobs.pretrain(study, paths, start)
+    with contextlib.chdir(folder):
+        prepare_cells(study, paths)
         for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
             jobs.cell(study, paths, cell.key)
         collect(study, paths)

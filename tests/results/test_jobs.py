@@ -70,11 +70,28 @@ def test_ranges_of_soft_labels_are_one_whole(
     path = paths.soft_labels("films", "more") / "soft_labels.npy"
     whole = np.load(path, allow_pickle=False).astype(float)
     monkeypatch.setattr(sys.modules["pdbench.training.predict"], "RANGE_ITEMS", 33)
+    path.with_name("soft_labels.json").unlink()
 
     jobs.soft_labels(study, paths, "films", "more")
 
     np.testing.assert_allclose(np.load(path).astype(float), whole, atol=0.02)  # bf16
     assert abs(whole[1:] - whole[:-1]).max() > 0.1, "another order would be seen"
+
+
+def test_soft_labels_are_made_once(project: Project) -> None:
+    """A second process that waited finds them; edited ones and those of fewer items are redone."""
+    study, paths = project
+    record = paths.soft_labels("films", "more") / "soft_labels.json"
+    labels, before = record.with_name("soft_labels.npy"), record.read_bytes()
+
+    jobs.soft_labels(study, paths, "films", "more")
+    assert record.read_bytes() == before
+
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-2] + b"xx")
+    jobs.soft_labels(study, paths, "films", "more")
+    assert record.read_bytes() != before
+    assert labels.read_bytes() == content
 
 
 def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project) -> None:

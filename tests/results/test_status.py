@@ -43,7 +43,10 @@ def paths(study: Study) -> Paths:
 
 def finish(paths: Paths, key: str) -> None:
     """Leave what a finished cell leaves."""
-    write_json(paths.cell(key) / "cell.json", {"cell": key})
+    cell = paths.study.cells[key]
+    spec = paths.study.digest_of(paths.study.cell_spec(cell))
+    runs = [run.name for run in paths.study.runs(cell)]
+    write_json(paths.cell(key) / "cell.json", {"cell": key, "spec": spec, "runs": runs})
     (paths.cell(key) / "runs/seed0").mkdir(parents=True)
 
 
@@ -130,14 +133,19 @@ def test_a_silent_cell_of_another_host_is_dead(study: Study, paths: Paths) -> No
     assert reason(found, PD).endswith("10:00:00 training")
 
 
+def put_squeue(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Put a squeue that prints some lines on the path."""
+    queue = folder / "squeue"
+    queue.write_text("\n".join(["#!/bin/sh", *(f"echo '{line}'" for line in lines)]) + "\n")
+    queue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
 def test_slurm_knows_whether_a_cell_lives(
     study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job in the queue lives however quiet it is; one that is gone is dead at once."""
-    queue = tmp_path / "squeue"
-    queue.write_text('#!/bin/sh\necho "7|RUNNING"\necho "8|PENDING"\n')
-    queue.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    put_squeue(tmp_path, monkeypatch, "7|RUNNING|/x|rule_bundle", "8|PENDING|/x|(null)")
     say(paths, PD, "running", host="node1", slurm_job="7")
     say(paths, PF, "running", host="node1", slurm_job="6")
 
@@ -146,6 +154,41 @@ def test_slurm_knows_whether_a_cell_lives(
     assert states(found) == {PD: "running", PF: "failed"}
     assert found.queue == {"PENDING": 1, "RUNNING": 1}
     assert "SLURM: 1 pending, 1 running" in status_text.as_text(found)
+
+
+def test_slurm_knows_whether_a_quiet_job_lives(
+    study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says nothing for hours runs as long as the queue says so, here and nowhere else."""
+    elsewhere = "2|RUNNING|/elsewhere|rule_text_wildcards_films"
+    comment = "rule_pretrain_wildcards_general_1-64"  # the plugin joins wildcards otherwise
+    put_squeue(tmp_path, monkeypatch, f"1|RUNNING|{tmp_path}|{comment}", elsewhere)
+    log(paths, "pretrain", "general.1-64", "10:00 training", age=10 * FRESH)
+    log(paths, "text", "films", "10:00 reading", age=10 * FRESH)
+
+    found = survey(study)
+
+    assert found.states["pretrain", "general.1-64"] == "running"
+    assert found.states["text", "films"] == "failed"
+
+
+@pytest.mark.parametrize("rule", ["pretrain", "cell"])
+def test_a_saved_state_is_a_sign_of_life(rule: str, study: Study, paths: Paths) -> None:
+    """Training says nothing for hours, and saves its state all the time."""
+    if rule == "cell":
+        say(paths, PD, "running", host="elsewhere")
+        state = paths.state(paths.cell(PD) / "runs/seed0_lr0.001-b32")
+    else:
+        log(paths, rule, "general.1-64", "10:00 training")
+        state = paths.state(paths.results / "pretrained/general/1-64")
+    name = PD if rule == "cell" else "general.1-64"
+    later = time.time() + 10 * FRESH
+    state.mkdir(parents=True)
+
+    dead = survey(study, now=later).states[rule, name]
+    os.utime(state, (later - 60,) * 2)
+
+    assert (dead, survey(study, now=later).states[rule, name]) == ("failed", "running")
 
 
 def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
@@ -279,6 +322,31 @@ def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
 
     assert [folder.exists() for folder in states] == [False, True]
     assert paths.status(PD).exists()
+
+
+def test_a_bundle_with_a_missing_cell_is_done_again(study: Study, paths: Paths) -> None:
+    """What says that it is done goes, or Snakemake would do nothing; other bundles stay."""
+    finish(paths, D)
+    stamps = {name: paths.bundle(name) for name in ("one", "two")}
+    write_json(stamps["one"], {"cells": [PD, PF]})
+    write_json(stamps["two"], {"cells": [D]})
+
+    redo.prepare(survey(study), "missing", yes=False)
+
+    assert [stamp.exists() for stamp in stamps.values()] == [False, True]
+
+
+def test_a_cell_of_other_settings_counts_as_missing(study: Study, paths: Paths) -> None:
+    """Its runs stay, to be looked at again; those of cells that are as asked are not touched."""
+    for key in (D, PD, BASIC):
+        finish(paths, key)
+    changed = load_study(write_study_file(Path("small.yaml"), {"training.distill.epochs": 9}))
+
+    redo.prepare(survey(changed), "missing", yes=False)
+
+    whole = {key: (paths.cell(key) / "cell.json").exists() for key in (D, PD, BASIC)}
+    assert whole == {D: False, PD: False, BASIC: True}
+    assert (paths.cell(D) / "runs/seed0").exists()
 
 
 def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> None:

@@ -38,6 +38,9 @@ def test_sourced_values_become_assumptions(study_file) -> None:
     )
 
 
+HUB = {"source": "hub", "name": "x", "revision": "pinned"}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -69,6 +72,8 @@ def test_sourced_values_become_assumptions(study_file) -> None:
         ({"corpora.general.0.tokens": 0}, "key corpora.general.0.tokens: "),
         ({"corpora.general": {"source": "hub", "nam": "x"}}, "key corpora.general.nam: unknown"),
         ({"corpora.general": {"source": "hub", "name": "x"}}, "corpora.general.revision: missing"),
+        ({"corpora.general": HUB | {"revision": "main"}}, "corpora.general.revision: 'main' is no"),
+        ({"corpora.general": HUB | {"name": "x_{size}"}}, "corpora.general: name or path .*'size'"),
         ({"tasks.sentiment.model_of": "mnli"}, "key tasks.sentiment.model_of: unknown task"),
         ({"tasks.sentiment.model_of": "sentiment"}, "'sentiment' trains no models"),
         ({"tasks.sentiment.ratings": {"bad": [1]}}, "key tasks.sentiment.ratings: bad, "),

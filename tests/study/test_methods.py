@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from offered import METHODS, write_package
 from pydantic import ValidationError
 
 from pdbench.errors import UsageError
+from pdbench.methods.classification import Pass
 from pdbench.study import Architecture, Method, Paths, Start, Study, load_study
 from pdbench.study.discovery import has_module
 from pdbench.study.jobs import Jobs
@@ -56,6 +58,24 @@ def test_spans_share_the_updates_of_one_data_set() -> None:
 
     assert [found.span(i) for i in range(3)] == [(0, 0.25), (0, 1), (0.25, 1)]
     assert [found.first(i) for i in range(3)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.1, 0.2, 0.2), (1 / 3,) * 3])
+@pytest.mark.parametrize("whole", [1, 5, 7, 200, 10_001])
+def test_shares_neither_repeat_nor_leave_out_an_update(
+    shares: tuple[float, ...], whole: int
+) -> None:
+    """Stages take up where the one before ends, also in the middle of an odd number of updates."""
+    found = method(*({"objective": f"a:Part{i}", "share": s} for i, s in enumerate(shares)))
+    spans = [found.span(i) for i in range(len(shares))]
+    taken = [
+        update
+        for span in spans
+        for update in Pass(1, 1, learning_rate=1.0, span=span).updates(whole)
+    ]
+
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
+    assert taken == list(range(round(sum(shares) * whole)))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +217,7 @@ def test_own_pretraining_is_a_job_of_its_own(own: Study) -> None:
 
 def test_asking_the_teacher_costs(own: Study) -> None:
     """The estimate counts the teacher's forward passes."""
-    from pdbench.study.costs import cell
+    from pdbench.study.planning.costs import cell
 
     minilm, pd = (own.cells[f"sentiment.{m}.1-128.films-300.general"] for m in ("minilm", "pd"))
 

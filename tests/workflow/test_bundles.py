@@ -66,6 +66,17 @@ def test_cells_stand_where_they_stand_without_bundles(bundled: Project) -> None:
     assert cells(replace(bundled, bundle=0).run("study")) == []
 
 
+def test_results_are_looked_at_again_where_cells_leave_their_bundles(bundled: Project) -> None:
+    """Snakemake cannot tell that they are of other settings; what collects them can."""
+    bundled.run("study")
+    bundled.change({"training.distill.epochs": 3})
+
+    commands = replace(bundled, bundle=0).run("study")
+
+    assert cells(commands) == []
+    assert commands[0] == "collect"
+
+
 def test_a_failure_still_gives_a_report(bundled: Project) -> None:
     """After a failure there is a report of what there is, and the exit code tells of it."""
     failed = bundled.snakemake(

@@ -33,6 +33,11 @@ def test_a_regression_fails_and_its_files_stay(finished: Project) -> None:
     assert finished.snakemake("check").returncode == 0
 
 
+def test_without_a_gate_block_nothing_runs_before_the_check_says_so(project: Project) -> None:
+    """`pdbench check` alone, whose one line says what is missing."""
+    assert project.planned("check") == {"check": 1}
+
+
 def test_the_report_waits_for_the_gate_where_the_study_has_one(finished: Project) -> None:
     """A study without a gate block is built as before."""
     assert finished.planned() == {}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pdbench.study.graph import Key
-from pdbench.study.schedule import makespan
+from pdbench.study.planning.schedule import makespan
 
 
 def job(name: str) -> Key:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pdbench.study import Architecture, Cell, Study, load_study
-from pdbench.study.costs import Costs, cell, size_of
+from pdbench.study.planning.costs import Costs, cell, size_of
+from pdbench.study.planning.sizes import FILLED, Sizes
 from pdbench.study.settings import Source
-from pdbench.study.sizes import FILLED, Sizes
 
 D = Cell("sentiment", "d", Architecture(1, 64), "films-300", None)
 

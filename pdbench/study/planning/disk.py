@@ -5,9 +5,9 @@ from __future__ import annotations
 from pdbench.study.architecture import Architecture
 from pdbench.study.cells import Start
 from pdbench.study.config import Study
-from pdbench.study.costs import Costs
 from pdbench.study.graph import Graph, Key
-from pdbench.study.sizes import Sizes
+from pdbench.study.planning.costs import Costs
+from pdbench.study.planning.sizes import Sizes
 
 _ARCHIVE = 100e6  # the largest of the embedded archives has 84 MB
 _TOKENIZER = 1e6  # vocabulary and tokenizer beside a checkpoint
@@ -17,6 +17,7 @@ _WEIGHT = 4  # bytes of a stored weight
 _PIECE = 2  # bytes of a stored word piece
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _PROBABILITY = 2  # bytes of a soft label
+_ITEMS = 6000  # items of a ranking: about those of ReDial
 _MOMENTS = 3  # a saved state has the weights and two moments of each
 
 
@@ -52,13 +53,21 @@ def _bytes(study: Study, sizes: Sizes, key: Key) -> float:
         return _checkpoint(Costs(study, sizes).teacher_size(name)) + _TOKENIZER
     if rule == "soft_labels":
         task, _, text = name.partition(".")
-        classes = max(1, len(study.tasks[task].labels))
-        return float(study.soft_labelled()[task, text] * classes * _PROBABILITY)
+        return study.soft_labelled()[task, text] * _soft_labels(study, sizes, task, text)
     if rule == "cell":
         chosen = study.cells[name]
         predictions = 2 * sizes.items(chosen.task, "test")
         return study.number_of_runs(chosen) * (_RECORD + predictions)
     return _DRAWN
+
+
+def _soft_labels(study: Study, sizes: Sizes, task: str, text: str) -> float:
+    """Bytes of one item's soft labels."""
+    settings = study.tasks[task]
+    if settings.kind == "span":  # to be the first piece, and the last
+        return 2 * sizes.text_pieces(text) * _PROBABILITY
+    classes = _ITEMS if settings.kind == "ranking" else max(1, len(settings.labels))
+    return float(classes * _PROBABILITY)
 
 
 def _checkpoint(size: Architecture) -> float:

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.study.config import Study
-from pdbench.study.disk import bytes_of, state_bytes
 from pdbench.study.graph import Graph, Key
 from pdbench.study.jobs import Jobs
-from pdbench.study.machines import LAPTOP, Estimate, Machine
-from pdbench.study.schedule import makespan
-from pdbench.study.sizes import Sizes
-from pdbench.study.work import Work, total
+from pdbench.study.planning.disk import bytes_of, state_bytes
+from pdbench.study.planning.machines import LAPTOP, Estimate, Machine
+from pdbench.study.planning.schedule import makespan
+from pdbench.study.planning.sizes import Sizes
+from pdbench.study.planning.work import Work, total
 
 TRAINED = ("pretrain", "teacher", "soft_labels", "cell")
 """Rules whose jobs run on the device; the others prepare data and draw, on a CPU."""

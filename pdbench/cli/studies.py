@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pdbench.cli_options import StudyName, with_study
+from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
 from pdbench.errors import DataError
 from pdbench.study import Paths, Study, offline
 
@@ -39,16 +39,14 @@ from pdbench.study import Paths, Study, offline
     help="Another study whose finished cells the costs are fitted to.",
 )
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
-@click.option(
-    "--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it as JSON too."
-)
+@with_json
 def plan(
     study: Study,
     device: str | None,
     devices: tuple[int, ...],
     measured: tuple[Study, ...],
     left: bool,
-    file: Path | None,
+    json_file: Path | None,
 ) -> None:
     """Print what STUDY would make and cost: jobs, runs, hours, wall time and disk.
 
@@ -58,16 +56,16 @@ def plan(
     from pdbench.files import write_json
     from pdbench.results.calibration import machine_for
     from pdbench.study.graph import Graph
-    from pdbench.study.plan import Plan
-    from pdbench.study.plan_text import as_text
-    from pdbench.study.sizes import Sizes
+    from pdbench.study.planning.plan import Plan
+    from pdbench.study.planning.plan_text import as_text
+    from pdbench.study.planning.sizes import Sizes
 
     machine = machine_for(study, device, [study, *measured])
     done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
     found = Plan(study, machine, Sizes.counted(study, Paths(study).audit), done)
     click.echo(as_text(found, devices))
-    if file is not None:
-        write_json(file, found.as_json(devices))
+    if json_file is not None:
+        write_json(json_file, found.as_json(devices))
 
 
 @click.command()
@@ -75,7 +73,7 @@ def plan(
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     required=True,
     metavar="DIR",
     help="Folder that the compute nodes can read; several studies may share it.",
@@ -87,7 +85,7 @@ def fetch(study: Study, folder: Path) -> None:
     digest, and fetches what is missing or broken.
     """
     os.environ.update(offline.hub_caches(folder))
-    from pdbench.data.fetch import fetch as run
+    from pdbench.data.fetch import fetch as run  # the hub's libraries read them when they load
 
     failed = run(study, folder, click.echo)
     if failed:
@@ -97,16 +95,33 @@ def fetch(study: Study, folder: Path) -> None:
 
 
 @click.command()
-@click.argument("study", type=StudyName(), default="demo")
+@with_study
+def pin(study: Study) -> None:
+    """Write the present commits of the hub repositories that STUDY has not pinned yet.
+
+    They are added to config/pins.yaml, and what stands there is never changed.
+    """
+    from pdbench.data.pinning import pin as run
+    from pdbench.data.pinning import unpinned
+
+    added = run(unpinned(study))
+    for name, commit in added.items():
+        click.echo(f"{name} {commit}")
+    if not added:
+        click.echo("every repository is pinned")
+
+
+@click.command()
+@with_study_or_demo
 @click.option(
     "--profile",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Compare this profile of Snakemake, such as slurm, with the cluster.",
 )
 @click.option(
     "--data",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="DIR",
     help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
 )
@@ -126,13 +141,13 @@ def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
 
 
 @click.command()
-@click.argument("study", type=StudyName(), default="demo")
+@with_study_or_demo
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option(
     "--redo",
     type=click.Choice(["failed", "missing", "all"]),
-    help="Remove what is left of failed jobs, of those that are not done, or of all cells, so "
-    "that the next run of Snakemake begins them anew.",
+    help="Remove what is left of failed jobs, of those that are not done or have results of "
+    "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
 )
 @click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
 def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
@@ -157,4 +172,4 @@ def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
         click.echo(status_text.as_text(survey(study)))
 
 
-COMMANDS = (doctor, fetch, plan, status)
+COMMANDS = (plan, doctor, status, fetch, pin)

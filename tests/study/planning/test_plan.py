@@ -7,10 +7,10 @@ import json
 import pytest
 
 from pdbench.study import Study, load_study
-from pdbench.study.machines import H100, LAPTOP
-from pdbench.study.plan import Plan
-from pdbench.study.plan_text import as_text, duration, size
-from pdbench.study.sizes import Sizes
+from pdbench.study.planning.machines import H100, LAPTOP
+from pdbench.study.planning.plan import Plan
+from pdbench.study.planning.plan_text import as_text, duration, size
+from pdbench.study.planning.sizes import Sizes
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """What a job computes, counted by kind: operations, numbers moved, updates, layers started.
 
 The counts follow from the architecture and the data alone; what they cost on a device is said
-by :mod:`pdbench.study.machines`. Shapes: L layers of width H with A heads, T positions (word
-pieces, padding counted) in N items.
+by :mod:`pdbench.study.planning.machines`. Shapes: L layers of width H with A heads, T positions
+(word pieces, padding counted) in N items.
 """
 
 from __future__ import annotations
@@ -92,14 +92,7 @@ def distinct_pieces(pieces: float) -> float:
 
 def classifier(size: Architecture, seen: Seen) -> Work:
     """Training a classifier, whose last layer computes the first position of each item alone."""
-    products, traffic = _encoder(size, seen, first_only=True)
-    trained = size.encoder_parameters + seen.distinct * size.hidden
-    return Work(
-        products=_TRAINING * products,
-        traffic=_TRAINING * traffic,
-        updates=seen.steps * trained,
-        launches=seen.steps * (size.layers + _HEADS),
-    )
+    return _with_updates(size, seen, *_encoder(size, seen, first_only=True))
 
 
 def masked_lm(size: Architecture, seen: Seen, masked: float, predicted: float) -> Work:
@@ -115,6 +108,11 @@ def masked_lm(size: Architecture, seen: Seen, masked: float, predicted: float) -
     asked = masked * seen.positions
     products += asked * 2 * size.hidden * (size.hidden + predicted)
     traffic += asked * _SCORES * predicted
+    return _with_updates(size, seen, products, traffic)
+
+
+def _with_updates(size: Architecture, seen: Seen, products: float, traffic: float) -> Work:
+    """Updates by what one forward pass computes and moves."""
     trained = size.encoder_parameters + seen.distinct * size.hidden
     return Work(
         products=_TRAINING * products,

@@ -12,8 +12,16 @@ import pytest
 from benchmarks.peak import training_flops
 from pdbench.errors import UsageError
 from pdbench.study import Architecture
-from pdbench.study.machines import H100, LAPTOP, Machine, machine_of
-from pdbench.study.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm, prediction
+from pdbench.study.planning.machines import H100, LAPTOP, Machine, machine_of
+from pdbench.study.planning.work import (
+    KINDS,
+    Seen,
+    Work,
+    classifier,
+    distinct_pieces,
+    masked_lm,
+    prediction,
+)
 
 SIZES = [Architecture(layers, hidden) for layers in (1, 2, 12) for hidden in (64, 128, 768)]
 SEEN = Seen(steps=10, items=320, positions=320 * 27)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pdbench.study.machines import Estimate
-from pdbench.study.plan import DEVICES, HOUR, Cost, Plan
+from pdbench.study.planning.machines import Estimate
+from pdbench.study.planning.plan import DEVICES, HOUR, Cost, Plan
 
 _MINUTE = 60.0
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pdbench.study.architecture import VOCABULARY_SIZE, Architecture
 from pdbench.study.cells import Cell, Start
 from pdbench.study.config import Study
-from pdbench.study.machines import LAPTOP
 from pdbench.study.methods import Stage
-from pdbench.study.settings import Source
-from pdbench.study.sizes import Sizes
-from pdbench.study.work import (
+from pdbench.study.planning.machines import LAPTOP
+from pdbench.study.planning.sizes import Sizes
+from pdbench.study.planning.work import (
     Seen,
     Work,
     classifier,
@@ -26,6 +25,7 @@ from pdbench.study.work import (
     masked_lm,
     prediction,
 )
+from pdbench.study.settings import Source
 
 ARCHIVE = 4.0
 TASK = 3.0

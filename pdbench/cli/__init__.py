@@ -1,0 +1,79 @@
+"""The ``pdbench`` command: one subcommand for each job of the workflow, and others for people.
+
+Every job of the workflow can be run by hand with the line that its log shows. Heavy imports
+stand inside the commands, so that ``pdbench --help`` and ``pdbench plan`` answer at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from pdbench import __version__
+from pdbench.cli import evidence, jobs, project, studies
+from pdbench.cli.failures import describe, fail
+from pdbench.errors import REQUEUE, PdbenchError, Stopped
+from pdbench.study import offline
+
+INTERRUPTED = 130
+ONLINE = ("doctor", "fetch", "pin")
+"""Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
+
+SECTIONS = {
+    "Before and during a run": studies.COMMANDS,
+    "What the results say": evidence.COMMANDS,
+    "Work on pdbench itself": project.COMMANDS,
+    "Jobs of the workflow, which snakemake runs": jobs.COMMANDS,
+}
+"""The commands as the help lists them."""
+
+
+class Sectioned(click.Group):
+    """A group whose help lists its commands in :data:`SECTIONS`."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list a section."""
+        width = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            limit = formatter.width - 6 - width
+            rows = [(f"{c.name:<{width}}", c.get_short_help_str(limit)) for c in commands]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(cls=Sectioned, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pdbench")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Reproduce "Well-Read Students Learn Better" and judge new compression methods.
+
+    STUDY is a name in config/ (demo) or the path of a study file. `snakemake` runs all
+    commands that a study needs in the right order; each can also be run by hand.
+    """
+    if context.invoked_subcommand not in ONLINE:
+        offline.go_offline()
+
+
+for commands in SECTIONS.values():
+    for command in commands:
+        cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every expected failure is one line on stderr."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
+    except click.exceptions.Abort:
+        fail("interrupted; finished work is kept", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except PdbenchError as error:
+        fail(str(error), error.exit_code)
+    except Stopped:
+        sys.exit(REQUEUE)
+    except OSError as error:
+        fail(describe(error), 1)

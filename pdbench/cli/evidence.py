@@ -1,0 +1,166 @@
+"""The commands that say what results mean: claims, the gate, and GLUE's server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pdbench.cli.failures import describe, fail
+from pdbench.cli.options import FILE, StudyName, known, with_json, with_study
+from pdbench.errors import PdbenchError, UsageError
+from pdbench.study import Paths, Study
+
+
+class Ground(click.ParamType["Study | None"]):
+    """What claims are put to: the paper's own numbers (None) or a study."""
+
+    name = "reference|study"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Study | None:
+        """Load the study, if it is one."""
+        return None if value == "reference" else StudyName().convert(value, param, ctx)
+
+
+@click.command()
+@click.option(
+    "--on",
+    "study",
+    type=Ground(),
+    required=True,
+    help="reference: the paper's own numbers; else a study, by name or path.",
+)
+@click.option(
+    "--results",
+    "table",
+    type=FILE,
+    help="Another results.parquet of the study, such as reports/example/results.parquet.",
+)
+@with_json
+def claims(study: Study | None, table: Path | None, json_file: Path | None) -> None:
+    """Say which claims of the paper hold, on its own numbers or on the runs of a study."""
+    from pdbench.files import write_json
+    from pdbench.report import claims as found
+
+    if study is None and table is not None:
+        raise UsageError("--results needs a study", "name it with --on")
+    results = found.check_study(study, Paths(study), table) if study else found.check_reference()
+    click.echo(found.as_text(results))
+    if json_file is not None:
+        write_json(json_file, found.as_json(results))
+
+
+@click.command()
+@click.option("--study", type=StudyName(), default="demo", show_default=True, help="Name or path.")
+@click.option("--baseline", help="The method that is the measure.")
+@click.option("--candidate", help="The method that must not be worse.")
+@click.option(
+    "--against",
+    "stored",
+    type=FILE,
+    help="Compare every run with that of the same seed in these stored results.",
+)
+@click.option("--results", "table", type=FILE, help="Other results than the study's own.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    metavar="POINTS",
+    help="What the candidate may lose; evidence.margin of the study by default.",
+)
+@click.option("--waivers", type=FILE, help="Accepted regressions; config/waivers.yaml by default.")
+@click.option("--strict", is_flag=True, help="Take unresolved cells as incomplete.")
+@click.option("--junit", type=FILE, help="Write JUnit XML.")
+@click.option(
+    "--markdown",
+    type=FILE,
+    help="Write a summary as Markdown; appended to the file that $GITHUB_STEP_SUMMARY names.",
+)
+@with_json
+@click.option(
+    "--annotations/--no-annotations",
+    default=lambda: os.environ.get("GITHUB_ACTIONS") == "true",
+    help="Print ::error lines; by default where GITHUB_ACTIONS=true.",
+)
+@click.option("--exit-zero", is_flag=True, help="Leave the verdict to who reads the files.")
+def check(**options: Any) -> None:
+    """Say whether a method is worse than a baseline, or this code than stored results.
+
+    With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
+    code 0: no regression; 1: a regression; 2: incomplete or misuse, which is never a pass.
+    """
+    from pdbench.report.checking import Options, run
+
+    try:
+        code = run(Options(**options))
+    except PdbenchError as error:
+        # 1 would say that something is worse.
+        raise UsageError(error.what, error.remedy) from error
+    except OSError as error:
+        fail(describe(error), UsageError.exit_code)
+    sys.exit(code)
+
+
+@click.command()
+@with_study
+@click.option("--to", "target", type=FILE, required=True, help="The zip file to write.")
+@click.option("--method", required=True, metavar="ID", help="The method to submit.")
+@click.option(
+    "--architecture", metavar="SIZE", help="The size to submit: its name or layers/hidden."
+)
+@click.option("--artefact", metavar="ID", help="Take the cells of this table or figure.")
+@click.option(
+    "--fill",
+    is_flag=True,
+    help="Answer with one class where there are no predictions for a task: GLUE's server takes "
+    "whole submissions only.",
+)
+def submission(
+    study: Study,
+    target: Path,
+    method: str,
+    architecture: str | None,
+    artefact: str | None,
+    fill: bool,
+) -> None:
+    """Write predictions on GLUE's test sets as the zip that its server takes.
+
+    A manifest with the ending .json beside it says which runs they are of.
+    """
+    from pdbench.results.submission import manifest_path, write_submission
+
+    known(method, study.methods, "method")
+    if artefact is not None:
+        known(artefact, study.artefacts, "artefact")
+    sizes = study.select(architecture) if architecture else study.all_architectures
+    among = tuple(study.seeds) if artefact is None else study.artefact_cells(artefact)
+    trained = dict.fromkeys(study.trained_by(cell) for cell in among)
+    cells = [cell for cell in trained if cell.method == method and cell.architecture in sizes]
+    about = write_submission(study, Paths(study), cells, target, fill=fill)
+    for file, origin in sorted(about["files"].items()):
+        click.echo(f"{file}.tsv: {origin['cell']} {origin['run']}")
+    for file in about["filled"]:
+        click.echo(f"{file}.tsv: one and the same answer, as there are no predictions")
+    click.echo(f"{target} and {manifest_path(target)}")
+
+
+@click.command("import-scores")
+@with_study
+@click.argument("scores", type=FILE)
+@click.option("--of", "manifest", type=FILE, required=True, help="The manifest of the submission.")
+def import_scores(study: Study, scores: Path, manifest: Path) -> None:
+    """Take the answer of GLUE's server back: a CSV file with task, metric and score.
+
+    The next collection puts them beside the runs that were submitted, as their scores on the
+    published test split.
+    """
+    from pdbench.results.submission import import_scores as run
+
+    click.echo(run(study, Paths(study), scores, manifest))
+
+
+COMMANDS = (claims, check, submission, import_scores)

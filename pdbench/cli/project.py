@@ -1,0 +1,47 @@
+"""The commands that change the project itself: a method, the schemas, the example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pdbench.cli.options import with_study
+from pdbench.study import Paths, Study
+
+
+@click.command("new-method")
+@click.argument("name")
+@click.option(
+    "--package",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The folder of another package, which is to hold it.",
+)
+def new_method(name: str, package: Path | None) -> None:
+    """Write a method NAME with an objective of its own, its test and its entry."""
+    from pdbench.testing.new_method import NewMethod
+
+    made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
+    made.write()
+    click.echo(made.next_steps())
+
+
+@click.command()
+def schema() -> None:
+    """Write the JSON schemas of all configuration files to workflow/schemas/."""
+    from pdbench.study.schemas import write_schemas
+
+    for path in write_schemas():
+        click.echo(path)
+
+
+@click.command()
+@with_study
+def example(study: Study) -> None:
+    """Copy the report of STUDY to reports/example, where the README shows it."""
+    from pdbench.report import export_example
+
+    export_example(study, Paths(study), Path("reports/example"))
+
+
+COMMANDS = (new_method, example, schema)

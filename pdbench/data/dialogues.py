@@ -1,0 +1,197 @@
+"""Dialogues in which one side recommends items to the other: ReDial and INSPIRED.
+
+An example is the dialogue so far and an item that the recommender names next, for the first
+time in the dialogue. In ReDial, a film that a form says was not suggested is none. Turns
+begin with "user:" or "system:", and every example ends with "system:", so that no short
+greeting is a whole example. Where a release has no dev set, whole dialogues are held out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from pdbench.data import hub
+from pdbench.data.records import Breakage, Located, records, tab_separated
+from pdbench.data.splits import is_held_out
+from pdbench.errors import DataError, UsageError, suggestion
+from pdbench.study.settings import Source, Task
+
+ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])
+
+USER, SYSTEM = "user:", "system:"
+
+_MENTION = re.compile(r"@(\d+)")
+
+
+class Turn(NamedTuple):
+    """What one side says, and the items that it recommends; a user's are none."""
+
+    side: str
+    text: str
+    items: tuple[str, ...]
+    named: tuple[str, ...]
+    """All items that it names, recommended or not."""
+
+
+class Dialogue(NamedTuple):
+    """A dialogue by its id."""
+
+    key: str
+    turns: tuple[Turn, ...]
+
+
+def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read train, dev and test: the dialogue so far in text, the id of the next item in item.
+
+    Raises:
+        UsageError: No layout of this name is known.
+        DataError: A file is missing or broken.
+    """
+    layout = _layout(task)
+    found: dict[str, list[Dialogue]] = {"train": [], "dev": [], "test": []}
+    for split in layout.files:
+        for dialogue in layout.read(_rows(task, layout, split), breakage):
+            held_out = "dev" not in layout.files and split == "train" and is_held_out(dialogue.key)
+            found["dev" if held_out else split].append(dialogue)
+    return {split: _table(dialogues) for split, dialogues in found.items()}
+
+
+def read_text(source: Source, breakage: Breakage) -> pa.Table:
+    """Read what stands before each item of the training file, without the item.
+
+    Raises:
+        UsageError: No layout of this name is known.
+        DataError: A file is missing or broken.
+    """
+    layout = _layout(source)
+    return _table(layout.read(_rows(source, layout, "train"), breakage)).select(["text"])
+
+
+def examples(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+    """Yield the dialogue so far and the item, for each item that is recommended."""
+    said: list[str] = []
+    named: set[str] = set()
+    heard = False
+    for turn in dialogue.turns:
+        if heard:
+            context = " ".join([*said, SYSTEM])
+            yield from ((context, item) for item in turn.items if item not in named)
+        heard = heard or turn.side == USER
+        said.append(f"{turn.side} {turn.text}")
+        named.update(turn.named)
+
+
+def _table(dialogues: Iterable[Dialogue]) -> pa.Table:
+    found = [pair for dialogue in dialogues for pair in examples(dialogue)]
+    return pa.table([[text for text, _ in found], [item for _, item in found]], schema=ROWS)
+
+
+def _redial(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
+    total = 0
+    for where, row in rows:
+        total += 1
+        try:
+            yield _redial_dialogue(row)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            what = f"{where}: not a dialogue of ReDial ({type(error).__name__}: {error})"
+            breakage.leave_out(DataError(what, "mend or remove the line, or set key broken"))
+    breakage.check(total)
+
+
+def _redial_dialogue(row: dict[str, Any]) -> Dialogue:
+    names = {
+        str(i): str(name or "").strip() for i, name in _pairs(row["movieMentions"], "movieName")
+    }
+    forms = [row["respondentQuestions"], row["initiatorQuestions"]]
+    denied = {i for form in forms for i, suggested in _pairs(form, "suggested") if suggested == 0}
+    recommender = row["respondentWorkerId"]
+    turns = []
+    for message in row["messages"]:
+        mentioned = tuple(i for i in _MENTION.findall(message["text"]) if i in names)
+        text = _MENTION.sub(lambda found: names.get(found[1], found[0]), message["text"])
+        side = SYSTEM if message["senderWorkerId"] == recommender else USER
+        items = tuple(i for i in dict.fromkeys(mentioned) if i not in denied)
+        said = " ".join(text.split())
+        turns.append(Turn(side, said, items if side == SYSTEM else (), mentioned))
+    return Dialogue(str(row["conversationId"]), tuple(turns))
+
+
+def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
+    """The items of a form with one of its values: a mapping as published, or the hub's list.
+
+    An empty one is published as a list.
+    """
+    if isinstance(form, dict):
+        yield from (
+            (i, found[value] if isinstance(found, dict) else found) for i, found in form.items()
+        )
+    else:
+        yield from ((entry["movieId"], entry[value]) for entry in form)
+
+
+def _inspired(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
+    def key(row: tuple[str, dict[str, Any]]) -> str:
+        where, record = row
+        missing = {"dialog_id", "speaker", "text", "movies"} - record.keys()
+        if missing:
+            what = f"{where}: no column {', '.join(sorted(missing))}"
+            raise DataError(what, "use INSPIRED's own files")
+        return str(record["dialog_id"])
+
+    total = 0
+    for name, own in itertools.groupby(rows, key):
+        turns = []
+        for where, row in own:
+            total += 1
+            if row["speaker"] not in ("RECOMMENDER", "SEEKER"):
+                what = f"{where}: speaker {row['speaker']!r}"
+                breakage.leave_out(DataError(what, "write RECOMMENDER or SEEKER"))
+                continue
+            side = SYSTEM if row["speaker"] == "RECOMMENDER" else USER
+            text = " ".join(row["text"].replace("QUOTATION_MARK", '"').split())
+            named = tuple(filter(None, (title.strip() for title in row["movies"].split(";"))))
+            items = tuple(dict.fromkeys(named)) if side == SYSTEM else ()
+            turns.append(Turn(side, text, items, named))
+        yield Dialogue(name, tuple(turns))
+    breakage.check(total)
+
+
+class _Layout(NamedTuple):
+    """How a release is published: its files by split, and what reads their rows."""
+
+    files: dict[str, str]
+    read: Callable[[Located, Breakage], Iterator[Dialogue]]
+
+
+_REDIAL = _Layout({"train": "train_data.jsonl", "test": "test_data.jsonl"}, _redial)
+_INSPIRED = _Layout({s: f"{s}.tsv" for s in ("train", "dev", "test")}, _inspired)
+
+LAYOUTS = {"redial": _REDIAL, "re_dial": _REDIAL, "inspired": _INSPIRED}
+"""By the name that a directory source gives, or the last part of a repository's."""
+
+
+def _layout(source: Source) -> _Layout:
+    name = source.name.rpartition("/")[2].lower()
+    if name not in LAYOUTS:
+        what = f"key name: {source.name!r} is no release of dialogues"
+        raise UsageError(what, suggestion(name, LAYOUTS))
+    return LAYOUTS[name]
+
+
+def _rows(source: Source, layout: _Layout, split: str) -> Located:
+    if source.source == "directory":
+        path = Path(source.path or "") / layout.files[split]
+        if not path.is_file():
+            raise DataError(f"{path}: no such file", "mend key path, or fetch the release's files")
+        return tab_separated(path) if path.suffix == ".tsv" else records(path)
+    loaded = hub.load(source)
+    if split not in loaded:
+        raise DataError(f"{source.name}: no split {split}", "use one that has it")
+    rows: Any = enumerate(loaded[split], start=1)
+    return ((f"{source.name}: {split}: row {number}", dict(row)) for number, row in rows)

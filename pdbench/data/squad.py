@@ -1,0 +1,144 @@
+"""SQuAD v1.1: its published files, and the rows that the hub has of it.
+
+Every example is a question, a context, the true answers and the character of the context where
+each begins. The test set is not published, so the published dev set is test; articles by whose
+questions dev chooses are wholly held out of the training set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from pdbench.data import hub
+from pdbench.data.records import Breakage
+from pdbench.data.splits import is_held_out
+from pdbench.errors import DataError
+from pdbench.files import read_json
+from pdbench.study.settings import Source, Task
+
+FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}
+"""The published files."""
+
+ROWS = pa.schema(
+    [
+        ("text_a", pa.string()),
+        ("text_b", pa.string()),
+        ("answers", pa.list_(pa.string())),
+        ("starts", pa.list_(pa.int64())),
+    ]
+)
+
+
+class Question(NamedTuple):
+    """One example, and where it stands for messages."""
+
+    where: str
+    article: str
+    question: str
+    context: str
+    answers: list[str]
+    starts: list[int]
+
+
+def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read train, dev (held out by article) and test (the published dev).
+
+    Raises:
+        DataError: A file is missing or broken, or an answer does not stand where it should.
+    """
+    published = {split: list(_checked(_questions(task, split), breakage)) for split in FILES}
+    found: dict[str, list[Question]] = {"train": [], "dev": [], "test": published["dev"]}
+    for example in published["train"]:
+        found["dev" if is_held_out(example.article) else "train"].append(example)
+    return {split: _table(examples) for split, examples in found.items()}
+
+
+def read_text(source: Source, breakage: Breakage) -> pa.Table:
+    """Read the questions of the training file with their contexts, without the answers.
+
+    Raises:
+        DataError: As :func:`read_splits`.
+    """
+    return _table(list(_checked(_questions(source, "train"), breakage))).select(
+        ["text_a", "text_b"]
+    )
+
+
+def _table(examples: list[Question]) -> pa.Table:
+    columns = zip(*(example[2:] for example in examples), strict=True)
+    return pa.table([list(column) for column in columns] if examples else [[]] * 4, schema=ROWS)
+
+
+def _questions(source: Source, split: str) -> Iterator[Question]:
+    if source.source == "directory":
+        return _from_file(Path(source.path or "") / FILES[split])
+    return _from_hub(source, "validation" if split == "dev" else split)
+
+
+def _from_file(path: Path) -> Iterator[Question]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "mend key path, or fetch SQuAD's own files")
+    where = f"{path}"
+    try:
+        for article in read_json(path)["data"]:
+            for number, paragraph in enumerate(article["paragraphs"], start=1):
+                where = f"{path}: {article['title']}, paragraph {number}"
+                for asked in paragraph["qas"]:
+                    yield Question(
+                        f"{path}: question {asked['id']}",
+                        article["title"],
+                        " ".join(asked["question"].split()),
+                        paragraph["context"],
+                        [answer["text"] for answer in asked["answers"]],
+                        [int(answer["answer_start"]) for answer in asked["answers"]],
+                    )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"{where}: not SQuAD v1.1's layout ({type(error).__name__}: {error})"
+        raise DataError(what, "use its own files") from error
+
+
+def _from_hub(source: Source, split: str) -> Iterator[Question]:
+    loaded = hub.load(source)
+    wanted = {"title", "question", "context", "answers"}
+    if split not in loaded or not wanted <= set(loaded[split].column_names):
+        what = f"{source.name}: no split {split} with the columns {', '.join(sorted(wanted))}"
+        raise DataError(what, "use a data set in SQuAD's layout")
+    rows: Any = loaded[split]
+    for number, row in enumerate(rows, start=1):
+        answers = row["answers"]
+        yield Question(
+            f"{source.name}: {split}: row {number}",
+            row["title"],
+            " ".join(row["question"].split()),
+            row["context"],
+            list(answers["text"]),
+            [int(start) for start in answers["answer_start"]],
+        )
+
+
+def _checked(examples: Iterator[Question], breakage: Breakage) -> Iterator[Question]:
+    total = 0
+    for example in examples:
+        total += 1
+        problem = _problem(example)
+        if problem:
+            what = f"{example.where}: {problem}"
+            breakage.leave_out(DataError(what, "mend the file, or set key broken"))
+            continue
+        yield example
+    breakage.check(total)
+
+
+def _problem(example: Question) -> str:
+    if not example.question or not example.context.strip():
+        return "empty question or context"
+    if not example.answers:
+        return "no answer; questions without one are of SQuAD v2.0"
+    for text, start in zip(example.answers, example.starts, strict=True):
+        if not text.strip() or example.context[start : start + len(text)] != text:
+            return f"answer {text[:40]!r} does not stand at character {start} of its context"
+    return ""

@@ -1,0 +1,1 @@
+"""What a study costs before it runs: work counted, and priced on devices and disks."""
