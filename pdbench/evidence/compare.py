@@ -181,9 +181,7 @@ def _case(study: Study, reference: Reference, task: str, score: Score, split: Sp
     )
 
 
-def _difference(
-    study: Study, reference: Reference, task: str, identity: str, own: Split
-) -> str:
+def _difference(study: Study, reference: Reference, task: str, identity: str, own: Split) -> str:
     """What makes the two numbers different in kind; empty if nothing does."""
     if reference.is_context:
         return _CONTEXT

@@ -24,7 +24,7 @@ WIDTH = 100
 COLUMNS = ("", "Outcome", "Cell", "Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
 ALIGN = "lllrrrrrr"
 
-CODES = {0: "passed", 1: "regression", 2: "incomplete"}
+CODES = {0: "no regression", 1: "regression", 2: "incomplete"}
 """What the exit codes mean."""
 
 

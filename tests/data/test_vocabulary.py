@@ -62,9 +62,7 @@ def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
 
     assert not open_vocabulary(asked, pieces).lower_case
     (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
-    with pytest.raises(
-        DataError, match="do_lower_case is True, key vocabulary"
-    ):
+    with pytest.raises(DataError, match="do_lower_case is True, key vocabulary"):
         open_vocabulary(asked, pieces)
 
 

@@ -68,7 +68,7 @@ def test_a_better_method_passes(folder: Path, capsys: pytest.CaptureFixture[str]
     rows = [line for line in lines if line.startswith("+")]
     assert len(rows) == 7
     assert len({line.index("passed") for line in rows}) == 1
-    assert lines[-2:] == ["7 passed", "passed (exit code 0)"]
+    assert lines[-2:] == ["7 passed", "no regression (exit code 0)"]
     assert not [line for line in lines if "\x1b" in line]
 
 
@@ -135,7 +135,11 @@ def test_a_jobs_page_keeps_what_others_wrote(folder: Path, monkeypatch: pytest.M
     assert check(*TWO, "--markdown", "other.md") == 0
 
     assert (folder / "page.md").read_text(encoding="utf-8").startswith("before\n### pdbench check")
-    assert (folder / "other.md").read_text(encoding="utf-8").startswith("### pdbench check: passed")
+    assert (
+        (folder / "other.md")
+        .read_text(encoding="utf-8")
+        .startswith("### pdbench check: no regression")
+    )
 
 
 def test_annotations_appear_in_actions(
