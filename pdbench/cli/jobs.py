@@ -42,7 +42,7 @@ def task(study: Study, task: str) -> None:
 @with_study
 @click.argument("text")
 def text(study: Study, text: str) -> None:
-    """Read the unlabelled TEXT into tokens, without any test sentence."""
+    """Read the unlabelled TEXT into tokens, without test sentences and dev items."""
     from pdbench.data.prepare import prepare_text
 
     prepare_text(study, known(text, study.texts, "text"), Paths(study))
@@ -51,7 +51,7 @@ def text(study: Study, text: str) -> None:
 @click.command()
 @with_study
 def audit(study: Study) -> None:
-    """Count all data, measure similarities and look for leaked test sentences."""
+    """Count all data, measure similarities and look for leaks of test and dev."""
     from pdbench.data.audit import audit as run
 
     run(study, Paths(study))

@@ -19,10 +19,10 @@ from pdbench.study import Paths, Study
 def audit(study: Study, paths: Paths) -> None:
     """Write ``paths.audit``: what every task and text holds, and S of every transfer set.
 
-    All data are searched once more for test sentences, under the normalised match. A text
-    must hold no sentence of any task's test split. A training or dev split must hold no
-    whole item of its own test split; how many of its items share a sentence with it, as
-    GLUE's pair tasks do, is reported.
+    All data are searched once more for what is evaluated, under the normalised match. A text
+    must hold no sentence of any task's test split and no item of its dev split. A training or
+    dev split must hold no whole item of its own test split; how many of its items share a
+    sentence with it, as GLUE's pair tasks do, is reported.
 
     Raises:
         GuardError: Test data has leaked.
@@ -52,7 +52,7 @@ class _Survey:
     """What one look at a text has found.
 
     Attributes:
-        checked: Items that hold no test sentence: all of them.
+        checked: Items that hold nothing of test or dev: all of them.
         about: What is written about the text.
         sets: What is written about each transfer set that is made of it.
     """
@@ -65,7 +65,7 @@ class _Survey:
 def _survey(
     study: Study, paths: Paths, text: str, tested: set[str], labelled: dict[str, Counter[str]]
 ) -> _Survey:
-    """Read a text once: look for test sentences and compare every set made of it."""
+    """Read a text once: look for test and dev, and compare every set made of it."""
     folder = paths.text(text)
     sizes = {s: t.size for s, t in study.transfer_sets.items() if t.text == text}
     wanted, similarities = set(sizes.values()), {}
@@ -104,7 +104,7 @@ def _check_task(folder: Path) -> int:
 
 
 def _leak(folder: Path, number: int, row: Row) -> GuardError:
-    what = f"{folder}: item {number} holds test text ({' | '.join(row)[:60]!r})"
+    what = f"{folder}: item {number} holds text of test or dev ({' | '.join(row)[:60]!r})"
     return GuardError(what, f"delete {folder} and prepare it again")
 
 

@@ -1,4 +1,4 @@
-"""Looking for test sentences in other texts, under the normalised match."""
+"""Looking for sentences of test, and items of dev, in other texts, under the normalised match."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ ROWS = 4096
 
 
 def tested_sentences(study: Study, paths: Paths) -> set[str]:
-    """Return the normalised sentences of the test splits of all tasks.
+    """Return the normalised texts that no unlabelled text may hold, of all tasks.
 
-    Of a pair task, these are both sides of every pair. Of a split whose labels are hidden they
-    are whole items, since published training and test pairs share sentences by the thousand.
+    They are the sentences of every test split, of a pair task both sides of every pair. Of dev
+    and of a split whose labels are hidden they are whole items, since published training and
+    test pairs share sentences by the thousand. A student that read dev's items with the
+    teacher's labels would be chosen, and compared on dev, by what it has seen.
 
     Raises:
         DataError: A task has not been prepared.
@@ -37,8 +39,8 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
         splits = prepared_splits(paths.task(task))
         if "test" in splits:
             tested |= keys_of(stored_rows(paths.task(task) / "test"))
-        if SUBMISSION in splits:
-            tested |= {whole_key(row) for row in stored_rows(paths.task(task) / SUBMISSION)}
+        for split in {"dev", SUBMISSION} & set(splits):
+            tested |= {whole_key(row) for row in stored_rows(paths.task(task) / split)}
     return tested - {""}
 
 

@@ -66,9 +66,10 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
 def prepare_text(study: Study, text: str, paths: Paths) -> None:
     """Write an unlabelled text below ``paths.text(text)``, ``text.json`` last.
 
-    Repeated items are kept once, an item that holds a sentence of any task's test split is
-    left out, and items stand in the order of their sha256. The text that the source returns is
-    in memory once; what is made of it is written a few thousand items at a time.
+    Repeated items are kept once, an item that holds a sentence of any task's test split, or is
+    one of its dev split, is left out, and items stand in the order of their sha256. The text
+    that the source returns is in memory once; what is made of it is written a few thousand
+    items at a time.
 
     Raises:
         PdbenchError: The source is not what it should be, or holds too few items.

@@ -244,12 +244,12 @@ class Study(Strict):
 
     def text_spec(self, text: str) -> dict[str, Any]:
         """All settings that decide the content of a text."""
-        return {**self._dump(self.texts[text]), "excluded_tests": self._tests}
+        return {**self._dump(self.texts[text]), "excluded": self._evaluated}
 
     @cached_property
-    def _tests(self) -> dict[str, Any]:
-        """What decides the test splits of all tasks; every text leaves their sentences out."""
-        own = {"labels", "metrics", "train", "dev", "max_length", "version", "teacher"}
+    def _evaluated(self) -> dict[str, Any]:
+        """What decides dev and test of all tasks; every text leaves what they hold out."""
+        own = {"labels", "metrics", "train", "max_length", "version", "teacher"}
         own |= {"model_of", "title"}
         return {name: self._dump(task, own) for name, task in self.tasks.items()}
 

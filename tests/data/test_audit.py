@@ -76,7 +76,7 @@ def test_a_test_sentence_in_a_text_stops_everything(leak: str, prepared: Prepare
     study, paths = prepared
     _replace_row(paths.text("near"), (leak,))
 
-    with pytest.raises(GuardError, match=r"texts/near: item 0 holds test text .*delete"):
+    with pytest.raises(GuardError, match=r"texts/near: item 0 holds text of test or dev .*delete"):
         audit(study, paths)
 
     assert not paths.audit.exists()
@@ -89,7 +89,7 @@ def test_a_test_item_in_another_split_stops_everything(split: str, prepared: Pre
     tested = list(stored_rows(paths.task("pairs") / "test"))
     _replace_row(paths.task("pairs") / split, tested[2])
 
-    with pytest.raises(GuardError, match=f"pairs/{split}: item 0 holds test text"):
+    with pytest.raises(GuardError, match=f"pairs/{split}: item 0 holds text of test or dev"):
         audit(study, paths)
 
 

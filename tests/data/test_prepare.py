@@ -230,6 +230,19 @@ def test_both_sides_of_test_pairs_are_looked_for(tmp_path: Path, make_study: Mak
 
 
 @pytest.mark.usefixtures("films")
+def test_items_of_dev_are_left_out_too(tmp_path: Path, make_study: Make) -> None:
+    """What chooses among grid points is not read with the teacher's labels either."""
+    lines = ["DEV film, number 3!", "train film number 3", "mine"]
+    study, paths = make_study(
+        {"films": FILMS}, texts={"web": _text(tmp_path / "web", lines, size=2)}
+    )
+    prepare_task(study, "films", paths)
+    prepare_text(study, "web", paths)
+
+    assert {text for (text,) in stored_rows(paths.text("web"))} == set(lines[1:])
+
+
+@pytest.mark.usefixtures("films")
 def test_a_text_that_is_too_small_is_misuse(tmp_path: Path, make_study: Make) -> None:
     """What is left after cleaning is what counts."""
     lines = ["test film number 1", "mine", "yours"]
