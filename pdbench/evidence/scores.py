@@ -91,13 +91,11 @@ class Scores:
         Raises:
             DataError: The table has none.
         """
-        if "test_labels" in self.frame:
-            rows = self.frame[self.frame["task"] == task]
-            found = rows["test_labels"].dropna()
-            if len(found):
-                return found.iloc[0]
-        what = f"results.parquet: no test labels of task {task!r}"
-        raise DataError(what, "collect the results again")
+        found = stored_labels(self.frame, task)
+        if found is None:
+            what = f"results.parquet: no test labels of task {task!r}"
+            raise DataError(what, "collect the results again")
+        return found
 
     def _whole(self, cell: Cell) -> Any:
         rows = self._selected.get(cell.key)
@@ -111,6 +109,14 @@ class Scores:
         if split != "submission" and column not in self.frame.columns:
             raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
         return column
+
+
+def stored_labels(frame: Any, task: str) -> Any:
+    """The true labels of a task's test examples, (N,), which one of its rows has, or None."""
+    if "test_labels" not in frame:
+        return None
+    found = frame.loc[frame["task"] == task, "test_labels"].dropna()
+    return found.iloc[0] if len(found) else None
 
 
 def _score(rows: Any, column: str) -> Score:

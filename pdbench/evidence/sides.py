@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pdbench.evidence.scores import TEACHER
+from pdbench.evidence.scores import TEACHER, stored_labels
 from pdbench.study import Architecture, Cell, Study
 
 PREDICTIONS = "test_predictions"
-LABELS = "test_labels"
 AXES = ("transfer", "corpus")
 
 
@@ -78,16 +77,11 @@ class Side:
         return np.stack([np.asarray(found) for found in self.chosen(key)[PREDICTIONS]])
 
     def labels(self, task: str) -> Any:
-        """The true labels of a task's test examples, (N,); None if its teacher has none."""
+        """The true labels of a task's test examples, (N,); None if the table has none."""
         if task not in self._labels:
-            self._labels[task] = self._read_labels(task)
+            found = stored_labels(self.frame, task)
+            self._labels[task] = None if found is None else np.asarray(found)
         return self._labels[task]
-
-    def _read_labels(self, task: str) -> Any:
-        rows = self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
-        if LABELS not in rows or not (found := rows[LABELS].dropna()).size:
-            return None
-        return np.asarray(found.iloc[0])
 
     def lacks(self, cell: Cell, metric: str) -> str:
         """What of a cell is not there, in words; nothing if it is whole."""

@@ -109,6 +109,18 @@ def test_exactly_one_loss_is_incomplete(study: Study, equal: pd.DataFrame, lose:
     assert found.code() == 2
 
 
+def test_a_task_without_a_teacher_is_judged(study: Study, equal: pd.DataFrame) -> None:
+    """The true labels stand in the first row of a task, whichever run that is."""
+    labels = equal["test_labels"].dropna().iloc[0]
+    alone = without(equal, method="teacher")
+
+    found = gate(
+        study, change(alone, {"cell": ONE, "run": alone["run"].iloc[0]}, test_labels=labels)
+    )
+
+    assert {r.outcome for r in found.cells} == {Outcome.PASSED}
+
+
 def test_missing_labels_are_incomplete(study: Study, equal: pd.DataFrame) -> None:
     """Without the true labels nothing can be tested, and nothing passes."""
     found = gate(study, change(equal, {"method": "teacher"}, test_labels=None))
