@@ -43,12 +43,7 @@ def examine(profile: Path) -> Iterator[Finding]:
 
 def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[Finding]:
     named = sorted({part for text in _values(settings, _PARTITION) for part in text.split(",")})
-    for name in named:
-        if name in known:
-            yield Finding("ok", f"SLURM: partition {name}")
-        else:
-            what = f"{profile / 'config.yaml'}: partition {name!r} does not exist"
-            yield Finding("missing", what, f"there are {', '.join(sorted(known))}")
+    yield from _compared(profile, "partition", named, known, "does not exist")
     if not named:
         yield Finding("ok", "SLURM: the profile names no partition: the cluster's default is used")
     for name in sorted(_gpu_partitions(settings) & known):
@@ -56,6 +51,18 @@ def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[Findi
         if "gpu" not in kinds:
             what = f"{profile / 'config.yaml'}: jobs want a GPU on {name!r}, which has none"
             yield Finding("missing", what, "name a partition with GPUs")
+
+
+def _compared(
+    profile: Path, kind: str, named: list[str], known: set[str], problem: str
+) -> Iterator[Finding]:
+    """What the profile names, beside what the cluster has."""
+    for name in named:
+        if name in known:
+            yield Finding("ok", f"SLURM: {kind} {name}")
+        else:
+            what = f"{profile / 'config.yaml'}: {kind} {name!r} {problem}"
+            yield Finding("missing", what, f"there are {', '.join(sorted(known)) or 'none'}")
 
 
 def _accounts(profile: Path, settings: Any) -> Iterator[Finding]:
@@ -67,12 +74,7 @@ def _accounts(profile: Path, settings: Any) -> Iterator[Finding]:
             what = f"SLURM: account {', '.join(named)}: the cluster keeps no accounts to compare"
             yield Finding("warning", what, "leave key slurm_account out if it is not needed")
         return
-    for name in named:
-        if name in own:
-            yield Finding("ok", f"SLURM: account {name}")
-        else:
-            what = f"{profile / 'config.yaml'}: account {name!r} is none of yours"
-            yield Finding("missing", what, f"there are {', '.join(sorted(own)) or 'none'}")
+    yield from _compared(profile, "account", named, own, "is none of yours")
     if not named:
         config = answer("scontrol", "show", "config") or ""
         enforced = [line for line in config.splitlines() if "AccountingStorageEnforce" in line]
