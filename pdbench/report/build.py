@@ -111,10 +111,7 @@ def build(study: Study, paths: Paths) -> None:
 
 
 def export_example(study: Study, paths: Paths, target: Path) -> None:
-    """Write a copy of the report that a repository host shows: Markdown, PNG and Parquet.
-
-    It has no page of all runs, so that what the gate found is shown without links to them.
-    """
+    """Write a copy of the report that a repository host shows: Markdown, PNG and Parquet."""
     page = _gather(study, paths)
     with replacing(target) as folder:
         for section in page.sections:
@@ -129,8 +126,6 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
         if page.gate is not None:
             for file in paths.gate.values():
                 shutil.copyfile(file, folder / file.name)
-            text = _rendered("gate.html.j2", page, report_page=README, runs_page="")
-            (folder / GATE).write_text(text, encoding="utf-8")
 
 
 def _gather(study: Study, paths: Paths) -> Page:
@@ -178,9 +173,8 @@ def _table(plain: dict[str, Any]) -> Table:
     return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"], keys)
 
 
-def _rendered(template: str, page: Page, **others: str) -> str:
-    """Fill in a template; ``others`` are names in the place of :func:`_helpers`' own."""
-    text: str = _template(template).render(page=page, **{**_helpers(), **others})
+def _rendered(template: str, page: Page) -> str:
+    text: str = _template(template).render(page=page, **_helpers())
     return text
 
 
