@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdbench.data.leaks import Row, is_leak, item_key, keys_of, stored_rows, tested_sentences
+from pdbench.data.leaks import (
+    Row,
+    is_leak,
+    item_key,
+    keys_of,
+    stored_rows,
+    tested_elsewhere,
+    tested_sentences,
+)
 from pdbench.data.similarity import add_words, similarity, word_counts
 from pdbench.data.tokens import Tokens
 from pdbench.errors import GuardError
@@ -21,8 +29,8 @@ def audit(study: Study, paths: Paths) -> None:
 
     All data are searched once more for what is evaluated, under the normalised match. A text
     must hold no sentence of any task's test split and no item of its dev split. A training or
-    dev split must hold no whole item of its own test split; how many of its items share a
-    sentence with it, as GLUE's pair tasks do, is reported.
+    dev split must hold no whole item of a test split that its models are scored on; how many of
+    its items share a sentence with its own, as GLUE's pair tasks do, is reported.
 
     Raises:
         GuardError: Test data has leaked.
@@ -33,7 +41,7 @@ def audit(study: Study, paths: Paths) -> None:
     labelled = {t: _counts(paths.task(t) / "train") for t in trained}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
     checked = sum(text.checked for text in texts.values())
-    checked += sum(_check_task(paths.task(task)) for task in trained)
+    checked += sum(_check_task(study, paths, task) for task in trained)
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
         "texts": {x: text.about for x, text in texts.items()},
@@ -92,8 +100,10 @@ def _survey(
     return _Survey(checked, {**read_json(folder / "text.json"), "similarity": whole}, sets)
 
 
-def _check_task(folder: Path) -> int:
+def _check_task(study: Study, paths: Paths, task: str) -> int:
+    folder = paths.task(task)
     tested = {item_key(row) for row in stored_rows(folder / "test")}
+    tested |= tested_elsewhere(study, paths, task)
     checked = 0
     for split in ("train", "dev"):
         for number, row in enumerate(stored_rows(folder / split)):

@@ -44,6 +44,17 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
     return tested - {""}
 
 
+def tested_elsewhere(study: Study, paths: Paths, task: str) -> set[Row]:
+    """Return the test items of the other tasks that a task's models are scored on.
+
+    Raises:
+        DataError: One of them has not been prepared.
+    """
+    folders = [paths.task(other) for other in study.scored_with(task)]
+    tests = [folder / "test" for folder in folders if "test" in prepared_splits(folder)]
+    return {item_key(row) for folder in tests for row in stored_rows(folder)}
+
+
 def keys_of(rows: Iterable[Row]) -> set[str]:
     """Return the normalised form of every text of the rows, without the empty one."""
     return {key for row in rows for key in item_key(row)} - {""}

@@ -14,7 +14,14 @@ from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
 from pdbench.data.encoding import encode, encode_blocks
-from pdbench.data.leaks import ROWS, Row, is_leak, stored_columns, tested_sentences
+from pdbench.data.leaks import (
+    ROWS,
+    Row,
+    is_leak,
+    stored_columns,
+    tested_elsewhere,
+    tested_sentences,
+)
 from pdbench.data.metrics import UNSEEN, check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
@@ -38,7 +45,8 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     settings = study.tasks[task]
     check_metrics(settings)
     breakage = Breakage(settings.broken)
-    splits, excluded = arrange(read_task(settings, ARCHIVES, breakage), settings, task)
+    read, elsewhere = read_task(settings, ARCHIVES, breakage), tested_elsewhere(study, paths, task)
+    splits, excluded = arrange(read, settings, task, elsewhere)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     labels = list(settings.labels)
     if settings.kind == "ranking":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from datasets import Dataset, DatasetDict
 
@@ -15,20 +16,24 @@ HELD_OUT = 0.1
 """Share of the training split that becomes dev where the study gives no number."""
 
 
-def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict[str, int]]:
+def arrange(
+    read: DatasetDict, task: Task, name: str, elsewhere: Collection[Row] = ()
+) -> tuple[DatasetDict, dict[str, int]]:
     """Return train, dev and test of the sizes that a task asks for.
 
     Selection and report never share a split: where a source has one evaluated split, as
     GLUE without its hidden labels, that is test, and dev is held out of train. An item of
-    train or dev that is also in test is left out. Items stand in the order of their text's
-    sha256, so that the first ones of a split are a random sample of it on every machine; those
-    of submission stay in the order of the source. A task that trains no models of its own has
-    test and submission alone.
+    train or dev that is also in test, its own or ``elsewhere``, is left out. Items stand in the
+    order of their text's sha256, so that the first ones of a split are a random sample of it on
+    every machine; those of submission stay in the order of the source. A task that trains no
+    models of its own has test and submission alone.
 
     Args:
         read: What the source has: train, and dev or test or both, and perhaps submission.
         task: The task's settings.
         name: Its id, for errors.
+        elsewhere: Test items, as :func:`item_key` has them, of the other tasks that the task's
+            models are scored on.
 
     Returns:
         The splits, and how many items of train and dev were left out.
@@ -43,7 +48,7 @@ def arrange(read: DatasetDict, task: Task, name: str) -> tuple[DatasetDict, dict
         return DatasetDict({**own, **submitted}), {}
     labelled = [split for split in read if split not in ("test", SUBMISSION)]
     others = {s: ordered(read[s]) for s in labelled if read[s] is not test}
-    tested = {item_key(row) for row in rows_of(test)}
+    tested = {item_key(row) for row in rows_of(test)}.union(elsewhere)
     kept = {split: _without(dataset, tested) for split, dataset in others.items()}
     excluded = {split: len(others[split]) - len(kept[split]) for split in kept}
     if "dev" not in kept:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.errors import DataError
+from pdbench.errors import DataError, UsageError
 from pdbench.files import file_digest, read_json
 from pdbench.methods.classification import (
     Labelled,
@@ -151,7 +151,7 @@ def train_student(
         targets = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert targets is not None
         model.bert.dropout = study.stage(stage.settings).dropout
-        how = _pass(study, run, number)
+        how = _pass(study, run, number, targets.items)
         seed = run.seed + number
         if stage.is_own:
             assert data.asked is not None
@@ -168,11 +168,12 @@ def train_student(
     return Outcome(stages, scores, model, others)
 
 
-def _pass(study: Study, run: Run, number: int) -> Pass:
-    """How a stage of a run walks over its data."""
+def _pass(study: Study, run: Run, number: int, items: int) -> Pass:
+    """How a stage of a run walks over its data, of so many items."""
     method, point = study.methods[run.cell.method], run.points[number]
-    settings = study.stage(method.stages[number].settings)
-    return Pass(
+    stage = method.stages[number]
+    settings = study.stage(stage.settings)
+    found = Pass(
         passes=settings.epochs,
         batch_size=point.batch_size,
         learning_rate=point.learning_rate,
@@ -184,6 +185,11 @@ def _pass(study: Study, run: Run, number: int) -> Pass:
         span=method.span(number),
         order_seed=run.seed + method.first(number),
     )
+    if not found.steps(items):
+        whole = replace(found, span=(0.0, 1.0)).steps(items)
+        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
+        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
+    return found
 
 
 def _open_asked(paths: Paths, cell: Cell, data: CellData) -> Asked:

@@ -255,9 +255,11 @@ class Study(Strict):
 
     def task_spec(self, task: str) -> dict[str, Any]:
         """All settings that decide a task's splits and its teacher."""
+        scored = {other: self._evaluated[other] for other in self.scored_with(task)}
         return {
             **self._dump(self.tasks[task], {"version", "title"}),
             "vocabulary": self._dump(self.vocabulary),
+            **({"excluded": scored} if scored else {}),
         }
 
     def pretrain_spec(self, start: Start) -> dict[str, Any]:

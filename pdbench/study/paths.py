@@ -175,8 +175,12 @@ class Paths:
         return [self.text(text) / "text.json" for text in self.study.texts]
 
     def task_inputs(self, task: str) -> list[Path]:
-        """The archives of a task and of the vocabulary that cuts it into pieces."""
-        return self.archives(self.study.tasks[task], self.study.vocabulary)
+        """The archives of a task and its vocabulary, and the tasks that its models are scored on.
+
+        Their test items are left out of what the models learn from.
+        """
+        scored = [self.task(other) / "task.json" for other in self.study.scored_with(task)]
+        return self.archives(self.study.tasks[task], self.study.vocabulary) + scored
 
     def text_inputs(self, text: str) -> list[Path]:
         """The archives of a text, and every task: their test sentences are left out of it."""

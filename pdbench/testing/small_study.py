@@ -97,7 +97,8 @@ def write_small_study(
 def prepare_cells(study: Study, paths: Paths) -> None:
     """Run every job that the cells of a study wait for, in the working directory."""
     prepare_process(1)
-    for task in study.tasks:
+    # Those first on which the models of others are scored: these leave out their test items.
+    for task in sorted(study.tasks, key=lambda name: study.tasks[name].model_of is None):
         prepare_task(study, task, paths)
     for text in study.texts:
         prepare_text(study, text, paths)

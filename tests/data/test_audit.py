@@ -93,6 +93,28 @@ def test_a_test_item_in_another_split_stops_everything(split: str, prepared: Pre
         audit(study, paths)
 
 
+def test_a_test_item_of_another_task_that_is_scored_stops_everything(
+    tmp_path: Path, make_study: Callable[..., Prepared]
+) -> None:
+    """What a task's models are scored on elsewhere must not be learnt from either."""
+    task = {"source": "directory", "path": "pairs", "labels": ["yes"], "metrics": ["accuracy"]}
+    for name, splits in {"pairs": ("train", "dev"), "others": ("dev",)}.items():
+        (tmp_path / name).mkdir()
+        for split in splits:
+            lines = [f"the {name} {split} dog {i}\tthe cat {i}\tyes" for i in range(6)]
+            text = "\n".join(["text_a\ttext_b\tlabel", *lines])
+            (tmp_path / name / f"{split}.tsv").write_text(text)
+    others = {**task, "path": "others", "model_of": "pairs"}
+    study, paths = make_study({"pairs": {**task, "dev": 2}, "others": others})
+    for name in ("others", "pairs"):
+        prepare_task(study, name, paths)
+    audit(study, paths)
+    _replace_row(paths.task("pairs") / "train", ("The OTHERS dev dog 3", "the cat 3"))
+
+    with pytest.raises(GuardError, match="pairs/train: item 0 holds text of test or dev"):
+        audit(study, paths)
+
+
 def test_edited_tokens_stop_the_audit(prepared: Prepared) -> None:
     """Transfer sets are counted in verified tokens."""
     study, paths = prepared

@@ -73,6 +73,28 @@ def test_a_task_is_written_as_training_reads_it(films: Path, make_study: Make) -
         assert label == int(text.split()[-1]) % 4 // 3
 
 
+def test_items_on_which_the_models_are_scored_elsewhere_are_not_learnt(
+    tmp_path: Path, films: Path, make_study: Make
+) -> None:
+    """As MNLI's models are on mismatched: that task comes first, and neither holds the other's."""
+    lines = ["Train film: number 3\t0", "DEV film number 4\t1", "another film\t1"]
+    _write(tmp_path / "others/dev.tsv", "text\tlabel", lines)
+    others = {**FILMS, "path": "others", "model_of": "films"}
+    study, paths = make_study({"films": FILMS, "others": others})
+
+    assert paths.task("others") / "task.json" in paths.task_inputs("films")
+    with pytest.raises(DataError, match=r"others/task\.json: missing; prepare"):
+        prepare_task(study, "films", paths)
+    prepare_task(study, "others", paths)
+    prepare_task(study, "films", paths)
+
+    about = read_json(paths.task("films") / "task.json")
+    assert films.is_dir()
+    assert about["excluded"] == {"train": 2, "dev": 1}
+    rows = {row for split in ("train", "dev") for row in stored_rows(paths.task("films") / split)}
+    assert {("train film number 3",), ("dev film number 4",)} & rows == set()
+
+
 def test_labels_and_text_stay_together_in_parquet(films: Path, make_study: Make) -> None:
     """The Parquet file can be read alone."""
     study, paths = make_study({"films": FILMS})
