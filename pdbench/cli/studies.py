@@ -13,6 +13,7 @@ import click
 from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
 from pdbench.errors import DataError
 from pdbench.study import Paths, Study, offline
+from pdbench.study.bundles import BUNDLE
 
 
 @click.command()
@@ -38,6 +39,15 @@ from pdbench.study import Paths, Study, offline
     multiple=True,
     help="Another study whose finished cells the costs are fitted to.",
 )
+@click.option(
+    "--bundle",
+    type=click.FloatRange(min=0),
+    default=BUNDLE,
+    show_default=True,
+    metavar="SECONDS",
+    help="Estimated seconds of the small cells that share a job, as `snakemake --config bundle=`; "
+    "slurm/study.yaml names 3600.",
+)
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
 @with_json
 def plan(
@@ -45,6 +55,7 @@ def plan(
     device: str | None,
     devices: tuple[int, ...],
     measured: tuple[Study, ...],
+    bundle: float,
     left: bool,
     json_file: Path | None,
 ) -> None:
@@ -62,7 +73,7 @@ def plan(
 
     machine = machine_for(study, device, [study, *measured])
     done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
-    found = Plan(study, machine, Sizes.counted(study, Paths(study).audit), done)
+    found = Plan(study, machine, Sizes.counted(study, Paths(study).audit), done, bundle)
     click.echo(as_text(found, devices))
     if json_file is not None:
         write_json(json_file, found.as_json(devices))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.graph import Graph, Key
 from pdbench.study.jobs import Jobs
@@ -57,6 +58,7 @@ class Plan:
         machine: The device that trains.
         sizes: How much data there is; None assumes it.
         done: Jobs whose cost is not counted, because they are done.
+        bundle: Estimated seconds of the small cells that share a job, for the number of jobs.
     """
 
     def __init__(
@@ -65,10 +67,12 @@ class Plan:
         machine: Machine = LAPTOP,
         sizes: Sizes | None = None,
         done: Collection[Key] = (),
+        bundle: float = BUNDLE,
     ) -> None:
         self.study = study
         self.machine = machine
         self.sizes = sizes or Sizes(study)
+        self._bundle = bundle
         self._jobs = Jobs(study, bundle=0)
         work = self._jobs.work(self.sizes)
         every = {(rule, name): w for rule, jobs in work.items() for name, w in jobs.items()}
@@ -87,7 +91,7 @@ class Plan:
     @cached_property
     def jobs(self) -> dict[str, int]:
         """The number of jobs of each rule, as the workflow counts them: bundles are jobs."""
-        return {rule: len(jobs) for rule, jobs in Jobs(self.study).costs.items()}
+        return {rule: len(jobs) for rule, jobs in Jobs(self.study, self._bundle).costs.items()}
 
     @cached_property
     def rules(self) -> dict[str, list[Key]]:

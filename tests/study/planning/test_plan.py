@@ -39,7 +39,15 @@ def test_what_is_left_to_do_is_counted_by_rule(plan: Plan) -> None:
         "pretrain": 2,
         "cell": 9,
     }
-    assert sum(plan.jobs.values()) <= sum(counts.values())  # some cells share a job
+
+
+def test_jobs_are_counted_as_the_workflow_bundles_them(study: Study) -> None:
+    """Cells share as many jobs as `--config bundle=SECONDS` lets them."""
+    alone, together = (Plan(study, H100, bundle=seconds).jobs for seconds in (0, 3600))
+
+    assert alone["cell"] == 9
+    assert "bundle" not in alone
+    assert together.get("cell", 0) + together["bundle"] < 9
 
 
 def test_own_and_shared_costs_make_the_whole(plan: Plan) -> None:
