@@ -66,6 +66,7 @@ def _run(study: Study, cell: Cell, run: Run, predictions: Any, labels: Any) -> d
         "examples": 12_000 if distils else 5_000,
         "train_digest": "a" * 8,
         "soft_labels_digest": "b" * 8 if distils else None,
+        "spec": study.digest_of(study.cell_spec(cell)),
         "test_accuracy": float((predictions == labels).mean()),
         "test_predictions": predictions.tolist(),
     }

@@ -95,10 +95,13 @@ class Versions(World):
     Attributes:
         changed: Standard deviation of what the second version adds to each sum of a run.
         drift: Standard deviation of what it adds to all sums of a run.
+        redone: The first so many cells are trained anew, as if from other seeds, and all others
+            answer as before; None for what ``changed`` and ``drift`` say.
     """
 
     changed: float = 0.1
     drift: float = 0.02
+    redone: int | None = None
 
     def draw(self, rng: np.random.Generator) -> Estimator:
         """One study: cells "a0", "a1", ... whose runs are compared with those of their seeds."""
@@ -111,6 +114,11 @@ class Versions(World):
         spread = 1 + self.over_seeds**2 + self.over_examples**2
         added += 0.7 * ((1 + (self.drift**2 + self.changed**2) / spread) ** 0.5 - 1)
         here = stored + added[:, None] + self.changed * rng.standard_normal(stored.shape)
+        if self.redone is not None:
+            here, again = stored.copy(), self.redone * self.seeds
+            drawn = rng.standard_normal((again, 1)) * self.over_seeds
+            drawn = drawn + np.repeat(self._effects, self.seeds)[:again, None]
+            here[:again] = 0.7 + drawn + hard + rng.standard_normal((again, EXAMPLES))
         labels = rng.integers(0, 2, EXAMPLES)
         predictions = np.where(np.concatenate([here, stored]) > 0, labels, 1 - labels)
         groups = {

@@ -42,7 +42,6 @@ ENVIRONMENT = {
     "pdbench_version": "0.1.0",
     "started": "2026-11-21T10:00:00+00:00",
     "finished": "2026-11-21T10:08:00+00:00",
-    "spec": "0" * 16,
     "schema_version": 1,
 }
 
@@ -170,6 +169,7 @@ def _teacher(study: Study, task: str) -> dict[str, Any]:
         "seed": 1,
         "learning_rates": "5e-05",
         "parameters": 22_700_000,
+        "spec": study.digest_of(study.task_spec(task)),
     }
     labels = {"test_labels": list(LABELS)}
     return row | _common(study, task) | _scores(study, task, 84.2, "teacher") | labels
@@ -190,6 +190,7 @@ def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
         "seed": run.seed,
         "learning_rates": "/".join(f"{p.learning_rate:g}" for p in run.points),
         "parameters": cell.architecture.parameters(),
+        "spec": study.digest_of(study.cell_spec(cell)),
     }
     score = None if degenerate else _invent(study, run)
     found = row | _common(study, cell.task) | _scores(study, cell.task, score, run.name + cell.key)

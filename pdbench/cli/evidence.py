@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def check(**options: Any) -> None:
     """Say whether a method is worse than a baseline, or this code than stored results.
 
     With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
-    code 0: no regression; 1: a regression; 2: incomplete or misuse, which is never a pass.
+    code 0: no regression shown; 1: a regression; 2: incomplete or misuse, which is never a pass.
     """
     from pdbench.report.checking import Options, run
 
@@ -102,6 +103,9 @@ def check(**options: Any) -> None:
         raise UsageError(error.what, error.remedy) from error
     except OSError as error:
         fail(describe(error), UsageError.exit_code)
+    except Exception:  # a defect of pdbench, with its traceback, is no regression either
+        traceback.print_exc()
+        code = UsageError.exit_code
     sys.exit(code)
 
 
@@ -136,10 +140,13 @@ def submission(
     known(method, study.methods, "method")
     if artefact is not None:
         known(artefact, study.artefacts, "artefact")
-    sizes = study.select(architecture) if architecture else study.all_architectures
+    sizes = {str(size): size for size in study.all_architectures} | study.named_architectures
+    if architecture is not None:
+        sizes = {architecture: sizes[known(architecture, sizes, "architecture")]}
     among = tuple(study.seeds) if artefact is None else study.artefact_cells(artefact)
     trained = dict.fromkeys(study.trained_by(cell) for cell in among)
-    cells = [cell for cell in trained if cell.method == method and cell.architecture in sizes]
+    own = [cell for cell in trained if cell.method == method]
+    cells = [cell for cell in own if cell.architecture in sizes.values()]
     about = write_submission(study, Paths(study), cells, target, fill=fill)
     for file, origin in sorted(about["files"].items()):
         click.echo(f"{file}.tsv: {origin['cell']} {origin['run']}")

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pdbench.errors import UsageError
 from pdbench.evidence.budget import same_budget
 from pdbench.evidence.gate import POOLED, Gate, Judged, Outcome, Row, judge, mean_terms, pools
 from pdbench.evidence.paired import Estimator, Group, Terms, check_scores, examples_of
 from pdbench.evidence.resampling import Sample
+from pdbench.evidence.scores import refuse_others
 from pdbench.evidence.sides import Side
 from pdbench.evidence.significance import mcnemar
 from pdbench.evidence.twins import STORED, Match, Twins, twins, versions
@@ -51,9 +51,10 @@ def check(
         UsageError: The study has nothing to compare, or a table is of another study.
         DataError: Predictions do not give the recorded scores.
     """
-    sides = Side(study, frame if stored is None else stored), Side(study, frame)
+    own = Side(study, frame)
+    sides = own if stored is None else Side(study, stored, stored=True), own
     for side in sides:
-        _of_the_study(side)
+        refuse_others(study, side.frame)
     pairs = versions(study, sides[0]) if match.by_seed else twins(study, match)
     stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
     tests = _Tests.of([pair for pair in pairs if pair not in stopped], sides, match, seed)
@@ -63,17 +64,6 @@ def check(
     pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
     problems = tuple(_problems(waivers, study, match, cells + pooled, today))
     return Gate(study.name, match, cells, pooled, problems, _notes(study, match, pairs), today)
-
-
-def _of_the_study(side: Side) -> None:
-    """Refuse results of another study.
-
-    Raises:
-        UsageError: They are.
-    """
-    for name in set(side.frame["study"]) - {side.study.name}:
-        what = f"the results are those of study {name!r}, not {side.study.name!r}"
-        raise UsageError(what, "name their study with --study")
 
 
 def _stopped(pair: Twins, sides: Sides, match: Match) -> Row | None:
@@ -136,17 +126,26 @@ class _Tests:
         metric = _metric(self.sides[0].study, pair.candidate)
         scores = [side.scores(cell.key, metric) for side, cell in places]
         first, second = (math.fsum(found) / len(found) for found in scores)
+        outcome, reason = self.judged[pair].outcome, _reason(self.judged[pair], self.match.margin)
+        if outcome is Outcome.PASSED and self._has_collapsed(places):
+            outcome = Outcome.UNRESOLVED
+            reason += ", but one answer to everything is no skill"
         return Row(
             pair.candidate.key,
             tuple(dict.fromkeys((pair.baseline.key, pair.candidate.key))),
-            self.judged[pair].outcome,
-            _reason(self.judged[pair], self.match.margin),
+            outcome,
+            reason,
             self.estimator.estimate(self.terms[pair]),
             self.judged[pair].p,
             (first, second),
             (len(scores[0]), len(scores[1])),
             tuple(self._notes(pair, places)),
         )
+
+    def _has_collapsed(self, places: Iterable[tuple[Side, Cell]]) -> bool:
+        """Whether runs of the candidate predict one class only; of new code, more than before."""
+        before, now = (side.degenerate(cell.key) for side, cell in places)
+        return now > (before if self.match.by_seed else 0)
 
     def _notes(self, pair: Twins, places: Iterable[tuple[Side, Cell]]) -> Iterator[str]:
         for role, (side, cell) in zip(("baseline", "candidate"), places, strict=True):

@@ -102,7 +102,7 @@ def _compare(
 
 def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
     """Compare a meta score with the mean over the same tasks, seed by seed."""
-    tasks, differences = [], []
+    tasks, differences, constant = [], [], 0
     for parts in META_TASKS:
         own = []
         for word, metric in parts:
@@ -112,13 +112,13 @@ def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
             score = _score(scores, part, task, cell, split)
             differences.append(_case(scores.study, part, task, score, split).differs)
             own.append(score.runs)
+            constant = max(constant, score.degenerate)
         tasks.append([fmean(seed) for seed in zip(*own, strict=False)])
     runs = tuple(fmean(seed) for seed in zip(*tasks, strict=False))
     margin = scores.study.margin(reference.artefact)
     differs = next(filter(None, differences), "")
-    case = Case(
-        reference.value, reference.uncertainty, runs, margin, differs, _left_open(reference)
-    )
+    value, rounding, open_ = reference.value, reference.uncertainty, _left_open(reference)
+    case = Case(value, rounding, runs, margin, differs, open_, constant)
     return _comparison(reference, t_interval(runs), judge(case), None, "mean over six tasks")
 
 

@@ -60,7 +60,8 @@ RULES = {
     "have no spread",
     Outcome.REGRESSED: "shown to be worse by more than the margin",
     Outcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a day",
-    Outcome.PASSED: "shown not to be worse by more than the margin",
+    Outcome.PASSED: "shown not to be worse by more than the margin, by runs that do not predict "
+    "one class only",
     Outcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found is "
     "printed",
 }
@@ -156,6 +157,8 @@ def judge(
 ) -> dict[K, Judged]:
     """Judge a family of differences.
 
+    Those of cells that answer as before are no part of it: they cannot be called a regression.
+
     Args:
         estimates: Candidate less baseline, in points.
         margin: Points that the candidate may lose.
@@ -165,21 +168,22 @@ def judge(
     lost = {
         key: max(found.below(-margin), (exact or {}).get(key, 0.0))
         for key, found in estimates.items()
-        if not math.isnan(found.error)
+        if not (math.isnan(found.error) or _is_unchanged(found))
     }
     level = LEVEL / max(len(lost), 1)
     adjusted = holm(lost)
     judged = {}
     for key, found in estimates.items():
         outcome = Outcome.UNRESOLVED
-        if key not in lost:
+        if math.isnan(found.error):
             outcome = Outcome.MISSING
-        elif adjusted[key] <= LEVEL:
+        elif key in lost and adjusted[key] <= LEVEL:
             outcome = Outcome.REGRESSED
         elif found.above(-margin) <= LEVEL or _is_unchanged(found):
             outcome = Outcome.PASSED
         least = margin + found.detectable_at(level)
-        judged[key] = Judged(outcome, adjusted.get(key, math.nan), least)
+        p = adjusted.get(key, 1.0 if outcome is Outcome.PASSED else math.nan)
+        judged[key] = Judged(outcome, p, least)
     return judged
 
 

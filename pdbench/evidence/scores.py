@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from pdbench.errors import DataError
+from pdbench.errors import DataError, UsageError
 from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.study import Cell, Study
 
@@ -109,6 +109,17 @@ class Scores:
         if split != "submission" and column not in self.frame.columns:
             raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
         return column
+
+
+def refuse_others(study: Study, frame: Any) -> None:
+    """Refuse results of another study, whose cells may have the same names.
+
+    Raises:
+        UsageError: They are.
+    """
+    for name in sorted(set(frame["study"]) - {study.name}):
+        what = f"the results are those of study {name!r}, not {study.name!r}"
+        raise UsageError(what, "name their study")
 
 
 def stored_labels(frame: Any, task: str) -> Any:

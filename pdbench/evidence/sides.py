@@ -23,11 +23,13 @@ class Side:
     Args:
         study: The study that says which runs there must be.
         frame: Collected results, one row a run.
+        stored: Whether they are of an earlier time, when settings and code may have been others.
     """
 
-    def __init__(self, study: Study, frame: Any) -> None:
+    def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
         self.study = study
         self.frame = frame
+        self._stored = stored
         self._labels: dict[str, Any] = {}
 
     @cached_property
@@ -98,6 +100,10 @@ class Side:
         if lost:
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
+        if not self._stored:
+            spec = self.study.digest_of(self.study.cell_spec(cell))
+            if older := int((rows["spec"] != spec).sum()):
+                yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metric)
 
     def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def match_methods(
     """A candidate method and its baseline, with the study's margin if none is given.
 
     Raises:
-        UsageError: They are not two methods, or there is no margin.
+        UsageError: They are not two methods, or there is no finite margin.
     """
     for name in (baseline, candidate):
         if name is not None and name not in study.methods:
@@ -72,7 +73,7 @@ def match_versions(study: Study, margin: float | None) -> Match:
     """This version of the code and stored results, with the study's margin if none is given.
 
     Raises:
-        UsageError: There is no margin.
+        UsageError: There is no finite margin.
     """
     return Match(STORED, "", _margin(study, margin))
 
@@ -82,6 +83,8 @@ def _margin(study: Study, margin: float | None) -> float:
     if margin is None:
         what = f"study {study.name}: no margin is named"
         raise UsageError(what, "give --margin POINTS or set evidence.margin in the study file")
+    if not math.isfinite(margin):
+        raise UsageError(f"a margin of {margin:g} points decides nothing", "give a finite one")
     return margin
 
 

@@ -42,8 +42,9 @@ RULES = {
     "within the margin that the study names beforehand plus the published number's uncertainty",
     Verdict.DEVIATES: "a difference beyond the published number's uncertainty is shown by a "
     "t test over seeds at 5% (and equivalence is not): + ours is higher, \N{MINUS SIGN} lower",
-    Verdict.INCONCLUSIVE: "no margin is named, or so few runs with such a spread that even equal "
-    "means could not have shown equivalence; the smallest detectable difference is printed",
+    Verdict.INCONCLUSIVE: "no margin is named, our runs have no spread (one run, or the same score "
+    "in all), or they are so few with such a spread that even equal means could not have shown "
+    "equivalence; the smallest detectable difference is printed",
     Verdict.CONSISTENT: "neither: no difference is shown, and equivalence, which could have been "
     "shown, is not either; also what would be reproduced, but the source leaves its split or the "
     "task's version open",
@@ -86,7 +87,8 @@ class Case:
         n = len(self.runs)
         mean = math.fsum(self.runs) / n
         error = 0.0 if self.exact else math.nan
-        if n > 1:
+        # Runs that tie by chance, as few runs on few examples do, do not show that all would.
+        if n > 1 and max(self.runs) > min(self.runs):
             error = math.sqrt(math.fsum((run - mean) ** 2 for run in self.runs) / (n - 1) / n)
         return Estimate(mean - self.published, error, max(n - 1, 1), n)
 
@@ -120,8 +122,9 @@ def judge(case: Case) -> Judgement:
         mark = "+" if found.value > 0 else "\N{MINUS SIGN}"
         return Judgement(Verdict.DEVIATES, mark, f"{off}, more than chance over seeds explains")
     least = f"smallest detectable difference {found.detectable:.1f}"
-    if found.n < 2:
-        return _judgement(Verdict.INCONCLUSIVE, f"{off}; one run has no spread")
+    if math.isnan(found.error):
+        runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
+        return _judgement(Verdict.INCONCLUSIVE, f"{off}; {runs} no spread")
     if case.margin is None:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}")
     if Estimate(0.0, found.error, found.freedom).within(bound) > ALPHA:

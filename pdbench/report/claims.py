@@ -20,7 +20,7 @@ from pdbench.evidence.outcomes import (
     on_study,
     outcome_of,
 )
-from pdbench.evidence.scores import Scores
+from pdbench.evidence.scores import Scores, refuse_others
 from pdbench.evidence.statements import Part
 from pdbench.evidence.views import Similarities
 from pdbench.files import read_json
@@ -55,9 +55,14 @@ def check_reference() -> tuple[Result, ...]:
 
 
 def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
-    """Test the claims on a study's results, or on those of another run of it."""
-    scores = Scores(study, read_results(table or paths.table))
-    return on_study(load_claims(), scores, similarities(paths))
+    """Test the claims on a study's results, or on those of another run of it.
+
+    Raises:
+        PdbenchError: The results cannot be read, or are those of another study.
+    """
+    frame = read_results(table or paths.table)
+    refuse_others(study, frame)
+    return on_study(load_claims(), Scores(study, frame), similarities(paths))
 
 
 def similarities(paths: Paths) -> Similarities:

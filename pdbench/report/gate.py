@@ -24,7 +24,7 @@ WIDTH = 100
 COLUMNS = ("", "Outcome", "Cell", "Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
 ALIGN = "lllrrrrrr"
 
-CODES = {0: "no regression", 1: "regression", 2: "incomplete"}
+CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
 """What the exit codes mean."""
 
 
@@ -58,6 +58,13 @@ def code(gates: Sequence[Gate], *, strict: bool = False) -> int:
     """The exit code of several checks: a regression before anything incomplete."""
     codes = {gate.code(strict=strict) for gate in gates}
     return 1 if 1 in codes else max(codes)
+
+
+def verdict(gates: Sequence[Gate], *, strict: bool = False) -> str:
+    """What several checks come to, in words: with exit code 0, also how much they leave open."""
+    ended = code(gates, strict=strict)
+    unresolved = sum(row.outcome is Outcome.UNRESOLVED for gate in gates for row in gate.rows)
+    return CODES[ended] + (f", {unresolved} unresolved" if unresolved and not ended else "")
 
 
 def counted(rows: Sequence[Row]) -> str:
@@ -108,8 +115,8 @@ def as_text(gates: Sequence[Gate], *, strict: bool = False) -> list[tuple[str, O
                 lines += [("    " + part, None) for part in wrapped]
         lines += [("", None), *((problem, Outcome.MISSING) for problem in gate.problems)]
         lines.append((counted(gate.rows), None))
-    ended = code(gates, strict=strict)
-    return [*lines, (f"{CODES[ended]} (exit code {ended})", None)]
+    found = f"{verdict(gates, strict=strict)} (exit code {code(gates, strict=strict)})"
+    return [*lines, (found, None)]
 
 
 def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
@@ -125,8 +132,8 @@ def as_markdown(gates: Sequence[Gate], *, strict: bool = False) -> str:
         lines = [*gate.notes, *(f"**{problem}**" for problem in gate.problems)]
         table = Table(headline(gate), (*COLUMNS, "Why"), rows, ALIGN + "l")
         parts.append("\n\n".join([*lines, to_markdown([table]), counted(gate.rows)]))
-    ended = code(gates, strict=strict)
-    return "\n\n".join([f"### pdbench check: {CODES[ended]}", *parts]) + "\n"
+    found = verdict(gates, strict=strict)
+    return "\n\n".join([f"### pdbench check: {found}", *parts]) + "\n"
 
 
 def as_json(gates: Sequence[Gate], *, strict: bool = False) -> dict[str, Any]:
@@ -137,10 +144,9 @@ def as_json(gates: Sequence[Gate], *, strict: bool = False) -> dict[str, Any]:
     95% interval in points, the Holm-corrected ``p`` of no regression, the number of ``runs`` and
     the ``cells`` behind it; baseline first.
     """
-    ended = code(gates, strict=strict)
     return {
-        "code": ended,
-        "verdict": CODES[ended],
+        "code": code(gates, strict=strict),
+        "verdict": verdict(gates, strict=strict),
         "strict": strict,
         "rules": [
             {"outcome": str(one), "mark": one.mark, "when": rule} for one, rule in RULES.items()

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from pdbench.study.loading import ROOT, read_yaml, validated
 from pdbench.study.paths import WAIVERS
@@ -15,7 +15,12 @@ from pdbench.study.settings import Strict
 
 SCHEMA = "waivers.schema.json"
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1),
+    AfterValidator(lambda text: " ".join(text.split())),
+]
+"""Words in one line, as they stand in tables and annotations."""
 
 
 class Waiver(Strict):

@@ -121,6 +121,19 @@ def test_a_task_without_a_teacher_is_judged(study: Study, equal: pd.DataFrame) -
     assert {r.outcome for r in found.cells} == {Outcome.PASSED}
 
 
+def test_runs_of_other_settings_are_incomplete(study: Study, equal: pd.DataFrame) -> None:
+    """A cell that was edited and not trained again is not judged; stored results may be older."""
+    older = change(equal, {"cell": ONE}, spec="0" * 16)
+
+    found = gate(study, older)
+    stored = gate(study, equal, STORED, stored=older)
+
+    assert found.code() == 2
+    assert [row.name for row in found.cells if row.outcome is Outcome.MISSING] == [ONE]
+    assert "runs are of other settings or code; run the study again" in row(found).reason
+    assert stored.code() == 0
+
+
 def test_missing_labels_are_incomplete(study: Study, equal: pd.DataFrame) -> None:
     """Without the true labels nothing can be tested, and nothing passes."""
     found = gate(study, change(equal, {"method": "teacher"}, test_labels=None))
@@ -148,6 +161,8 @@ def test_a_cell_without_a_twin_is_incomplete(study: Study, equal: pd.DataFrame) 
 BUDGETS = {
     "updates 400 v 500": {"steps": 500},
     "items seen 12,000 v 12,240": {"examples": 12_240},
+    "updates 400 v nan": {"steps": float("nan")},
+    "items seen 12,000 v nan": {"examples": float("nan")},
     "data of train not the same": {"train_digest": "c"},
     "data of soft_labels not the same": {"soft_labels_digest": "c"},
 }
@@ -204,11 +219,29 @@ def test_a_start_is_the_methods_own_and_is_noted(study: Study, equal: pd.DataFra
 
 
 def test_constant_predictions_are_noted(study: Study, equal: pd.DataFrame) -> None:
-    """A degenerate run is flagged; only its score makes it a regression."""
+    """A degenerate run is flagged and no pass; only its score makes it a regression."""
     flagged = change(equal, {"cell": ONE, "seed_index": 1, "selected": True}, degenerate=True)
 
-    assert row(gate(study, flagged)).notes == ("candidate: 1 of 3 runs predict one class only",)
-    assert gate(study, flagged).code() == 0
+    found = gate(study, flagged)
+    assert row(found).notes == ("candidate: 1 of 3 runs predict one class only",)
+    assert (row(found).outcome, found.code(), found.code(strict=True)) == (Outcome.UNRESOLVED, 0, 2)
+    assert "one answer to everything is no skill" in row(found).reason
+
+
+def test_two_constant_predictors_do_not_pass_each_other(study: Study, equal: pd.DataFrame) -> None:
+    """Their scores are the same to the last digit, which says nothing about the method."""
+    labels = equal["test_labels"].dropna().iloc[0]
+    score = sum(labels) / len(labels)
+    frame = equal
+    for cell in (ONE, TWIN):
+        constant = {"test_predictions": [1] * len(labels), "test_accuracy": score}
+        frame = change(frame, {"cell": cell}, degenerate=True, **constant)
+
+    assert row(gate(study, frame)).outcome is Outcome.UNRESOLVED
+    assert row(gate(study, frame, STORED, stored=frame)).outcome is Outcome.PASSED
+    assert row(gate(study, frame, Match("stored", "", 99.0), stored=equal)).outcome is not (
+        Outcome.PASSED
+    )
 
 
 def test_unresolved_cells_count_when_asked(study: Study) -> None:

@@ -481,6 +481,9 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
 
     assert found.ours.mean == pytest.approx((80 + 85 + 85 + 70 + 80 + 80) / 6)
     assert found.ours.n == 2
+    flagged = frame.assign(degenerate=frame["task"] == "rte")
+    (collapsed,) = compare(Scores(study, flagged), [replace(meta, architecture="2/128")])
+    assert collapsed.verdict is Verdict.DEGENERATE
     (lacking,) = compare(Scores(study, frame[frame["task"] != "rte"]), [meta])
     assert lacking.verdict in {Verdict.MISSING, Verdict.NOT_COMPARABLE}
 

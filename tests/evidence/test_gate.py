@@ -116,8 +116,9 @@ def test_every_outcome_has_a_rule_and_a_mark_of_its_own() -> None:
         World(3, cells=6),
         Versions(2, cells=4, changed=0.05, drift=0.1),
         Versions(3, cells=6),
+        Versions(3, cells=10, over_seeds=0.4, redone=1),
     ],
-    ids=["methods-2", "methods-3", "versions-2", "versions-3"],
+    ids=["methods-2", "methods-3", "versions-2", "versions-3", "one-cell-anew"],
 )
 def test_false_alarms_are_rare(world: World) -> None:
     """Where nothing is worse, at most 5% of all checks find a regression, in any cell or mean."""
@@ -126,7 +127,14 @@ def test_false_alarms_are_rare(world: World) -> None:
     assert alarms <= ALPHA + ERROR
 
 
-@pytest.mark.parametrize("world", [World(3, -0.8, cells=8, only=2), Versions(2, -0.8, only=2)])
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(3, -0.8, cells=8, only=2),
+        Versions(2, -0.8, only=2),
+        Versions(3, -0.8, cells=8, only=2, redone=3),
+    ],
+)
 def test_the_only_regression_is_found_and_no_other(world: World) -> None:
     """A planted loss of 22 points in one cell is found there, and elsewhere only by chance."""
     found = [simulation.regressed(study) for study in simulation.studies(world, 200)]

@@ -303,6 +303,33 @@ def test_a_missing_teacher_makes_its_claims_untestable(
         on_study(one_claim("C16"), Scores(demo, frame), similarity)
 
 
+@pytest.mark.parametrize("predictions", [None, [0, 1]], ids=["none", "two"])
+def test_a_run_without_all_predictions_is_one_line(
+    demo: Study, similarity: dict[str, dict[str, float]], predictions: list[int] | None
+) -> None:
+    """Nothing is scored on part of the test examples."""
+    frame = synthetic.results(demo)
+    frame.at[frame.index[-1], "test_predictions"] = predictions
+
+    with pytest.raises(DataError, match="no prediction for every test example"):
+        on_study(one_claim("C16"), Scores(demo, frame), similarity)
+
+
+def test_the_cost_of_truncation_is_largest_for_the_shallowest(
+    references: tuple[Reference, ...],
+) -> None:
+    """C10 compares Tiny with every other size: losing more at Small than at Tiny refutes it."""
+    where = ("figure5", "pd-truncated", "4/512")
+    moved = tuple(
+        replace(r, value=r.value - 5) if (r.artefact, r.method, r.architecture) == where else r
+        for r in references
+    )
+
+    (found,) = on_reference(one_claim("C10"), moved)
+
+    assert found.outcome is Outcome.FAILS
+
+
 def test_missing_similarities_make_claims_untestable(demo: Study) -> None:
     """Without an audit nobody knows which transfer set is near."""
     scores = Scores(demo, synthetic.results(demo))

@@ -13,6 +13,7 @@ from pdbench.errors import DataError
 from pdbench.evidence import Scores
 from pdbench.evidence.paired import Estimator, Group, pooled_variance
 from pdbench.evidence.resampling import Sample
+from pdbench.evidence.significance import Estimate
 from pdbench.study import Study
 
 A, B = ("a", "accuracy"), ("b", "accuracy")
@@ -152,6 +153,22 @@ def test_the_same_seeds_are_paired_run_by_run() -> None:
 
     assert (found.value, found.error) == (0.0, 0.0)
     assert unpaired.error > 5
+
+
+def test_unchanged_cells_say_how_runs_spread() -> None:
+    """Retrained runs differ with twice the variance; an unchanged cell is not known to differ."""
+    predictions = answers([0.9, 0.6, 0.8, 0.7, 0.9, 0.6, 0.8, 0.7])
+    predictions[4:6] = predictions[:2]  # "b" answers as before; "a" by chance differs by nothing
+    paired = {
+        "b": Group("task", (4, 5), "new", against=(0, 1)),
+        "a": Group("task", (6, 7), "new", against=(2, 3)),
+    }
+
+    study = estimator(predictions, paired)
+    alone = estimator(predictions, {"a": paired["a"]})
+
+    assert study.estimate({B: 1}) == Estimate(0.0, 0.0, math.inf, 2)
+    assert study.estimate({A: 1}).error > alone.estimate({A: 1}).error > 0
 
 
 def test_the_seed_of_the_resampling_is_heard() -> None:

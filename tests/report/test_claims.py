@@ -51,6 +51,16 @@ def test_claims_on_a_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {"by", "low", "high", "detectable", "cells"} <= set(c13["comparisons"][0])
 
 
+def test_results_of_another_study_are_misuse(
+    folder: Path, demo: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cells of the same name in another study are not the same."""
+    synthetic.results(demo).assign(study="other").to_parquet(folder / "other.parquet")
+
+    assert run("claims", "--on", "demo", "--results", "other.parquet") == 2
+    assert "those of study 'other', not 'demo'" in capsys.readouterr().err
+
+
 def test_claims_on_other_results_of_the_study(
     folder: Path, demo: Study, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def test_a_better_method_passes(folder: Path, capsys: pytest.CaptureFixture[str]
     rows = [line for line in lines if line.startswith("+")]
     assert len(rows) == 7
     assert len({line.index("passed") for line in rows}) == 1
-    assert lines[-2:] == ["7 passed", "no regression (exit code 0)"]
+    assert lines[-2:] == ["7 passed", "no regression shown (exit code 0)"]
     assert not [line for line in lines if "\x1b" in line]
 
 
@@ -166,6 +167,8 @@ def test_annotations_appear_in_actions(
         (["--results", "small.yaml"], "small.yaml: cannot be read"),
         (["--waivers", "none.yaml"], "none.yaml: cannot be read"),
         (["--margin", "1"], "--margin needs two methods"),
+        ([*TWO[:4], "--margin", "nan"], "a margin of nan points decides nothing"),
+        ([*TWO[:4], "--margin", "inf"], "a margin of inf points decides nothing"),
     ],
 )
 def test_misuse_is_one_line_and_no_regression(
@@ -176,6 +179,53 @@ def test_misuse_is_one_line_and_no_regression(
 
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "old": (lambda frame: frame.assign(schema_version=0), "not results of schema version"),
+    "without cells": (lambda frame: frame.drop(columns="cell"), "no column 'cell'"),
+    "without updates": (lambda frame: frame.drop(columns="steps"), "no column 'steps'"),
+    "twice the same": (
+        lambda frame: pd.concat([frame, frame[frame["cell"] == ONE]], ignore_index=True),
+        f"6 runs stand in it twice, first one of {ONE}",
+    ),
+}
+
+
+@pytest.mark.parametrize("option", ["--results", "--against"])
+@pytest.mark.parametrize(("harm", "words"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_table_that_is_not_whole_is_misuse(
+    folder: Path,
+    harm: Callable[[pd.DataFrame], pd.DataFrame],
+    words: str,
+    option: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither a regression nor a pass: a run that counts twice would look like two that agree."""
+    harm(pd.read_parquet("worse.parquet")).to_parquet("harmed.parquet")
+
+    assert check(option, "harmed.parquet") == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+
+
+def test_no_results_at_all_are_incomplete(folder: Path) -> None:
+    """A table without rows passes in no comparison."""
+    pd.read_parquet("worse.parquet").iloc[:0].to_parquet("empty.parquet")
+
+    assert check(*TWO, "--results", "empty.parquet") == 2
+    assert check("--against", "empty.parquet") == 2
+
+
+def test_a_defect_of_pdbench_is_no_regression(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python ends with 1 after an error that nobody expected, which means a regression here."""
+    monkeypatch.setattr(gate, "as_text", lambda *_, **__: 1 / 0)
+
+    assert check(*TWO) == 2
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_is_no_regression(
@@ -264,21 +314,22 @@ def test_annotations_point_at_the_candidate(
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "code"),
+    ("outcomes", "code", "verdict"),
     [
-        ([Outcome.PASSED], 0),
-        ([Outcome.PASSED, Outcome.WAIVED, Outcome.UNRESOLVED], 0),
-        ([Outcome.PASSED, Outcome.MISSING], 2),
-        ([Outcome.REFUSED], 2),
-        ([Outcome.REGRESSED, Outcome.MISSING], 1),
+        ([Outcome.PASSED], 0, "no regression shown"),
+        ([Outcome.PASSED, Outcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
+        ([Outcome.PASSED, Outcome.WAIVED], 0, "no regression shown"),
+        ([Outcome.UNRESOLVED, Outcome.MISSING], 2, "incomplete"),
+        ([Outcome.REFUSED], 2, "incomplete"),
+        ([Outcome.REGRESSED, Outcome.MISSING], 1, "regression"),
     ],
 )
-def test_several_checks_have_one_code(outcomes: list[Outcome], code: int) -> None:
+def test_several_checks_have_one_code(outcomes: list[Outcome], code: int, verdict: str) -> None:
     """A regression in any of them comes before something incomplete in another."""
     checks = [judged(row) for row in rows() if row.outcome in outcomes]
 
     assert gate.code(checks) == code
-    assert gate.as_markdown(checks).startswith(f"### pdbench check: {gate.CODES[code]}\n")
+    assert gate.as_markdown(checks).startswith(f"### pdbench check: {verdict}\n")
 
 
 def test_rows_without_a_comparison_have_no_numbers() -> None:

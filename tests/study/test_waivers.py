@@ -37,6 +37,17 @@ def test_a_waiver_is_read_whole(tmp_path: Path) -> None:
     assert waiver.is_expired(date(2027, 2, 1))
 
 
+def test_a_reason_is_one_line(tmp_path: Path) -> None:
+    """It stands in tables and annotations; quotes about the day change nothing."""
+    text = GOOD.replace("too small", "|\n      too\n      small").replace(
+        "2027-01-31", "'2027-01-31'"
+    )
+
+    (waiver,) = load_waivers(written(tmp_path, text))
+
+    assert (waiver.reason, waiver.expires) == ("too small", date(2027, 1, 31))
+
+
 def test_the_committed_file_is_valid_and_waives_nothing() -> None:
     """A fresh checkout accepts no regression."""
     assert load_waivers() == ()
@@ -51,6 +62,9 @@ def test_every_key_is_required() -> None:
     ("old", "new", "words"),
     [
         ("reason: too small", "reason: ''", "key waivers.0.reason"),
+        ("reason: too small", "reason: '  '", "key waivers.0.reason"),
+        ("2027-01-31", "2027-02-31", "day is out of range for month"),
+        ("2027-01-31", "2027-01-31T10:00:00+02:00", "key waivers.0.expires"),
         ("    reason: too small\n", "", "key waivers.0.reason: missing; add it"),
         ("    expires: 2027-01-31\n", "", "key waivers.0.expires: missing"),
         ("2027-01-31", "some day", "key waivers.0.expires"),
