@@ -54,6 +54,8 @@ class DistilBert(PretrainingObjective):
         super().__init__(student, teacher, labels)
         if student.hidden != teacher.hidden:
             raise ValueError("student and teacher must have one width")
+        if not (min(soft, masked, cosine) >= 0 and temperature > 0):
+            raise ValueError("soft, masked and cosine are at least 0 and temperature above 0")
         self.temperature = temperature
         self.weights = (soft, masked, cosine)
 

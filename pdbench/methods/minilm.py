@@ -8,7 +8,8 @@ is the softmax of its scaled dot products with itself,
 
 and the loss is the sum of the three mean Kullback-Leibler divergences from the teacher's relation
 to the student's, over relation heads and pieces. MiniLM (Wang et al., 2020;
-arXiv:2002.10957) had scores and values of the heads as they are.
+arXiv:2002.10957) had scores and values of the heads as they are. Of teachers as large as
+BERT_LARGE the paper takes an upper middle layer in the place of the last; this does not.
 
 The paper distils while pre-training. Here it is a stage on the transfer set, from the fine-tuned
 teacher, and ``distill`` follows, so that the output layer is trained too.

@@ -7,9 +7,11 @@ loop's, the same for every method.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -17,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdbench.errors import UsageError, suggestion
+from pdbench.errors import PdbenchError, UsageError, suggestion
 from pdbench.models import BertShape
 from pdbench.models.exposed import Exposed
 
@@ -70,7 +72,7 @@ class Objective(Described):
             targets: On a transfer set the teacher's stored soft labels, (B, C) float32; on
                 labelled data the labels, (B,) int64.
         """
-        raise NotImplementedError
+        raise NotImplementedError("it has no forward")
 
 
 class PretrainingObjective(Described):
@@ -88,7 +90,7 @@ class PretrainingObjective(Described):
             teacher: The same of the teacher, without gradients and dropout.
             targets: The pieces that were masked, (M,).
         """
-        raise NotImplementedError
+        raise NotImplementedError("it has no forward")
 
 
 class ExposedLM:
@@ -142,30 +144,71 @@ def item_means(losses: Tensor, mask: Tensor) -> Tensor:
     return ((losses * weights).sum(dim=1) / weights.sum(dim=1)).mean()
 
 
+def checked_loss(objective: Described, student: object, teacher: object, targets: Tensor) -> Tensor:
+    """The loss of an objective, whose code may be anybody's; the arguments are its own.
+
+    Raises:
+        UsageError: Its code fails, or what it returns cannot train a student.
+    """
+    name = f"{type(objective).__module__}:{type(objective).__name__}"
+    with _blamed(name, type(objective)):
+        loss = objective(student, teacher, targets)
+    if not isinstance(loss, Tensor) or loss.ndim:
+        found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        what = f"{name}: forward returns no scalar tensor, but {found}"
+        raise UsageError(what, "return the mean loss over the items of the batch")
+    if not loss.requires_grad:
+        what = f"{name}: its loss has no gradient"
+        raise UsageError(what, "compute it from what the student exposes, without detaching it")
+    return loss
+
+
+@contextlib.contextmanager
+def _blamed(where: str, found: type[Described]) -> Iterator[None]:
+    """Say in one line what fails in a class's own code; a lack of memory stays what it is."""
+    try:
+        yield
+    except (PdbenchError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if frame.filename == inspect.getfile(found)]
+        last = (own or frames)[-1]
+        what = f"{where}: {_in_words(error)} ({last.filename}, line {last.lineno})"
+        raise UsageError(what, "mend the class") from error
+
+
+def _in_words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def objective_class(path: str, base: type[T]) -> type[T]:
     """Import the class that config/methods.yaml names as ``module:Class``.
 
     Raises:
-        UsageError: There is none, or it is of another kind.
+        UsageError: There is none, it is of another kind, or does not say what it is.
     """
+    where = f"config/methods.yaml: {path}"
     module, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise UsageError(
-            f"config/methods.yaml: {path}: module {module} cannot be imported ({error})",
-            "mend the name, or install its package",
-        ) from error
-    except AttributeError as error:
         known = vars(importlib.import_module(module))
+    except Exception as error:
         raise UsageError(
-            f"config/methods.yaml: {path}: no class {name!r} in {module}", suggestion(name, known)
+            f"{where}: module {module} cannot be imported ({_in_words(error)})",
+            "mend it or its name, or install its package",
         ) from error
+    if name not in known:
+        raise UsageError(f"{where}: no class {name!r} in {module}", suggestion(name, known))
+    found = known[name]
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UsageError(
-            f"config/methods.yaml: {path} is no {base.__name__}",
+            f"{where} is no {base.__name__}",
             f"derive it from pdbench.methods.objective.{base.__name__}",
         )
+    unsaid = [part for part in ("title", "formula", "exposes") if not hasattr(found, part)]
+    if unsaid:
+        what = f"{where} does not say its {', '.join(unsaid)}"
+        raise UsageError(what, "write it in the class: the table of methods shows it")
     return found
 
 
@@ -185,8 +228,8 @@ def build_objective(
     """
     found = objective_class(path, base)
     where = f"config/methods.yaml: {path}"
-    keywords = _checked_options(found, options, where)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _blamed(where, found):
+        keywords = _checked_options(found, options, where)
         torch.default_generator.manual_seed(seed)
         try:
             return found(student, teacher, labels, **keywords)
@@ -196,17 +239,24 @@ def build_objective(
 
 def _checked_options(found: type[T], options: Mapping[str, Any], where: str) -> dict[str, Any]:
     parameters = inspect.signature(found.__init__, eval_str=True).parameters.values()
-    known = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
+    known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    untyped = [p.name for p in known.values() if p.annotation is p.empty]
+    if untyped:
+        raise UsageError(f"{where}: option {untyped[0]} has no type", "annotate it in the class")
     checked = {}
     for name, value in options.items():
         if name not in known:
             remedy = suggestion(name, known) if known else "it has none"
             raise UsageError(f"{where}: unknown option {name!r}", remedy)
         try:
-            checked[name] = TypeAdapter(known[name]).validate_python(value, strict=False)
+            adapter = TypeAdapter(known[name].annotation)
+            checked[name] = adapter.validate_python(value, strict=False)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise UsageError(
                 f"{where}: option {name}: {problem}, not {value!r}", "mend it"
             ) from error
+    unset = [name for name, p in known.items() if p.default is p.empty and name not in checked]
+    if unset:
+        raise UsageError(f"{where}: option {unset[0]} is missing", "give it under options")
     return checked

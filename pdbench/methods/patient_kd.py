@@ -7,7 +7,8 @@ The loss is the paper's L_PKD,
 with the hard labels' cross-entropy L_CE, the soft cross-entropy L_DS at a temperature T, and
 L_PT, the squared distance between the normalised [CLS] states of mapped layers. As in the
 authors' code, L_DS is multiplied with T^2 and L_PT is a mean over layers and numbers, which is
-what their values of beta (10 to 1,000) are made for.
+what their values of beta (10 to 1,000) are made for; L_DS is a sum over classes, as the paper
+writes it, where their code takes the mean.
 
 The last layer is left out on both sides. PKD-skip maps the others in even steps (2, 4, 6, 8, 10
 of 12 to 6), PKD-last to those below the teacher's last (7 to 11).
@@ -60,6 +61,8 @@ class PatientKD(Objective):
         super().__init__(student, teacher, labels)
         if student.layers < 2:
             raise ValueError("a student of one layer has none below its last to be patient with")
+        if not (0 <= alpha <= 1 and beta >= 0 and temperature > 0):
+            raise ValueError("alpha is from 0 to 1, beta at least 0 and temperature above 0")
         even = uniform_layers(student.layers, teacher.layers)[:-1]
         last = tuple(range(teacher.layers - student.layers + 1, teacher.layers))
         self.mapped = even if layers == "skip" else last

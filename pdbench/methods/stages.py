@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench.methods.classification import Labelled, LabelledBatch, Pass, train_stage
-from pdbench.methods.objective import Objective, build_objective
+from pdbench.methods.objective import Objective, build_objective, checked_loss
 from pdbench.models import Classifier
 from pdbench.models.exposed import Exposed
 from pdbench.study import Stage
@@ -93,8 +93,7 @@ def train_objective(
         inputs = device.inputs(labelled.batch)
         ours = Exposed(student, *inputs, device.autocast, last_states=whole)
         theirs = Exposed(asked.model, *inputs, asked.computing, last_states=whole)
-        loss: Tensor = objective(ours, theirs, device.tensor(labelled.targets))
-        return loss
+        return checked_loss(objective, ours, theirs, device.tensor(labelled.targets))
 
     trained = nn.ModuleDict({"student": student, "objective": objective.to(device.torch)})
     return train_stage(trained, loss_of, data, settings, seed, numbers, keeper)

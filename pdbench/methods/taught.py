@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pdbench.methods.objective import ExposedLM, PretrainingObjective, build_objective
+from pdbench.methods.objective import (
+    ExposedLM,
+    PretrainingObjective,
+    build_objective,
+    checked_loss,
+)
 from pdbench.methods.stages import frozen
 from pdbench.models import Bert, BertShape, MaskedLM
 from pdbench.models.bert import keep_pieces
@@ -69,8 +74,7 @@ class Taught:
         ours = _expose(student, inputs, positions, scored, device)
         with torch.no_grad():
             theirs = _expose(self.teacher, inputs, positions, scored, device)
-        loss: Tensor = self.objective(ours, theirs, targets)
-        return loss
+        return checked_loss(self.objective, ours, theirs, targets)
 
 
 def open_taught(study: Study, paths: Paths, start: Start, vocabulary: int) -> Taught | None:

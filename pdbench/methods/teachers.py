@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.data.weights import model_folder
-from pdbench.errors import DataError, GuardError, UsageError
+from pdbench.errors import GuardError, UsageError
 from pdbench.methods.classification import (
     Pass,
     Scores,
@@ -23,7 +23,7 @@ from pdbench.methods.classification import (
 )
 from pdbench.methods.kinds import head_of, open_split
 from pdbench.models import Classifier
-from pdbench.models.checkpoints import load_encoder, read_checkpoint
+from pdbench.models.checkpoints import check_vocabulary, load_encoder, read_checkpoint
 from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Paths, Study
 from pdbench.study.cells import seed_of
@@ -39,21 +39,16 @@ def load_teacher(
 
     Raises:
         UsageError: The task has no teacher.
-        DataError: Its vocabulary has another size than the study's.
+        DataError: Its vocabulary is not the study's.
     """
     folder = model_folder(settings_of(study, task), ARCHIVES)
     shape, weights, _ = read_checkpoint(folder)
-    if shape.vocabulary != vocabulary.size:
-        raise DataError(
-            f"{folder}: the teacher has {shape.vocabulary} pieces, the study's vocabulary "
-            f"{vocabulary.size}",
-            "give the teacher's own vocabulary under the key vocabulary",
-        )
+    check_vocabulary(folder, shape, vocabulary)
     seed = seed_of("teacher", task)
     generator = torch.Generator().manual_seed(seed)
     head = head_of(study.tasks[task], paths.task(task))
     model = random_classifier(shape, head.outputs, BERT_RANGE, generator, head.model)
-    load_encoder(model.bert, weights)
+    load_encoder(model.bert, weights, folder)
     return model, seed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class Run:
         seconds: Wall time.
         commit: Commit of the code that trained it.
         record: Path of its record.
+        link: The same from the folder of the page.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Run:
     seconds: float
     commit: str
     record: Path
+    link: str
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
     return tuple(_teachers(study, paths, frame)) + tuple(
         Trained(
             key,
-            f"pdbench cell {study.name} {key}",
+            f"pdbench cell {study.argument} {key}",
             study.tasks[cell.task].metrics,
-            _runs(by_cell.get(key), paths.cell(key) / "runs", study.tasks[cell.task].metrics),
+            _runs(
+                by_cell.get(key), paths, paths.cell(key) / "runs", study.tasks[cell.task].metrics
+            ),
         )
         for key, cell in study.cells.items()
     )
@@ -72,23 +77,25 @@ def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)]
         metrics = study.tasks[task].metrics
         if len(rows):
-            key, command = str(rows["cell"].iloc[0]), f"pdbench teacher {study.name} {task}"
-            yield Trained(key, command, metrics, _runs(rows, paths.teacher(task), metrics))
+            key, command = str(rows["cell"].iloc[0]), f"pdbench teacher {study.argument} {task}"
+            yield Trained(key, command, metrics, _runs(rows, paths, paths.teacher(task), metrics))
 
 
-def _runs(rows: Any, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
-    if rows is None:
-        return ()
-    return tuple(
-        Run(
-            name=row["run"],
-            scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
-            selected=bool(row["selected"]),
-            degenerate=bool(row["degenerate"]),
-            steps=int(row["steps"]),
-            seconds=float(row["seconds"]),
-            commit=str(row["commit"]),
-            record=(folder if row["method"] == TEACHER else folder / row["run"]) / "record.json",
-        )
-        for row in rows.to_dict("records")
+def _runs(rows: Any, paths: Paths, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
+    found = rows.to_dict("records") if rows is not None else []
+    return tuple(_run(row, paths, folder, metrics) for row in found)
+
+
+def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> Run:
+    record = (folder if row["method"] == TEACHER else folder / row["run"]) / "record.json"
+    return Run(
+        name=row["run"],
+        scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
+        selected=bool(row["selected"]),
+        degenerate=bool(row["degenerate"]),
+        steps=int(row["steps"]),
+        seconds=float(row["seconds"]),
+        commit=str(row["commit"]),
+        record=record,
+        link=os.path.relpath(record, paths.reports),
     )

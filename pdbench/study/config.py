@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from pdbench.files import digest
 from pdbench.study.architecture import Architecture
 from pdbench.study.cells import Cell, Point, Run, Start
+from pdbench.study.discovery import code_digest
 from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
     Architectures,
@@ -66,6 +67,17 @@ class Study(Strict):
     assumptions: tuple[Assumption, ...] = Field(
         default=(), description="Filled from the sourced values; give none here."
     )
+
+    _argument: str | None = PrivateAttr(default=None)
+
+    def asked_for(self, argument: str) -> None:
+        """Remember by which name or path the study was asked for."""
+        self._argument = argument
+
+    @property
+    def argument(self) -> str:
+        """What the commands that are printed for it call it."""
+        return self._argument or self.name
 
     @cached_property
     def named_architectures(self) -> dict[str, Architecture]:
@@ -282,6 +294,7 @@ class Study(Strict):
             objective = self.methods[start.method].pretraining
             assert objective is not None
             spec["objective"] = self._dump(objective)
+            spec["code"] = self._code[objective.objective]
             spec["teacher"] = self.pretrain_spec(teacher)
         return spec
 
@@ -310,7 +323,17 @@ class Study(Strict):
             spec["transfer"] = {"size": chosen.size, "text": self.text_spec(chosen.text)}
         if start is not None:
             spec["start"] = self.pretrain_spec(start)
+        if method.asks_teacher:
+            spec["code"] = [self._code[stage.objective] for stage in method.stages if stage.is_own]
         return spec
+
+    @cached_property
+    def _code(self) -> dict[str, str]:
+        """Digest of the code of every objective of one's own that a cell has."""
+        found = [self.methods[name] for name in dict.fromkeys(cell.method for cell in self.seeds)]
+        own = {stage.objective for method in found for stage in method.stages if stage.is_own}
+        own |= {method.pretraining.objective for method in found if method.pretraining}
+        return {objective: code_digest(objective.partition(":")[0]) for objective in sorted(own)}
 
     def digest_of(self, spec: dict[str, Any]) -> str:
         """The first 16 digits of a specification's sha256."""

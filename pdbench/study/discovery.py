@@ -7,15 +7,18 @@ import torch, and every cluster job reads the methods again.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from pdbench.errors import UsageError
+from pdbench.files import digest
 
 GROUP = "pdbench.methods"
 FILE = "methods.yaml"
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def method_files(root: Path) -> Iterator[Path]:
@@ -47,8 +50,34 @@ def package_folder(package: str) -> Path | None:
 
 def has_module(name: str) -> bool:
     """Whether a module is installed, found without importing its package."""
-    package, _, last = name.rpartition(".")
+    return _source(name) is not None
+
+
+def code_digest(module: str) -> str:
+    """Digest of what a module does: of its code, without comments and docstrings.
+
+    What it imports is not followed. Of code with a mistake in its syntax it is that of the
+    text: its jobs say what is wrong.
+    """
+    path = _source(module)
+    text = "" if path is None else path.read_text(encoding="utf-8", errors="replace")
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return digest(text)
+    for node in ast.walk(tree):
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return digest(ast.unparse(tree))
+
+
+def _source(module: str) -> Path | None:
+    package, _, last = module.rpartition(".")
     if not package:
-        return importlib.util.find_spec(last) is not None
+        spec = importlib.util.find_spec(last)
+        return None if spec is None or spec.origin is None else Path(spec.origin)
     folder = package_folder(package)
-    return folder is not None and any(p.name.split(".")[0] == last for p in folder.iterdir())
+    if folder is None:
+        return None
+    files = (folder / f"{last}.py", folder / last / "__init__.py")
+    return next((file for file in files if file.is_file()), None)

@@ -15,7 +15,7 @@ from pdbench.study import offline
 from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.jobs import Jobs
-from pdbench.study.loading import ROOT, check_artefacts, load_study
+from pdbench.study.loading import check_artefacts, load_study
 from pdbench.study.paths import Paths
 
 DEFAULT = "demo"
@@ -60,23 +60,12 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
         raise SystemExit(error.exit_code) from error
     return Workflow(
         study=study,
-        argument=study_argument(config),
+        argument=study.argument,
         paths=paths,
         jobs=Jobs(study, bundle),
         logs=Path("logs") / study.name,
         benchmarks=paths.results / "benchmarks",
     )
-
-
-def study_argument(config: Mapping[str, Any]) -> str:
-    """The study as commands are given it: its name if it stands in ``config/``, else a path.
-
-    One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
-    looking like two different studies to Snakemake.
-    """
-    wanted = Path(_study_named_by(config))
-    in_config = wanted.suffix in {".yaml", ".yml"} and wanted.resolve().parent == ROOT / "config"
-    return wanted.stem if in_config else str(wanted)
 
 
 def check_folders(*folders: Path) -> None:

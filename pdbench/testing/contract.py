@@ -14,25 +14,33 @@ import contextlib
 import functools
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from numpy.typing import NDArray
 from torch import Tensor
 
+from pdbench.data.batches import collate, pieces_used, renumbering
 from pdbench.data.order import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.errors import Stopped
 from pdbench.files import digest, file_digest
+from pdbench.methods.classification import Labelled
+from pdbench.methods.objective import Objective, checked_loss
 from pdbench.methods.pretraining import pretrain_student
-from pdbench.methods.stages import Asked
+from pdbench.methods.stages import Asked, objective_of
 from pdbench.methods.students import CellData, Outcome, open_cell, train_student
+from pdbench.models import Classifier
+from pdbench.models.exposed import Exposed
 from pdbench.results import jobs
-from pdbench.study import Architecture, Paths, Run, Start, Study, load_study
+from pdbench.study import Architecture, Paths, Run, Stage, Start, Study, load_study
 from pdbench.study.paths import ARCHIVES
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.training import Keeper, choose_device
@@ -75,6 +83,26 @@ class Case:
         device = choose_device(run.cell.architecture.hidden)
         return train_student(self.study, run, self.data, device, keeper)
 
+    def items(self, stage: Stage) -> Labelled:
+        """The items that a stage reads, with their targets."""
+        found = self.data.transfer if stage.data == "transfer" else self.data.splits["train"]
+        assert found is not None
+        return found
+
+    @property
+    def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
+        """The objectives of the method's own: what some items of the stage's cost the student."""
+        asked, student = self.data.asked, self.first.model
+        vocabulary = self.data.vocabulary
+        numbers = renumbering(pieces_used(self.data.all_tokens, vocabulary), vocabulary)
+        for stage in self.study.methods[self.runs[0].cell.method].stages:
+            if not stage.is_own:
+                continue
+            assert asked is not None
+            objective = objective_of(stage, student, asked, seed=0).to(asked.device.torch)
+            found = partial(_loss, self.items(stage), objective, student, asked, numbers)
+            yield stage.name, found
+
     @property
     def teacher_digest(self) -> str:
         """Digest of the teacher as it stands in memory, if the method asks it."""
@@ -113,8 +141,26 @@ class MethodContract:
         for stage, point in zip(stages, run.points, strict=True):
             losses = case.first.stages[stage.name].losses
             a_pass = ITEMS[stage.data] // point.batch_size
-            assert np.isfinite(losses).all(), stage.name
-            assert losses[-a_pass:].mean() < losses[:a_pass].mean(), stage.name
+            assert np.isfinite(losses).all(), f"{stage.name}: a loss is not finite"
+            first, last = losses[:a_pass].mean(), losses[-a_pass:].mean()
+            assert last < first, f"{stage.name}: the loss goes from {first:g} to {last:g}"
+
+    def test_every_loss_reaches_the_student(self, case: Case) -> None:
+        """An objective of its own trains the student's layers, not its own parameters alone."""
+        for name, loss_of in case.losses:
+            layers = list(case.first.model.bert.layers.parameters())
+            found = torch.autograd.grad(loss_of(list(range(8))), layers, allow_unused=True)
+            reached = any(gradient is not None and gradient.any() for gradient in found)
+            assert reached, f"the loss of {name} has no gradient in the student's layers"
+
+    def test_a_batch_costs_the_mean_of_its_items(self, case: Case) -> None:
+        """Large batches are cut, and their gradients added up: no item counts its company."""
+        for name, loss_of in case.losses:
+            together = loss_of(list(range(8))).item()
+            alone = np.mean([loss_of([item]).item() for item in range(8)])
+            assert together == pytest.approx(alone, rel=1e-3), (
+                f"{name}: 8 items cost {together:g} together, and {alone:g} in the mean alone"
+            )
 
     def test_every_stage_has_its_budget(self, case: Case) -> None:
         """The stages on one data set make its updates and see its items, no more and no fewer."""
@@ -124,8 +170,7 @@ class MethodContract:
             own = [i for i, stage in enumerate(stages) if stage.data == data]
             asked = sum(stages[i].share for i in own)
             found = [case.first.stages[stages[i].name] for i in own]
-            items = case.data.transfer if data == "transfer" else case.data.splits["train"]
-            assert items is not None
+            items = case.items(stages[own[0]])
             settings = case.study.stage(stages[own[0]].settings)
             batch_size = run.points[own[0]].batch_size
             passes = settings.epochs * -(-items.items // batch_size)
@@ -142,9 +187,10 @@ class MethodContract:
         with _watched(case.data.asked) as modes:
             case.train(case.runs[0])
 
-        assert case.teacher_digest == before
-        assert _teacher_files(case.paths) == files
-        assert modes == ({False} if case.data.asked else set())
+        assert case.teacher_digest == before, "the weights of the teacher changed"
+        assert _teacher_files(case.paths) == files, "the files of the teacher changed"
+        expected = {False} if case.data.asked else set()
+        assert modes == expected, "the teacher was in training mode when it was asked"
         if case.data.asked is not None:
             assert not any(p.requires_grad for p in case.data.asked.model.parameters())
 
@@ -157,9 +203,11 @@ class MethodContract:
 
         resumed = case.train(run, Keeper(tmp_path, {"run": run.name}))
 
-        assert digest_of(resumed.model.state_dict()) == digest_of(case.first.model.state_dict())
+        lost = "a resumed run ends elsewhere: a step may depend on its weights and batch alone"
         for name, progress in resumed.stages.items():
-            assert (progress.losses == case.first.stages[name].losses).all(), name
+            assert (progress.losses == case.first.stages[name].losses).all(), f"{name}: {lost}"
+        weights = [digest_of(o.model.state_dict()) for o in (resumed, case.first)]
+        assert weights[0] == weights[1], lost
 
     def test_seeds_decide_and_touch_nothing_global(self, case: Case) -> None:
         """One seed gives one model, another another; random and numpy.random stay as they were."""
@@ -168,10 +216,10 @@ class MethodContract:
         again, other = case.train(case.runs[0]), case.train(case.runs[1])
 
         weights = [digest_of(o.model.state_dict()) for o in (case.first, again, other)]
-        assert weights[0] == weights[1]
-        assert weights[0] != weights[2]
+        assert weights[0] == weights[1], "one seed gave two models"
+        assert weights[0] != weights[2], "two seeds gave one model"
         after = random.getstate(), np.random.get_state()  # noqa: NPY002
-        assert repr(after) == repr(states)
+        assert repr(after) == repr(states), "random or numpy.random was drawn from"
 
 
 class PretrainingContract(MethodContract):
@@ -202,6 +250,23 @@ class PretrainingContract(MethodContract):
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """Digest of some tensors, by name."""
     return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
+
+
+def _loss(
+    data: Labelled,
+    objective: Objective,
+    student: Classifier,
+    asked: Asked,
+    numbers: NDArray[np.int64],
+    items: list[int],
+) -> Tensor:
+    """What an objective says of some items, in full precision and without dropout."""
+    index = np.array(items)
+    inputs = asked.device.inputs(collate(data.tokens, index, numbers))
+    whole = objective.last_states
+    ours = Exposed(student, *inputs, last_states=whole)
+    theirs = Exposed(asked.model, *inputs, torch.no_grad, last_states=whole)
+    return checked_loss(objective, ours, theirs, asked.device.tensor(data.targets_of(index)))
 
 
 @contextlib.contextmanager

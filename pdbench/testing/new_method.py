@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+import yaml
+
 from pdbench.errors import UsageError
 from pdbench.files import write_text
 from pdbench.study.loading import ROOT, load_methods
@@ -64,10 +66,8 @@ class NewMethod:
             UsageError: As :meth:`in_project`, or the folder is no package.
         """
         stem = _stem(name)
-        if not (folder / "__init__.py").is_file():
-            raise UsageError(f"{folder}: no package: it has no __init__.py", "name its folder")
-        test = folder.resolve().parent / "tests" / f"test_{stem}.py"
-        package = folder.resolve().name
+        package, root = _package(folder)
+        test = root / "tests" / f"test_{stem}.py"
         return cls(
             stem.replace("_", "-"), package, folder / f"{stem}.py", test, folder / "methods.yaml"
         )
@@ -75,15 +75,13 @@ class NewMethod:
     @property
     def words(self) -> dict[str, str]:
         """What the templates' names are filled with."""
-        parts = self.method.split("-")
-        module = f"{self.package}.{self.module.stem}"
-        class_name = "".join(part.capitalize() for part in parts)
+        module, class_name = f"{self.package}.{self.module.stem}", _class_name(self.method)
         return {
             "method": self.method,
             "module": module,
             "class_name": class_name,
             "imports": "\n".join(sorted([f"from {module} import {class_name}", *_IMPORTS])),
-            "title": " ".join(parts).capitalize(),
+            "title": self.method.replace("-", " ").capitalize(),
         }
 
     def write(self) -> None:
@@ -92,16 +90,17 @@ class NewMethod:
         Raises:
             UsageError: The method or one of its files is there already; nothing is written.
         """
-        known = load_methods(self.methods.parents[1]) if self.package == OWN else {}
-        if self.method in known:
+        if self.package == OWN and self.method in load_methods(self.methods.parents[1]):
             raise UsageError(f"method {self.method!r} is there already", "choose another name")
         for path in (self.module, self.test):
             if path.exists():
                 raise UsageError(f"{path}: is there already", "choose another name")
-        entries = self.methods.read_text(encoding="utf-8") if self.methods.exists() else ""
-        if re.search(rf"^{re.escape(self.method)}:", entries, re.MULTILINE):
-            what = f"{self.methods}: method {self.method!r} is there already"
-            raise UsageError(what, "choose another name")
+        # Not those of all packages: this one may be offered before it has its first method.
+        for path in (self.methods, ROOT / "config" / "methods.yaml"):
+            if re.search(rf"^{re.escape(self.method)}:", _text_of(path), re.MULTILINE):
+                what = f"{path}: method {self.method!r} is there already"
+                raise UsageError(what, "choose another name")
+        entries = _text_of(self.methods)
         entry = self._filled("method.yaml.txt")
         for path, text in (
             (self.module, self._filled("objective.py.txt")),
@@ -119,7 +118,7 @@ class NewMethod:
             else f"""
 Offer it, in the package's pyproject.toml, and install the package again:
   [project.entry-points."pdbench.methods"]
-  {self.package} = "{self.package}"
+  {self.package.rpartition(".")[2]} = "{self.package}"
 and list {self.methods.name} among the package's data files.
 """
         )
@@ -143,8 +142,42 @@ Judge it:       pdbench check --baseline pd --candidate {self.method}"""
 
 def _stem(name: str) -> str:
     stem = name.replace("-", "_")
-    if not _NAME.fullmatch(name) or keyword.iskeyword(stem):
+    if not _NAME.fullmatch(name) or keyword.iskeyword(stem) or yaml.safe_load(name) != name:
         raise UsageError(
             f"{name!r} is no name of a method", "write lower-case words, like my-method"
         )
+    class_name = _class_name(stem.replace("_", "-"))
+    template = (TEMPLATES / "objective.py.txt").read_text(encoding="utf-8")
+    if keyword.iskeyword(class_name) or re.search(
+        rf"import .*\b{class_name}\b", "\n".join([template, *_IMPORTS])
+    ):
+        what = f"{name!r} would name a class {class_name}, which is something else"
+        raise UsageError(what, "choose another name")
     return stem
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _class_name(method: str) -> str:
+    return "".join(part.capitalize() for part in method.split("-"))
+
+
+def _package(folder: Path) -> tuple[str, Path]:
+    """The name of a package by which it is imported, and the folder of its project.
+
+    Raises:
+        UsageError: The folder is no package, or has no name that can be imported.
+    """
+    if not (folder / "__init__.py").is_file():
+        raise UsageError(f"{folder}: no package: it has no __init__.py", "name its folder")
+    top, parts = folder.resolve(), [folder.resolve().name]
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+        parts.insert(0, top.name)
+    for part in parts:
+        if not part.isidentifier() or keyword.iskeyword(part):
+            raise UsageError(f"{folder}: {part!r} cannot be imported", "rename its folder")
+    root = top.parent
+    return ".".join(parts), root.parent if root.name == "src" else root

@@ -17,6 +17,7 @@ from pdbench.methods.objective import (
     ExposedLM,
     Objective,
     build_objective,
+    checked_loss,
     soft_loss,
     uniform_layers,
 )
@@ -234,6 +235,13 @@ def test_distilbert() -> None:
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"masked": -1.0}])
+def test_distilbert_refuses_what_cannot_train(options) -> None:
+    """A temperature of 0 would be a loss that is not a number, found after the training."""
+    with pytest.raises(ValueError, match="temperature above 0"):
+        DistilBert(STUDENT, STUDENT, 0, **options)
+
+
 @pytest.mark.parametrize("kind", [PatientKD, TinyBert, MiniLM])
 def test_a_batch_costs_the_mean_of_its_items(kind, models) -> None:
     """Padding and company change nothing, so that gradients of portions may be added up."""
@@ -278,6 +286,8 @@ def test_layers_are_taken_evenly() -> None:
         ("pdbench.methods.minilm:MiniLM", {"relation_heads": 5}, "5 does not divide the student's"),
         ("pdbench.methods.minilm:MiniLM", {"relation_heads": 0}, "does not divide"),
         ("pdbench.methods.patient_kd:PatientKD", {"layers": "first"}, "option layers"),
+        ("pdbench.methods.patient_kd:PatientKD", {"alpha": 1.5}, "alpha is from 0 to 1"),
+        ("pdbench.methods.patient_kd:PatientKD", {"temperature": 0}, "temperature above 0"),
         ("pdbench.methods.tinybert:TinyBert", {"beta": 1}, "unknown option 'beta'; it has none"),
         ("pdbench.methods.tinybert:TinyBERT", {}, "no class 'TinyBERT'.*did you mean 'TinyBert'"),
         ("pdbench.methods.nothing:Nothing", {}, "cannot be imported"),
@@ -290,6 +300,82 @@ def test_a_wrong_objective_is_one_line(path, options, words) -> None:
         build_objective(path, Objective, options, STUDENT, TEACHER, 2, seed=0)
 
     assert str(caught.value).startswith("config/methods.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+class Strange(Objective):
+    """An objective whose loss, or failure, is handed to it."""
+
+    title, formula, exposes = "Strange", "any", "nothing"
+
+    def __init__(self, student, teacher, labels, *, weight: float, power=2) -> None:
+        super().__init__(student, teacher, labels)
+
+    def forward(self, student, teacher, targets):
+        if isinstance(targets, Exception):
+            raise targets
+        return targets
+
+
+class Unsaid(Objective):
+    """An objective without words for the table of methods."""
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "forward returns no scalar tensor, but NoneType; return the mean"),
+        (0.5, "forward returns no scalar tensor, but float"),
+        (torch.ones(3, requires_grad=True), r"no scalar tensor, but shape \(3,\)"),
+        (torch.tensor(0.5), "its loss has no gradient"),
+        (KeyError("a\nb"), r"KeyError: 'a\\nb' \(.*test_objectives.py, line \d+\); mend"),
+        (RuntimeError("mat1\nand mat2"), "RuntimeError: mat1 and mat2 .*test_objectives.py"),
+    ],
+)
+def test_a_loss_that_cannot_train_is_one_line(returned, words) -> None:
+    """What an objective does wrong in a batch names its class, and where its code failed."""
+    objective = Strange(STUDENT, TEACHER, 2, weight=1.0)
+
+    with pytest.raises(UsageError, match=words) as caught:
+        checked_loss(objective, None, None, returned)
+
+    assert str(caught.value).startswith(f"{__name__}:Strange: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lack_of_memory_is_not_the_objectives_fault() -> None:
+    """It stays what it is, and so does a line of our own."""
+    objective = Strange(STUDENT, TEACHER, 2, weight=1.0)
+    for error in (MemoryError(), torch.OutOfMemoryError(), UsageError("this", "that")):
+        with pytest.raises(type(error)) as caught:
+            checked_loss(objective, None, None, error)
+        assert caught.value is error
+
+
+def test_options_are_typed_and_whole(monkeypatch) -> None:
+    """An option without a type, one that is missing, and a class without words are refused."""
+
+    def build(name: str, **options: float) -> None:
+        build_objective(f"{__name__}:{name}", Objective, options, STUDENT, TEACHER, 2, seed=0)
+
+    with pytest.raises(UsageError, match="option power has no type; annotate it"):
+        build("Strange", weight=1.0)
+    monkeypatch.setattr(Strange.__init__, "__annotations__", {"weight": float, "power": int})
+    with pytest.raises(UsageError, match="option weight is missing; give it under options"):
+        build("Strange")
+    with pytest.raises(UsageError, match="does not say its title, formula, exposes"):
+        build("Unsaid")
+
+
+@pytest.mark.parametrize("text", ["def forward(:\n", "weight = no_such_name\n", "1 / 0\n"])
+def test_a_module_that_fails_is_one_line(text, tmp_path, monkeypatch) -> None:
+    """Whatever stops the import of an objective's module, its author reads one line."""
+    (tmp_path / "failing_module.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(UsageError, match="module failing_module cannot be imported") as caught:
+        build_objective("failing_module:My", Objective, {}, STUDENT, TEACHER, 2, seed=0)
+
     assert "\n" not in str(caught.value)
 
 

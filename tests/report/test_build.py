@@ -20,7 +20,7 @@ from pdbench.files import file_digest, read_json
 from pdbench.report import build, export_example
 from pdbench.report.build import listed
 from pdbench.report.facts import in_words
-from pdbench.study import Paths, Study
+from pdbench.study import ROOT, Paths, Study, load_study
 
 VOID = {"meta", "img", "br", "link", "hr"}
 
@@ -156,8 +156,28 @@ def test_the_page_of_runs_names_records_and_commands(paths: Paths, demo: Study) 
     for key, cell in demo.cells.items():
         assert f"pdbench cell demo {key}" in runs.text
         for run in demo.runs(cell):
-            assert f"results/demo/cells/{key}/runs/{run.name}/record.json" in runs.text
+            record = f"results/demo/cells/{key}/runs/{run.name}/record.json"
+            assert record in runs.text
+            assert f"../../{record}" in runs.links
     assert "pdbench teacher demo sentiment" in runs.text
+    assert "../../results/demo/teachers/sentiment/record.json" in runs.links
+
+
+def test_the_commands_of_a_report_can_be_typed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They call a study from elsewhere by its path, not by a name that config/ does not have."""
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    shutil.copy(ROOT / "config/demo.yaml", "mine.yaml")
+    study = load_study("mine.yaml")
+
+    build(study, Paths(study))
+
+    runs = Page(Path("reports/demo/runs.html").read_text(encoding="utf-8"))
+    index = Page(Path("reports/demo/index.html").read_text(encoding="utf-8"))
+    assert f"pdbench cell mine.yaml {next(iter(study.cells))}" in runs.text
+    assert "pdbench teacher mine.yaml sentiment" in runs.text
+    assert "pdbench claims --on mine.yaml" in index.text
 
 
 def test_every_claim_has_an_outcome_in_words_and_a_mark(page: Page) -> None:

@@ -163,6 +163,30 @@ def test_a_missing_module_is_found_before_anything_trains(site: Path, study_file
         load_study(study_file({f"{BLOCK}.method": ["pd", "toy"]}))
 
 
+def test_a_changed_loss_is_trained_again(site: Path, study_file) -> None:
+    """The code of an objective decides its cells, and no others; its comments do not."""
+    package = write_package(site)
+    file = study_file({f"{BLOCK}.method": ["pd", "toy"]})
+    code = (package / "soft.py").read_text()
+
+    def specs() -> dict[str, str]:
+        study = load_study(file)
+        return {
+            cell.method: study.digest_of(study.cell_spec(cell)) for cell in study.cells.values()
+        }
+
+    before = specs()
+    (package / "soft.py").write_text("# So it is.\n" + code.replace("Nothing but", "Only"))
+    commented = specs()
+    (package / "soft.py").write_text(code.replace("student.logits,", "2 * student.logits,"))
+    changed = specs()
+    (package / "soft.py").write_text(code + "def broken(:\n")
+
+    assert commented == before
+    assert changed == {**before, "toy": changed["toy"]}
+    assert len({before["toy"], changed["toy"], specs()["toy"]}) == 3
+
+
 def test_reading_methods_imports_no_torch() -> None:
     """Every cluster job reads them again."""
     code = (

@@ -11,7 +11,8 @@ import pytest
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
-from pdbench.study.workflow import open_workflow, study_argument
+from pdbench.study.loading import argument_of, load_study
+from pdbench.study.workflow import open_workflow
 
 
 def test_the_demo_is_the_default() -> None:
@@ -26,8 +27,9 @@ def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of config/ is called by its name even when its path was given."""
     monkeypatch.chdir(ROOT)
 
-    assert study_argument({"study": "config/demo.yaml"}) == "demo"
-    assert study_argument({"study": "elsewhere/demo.yaml"}) == "elsewhere/demo.yaml"
+    assert argument_of("config/demo.yaml") == argument_of("demo") == "demo"
+    assert argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
+    assert load_study("config/demo.yaml").argument == "demo"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +18,11 @@ from pdbench.testing.new_method import NewMethod
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with the methods of this one."""
+    """A project with one method."""
     (tmp_path / "config").mkdir()
-    shutil.copy(ROOT / "config/methods.yaml", tmp_path / "config")
+    (tmp_path / "config/methods.yaml").write_text(
+        "# The methods.\n\npd: {name: PD, initialisation: pretrained, stages: [distill]}  # one\n"
+    )
     return tmp_path
 
 
@@ -29,23 +30,23 @@ def test_it_is_added_to_the_project(project: Path) -> None:
     """Objective, test and entry are written; what stood in the file, comments too, stays."""
     before = (project / "config/methods.yaml").read_text()
 
-    made = NewMethod.in_project("my-method", project)
+    made = NewMethod.in_project("half-new", project)
     made.write()
 
     after = (project / "config/methods.yaml").read_text()
     assert after.startswith(before)
-    assert load_methods(project)["my-method"].stages[0].objective == (
-        "pdbench.methods.my_method:MyMethod"
+    assert load_methods(project)["half-new"].stages[0].objective == (
+        "pdbench.methods.half_new:HalfNew"
     )
-    assert made.module == project / "pdbench/methods/my_method.py"
-    assert made.test == project / "tests/methods/test_my_method.py"
-    assert "pdbench check --baseline pd --candidate my-method" in made.next_steps()
+    assert made.module == project / "pdbench/methods/half_new.py"
+    assert made.test == project / "tests/methods/test_half_new.py"
+    assert "pdbench check --baseline pd --candidate half-new" in made.next_steps()
     assert "$" not in made.module.read_text() + made.test.read_text() + after
 
 
 def test_what_it_writes_is_clean(project: Path) -> None:
     """Linter and formatter have nothing to say about the template."""
-    made = NewMethod.in_project("my-method", project)
+    made = NewMethod.in_project("half-new", project)
     made.write()
     ruff = [sys.executable, "-m", "ruff"]
     own = 'lint.isort.known-first-party=["pdbench"]'  # the new file is not in its folder
@@ -85,13 +86,22 @@ def test_in_another_package_it_keeps_the_contract(tmp_path: Path) -> None:
     )
 
     assert found.returncode == 0, found.stdout
-    assert "6 passed" in found.stdout
+    assert "8 passed" in found.stdout
 
 
-@pytest.mark.parametrize("name", ["My", "2fast", "a b", "class", "../up", "-x", "x_", ""])
+@pytest.mark.parametrize(
+    "name", ["My", "2fast", "a b", "class", "../up", "-x", "x_", "", "true", "null", "on"]
+)
 def test_a_bad_name_is_refused(name: str, project: Path) -> None:
-    """A name must be one of a module and of a method."""
+    """A name must be one of a module, of a method, and no other word of YAML."""
     with pytest.raises(UsageError, match="is no name of a method"):
+        NewMethod.in_project(name, project)
+
+
+@pytest.mark.parametrize("name", ["none", "exposed", "method-contract"])
+def test_a_name_of_something_else_is_refused(name: str, project: Path) -> None:
+    """Its class would be no class, or hide one that the written files import."""
+    with pytest.raises(UsageError, match="which is something else"):
         NewMethod.in_project(name, project)
 
 
@@ -132,6 +142,42 @@ def test_the_command_says_what_comes_next(
     assert run("new-method", "Closer", "--package", str(tmp_path)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is no name of a method" in line
+
+
+def test_a_method_of_the_project_is_taken_in_packages_too(tmp_path: Path) -> None:
+    """Installed beside the project's, a second "pd" would stop every study."""
+    (tmp_path / "__init__.py").write_text("")
+
+    with pytest.raises(UsageError, match=r"config/methods\.yaml: method 'pd' is there already"):
+        NewMethod.in_package("pd", tmp_path).write()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["__init__.py"]
+
+
+def test_a_package_is_named_as_it_is_imported(tmp_path: Path) -> None:
+    """A part of a package has the whole name; below src, its tests stand beside src."""
+    folder = tmp_path / "src" / "outer" / "inner"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").write_text("")
+
+    made = NewMethod.in_package("closer", folder)
+    made.write()
+
+    assert 'inner = "outer.inner"' in made.next_steps()
+    assert "from outer.inner.closer import Closer" in made.test.read_text()
+    assert "outer.inner.closer:Closer" in made.methods.read_text()
+    assert made.test == tmp_path / "tests" / "test_closer.py"
+
+
+def test_a_folder_that_cannot_be_imported_is_refused(tmp_path: Path) -> None:
+    """A hyphen is of projects: "my-package" is the name of a project; its folder has another."""
+    folder = tmp_path / "my-package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+
+    with pytest.raises(UsageError, match="'my-package' cannot be imported; rename its folder"):
+        NewMethod.in_package("closer", folder)
 
 
 def test_a_folder_that_is_no_package_is_refused(tmp_path: Path) -> None:
