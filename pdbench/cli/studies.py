@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_s
 from pdbench.errors import DataError
 from pdbench.study import Paths, Study, offline
 from pdbench.study.bundles import BUNDLE
+from pdbench.study.planning.plan import DEVICES
 
 
 @click.command()
@@ -29,9 +31,9 @@ from pdbench.study.bundles import BUNDLE
     "devices",
     type=click.IntRange(min=1),
     multiple=True,
-    default=(1, 64),
+    default=DEVICES,
     show_default=True,
-    help="Say the wall time on so many devices; may be given several times.",
+    help="Say the wall time and the free disk for so many devices; may be given several times.",
 )
 @click.option(
     "--measured",
@@ -102,7 +104,7 @@ def fetch(study: Study, folder: Path) -> None:
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
         raise DataError(what, "run it again; what was fetched is kept")
-    click.echo(f"all is in {folder}: snakemake --config study={study.name} data={folder}")
+    click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
 
 
 @click.command()
@@ -143,11 +145,15 @@ def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
 
     if folder is not None:
         os.environ[offline.VARIABLE] = str(folder.absolute())
-    findings = list(own.examine(study, needs_gpu=profile is None and study.scale == "paper"))
-    if profile is not None:
-        findings += doctor_slurm.examine(profile)
-    for finding in findings:
-        click.echo(finding)
+    if profile is None:
+        at_once = os.cpu_count() or 1
+        checks = own.examine(study, needs_gpu=study.scale == "paper", at_once=at_once)
+    else:
+        checks = own.examine(study, needs_gpu=False, at_once=max(DEVICES))
+    findings = []
+    for finding in chain(checks, doctor_slurm.examine(profile) if profile else ()):
+        click.echo(finding)  # at once: a profile that cannot be read ends the command
+        findings.append(finding)
     sys.exit(own.worst(findings))
 
 

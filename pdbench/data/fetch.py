@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pdbench.data import archives
-from pdbench.data.needs import METRICS, Need, needs_of
+from pdbench.data.needs import METRICS, Need, local_path, needs_of
 from pdbench.errors import DataError, PdbenchError
 from pdbench.files import file_digest, read_json, write_json
 from pdbench.study import Study
@@ -193,10 +193,10 @@ def _file(need: Need, _: Path) -> list[Path]:
 
 def _directory(need: Need, _: Path) -> list[Path]:
     """The files of a local folder, which stays where it is: jobs read it there."""
-    path = Path(need.name)
-    if not path.is_dir():
-        raise DataError(f"{path}: no such folder", "mend key path")
-    wanted = [path / need.source.file] if need.source.file else sorted(path.iterdir())
+    path = local_path(need)
+    if not path.exists():
+        raise DataError(f"{path}: not there", "mend key path")
+    wanted = sorted(path.iterdir()) if path.is_dir() else [path]
     return [file.absolute() for file in wanted if file.is_file()]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.data.archives import ARCHIVES, archives_of
@@ -47,7 +48,9 @@ class Need:
     def key(self) -> str:
         """What tells it from others, and how it is called in messages."""
         about = (self.source.configuration, self.source.file)
-        if self.kind in ("archive", "model", "vocabulary", "directory"):
+        if self.kind == "directory":
+            about = (None, self.source.file)
+        elif self.kind in ("archive", "model", "vocabulary"):
             about = (None, None)
         return " ".join([self.kind, self.name, *(part for part in about if part)])
 
@@ -61,6 +64,11 @@ class Need:
         known = (text for start, text in LICENCES.items() if self.name.startswith(start))
         where = "" if self.kind in ("model", "vocabulary") else "datasets/"
         return next(known, f"not known to pdbench; see https://huggingface.co/{where}{self.name}")
+
+
+def local_path(need: Need) -> Path:
+    """Where something of kind ``directory`` stands: its folder, or the one file that is read."""
+    return Path(need.name, need.source.file or "")
 
 
 def needs_of(study: Study) -> list[Need]:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.data.fetch import missing_from
-from pdbench.data.needs import Need, needs_of
+from pdbench.data.needs import Need, local_path, needs_of
 from pdbench.errors import PdbenchError
 from pdbench.study import ROOT, Study
+from pdbench.study.graph import Graph
 from pdbench.study.offline import data_folder
 from pdbench.study.paths import ARCHIVES
 from pdbench.study.pins import is_commit
@@ -55,17 +56,18 @@ class Finding:
         return f"{self.mark:8} {self.what}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-def examine(study: Study, *, needs_gpu: bool) -> Iterator[Finding]:
+def examine(study: Study, *, needs_gpu: bool, at_once: int = 1) -> Iterator[Finding]:
     """Look at this machine, the installation and the data of a study.
 
     Args:
         study: The study.
         needs_gpu: Whether the jobs run on this machine and want a GPU.
+        at_once: How many jobs train at once, each of which saves its state.
     """
     yield from packages()
     yield from checkout()
     yield from folders(study)
-    yield from disk(study)
+    yield from disk(study, at_once)
     yield from data(study)
     if needs_gpu:
         yield from gpu()
@@ -121,11 +123,11 @@ def folders(study: Study) -> Iterator[Finding]:
         yield Finding("ok", f"folders: {Path().absolute()} can be written")
 
 
-def disk(study: Study) -> Iterator[Finding]:
+def disk(study: Study, at_once: int) -> Iterator[Finding]:
     """Compare the free disk with what the jobs that are left will fill."""
-    plan = Plan(study, sizes=Sizes.counted(study, Path("results") / study.name / "audit.json"))
-    done = {key for key, node in plan.graph.nodes.items() if node.output.exists()}
-    needed = plan.peak_disk - sum(plan.disk[key] for key in done)
+    sizes = Sizes.counted(study, Path("results") / study.name / "audit.json")
+    done = {key for key, node in Graph(study).nodes.items() if node.output.exists()}
+    needed = Plan(study, sizes=sizes, done=done).peak_disk(at_once)
     free = shutil.disk_usage(".").free
     what = f"disk: {size(free)} free, about {size(needed)} needed"
     if free < needed:
@@ -176,11 +178,14 @@ def _cached(study: Study) -> Iterator[Finding]:
     absent: dict[str, list[str]] = {}
     unpinned: list[str] = []
     needs = needs_of(study)
+    places = (local_path(need) for need in needs if need.kind == "directory")
+    lost = [path for path in places if not path.exists()]
+    for path in lost:
+        yield Finding("missing", f"data: {path}: not there", "mend key path")
     for need in needs:
         if need.kind == "directory":
-            if not Path(need.name).is_dir():
-                yield Finding("missing", f"data: {need.name}: no such folder", "mend key path")
-        elif need.kind != "archive" and not is_commit(need.source.revision):
+            continue
+        if need.kind != "archive" and not is_commit(need.source.revision):
             unpinned.append(need.name)
         elif not is_cached(need):
             where = "package index" if need.kind == "archive" else "hub"
@@ -196,7 +201,7 @@ def _cached(study: Study) -> Iterator[Finding]:
         else:
             remedy = "jobs need internet; without it: pdbench fetch STUDY --to DIR"
             yield Finding("warning", what, remedy)
-    if not (absent or unpinned):
+    if not (lost or absent or unpinned):
         yield Finding("ok", f"data: all {len(needs)} items are cached here")
 
 

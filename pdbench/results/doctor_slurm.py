@@ -8,10 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pdbench.errors import UsageError
 from pdbench.results.doctor import Finding, answer
+from pdbench.study.loading import read_yaml
 
 _PLUGIN = "snakemake-executor-plugin-slurm"
 _PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
@@ -26,7 +24,7 @@ def examine(profile: Path) -> Iterator[Finding]:
     Raises:
         UsageError: There is no such profile, or it is not YAML.
     """
-    settings = _read(profile / "config.yaml")
+    settings = read_yaml(profile / "config.yaml")
     try:
         yield Finding("ok", f"SLURM: {_PLUGIN} {metadata.version(_PLUGIN)}")
     except metadata.PackageNotFoundError:
@@ -93,17 +91,6 @@ def _gpu_partitions(settings: Any) -> set[str]:
         if isinstance(resources, dict) and ("gpu" in resources or "gres" in resources):
             found |= set(str(resources.get(_PARTITION, default.get(_PARTITION, ""))).split(","))
     return found - {""}
-
-
-def _read(path: Path) -> Any:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{path}: cannot be read ({reason})", "name a profile's folder") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path}: not a profile", "see slurm/config.yaml")
-    return settings
 
 
 def _values(settings: Any, key: str) -> Iterator[str]:

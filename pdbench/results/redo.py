@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -106,6 +107,6 @@ def prepare(found: Survey, which: Which, *, yes: bool) -> list[str]:
         head = f"--redo all would remove {len(going)} files and folders, {cells} finished cells"
         return [f"{head} with all their runs; nothing was removed: say --yes", *map(str, going)]
     remove(going)
-    again = f"snakemake --config study={found.study.name}"
+    again = f"snakemake --config study={shlex.quote(found.study.argument)}"
     head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
     return [*(f"removed {path}" for path in going), f"{head}; now run {again}"]

@@ -30,7 +30,11 @@ FRESH = 900.0
 """Seconds for which a job of another host counts as alive after its last sign of life: three
 times the interval at which a training job saves its state. A job that SLURM runs is alive."""
 
+STOPPED = ": stopped at "
+"""Says in a training job's last line that it saved its state because a signal asked for it."""
+
 _TAIL = 65_536  # bytes at a log's end that are read
+_LOCKS = Path(".snakemake/locks")  # has files while Snakemake is at work, or was killed
 _RUNS = "RUNNING"  # as squeue says it
 _SAVING = ("pretrain", "teacher", "cell")  # rules whose jobs save their state
 _QUEUE_SECONDS = 5.0  # that squeue may take
@@ -223,6 +227,7 @@ class _Look:
         self._now = now
         self._paths = graph.paths
         self._started = _names(self._paths.status("x").parent)
+        self._is_supervised = bool(_names(_LOCKS))
         self._saved = saved_states(self._paths)
         self._logged: dict[Path, set[str]] = {}
 
@@ -254,12 +259,17 @@ class _Look:
         return "failed", f"ended without a word on {where}: {last_line(job.log)}"
 
     def _by_log(self, job: Node) -> tuple[State, str | None]:
-        """What can be said of a job that writes nothing but a log."""
+        """What can be said of a job that writes nothing but a log.
+
+        Snakemake also leaves an empty log of a job that could not be submitted.
+        """
         line, is_error = _ending(job.log)
         if is_error:
             return "failed", line
-        if self.queue.runs(job) or self._is_fresh(job):
+        if self.queue.runs(job) or (self._is_supervised and self._is_fresh(job)):
             return "running", None
+        if STOPPED in line:  # the next run takes it up
+            return "missing", None
         return "failed", f"ended without a word: {line}"
 
     def _lives(self, said: dict[str, Any], job: Node) -> bool:
@@ -314,7 +324,7 @@ def _ending(path: Path) -> tuple[str, bool]:
         return "it left no log", False
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if _explains(line)]
-    last = (errors or lines or ["its log is empty"])[-1]
+    last = (errors or lines or ["its log is empty; Snakemake's own are in .snakemake/log"])[-1]
     return last.removeprefix("pdbench: error: "), bool(errors)
 
 

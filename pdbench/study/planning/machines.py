@@ -196,10 +196,21 @@ def machine_of(text: str) -> Machine:
 
 
 def _from_json(raw: dict[str, Any], origin: str) -> Machine:
-    constants = {kind: Constant(**raw["constants"][kind]) for kind in KINDS}
+    constants = {kind: _constant(**raw["constants"][kind]) for kind in KINDS}
     if raw["kind"] not in ("gpu", "cpu"):
         raise ValueError("kind is neither gpu nor cpu")
-    return Machine(raw["name"], raw["title"], raw["kind"], constants, float(raw["spread"]), origin)
+    spread = _above(0, raw["spread"], "spread")
+    return Machine(str(raw["name"]), str(raw["title"]), raw["kind"], constants, spread, origin)
+
+
+def _constant(seconds: Any, factor: Any, source: Any) -> Constant:
+    return Constant(_above(0, seconds, "seconds"), _above(1, factor, "factor"), str(source))
+
+
+def _above(bound: float, value: Any, key: str) -> float:
+    if not bound < (found := float(value)) < math.inf:
+        raise ValueError(f"{key} {value} is not a number above {bound}")
+    return found
 
 
 def calibrated(

@@ -11,7 +11,7 @@ from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.graph import Graph, Key
 from pdbench.study.jobs import Jobs
-from pdbench.study.planning.disk import bytes_of, state_bytes
+from pdbench.study.planning.disk import bytes_of, states_of
 from pdbench.study.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.planning.schedule import makespan
 from pdbench.study.planning.sizes import Sizes
@@ -138,9 +138,14 @@ class Plan:
         return self.cost(self.work)
 
     @cached_property
-    def peak_disk(self) -> float:
-        """Bytes that must be free for all jobs and the states that they save meanwhile."""
-        return self.whole.disk + state_bytes(self.study)
+    def _states(self) -> list[float]:
+        """The bytes of the states that training jobs save, the largest first."""
+        found = states_of(self.study, self.sizes)
+        return sorted((found[key] for key in found if key in self.work), reverse=True)
+
+    def peak_disk(self, devices: int) -> float:
+        """Bytes that must be free for all jobs and the states of those that run at once."""
+        return self.whole.disk + sum(self._states[:devices])
 
     def on_device(self, key: Key) -> bool:
         """Whether a job trains on the device."""
@@ -180,8 +185,9 @@ class Plan:
 
         ``totals`` has the numbers of artefacts, cells, jobs and runs, and the whole cost;
         ``jobs`` the number of jobs by rule, of which a bundle has several cells; ``rules`` and
-        ``artefacts`` the costs, an artefact's own and those it shares; ``wall_hours`` the wall
-        time by number of devices; ``cells`` the number of runs of each cell.
+        ``artefacts`` the costs, an artefact's own and those it shares; ``wall_hours`` and
+        ``peak_disk_bytes`` the wall time and the free disk by number of devices; ``cells`` the
+        number of runs of each cell.
         """
         return {
             "study": self.study.name,
@@ -191,7 +197,6 @@ class Plan:
                 "jobs": sum(self.jobs.values()),
                 "runs": sum(self.runs.values()),
                 **self.whole.as_json(),
-                "peak_disk_bytes": round(self.peak_disk),
             },
             "device": {
                 "name": self.machine.name,
@@ -206,6 +211,7 @@ class Plan:
             "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
             "jobs": self.jobs,
             "wall_hours": {str(n): self.wall(n).as_json(HOUR) for n in devices},
+            "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
             "artefacts": {
                 name: {
                     "cells": [cell.key for cell in self.study.artefact_cells(name)],

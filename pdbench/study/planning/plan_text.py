@@ -93,13 +93,14 @@ def _rule(name: str, cost: Cost) -> tuple[str, ...]:
 
 
 def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
-    rows = [(f"{_word(plan)}s", "wall time"), *((str(n), span(plan.wall(n))) for n in devices)]
+    rows = [(f"{_word(plan)}s", "wall time", "free disk needed")]
+    rows += [(str(n), span(plan.wall(n)), size(plan.peak_disk(n))) for n in devices]
     lines = columns(rows)
     if plan.longest is not None:
         key, seconds = plan.longest
         lines.append(f"The longest job is {' '.join(key).rstrip()}: {duration(seconds)}")
-    peak = f"Free disk needed: {size(plan.peak_disk)}, with the states of running jobs"
-    return [*lines, "", f"{peak}; what the hub's own caches hold comes on top"]
+    lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
+    return lines
 
 
 def _word(plan: Plan) -> str:

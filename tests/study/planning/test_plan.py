@@ -7,6 +7,7 @@ import json
 import pytest
 
 from pdbench.study import Study, load_study
+from pdbench.study.graph import Graph
 from pdbench.study.planning.machines import H100, LAPTOP
 from pdbench.study.planning.plan import Plan
 from pdbench.study.planning.plan_text import as_text, duration, size
@@ -101,7 +102,19 @@ def test_disk_counts_models_and_states(study: Study, plan: Plan) -> None:
 
     weights = 4 * base.parameters()
     assert weights < plan.disk["pretrain", "general.2-128"] < weights + 2e6
-    assert plan.peak_disk > plan.whole.disk + 6 * weights
+    assert plan.peak_disk(1) > plan.whole.disk + 6 * weights
+
+
+def test_each_job_that_trains_saves_a_state(study: Study, plan: Plan) -> None:
+    """Two at once need the disk for two; what is done saves none."""
+    states = [plan.peak_disk(n) - plan.whole.disk for n in (1, 2, 3, 1000)]
+    assert states[0] < states[1] < states[2] < states[3]
+    teacher, *others = (states[0], states[1] - states[0], states[2] - states[1])
+    assert teacher > others[0] == others[1]  # 6/384, then of 2/128
+
+    trained = set(Graph(study).nodes) - {("report", "")}
+    left = Plan(study, H100, done=trained)
+    assert left.peak_disk(64) == left.whole.disk
 
 
 def test_counted_sizes_narrow_the_interval(study: Study, plan: Plan) -> None:

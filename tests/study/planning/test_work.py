@@ -118,6 +118,8 @@ def test_a_device_can_be_described_in_a_file(tmp_path: Path) -> None:
         ("none.json", "none.json: cannot be read"),
         ("broken.json", "broken.json: not a device"),
         ("poor.json", r"poor.json: not a device \(KeyError: 'traffic'\)"),
+        ("sure.json", r"sure.json: not a device \(ValueError: factor 0 is not a number above 1\)"),
+        ("nan.json", r"nan.json: not a device \(ValueError: seconds nan is not a number above 0\)"),
     ],
 )
 def test_an_unknown_device_is_one_line(
@@ -128,6 +130,9 @@ def test_an_unknown_device_is_one_line(
     Path("broken.json").write_text("{")
     constant = {"seconds": 1.0, "factor": 2.0, "source": "x"}
     Path("poor.json").write_text(json.dumps({"constants": {"products": constant}}))
+    for name, change in (("sure", {"factor": 0}), ("nan", {"seconds": math.nan})):
+        content = {"constants": dict.fromkeys(KINDS, constant | change)}
+        Path(f"{name}.json").write_text(json.dumps(content))
 
     with pytest.raises(UsageError, match=message):
         machine_of(text)
