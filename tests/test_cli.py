@@ -234,7 +234,9 @@ def test_planning_imports_nothing_heavy() -> None:
     [
         (["--method", "dp"], "unknown method 'dp'"),
         (["--method", "pd", "--artefact", "table4"], "unknown artefact 'table4'"),
-        (["--method", "pd"], "several cells for one task"),
+        (["--method", "pd"], "cells for one task, such as mnli.pd"),
+        (["--method", "pd", "--architecture", "Hugo"], "unknown architecture 'Hugo'"),
+        (["--method", "pd", "--architecture", "5/128"], "unknown architecture '5/128'"),
         (
             ["--method", "pf", "--artefact", "released_models", "--architecture", "Tiny"],
             "is not finished with these settings; run it first",

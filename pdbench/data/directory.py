@@ -94,10 +94,12 @@ def _glue_table(
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
-    rows = tab_separated(path, breakage, layout.header, tolerant=layout.tolerant)
+    own = Breakage(max(layout.broken, breakage.share))
+    rows = tab_separated(path, own, layout.header)
     read_label = None if labels is None else _glue_label(layout, labels)
-    left_out = Breakage(1.0) if layout.tolerant else breakage
-    return _columns(rows, layout.texts, layout.label, read_label, left_out)
+    table = _columns(rows, layout.texts, layout.label, read_label, own)
+    breakage.found += own.found
+    return table
 
 
 def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:

@@ -20,8 +20,8 @@ class Layout:
         dev: File of the dev split; the diagnostic set has none.
         unlabelled: File of the test split, whose labels are hidden.
         header: Names of the columns, where the files do not begin with them.
-        tolerant: Whether lines that are cut short or have an empty text are part of the
-            data as published, and left out.
+        broken: Largest share of the lines of a file that are broken as it is published: cut
+            short, or with an empty text. They are left out.
     """
 
     texts: tuple[str, ...]
@@ -30,7 +30,7 @@ class Layout:
     dev: str = "dev.tsv"
     unlabelled: str = "test.tsv"
     header: tuple[str, ...] = ()
-    tolerant: bool = False
+    broken: float = 0.0
 
 
 def _zero_one(zero: str, one: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ GLUE: dict[str, Layout] = {
         ("question1", "question2"),
         "is_duplicate",
         _zero_one("not_duplicate", "duplicate"),
-        tolerant=True,
+        broken=1e-3,
     ),
     "mnli": Layout(
         ("sentence1", "sentence2"),

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pdbench.data.glue import GLUE
 from pdbench.errors import UsageError, suggestion
 from pdbench.study.settings import Task
 
@@ -35,7 +36,7 @@ GLUE_METRICS: dict[str, tuple[str, ...]] = {
 
 
 def check_metrics(task: Task) -> None:
-    """Refuse a GLUE task without its official metrics.
+    """Refuse a GLUE task without its official metrics, or whose F1 would be of another class.
 
     Raises:
         UsageError: What is wrong, and what to write.
@@ -45,6 +46,10 @@ def check_metrics(task: Task) -> None:
     if missing:
         what = f"key metrics: {', '.join(task.metrics)}, for {name}"
         raise UsageError(what, f"write what GLUE reports, [{', '.join(GLUE_METRICS[name])}]")
+    official = tuple(GLUE[name].classes.values()) if "f1" in GLUE_METRICS.get(name, ()) else ()
+    if official and sorted(official) == sorted(task.labels) and task.labels != official:
+        what = f"key labels: {', '.join(task.labels)}, and F1 is of the second"
+        raise UsageError(what, f"write them as GLUE numbers them, [{', '.join(official)}]")
 
 
 def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:

@@ -48,7 +48,8 @@ def pin(
     if added:
         path = ROOT / PINS
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        write_text(path, before + "".join(_lines(added.items())))
+        apart = "\n" if before and not before.endswith("\n") else ""
+        write_text(path, before + apart + "".join(_lines(added.items())))
     return added
 
 

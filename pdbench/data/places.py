@@ -43,5 +43,6 @@ def at_commit(source: Source) -> Iterator[str]:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{source.name}@{revision[:12]}: {wanted}cannot be fetched ({reason})",
-            "check the name and the network, or use a directory source",
+            "check the name and the network, remove a broken copy from the cache, or use a "
+            "directory source",
         ) from error

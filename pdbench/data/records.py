@@ -67,7 +67,9 @@ def records(path: Path, breakage: Breakage | None = None) -> Located:
         DataError: The file cannot be read, or a line is broken.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file", "mend key path or key name")
+        raise DataError(f"{path}: no such file", "mend its path or name")
+    if path.suffix not in _READERS:
+        raise DataError(f"{path}: ending {path.suffix!r}", f"it may be {', '.join(_READERS)}")
     try:
         yield from _READERS[path.suffix](path, breakage or Breakage())
     except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
@@ -78,8 +80,6 @@ def tab_separated(
     path: Path,
     breakage: Breakage | None = None,
     header: Sequence[str] = (),
-    *,
-    tolerant: bool = False,
 ) -> Located:
     """Yield the place and the record of every line of a file of unquoted fields.
 
@@ -88,12 +88,11 @@ def tab_separated(
         breakage: Counts the lines with another number of fields than the header has; by
             default there may be none.
         header: Names of the columns; read from the first line if empty.
-        tolerant: Leave out such lines without counting them.
 
     Raises:
         DataError: A line is broken.
     """
-    breakage = Breakage(1.0) if tolerant else breakage or Breakage()
+    breakage = breakage or Breakage()
     names = tuple(header)
     for where, line in _lines(path, breakage):
         fields = line.split("\t")
@@ -124,7 +123,7 @@ def _json_lines(path: Path, breakage: Breakage) -> Located:
             record = json.loads(line)
             if "\\u" in line:  # half a character may be written so, and no text has one
                 json.dumps(record, ensure_ascii=False).encode()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else error
             breakage.leave_out(DataError(f"{where}: not JSON ({reason})", "mend the line"))
             continue
@@ -135,7 +134,13 @@ def _json_lines(path: Path, breakage: Breakage) -> Located:
 
 
 def _parquet(path: Path, _: Breakage) -> Located:
-    for number, record in enumerate(pq.read_table(path).to_pylist(), start=1):
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise pa.ArrowInvalid(error) from error  # what Arrow calls a page that it cannot unpack
+    for number, record in enumerate(rows, start=1):
         yield f"{path}: row {number}", record
 
 

@@ -139,6 +139,6 @@ def _problem(example: Question) -> str:
     if not example.answers:
         return "no answer; questions without one are of SQuAD v2.0"
     for text, start in zip(example.answers, example.starts, strict=True):
-        if not text.strip() or example.context[start : start + len(text)] != text:
+        if start < 0 or not text.strip() or example.context[start : start + len(text)] != text:
             return f"answer {text[:40]!r} does not stand at character {start} of its context"
     return ""

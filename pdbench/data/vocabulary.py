@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -135,7 +137,7 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in _FILES if (path := folder / name).is_file())
     asked = source.lower_case if isinstance(source, settings.Vocabulary) else None
-    lower_case = _lower_case(folder / "tokenizer_config.json", asked)
+    lower_case = _lower_case(folder, asked)
     vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
@@ -145,13 +147,26 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     return vocabulary
 
 
-def _lower_case(path: Path, asked: bool | None) -> bool:
-    said = read_json(path).get("do_lower_case") if path.is_file() else None
-    if None not in (asked, said) and asked != said:
-        what = f"{path}: do_lower_case is {said}, key vocabulary.lower_case is {asked}"
-        raise DataError(what, "leave the key out, or name another vocabulary")
-    found = asked if said is None else said
-    return True if found is None else bool(found)
+def _lower_case(folder: Path, asked: bool | None) -> bool:
+    """What the study and the files say of lower-casing, who must agree; on when nobody does."""
+    normalizer = _keys(folder / "tokenizer.json").get("normalizer")
+    said = {
+        "key vocabulary.lower_case": asked,
+        "do_lower_case": _keys(folder / "tokenizer_config.json").get("do_lower_case"),
+        "tokenizer.json": normalizer.get("lowercase") if isinstance(normalizer, dict) else None,
+    }
+    found = {who: bool(value) for who, value in said.items() if value is not None}
+    if len(set(found.values())) > 1:
+        what = ", ".join(f"{who} is {value}" for who, value in found.items())
+        raise DataError(f"{folder}: {what}", "leave the key out, or name another vocabulary")
+    return next(iter(found.values()), True)
+
+
+def _keys(path: Path) -> dict[str, Any]:
+    content = read_json(path) if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: not a mapping of keys", "delete it and run again")
+    return content
 
 
 def _tokenizer(folder: Path, lower_case: bool) -> Tokenizer:
@@ -173,8 +188,15 @@ def _from_json(path: Path) -> Tokenizer:
 
 
 def _from_pieces(path: Path, lower_case: bool) -> Tokenizer:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error.reason})", "fetch it again") from error
+    lines = text.removesuffix("\n").split("\n")  # pieces may hold what else ends a line
     pieces = {piece: index for index, piece in enumerate(lines)}
+    if len(pieces) < len(lines):
+        (piece, _), *_ = Counter(lines).most_common(1)
+        raise DataError(f"{path}: {piece!r} stands twice", "name a WordPiece vocabulary of BERT")
     missing = [piece for piece in _SPECIAL if piece not in pieces]
     if missing:
         raise DataError(f"{path}: no line {missing[0]!r}", "name a WordPiece vocabulary of BERT")

@@ -17,13 +17,20 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.data.weights import configuration_file, weights_file
 from pdbench.errors import DataError
 from pdbench.files import read_json, write_json
-from pdbench.models.bert import Bert, BertShape, Classifier, MaskedLM, SpanReader
+from pdbench.models.bert import (
+    LAYER_NORM_EPSILON,
+    Bert,
+    BertShape,
+    Classifier,
+    MaskedLM,
+    SpanReader,
+)
 from pdbench.study import Architecture
 from pdbench.study.settings import Source
 
@@ -47,6 +54,16 @@ _RENAMED_HEADS = {
     "transform_norm": "cls.predictions.transform.LayerNorm",
 }
 _SPAN_HEAD = {"output": "qa_outputs"}
+_SIZES = {
+    "layers": "num_hidden_layers",
+    "hidden": "hidden_size",
+    "heads": "num_attention_heads",
+    "feed_forward": "intermediate_size",
+    "vocabulary": "vocab_size",
+    "positions": "max_position_embeddings",
+    "segments": "type_vocab_size",
+}
+"""The keys of a configuration by our names."""
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted from TensorFlow
 
 
@@ -81,8 +98,7 @@ def read_checkpoint(folder: Path) -> tuple[BertShape, dict[str, Tensor], dict[st
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
     """
-    configuration = read_json(configuration_file(folder))
-    shape = _shape(configuration, folder)
+    shape, configuration = _read_shape(folder)
     path = weights_file(folder)
     return shape, from_hugging_face(_stored(path), shape, path), configuration
 
@@ -97,11 +113,10 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
     Raises:
         DataError: As :func:`read_checkpoint`.
     """
-    configuration = read_json(configuration_file(source))
-    shape = _shape(configuration, source)
+    shape, configuration = _read_shape(source)
     path = weights_file(source)
     stored = _stored(path)
-    load_encoder(Bert(shape), from_hugging_face(stored, shape, path))
+    load_encoder(Bert(shape), from_hugging_face(stored, shape, path), path)
     kept = {own: tensor.clone() for name, tensor in stored.items() if (own := _kept_as(name))}
     save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
     kind = {"model_type": "bert", "architectures": ["BertForMaskedLM"]}
@@ -115,10 +130,19 @@ def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -
     Raises:
         DataError: Which one it is.
     """
-    shape = _shape(read_json(configuration_file(folder)), folder)
+    shape, _ = _read_shape(folder)
     if shape.architecture != size:
         what = f"{folder}: a {shape.architecture} model in the place of {size}"
         raise DataError(what, "mend the name or the path of the released checkpoints")
+    check_vocabulary(folder, shape, vocabulary)
+
+
+def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> None:
+    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has.
+
+    Raises:
+        DataError: Where they differ.
+    """
     remedy = "name this checkpoint's own vocabulary under key vocabulary"
     if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
@@ -148,12 +172,12 @@ def _stored(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or "it ends too early"
         remedy = "fetch it again, or delete the folder and run again"
         raise DataError(f"{path}: cannot be read ({reason})", remedy) from error
     except UnpicklingError as error:
-        what = f"{path}: holds more than tensors, which is never run"
-        raise DataError(what, "use a checkpoint saved in safetensors") from error
+        what = f"{path}: is corrupt, or holds more than tensors, which is never run"
+        raise DataError(what, "fetch it again, or use one saved in safetensors") from error
     if not isinstance(stored, dict) or not all(isinstance(t, Tensor) for t in stored.values()):
         raise DataError(f"{path}: no table of tensors", "use a checkpoint saved in safetensors")
     return stored
@@ -167,7 +191,7 @@ def read_bert(folder: Path, dropout: float = 0.1) -> Bert:
     """
     shape, weights, _ = read_checkpoint(folder)
     bert = Bert(shape, dropout)
-    load_encoder(bert, weights)
+    load_encoder(bert, weights, folder)
     return bert
 
 
@@ -182,19 +206,19 @@ def read_classifier(
     ``head`` is the kind of model; a :class:`SpanReader` has no labels.
 
     Raises:
-        DataError: The checkpoint has other labels, or as :func:`read_checkpoint`.
+        DataError: The checkpoint has other labels or no such head, or as
+            :func:`read_checkpoint`.
     """
     shape, weights, configuration = read_checkpoint(folder)
-    stored = {} if _is_regression(configuration) else configuration.get("id2label", {})
-    found = [stored[str(i)] for i in range(len(stored))]
+    found = [] if _is_regression(configuration) else _label_names(configuration)
     if found != list(labels):
         raise DataError(
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
     model = head(Bert(shape, dropout), outputs(labels, head))
-    load_encoder(model.bert, weights)
-    model.output.load_state_dict(_below(weights, "output."))
+    load_encoder(model.bert, weights, folder)
+    _load_head(model.output, _below(weights, "output."), folder)
     return model
 
 
@@ -206,12 +230,12 @@ def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
     """
     shape, weights, _ = read_checkpoint(folder)
     model = MaskedLM(Bert(shape, dropout))
-    load_encoder(model.bert, weights)
+    load_encoder(model.bert, weights, folder)
     head = {name: weights.get(name) for name in model.state_dict() if not name.startswith("bert.")}
     found = {name: tensor for name, tensor in head.items() if tensor is not None}
     if found.keys() != head.keys():
         raise DataError(f"{folder}: no masked-LM head", "pre-train the model anew")
-    model.load_state_dict(found, strict=False)
+    _load_head(model, {**model.bert.state_dict(prefix="bert."), **found}, folder)
     return model
 
 
@@ -227,17 +251,34 @@ def _is_regression(configuration: Mapping[str, Any]) -> bool:
     return bool(configuration.get("problem_type") == REGRESSION["problem_type"])
 
 
-def load_encoder(bert: Bert, weights: Mapping[str, Tensor]) -> None:
-    """Copy the encoder's weights into ``bert``, which may be shallower than they are."""
+def _label_names(configuration: Mapping[str, Any]) -> list[str]:
+    stored = configuration.get("id2label")
+    return [stored.get(str(i), "") for i in range(len(stored))] if isinstance(stored, dict) else []
+
+
+def _load_head(module: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{folder}: its head does not fit ({reason})", "train it anew") from error
+
+
+def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None:
+    """Copy the encoder's weights into ``bert``, which may be shallower than they are.
+
+    Raises:
+        DataError: A weight is missing or has another shape; it names ``where`` they stand.
+    """
     own = bert.state_dict()
     missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
     if missing:
-        raise DataError(f"the checkpoint lacks {sorted(missing)[0]}", "use a BERT checkpoint")
+        raise DataError(f"{where}: lacks {sorted(missing)[0]}", "use a BERT checkpoint")
     found = {k: weights.get(k, torch.zeros_like(v)) for k, v in own.items()}
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             what = f"{name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
-            raise DataError(f"the checkpoint's {what}", "use one whose config.json is its own")
+            raise DataError(f"{where}: {what}", "use one whose config.json is its own")
     bert.load_state_dict(found)
 
 
@@ -289,6 +330,9 @@ def from_hugging_face(
                 weights[f"{ours}query_key_value.{kind}"] = torch.cat(thirds)
     except KeyError as error:
         raise DataError(f"{path}: lacks {error.args[0]}", "use a BERT checkpoint") from error
+    except RuntimeError as error:
+        what = f"{path}: {attention}* have different shapes"
+        raise DataError(what, "use a BERT checkpoint") from error
     return weights
 
 
@@ -318,13 +362,7 @@ def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[
     return {
         "architectures": [f"Bert{kind}"],
         "model_type": "bert",
-        "num_hidden_layers": shape.layers,
-        "hidden_size": shape.hidden,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": shape.feed_forward,
-        "vocab_size": shape.vocabulary,
-        "max_position_embeddings": shape.positions,
-        "type_vocab_size": shape.segments,
+        **{theirs: getattr(shape, ours) for ours, theirs in _SIZES.items()},
         "hidden_act": "gelu",
         "hidden_dropout_prob": model.bert.dropout,
         "attention_probs_dropout_prob": model.bert.dropout,
@@ -353,23 +391,35 @@ def _label_maps(labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _shape(configuration: Mapping[str, Any], folder: Path) -> BertShape:
+_COMPUTED = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "layer_norm_eps": LAYER_NORM_EPSILON,
+}
+"""What a configuration may not say otherwise: its weights would mean something else here."""
+
+
+def _read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
+    """Read the configuration of a checkpoint: its shape, and as it is."""
+    path = configuration_file(folder)
+    configuration = read_json(path)
+    if not isinstance(configuration, dict):
+        raise DataError(f"{path}: not a mapping of keys", "use a BERT checkpoint")
+    for key, ours in _COMPUTED.items():
+        if configuration.get(key, ours) != ours:
+            what = f"{path}: {key} is {configuration[key]!r}, not {ours!r}"
+            raise DataError(what, "use a BERT checkpoint")
     try:
-        if configuration.get("model_type", "bert") != "bert":
-            raise DataError(
-                f"{folder / 'config.json'}: model_type is {configuration['model_type']!r}",
-                "use a BERT checkpoint",
-            )
-        return BertShape(
-            layers=configuration["num_hidden_layers"],
-            hidden=configuration["hidden_size"],
-            heads=configuration["num_attention_heads"],
-            feed_forward=configuration["intermediate_size"],
-            vocabulary=configuration["vocab_size"],
-            positions=configuration["max_position_embeddings"],
-            segments=configuration["type_vocab_size"],
-        )
+        sizes = {ours: configuration[theirs] for ours, theirs in _SIZES.items()}
     except KeyError as error:
-        raise DataError(
-            f"{folder / 'config.json'}: lacks {error.args[0]}", "use a BERT checkpoint"
-        ) from error
+        raise DataError(f"{path}: lacks {error.args[0]}", "use a BERT checkpoint") from error
+    odd = next((name for name, size in sizes.items() if type(size) is not int or size < 1), None)
+    if odd:
+        what = f"{path}: {_SIZES[odd]} is {sizes[odd]!r}"
+        raise DataError(what, "use one whose config.json is its own")
+    shape = BertShape(**sizes)
+    if shape.hidden % shape.heads:
+        what = f"{path}: {shape.heads} heads do not divide hidden_size, {shape.hidden}"
+        raise DataError(what, "use one whose config.json is its own")
+    return shape, configuration

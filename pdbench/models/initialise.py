@@ -100,7 +100,7 @@ def initial_classifier(
     if kind == "embeddings":
         model.bert.word_embeddings.weight.data.copy_(weights["word_embeddings.weight"])
     else:
-        load_encoder(model.bert, _with_pooler(weights, model.bert))
+        load_encoder(model.bert, _with_pooler(weights, model.bert), checkpoint)
     return model
 
 

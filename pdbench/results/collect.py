@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NEEDED = (
+    *("study", "cell", "task", "method", "architecture", "transfer", "corpus"),
+    *("run", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
+    *("test_predictions", "test_labels"),
+)
+"""The columns of every table of results, whatever its tasks are."""
+
+
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``.
 
@@ -39,7 +47,7 @@ def collect(study: Study, paths: Paths) -> Path:
     import pandas as pd
 
     rows = [_row(folder) for folder in _run_folders(study, paths)]
-    answered = imported_scores(paths)
+    answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
         raise DataError(f"{paths.results}: no finished run", "run the study first")
@@ -56,7 +64,8 @@ def read_results(path: Path) -> pd.DataFrame:
     """Read collected results.
 
     Raises:
-        DataError: The file is missing, unreadable, or of another schema version.
+        DataError: The file is missing, unreadable, of another schema version, lacks a column,
+            or has a run twice, which would count as two.
     """
     import pandas as pd
 
@@ -67,6 +76,12 @@ def read_results(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: cannot be read ({error})", remedy) from error
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", remedy)
+    if lost := [column for column in NEEDED if column not in frame]:
+        raise DataError(f"{path}: no column {lost[0]!r}", remedy)
+    twice = frame[frame.duplicated(["cell", "run"])]
+    if len(twice):
+        what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
+        raise DataError(what, remedy)
     return frame
 
 

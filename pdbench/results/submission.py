@@ -7,9 +7,8 @@ words of :mod:`pdbench.data.glue` (0 and 1, or entailment and the like) or a num
 
 from __future__ import annotations
 
-import csv
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from pdbench.data.glue import GLUE
 from pdbench.data.metrics import GLUE_METRICS
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.records import records
 from pdbench.errors import DataError, UsageError, suggestion
 from pdbench.files import file_digest, read_json, replacing, write_json
 from pdbench.results.record import RunRecord, read_record, verified
@@ -49,11 +49,12 @@ LARGEST_SCORE = 5.0
 
 @dataclass(frozen=True)
 class Entry:
-    """The predictions of one task and the run that made them."""
+    """The predictions of one task, their digest, and the run that made them."""
 
     task: str
     cell: Cell
-    record: RunRecord
+    run: str
+    digest: str
     lines: tuple[str, ...]
 
 
@@ -77,9 +78,11 @@ def write_submission(
         The manifest: of each file its cell and run, or that it was filled.
 
     Raises:
-        UsageError: A task has several cells or none.
+        UsageError: A task has several cells or none, or the zip is called as its manifest.
         DataError: A run is missing or was edited, or its predictions are not of GLUE's test set.
     """
+    if manifest_path(target) == target:
+        raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
     entries = _entries(study, paths, cells)
     missing = [file for name, (file, _) in FILES.items() if name not in entries]
     if missing and not fill:
@@ -87,19 +90,15 @@ def write_submission(
         raise UsageError(what, "add cells of these tasks, or give --fill to answer with one class")
     content = {FILES[name][0]: entry.lines for name, entry in entries.items()}
     content |= {file: _filled(name) for name, (file, _) in FILES.items() if file in missing}
-    with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for file, lines in sorted(content.items()):
-            stamp = zipfile.ZipInfo(f"{file}.tsv", (1980, 1, 1, 0, 0, 0))  # the same bytes again
-            stamp.compress_type = zipfile.ZIP_DEFLATED
-            rows = (f"{index}\t{word}" for index, word in enumerate(lines))
-            archive.writestr(stamp, "\n".join([HEADER, *rows]) + "\n")
-    check_submission(target)
+    with replacing(target) as temporary:
+        _write_zip(temporary, content)
+        check_submission(temporary, target)
     manifest = {
         "study": study.name,
         "zip": target.name,
         "sha256": file_digest(target),
         "files": {
-            FILES[name][0]: {"task": e.task, "cell": e.cell.key, "run": e.record.run}
+            FILES[name][0]: {"task": e.task, "cell": e.cell.key, "run": e.run, "sha256": e.digest}
             for name, e in entries.items()
         },
         "filled": missing,
@@ -108,31 +107,45 @@ def write_submission(
     return manifest
 
 
+def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, lines in sorted(content.items()):
+            stamp = zipfile.ZipInfo(f"{file}.tsv", (1980, 1, 1, 0, 0, 0))  # the same bytes again
+            stamp.compress_type = zipfile.ZIP_DEFLATED
+            rows = (f"{index}\t{word}" for index, word in enumerate(lines))
+            archive.writestr(stamp, "\n".join([HEADER, *rows]) + "\n")
+
+
 def manifest_path(target: Path) -> Path:
     """The manifest of a submission."""
     return target.with_suffix(".json")
 
 
-def check_submission(path: Path) -> None:
+def check_submission(path: Path, named: Path | None = None) -> None:
     """Refuse a zip that GLUE's server would not take.
+
+    Args:
+        path: The zip.
+        named: How messages call it; as it is called by default.
 
     Raises:
         DataError: A file is missing, or a line of one is not what it should be.
     """
+    named = named or path
     with zipfile.ZipFile(path) as archive:
         wanted = {f"{file}.tsv" for file, _ in FILES.values()}
         if set(archive.namelist()) != wanted:
             odd = sorted(set(archive.namelist()) ^ wanted)[0]
-            raise DataError(f"{path}: {odd} is missing or unknown", "write it again")
+            raise DataError(f"{named}: {odd} is missing or unknown", "write it again")
         for name, (file, size) in FILES.items():
             header, *lines = archive.read(f"{file}.tsv").decode().splitlines()
             if header != HEADER or len(lines) != size:
-                what = f"{path}: {file}.tsv: {len(lines)} predictions below {header!r}"
+                what = f"{named}: {file}.tsv: {len(lines)} predictions below {header!r}"
                 raise DataError(what, f"GLUE's has {size} below {HEADER!r}")
             for number, line in enumerate(lines):
                 index, _, word = line.partition("\t")
                 if index != str(number) or not _is_word(name, word):
-                    what = f"{path}: {file}.tsv:{number + 2}: {line!r}"
+                    what = f"{named}: {file}.tsv:{number + 2}: {line!r}"
                     raise DataError(what, "write it again")
 
 
@@ -156,32 +169,52 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         manifest: What :func:`write_submission` wrote beside the zip.
 
     Raises:
-        UsageError: The manifest is of another study.
-        DataError: A line names no file of the submission or no metric of it, or no score.
+        UsageError: The manifest is of another study, or another submission's scores are kept
+            under its name.
+        DataError: It is no manifest; or a line names no file of the submission or no metric of
+            it, or no score, or one that another line has.
     """
-    about = read_json(manifest)
-    if about.get("study") != study.name:
-        what = f"{manifest}: a submission of study {about.get('study')!r}, not of {study.name!r}"
+    about = _read_manifest(manifest)
+    if about["study"] != study.name:
+        what = f"{manifest}: a submission of study {about['study']!r}, not of {study.name!r}"
         raise UsageError(what, "name the study that was submitted")
-    names = {published: name for name, (published, _) in FILES.items()}
-    scores: dict[str, dict[str, float]] = {}
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle)
-        if reader.fieldnames is None or not {"task", "metric", "score"} <= set(reader.fieldnames):
-            raise DataError(f"{file}: columns {reader.fieldnames}", "it needs task, metric, score")
-        for row in reader:
-            where = f"{file}:{reader.line_num}"
-            if row["task"] not in about["files"]:
-                what = f"{where}: {row['task']!r} was not submitted"
-                raise DataError(what, suggestion(str(row["task"]), about["files"]))
-            known = GLUE_METRICS[names[row["task"]]]
-            if row["metric"] not in known:
-                what = f"{where}: {row['metric']!r} is no metric of {row['task']}"
-                raise DataError(what, suggestion(str(row["metric"]), known))
-            scores.setdefault(row["task"], {})[row["metric"]] = _score(row["score"], where)
     target = paths.submissions / f"{manifest.stem}.json"
+    if target.is_file() and read_json(target)["sha256"] != about["sha256"]:
+        what = f"{target}: the scores of another submission of this name"
+        raise UsageError(what, "rename the manifest, or delete those scores")
+    scores: dict[str, dict[str, float]] = {}
+    for where, row in records(file):
+        published, metric = _scored(row, about["files"], where)
+        if metric in scores.setdefault(published, {}):
+            raise DataError(f"{where}: {published} {metric} again", "give one score of each")
+        scores[published][metric] = _score(row["score"], where)
+    if not scores:
+        raise DataError(f"{file}: no scores", "write a line for each, below task,metric,score")
     write_json(target, {**about, "scores": scores})
     return target
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    about = read_json(path)
+    if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
+        raise DataError(f"{path}: no manifest", "name the .json that stands beside the zip")
+    return about
+
+
+def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tuple[str, str]:
+    """The file and the metric that a line has a score of."""
+    missing = {"task", "metric", "score"} - row.keys()
+    if missing:
+        raise DataError(f"{where}: no column {', '.join(sorted(missing))}", "name the columns so")
+    names = {published: name for name, (published, _) in FILES.items()}
+    if row["task"] not in submitted:
+        what = f"{where}: {row['task']!r} was not submitted"
+        raise DataError(what, suggestion(row["task"], submitted))
+    known = GLUE_METRICS[names[row["task"]]]
+    if row["metric"] not in known:
+        what = f"{where}: {row['metric']!r} is no metric of {row['task']}"
+        raise DataError(what, suggestion(row["metric"], known))
+    return row["task"], row["metric"]
 
 
 def _score(text: str | None, where: str) -> float:
@@ -195,20 +228,41 @@ def _score(text: str | None, where: str) -> float:
     return score / 100
 
 
-def imported_scores(paths: Paths) -> dict[tuple[str, str], dict[str, float]]:
+def imported_scores(study: Study, paths: Paths) -> dict[tuple[str, str], dict[str, float]]:
     """Every imported score by (cell, run), then by its column in the table of results.
 
+    A partial table leaves out the scores of predictions that have been made anew.
+
     Raises:
-        DataError: A file of scores is no JSON.
+        DataError: A file of scores is no JSON, or its scores are of other predictions than
+            those that are there.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
-    for path in sorted(paths.submissions.glob("*.json")):
+    for path in paths.imported:
         about = read_json(path)
         for file, scores in about["scores"].items():
             origin = about["files"][file]
+            if _present_digest(study, paths, origin) not in (None, origin["sha256"]):
+                if paths.partial:
+                    continue
+                what = f"{path}: {file} was scored with predictions that have been made anew"
+                raise DataError(what, "delete it, and submit again")
             row = found.setdefault((origin["cell"], origin["run"]), {})
             row |= {f"{SUBMISSION}_{metric}": value for metric, value in scores.items()}
     return found
+
+
+def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> str | None:
+    """The digest of the predictions that a run has now; None where there is no such run."""
+    cell = study.cells.get(origin["cell"])
+    if cell is None:
+        return None
+    host = study.trained_by(cell)
+    record = paths.cell(host.key) / "runs" / origin["run"] / "record.json"
+    if not record.is_file():
+        return None
+    file = predictions_file(SUBMISSION, None if cell == host else cell.task)
+    return read_record(record).outputs.get(file, "")
 
 
 def glue_name(task: str, settings: Task) -> str | None:
@@ -226,8 +280,9 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Ent
             chosen.setdefault(name, []).append(cell)
     several = next((found for found in chosen.values() if len(found) > 1), None)
     if several:
-        keys = ", ".join(cell.key for cell in several)
-        raise UsageError(f"several cells for one task: {keys}", "say which by more options")
+        keys = ", ".join(cell.key for cell in several[:2])
+        what = f"{len(several)} cells for one task, such as {keys}"
+        raise UsageError(what, "choose by --artefact and --architecture")
     entries: dict[str, Entry] = {}
     for (cell,) in chosen.values():
         folder, record = _best_run(study, paths, cell)
@@ -237,7 +292,8 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Ent
                 file = predictions_file(SUBMISSION, None if task == cell.task else task)
                 predictions = np.load(verified(folder / file, record), allow_pickle=False)
                 lines = _words(name, study.tasks[task].labels, predictions)
-                entries[name] = Entry(task, replace(cell, task=task), record, lines)
+                scored = replace(cell, task=task)
+                entries[name] = Entry(task, scored, record.run, record.outputs[file], lines)
     return entries
 
 

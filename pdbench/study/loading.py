@@ -19,6 +19,7 @@ from pdbench.study.pins import PINS, Pins, fill_in, is_commit
 from pdbench.study.settings import (
     KIND_METRICS,
     PINNED,
+    REGRESSION_METRICS,
     Name,
     Released,
     Source,
@@ -53,7 +54,19 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     study: Study = validated(TypeAdapter(Study), raw, path)
     for problem, remedy in _broken_references(study):
         raise UsageError(f"{path}: {problem}", remedy)
+    study.asked_for(argument_of(name_or_path))
     return study
+
+
+def argument_of(name_or_path: str | Path) -> str:
+    """A study as commands are given it: its name if it stands in ``config/``, else a path.
+
+    One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
+    looking like two different studies to Snakemake.
+    """
+    path = Path(name_or_path)
+    in_config = path.suffix in {".yaml", ".yml"} and path.resolve().parent == ROOT / "config"
+    return path.stem if in_config else str(path)
 
 
 def load_methods(root: Path = ROOT) -> dict[str, Method]:
@@ -118,6 +131,21 @@ def read_pins(root: Path = ROOT) -> Pins:
     return pins
 
 
+class _OneOfEachKey(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses a mapping in which a key stands twice, of which YAML would take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """Read a mapping, before other mappings are merged into it."""
+        node: Any = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                problem = f"key {key.value!r} stands twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(str(key.value))
+        return node
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a file of keys.
 
@@ -125,10 +153,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UsageError: It cannot be read, or is not a mapping.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _OneOfEachKey)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})", "check the file") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a day that no month has
         where = " ".join(str(error).split())
         raise UsageError(f"{path}: not valid YAML ({where})", "mend the line it names") from error
     if not isinstance(raw, dict):
@@ -269,12 +297,7 @@ def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
                 what = f"key {key}: the labels of {task.model_of!r} are {', '.join(host.labels)}"
                 yield what, "write the same labels in the same order"
         yield from _bad_kind(f"tasks.{name}", task)
-        unknown = set(task.ratings) ^ set(task.labels) if task.ratings else set()
-        if unknown:
-            yield (
-                f"key tasks.{name}.ratings: {', '.join(sorted(unknown))}",
-                "give every label stars",
-            )
+        yield from _bad_ratings(f"tasks.{name}.ratings", task)
 
 
 def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
@@ -283,6 +306,7 @@ def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
         what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
         yield what, f"choose among {', '.join(KIND_METRICS[task.kind])}"
     if task.kind == "classification":
+        yield from _bad_labels(key, task)
         return
     if task.labels or task.model_of or task.file or task.source not in ("directory", "hub"):
         what = f"key {key}: a {task.kind} has no label names, model_of or file"
@@ -290,6 +314,33 @@ def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
     if task.kind == "span" and task.max_length < task.windows.question + 4:
         what = f"key {key}.max_length: {task.max_length} leaves no room for a context"
         yield what, f"raise it above windows.question, {task.windows.question}, and 3"
+
+
+def _bad_labels(key: str, task: Task) -> Iterator[tuple[str, str]]:
+    if len(task.labels) == 1 or len(set(task.labels)) < len(task.labels):
+        what = f"key {key}.labels: {', '.join(task.labels)}"
+        yield what, "name two or more, each once, or none of a regression"
+    for metric in task.metrics:
+        if (metric in REGRESSION_METRICS) == bool(task.labels):
+            what = f"key {key}.metrics: {metric}, and it has {len(task.labels)} labels"
+            yield what, f"a regression, without labels, has {', '.join(REGRESSION_METRICS)}"
+        if metric == "f1" and len(task.labels) != 2:
+            what = f"key {key}.metrics: f1, and it has {len(task.labels)} labels"
+            yield what, "f1 is that of the second of two labels"
+
+
+def _bad_ratings(key: str, task: Task) -> Iterator[tuple[str, str]]:
+    if task.file is None and (task.ratings or task.balanced):
+        yield f"key {key}, or balanced: no key file names reviews", "name it, or leave them out"
+    if not task.ratings:
+        if task.file is not None:
+            yield f"key {key}: missing, and key file names reviews", "say which stars make a label"
+        return
+    if set(task.ratings) != set(task.labels) or not all(task.ratings.values()):
+        yield f"key {key}: {', '.join(task.ratings)}", "give every label stars"
+    stars = [star for own in task.ratings.values() for star in own]
+    if len(set(stars)) < len(stars):
+        yield f"key {key}: a number of stars has two labels", "give each to one"
 
 
 def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:

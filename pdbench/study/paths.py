@@ -84,6 +84,11 @@ class Paths:
         """Folder of the scores that GLUE's server answered with."""
         return self.results / "submissions"
 
+    @property
+    def imported(self) -> list[Path]:
+        """The scores that are there, which the next collection takes up."""
+        return sorted(self.submissions.glob("*.json"))
+
     def cell(self, cell: str) -> Path:
         """Folder of a cell: its runs, and ``cell.json`` when all of them are there."""
         return self.results / "cells" / cell

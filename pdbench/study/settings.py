@@ -34,9 +34,10 @@ def _without_source(raw: Any) -> Any:
     if not is_sourced(raw):
         return raw
     unknown = set(raw) - {"value", "source", "note"}
-    if unknown or raw["source"] not in PROVENANCE:
+    is_text = isinstance(raw.get("note", ""), str)
+    if unknown or raw["source"] not in PROVENANCE or not is_text:
         sources = ", ".join(PROVENANCE)
-        raise ValueError(f"a sourced value has value, source ({sources}) and note")
+        raise ValueError(f"a sourced value has value, source ({sources}) and a text as note")
     return raw["value"]
 
 
@@ -58,16 +59,26 @@ def _as_list(raw: Any) -> Any:
     return raw if isinstance(raw, list | tuple) else (raw,)
 
 
+def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value stands twice")
+    return values
+
+
 Sourced: TypeAlias = Annotated[T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Rate: TypeAlias = Annotated[float, Field(gt=0)]
+Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
+Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
+"""Word pieces of an input: one between [CLS] and [SEP] at least, and what BERT has places for."""
 Width: TypeAlias = Annotated[PositiveInt, AfterValidator(checked_width)]
 Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
 Grid: TypeAlias = Annotated[
     tuple[T, ...],
     Field(min_length=1),
+    AfterValidator(_each_once),
     MayBeWritten(_as_list, lambda several: [several["items"], several]),
 ]
 """One value or several."""
@@ -89,6 +100,8 @@ KIND_METRICS: dict[Kind, tuple[Metric, ...]] = {
     "ranking": ("recall@1", "recall@10", "recall@50"),
 }
 """The metrics that each kind of task may have."""
+REGRESSION_METRICS: tuple[Metric, ...] = ("pearson", "spearman")
+"""Of a classification without labels; one with labels has the others."""
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -191,7 +204,7 @@ class Windows(Strict):
 class Task(_Dumped):
     """Labelled data: its splits, label names and official metrics."""
 
-    newer = ("kind", "windows")
+    newer = ("kind", "windows", "balanced")
 
     kind: Kind = Field(
         default="classification",
@@ -203,7 +216,7 @@ class Task(_Dumped):
         description="Label names, in the order of the class indices; none of a regression, of "
         "spans and of a ranking."
     )
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1)] = Field(
+    metrics: Annotated[tuple[Metric, ...], Field(min_length=1), AfterValidator(_each_once)] = Field(
         description="Metric ids; the first is the one that figures show."
     )
     train: Sourced[PositiveInt | None] = Field(
@@ -215,9 +228,7 @@ class Task(_Dumped):
     test: Sourced[PositiveInt | None] = Field(
         default=None, description="Examples of the test split; null takes all."
     )
-    max_length: Sourced[PositiveInt] = Field(
-        default=128, description="Word pieces kept of an input."
-    )
+    max_length: Sourced[Length] = Field(default=128, description="Word pieces kept of an input.")
     version: Literal["", "v1", "v2"] = Field(
         default="",
         description="Which version of its data it is, where a published task has several: v1 or "
@@ -226,10 +237,15 @@ class Task(_Dumped):
     windows: Windows = Field(
         default=Windows(), description="How spans are looked for in contexts that are too long."
     )
-    ratings: dict[str, tuple[int, ...]] = Field(
+    ratings: Sourced[dict[str, tuple[Stars, ...]]] = Field(
         default={},
         description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
         "with other stars are left out.",
+    )
+    balanced: Sourced[bool] = Field(
+        default=False,
+        description="Whether the more frequent labels of product reviews are thinned at random, "
+        "in every split, until all are about as frequent as the rarest.",
     )
     model_of: Name | None = Field(
         default=None,
@@ -253,9 +269,7 @@ class Text(_Dumped):
         "is what tasks of kind ranking keep of a dialogue.",
     )
     size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
-    max_length: Sourced[PositiveInt] = Field(
-        default=128, description="Word pieces kept of an item."
-    )
+    max_length: Sourced[Length] = Field(default=128, description="Word pieces kept of an item.")
     least: Sourced[PositiveInt | None] = Field(
         default=None,
         description="Items that are enough, where leaving out test sentences may leave fewer "
@@ -274,7 +288,7 @@ class TransferSet(Strict):
     """The first ``size`` items of a text, labelled by the teacher."""
 
     text: Name = Field(description="Id of a text.")
-    size: PositiveInt = Field(description="Number of items.")
+    size: Sourced[PositiveInt] = Field(description="Number of items.")
     label: str | None = Field(default=None, description="Name in figures; the id when null.")
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import pytest
 
+from pdbench.data import amazon
 from pdbench.data.amazon import PARTS, reviews
 from pdbench.data.records import Breakage
 from pdbench.data.sources import read_task, read_text
-from pdbench.errors import DataError, UsageError
+from pdbench.data.splits import arrange
+from pdbench.errors import DataError
 from pdbench.study.settings import Task, Text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -134,6 +137,17 @@ def test_a_sample_is_the_same_whatever_the_order(tmp_path: Path) -> None:
     assert {row["text"] for row in read_text(_text(tmp_path), tmp_path, scratch=tmp_path)} == every
 
 
+def test_texts_are_to_spare_for_those_with_a_test_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third may say what a whole test review says, and as many as asked for are left."""
+    monkeypatch.setattr(amazon, "_ROWS", 1)
+    _write(tmp_path)
+    text = _text(tmp_path).model_copy(update={"size": 200})
+
+    assert len(read_text(text, tmp_path, scratch=tmp_path)) >= 300
+
+
 def test_a_text_is_not_in_memory(tmp_path: Path) -> None:
     """It is mapped from a file in the folder that its caller removes."""
     _write(tmp_path)
@@ -160,6 +174,7 @@ BROKEN = {
     ),
     "half a character": ('{"rating": 5.0, "text": "\\ud800", "parent_asin": "B1"}', "surrogates"),
     "endless stars": ('{"rating": Infinity, "text": "x", "parent_asin": "B1"}', "infinity"),
+    "too deep": ("[" * 100_000, "recursion"),
     "text no text": ('{"rating": 5.0, "text": 8, "parent_asin": "B1"}', r"text or parent_asin"),
 }
 
@@ -205,12 +220,27 @@ def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
         read_task(_task(tmp_path, "Books.json.gz"), tmp_path)
 
 
-def test_a_task_says_which_stars_make_a_label(tmp_path: Path) -> None:
-    """Nothing is assumed."""
-    _write(tmp_path)
+def test_frequent_labels_are_thinned_in_every_split(tmp_path: Path) -> None:
+    """As many of each, the first so many too, and the same whatever the order of the file."""
+    lines = []
+    for i in range(20_000):
+        stars, text = (1.0 if i % 8 == 0 else 5.0), f"Review number {i}"
+        lines.append(json.dumps({"rating": stars, "text": text, "parent_asin": f"B{i % 999}"}))
+    path = tmp_path / "Books.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    task = _task(tmp_path, balanced=True, train=800, dev=200, test=100)
 
-    with pytest.raises(UsageError, match="key ratings: missing"):
-        read_task(_task(tmp_path, ratings={}), tmp_path)
+    found = read_task(task, tmp_path)
+    chosen = arrange(found, task, "books")[0]
+    path.write_text("\n".join(reversed(lines)) + "\n")
+    again = arrange(read_task(task, tmp_path), task, "books")[0]
+
+    for split, spread in (("train", 0.06), ("dev", 0.12), ("test", 0.16)):  # over three errors
+        assert np.mean(found[split]["label"][:]) == pytest.approx(0.5, abs=spread), split
+        assert np.mean(chosen[split]["label"][:]) == pytest.approx(0.5, abs=spread), split
+        assert chosen[split].to_dict() == again[split].to_dict()
+    as_it_is = read_task(task.model_copy(update={"balanced": False}), tmp_path)
+    assert np.mean(as_it_is["train"]["label"][:]) == pytest.approx(7 / 8, abs=0.03)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

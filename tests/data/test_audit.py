@@ -35,7 +35,12 @@ def prepared(tmp_path: Path, make_study: Callable[..., Prepared]) -> Prepared:
         (tmp_path / name).mkdir()
         (tmp_path / name / "text.txt").write_text("\n".join(line.format(i) for i in range(9)))
         texts[name] = {"source": "directory", "path": name, "size": 9}
-    task = {"source": "directory", "path": "pairs", "labels": ["yes"], "metrics": ["accuracy"]}
+    task = {
+        "source": "directory",
+        "path": "pairs",
+        "labels": ["yes", "no"],
+        "metrics": ["accuracy"],
+    }
     study, paths = make_study(
         {"pairs": task},
         texts=texts,
@@ -97,7 +102,12 @@ def test_a_test_item_of_another_task_that_is_scored_stops_everything(
     tmp_path: Path, make_study: Callable[..., Prepared]
 ) -> None:
     """What a task's models are scored on elsewhere must not be learnt from either."""
-    task = {"source": "directory", "path": "pairs", "labels": ["yes"], "metrics": ["accuracy"]}
+    task = {
+        "source": "directory",
+        "path": "pairs",
+        "labels": ["yes", "no"],
+        "metrics": ["accuracy"],
+    }
     for name, splits in {"pairs": ("train", "dev"), "others": ("dev",)}.items():
         (tmp_path / name).mkdir()
         for split in splits:

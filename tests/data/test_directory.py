@@ -13,7 +13,7 @@ import pytest
 from datasets import ClassLabel
 
 from pdbench.data.glue import GLUE
-from pdbench.data.records import Breakage
+from pdbench.data.records import Breakage, records
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
 from pdbench.errors import DataError, UsageError
@@ -101,11 +101,19 @@ def test_labels_follow_the_study_and_not_the_file(tmp_path: Path) -> None:
     assert read_task(task, tmp_path)["train"]["label"][:] == [1, 0]
 
 
-def test_qqp_s_broken_lines_are_left_out(tmp_path: Path) -> None:
-    """Questions cut short or empty are part of QQP as published."""
-    task = _glue(tmp_path, "qqp", "3\t6\t7\tWhere", "4\t8\t9\tWhen?\t\t0")
+def test_a_few_broken_lines_of_qqp_are_left_out_and_counted(tmp_path: Path) -> None:
+    """Questions cut short or empty are part of QQP as published; a file of them is not."""
+    good = [f"{i}\t2\t3\tWho is {i}?\tWhy {i}?\t1" for i in range(2000)]
+    broken = ["3\t6\t7\tWhere", "4\t8\t9\tWhen?\t\t0"]
+    task = _glue(tmp_path, "qqp", *good, *broken)
+    breakage = Breakage()
 
-    assert len(read_task(task, tmp_path)["train"]) == 2
+    assert len(read_task(task, tmp_path, breakage)["train"]) == 2002
+    assert breakage.found == 4, "two in train and two in dev"
+
+    (tmp_path / "train.tsv").write_text("\n".join([HEADERS["qqp"], *good[:100], broken[1]]))
+    with pytest.raises(DataError, match=r"1 of 101 records .* first .*train\.tsv:102: empty text"):
+        read_task(task, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +246,27 @@ def test_a_broken_file_is_named(file: str, content: bytes, message: str, tmp_pat
         read_task(_task(tmp_path), tmp_path)
 
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    """Its footer is whole, and a page of it is not."""
+    _parquet(
+        tmp_path / "train", [{"text": f"Film number {i}.", "label": "good"} for i in range(99)]
+    )
+    path = tmp_path / "train.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + b"\xff" * 400 + content[460:])
+
+    with pytest.raises(DataError, match=r"train\.parquet: cannot be read \("):
+        read_task(_task(tmp_path), tmp_path)
+
+
+def test_an_ending_that_is_not_read_is_named(tmp_path: Path) -> None:
+    """A file that a person names may end in anything."""
+    (tmp_path / "scores.xlsx").write_text("PK")
+
+    with pytest.raises(DataError, match=r"scores\.xlsx: ending '\.xlsx'; it may be \.tsv, \.csv"):
+        next(records(tmp_path / "scores.xlsx"))
 
 
 def test_a_task_needs_train_and_one_more(tmp_path: Path) -> None:

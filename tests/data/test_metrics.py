@@ -117,6 +117,17 @@ def test_glue_tasks_report_what_glue_reports() -> None:
         check_metrics(_task(name="mrpc", metrics=("accuracy",)))
 
 
+@pytest.mark.parametrize("configuration", ["mrpc", "qqp"])
+def test_f1_is_that_of_glues_second_class(configuration: str) -> None:
+    """In another order it would be the F1 of the pairs that do not mean the same."""
+    official = tuple(GLUE[configuration].classes.values())
+    task = _task(name="nyu-mll/glue", configuration=configuration, metrics=("f1", "accuracy"))
+
+    check_metrics(task.model_copy(update={"labels": official}))
+    with pytest.raises(UsageError, match=rf"F1 is of the second; .*\[{', '.join(official)}\]"):
+        check_metrics(task.model_copy(update={"labels": official[::-1]}))
+
+
 def test_an_unknown_metric_is_misuse() -> None:
     """The nearest known one is offered."""
     with pytest.raises(UsageError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):

@@ -239,7 +239,7 @@ def test_both_sides_of_test_pairs_are_looked_for(tmp_path: Path, make_study: Mak
             "pairs": {
                 "source": "directory",
                 "path": "pairs",
-                "labels": ["yes"],
+                "labels": ["yes", "no"],
                 "metrics": ["accuracy"],
             }
         },

@@ -105,6 +105,10 @@ def test_the_release_is_read(folder: Path) -> None:
     ("answers", "message"),
     [
         ([{"text": "July", "answer_start": 3}], "question 50: answer 'July' does not stand at"),
+        (
+            [{"text": "Genève", "answer_start": -7}],
+            "question 50: answer 'Genève' does not stand at character -7",
+        ),
         ([], "question 50: no answer; questions without one are of SQuAD v2.0"),
         ([{"text": "July"}], "Article 0, paragraph 1: not SQuAD v1.1's layout"),
     ],

@@ -62,8 +62,28 @@ def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
 
     assert not open_vocabulary(asked, pieces).lower_case
     (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
-    with pytest.raises(DataError, match="do_lower_case is True, key vocabulary"):
+    with pytest.raises(DataError, match="lower_case is False, do_lower_case is True"):
         open_vocabulary(asked, pieces)
+
+
+def test_the_tokenizer_itself_lower_cases_as_asked(pieces: Path) -> None:
+    """What tokenizer.json does is not overridden by a key that would have no effect."""
+    _open(pieces).tokenizer.save(str(pieces / "tokenizer.json"))
+    asked = settings.Vocabulary(source="directory", path=str(pieces), lower_case=False)
+
+    with pytest.raises(DataError, match=r"lower_case is False, tokenizer\.json is True"):
+        open_vocabulary(asked, pieces)
+    assert open_vocabulary(asked.model_copy(update={"lower_case": None}), pieces).lower_case
+
+
+@pytest.mark.parametrize("piece", ["\u2028", "\x85", "\x1c"])
+def test_a_piece_may_be_what_elsewhere_ends_a_line(piece: str, pieces: Path) -> None:
+    """As in the vocabularies of other languages; the indices behind it stay what they were."""
+    path = pieces / "vocab.txt"
+    before = _open(pieces)
+    path.write_text(path.read_text() + f"{piece}\nlast\n")
+
+    assert _open(pieces).pieces == [*before.pieces, piece, "last"]
 
 
 def test_a_checkpoint_says_how_its_text_is_prepared(pieces: Path, tmp_path: Path) -> None:
@@ -138,6 +158,10 @@ def test_a_folder_without_weights_is_named(pieces: Path) -> None:
     [
         ("vocab.txt", "a\nb\n", r"vocab\.txt: no line '\[PAD\]'"),
         ("tokenizer.json", "{}", r"tokenizer\.json: no tokenizer"),
+        ("tokenizer.json", "[]", r"tokenizer\.json: not a mapping"),
+        ("tokenizer_config.json", "[]", r"tokenizer_config\.json: not a mapping"),
+        ("vocab.txt", "[PAD]\na\nb\na\n", r"vocab\.txt: 'a' stands twice"),
+        ("vocab.txt", "[PAD]\n\udce9\n", r"vocab\.txt: not UTF-8"),
         ("notes.txt", "", r"no tokenizer\.json and no vocab\.txt"),
     ],
 )
@@ -145,7 +169,7 @@ def test_a_broken_vocabulary_is_named(
     file: str, content: str, message: str, tmp_path: Path
 ) -> None:
     """One line says which file is no vocabulary."""
-    (tmp_path / file).write_text(content)
+    (tmp_path / file).write_text(content, errors="surrogateescape")
 
     with pytest.raises(DataError, match=message):
         _open(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from pdbench.data.weights import model_folder
 from pdbench.errors import DataError
-from pdbench.models import BertShape, initial_classifier, read_checkpoint
-from pdbench.models.checkpoints import convert_checkpoint
+from pdbench.models import BertShape, Classifier, initial_classifier, read_checkpoint
+from pdbench.models.bert import Bert
+from pdbench.models.checkpoints import convert_checkpoint, read_classifier, write_checkpoint
 from pdbench.study import Architecture
 from pdbench.study.settings import Released
 from tests.glue_study import PIECES, RELEASED, write_released
@@ -108,7 +110,7 @@ def test_nothing_that_a_pickle_holds_is_run(
     monkeypatch.chdir(tmp_path)
     torch.save({"weight": _Command()}, released / "pytorch_model.bin")
 
-    with pytest.raises(DataError, match=r"pytorch_model\.bin: holds more than tensors"):
+    with pytest.raises(DataError, match=r"pytorch_model\.bin: .* more than tensors, which"):
         read_checkpoint(released)
 
     assert not Path("pwned").exists()
@@ -129,8 +131,74 @@ def test_a_configuration_of_other_weights_is_named(released: Path, tmp_path: Pat
     wider = write_released(tmp_path / "other", Architecture(2, 64))
     (released / "bert_config.json").write_bytes((wider / "bert_config.json").read_bytes())
 
-    with pytest.raises(DataError, match=r"word_embeddings.* has shape \(\d+, 32\), expected"):
+    with pytest.raises(DataError, match=r"\.bin: word_embeddings.* has shape \(\d+, 32\)"):
         convert_checkpoint(released, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"hidden_act": "relu"}, "hidden_act is 'relu', not 'gelu'"),
+        ({"layer_norm_eps": 1e-5}, "layer_norm_eps is 1e-05, not 1e-12"),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        ({"model_type": "roberta"}, "model_type is 'roberta', not 'bert'"),
+        ({"num_hidden_layers": "2"}, "num_hidden_layers is '2'"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"num_attention_heads": 3}, "3 heads do not divide hidden_size, 32"),
+    ],
+)
+def test_what_is_computed_otherwise_is_refused(
+    changed: dict[str, Any], message: str, released: Path
+) -> None:
+    """Weights of another kind of model would load, and mean something else."""
+    path = released / "bert_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+    with pytest.raises(DataError, match=rf"bert_config\.json: {message}"):
+        read_checkpoint(released)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"bert"'])
+def test_a_configuration_is_a_mapping(content: str, released: Path) -> None:
+    """Other JSON is named."""
+    (released / "bert_config.json").write_text(content)
+
+    with pytest.raises(DataError, match=r"bert_config\.json: not a mapping of keys"):
+        read_checkpoint(released)
+
+
+def _without(name: str) -> Any:
+    return lambda weights: {k: v for k, v in weights.items() if k != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "configured", "message"),
+    [
+        (_without("classifier.bias"), {}, "its head does not fit .*bias"),
+        (lambda w: {**w, "classifier.bias": torch.zeros(3)}, {}, "its head does not fit .*3"),
+        (dict, {"id2label": {"1": "no", "2": "yes"}}, "labels .* are not the task's"),
+        (dict, {"id2label": None}, "labels .* are not the task's"),
+        (
+            lambda w: {**w, "bert.encoder.layer.0.attention.self.key.weight": torch.zeros(4, 4)},
+            {},
+            r"layer\.0\.attention\.self\.\* have different shapes",
+        ),
+    ],
+)
+def test_a_broken_classifier_is_named(
+    change: Any, configured: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """A head that is not the labels', and weights that do not belong together."""
+    labels = ("no", "yes")
+    write_checkpoint(tmp_path, Classifier(Bert(BertShape.of(SIZE, len(PIECES))), 2), labels=labels)
+    weights, about = tmp_path / "model.safetensors", tmp_path / "config.json"
+    save_file(change(load_file(weights)), weights)
+    about.write_text(json.dumps({**json.loads(about.read_text()), **configured}))
+
+    with pytest.raises(DataError, match=message) as caught:
+        read_classifier(tmp_path, labels)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
 
 
 def test_a_repository_of_pickles_is_read_offline(

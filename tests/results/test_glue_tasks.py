@@ -11,20 +11,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from pdbench.artefacts import datasets, table3
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT
 from pdbench.data import leaks
+from pdbench.data.vocabulary import open_vocabulary
 from pdbench.errors import DataError, GuardError, UsageError
 from pdbench.evidence import Scores
 from pdbench.evidence.paired import Estimator
 from pdbench.files import file_digest
 from pdbench.methods.classification import Scores as Outcome
-from pdbench.methods.teachers import check_regression
+from pdbench.methods.teachers import check_regression, load_teacher
 from pdbench.results import jobs, submission
 from pdbench.results.collect import collect, read_results
-from pdbench.results.record import read_record
+from pdbench.results.record import read_record, write_record
 from pdbench.study import Architecture, Paths, Start, Study, load_study
 from pdbench.testing.small_study import prepare_cells
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
@@ -194,6 +196,23 @@ def test_a_released_vocabulary_must_be_the_studys(
         jobs.pretrain(study, paths, Start("released", Architecture(1, 32)))
 
 
+def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) -> None:
+    """Of the same size, in another order: its embeddings would stand for other pieces."""
+    _, paths = project
+    shutil.copytree("data/model", "data/other")
+    lines = Path("data/other/vocab.txt").read_text().splitlines()
+    Path("data/other/vocab.txt").write_text("\n".join([*lines[:-2], *reversed(lines[-2:])]) + "\n")
+    config = yaml.safe_load(Path("tasks.yaml").read_text())
+    for task in ("mnli", "stsb"):
+        config["tasks"][task]["teacher"]["path"] = "data/other"
+    Path("tasks.yaml").write_text(yaml.safe_dump(config))
+    study = load_study("tasks.yaml")
+    vocabulary = open_vocabulary(study.vocabulary, paths.results)
+
+    with pytest.raises(DataError, match=r"other: its vocabulary differs from the study's, first"):
+        load_teacher(study, paths, "mnli", vocabulary)
+
+
 def test_hidden_test_pairs_are_in_no_text(project: tuple[Study, Paths]) -> None:
     """A whole pair is left out and found by the audit; one of its sentences may occur."""
     study, paths = project
@@ -240,7 +259,8 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
     rows = [f"{file},{metric},{51.5 + i}" for i, (file, metric) in enumerate(ANSWERS.items())]
     Path("scores.csv").write_text("\n".join(["task,metric,score", *rows]) + "\n")
 
-    submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    kept = submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    assert paths.imported == [kept], "an input of the next collection"
     scores = Scores(study, read_results(collect(study, paths)))
 
     assert scores.of(study.cells[HOST], "submission").runs == (51.5,)
@@ -262,6 +282,9 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
         ("MNLI-m,f1,90", r"scores\.csv:2: 'f1' is no metric of MNLI-m"),
         ("MNLI-m,accuracy,high", r"scores\.csv:2: score 'high'"),
         ("MNLI-m,accuracy,900", r"scores\.csv:2: score '900'"),
+        ("MNLI-m,accuracy", r"scores\.csv:2: not as many fields"),
+        ("MNLI-m,accuracy,80\nMNLI-m,accuracy,90", r"scores\.csv:3: MNLI-m accuracy again"),
+        ("", r"scores\.csv: no scores"),
     ],
 )
 def test_a_wrong_answer_is_named(line: str, message: str, project: tuple[Study, Paths]) -> None:
@@ -274,6 +297,88 @@ def test_a_wrong_answer_is_named(line: str, message: str, project: tuple[Study, 
     with pytest.raises(DataError, match=message):
         submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     assert not paths.submissions.exists()
+
+
+@pytest.mark.usefixtures("small_glue")
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("[]", DataError, r"mine\.json: no manifest"),
+        ('{"study": "tasks"}', DataError, r"mine\.json: no manifest"),
+        ('{"study": "other", "sha256": "", "files": {}}', UsageError, "study 'other', not of"),
+    ],
+)
+def test_a_wrong_manifest_is_named(
+    content: str, error: type[Exception], message: str, project: tuple[Study, Paths]
+) -> None:
+    """Another file in its place, or that of another study."""
+    Path("mine.json").write_text(content)
+    Path("scores.csv").write_text("task,metric,score\nMNLI-m,accuracy,80\n")
+
+    with pytest.raises(error, match=message):
+        submission.import_scores(*project, Path("scores.csv"), Path("mine.json"))
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_scores_of_two_submissions_of_one_name_are_kept_apart(
+    project: tuple[Study, Paths], tmp_path: Path
+) -> None:
+    """The second would take the first one's place."""
+    study, paths = project
+    Path("scores.csv").write_text("task,metric,score\nSTS-B,pearson,80\n")
+    for number, cells in enumerate(([SCORES, HOST], [SCORES])):
+        target = tmp_path / str(number) / "mine.zip"
+        chosen = [study.cells[cell] for cell in cells]
+        submission.write_submission(study, paths, chosen, target, fill=True)
+    names = [submission.manifest_path(tmp_path / n / "mine.zip") for n in "01"]
+
+    for _ in range(2):  # the same again is no other
+        submission.import_scores(study, paths, Path("scores.csv"), names[0])
+    with pytest.raises(UsageError, match=r"mine\.json: the scores of another submission"):
+        submission.import_scores(study, paths, Path("scores.csv"), names[1])
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_scores_belong_to_the_predictions_that_were_submitted(
+    project: tuple[Study, Paths],
+) -> None:
+    """A run that was trained again has not been scored by anyone."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    about = submission.write_submission(study, paths, cells, Path("mine.zip"))
+    Path("scores.csv").write_text("task,metric,score\nMNLI-mm,accuracy,80\n")
+    submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    collect(study, paths)
+    folder = paths.cell(HOST) / "runs" / about["files"]["MNLI-mm"]["run"]
+    record = read_record(folder / "record.json")
+    file = "mnli-mismatched.submission_predictions.npy"
+    again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})
+    write_record(folder / "record.json", again)
+
+    with pytest.raises(DataError, match=r"mine\.json: MNLI-mm was scored with predictions that"):
+        collect(study, paths)
+    partial = Paths(study, partial=True)
+    assert submission.imported_scores(study, partial) == {}
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_a_zip_that_is_refused_is_not_left_behind(
+    project: tuple[Study, Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there stays, with its manifest."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    target = Path("mine.zip")
+    submission.write_submission(study, paths, cells, target)
+    before = target.read_bytes(), submission.manifest_path(target).read_bytes()
+    monkeypatch.setattr(submission, "_words", lambda name, *_: ("nan",) * SIZES[name])
+
+    with pytest.raises(DataError, match=r"^mine\.zip: MNLI-m\.tsv:2: '0\\tnan'"):
+        submission.write_submission(study, paths, cells, target)
+
+    assert (target.read_bytes(), submission.manifest_path(target).read_bytes()) == before
+    with pytest.raises(UsageError, match=r"mine\.json: its manifest has this name"):
+        submission.write_submission(study, paths, cells, Path("mine.json"))
 
 
 @pytest.mark.usefixtures("small_glue")

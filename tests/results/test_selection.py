@@ -43,7 +43,7 @@ def test_guests_are_chosen_by_the_metric_of_their_models(tmp_path: Path) -> None
     path = write_glue_study(tmp_path)
     raw = yaml.safe_load(path.read_text())
     guest = next(name for name, task in raw["tasks"].items() if "model_of" in task)
-    raw["tasks"][guest]["metrics"] = ["f1"]
+    raw["tasks"][guest]["metrics"] = ["matthews"]
     path.write_text(yaml.safe_dump(raw))
 
     assert selection_metric(load_study(path), guest) == "accuracy"

@@ -10,7 +10,7 @@ import pytest
 
 from pdbench.errors import UsageError
 from pdbench.study import ROOT, load_study
-from pdbench.study.loading import NO_STUDIES, check_artefacts
+from pdbench.study.loading import NO_STUDIES, check_artefacts, read_yaml
 
 
 def test_every_study_that_is_shipped_loads() -> None:
@@ -36,6 +36,17 @@ def test_sourced_values_become_assumptions(study_file) -> None:
         "assumed",
         "few",
     )
+
+
+REVIEWS = {
+    "tasks.sentiment.source": "directory",
+    "tasks.sentiment.path": "reviews",
+    "tasks.sentiment.file": "Books.jsonl",
+}
+
+
+def _rated(negative: list[int], positive: list[int]) -> dict[str, Any]:
+    return REVIEWS | {"tasks.sentiment.ratings": {"negative": negative, "positive": positive}}
 
 
 HUB = {"source": "hub", "name": "x", "revision": "pinned"}
@@ -76,12 +87,35 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         ({"corpora.general": HUB | {"name": "x_{size}"}}, "corpora.general: name or path .*'size'"),
         ({"tasks.sentiment.model_of": "mnli"}, "key tasks.sentiment.model_of: unknown task"),
         ({"tasks.sentiment.model_of": "sentiment"}, "'sentiment' trains no models"),
-        ({"tasks.sentiment.ratings": {"bad": [1]}}, "key tasks.sentiment.ratings: bad, "),
+        ({"tasks.sentiment.labels": ["bad", "bad"]}, "key tasks.sentiment.labels: bad, bad; "),
+        ({"tasks.sentiment.labels": ["bad"]}, "key tasks.sentiment.labels: bad; name two"),
+        ({"tasks.sentiment.labels": []}, "key tasks.sentiment.metrics: accuracy, .* 0 labels"),
+        ({"tasks.sentiment.metrics": ["pearson"]}, "metrics: pearson, and it has 2 labels"),
+        ({"tasks.sentiment.metrics": ["accuracy", "accuracy"]}, "metrics: a value stands twice"),
+        (
+            {"tasks.sentiment.labels": list("abc"), "tasks.sentiment.metrics": ["f1"]},
+            "metrics: f1, and it has 3 labels",
+        ),
+        ({"tasks.sentiment.ratings": {"negative": [1]}}, "ratings.* no key file names reviews"),
+        ({"tasks.sentiment.balanced": True}, "balanced: no key file names reviews"),
+        (REVIEWS, "key tasks.sentiment.ratings: missing"),
+        (_rated([], [5]), "ratings: .*every label stars"),
+        (REVIEWS | {"tasks.sentiment.ratings": {"negative": [1]}}, "ratings: .*every label stars"),
+        (_rated([1, 2], [2, 5]), "ratings: .* two labels"),
+        (_rated([1], [6]), "ratings.positive.0: .*equal to 5"),
+        ({"tasks.sentiment.max_length": 600}, "key tasks.sentiment.max_length: .*equal to 512"),
+        ({"texts.films.max_length": 2}, "key texts.films.max_length: .*equal to 3"),
         ({"texts.films.source": "mixture"}, "key texts.films.parts: a mixture has parts"),
         ({"texts.films.parts": [{"source": "hub"}]}, "films.parts: .*other sources none"),
         ({"training.finetune.batch_size": [8, 0]}, "key training.finetune.batch_size.1: "),
+        ({"training.finetune.batch_size": [8, 8]}, "batch_size: a value stands twice"),
+        ({"training.finetune.learning_rate": float("inf")}, "learning_rate.0: .*finite"),
         ({"training.finetune.batch_size": []}, "key training.finetune.batch_size: "),
         ({"training.distill.learning_rate": {"value": [1e-3], "source": "guessed"}}, "sourced"),
+        (
+            {"training.distill.epochs": {"value": 1, "source": "assumed", "note": 3}},
+            "key training.distill.epochs: a sourced value .* a text as note",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(
@@ -137,6 +171,19 @@ def test_a_file_that_is_no_study_is_refused(tmp_path: Path, content: str) -> Non
         load_study(path)
 
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_refused(study_file) -> None:
+    """YAML would take the second value and say nothing; merging is no repetition."""
+    path = study_file()
+    text = path.read_text()
+    path.write_text(f"{text}\nname: other\n")
+
+    with pytest.raises(UsageError, match=r"key 'name' stands twice in .* line \d+") as caught:
+        load_study(path)
+    assert "\n" not in str(caught.value)
+    path.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, x: 4}\n")
+    assert read_yaml(path)["c"] == {"x": 4, "y": 3}
 
 
 def test_an_unknown_study_lists_the_known_ones() -> None:

@@ -86,6 +86,21 @@ def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert pinning.pin({"org/a": "model"}, ask) == {}
 
 
+def test_a_last_line_without_an_end_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a person has written may lack the new line at its end."""
+    monkeypatch.setattr(pinning, "ROOT", tmp_path)
+    monkeypatch.setattr(pinning, "read_pins", lambda: read_pins(tmp_path))
+    path = tmp_path / "config/pins.yaml"
+    path.parent.mkdir()
+    path.write_text(f'org/a: "{FIRST}"')
+
+    pinning.pin({"org/b": "model"}, lambda *_: SECOND)
+
+    assert read_pins(tmp_path) == {"org/a": FIRST, "org/b": SECOND}
+
+
 def test_an_unreachable_hub_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One repository that cannot be asked, and the file stays as it was."""
     monkeypatch.setattr(pinning, "ROOT", tmp_path)

@@ -4,6 +4,7 @@
 rule collect:
     input:
         JOBS.results_files,
+        PATHS.imported,
     output:
         PATHS.table,
     log:
