@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
@@ -202,10 +203,14 @@ def main(count: int) -> None:
 
 
 def gates(count: int) -> None:
-    """Write how often the gate finds a regression, without any and with one among the cells."""
+    """Write how often the gate finds a regression, without any and with one among the cells.
+
+    Compared are methods; versions that differ in a few answers of every cell; and versions of
+    which the second has trained one cell anew.
+    """
     say = sys.stdout.write
     say("compared  seeds  cells  effect  any regression  the planted cell  another cell\n")
-    kinds = {"methods": World, "versions": Versions}
+    kinds = {"methods": World, "versions": Versions, "anew": partial(Versions, redone=1)}
     for (name, kind), seeds, cells, effect in itertools.product(
         kinds.items(), (2, 3, 5), (1, 4, 12), (0.0, -0.8)
     ):
