@@ -27,10 +27,14 @@ def alone(path: Path) -> Iterator[None]:
     The operating system lets go of it when the process dies. A file system without locks
     keeps nobody waiting.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        with contextlib.suppress(OSError):
-            _wait_for_lock(handle)
+    with _locked(path, fcntl.LOCK_EX):
+        yield
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[None]:
+    """Keep processes waiting that want ``path`` :func:`alone`, but none that are content so."""
+    with _locked(path, fcntl.LOCK_SH):
         yield
 
 
@@ -98,12 +102,21 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _wait_for_lock(handle: IO[str]) -> None:
+@contextlib.contextmanager
+def _locked(path: Path, kind: int) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as handle:
+        with contextlib.suppress(OSError):
+            _wait_for_lock(handle, kind)
+        yield
+
+
+def _wait_for_lock(handle: IO[str], kind: int) -> None:
     try:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(handle, kind | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         log.info("%s: another process is at work on this; waiting for it", handle.name)
-        fcntl.lockf(handle, fcntl.LOCK_EX)
+        fcntl.lockf(handle, kind)
 
 
 def _remove(path: Path) -> None:

@@ -30,18 +30,21 @@ class Project:
     Attributes:
         folder: The folder.
         bundle: Estimated seconds of a bundle; 0 gives each cell a job of its own.
+        split: Estimated seconds of a cell that is split by seed; 0 splits none.
     """
 
     folder: Path
     bundle: int = 0
+    split: float = 0
 
     def snakemake(
         self, *arguments: str, fails: str = "", check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the small study."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
+        sizes = [f"bundle={self.bundle}", f"split={self.split}"]
         done = subprocess.run(
-            [*command, "--config", "study=small.yaml", f"bundle={self.bundle}"],
+            [*command, "--config", "study=small.yaml", *sizes],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "WORKFLOW_FAILS": fails},
             capture_output=True,

@@ -14,6 +14,7 @@ from pdbench.cli.options import (
     with_threads,
     with_training,
 )
+from pdbench.errors import UsageError
 from pdbench.study import Architecture, Paths, Start, Study, offline
 from pdbench.study.paths import ARCHIVES
 
@@ -130,19 +131,31 @@ def soft_labels(study: Study, task: str, text: str, threads: int) -> None:
 @click.command()
 @with_study
 @click.argument("key")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Train the runs of one seed alone, counted from 0; the cell is done when it is trained "
+    "without.",
+)
 @with_training
-def cell(study: Study, key: str, threads: int, save_every: float) -> None:
+def cell(study: Study, key: str, seed: int | None, threads: int, save_every: float) -> None:
     """Train all runs of the cell KEY that are not finished yet.
 
     On SIGTERM or SIGUSR1 it saves the state of the run that trains and ends with exit code
     75 (try again).
     """
-    known(key, study.cells, "cell")
+    chosen = study.cells[known(key, study.cells, "cell")]
+    if seed is not None and (study.trained_by(chosen) != chosen or seed >= study.seeds[chosen]):
+        what = f"cell {key} trains {study.seeds[chosen]} seeds"
+        if study.trained_by(chosen) != chosen:
+            what = f"cell {key} trains nothing: it scores {study.trained_by(chosen)}"
+        raise UsageError(f"{what}, and --seed is {seed}", "leave --seed out, or name another")
     from pdbench.results.attempts import attempt
     from pdbench.training import prepare_process
 
     prepare_process(threads)
-    attempt(study, Paths(study), key, save_every)
+    attempt(study, Paths(study), key, save_every, seed)
 
 
 @click.command()

@@ -14,7 +14,6 @@ import click
 from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
 from pdbench.errors import DataError
 from pdbench.study import Paths, Study, offline
-from pdbench.study.bundles import BUNDLE
 from pdbench.study.planning.plan import DEVICES
 
 
@@ -42,13 +41,10 @@ from pdbench.study.planning.plan import DEVICES
     help="Another study whose finished cells the costs are fitted to.",
 )
 @click.option(
-    "--bundle",
-    type=click.FloatRange(min=0),
-    default=BUNDLE,
-    show_default=True,
-    metavar="SECONDS",
-    help="Estimated seconds of the small cells that share a job, as `snakemake --config bundle=`; "
-    "slurm/study.yaml names 3600.",
+    "--profile",
+    type=FOLDER,
+    help="Count jobs as this profile of Snakemake, such as slurm, asks for them: small cells "
+    "bundled, large ones split by seed.",
 )
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
 @with_json
@@ -57,7 +53,7 @@ def plan(
     device: str | None,
     devices: tuple[int, ...],
     measured: tuple[Study, ...],
-    bundle: float,
+    profile: Path | None,
     left: bool,
     json_file: Path | None,
 ) -> None:
@@ -72,10 +68,12 @@ def plan(
     from pdbench.study.planning.plan import Plan
     from pdbench.study.planning.plan_text import as_text
     from pdbench.study.planning.sizes import Sizes
+    from pdbench.study.workflow import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
     done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
-    found = Plan(study, machine, Sizes.counted(study, Paths(study).audit), done, bundle)
+    sizes = Sizes.counted(study, Paths(study).audit)
+    found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile_config(profile)))
     click.echo(as_text(found, devices))
     if json_file is not None:
         write_json(json_file, found.as_json(devices))

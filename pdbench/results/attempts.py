@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.errors import DataError, PdbenchError, Stopped
-from pdbench.files import alone, read_json, write_json
+from pdbench.files import alone, beside, read_json, write_json
 from pdbench.results import jobs
 from pdbench.study import Paths, Study
+from pdbench.study.jobs import seed_name
 from pdbench.training.state import SAVE_EVERY
 
 State: TypeAlias = Literal["running", "stopped", "failed", "done"]
@@ -27,22 +28,40 @@ State: TypeAlias = Literal["running", "stopped", "failed", "done"]
 log = logging.getLogger(__name__)
 
 
-def attempt(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -> None:
-    """Train a cell and leave word of how that went in its status file.
+def attempt(
+    study: Study,
+    paths: Paths,
+    key: str,
+    save_every: float = SAVE_EVERY,
+    seed: int | None = None,
+) -> None:
+    """Train a cell, or one seed of it, and leave word of how that went in a status file.
 
-    Two processes never train the same cell at once: the second waits, and then finds it done.
+    Two processes never train the same run at once: the second waits, and then finds it done.
     """
-    with alone(paths.lock(paths.cell(key))):
-        _note(paths, key, "running")
+    with _in_turn(paths, key, seed):
+        _note(paths, key, seed, "running")
         try:
-            jobs.cell(study, paths, key, save_every)
+            jobs.cell(study, paths, key, save_every, seed)
         except Stopped:
-            _note(paths, key, "stopped")
+            _note(paths, key, seed, "stopped")
             raise
         except Exception as error:
-            _note(paths, key, "failed", _in_words(error))
+            _note(paths, key, seed, "failed", _in_words(error))
             raise
-        _note(paths, key, "done")
+        _note(paths, key, seed, "done")
+
+
+@contextlib.contextmanager
+def _in_turn(paths: Paths, key: str, seed: int | None) -> Iterator[None]:
+    """Seeds of a cell may be trained at once, a whole cell only when none of them is."""
+    cell = paths.lock(paths.cell(key))
+    if seed is None:
+        with alone(cell):
+            yield
+    else:
+        with beside(cell), alone(paths.lock(paths.seed(key, seed))):
+            yield
 
 
 def attempt_all(
@@ -96,18 +115,21 @@ def _died(paths: Paths, key: str) -> bool:
         return False
 
 
-def _note(paths: Paths, key: str, state: State, reason: str | None = None) -> None:
+def _note(
+    paths: Paths, key: str, seed: int | None, state: State, reason: str | None = None
+) -> None:
+    rule, name = ("cell", key) if seed is None else ("seed", seed_name(key, seed))
     content = {
         "cell": key,
         "state": state,
         "reason": reason,
-        "log": str(paths.log("cell", key)),
+        "log": str(paths.log(rule, name)),
         "host": platform.node(),
         "pid": os.getpid(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(paths.status(key), content)
+    write_json(paths.status(name), content)
 
 
 def _in_words(error: Exception) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdbench.data.metrics import compute
-from pdbench.data.prepared import SPLITS, predictions_file
+from pdbench.data.prepared import predictions_file
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary, write_vocabulary
 from pdbench.data.weights import model_folder, weights_file
@@ -29,6 +29,13 @@ from pdbench.methods.teachers import load_teacher, settings_of, soft_label, trai
 from pdbench.models import write_checkpoint
 from pdbench.models.checkpoints import check_checkpoint, convert_checkpoint, read_classifier
 from pdbench.results.environment import environment
+from pdbench.results.inputs import (
+    WEIGHTS,
+    cell_digests,
+    pretraining_digests,
+    task_digests,
+    tokens_digest,
+)
 from pdbench.results.record import (
     PREDICTIONS,
     Asked,
@@ -48,7 +55,6 @@ from pdbench.training.state import SAVE_EVERY
 
 TEACHER = "teacher"
 PRETRAINING, PRETRAIN = "pretraining", "pretrain"
-WEIGHTS = "model.safetensors"
 LOSSES = "losses.npy"
 """Beside a pre-trained model: the training loss of every step, float32 of shape (steps,)."""
 
@@ -93,7 +99,7 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     device = choose_device(start.architecture.hidden)
-    asked = _asked_pretraining(study, start, _pretraining_digests(study, paths, start))
+    asked = _asked_pretraining(study, start, pretraining_digests(study, paths, start))
     job = _Job(paths, paths.pretrained(*start), asked, device, save_every, ranks)
     if ranks is ALONE and job.is_done:
         log.info("%s on %s: already done", start.size, start.corpus)
@@ -155,7 +161,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         seed_index=0,
         seed=seed,
         spec=study.digest_of(study.task_spec(task)),
-        inputs=_task_digests(paths, task),
+        inputs=task_digests(paths, task),
     )
     job = _Job(paths, paths.teacher(task), asked, device, save_every)
     if job.is_done:
@@ -221,8 +227,21 @@ def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
     return same and file_digest(labels) == said["digest"]
 
 
-def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -> None:
+def cell(
+    study: Study,
+    paths: Paths,
+    key: str,
+    save_every: float = SAVE_EVERY,
+    seed: int | None = None,
+) -> None:
     """Train every run of a cell that is not there yet; a failed run stops no other.
+
+    Args:
+        study: The study.
+        paths: The study's paths.
+        key: The cell.
+        save_every: Seconds between two saved states.
+        seed: Train the runs of this seed alone, and leave word of them, not of the cell.
 
     Raises:
         DataError: Some run failed; the others are kept and the cell stays missing.
@@ -232,13 +251,14 @@ def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -
     if study.trained_by(chosen) != chosen:
         score_cell(study, paths, chosen, save_every)
         return
+    runs = [run for run in study.runs(chosen) if seed in (None, run.seed_index)]
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, chosen, vocabulary)
     spec = study.digest_of(study.cell_spec(chosen))
-    inputs = _cell_digests(study, paths, data, chosen)
+    inputs = cell_digests(study, paths, data, chosen)
     device = choose_device(chosen.architecture.hidden)
     failed: dict[str, Exception] = {}
-    for run in study.runs(chosen):
+    for run in runs:
         folder = paths.cell(key) / "runs" / run.name
         job = _Job(paths, folder, _asked(study, run, spec, inputs), device, save_every)
         if job.is_done:
@@ -253,12 +273,11 @@ def cell(study: Study, paths: Paths, key: str, save_every: float = SAVE_EVERY) -
     if failed:
         name, cause = next(iter(failed.items()))
         raise DataError(
-            f"cell {key}: {len(failed)} of {len(study.runs(chosen))} runs failed, "
-            f"first {name}: {cause}",
+            f"cell {key}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
-    runs = [run.name for run in study.runs(chosen)]
-    write_json(paths.cell(key) / "cell.json", {"cell": key, "spec": spec, "runs": runs})
+    file = paths.cell(key) / "cell.json" if seed is None else paths.seed(key, seed)
+    write_json(file, {"cell": key, "spec": spec, "runs": [run.name for run in runs]})
 
 
 def score_cell(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
@@ -271,7 +290,7 @@ def score_cell(study: Study, paths: Paths, chosen: Cell, save_every: float) -> N
     metrics = study.tasks[chosen.task].metrics
     data = open_split(paths.task(chosen.task), "test")
     spec = study.digest_of(study.cell_spec(chosen))
-    digests = {"test": _tokens_digest(paths.task(chosen.task) / "test")}
+    digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}
     file = predictions_file("test", chosen.task)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size
     for run in study.runs(chosen):
@@ -442,47 +461,3 @@ def _stage(objective: str, rate: float, progress: Progress) -> StageRecord:
 
 def _majorities(paths: Paths, task: str) -> dict[str, float]:
     return {split: majority(paths.task(task), split) for split in ("dev", "test")}
-
-
-def _task_digests(paths: Paths, task: str) -> dict[str, str]:
-    folder = paths.task(task)
-    return {split: _tokens_digest(folder / split) for split in SPLITS}
-
-
-def _tokens_digest(folder: Path) -> str:
-    """The digest that opening the tokens verifies."""
-    found: str = read_json(folder / "tokens.json")["digest"]
-    return found
-
-
-def _corpus_digests(study: Study, paths: Paths, corpus: str) -> dict[str, str]:
-    texts = [paths.text(part.text) for part in study.corpus_parts(corpus)]
-    return {f"corpus.{i}": _tokens_digest(text) for i, text in enumerate(texts)}
-
-
-def _pretraining_digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
-    found = _corpus_digests(study, paths, start.corpus)
-    teacher = study.pretrained_by(start)
-    if teacher is not None:
-        found["teacher"] = _weights_digest(paths.pretrained(*teacher))
-    return found
-
-
-def _weights_digest(folder: Path) -> str:
-    """The digest of a model's weights, from its record."""
-    return read_record(folder / "record.json").outputs[WEIGHTS]
-
-
-def _cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> dict[str, str]:
-    found = _task_digests(paths, chosen.task)
-    found |= {n.removesuffix("_predictions.npy"): t.digest for n, t in data.others.items()}
-    if chosen.transfer is not None:
-        text = study.transfer_sets[chosen.transfer].text
-        found["soft_labels"] = read_json(paths.soft_labels(chosen.task, text) / "soft_labels.json")[
-            "digest"
-        ]
-    if data.checkpoint is not None:
-        found["checkpoint"] = _weights_digest(data.checkpoint)
-    if data.asked is not None:
-        found["teacher"] = _weights_digest(paths.teacher(chosen.task))
-    return found

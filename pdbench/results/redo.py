@@ -14,6 +14,7 @@ from pdbench.results.selection import is_outdated
 from pdbench.results.status import Survey, saved_states, states_of
 from pdbench.study import Paths
 from pdbench.study.graph import Node
+from pdbench.study.jobs import seed_name
 
 Which: TypeAlias = Literal["failed", "missing", "all"]
 
@@ -22,9 +23,10 @@ def leftovers(found: Survey, which: Which) -> list[Path]:
     """What must go so that jobs begin anew: files and folders that are there.
 
     Of failed and missing jobs these are saved states, status files and logs, and what says that
-    a cell or its bundle is done; finished runs stay, and a cell that is done again keeps them.
-    A cell that was trained with other settings counts as missing. Of ``all`` the finished runs
-    of every cell go too, and only they: data, teachers and pre-trained students stay.
+    a cell, its seeds or its bundle are done; finished runs stay, and a cell that is done again
+    keeps them. A cell that was trained with other settings counts as missing. Of ``all`` the
+    finished runs of every cell go too, and only they: data, teachers and pre-trained students
+    stay.
 
     Raises:
         UsageError: Everything is to go while cells are running.
@@ -45,8 +47,9 @@ def _everything(found: Survey) -> list[Path]:
         raise UsageError(what, "stop them first")
     cells = list(found.graph.cells.values())
     whole = (node.output.parent for node in cells)
-    stamps = found.graph.paths.bundle("x").parent
-    return [*(path for path in (*whole, stamps) if path.exists()), *_traces(found, cells)]
+    paths = found.graph.paths
+    stamps = paths.bundle("x").parent, paths.seed("x", 0).parents[1]
+    return [*(path for path in (*whole, *stamps) if path.exists()), *_traces(found, cells)]
 
 
 def remove(paths: Iterable[Path]) -> None:
@@ -66,8 +69,9 @@ def _outdated(found: Survey) -> Iterator[str]:
 
 
 def _marks(paths: Paths, cells: Collection[str]) -> Iterator[Path]:
-    """What says that some cells are done, and bundles that have one of them."""
-    marks = (paths.cell(key) / "cell.json" for key in sorted(cells))
+    """What says that some cells are done, their seeds, and bundles that have one of them."""
+    both = ((paths.cell(key) / "cell.json", paths.seed(key, 0).parent) for key in sorted(cells))
+    marks = (mark for pair in both for mark in pair)
     yield from (mark for mark in marks if mark.exists())
     for stamp in sorted(paths.bundle("x").parent.glob("*.json")):
         try:
@@ -86,8 +90,17 @@ def _traces(found: Survey, jobs: Iterable[Node]) -> list[Path]:
         traces += states_of(paths, job, saved)
         if job.rule == "cell":
             traces.append(paths.status(job.name))
+            traces += _of_seeds(found, job.name)
         traces.append(job.log)
     return [path for path in dict.fromkeys(traces) if path.exists()]
+
+
+def _of_seeds(found: Survey, cell: str) -> Iterator[Path]:
+    """The status files and logs of the seeds of a cell."""
+    paths = found.graph.paths
+    for seed in range(found.study.seeds[found.study.cells[cell]]):
+        name = seed_name(cell, seed)
+        yield from (paths.status(name), paths.log("seed", name))
 
 
 def prepare(found: Survey, which: Which, *, yes: bool) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from pdbench.study import Paths, Study
 from pdbench.study.graph import Graph, Key, Node
+from pdbench.study.jobs import seed_name
 
 State: TypeAlias = Literal["done", "running", "failed", "missing"]
 STATES: tuple[State, ...] = get_args(State)
@@ -225,6 +226,7 @@ class _Look:
     def __init__(self, graph: Graph, now: float) -> None:
         self.queue = _Queue()
         self._now = now
+        self._graph = graph
         self._paths = graph.paths
         self._started = _names(self._paths.status("x").parent)
         self._is_supervised = bool(_names(_LOCKS))
@@ -235,14 +237,26 @@ class _Look:
         """The state of a job, and why it failed if it did."""
         if os.path.exists(job.output):  # noqa: PTH110 - ten times as fast as Path.exists
             return "done", None
-        if job.rule == "cell" and f"{job.name}.json" in self._started:
-            return self._by_word(job, self._paths.status(job.name))
+        if job.rule == "cell" and (words := self._words(job)):
+            return min((self._by_word(job, *word) for word in words), key=_by_weight)
         folder = job.log.parent
         if folder not in self._logged:
             self._logged[folder] = _names(folder)
         return self._by_log(job) if job.log.name in self._logged[folder] else ("missing", None)
 
-    def _by_word(self, job: Node, path: Path) -> tuple[State, str | None]:
+    def _words(self, job: Node) -> list[tuple[Path, Path, str]]:
+        """The status files of a cell and of its seeds, with their logs and whose they are."""
+        found = []
+        if f"{job.name}.json" in self._started:
+            found.append((self._paths.status(job.name), job.log, ""))
+        for seed in range(self._graph.study.seeds[self._graph.study.cells[job.name]]):
+            name = seed_name(job.name, seed)
+            if f"{name}.json" in self._started:
+                log = self._paths.log("seed", name)
+                found.append((self._paths.status(name), log, f"seed {seed}, {log}: "))
+        return found
+
+    def _by_word(self, job: Node, path: Path, log: Path, whose: str) -> tuple[State, str | None]:
         """What the job's own status file says, if its process still lives."""
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
@@ -250,13 +264,13 @@ class _Look:
         except (OSError, ValueError, KeyError):
             return self._by_log(job)
         if state == "failed":
-            return "failed", said.get("reason") or last_line(job.log)
+            return "failed", whose + (said.get("reason") or last_line(log))
         if state != "running":  # stopped: the next run takes it up
             return "missing", None
         if self._lives(said, job):
             return "running", None
         where = f"{said.get('host')}, process {said.get('pid')}"
-        return "failed", f"ended without a word on {where}: {last_line(job.log)}"
+        return "failed", f"{whose}ended without a word on {where}: {last_line(log)}"
 
     def _by_log(self, job: Node) -> tuple[State, str | None]:
         """What can be said of a job that writes nothing but a log.
@@ -283,8 +297,13 @@ class _Look:
         """Whether a job has given a sign of life: a line, its word, or a saved state."""
         signs = [job.log, *states_of(self._paths, job, self._saved)]
         if job.rule == "cell":
-            signs.append(self._paths.status(job.name))
+            signs += [path for path, _, _ in self._words(job)]
         return any(self._now - _changed(path) < FRESH for path in signs)
+
+
+def _by_weight(found: tuple[State, str | None]) -> int:
+    """What says most of a cell whose seeds are in different states."""
+    return ("running", "failed", "missing", "done").index(found[0])
 
 
 def saved_states(paths: Paths) -> list[Path]:

@@ -27,7 +27,7 @@ STAGES_OF_WORK = (
     ("audit", "teacher"),
     ("soft_labels",),
     ("pretrain",),
-    ("cell", "bundle"),
+    ("seed", "cell", "bundle"),
     ("collect", "figure", "table", "gate", "report", "check"),
 )
 """Rules from first to last: first what most other jobs wait for."""
@@ -37,28 +37,55 @@ _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 _ALONE = 100_000  # more than any number of cores of other jobs together
 
 
+def seed_name(key: str, seed: int | str) -> str:
+    """What the job of one seed of a cell is called."""
+    return f"{key}.seed{seed}"
+
+
 class Jobs:
     """Every job of a study, by rule and name.
 
     Args:
         study: The study.
         bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
+        split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
+            splits none.
     """
 
-    def __init__(self, study: Study, bundle: float = BUNDLE) -> None:
+    def __init__(self, study: Study, bundle: float = BUNDLE, split: float = 0.0) -> None:
         self.study = study
         self.paths = Paths(study)
         self._bundle = bundle
+        self._split = split
 
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
         """The bundles of small cells, by name."""
         if not self._bundle:
             return {}
+        return partition(self.study, self._seconds, self._bundle)
+
+    @cached_property
+    def split(self) -> dict[str, tuple[int, ...]]:
+        """The seeds of the cells that are trained seed by seed, by the cells' keys."""
+        large = [key for key in self.alone if 0 < self._split <= self._seconds[key]]
+        cells = {key: self.study.cells[key] for key in large}
+        return {
+            key: tuple(range(self.study.seeds[cell]))
+            for key, cell in cells.items()
+            if self.study.trained_by(cell) == cell and self.study.seeds[cell] > 1
+        }
+
+    def seed_files(self, key: str) -> list[Path]:
+        """What says that the seeds of a cell are there which have jobs of their own."""
+        return [self.paths.seed(key, seed) for seed in self.split.get(key, ())]
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        """The estimated seconds of every cell, by its key."""
         # Narrow models gain little from a GPU, so that one device's seconds are no other's.
         machine = H100 if self.study.scale == "paper" else LAPTOP
-        seconds = {key: machine.seconds(work) for key, work in self._cells.items()}
-        return partition(self.study, seconds, self._bundle)
+        return {key: machine.seconds(work) for key, work in self._cells.items()}
 
     @cached_property
     def _cells(self) -> dict[str, Work]:
@@ -167,6 +194,12 @@ class Jobs:
         runs = [run.name for run in self.study.runs(cell)]
         return self.study.digest_of({"cell": self.study.cell_spec(cell), "runs": runs})
 
+    def seed_spec(self, key: str, seed: int) -> str:
+        """Digest of what decides the results of one seed of a cell, and which runs it has."""
+        cell = self.study.cells[key]
+        runs = [run.name for run in self.study.runs(cell) if run.seed_index == seed]
+        return self.study.digest_of({"cell": self.study.cell_spec(cell), "runs": runs})
+
     def bundle_spec(self, name: str) -> str:
         """Digest of what decides the results of a bundle's cells."""
         return self.study.digest_of({key: self.cell_spec(key) for key in self.bundles[name].cells})
@@ -210,7 +243,10 @@ class Jobs:
         for (task, text), items in study.soft_labelled().items():
             yield "soft_labels", f"{task}.{text}", costs.soft_labels(task, text, items)
         for key in self.alone:
-            yield "cell", key, cells[key]
+            seeds = self.split.get(key, ())
+            for seed in seeds:
+                yield "seed", seed_name(key, seed), cells[key] * (1 / len(seeds))
+            yield "cell", key, Work(starts=1) if seeds else cells[key]
         for name, bundle in self.bundles.items():
             yield "bundle", name, total(cells[key] for key in bundle.cells)
         yield "collect", "", Work(seconds=COLLECT)

@@ -97,8 +97,12 @@ class Paths:
         """What says that all cells of a bundle are there."""
         return self.results / "bundles" / f"{bundle}.json"
 
+    def seed(self, cell: str, seed: int | str) -> Path:
+        """What says that all runs of one seed of a cell are there."""
+        return self.results / "seeds" / cell / f"{seed}.json"
+
     def status(self, cell: str) -> Path:
-        """How far the last attempt at a cell came."""
+        """How far the last attempt at a cell, or at one seed of it, came."""
         return self.results / "status" / f"{cell}.json"
 
     def lock(self, product: Path) -> Path:

@@ -15,7 +15,7 @@ from pdbench.study import offline
 from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.jobs import Jobs
-from pdbench.study.loading import check_artefacts, load_study
+from pdbench.study.loading import check_artefacts, load_study, read_yaml
 from pdbench.study.paths import Paths
 
 DEFAULT = "demo"
@@ -41,8 +41,8 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
     """Load the study that Snakemake's ``config`` names.
 
     Args:
-        config: Snakemake's configuration: ``study``, ``bundle`` in seconds, and ``data``, the
-            folder that `pdbench fetch` filled.
+        config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
+            ``data``, the folder that `pdbench fetch` filled.
         artefacts: Ids of the artefacts that can be drawn.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
@@ -50,7 +50,7 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
     """
     try:
         study = load_study(_study_named_by(config))
-        bundle = _bundle_of(config)
+        bundle, split = sizes_of_jobs(config)
         _read_data_from(config)
         check_artefacts(study, artefacts)
         paths = Paths(study)
@@ -62,7 +62,7 @@ def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workfl
         study=study,
         argument=study.argument,
         paths=paths,
-        jobs=Jobs(study, bundle),
+        jobs=Jobs(study, bundle, split),
         logs=Path("logs") / study.name,
         benchmarks=paths.results / "benchmarks",
     )
@@ -90,9 +90,9 @@ def check_folders(*folders: Path) -> None:
 
 
 def _study_named_by(config: Mapping[str, Any]) -> str:
-    unknown = sorted(set(config) - {"study", "bundle", "data"})
+    unknown = sorted(set(config) - {"study", "bundle", "split", "data"})
     if unknown:
-        remedy = "the keys are study=NAME|PATH, bundle=SECONDS and data=DIR"
+        remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
         raise UsageError(f"--config {unknown[0]}: unknown key", remedy)
     return str(config.get("study", DEFAULT))
 
@@ -107,11 +107,35 @@ def _read_data_from(config: Mapping[str, Any]) -> None:
     offline.data_folder()
 
 
-def _bundle_of(config: Mapping[str, Any]) -> float:
-    found = config.get("bundle", BUNDLE)
+_SECONDS = {
+    "bundle": "give the estimated seconds of cells that share a job; 0 bundles none",
+    "split": "give the estimated seconds of cells that are split by seed; 0 splits none",
+}
+
+
+def sizes_of_jobs(config: Mapping[str, Any]) -> tuple[float, float]:
+    """The estimated seconds of cells that share a job, and of cells that are split by seed.
+
+    Raises:
+        UsageError: One of them is no number of seconds.
+    """
+    return _seconds_of(config, "bundle", BUNDLE), _seconds_of(config, "split", 0.0)
+
+
+def profile_config(profile: Path | None) -> dict[str, Any]:
+    """Read what a profile of Snakemake configures, from the one file that it names.
+
+    Raises:
+        UsageError: The profile or its file cannot be read.
+    """
+    if profile is None:
+        return {}
+    file = read_yaml(profile / "config.yaml").get("configfile")
+    return read_yaml(profile / str(file)) if file else {}
+
+
+def _seconds_of(config: Mapping[str, Any], key: str, default: float) -> float:
+    found = config.get(key, default)
     if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
         return float(found)
-    raise UsageError(
-        f"--config bundle={found}: not a number of seconds",
-        "give the estimated seconds of cells that share a job; 0 bundles none",
-    )
+    raise UsageError(f"--config {key}={found}: not a number of seconds", _SECONDS[key])

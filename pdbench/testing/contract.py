@@ -40,6 +40,7 @@ from pdbench.methods.students import CellData, Outcome, open_cell, train_student
 from pdbench.models import Classifier
 from pdbench.models.exposed import Exposed
 from pdbench.results import jobs
+from pdbench.results.inputs import WEIGHTS
 from pdbench.study import Architecture, Paths, Run, Stage, Start, Study, load_study
 from pdbench.study.paths import ARCHIVES
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
@@ -335,7 +336,7 @@ def _pretrain(case: Case, start: Start, keeper: Keeper | None = None) -> Any:
 
 
 def _weights(paths: Paths, start: Start) -> str:
-    return file_digest(paths.pretrained(*start) / jobs.WEIGHTS)
+    return file_digest(paths.pretrained(*start) / WEIGHTS)
 
 
 def _teacher_files(paths: Paths) -> dict[str, str]:

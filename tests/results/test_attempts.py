@@ -10,13 +10,14 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import run
 
 from pdbench import cli
 from pdbench.errors import DataError, Stopped
-from pdbench.files import alone, read_json, write_json
+from pdbench.files import alone, beside, read_json, write_json
 from pdbench.results import jobs, read_record
 from pdbench.results.attempts import attempt_all
 from pdbench.study import Paths, Study
@@ -117,7 +118,7 @@ def test_a_cell_that_killed_its_process_goes_last(
     """What died without a word is tried after the others of its bundle."""
     study, paths = project
     order: list[str] = []
-    monkeypatch.setattr(jobs, "cell", lambda study, paths, key, save_every: order.append(key))
+    monkeypatch.setattr(jobs, "cell", lambda study, paths, key, *_: order.append(key))
     write_json(paths.status(PD), {"state": "running"})
 
     attempt_all(study, paths, [PD, PDF, BASIC])
@@ -130,7 +131,7 @@ def test_a_signal_stops_the_whole_bundle(project: Project, monkeypatch: pytest.M
     study, paths = project
     order: list[str] = []
 
-    def stop(study: Study, paths: Paths, key: str, save_every: float) -> None:
+    def stop(study: Study, paths: Paths, key: str, *_: object) -> None:
         order.append(key)
         raise Stopped
 
@@ -144,16 +145,51 @@ def test_a_signal_stops_the_whole_bundle(project: Project, monkeypatch: pytest.M
     assert not paths.bundle("some").exists()
 
 
-def test_two_processes_never_train_the_same_cell(project: Project) -> None:
-    """The second waits until the first lets go of the cell, or dies."""
+def test_the_seeds_of_a_cell_end_with_the_same_bits(project: Project) -> None:
+    """Two processes train one seed each, at once; the cell's own then finds them done."""
+    study, paths = project
+    attempt_all(study, paths, [PD])
+    whole = results(paths, PD)
+    shutil.rmtree(paths.results / "cells")
+
+    context = multiprocessing.get_context("spawn")
+    commands = [["cell", "small.yaml", PD, "--seed", str(seed)] for seed in (0, 1)]
+    processes = [context.Process(target=cli.main, args=(command,)) for command in commands]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert not (paths.cell(PD) / "cell.json").exists()
+    assert {state(paths, f"{PD}.seed{seed}") for seed in (0, 1)} == {"done"}
+    names = [read_json(paths.seed(PD, seed))["runs"] for seed in (0, 1)]
+    dates = [file.stat().st_mtime_ns for file in paths.cell(PD).glob("runs/*/record.json")]
+    attempt_all(study, paths, [PD])
+    assert read_json(paths.cell(PD) / "cell.json")["runs"] == [*names[0], *names[1]]
+    assert dates == [f.stat().st_mtime_ns for f in paths.cell(PD).glob("runs/*/record.json")]
+    assert results(paths, PD) == whole
+
+
+def test_a_seed_that_is_not_there_is_misuse(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says how many there are."""
+    assert run("cell", "small.yaml", PD, "--seed", "7") == 2
+    assert f"cell {PD} trains 2 seeds, and --seed is 7; leave" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("held", "taken"), [(alone, alone), (alone, beside), (beside, alone)])
+def test_two_processes_never_train_the_same_cell(project: Project, held: Any, taken: Any) -> None:
+    """The second waits until the first lets go of the cell, or dies; as for a seed of it."""
     _, paths = project
     lock = paths.lock(paths.cell(BASIC))
     context = multiprocessing.get_context("fork")
-    holder = context.Process(target=_hold, args=(lock,))
+    holder = context.Process(target=_hold, args=(lock, held))
     holder.start()
     while not lock.with_suffix(".held").exists():
         time.sleep(0.01)
-    waiting = context.Process(target=_take, args=(lock,))
+    waiting = context.Process(target=_take, args=(lock, taken))
     waiting.start()
     waiting.join(0.5)
     assert waiting.is_alive()
@@ -165,12 +201,12 @@ def test_two_processes_never_train_the_same_cell(project: Project) -> None:
     assert waiting.exitcode == 0
 
 
-def _hold(lock: Path) -> None:
-    with alone(lock):
+def _hold(lock: Path, how: Any) -> None:
+    with how(lock):
         lock.with_suffix(".held").touch()
         threading.Event().wait()
 
 
-def _take(lock: Path) -> None:
-    with alone(lock):
+def _take(lock: Path, how: Any) -> None:
+    with how(lock):
         pass

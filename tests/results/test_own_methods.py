@@ -11,6 +11,7 @@ from commands import run
 
 from pdbench.files import file_digest
 from pdbench.results import jobs, read_record
+from pdbench.results.inputs import WEIGHTS
 from pdbench.study import Architecture, Paths, Start, Study, load_study
 
 CELLS = "films.{}.1-32.more-100.plain"
@@ -41,7 +42,7 @@ def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> No
         jobs.cell(study, paths, CELLS.format(method))
         found[method] = _records(paths, CELLS.format(method))
 
-    teacher = file_digest(paths.teacher("films") / jobs.WEIGHTS)
+    teacher = file_digest(paths.teacher("films") / WEIGHTS)
     for pd, minilm in zip(found["pd"], found["minilm"], strict=True):
         assert [stage.objective for stage in minilm.stages] == ["MiniLM", "distill"]
         for count in ("steps", "examples", "pieces"):
@@ -53,20 +54,20 @@ def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> No
 def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     """The command writes its own folder, names its teacher, and its cell starts from it."""
     study, paths = own
-    plain = file_digest(paths.pretrained("plain", Architecture(1, 32)) / jobs.WEIGHTS)
+    plain = file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS)
 
     assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
     jobs.cell(study, paths, "films.distilbert.1-32.none.plain")
 
     record = read_record(paths.pretrained(*START) / "record.json")
-    deepest = paths.pretrained("plain", Architecture(2, 32)) / jobs.WEIGHTS
+    deepest = paths.pretrained("plain", Architecture(2, 32)) / WEIGHTS
     assert record.cell == "pretraining.plain.1-32.distilbert"
     assert [stage.objective for stage in record.stages] == ["DistilBert"]
     assert record.inputs["teacher"] == file_digest(deepest)
-    assert record.outputs[jobs.WEIGHTS] != plain
-    assert file_digest(paths.pretrained("plain", Architecture(1, 32)) / jobs.WEIGHTS) == plain
+    assert record.outputs[WEIGHTS] != plain
+    assert file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS) == plain
     for cell in _records(paths, "films.distilbert.1-32.none.plain"):
-        assert cell.inputs["checkpoint"] == record.outputs[jobs.WEIGHTS]
+        assert cell.inputs["checkpoint"] == record.outputs[WEIGHTS]
 
 
 def test_a_method_without_pretraining_of_its_own_is_refused(

@@ -132,6 +132,31 @@ def test_a_cell_is_what_it_says_if_it_lives(
     assert why is None or why in reason(found, PD)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "state"),
+    [
+        (["running", "done"], "running"),
+        (["failed", "running"], "running"),
+        (["failed", "done"], "failed"),
+        (["stopped", "done"], "missing"),
+        (["done", "done"], "missing"),
+    ],
+)
+def test_a_cell_is_what_its_seeds_say(
+    seeds: list[str], state: str, study: Study, paths: Paths
+) -> None:
+    """It runs while one of them does, has failed if one has, and is missing until it is whole."""
+    for number, said in enumerate(seeds):
+        say(paths, f"{PD}.seed{number}", said, reason="the loss is not finite")
+
+    found = survey(study)
+
+    assert found.states["cell", PD] == state
+    if state == "failed":
+        log = f"logs/small/seed/{PD}.seed0.log"
+        assert reason(found, PD) == f"seed 0, {log}: the loss is not finite"
+
+
 def test_a_silent_cell_of_another_host_is_dead(study: Study, paths: Paths) -> None:
     """Without a sign of life for a quarter of an hour."""
     say(paths, PD, "running", host="elsewhere")
@@ -360,6 +385,21 @@ def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
 
     assert [folder.exists() for folder in states] == [False, True]
     assert paths.status(PD).exists()
+
+
+def test_failed_seeds_begin_anew(study: Study, paths: Paths) -> None:
+    """Their words, logs and stamps go; finished runs stay, and so do other cells' seeds."""
+    say(paths, f"{PD}.seed0", "failed", reason="the loss is not finite")
+    own = log(paths, "seed", f"{PD}.seed0", "10:00:00 training")
+    for cell in (PD, D):
+        write_json(paths.seed(cell, 1), {"cell": cell})
+    finish(paths, D)
+
+    redo.prepare(survey(study), "failed", yes=False)
+
+    gone = [paths.status(f"{PD}.seed0"), own, paths.seed(PD, 1)]
+    assert [path for path in gone if path.exists()] == []
+    assert paths.seed(D, 1).exists()
 
 
 def test_a_bundle_with_a_missing_cell_is_done_again(study: Study, paths: Paths) -> None:

@@ -111,3 +111,39 @@ def test_every_kind_of_job_has_a_cost_and_a_place(jobs: Jobs) -> None:
         *("pretrain", "cell", "collect", "figure", "table", "report"),
     }
     assert all(jobs.priority(rule) > 0 for rule in jobs.costs)
+
+
+def test_large_cells_are_split_by_seed(study: Study, jobs: Jobs) -> None:
+    """Each of their seeds has its share of the work, and what is collected stays the same."""
+    costs = jobs.costs["cell"]
+    limit = sorted(costs.values())[4]
+
+    split = Jobs(study, bundle=0, split=limit)
+
+    assert set(split.split) == {key for key, seconds in costs.items() if seconds >= limit}
+    assert {key: len(seeds) for key, seeds in split.split.items()} == {
+        key: study.seeds[study.cells[key]] for key in split.split
+    }
+    seeds = split.costs["seed"]
+    for key, numbers in split.split.items():
+        assert sum(seeds[f"{key}.seed{n}"] for n in numbers) == pytest.approx(costs[key])
+        assert split.seed_files(key) == [split.paths.seed(key, n) for n in numbers]
+        assert split.priority("seed", f"{key}.seed0") > split.priority("cell", key)
+    assert split.results_files == jobs.results_files
+
+
+def test_what_is_bundled_is_not_split(study: Study) -> None:
+    """A cell is in a bundle or is split, whatever the two limits are."""
+    together = Jobs(study, bundle=1e9, split=1e-9)
+
+    assert not set(together.split) & {k for b in together.bundles.values() for k in b.cells}
+    assert set(together.split) <= set(together.alone)
+
+
+def test_each_seed_knows_what_decides_it(study: Study, study_file, jobs: Jobs) -> None:
+    """One more seed repeats no other; a setting of the training repeats all."""
+    more = Jobs(load_study(study_file({"artefacts.figure6.seeds": 5})))
+    other = Jobs(load_study(study_file({"training.distill.epochs": 9})))
+
+    assert jobs.seed_spec(CELL, 0) == more.seed_spec(CELL, 0) != other.seed_spec(CELL, 0)
+    assert jobs.seed_spec(CELL, 0) != jobs.seed_spec(CELL, 1)

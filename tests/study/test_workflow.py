@@ -37,6 +37,8 @@ def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"study": "nothing"}, "config/nothing.yaml: no such study"),
         ({"stduy": "demo"}, "--config stduy: unknown key"),
+        ({"split": "often"}, "--config split=often: not a number of seconds; give"),
+        ({"bundle": -1}, "--config bundle=-1: not a number of seconds; give"),
     ],
 )
 def test_a_mistake_ends_with_one_line(

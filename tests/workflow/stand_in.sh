@@ -34,7 +34,9 @@ case $command in
   pretrain) write "$results/pretrained/$2/${3/\//-}/record.json" ;;
   teacher) write "$results/teachers/$2/record.json" ;;
   soft-labels) write "$results/soft_labels/$2/$3/soft_labels.json" ;;
-  cell) write "$results/cells/$2/cell.json" ;;
+  cell)
+    if [ "$3" = --seed ]; then write "$results/seeds/$2/$4.json"
+    else write "$results/cells/$2/cell.json"; fi ;;
   cells)
     shift
     while [ "$1" != --then ]; do

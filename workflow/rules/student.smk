@@ -1,10 +1,39 @@
 # A cell's job trains all its seeds and grid points, and takes up where it stopped. Small cells
-# share a job: JOBS says which.
+# share a job, and of large ones each seed has a job: JOBS says which. With `exec` a signal that
+# ends a job reaches the program, which then saves its state.
 
 
+rule seed:
+    input:
+        unpack(lambda w: PATHS.cell_inputs(w.cell)),
+        audit=ancient(PATHS.audit),
+    output:
+        PATHS.seed("{cell}", "{seed}"),
+    log:
+        LOGS / "seed/{cell}.seed{seed}.log",
+    benchmark:
+        BENCHMARKS / "seed/{cell}.seed{seed}.tsv"
+    wildcard_constraints:
+        seed="[0-9]+",
+    priority: lambda w: JOBS.priority("seed", f"{w.cell}.seed{w.seed}")
+    conda:
+        "../envs/pdbench.yaml"
+    threads: 1
+    params:
+        study=ARGUMENT,
+        spec=lambda w: JOBS.seed_spec(w.cell, int(w.seed)),
+    message:
+        "train seed {wildcards.seed} of {wildcards.cell}"
+    shell:
+        "exec pdbench cell {params.study:q} {wildcards.cell} --seed {wildcards.seed}"
+        " --threads {threads} > {log} 2>&1"
+
+
+# What the jobs of its seeds have trained, a cell's job finds done.
 rule cell:
     input:
         unpack(lambda w: PATHS.cell_inputs(w.cell)),
+        seeds=lambda w: JOBS.seed_files(w.cell),
         audit=ancient(PATHS.audit),
     output:
         PATHS.cell("{cell}") / "cell.json",
@@ -21,7 +50,6 @@ rule cell:
         spec=lambda w: JOBS.cell_spec(w.cell),
     message:
         "train {wildcards.cell}"
-    # `exec`: a signal that ends the job reaches the program, which then saves its state.
     shell:
         "exec pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
 

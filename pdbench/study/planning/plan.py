@@ -10,14 +10,14 @@ from typing import Any
 from pdbench.study.bundles import BUNDLE
 from pdbench.study.config import Study
 from pdbench.study.graph import Graph, Key
-from pdbench.study.jobs import Jobs
+from pdbench.study.jobs import Jobs, seed_name
 from pdbench.study.planning.disk import bytes_of, states_of
 from pdbench.study.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.planning.schedule import makespan
 from pdbench.study.planning.sizes import Sizes
 from pdbench.study.planning.work import Work, total
 
-TRAINED = ("pretrain", "teacher", "soft_labels", "cell")
+TRAINED = ("pretrain", "teacher", "soft_labels", "seed", "cell")
 """Rules whose jobs run on the device; the others prepare data and draw, on a CPU."""
 
 HOUR = 3600.0
@@ -59,6 +59,7 @@ class Plan:
         sizes: How much data there is; None assumes it.
         done: Jobs whose cost is not counted, because they are done.
         bundle: Estimated seconds of the small cells that share a job, for the number of jobs.
+        split: Estimated seconds of a cell from which each of its seeds has a job of its own.
     """
 
     def __init__(
@@ -68,12 +69,12 @@ class Plan:
         sizes: Sizes | None = None,
         done: Collection[Key] = (),
         bundle: float = BUNDLE,
+        split: float = 0.0,
     ) -> None:
         self.study = study
         self.machine = machine
         self.sizes = sizes or Sizes(study)
-        self._bundle = bundle
-        self._jobs = Jobs(study, bundle=0)
+        self._jobs, self._as_run = Jobs(study, bundle=0), Jobs(study, bundle, split)
         work = self._jobs.work(self.sizes)
         every = {(rule, name): w for rule, jobs in work.items() for name, w in jobs.items()}
         self.work: dict[Key, Work] = {key: w for key, w in every.items() if key not in done}
@@ -91,7 +92,7 @@ class Plan:
     @cached_property
     def jobs(self) -> dict[str, int]:
         """The number of jobs of each rule, as the workflow counts them: bundles are jobs."""
-        return {rule: len(jobs) for rule, jobs in Jobs(self.study, self._bundle).costs.items()}
+        return {rule: len(jobs) for rule, jobs in self._as_run.costs.items()}
 
     @cached_property
     def rules(self) -> dict[str, list[Key]]:
@@ -140,8 +141,11 @@ class Plan:
     @cached_property
     def _states(self) -> list[float]:
         """The bytes of the states that training jobs save, the largest first."""
-        found = states_of(self.study, self.sizes)
-        return sorted((found[key] for key in found if key in self.work), reverse=True)
+        found = []
+        for (rule, name), size in states_of(self.study, self.sizes).items():
+            if (rule, name) in self.work:
+                found += [size] * len(self._as_run.split.get(name, (0,)))
+        return sorted(found, reverse=True)
 
     def peak_disk(self, devices: int) -> float:
         """Bytes that must be free for all jobs and the states of those that run at once."""
@@ -159,26 +163,37 @@ class Plan:
             for key, work in self.work.items()
         }
 
+    @cached_property
+    def _split(self) -> tuple[dict[Key, float], dict[Key, tuple[Key, ...]]]:
+        """The wall time of each job and what it waits for, with cells split by seed."""
+        seconds, needs = dict(self.seconds), dict(self.graph.needs)
+        for name, numbers in self._as_run.split.items():
+            cell = "cell", name
+            if cell in seconds:
+                seeds = [("seed", seed_name(name, number)) for number in numbers]
+                seconds |= dict.fromkeys(seeds, seconds[cell] / len(seeds))
+                needs |= dict.fromkeys(seeds, needs[cell])
+                seconds[cell], needs[cell] = 0.0, tuple(seeds)
+        return seconds, needs
+
     @property
     def longest(self) -> tuple[Key, float] | None:
         """The job that takes longest, and its seconds: no number of devices makes it shorter."""
-        return max(self.seconds.items(), key=lambda item: item[1], default=None)
+        return max(self._split[0].items(), key=lambda item: item[1], default=None)
 
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
-        found = makespan(
-            self.seconds,
-            self.graph.needs,
-            self._takes_a_device,
-            devices,
-            lambda key: self._jobs.priority(*key),
-        )
+        seconds, needs = self._split
+        found = makespan(seconds, needs, self._takes_a_device, devices, self._urgency)
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
 
     def _takes_a_device(self, key: Key) -> bool:
         return self.machine.kind == "cpu" or self.on_device(key)
+
+    def _urgency(self, key: Key) -> float:
+        return (self._as_run if key[0] == "seed" else self._jobs).priority(*key)
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """Return the plan in the shape that ``pdbench plan --json`` writes.

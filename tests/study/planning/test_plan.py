@@ -51,6 +51,19 @@ def test_jobs_are_counted_as_the_workflow_bundles_them(study: Study) -> None:
     assert together.get("cell", 0) + together["bundle"] < 9
 
 
+def test_split_cells_end_sooner_on_many_devices(study: Study, plan: Plan) -> None:
+    """The work stays the same, and no job is longer than a seed of the longest cell."""
+    split = Plan(study, H100, bundle=0, split=1e-9)
+
+    assert plan.longest is not None
+    assert split.longest is not None
+    assert split.jobs["seed"] == sum(study.seeds.values())
+    assert split.whole == plan.whole
+    assert split.wall(1).seconds == pytest.approx(plan.wall(1).seconds)
+    assert split.wall(64).seconds < plan.wall(64).seconds
+    assert split.peak_disk(64) > plan.peak_disk(64)
+
+
 def test_own_and_shared_costs_make_the_whole(plan: Plan) -> None:
     """What artefacts have for themselves is disjoint; with what they share it is everything."""
     own = [plan.own(artefact) for artefact in plan.study.artefacts]

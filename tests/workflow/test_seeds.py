@@ -1,0 +1,52 @@
+"""Large cells, of which each seed has a job, in the workflow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from workflow_project import Project
+
+
+@pytest.fixture
+def split(project: Project) -> Project:
+    """A project in which every cell counts as large."""
+    return replace(project, split=1e-6)
+
+
+def trained(commands: list[str]) -> Counter[str]:
+    """How many seeds of each cell were trained, and how often whole cells were."""
+    found = [command.split() for command in commands if command.startswith("cell")]
+    return Counter("seeds" if "--seed" in words else "cells" for words in found)
+
+
+def test_each_seed_has_a_job_before_its_cell(split: Project) -> None:
+    """Two seeds of eight cells and three of two; then nothing is left to do."""
+    commands = split.run("study")
+
+    assert trained(commands) == {"seeds": 7 * 2 + 2 * 3, "cells": 9}
+    for place, command in enumerate(commands):
+        if command.startswith("cell") and "--seed" not in command:
+            key = command.split()[1]
+            later = [c for c in commands[place:] if c.startswith(f"cell {key} --seed")]
+            assert later == []
+    assert split.run("study") == []
+
+
+def test_one_more_seed_repeats_no_other(split: Project) -> None:
+    """The cell is looked at again, and trains what it lacks."""
+    split.run("study")
+    split.change({"artefacts.figure6.seeds": 3})
+
+    commands = split.run("study")
+
+    seeds = {command.split()[3] for command in commands if "--seed" in command}
+    assert seeds == {"2"}
+
+
+def test_whole_cells_are_found_where_seeds_were_trained(split: Project) -> None:
+    """A run that splits nothing looks at the cells once, and trains no seed."""
+    split.run("study")
+
+    assert "seeds" not in trained(replace(split, split=0).run("study"))
