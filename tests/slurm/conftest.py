@@ -85,12 +85,13 @@ class Project:
         """All that Snakemake said."""
         return (self.folder / "output.txt").read_text(encoding="utf-8")
 
-    def start(self, *arguments: str, bundle: float = 0) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, bundle: float = 0, split: float = 0) -> subprocess.Popen[str]:
         """Start `snakemake --profile slurm`."""
         command = [Path(sys.executable).with_name("snakemake"), "--profile", "slurm"]
         # A test does not want to wait for the first look at a job as long as a user may.
         command += ["--slurm-init-seconds-before-status-checks", "1"]
-        command += ["--config", "study=small.yaml", f"bundle={bundle}", *arguments]
+        command += ["--config", "study=small.yaml", f"bundle={bundle}", f"split={split}"]
+        command += arguments
         with (self.folder / "output.txt").open("w") as file:
             self.snakemake = subprocess.Popen(
                 command, cwd=self.folder, stdout=file, stderr=file, text=True
@@ -105,9 +106,9 @@ class Project:
         except subprocess.TimeoutExpired:
             pytest.fail(f"Snakemake does not end:\n{self.output}")
 
-    def run(self, *arguments: str, bundle: float = 0) -> str:
+    def run(self, *arguments: str, bundle: float = 0, split: float = 0) -> str:
         """Run Snakemake to its end, which must be a good one."""
-        self.start(*arguments, bundle=bundle)
+        self.start(*arguments, bundle=bundle, split=split)
         assert self.finish() == 0, self.output
         return self.output
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+import yaml
 
-from tests.slurm.conftest import Project
+from tests.slurm.conftest import CELLS, Project
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 
@@ -14,7 +15,10 @@ GPU_RULES = ("teacher", "soft_labels", "pretrain", "bundle")
 
 
 def test_a_study_is_built_on_the_cluster(whole_study: Project) -> None:
-    """Every job runs on SLURM with what the profile asks for it, and cells share jobs."""
+    """Every job runs on SLURM with what the profile asks for it, and cells share jobs.
+
+    With another seed, each of a cell that is split has a job; the cell's own finds them done.
+    """
     project = whole_study
 
     assert project.finish() == 0, project.output
@@ -40,3 +44,18 @@ def test_a_study_is_built_on_the_cluster(whole_study: Project) -> None:
     again = project.run(bundle=3600)
 
     assert "Nothing to be done" in again
+
+    config = yaml.safe_load((project.folder / "small.yaml").read_text())
+    config["artefacts"]["figure6"]["seeds"] = 2
+    (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
+    target = f"results/small/cells/{CELLS[0]}/cell.json"
+    (project.folder / target).unlink()  # Snakemake does not know what decided a bundle's cells
+    project.run("--", target, split=1e-6)
+
+    seeds = project.jobs("seed")
+    assert [(job.state, job.partition, job.memory) for job in seeds] == [
+        ("COMPLETED", "gpu", "8000M")
+    ] * 2
+    runs = (project.folder / "results/small/cells" / CELLS[0] / "runs").iterdir()
+    assert {run.name.partition("_")[0] for run in runs} == {"seed0", "seed1"}
+    assert len(project.records()) == 15
