@@ -157,7 +157,6 @@ def test_the_page_of_runs_names_records_and_commands(paths: Paths, demo: Study) 
         assert f"pdbench cell demo {key}" in runs.text
         for run in demo.runs(cell):
             record = f"results/demo/cells/{key}/runs/{run.name}/record.json"
-            assert record in runs.text
             assert f"../../{record}" in runs.links
     assert "pdbench teacher demo sentiment" in runs.text
     assert "../../results/demo/teachers/sentiment/record.json" in runs.links
