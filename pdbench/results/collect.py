@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NEEDED = (
     *("study", "cell", "task", "method", "architecture", "transfer", "corpus"),
-    *("run", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
+    *("run", "spec", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
     *("test_predictions", "test_labels"),
 )
 """The columns of every table of results, whatever its tasks are."""
