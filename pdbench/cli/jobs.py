@@ -146,11 +146,10 @@ def cell(study: Study, key: str, seed: int | None, threads: int, save_every: flo
     75 (try again).
     """
     chosen = study.cells[known(key, study.cells, "cell")]
-    if seed is not None and (study.trained_by(chosen) != chosen or seed >= study.seeds[chosen]):
-        what = f"cell {key} trains {study.seeds[chosen]} seeds"
-        if study.trained_by(chosen) != chosen:
-            what = f"cell {key} trains nothing: it scores {study.trained_by(chosen)}"
-        raise UsageError(f"{what}, and --seed is {seed}", "leave --seed out, or name another")
+    trained = study.seeds[chosen] if study.trained_by(chosen) == chosen else 0
+    if seed is not None and seed >= trained:
+        what = f"cell {key} trains {trained} seeds, and --seed is {seed}"
+        raise UsageError(what, "leave --seed out, or name another, counted from 0")
     from pdbench.results.attempts import attempt
     from pdbench.training import prepare_process
 
