@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdbench.files import read_json, replacing
-from pdbench.study import ROOT, Architecture, Paths, Study, load_study
+from pdbench.core.files import read_json, replacing
+from pdbench.study import ROOT, Architecture, Study, load_study
 from pdbench.study.embedded import FILES
-from pdbench.study.paths import ARCHIVES
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import ARCHIVES
 
 if TYPE_CHECKING:
     from pdbench.data.tokens import Tokens
@@ -189,8 +190,8 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
     import torch
 
     from pdbench.data.vocabulary import open_vocabulary
-    from pdbench.models import BertShape, write_checkpoint
-    from pdbench.models.initialise import BERT_RANGE, random_classifier
+    from pdbench.engine import BertShape, write_checkpoint
+    from pdbench.engine.initialise import BERT_RANGE, random_classifier
 
     labels = study().tasks[TASK].labels
     vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
@@ -202,8 +203,8 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
 
 def _write_teacher(folder: Path) -> None:
     from pdbench.data.vocabulary import open_vocabulary
-    from pdbench.methods.teachers import load_teacher
-    from pdbench.models import write_checkpoint
+    from pdbench.engine import write_checkpoint
+    from pdbench.jobs.teachers import load_teacher
 
     vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
     model, _ = load_teacher(study(), paths(), TASK, vocabulary)

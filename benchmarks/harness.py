@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 
 PEERS = Path(".venv-peers/bin/python")
 LOGS = Path("logs/benchmarks")

@@ -15,8 +15,8 @@ import click
 
 from benchmarks.rows import Row
 from benchmarks.table import as_text
-from pdbench.errors import PdbenchError
-from pdbench.files import write_json
+from pdbench.core.errors import PdbenchError
+from pdbench.core.files import write_json
 from pdbench.study import ROOT
 
 QUICK_SECONDS = 45.0

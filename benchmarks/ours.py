@@ -17,7 +17,12 @@ from benchmarks.peak import matrix_peak, training_flops
 from benchmarks.worker import Clock, Request, serve
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.methods.classification import (
+from pdbench.engine import BertShape, Classifier, Device, choose_device, prepare_process
+from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.initialise import BERT_RANGE, random_classifier
+from pdbench.jobs.pretraining import pretrain_student
+from pdbench.jobs.teachers import soft_label
+from pdbench.kinds.classification import (
     Labelled,
     Pass,
     open_split,
@@ -25,14 +30,8 @@ from pdbench.methods.classification import (
     score,
     train_classifier,
 )
-from pdbench.methods.pretraining import pretrain_student
-from pdbench.methods.teachers import soft_label
-from pdbench.models import BertShape, Classifier
-from pdbench.models.checkpoints import read_classifier
-from pdbench.models.initialise import BERT_RANGE, random_classifier
 from pdbench.study import Architecture, Start
-from pdbench.study.paths import ARCHIVES
-from pdbench.training import Device, choose_device, prepare_process
+from pdbench.workflow.paths import ARCHIVES
 
 LABELS = data.study().tasks[data.TASK].labels
 VOCABULARY = 30_522

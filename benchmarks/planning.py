@@ -15,9 +15,9 @@ import yaml
 
 from benchmarks.options import Options, with_options
 from benchmarks.rows import Row, row
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.study import ROOT, load_study
-from pdbench.study.jobs import Jobs
+from pdbench.workflow.jobs import Jobs
 
 JOBS = (1_000, 10_000, 30_000)
 SECONDS, MEGABYTES = 30.0, 1000.0

@@ -116,7 +116,7 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
     from matplotlib.figure import Figure
 
     from pdbench.artefacts import style
-    from pdbench.files import replacing
+    from pdbench.core.files import replacing
 
     sizes = list(costs)
     looks = iter(style.LOOKS.values())

@@ -16,7 +16,7 @@ from benchmarks import data
 from benchmarks.harness import LOGS, Cost, environment, interleave, last_line, peers_python
 from benchmarks.options import Options, with_options
 from benchmarks.rows import Row, row
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.study import Architecture
 
 PEER = "transformers + datasets + evaluate, Trainer"

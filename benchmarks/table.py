@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from benchmarks.rows import Row
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 
 KEYS = tuple(f.name for f in fields(Row) if f.name != "more")
 """What every row has."""

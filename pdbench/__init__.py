@@ -1,8 +1,8 @@
 """pdbench: reproduce "Well-Read Students Learn Better" and judge new compression methods.
 
-The rooms, in the order in which they may import one another, are ``study``, ``data``,
-``models``, ``training``, ``methods``, ``results``, ``evidence``, ``artefacts`` and
-``report``; ``files`` and ``errors`` stand below all of them.
+The rooms, each of which may import from those before it, are ``core``, ``study``, ``planning``,
+``workflow``, ``data``, ``engine``, ``kinds``, ``methods``, ``jobs``, ``ops``, ``testing``,
+``evidence``, ``artefacts``, ``report`` and ``cli``.
 """
 
 __version__ = "0.1.0"

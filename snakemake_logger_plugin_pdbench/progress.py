@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 Costs = Mapping[str, Mapping[str, float]]
-"""Rough core-seconds of every job by rule and name (see ``pdbench.study.jobs``)."""
+"""Rough core-seconds of every job by rule and name (see ``pdbench.workflow.jobs``)."""
 
 _PRIOR = 10.0  # core-seconds that the rough costs count for against what was measured
 

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-UPDATE = "pdbench.training.loop:_Stage.update"
-FLUSH = "pdbench.training.state:_flush"
+UPDATE = "pdbench.engine.loop:_Stage.update"
+FLUSH = "pdbench.engine.state:_flush"
 REPLACE = "os:replace"
 LOG = "attempts.log"
 LIMIT = 60
@@ -77,7 +77,7 @@ class Server:
 
 
 def _serve() -> None:
-    importlib.import_module("pdbench.results.jobs")
+    importlib.import_module("pdbench.jobs.training")
     importlib.import_module("torch._dynamo")  # as DistributedDataParallel does when it is made
     for line in sys.stdin:
         work = json.loads(line)

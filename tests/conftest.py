@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import synthetic
+from study_files import write_study_file
 
-from pdbench.study import Paths, Study, load_study
+from pdbench.study import Study, load_study
+from pdbench.workflow import Paths
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,15 @@ def drawn(demo: Study, _drawn_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """
     monkeypatch.chdir(_drawn_folder)
     return Paths(demo)
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write the small study with some keys changed, and return the file's path."""
+    return partial(write_study_file, tmp_path / "small.yaml")
+
+
+@pytest.fixture
+def study(study_file: Callable[..., Path]) -> Study:
+    """The small study."""
+    return load_study(study_file())

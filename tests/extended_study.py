@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import yaml
 
-from pdbench.models import Bert, BertShape, Classifier, random_model, write_checkpoint
+from pdbench.engine import Bert, BertShape, Classifier, random_model, write_checkpoint
 from pdbench.study import Architecture
 
 PLACES = ["rome", "oslo", "cairo", "lima", "paris", "delhi", "tokyo", "quito"]

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 import yaml
 
-from pdbench.files import write_json
-from pdbench.models import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
-from pdbench.models.checkpoints import to_hugging_face
+from pdbench.core.files import write_json
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
+from pdbench.engine.checkpoints import to_hugging_face
 from pdbench.study import Architecture
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -8,8 +8,8 @@ OBJECTIVE = '''
 from torch import Tensor
 
 from pdbench.methods.objective import Objective
-from pdbench.models.exposed import Exposed
-from pdbench.training import soft_cross_entropy
+from pdbench.engine.exposed import Exposed
+from pdbench.engine import soft_cross_entropy
 
 
 class Soft(Objective):

@@ -12,11 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
-from pdbench.files import write_json, write_text
 from pdbench.report import gate
 from pdbench.report.ci import as_junit
-from pdbench.study import Paths, Run, Study
+from pdbench.study import Run, Study
+from pdbench.workflow import Paths
 
 GAINS = {
     "basic": 0,

@@ -16,9 +16,9 @@ import pytest
 from commands import run
 
 from pdbench import cli
-from pdbench.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
+from pdbench.core.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
+from pdbench.engine import state
 from pdbench.study import ROOT
-from pdbench.training import state
 
 COMMANDS = [
     ["archive", "NAME"],

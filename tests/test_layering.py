@@ -11,14 +11,16 @@ import pytest
 from pdbench.study import ROOT
 
 ROOMS = (
-    "errors",
-    "files",
+    "core",
     "study",
+    "planning",
+    "workflow",
     "data",
-    "models",
-    "training",
+    "engine",
+    "kinds",
     "methods",
-    "results",
+    "jobs",
+    "ops",
     "testing",
     "evidence",
     "artefacts",

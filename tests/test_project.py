@@ -151,7 +151,7 @@ def test_the_catalogue_can_list_the_workflow() -> None:
         ("logs/demo/audit.log", True),
         (".venv/bin/python", True),
         ("reports/example/README.md", False),
-        ("pdbench/results/record.py", False),
+        ("pdbench/jobs/record.py", False),
         ("tests/results/test_record.py", False),
         ("pdbench/report/page.py", False),
     ],

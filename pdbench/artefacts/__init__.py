@@ -11,8 +11,9 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pdbench.errors import UsageError, suggestion
-from pdbench.study import Paths, Study
+from pdbench.core.errors import UsageError, suggestion
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 if TYPE_CHECKING:
     from pdbench.artefacts.context import Context

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.artefacts.chart import Level, Mark
+from pdbench.core.files import read_json
 from pdbench.evidence import Comparison, Interval, Reference, Scores, compare, load_references
 from pdbench.evidence.scores import TEACHER
 from pdbench.evidence.views import Similarities
-from pdbench.files import read_json
-from pdbench.study import Architecture, Cell, Paths, Study
+from pdbench.study import Architecture, Cell, Study
+from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Context:
     @cached_property
     def scores(self) -> Scores:
         """The scores of all cells."""
-        from pdbench.results.collect import read_results
+        from pdbench.jobs.collect import read_results
 
         return Scores(self.study, read_results(self.paths.table))
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.chart import Chart, Row
 from pdbench.artefacts.tables import Table, to_latex, to_markdown
+from pdbench.core.files import write_json, write_text
 from pdbench.evidence.verdicts import MARKS
-from pdbench.files import write_json, write_text
 
 
 @dataclass(frozen=True)

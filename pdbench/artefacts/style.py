@@ -98,7 +98,7 @@ def tint(colour: str, strength: float = 0.5) -> tuple[float, float, float]:
 
 def save(figure: Any, stem: Path) -> None:
     """Write ``<stem>.png`` and ``<stem>.pdf``: the same bytes each time it is drawn."""
-    from pdbench.files import replacing
+    from pdbench.core.files import replacing
 
     nothing = {"Creator": None, "Producer": None, "CreationDate": None}
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", nothing)):

@@ -14,7 +14,7 @@ import click
 from pdbench import __version__
 from pdbench.cli import evidence, jobs, project, studies
 from pdbench.cli.failures import describe, fail
-from pdbench.errors import REQUEUE, PdbenchError, Stopped
+from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.study import offline
 
 INTERRUPTED = 130

@@ -12,8 +12,9 @@ import click
 
 from pdbench.cli.failures import describe, fail
 from pdbench.cli.options import FILE, StudyName, known, with_json, with_study
-from pdbench.errors import PdbenchError, UsageError
-from pdbench.study import Paths, Study
+from pdbench.core.errors import PdbenchError, UsageError
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 class Ground(click.ParamType["Study | None"]):
@@ -45,7 +46,7 @@ class Ground(click.ParamType["Study | None"]):
 @with_json
 def claims(study: Study | None, table: Path | None, json_file: Path | None) -> None:
     """Say which claims of the paper hold, on its own numbers or on the runs of a study."""
-    from pdbench.files import write_json
+    from pdbench.core.files import write_json
     from pdbench.report import claims as found
 
     if study is None and table is not None:
@@ -135,7 +136,7 @@ def submission(
 
     A manifest with the ending .json beside it says which runs they are of.
     """
-    from pdbench.results.submission import manifest_path, write_submission
+    from pdbench.jobs.submission import manifest_path, write_submission
 
     known(method, study.methods, "method")
     if artefact is not None:
@@ -165,7 +166,7 @@ def import_scores(study: Study, scores: Path, manifest: Path) -> None:
     The next collection puts them beside the runs that were submitted, as their scores on the
     published test split.
     """
-    from pdbench.results.submission import import_scores as run
+    from pdbench.jobs.submission import import_scores as run
 
     click.echo(run(study, Paths(study), scores, manifest))
 

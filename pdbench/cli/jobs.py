@@ -14,9 +14,10 @@ from pdbench.cli.options import (
     with_threads,
     with_training,
 )
-from pdbench.errors import UsageError
-from pdbench.study import Architecture, Paths, Start, Study, offline
-from pdbench.study.paths import ARCHIVES
+from pdbench.core.errors import UsageError
+from pdbench.study import Architecture, Start, Study, offline
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import ARCHIVES
 
 
 @click.command()
@@ -84,8 +85,8 @@ def pretrain(
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again); torchrun
     makes that its own code, 1.
     """
-    from pdbench.results import jobs
-    from pdbench.training import prepare_process
+    from pdbench.engine import prepare_process
+    from pdbench.jobs import training as jobs
 
     known(corpus, study.corpora, "corpus")
     if method is not None:
@@ -104,8 +105,8 @@ def teacher(study: Study, task: str, threads: int, save_every: float) -> None:
 
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again).
     """
-    from pdbench.results import jobs
-    from pdbench.training import prepare_process
+    from pdbench.engine import prepare_process
+    from pdbench.jobs import training as jobs
 
     known(task, study.tasks, "task")
     prepare_process(threads)
@@ -119,8 +120,8 @@ def teacher(study: Study, task: str, threads: int, save_every: float) -> None:
 @with_threads
 def soft_labels(study: Study, task: str, text: str, threads: int) -> None:
     """Label TEXT with the teacher of TASK."""
-    from pdbench.results import jobs
-    from pdbench.training import prepare_process
+    from pdbench.engine import prepare_process
+    from pdbench.jobs import training as jobs
 
     known(task, study.tasks, "task")
     known(text, study.texts, "text")
@@ -150,8 +151,8 @@ def cell(study: Study, key: str, seed: int | None, threads: int, save_every: flo
     if seed is not None and seed >= trained:
         what = f"cell {key} trains {trained} seeds, and --seed is {seed}"
         raise UsageError(what, "leave --seed out, or name another, counted from 0")
-    from pdbench.results.attempts import attempt
-    from pdbench.training import prepare_process
+    from pdbench.engine import prepare_process
+    from pdbench.jobs.attempts import attempt
 
     prepare_process(threads)
     attempt(study, Paths(study), key, save_every, seed)
@@ -172,8 +173,8 @@ def cells(
     """
     for key in keys:
         known(key, study.cells, "cell")
-    from pdbench.results.attempts import attempt_all
-    from pdbench.training import prepare_process
+    from pdbench.engine import prepare_process
+    from pdbench.jobs.attempts import attempt_all
 
     prepare_process(threads)
     attempt_all(study, Paths(study), keys, save_every, file)
@@ -183,7 +184,7 @@ def cells(
 @with_study
 def latency(study: Study) -> None:
     """Time every size of the study on this machine."""
-    from pdbench.models.latency import measure
+    from pdbench.engine.latency import measure
 
     measure(study, Paths(study))
 
@@ -192,7 +193,7 @@ def latency(study: Study) -> None:
 @with_study
 def collect(study: Study) -> None:
     """Collect all runs into one Parquet file."""
-    from pdbench.results.collect import collect as run
+    from pdbench.jobs.collect import collect as run
 
     run(study, Paths(study))
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pdbench.artefacts import ARTEFACTS
-from pdbench.errors import UsageError, suggestion
+from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Architecture, Study, load_study
 from pdbench.study.loading import check_artefacts
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from pdbench.cli.options import with_study
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 @click.command("new-method")

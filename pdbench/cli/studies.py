@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
-from pdbench.errors import DataError
-from pdbench.study import Paths, Study, offline
-from pdbench.study.planning.plan import DEVICES
+from pdbench.core.errors import DataError
+from pdbench.study import Study, offline
+from pdbench.workflow import Paths
+from pdbench.workflow.plan import DEVICES
 
 
 @click.command()
@@ -62,13 +63,13 @@ def plan(
     Costs are fitted to the finished cells of STUDY where there are some, and rest on stated
     constants elsewhere.
     """
-    from pdbench.files import write_json
-    from pdbench.results.calibration import machine_for
-    from pdbench.study.graph import Graph
-    from pdbench.study.planning.plan import Plan
-    from pdbench.study.planning.plan_text import as_text
-    from pdbench.study.planning.sizes import Sizes
-    from pdbench.study.workflow import profile_config, sizes_of_jobs
+    from pdbench.core.files import write_json
+    from pdbench.ops.calibration import machine_for
+    from pdbench.planning.sizes import Sizes
+    from pdbench.workflow.graph import Graph
+    from pdbench.workflow.plan import Plan
+    from pdbench.workflow.plan_text import as_text
+    from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
     done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
@@ -138,8 +139,8 @@ def pin(study: Study) -> None:
 )
 def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
-    from pdbench.results import doctor as own
-    from pdbench.results import doctor_slurm
+    from pdbench.ops import doctor as own
+    from pdbench.ops import doctor_slurm
 
     if folder is not None:
         os.environ[offline.VARIABLE] = str(folder.absolute())
@@ -172,9 +173,9 @@ def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
     """
     from rich.console import Console
 
-    from pdbench.results import redo as again
-    from pdbench.results import status_text
-    from pdbench.results.status import survey
+    from pdbench.ops import redo as again
+    from pdbench.ops import status_text
+    from pdbench.ops.status import survey
 
     console = Console()
     if redo is not None:

@@ -21,10 +21,10 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from pdbench.core.errors import DataError
 from pdbench.data.normalise import clean
 from pdbench.data.places import at_commit, local_folder
 from pdbench.data.records import Breakage
-from pdbench.errors import DataError
 from pdbench.study.settings import Source, Task
 
 LAYOUTS = {

@@ -16,8 +16,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pdbench.errors import DataError, UsageError, suggestion
-from pdbench.files import file_digest, replacing
+from pdbench.core.errors import DataError, UsageError, suggestion
+from pdbench.core.files import file_digest, replacing
 from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Source
 

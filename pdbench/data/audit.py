@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pdbench.core.errors import GuardError
+from pdbench.core.files import read_json, write_json
 from pdbench.data.leaks import (
     Row,
     is_leak,
@@ -19,9 +21,8 @@ from pdbench.data.leaks import (
 )
 from pdbench.data.similarity import add_words, similarity, word_counts
 from pdbench.data.tokens import Tokens
-from pdbench.errors import GuardError
-from pdbench.files import read_json, write_json
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 def audit(study: Study, paths: Paths) -> None:

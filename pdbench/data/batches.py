@@ -118,7 +118,7 @@ def collate(
         tokens: The items.
         index: Their positions, (B,).
         numbers: New number of each piece id, (V,), when the model keeps only some pieces
-            (:func:`pdbench.models.bert.keep_pieces`).
+            (:func:`pdbench.engine.bert.keep_pieces`).
     """
     starts = tokens.offsets[index]
     lengths = tokens.offsets[index + 1] - starts

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.data import hub
 from pdbench.data.records import Breakage, Located, records, tab_separated
 from pdbench.data.splits import is_held_out
-from pdbench.errors import DataError, UsageError, suggestion
 from pdbench.study.settings import Source, Task
 
 ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])

@@ -17,11 +17,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data.glue import GLUE, Layout
 from pdbench.data.labels import label_order
 from pdbench.data.places import local_folder
 from pdbench.data.records import Breakage, Located, records, tab_separated
-from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Source, Task
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")

@@ -11,10 +11,10 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pdbench.core.errors import UsageError, suggestion
 from pdbench.data import rotten_tomatoes, tatoeba
 from pdbench.data.archives import read_member, read_members
 from pdbench.data.normalise import clean, sentences
-from pdbench.errors import UsageError, suggestion
 from pdbench.study.settings import Source
 
 Columns: TypeAlias = dict[str, list[str]]

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pdbench.core.errors import DataError, PdbenchError
+from pdbench.core.files import file_digest, read_json, write_json
 from pdbench.data import archives
 from pdbench.data.needs import METRICS, Need, local_path, needs_of
-from pdbench.errors import DataError, PdbenchError
-from pdbench.files import file_digest, read_json, write_json
 from pdbench.study import Study
 from pdbench.study.offline import ARCHIVES, MANIFEST
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
+from pdbench.core.errors import DataError
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
 from pdbench.data.places import at_commit
 from pdbench.data.records import Breakage
-from pdbench.errors import DataError
 from pdbench.study.settings import Source, Task
 
 SPLITS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 
 
 def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[int]:

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pdbench.core.errors import DataError
 from pdbench.data.normalise import normalise, sentences
 from pdbench.data.prepared import SUBMISSION, prepared_splits
-from pdbench.errors import DataError
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 Row: TypeAlias = tuple[str, ...]
 

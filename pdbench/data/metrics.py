@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pdbench.core.errors import UsageError, suggestion
 from pdbench.data.glue import GLUE
-from pdbench.errors import UsageError, suggestion
 from pdbench.study.settings import Task
 
 Metric: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], float]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from pdbench.core.errors import DataError
+from pdbench.core.files import write_text
 from pdbench.data.needs import needs_of
-from pdbench.errors import DataError
-from pdbench.files import write_text
 from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_pins
 from pdbench.study.pins import PINS, is_commit

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pdbench.errors import DataError, UsageError
+from pdbench.core.errors import DataError, UsageError
 from pdbench.study.pins import commit
 from pdbench.study.settings import Source
 

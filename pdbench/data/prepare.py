@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
+from pdbench.core.errors import UsageError
+from pdbench.core.files import replacing, scratch, write_json
 from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.leaks import (
     ROWS,
@@ -29,11 +31,10 @@ from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.data.windows import write_windows
-from pdbench.errors import UsageError
-from pdbench.files import replacing, scratch, write_json
-from pdbench.study import Paths, Study
-from pdbench.study.paths import ARCHIVES
+from pdbench.study import Study
 from pdbench.study.settings import Task, Text
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import ARCHIVES
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdbench.errors import DataError
-from pdbench.files import read_json
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json
 
 SPLITS = ("train", "dev", "test")
 

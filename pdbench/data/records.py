@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 
 Record: TypeAlias = dict[str, Any]
 Located: TypeAlias = Iterator[tuple[str, Record]]

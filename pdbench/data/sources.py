@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, dialogues, directory, embedded, hub, squad
 from pdbench.data.archives import ARCHIVES, archives_of
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
 from pdbench.data.records import Breakage
-from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Source, Task, Text
 
 

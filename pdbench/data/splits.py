@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from datasets import Dataset, DatasetDict
 
+from pdbench.core.errors import UsageError
 from pdbench.data.leaks import TEXT_COLUMNS, Row, item_key
 from pdbench.data.prepared import SPLITS, SUBMISSION
-from pdbench.errors import UsageError
 from pdbench.study.settings import Task
 
 HELD_OUT = 0.1

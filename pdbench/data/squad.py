@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json
 from pdbench.data import hub
 from pdbench.data.records import Breakage
 from pdbench.data.splits import is_held_out
-from pdbench.errors import DataError
-from pdbench.files import read_json
 from pdbench.study.settings import Source, Task
 
 FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}

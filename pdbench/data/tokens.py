@@ -21,8 +21,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
-from pdbench.errors import DataError
-from pdbench.files import read_json, write_json
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json, write_json
 
 _ARRAYS = {"pieces": np.uint16, "offsets": np.int64, "seconds": np.int32}
 

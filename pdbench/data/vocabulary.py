@@ -17,9 +17,9 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
 
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json, write_json
 from pdbench.data.weights import model_folder
-from pdbench.errors import DataError
-from pdbench.files import read_json, write_json
 from pdbench.study import settings
 from pdbench.study.settings import Source
 

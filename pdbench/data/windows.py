@@ -15,10 +15,10 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from pdbench.core.errors import DataError
 from pdbench.data.answers import packed
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.errors import DataError
 from pdbench.study.settings import Task
 
 ROWS = 2048

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence.resampling import Floats, Sample
 from pdbench.evidence.scores import TEACHER, Scores
 from pdbench.evidence.significance import Estimate

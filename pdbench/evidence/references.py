@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pdbench.errors import DataError, suggestion
+from pdbench.core.errors import DataError, suggestion
 from pdbench.evidence.registry import (
     COLUMNS,
     CONTEXT_FILE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
-from pdbench.errors import DataError, UsageError
+from pdbench.core.errors import DataError, UsageError
 from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.study import Cell, Study
 

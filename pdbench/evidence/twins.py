@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pdbench.errors import UsageError, suggestion
+from pdbench.core.errors import UsageError, suggestion
 from pdbench.evidence.sides import Side
 from pdbench.study import Cell, Study
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from pdbench.engine import BertShape
 from pdbench.methods.objective import ExposedLM, PretrainingObjective
-from pdbench.models import BertShape
 
 
 class DistilBert(PretrainingObjective):

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pdbench.engine import BertShape
+from pdbench.engine.exposed import Exposed
 from pdbench.methods.objective import Objective, item_means
-from pdbench.models import BertShape
-from pdbench.models.exposed import Exposed
 
 
 class MiniLM(Objective):

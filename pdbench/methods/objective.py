@@ -19,9 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdbench.errors import PdbenchError, UsageError, suggestion
-from pdbench.models import BertShape
-from pdbench.models.exposed import Exposed
+from pdbench.core.errors import PdbenchError, UsageError, suggestion
+from pdbench.engine import BertShape
+from pdbench.engine.exposed import Exposed
 
 T = TypeVar("T", bound="Described")
 

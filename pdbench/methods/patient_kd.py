@@ -24,9 +24,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pdbench.engine import BertShape
+from pdbench.engine.exposed import Exposed
 from pdbench.methods.objective import Objective, projection, soft_loss, uniform_layers
-from pdbench.models import BertShape
-from pdbench.models.exposed import Exposed
 
 
 class PatientKD(Objective):

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from pdbench.engine import BertShape
+from pdbench.engine.exposed import Exposed
 from pdbench.methods.objective import Objective, item_means, projection, uniform_layers
-from pdbench.models import BertShape
-from pdbench.models.exposed import Exposed
 
 
 class TinyBert(Objective):

@@ -16,18 +16,19 @@ from markupsafe import Markup, escape
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS
 from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
 from pdbench.evidence.aggregate import Standing, standings
 from pdbench.evidence.outcomes import Outcome, Result, load_claims, on_study, outcome_of
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.evidence.views import Similarities
-from pdbench.files import read_json, replacing, write_json, write_text
+from pdbench.jobs.collect import read_results
 from pdbench.report import claims
 from pdbench.report.facts import Facts, gather, in_words
 from pdbench.report.runs import Trained, gather_runs
-from pdbench.results.collect import read_results
-from pdbench.study import Paths, Study
-from pdbench.study.paths import kind_of
+from pdbench.study import Study
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import kind_of
 
 INDEX = "index.html"
 """The report's own page; everything else stands beside it."""

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
+from pdbench.core.files import write_json, write_text
 from pdbench.evidence.gate import Gate, Outcome
 from pdbench.evidence.twins import Match, match_methods, match_versions
-from pdbench.files import write_json, write_text
 from pdbench.report import ci, gate
-from pdbench.study import Paths, Study
+from pdbench.study import Study
 from pdbench.study.waivers import load_waivers
+from pdbench.workflow import Paths
 
 COLOURS = {
     Outcome.REGRESSED: "red",

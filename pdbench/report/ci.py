@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from pdbench.evidence.gate import INCOMPLETE, Gate, Outcome, Row
 from pdbench.report.gate import why
-from pdbench.study.paths import WAIVERS
+from pdbench.study.waivers import WAIVERS
 
 METHODS = Path("config/methods.yaml")
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.artefacts.tables import Table
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json
 from pdbench.evidence.outcomes import (
     CLAIMS_FILE,
     Outcome,
@@ -23,10 +24,10 @@ from pdbench.evidence.outcomes import (
 from pdbench.evidence.scores import Scores, refuse_others
 from pdbench.evidence.statements import Part
 from pdbench.evidence.views import Similarities
-from pdbench.files import read_json
-from pdbench.results.collect import read_results
-from pdbench.study import Paths, Study
-from pdbench.study.paths import REFERENCES
+from pdbench.jobs.collect import read_results
+from pdbench.study import Study
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import REFERENCES
 
 WIDTH = 96
 WORDS = {

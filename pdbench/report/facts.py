@@ -10,8 +10,9 @@ from importlib.metadata import version
 from typing import Any
 
 from pdbench.evidence.scores import TEACHER
-from pdbench.results.record import RunRecord, read_record
-from pdbench.study import Paths, Study
+from pdbench.jobs.record import RunRecord, read_record
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
 MACHINE = {

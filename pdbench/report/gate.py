@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.artefacts.tables import Table, to_markdown
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 from pdbench.evidence.check import check
 from pdbench.evidence.gate import RULES, Gate, Outcome, Row
 from pdbench.evidence.twins import Match, match_methods
+from pdbench.jobs.collect import read_results
 from pdbench.report.claims import number, p_value, signed
-from pdbench.results.collect import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 

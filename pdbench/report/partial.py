@@ -10,10 +10,11 @@ import shutil
 from pathlib import Path
 
 from pdbench.artefacts import draw
-from pdbench.errors import PdbenchError
+from pdbench.core.errors import PdbenchError
+from pdbench.jobs.collect import collect
 from pdbench.report.build import build
-from pdbench.results.collect import collect
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.evidence.scores import TEACHER
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)

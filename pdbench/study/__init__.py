@@ -8,7 +8,6 @@ from pdbench.study.cells import Cell, Run, Start
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT, load_study
 from pdbench.study.methods import Initialisation, Method, Objective, Stage
-from pdbench.study.paths import Paths
 
 __all__ = [
     "PAPER_ARCHITECTURES",
@@ -18,7 +17,6 @@ __all__ = [
     "Initialisation",
     "Method",
     "Objective",
-    "Paths",
     "Run",
     "Stage",
     "Start",

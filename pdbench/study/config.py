@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from pdbench.files import digest
+from pdbench.core.files import digest
 from pdbench.study.architecture import Architecture
 from pdbench.study.cells import Cell, Point, Run, Start
 from pdbench.study.discovery import code_digest

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from pdbench.errors import UsageError
-from pdbench.files import digest
+from pdbench.core.errors import UsageError
+from pdbench.core.files import digest
 
 GROUP = "pdbench.methods"
 FILE = "methods.yaml"

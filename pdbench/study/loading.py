@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pdbench.errors import UsageError, suggestion
+from pdbench.core.errors import UsageError, suggestion
 from pdbench.study.architecture import Architecture
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 
 VARIABLE = "PDBENCH_DATA"
 """The environment variable that names the folder; `--config data=DIR` sets it for all jobs."""

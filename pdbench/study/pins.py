@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 from pdbench.study.settings import PINNED, Source
 
 PINS = Path("config/pins.yaml")

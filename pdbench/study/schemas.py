@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from pdbench.files import write_json
+from pdbench.core.files import write_json
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT
 from pdbench.study.methods import Method

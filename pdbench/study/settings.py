@@ -353,7 +353,7 @@ class Pretraining(Strict):
     embedding_start: Sourced[Literal["random", "spectral"]] = Field(
         default="random",
         description="Word embeddings before the first step: random, or a truncated singular "
-        "value decomposition of the corpus (see docs of pdbench.models.spectral).",
+        "value decomposition of the corpus (see docs of pdbench.engine.spectral).",
     )
 
 

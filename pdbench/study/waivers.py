@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from pdbench.study.loading import ROOT, read_yaml, validated
-from pdbench.study.paths import WAIVERS
 from pdbench.study.settings import Strict
 
 SCHEMA = "waivers.schema.json"
+WAIVERS = Path("config/waivers.yaml")
 
 Text = Annotated[
     str,

@@ -27,24 +27,24 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pdbench.core.errors import Stopped
+from pdbench.core.files import digest, file_digest
 from pdbench.data.batches import collate, pieces_used, renumbering
 from pdbench.data.order import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.errors import Stopped
-from pdbench.files import digest, file_digest
-from pdbench.methods.classification import Labelled
+from pdbench.engine import Classifier, Keeper, choose_device
+from pdbench.engine.exposed import Exposed
+from pdbench.jobs import training as jobs
+from pdbench.jobs.inputs import WEIGHTS
+from pdbench.jobs.pretraining import pretrain_student
+from pdbench.jobs.stages import Asked, objective_of
+from pdbench.jobs.students import CellData, Outcome, open_cell, train_student
+from pdbench.kinds.classification import Labelled
 from pdbench.methods.objective import Objective, checked_loss
-from pdbench.methods.pretraining import pretrain_student
-from pdbench.methods.stages import Asked, objective_of
-from pdbench.methods.students import CellData, Outcome, open_cell, train_student
-from pdbench.models import Classifier
-from pdbench.models.exposed import Exposed
-from pdbench.results import jobs
-from pdbench.results.inputs import WEIGHTS
-from pdbench.study import Architecture, Paths, Run, Stage, Start, Study, load_study
-from pdbench.study.paths import ARCHIVES
+from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
-from pdbench.training import Keeper, choose_device
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import ARCHIVES
 
 TEACHER = Architecture(4, 64)
 STUDY = "small.yaml"

@@ -13,15 +13,15 @@ from string import Template
 
 import yaml
 
-from pdbench.errors import UsageError
-from pdbench.files import write_text
+from pdbench.core.errors import UsageError
+from pdbench.core.files import write_text
 from pdbench.study.loading import ROOT, load_methods
 
 OWN = "pdbench.methods"
 TEMPLATES = Path(__file__).parent / "templates"
 _IMPORTS = (
-    "from pdbench.models import Bert, BertShape, Classifier, random_model",
-    "from pdbench.models.exposed import Exposed",
+    "from pdbench.engine import Bert, BertShape, Classifier, random_model",
+    "from pdbench.engine.exposed import Exposed",
     "from pdbench.testing.contract import MethodContract",
 )
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")

@@ -12,10 +12,17 @@ import yaml
 
 from pdbench.data.audit import audit
 from pdbench.data.prepare import prepare_task, prepare_text
-from pdbench.models import Bert, BertShape, Classifier, random_model, write_checkpoint
-from pdbench.results import jobs
-from pdbench.study import Architecture, Paths, Study
-from pdbench.training import prepare_process
+from pdbench.engine import (
+    Bert,
+    BertShape,
+    Classifier,
+    prepare_process,
+    random_model,
+    write_checkpoint,
+)
+from pdbench.jobs import training as jobs
+from pdbench.study import Architecture, Study
+from pdbench.workflow import Paths
 
 GOOD = ["good", "great", "lovely", "fine"]
 BAD = ["bad", "awful", "dull", "poor"]

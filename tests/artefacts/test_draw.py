@@ -15,10 +15,11 @@ import synthetic
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.steps import INITIALISATIONS, OBJECTIVES
-from pdbench.errors import DataError, UsageError
-from pdbench.files import file_digest, read_json
-from pdbench.study import Initialisation, Objective, Paths, Study
-from pdbench.study.paths import kind_of
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import file_digest, read_json
+from pdbench.study import Initialisation, Objective, Study
+from pdbench.workflow import Paths
+from pdbench.workflow.paths import kind_of
 
 DRAWN = [name for name in ARTEFACTS if name != "scores"]
 """The artefacts of the demo: it has no task beyond the paper's kinds."""

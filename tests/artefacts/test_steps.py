@@ -8,8 +8,9 @@ from typing import Any
 from pdbench.artefacts.methods import COLUMNS, draw
 from pdbench.artefacts.steps import steps
 from pdbench.artefacts.tables import ABSENT
-from pdbench.files import read_json
-from pdbench.study import Paths, Study
+from pdbench.core.files import read_json
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 def _row(demo: Study, method: str) -> dict[str, Any]:

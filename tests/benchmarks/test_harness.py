@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import harness
 from benchmarks.harness import Cost, Worker, interleave
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 
 FAKE = """
 import os

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from benchmarks.options import FULL_PAIRS, QUICK_PAIRS, Options, with_options
 from benchmarks.rows import Row, row
 from benchmarks.table import read_rows
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.study import ROOT
 
 

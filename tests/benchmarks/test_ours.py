@@ -12,8 +12,8 @@ import torch
 from benchmarks import data, ours
 from benchmarks.worker import Clock
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.models import BertShape, write_checkpoint
-from pdbench.models.initialise import random_classifier
+from pdbench.engine import BertShape, write_checkpoint
+from pdbench.engine.initialise import random_classifier
 from pdbench.study import Architecture
 
 REQUEST: dict[str, Any] = {

@@ -7,8 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.peak import matrix_peak, training_flops
-from pdbench.models import BertShape
-from pdbench.models.initialise import random_classifier
+from pdbench.engine import BertShape
+from pdbench.engine.initialise import random_classifier
 from pdbench.study import Architecture
 
 TINY = Architecture(2, 64)

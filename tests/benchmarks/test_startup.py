@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import startup
 from benchmarks.first_step import leave_after_first_step
-from pdbench.errors import DataError
-from pdbench.training.adamw import AdamW
+from pdbench.core.errors import DataError
+from pdbench.engine.adamw import AdamW
 
 
 @pytest.fixture

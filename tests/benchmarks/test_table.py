@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.table import as_markdown, as_text, main, read_rows
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 
 ROW = {
     "work": "fine-tuning",

@@ -12,10 +12,11 @@ import pytest
 import small_archives
 import yaml
 
+from pdbench.core.files import file_digest
 from pdbench.data import archives as archives_module
 from pdbench.data.archives import ARCHIVES
-from pdbench.files import file_digest
-from pdbench.study import Paths, Study, load_study
+from pdbench.study import Study, load_study
+from pdbench.workflow import Paths
 
 
 @pytest.fixture

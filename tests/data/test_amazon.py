@@ -11,12 +11,12 @@ import huggingface_hub
 import numpy as np
 import pytest
 
+from pdbench.core.errors import DataError
 from pdbench.data import amazon
 from pdbench.data.amazon import PARTS, reviews
 from pdbench.data.records import Breakage
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
-from pdbench.errors import DataError
 from pdbench.study.settings import Task, Text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from small_archives import tar_of, zip_of
 
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import file_digest
 from pdbench.data import archives
 from pdbench.data.archives import ARCHIVES, fetch, located, read_member
-from pdbench.errors import DataError, UsageError
-from pdbench.files import file_digest
 from pdbench.study.embedded import EMBEDDED, FILES
 
 WHEEL = {

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pdbench.core.errors import DataError, GuardError
+from pdbench.core.files import read_json
 from pdbench.data.audit import audit
 from pdbench.data.leaks import stored_rows
 from pdbench.data.prepare import prepare_task, prepare_text
-from pdbench.errors import DataError, GuardError
-from pdbench.files import read_json
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 Prepared = tuple[Study, Paths]
 

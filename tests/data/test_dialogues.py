@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data import hub
 from pdbench.data.metrics import compute, ranks
 from pdbench.data.sources import read_task
-from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Task
 
 FORM = {"suggested": 1, "seen": 0, "liked": 1}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data import embedded, rotten_tomatoes, tatoeba
 from pdbench.data.embedded import TASKS, TEXTS, read_columns, read_splits
 from pdbench.data.normalise import normalise
-from pdbench.errors import DataError, UsageError
 from pdbench.study.embedded import EMBEDDED
 from pdbench.study.settings import Source
 

@@ -14,11 +14,11 @@ from commands import run
 from datasets import Dataset
 from study_files import write_study_file
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data import archives
 from pdbench.data.archives import ARCHIVES
 from pdbench.data.fetch import fetch, missing_from, read_manifest
 from pdbench.data.needs import needs_of
-from pdbench.errors import DataError, UsageError
 from pdbench.study import Study, load_study, offline
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,9 +11,9 @@ import huggingface_hub
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.weights import model_folder
-from pdbench.errors import DataError, UsageError
 from pdbench.study.settings import Source, Task, Teacher, Text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

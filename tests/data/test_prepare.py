@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import read_json
 from pdbench.data.leaks import stored_rows
 from pdbench.data.normalise import normalise
 from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.data.tokens import Tokens
-from pdbench.errors import DataError, UsageError
-from pdbench.files import read_json
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 Make = Callable[..., tuple[Study, Paths]]
 SINGLE = {"source": "directory", "path": "films", "labels": ["bad", "good"]}

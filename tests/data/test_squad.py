@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from pdbench.core.errors import DataError
 from pdbench.data import hub
 from pdbench.data.answers import exact_match, f1, packed, unpacked
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.data.windows import encode_windows
-from pdbench.errors import DataError
 from pdbench.study.settings import Task, Vocabulary
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."

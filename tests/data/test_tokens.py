@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pdbench.core.errors import DataError
 from pdbench.data import tokens as tokens_module
 from pdbench.data.batches import collate
 from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.errors import DataError
 from pdbench.study.settings import Source
 
 

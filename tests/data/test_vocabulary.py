@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from small_archives import zip_of
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.data.weights import model_folder
-from pdbench.errors import DataError, UsageError
 from pdbench.study import settings
 from pdbench.study.settings import Source
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from gate_results import change, table, without
 
-from pdbench.errors import DataError, UsageError
+from pdbench.core.errors import DataError, UsageError
 from pdbench.evidence import resampling
 from pdbench.evidence.check import check
 from pdbench.evidence.gate import Gate, Outcome, Row

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import synthetic
 
+from pdbench.core.errors import DataError
 from pdbench.data.metrics import compute
-from pdbench.errors import DataError
 from pdbench.evidence import PAPER_SIZES, Reference, Scores, load_references
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.outcomes import (

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence import Scores
 from pdbench.evidence.paired import Estimator, Group, pooled_variance
 from pdbench.evidence.resampling import Sample

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence import PAPER_SIZES, load_references
 from pdbench.evidence.references import FILES, FOLDER
 from pdbench.evidence.registry import COLUMNS, SPLITS, VERSIONS

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import synthetic
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence import Scores
-from pdbench.results.collect import _selected
+from pdbench.jobs.collect import _selected
 from pdbench.study import Cell, Study
 
 

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
+from pdbench.engine import Bert, BertShape, Classifier, random_model
+from pdbench.engine.exposed import Exposed
 from pdbench.methods.distilbert import DistilBert
 from pdbench.methods.minilm import MiniLM
 from pdbench.methods.objective import (
@@ -23,8 +25,6 @@ from pdbench.methods.objective import (
 )
 from pdbench.methods.patient_kd import PatientKD
 from pdbench.methods.tinybert import TinyBert
-from pdbench.models import Bert, BertShape, Classifier, random_model
-from pdbench.models.exposed import Exposed
 
 Array = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from offered import write_package
 
-from pdbench.methods.students import train_student
+from pdbench.engine import choose_device
+from pdbench.jobs.students import train_student
 from pdbench.study import Cell, Run
 from pdbench.testing.contract import Case, MethodContract, digest_of
-from pdbench.training import choose_device
 
 
 class TestOfferedMethod(MethodContract):

@@ -12,15 +12,16 @@ import pytest
 import synthetic
 
 from pdbench.artefacts import ARTEFACTS, draw
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
+from pdbench.core.files import file_digest, read_json
 from pdbench.evidence import load_references
 from pdbench.evidence.outcomes import load_claims
 from pdbench.evidence.verdicts import MARKS, RULES
-from pdbench.files import file_digest, read_json
 from pdbench.report import build, export_example
 from pdbench.report.build import listed
 from pdbench.report.facts import in_words
-from pdbench.study import ROOT, Paths, Study, load_study
+from pdbench.study import ROOT, Study, load_study
+from pdbench.workflow import Paths
 
 VOID = {"meta", "img", "br", "link", "hr"}
 

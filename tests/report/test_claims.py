@@ -10,7 +10,7 @@ import pytest
 import synthetic
 from commands import run
 
-from pdbench.errors import DataError
+from pdbench.core.errors import DataError
 from pdbench.evidence.outcomes import Outcome, load_claims, on_reference
 from pdbench.evidence.significance import Estimate
 from pdbench.evidence.statements import Part

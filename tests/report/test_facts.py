@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import synthetic
 
+from pdbench.jobs.record import Environment, RunRecord, StageRecord, write_record
 from pdbench.report.facts import gather
-from pdbench.results.record import Environment, RunRecord, StageRecord, write_record
-from pdbench.study import Paths, Study
+from pdbench.study import Study
+from pdbench.workflow import Paths
 
 
 def environment(started: str, finished: str, seconds: float) -> Environment:

@@ -19,9 +19,9 @@ import psutil
 import pytest
 import yaml
 
-from pdbench.files import read_json
-from pdbench.results import read_record
-from pdbench.results.record import RunRecord
+from pdbench.core.files import read_json
+from pdbench.jobs import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.study import ROOT
 from pdbench.testing.small_study import CONFIG, write_small_study
 

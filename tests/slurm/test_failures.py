@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pdbench.files import read_json
+from pdbench.core.files import read_json
 from tests.slurm.conftest import CELLS, Project, cluster_sh, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]

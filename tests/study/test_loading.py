@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 from pdbench.study import ROOT, load_study
 from pdbench.study.loading import NO_STUDIES, check_artefacts, read_yaml
 

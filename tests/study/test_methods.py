@@ -14,12 +14,13 @@ import yaml
 from offered import METHODS, write_package
 from pydantic import ValidationError
 
-from pdbench.errors import UsageError
-from pdbench.methods.classification import Pass
-from pdbench.study import Architecture, Method, Paths, Start, Study, load_study
+from pdbench.core.errors import UsageError
+from pdbench.kinds.classification import Pass
+from pdbench.study import Architecture, Method, Start, Study, load_study
 from pdbench.study.discovery import has_module
-from pdbench.study.jobs import Jobs
 from pdbench.study.loading import load_methods
+from pdbench.workflow import Paths
+from pdbench.workflow.jobs import Jobs
 
 MINILM = "pdbench.methods.minilm:MiniLM"
 BLOCK = "artefacts.figure6.cells.0"
@@ -241,7 +242,7 @@ def test_own_pretraining_is_a_job_of_its_own(own: Study) -> None:
 
 def test_asking_the_teacher_costs(own: Study) -> None:
     """The estimate counts the teacher's forward passes."""
-    from pdbench.study.planning.costs import cell
+    from pdbench.planning.costs import cell
 
     minilm, pd = (own.cells[f"sentiment.{m}.1-128.films-300.general"] for m in ("minilm", "pd"))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pdbench.core.errors import DataError, UsageError
 from pdbench.data import pinning
-from pdbench.errors import DataError, UsageError
 from pdbench.study import Architecture, load_study
 from pdbench.study.loading import ROOT, read_pins
 from pdbench.study.pins import commit, fill_in

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pdbench.files import read_json
+from pdbench.core.files import read_json
 from pdbench.study import ROOT
 from pdbench.study.schemas import methods_schema, schema_files, study_schema, write_schemas
 

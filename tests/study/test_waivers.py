@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.errors import UsageError
+from pdbench.core.errors import UsageError
 from pdbench.study.waivers import Waiver, load_waivers
 
 GOOD = """

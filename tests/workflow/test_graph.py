@@ -9,7 +9,7 @@ import pytest
 from workflow_project import Project
 
 from pdbench.study import load_study
-from pdbench.study.graph import Graph
+from pdbench.workflow.graph import Graph
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ OWN_PART = """
 import time
 began = time.process_time()
 from pdbench.artefacts import ARTEFACTS
-from pdbench.study.workflow import open_workflow
+from pdbench.workflow.snakefile import open_workflow
 found = open_workflow({}, ARTEFACTS)
 costs = found.jobs.costs
 for key in found.study.cells:

@@ -1,0 +1,284 @@
+"""BERT (Devlin et al., 2019) with a classification or a masked-LM head.
+
+Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pdbench.engine.operations import Noise, add_dropout, attention, dropout, masked_lm_loss
+from pdbench.study import Architecture
+
+LAYER_NORM_EPSILON = 1e-12
+
+Rows: TypeAlias = Literal["first"] | Tensor | None
+"""Which pieces: the first of each input, positions among the B * S, (M,), or all."""
+
+
+@dataclass(frozen=True)
+class BertShape:
+    """Everything that decides the shapes of a BERT's weights.
+
+    The heads are explicit because checkpoints from elsewhere need not have H/64 of them.
+    """
+
+    layers: int
+    hidden: int
+    heads: int
+    feed_forward: int
+    vocabulary: int = 30_522
+    positions: int = 512
+    segments: int = 2
+
+    @classmethod
+    def of(cls, architecture: Architecture, vocabulary: int = 30_522) -> BertShape:
+        """The shape of one of the paper's architectures."""
+        a = architecture
+        return cls(a.layers, a.hidden, a.heads, a.feed_forward, vocabulary)
+
+    @property
+    def architecture(self) -> Architecture:
+        """Depth and width alone."""
+        return Architecture(self.layers, self.hidden)
+
+
+class Layer(nn.Module):
+    """One transformer layer: self-attention and feed-forward, each with a residual."""
+
+    def __init__(self, shape: BertShape) -> None:
+        super().__init__()
+        hidden, inner = shape.hidden, shape.feed_forward
+        self.heads = shape.heads
+        self.query_key_value = nn.Linear(hidden, 3 * hidden)
+        self.attended = nn.Linear(hidden, hidden)
+        self.attention_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
+        self.inner = nn.Linear(hidden, inner)
+        self.outer = nn.Linear(inner, hidden)
+        self.output_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
+
+    def forward(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
+        """Map (B, S, H) to the hidden states of ``rows``; ``mask`` is (B, S)."""
+        return self.transform(x, self.project(x), mask, noise, rows)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Queries, keys and values of A heads: (B, S, H) to (B, S, 3, A, D)."""
+        batch, length, hidden = x.shape
+        split: Tensor = self.query_key_value(x)
+        return split.view(batch, length, 3, self.heads, hidden // self.heads)
+
+    def transform(
+        self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
+    ) -> Tensor:
+        """The rest of the layer, from what :meth:`project` makes of ``x``."""
+        attended = self.attended(_attend(split, mask, noise, rows))
+        x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
+        outer = self.outer(functional.gelu(self.inner(x)))
+        return self.output_norm(add_dropout(x, outer, noise))  # type: ignore[no-any-return]
+
+
+def _attend(split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
+    if rows == "first":
+        return attention(split, mask, noise, first=True)
+    return _pick(attention(split, mask, noise), rows)
+
+
+def _pick(x: Tensor, rows: Rows) -> Tensor:
+    if rows is None:
+        return x
+    return x[:, 0] if isinstance(rows, str) else x.flatten(0, 1)[rows]
+
+
+class Bert(nn.Module):
+    """Embeddings, layers and pooler. ``dropout`` acts in training mode only."""
+
+    def __init__(self, shape: BertShape, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.shape = shape
+        self.dropout = dropout
+        # Zeros, since pdbench.engine.initialise draws them: torch would first draw its own.
+        self.word_embeddings = embedding_of(torch.zeros(shape.vocabulary, shape.hidden))
+        self.position_embeddings = embedding_of(torch.zeros(shape.positions, shape.hidden))
+        self.segment_embeddings = embedding_of(torch.zeros(shape.segments, shape.hidden))
+        self.embedding_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.pooler = nn.Linear(shape.hidden, shape.hidden)
+
+    def noise(self) -> Noise | None:
+        """New dropout masks for one forward pass; None in evaluation mode."""
+        return Noise(self.dropout) if self.training and self.dropout else None
+
+    def forward(
+        self,
+        ids: Tensor,
+        segments: Tensor | None,
+        mask: Tensor | None,
+        noise: Noise | None = None,
+        rows: Rows = None,
+    ) -> Tensor:
+        """Encode word pieces.
+
+        Args:
+            ids: Word-piece ids, (B, S).
+            segments: 0 for the first and 1 for the second text, (B, S); None means all 0.
+            mask: True where a piece stands, (B, S); None means everywhere.
+            noise: Dropout of this pass; None drops nothing.
+            rows: Whose hidden states are wanted. The last layer computes no others: a
+                classifier needs one piece of each input, masked LM one in seven.
+
+        Returns:
+            Hidden states of the last layer: (B, S, H) for all rows, (B, H) for the first
+            pieces, (M, H) for M positions.
+        """
+        x = self.embed(ids, segments, noise)
+        *lower, last = self.layers
+        for layer in lower:
+            x = layer(x, mask, noise, None)
+        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
+
+    def embed(self, ids: Tensor, segments: Tensor | None, noise: Noise | None) -> Tensor:
+        """The first layer's input, (B, S, H); the arguments are those of :meth:`forward`."""
+        positions = self.position_embeddings.weight[: ids.shape[1]]
+        if segments is None:
+            kinds = self.segment_embeddings.weight[0]
+        else:
+            kinds = self.segment_embeddings(segments)
+        embedded = self.word_embeddings(ids) + positions + kinds
+        return dropout(self.embedding_norm(embedded), noise)
+
+    def pooled(self, first: Tensor) -> Tensor:
+        """The pooler's output for the first pieces ([CLS]), (B, H) to (B, H)."""
+        return torch.tanh(self.pooler(first))
+
+
+class Classifier(nn.Module):
+    """A BERT with one linear layer on the pooled first piece: C logits for each input."""
+
+    def __init__(self, bert: Bert, labels: int) -> None:
+        super().__init__()
+        self.bert = bert
+        self.output = nn.Linear(bert.shape.hidden, labels)
+
+    def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
+        noise = self.bert.noise()
+        return self.classify(self.bert(ids, segments, mask, noise, "first"), noise)
+
+    def classify(self, first: Tensor, noise: Noise | None) -> Tensor:
+        """Logits (B, C) from the last layer's first pieces (B, H)."""
+        return self.output(dropout(self.bert.pooled(first), noise))  # type: ignore[no-any-return]
+
+
+class SpanReader(Classifier):
+    """A BERT with one linear layer on every piece: is it the first, or the last, of a span?
+
+    Its logits are over the pieces, (B, S, 2), and the pooler is not used.
+    """
+
+    def __init__(self, bert: Bert, labels: int = 2) -> None:
+        super().__init__(bert, labels)
+
+    def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Return logits of each piece to be the first and the last, (B, S, 2)."""
+        noise = self.bert.noise()
+        logits: Tensor = self.output(self.bert(ids, segments, mask, noise))
+        return logits if mask is None else logits.masked_fill(~mask[:, :, None], PADDED)
+
+
+PADDED = -1e4
+"""The logit of padding: nothing after a softmax, and finite, since it is multiplied with 0."""
+
+
+class MaskedLM(nn.Module):
+    """A BERT with the masked-LM head, whose output matrix is the word embeddings."""
+
+    def __init__(self, bert: Bert) -> None:
+        super().__init__()
+        self.bert = bert
+        self.transform = nn.Linear(bert.shape.hidden, bert.shape.hidden)
+        self.transform_norm = nn.LayerNorm(bert.shape.hidden, LAYER_NORM_EPSILON)
+        self.bias = nn.Parameter(torch.zeros(bert.shape.vocabulary))
+
+    def forward(
+        self,
+        ids: Tensor,
+        segments: Tensor | None,
+        mask: Tensor | None,
+        positions: Tensor,
+    ) -> Tensor:
+        """Score word pieces at masked positions.
+
+        Args:
+            ids: Word-piece ids with masked ones replaced, (B, S).
+            segments: As in :meth:`Bert.forward`.
+            mask: As in :meth:`Bert.forward`.
+            positions: Indices into the flattened (B * S) pieces to predict, (M,).
+
+        Returns:
+            Logits, (M, V).
+        """
+        return self.scores(self.states(ids, segments, mask, positions))
+
+    def loss(
+        self,
+        ids: Tensor,
+        segments: Tensor | None,
+        mask: Tensor | None,
+        positions: Tensor,
+        targets: Tensor,
+        scored: int | None = None,
+    ) -> Tensor:
+        """Mean cross-entropy at masked positions, without keeping their logits.
+
+        Args:
+            ids: As in :meth:`forward`.
+            segments: As in :meth:`forward`.
+            mask: As in :meth:`forward`.
+            positions: As in :meth:`forward`.
+            targets: True ids, (M,).
+            scored: Choose among the first K pieces only; None takes all V.
+        """
+        hidden = self.transformed(self.states(ids, segments, mask, positions))
+        weight = self.bert.word_embeddings.weight[:scored]
+        if torch.is_autocast_enabled(hidden.device.type):
+            hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
+        return masked_lm_loss(hidden, weight, self.bias[:scored], targets)
+
+    def states(
+        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, positions: Tensor
+    ) -> Tensor:
+        """Hidden states of the last layer at M positions, (M, H)."""
+        return self.bert(ids, segments, mask, self.bert.noise(), positions)  # type: ignore[no-any-return]
+
+    def transformed(self, states: Tensor) -> Tensor:
+        """What the output matrix is multiplied with: (M, H) to (M, H)."""
+        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
+
+    def scores(self, states: Tensor, scored: int | None = None) -> Tensor:
+        """Logits of the first K word pieces, or of all, (M, K), from hidden states (M, H)."""
+        weight = self.bert.word_embeddings.weight[:scored]
+        return functional.linear(self.transformed(states), weight, self.bias[:scored])
+
+
+def embedding_of(weight: Tensor) -> nn.Embedding:
+    """A trainable embedding whose matrix is ``weight`` (V, H)."""
+    return nn.Embedding(weight.shape[0], weight.shape[1], _weight=weight)
+
+
+def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
+    """Keep only the word embeddings of ``kept`` (K,), in that order, and forget the others.
+
+    Rows that no input touches get no gradient, so training the others alone gives the same
+    model, faster: the embedding matrix is most of a small student. Inputs must then be
+    renumbered by position in ``kept``.
+    """
+    bert = model.bert
+    weight = bert.word_embeddings.weight.detach()[kept]
+    bert.word_embeddings = embedding_of(weight)
+    if isinstance(model, MaskedLM):
+        model.bias = nn.Parameter(model.bias.detach()[kept])

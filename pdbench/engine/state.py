@@ -1,0 +1,213 @@
+"""The resumable state of a run: written while it trains, removed once its record is whole.
+
+A state is one safetensors file: the weights, the moments of AdamW and the losses so far; a
+JSON header in its metadata says whose they are and where they stand. Random numbers need no
+place in it, because those of a step follow from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pdbench.engine.stopwatch import Stopwatch
+
+FORMAT: Final = 1
+"""Raised when an older state would be taken up wrongly."""
+
+SAVE_EVERY = 300.0
+"""Seconds between two saved states: about what an interruption may cost."""
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What schedulers send before they end a job."""
+
+_NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
+_HEADER = "pdbench"
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps the state of one run on disk, and finds it when the run is started again.
+
+    Args:
+        folder: Where; nothing else stands there.
+        identity: What decides the run's result. A state of another identity is never used.
+        every: Seconds between two saved states; 0 saves after every step.
+        watch: The run's stopwatch, which goes on where a state that is found was saved.
+        writes: Whether this process reads and writes; of several, one does.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, str | int],
+        every: float = SAVE_EVERY,
+        watch: Stopwatch | None = None,
+        *,
+        writes: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.stage = 0
+        self._identity = {**identity, "format": FORMAT}
+        self._every = every
+        self._watch = watch or Stopwatch()
+        self._writes = writes
+        self._saved = time.monotonic()
+        self._finished: list[tuple[dict[str, Any], Tensor]] = []
+        self._found = self._find() if writes else None
+        if self._found is not None:
+            self._take_up(*self._found)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self._writes and time.monotonic() - self._saved >= self._every
+
+    def next_stage(self) -> tuple[dict[str, Any], Tensor] | None:
+        """What a stage noted with :meth:`finish`, if it was finished before an interruption."""
+        if self.stage == len(self._finished):
+            return None
+        self.stage += 1
+        return self._finished[self.stage - 1]
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
+        """Overwrite ``tensors`` with those saved in this stage; return what was noted with them."""
+        if self._found is None:
+            return None
+        header, saved = self._found
+        self._found = None
+        for name, tensor in tensors.items():
+            tensor.copy_(saved[name])
+        note: dict[str, Any] = header["note"]
+        return note
+
+    def save(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+        """Write the state of the running stage; the one before is kept until it is whole."""
+        if not self._writes:
+            return
+        finished = {f"finished.{i}": losses for i, (_, losses) in enumerate(self._finished)}
+        copies = {k: v.detach().to("cpu", copy=True) for k, v in {**tensors, **finished}.items()}
+        header = {
+            "identity": self._identity,
+            "stage": self.stage,
+            "note": dict(note),
+            "finished": [done for done, _ in self._finished],
+            "started": self._watch.started,
+            "seconds": self._watch.seconds,
+            "resumed": self._watch.resumed,
+            "digest": _digest(copies),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.{os.getpid()}"
+        save_file(copies, temporary, {_HEADER: json.dumps(header)})
+        _flush(temporary)
+        if newest.exists():
+            newest.replace(self.folder / _PREVIOUS)
+        temporary.replace(newest)
+        _flush(self.folder)
+        self._saved = time.monotonic()
+
+    def finish(self, done: Mapping[str, Any], losses: Tensor) -> None:
+        """Note what the running stage did; states saved from now on are of the next one."""
+        self._finished.append((dict(done), losses.detach().cpu()))
+        self.stage += 1
+
+    def remove(self) -> None:
+        """Remove the state: the run's record is whole."""
+        if self._writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _find(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        for path in (self.folder / _NEWEST, self.folder / _PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                header, tensors = _read(path)
+            except (OSError, SafetensorError, KeyError, ValueError) as error:
+                log.warning("%s: this state is broken (%s); it is not used", path, error)
+                continue
+            if header["identity"] == self._identity:
+                log.info("going on from %s", path)
+                return header, tensors
+            log.info("%s: the state of another specification or other inputs; not used", path)
+        return None
+
+    def _take_up(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self._watch.take_up(header["started"], header["seconds"], header["resumed"])
+        self._finished = [
+            (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
+        ]
+
+
+class Stop:
+    """Whether a signal asked to stop.
+
+    Attributes:
+        signal: Its name, or None.
+    """
+
+    signal: str | None = None
+
+
+@contextlib.contextmanager
+def stop_signals(*, active: bool) -> Iterator[Stop]:
+    """Note SIGTERM and SIGUSR1 instead of dying of them while the block runs.
+
+    If it is not ``active``, and outside the main thread, where Python allows no handlers,
+    nothing changes.
+    """
+    stop = Stop()
+    if not active or threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def note(number: int, _: object) -> None:
+        stop.signal = signal.Signals(number).name
+
+    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    with safe_open(path, "pt") as file:
+        header = json.loads((file.metadata() or {})[_HEADER])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if header["digest"] != _digest(tensors):
+        raise ValueError("its numbers do not match their digest")
+    return header, tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(name.encode())
+        sha.update(tensor.contiguous().reshape(-1).numpy().data)
+    return sha.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

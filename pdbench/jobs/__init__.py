@@ -1,0 +1,1 @@
+"""What a job of each kind does, and the record that it leaves."""

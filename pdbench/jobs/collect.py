@@ -1,0 +1,184 @@
+"""All runs of a study as one Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdbench.core.errors import DataError
+from pdbench.core.files import replacing
+from pdbench.jobs.record import (
+    PREDICTIONS,
+    SCHEMA_VERSION,
+    RunRecord,
+    examples_file,
+    read_record,
+    verified,
+)
+from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
+from pdbench.jobs.submission import imported_scores
+from pdbench.study import Architecture, Cell, Study
+from pdbench.workflow import Paths
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+NEEDED = (
+    *("study", "cell", "task", "method", "architecture", "transfer", "corpus"),
+    *("run", "spec", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
+    *("test_predictions", "test_labels"),
+)
+"""The columns of every table of results, whatever its tasks are."""
+
+
+def collect(study: Study, paths: Paths) -> Path:
+    """Gather the records of every finished run into ``results.parquet``.
+
+    Cells of the study that have no results yet are left out. A partial table also leaves out
+    those whose results are of other settings than the study's.
+
+    Raises:
+        DataError: There is no finished run, a record or its predictions were edited, or a cell
+            was trained with other settings.
+    """
+    import pandas as pd
+
+    rows = [_row(folder) for folder in _run_folders(study, paths)]
+    answered = imported_scores(study, paths)
+    rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
+    if not rows:
+        raise DataError(f"{paths.results}: no finished run", "run the study first")
+    frame = pd.DataFrame(rows)
+    frame["selected"] = _selected(frame, study)
+    frame["test_labels"] = _labels(frame, paths)
+    frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
+    with replacing(paths.table) as temporary:
+        frame.reset_index(drop=True).to_parquet(temporary)
+    return paths.table
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """Read collected results.
+
+    Raises:
+        DataError: The file is missing, unreadable, of another schema version, lacks a column,
+            or has a run twice, which would count as two.
+    """
+    import pandas as pd
+
+    remedy = "collect the results again"
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", remedy) from error
+    if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
+        raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", remedy)
+    if lost := [column for column in NEEDED if column not in frame]:
+        raise DataError(f"{path}: no column {lost[0]!r}", remedy)
+    twice = frame[frame.duplicated(["cell", "run"])]
+    if len(twice):
+        what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
+        raise DataError(what, remedy)
+    return frame
+
+
+def _run_folders(study: Study, paths: Paths) -> list[Path]:
+    teachers = [paths.teacher(task) for task in study.tasks]
+    cells = _finished_cells(study, paths)
+    runs = [paths.cell(c.key) / "runs" / run.name for c in cells for run in study.runs(c)]
+    return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
+
+
+def _finished_cells(study: Study, paths: Paths) -> list[Cell]:
+    found = [cell for cell in study.seeds if (paths.cell(cell.key) / "cell.json").is_file()]
+    outdated = {cell for cell in found if is_outdated(study, paths, cell)}
+    if outdated and not paths.partial:
+        what = f"{len(outdated)} cells were trained with other settings, first {min(outdated)}"
+        remedy = f"pdbench status {study.name} --redo missing, then run the study again"
+        raise DataError(what, remedy)
+    return [cell for cell in found if cell not in outdated]
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    record = read_record(folder / "record.json")
+    predictions = _array(folder / PREDICTIONS, record)
+    each = map(examples_file, record.metrics.get("test", ()))
+    architecture = Architecture.parse(record.architecture)
+    return {
+        **_plain(record),
+        "layers": architecture.layers,
+        "hidden": architecture.hidden,
+        **{
+            f"{split}_{metric}": value
+            for split, found in record.metrics.items()
+            for metric, value in found.items()
+        },
+        **{f"majority_{split}": share for split, share in record.majority.items()},
+        **{f"{role}_digest": found for role, found in record.inputs.items()},
+        **_training(record),
+        **_environment(record),
+        "test_predictions": predictions.tolist(),
+        **{
+            file.removesuffix(".npy"): _array(folder / file, record).tolist()
+            for file in each
+            if file in record.outputs
+        },
+    }
+
+
+def _array(path: Path, record: RunRecord) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
+    return found
+
+
+def _plain(record: RunRecord) -> dict[str, Any]:
+    left_out = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
+    return record.model_dump(mode="json", exclude=left_out)
+
+
+def _training(record: RunRecord) -> dict[str, Any]:
+    stages = record.stages
+    pieces = sum(stage.pieces for stage in stages)
+    positions = sum(stage.pieces / (1 - stage.padding) for stage in stages)
+    return {
+        "learning_rates": "/".join(f"{stage.learning_rate:g}" for stage in stages),
+        "train_loss": stages[-1].loss,
+        "steps": sum(stage.steps for stage in stages),
+        "examples": sum(stage.examples for stage in stages),
+        "tokens": pieces,
+        "padding_share": round(1 - pieces / positions, 4),
+        "train_seconds": sum(stage.seconds for stage in stages),
+    }
+
+
+def _environment(record: RunRecord) -> dict[str, Any]:
+    left_out = {"python", "platform", "slurm_job", "pdbench", "torch"}
+    here = record.environment
+    versions = {"pdbench_version": here.pdbench, "torch_version": here.torch}
+    return {**here.model_dump(exclude=left_out), **versions}
+
+
+def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
+    """The true labels of a task's test examples in its first row, where they stand once."""
+    found = {
+        task: np.load(paths.task(task) / "test" / "labels.npy", allow_pickle=False).tolist()
+        for task in frame["task"].unique()
+    }
+    return [
+        None if later else found[task]
+        for task, later in zip(frame["task"], frame["task"].duplicated(), strict=True)
+    ]
+
+
+def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
+    """True for the grid point of each cell that is best on dev, averaged over seeds."""
+    column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
+    scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
+    points = frame["run"].map(point_of)
+    rows = frame.groupby("cell").groups
+    best = {c: best_point(zip(points[own], scores[own], strict=True)) for c, own in rows.items()}
+    return points == frame["cell"].map(best)

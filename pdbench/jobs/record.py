@@ -1,0 +1,150 @@
+"""The record of one run: a typed, versioned JSON file that knows when it was edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pdbench.core.errors import DataError
+from pdbench.core.files import digest, file_digest, read_json, write_json
+
+SCHEMA_VERSION: Final = 1
+PREDICTIONS = "test_predictions.npy"
+"""Beside each record: the predicted class of every test example, int16 of shape (N,).
+
+In a regression it is the score, float32; of spans the place of the answer, packed in an int64
+(:mod:`pdbench.data.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
+"""
+
+
+def examples_file(metric: str) -> str:
+    """Beside a record: what each test example scores, float32 of shape (N,).
+
+    It is there where predictions and labels alone do not say it: for spans.
+    """
+    return f"test_{metric}_examples.npy"
+
+
+class _Typed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageRecord(_Typed):
+    """What one training stage did."""
+
+    objective: str = Field(
+        description="pretrain, distill, finetune, or the class of a method's own objective."
+    )
+    learning_rate: float
+    steps: int = Field(description="Updates.")
+    examples: int = Field(description="Items seen, counted with repetition.")
+    pieces: int = Field(description="Word pieces seen, without padding.")
+    padding: float = Field(description="Share of the processed positions that were padding.")
+    loss: float = Field(description="Mean training loss of the last steps, in nats.")
+    seconds: float = Field(description="Wall time.")
+
+
+class Environment(_Typed):
+    """The machine and the software of the job that ran it, not of the head node."""
+
+    host: str
+    device: str = Field(description="Name of the CPU or GPU.")
+    threads: int
+    precision: Literal["bf16", "fp32"] = Field(description="Precision of matrix products.")
+    python: str
+    platform: str
+    pdbench: str
+    torch: str
+    commit: str = Field(description="Git commit, with '+changes' for a dirty tree, or 'unknown'.")
+    slurm_job: str | None = None
+    started: str = Field(description="UTC, ISO 8601.")
+    finished: str = Field(description="UTC, ISO 8601.")
+    seconds: float = Field(
+        description="Wall time of the run, scoring included, over all its starts."
+    )
+    resumed: int = Field(
+        default=0, description="Times that it was taken up again after an interruption."
+    )
+    processes: int = Field(default=1, description="Processes that trained it together.")
+    peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
+
+
+class Asked(_Typed):
+    """Which run it is, and what decides its result: known before it trains."""
+
+    study: str
+    scale: Literal["demo", "paper"]
+    cell: str
+    task: str | None
+    method: str
+    architecture: str
+    transfer: str | None
+    corpus: str | None
+    run: str
+    seed_index: int
+    seed: int
+    spec: str = Field(description="Digest of every setting that decides the result.")
+    inputs: dict[str, str] = Field(description="Digests of the data read, by role.")
+
+
+class RunRecord(Asked):
+    """One trained model: what was asked, what it scored, and where."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    outputs: dict[str, str] = Field(description="Digests of the files beside the record.")
+    stages: tuple[StageRecord, ...]
+    metrics: dict[str, dict[str, float]] = Field(
+        description="Scores as fractions: {split: {metric id: value}}."
+    )
+    majority: dict[str, float] = Field(description="Share of the largest class, by split.")
+    degenerate: bool = Field(description="All test predictions are the same class.")
+    parameters: int = Field(description="Parameters of encoder, pooler and tied MLM head.")
+    environment: Environment
+
+
+def write_record(path: Path, record: RunRecord) -> None:
+    """Write a record with the digest of its own content."""
+    content = record.model_dump(mode="json")
+    write_json(path, {**content, "digest": digest(_canonical(content))})
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a record.
+
+    Raises:
+        DataError: The file is missing, of another schema version, or was edited.
+    """
+    content = read_json(path)
+    remedy = "delete its folder and run again; other runs are kept"
+    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
+    stated = content.pop("digest", None)
+    if stated != digest(_canonical(content)):
+        raise DataError(f"{path}: its content does not match its digest, so it was edited", remedy)
+    try:
+        return RunRecord.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}: key {key}: {first['msg']}", remedy) from error
+
+
+def verified(path: Path, record: RunRecord) -> Path:
+    """Return the path of a file that stands beside a record, if it is what the record says.
+
+    Raises:
+        DataError: It is missing or was changed.
+    """
+    if path.is_file() and file_digest(path) == record.outputs.get(path.name):
+        return path
+    raise DataError(
+        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
+    )
+
+
+def _canonical(content: object) -> object:
+    """Content as JSON gives it back, so that writing and reading agree on the digest."""
+    return json.loads(json.dumps(content))

@@ -1,0 +1,331 @@
+"""Predictions for GLUE's server, and the scores that it answers with.
+
+GLUE keeps the labels of its test sets. Its server takes a zip of one file for each task, named
+as in :data:`FILES`: a header ``index<TAB>prediction`` and a line for each example, with the
+words of :mod:`pdbench.data.glue` (0 and 1, or entailment and the like) or a number from 0 to 5.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdbench.core.errors import DataError, UsageError, suggestion
+from pdbench.core.files import file_digest, read_json, replacing, write_json
+from pdbench.data.glue import GLUE
+from pdbench.data.metrics import GLUE_METRICS
+from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.records import records
+from pdbench.jobs.record import RunRecord, read_record, verified
+from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
+from pdbench.study import Cell, Study
+from pdbench.study.settings import Task
+from pdbench.workflow import Paths
+
+FILES: dict[str, tuple[str, int]] = {
+    "cola": ("CoLA", 1063),
+    "sst2": ("SST-2", 1821),
+    "mrpc": ("MRPC", 1725),
+    "stsb": ("STS-B", 1379),
+    "mnli": ("MNLI-m", 9796),
+    "mnli-mismatched": ("MNLI-mm", 9847),
+    "qnli": ("QNLI", 5463),
+    "qqp": ("QQP", 390965),
+    "rte": ("RTE", 3000),
+    "wnli": ("WNLI", 146),
+    "ax": ("AX", 1104),
+}
+"""The file of each GLUE task, without its ending, and the examples of its test set."""
+
+HEADER = "index\tprediction"
+LARGEST_SCORE = 5.0
+"""Of STS-B; predictions beyond the scale are set to its ends."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The predictions of one task, their digest, and the run that made them."""
+
+    task: str
+    cell: Cell
+    run: str
+    digest: str
+    lines: tuple[str, ...]
+
+
+def write_submission(
+    study: Study, paths: Paths, cells: Iterable[Cell], target: Path, *, fill: bool = False
+) -> dict[str, Any]:
+    """Write the zip of one cell's predictions for each GLUE task, and its manifest beside it.
+
+    Of each cell that run counts which is best on dev, at the grid point that is best on dev over
+    all seeds, as in every table.
+
+    Args:
+        study: The study.
+        paths: Its files.
+        cells: The cells to submit, one for a task; tasks that have no hidden test are left out.
+        target: The zip file.
+        fill: Answer with one and the same prediction where there is no cell for a task; the
+            server takes whole submissions only.
+
+    Returns:
+        The manifest: of each file its cell and run, or that it was filled.
+
+    Raises:
+        UsageError: A task has several cells or none, or the zip is called as its manifest.
+        DataError: A run is missing or was edited, or its predictions are not of GLUE's test set.
+    """
+    if manifest_path(target) == target:
+        raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
+    entries = _entries(study, paths, cells)
+    missing = [file for name, (file, _) in FILES.items() if name not in entries]
+    if missing and not fill:
+        what = f"no predictions for {', '.join(missing)}, and GLUE's server takes whole submissions"
+        raise UsageError(what, "add cells of these tasks, or give --fill to answer with one class")
+    content = {FILES[name][0]: entry.lines for name, entry in entries.items()}
+    content |= {file: _filled(name) for name, (file, _) in FILES.items() if file in missing}
+    with replacing(target) as temporary:
+        _write_zip(temporary, content)
+        check_submission(temporary, target)
+    manifest = {
+        "study": study.name,
+        "zip": target.name,
+        "sha256": file_digest(target),
+        "files": {
+            FILES[name][0]: {"task": e.task, "cell": e.cell.key, "run": e.run, "sha256": e.digest}
+            for name, e in entries.items()
+        },
+        "filled": missing,
+    }
+    write_json(manifest_path(target), manifest)
+    return manifest
+
+
+def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, lines in sorted(content.items()):
+            stamp = zipfile.ZipInfo(f"{file}.tsv", (1980, 1, 1, 0, 0, 0))  # the same bytes again
+            stamp.compress_type = zipfile.ZIP_DEFLATED
+            rows = (f"{index}\t{word}" for index, word in enumerate(lines))
+            archive.writestr(stamp, "\n".join([HEADER, *rows]) + "\n")
+
+
+def manifest_path(target: Path) -> Path:
+    """The manifest of a submission."""
+    return target.with_suffix(".json")
+
+
+def check_submission(path: Path, named: Path | None = None) -> None:
+    """Refuse a zip that GLUE's server would not take.
+
+    Args:
+        path: The zip.
+        named: How messages call it; as it is called by default.
+
+    Raises:
+        DataError: A file is missing, or a line of one is not what it should be.
+    """
+    named = named or path
+    with zipfile.ZipFile(path) as archive:
+        wanted = {f"{file}.tsv" for file, _ in FILES.values()}
+        if set(archive.namelist()) != wanted:
+            odd = sorted(set(archive.namelist()) ^ wanted)[0]
+            raise DataError(f"{named}: {odd} is missing or unknown", "write it again")
+        for name, (file, size) in FILES.items():
+            header, *lines = archive.read(f"{file}.tsv").decode().splitlines()
+            if header != HEADER or len(lines) != size:
+                what = f"{named}: {file}.tsv: {len(lines)} predictions below {header!r}"
+                raise DataError(what, f"GLUE's has {size} below {HEADER!r}")
+            for number, line in enumerate(lines):
+                index, _, word = line.partition("\t")
+                if index != str(number) or not _is_word(name, word):
+                    what = f"{named}: {file}.tsv:{number + 2}: {line!r}"
+                    raise DataError(what, "write it again")
+
+
+def _is_word(name: str, word: str) -> bool:
+    if GLUE[name].classes:
+        return word in GLUE[name].classes
+    try:
+        return 0 <= float(word) <= LARGEST_SCORE
+    except ValueError:
+        return False
+
+
+def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Path:
+    """Keep what GLUE's server answered to a submission, for the next collection of results.
+
+    Args:
+        study: The study.
+        paths: Its files.
+        file: A CSV file with the columns task (as the zip's files are called), metric and
+            score, in per cent, as the server shows it.
+        manifest: What :func:`write_submission` wrote beside the zip.
+
+    Raises:
+        UsageError: The manifest is of another study, or another submission's scores are kept
+            under its name.
+        DataError: It is no manifest; or a line names no file of the submission or no metric of
+            it, or no score, or one that another line has.
+    """
+    about = _read_manifest(manifest)
+    if about["study"] != study.name:
+        what = f"{manifest}: a submission of study {about['study']!r}, not of {study.name!r}"
+        raise UsageError(what, "name the study that was submitted")
+    target = paths.submissions / f"{manifest.stem}.json"
+    if target.is_file() and read_json(target)["sha256"] != about["sha256"]:
+        what = f"{target}: the scores of another submission of this name"
+        raise UsageError(what, "rename the manifest, or delete those scores")
+    scores: dict[str, dict[str, float]] = {}
+    for where, row in records(file):
+        published, metric = _scored(row, about["files"], where)
+        if metric in scores.setdefault(published, {}):
+            raise DataError(f"{where}: {published} {metric} again", "give one score of each")
+        scores[published][metric] = _score(row["score"], where)
+    if not scores:
+        raise DataError(f"{file}: no scores", "write a line for each, below task,metric,score")
+    write_json(target, {**about, "scores": scores})
+    return target
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    about = read_json(path)
+    if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
+        raise DataError(f"{path}: no manifest", "name the .json that stands beside the zip")
+    return about
+
+
+def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tuple[str, str]:
+    """The file and the metric that a line has a score of."""
+    missing = {"task", "metric", "score"} - row.keys()
+    if missing:
+        raise DataError(f"{where}: no column {', '.join(sorted(missing))}", "name the columns so")
+    names = {published: name for name, (published, _) in FILES.items()}
+    if row["task"] not in submitted:
+        what = f"{where}: {row['task']!r} was not submitted"
+        raise DataError(what, suggestion(row["task"], submitted))
+    known = GLUE_METRICS[names[row["task"]]]
+    if row["metric"] not in known:
+        what = f"{where}: {row['metric']!r} is no metric of {row['task']}"
+        raise DataError(what, suggestion(row["metric"], known))
+    return row["task"], row["metric"]
+
+
+def _score(text: str | None, where: str) -> float:
+    """A score in per cent as a fraction."""
+    try:
+        score = float(text or "")
+    except ValueError:
+        score = float("nan")
+    if not -100 <= score <= 100:
+        raise DataError(f"{where}: score {text!r}", "write per cent, as the server shows it")
+    return score / 100
+
+
+def imported_scores(study: Study, paths: Paths) -> dict[tuple[str, str], dict[str, float]]:
+    """Every imported score by (cell, run), then by its column in the table of results.
+
+    A partial table leaves out the scores of predictions that have been made anew.
+
+    Raises:
+        DataError: A file of scores is no JSON, or its scores are of other predictions than
+            those that are there.
+    """
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for path in paths.imported:
+        about = read_json(path)
+        for file, scores in about["scores"].items():
+            origin = about["files"][file]
+            if _present_digest(study, paths, origin) not in (None, origin["sha256"]):
+                if paths.partial:
+                    continue
+                what = f"{path}: {file} was scored with predictions that have been made anew"
+                raise DataError(what, "delete it, and submit again")
+            row = found.setdefault((origin["cell"], origin["run"]), {})
+            row |= {f"{SUBMISSION}_{metric}": value for metric, value in scores.items()}
+    return found
+
+
+def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> str | None:
+    """The digest of the predictions that a run has now; None where there is no such run."""
+    cell = study.cells.get(origin["cell"])
+    if cell is None:
+        return None
+    host = study.trained_by(cell)
+    record = paths.cell(host.key) / "runs" / origin["run"] / "record.json"
+    if not record.is_file():
+        return None
+    file = predictions_file(SUBMISSION, None if cell == host else cell.task)
+    return read_record(record).outputs.get(file, "")
+
+
+def glue_name(task: str, settings: Task) -> str | None:
+    """Which GLUE task a task of a study is; None if it is none."""
+    names = ((settings.configuration or "").replace("_", "-"), settings.name, task)
+    return next((name for name in names if name in FILES), None)
+
+
+def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Entry]:
+    """The entry of every GLUE task among the cells, by its name."""
+    chosen: dict[str, list[Cell]] = {}
+    for cell in cells:
+        name = glue_name(cell.task, study.tasks[cell.task])
+        if name is not None and study.trained_by(cell) == cell:
+            chosen.setdefault(name, []).append(cell)
+    several = next((found for found in chosen.values() if len(found) > 1), None)
+    if several:
+        keys = ", ".join(cell.key for cell in several[:2])
+        what = f"{len(several)} cells for one task, such as {keys}"
+        raise UsageError(what, "choose by --artefact and --architecture")
+    entries: dict[str, Entry] = {}
+    for (cell,) in chosen.values():
+        folder, record = _best_run(study, paths, cell)
+        for task in (cell.task, *study.scored_with(cell.task)):
+            name = glue_name(task, study.tasks[task])
+            if name is not None and SUBMISSION in prepared_splits(paths.task(task)):
+                file = predictions_file(SUBMISSION, None if task == cell.task else task)
+                predictions = np.load(verified(folder / file, record), allow_pickle=False)
+                lines = _words(name, study.tasks[task].labels, predictions)
+                scored = replace(cell, task=task)
+                entries[name] = Entry(task, scored, record.run, record.outputs[file], lines)
+    return entries
+
+
+def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
+    if is_outdated(study, paths, cell):
+        what = f"{paths.cell(cell.key)}: cell {cell.key} is not finished with these settings"
+        raise DataError(what, "run it first")
+    metric = selection_metric(study, cell.task)
+    runs: dict[str, tuple[Path, RunRecord, float]] = {}
+    for run in study.runs(cell):
+        folder = paths.cell(cell.key) / "runs" / run.name
+        record = read_record(folder / "record.json")
+        runs[run.name] = folder, record, record.metrics["dev"][metric]
+    chosen = best_point((point_of(name), dev) for name, (_, _, dev) in runs.items())
+    alike = (run for name, run in runs.items() if point_of(name) == chosen)
+    folder, record, _ = max(alike, key=lambda run: run[2])
+    return folder, record
+
+
+def _words(name: str, labels: tuple[str, ...], predictions: NDArray[Any]) -> tuple[str, ...]:
+    """Predictions as GLUE writes them."""
+    file, size = FILES[name]
+    if len(predictions) != size:
+        what = f"{file}.tsv: {len(predictions)} predictions"
+        raise DataError(what, f"GLUE's test set has {size}; read the whole of it")
+    if not labels:
+        return tuple(f"{score:.3f}" for score in predictions.clip(0, LARGEST_SCORE).tolist())
+    words = {label: word for word, label in GLUE[name].classes.items()}
+    return tuple(words[labels[index]] for index in predictions.tolist())
+
+
+def _filled(name: str) -> tuple[str, ...]:
+    classes: Mapping[str, str] = GLUE[name].classes
+    return (next(iter(classes), f"{LARGEST_SCORE / 2:.3f}"),) * FILES[name][1]

@@ -1,0 +1,196 @@
+"""A device's constants from what finished runs really took, with what remains uncertain.
+
+The constants that are stated for a device are the prior: each known within its factor. The
+finished runs, by kind of model and stage, move those that they say something about; the others
+keep their factor, so that an estimate for sizes far from what was measured stays wide.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdbench.core.errors import DataError
+from pdbench.jobs.record import RunRecord, StageRecord, read_record
+from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
+from pdbench.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm
+from pdbench.study import Architecture, Objective, Study
+from pdbench.study.architecture import VOCABULARY_SIZE
+from pdbench.workflow import Paths
+
+MOST = 600
+"""Finished jobs that are read: more say nothing new."""
+
+_LEAST = 6  # observations below which the stated constants stand
+_ROUNDS = 30
+_LEAST_SPREAD = 0.05
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Something that was timed.
+
+    Attributes:
+        group: What it has in common with others: observations of a group share their errors.
+        work: What was computed.
+        seconds: How long it took.
+        device: The name of the device.
+    """
+
+    group: str
+    work: Work
+    seconds: float
+    device: str
+
+
+def observations(study: Study) -> list[Observation]:
+    """What the finished jobs of a study took: stages of runs, and starts of jobs."""
+    paths = Paths(study)
+    cells = [paths.cell(key) for key in study.cells]
+    chosen = itertools.islice(_spread_out(cells), MOST)
+    found = [o for folder in chosen for o in _of_cell(study, paths, folder)]
+    trained = [paths.pretrained(*start) for start in study.pretrained]
+    trained += [paths.teacher(task) for task in study.taught]
+    for folder in trained:
+        record = _record(folder)
+        if record is not None:
+            found += _of_record(study, record)
+    return found
+
+
+def fitted(machine: Machine, seen: Sequence[Observation]) -> Machine:
+    """A machine with constants fitted to observations, as far as they say anything.
+
+    Minimises the squared errors of the logarithms of seconds and, weighed by their factors,
+    those of the constants. A group of G observations counts once, not G times, because what
+    the model gets wrong it gets wrong for all of them.
+    """
+    if len(seen) < _LEAST:
+        return machine
+    counts = np.array([observation.work.counts for observation in seen])  # (N, K)
+    fixed = np.array([observation.work.seconds for observation in seen])
+    target = np.log([observation.seconds for observation in seen])
+    groups = Counter(observation.group for observation in seen)
+    weights = np.array([1 / groups[observation.group] for observation in seen])
+    prior = np.log([machine.constants[kind].seconds for kind in KINDS])
+    precision = np.array([math.log(machine.constants[kind].factor) ** -2.0 for kind in KINDS])
+    logs, spread = prior.copy(), machine.spread
+    for _ in range(_ROUNDS):
+        parts = counts * np.exp(logs)
+        modelled = fixed + parts.sum(axis=1)
+        errors = target - np.log(modelled)
+        slopes = parts / modelled[:, None]
+        scaled = slopes * (weights / spread**2)[:, None]
+        information = scaled.T @ slopes + np.diag(precision)
+        gradient = scaled.T @ errors + precision * (prior - logs)
+        logs = logs + np.clip(np.linalg.solve(information, gradient), -1, 1)
+        spread = max(_LEAST_SPREAD, float(np.sqrt(np.average(errors**2, weights=weights))))
+    origin = f"fitted to {len(seen)} timings of finished jobs on {seen[0].device}"
+    covariance: NDArray[np.float64] = np.linalg.inv(information)
+    return calibrated(machine, np.exp(logs).tolist(), covariance.tolist(), spread, origin)
+
+
+def device_of(seen: Iterable[Observation]) -> str | None:
+    """The device that most observations were made on."""
+    names = Counter(observation.device for observation in seen)
+    return names.most_common(1)[0][0] if names else None
+
+
+def _of_cell(study: Study, paths: Paths, folder: Path) -> Iterator[Observation]:
+    records = [_record(run) for run in sorted((folder / "runs").glob("*"))]
+    whole = [record for record in records if record is not None]
+    for record in whole:
+        yield from _of_record(study, record)
+    job = _benchmark(paths.results / "benchmarks" / "cell" / f"{folder.name}.tsv")
+    if job is not None and whole and not any(r.environment.resumed for r in whole):
+        start = job - sum(record.environment.seconds for record in whole)
+        if start > 0:
+            device = whole[0].environment.device
+            yield Observation("start", Work(starts=1), start, device)
+
+
+def _of_record(study: Study, record: RunRecord) -> Iterator[Observation]:
+    size = Architecture.parse(record.architecture)
+    if record.environment.threads > 1 or record.environment.processes > 1:
+        return
+    for stage in record.stages:
+        work = _work(study, size, stage)
+        if work is not None and stage.seconds > 0:
+            group = f"{stage.objective} {size}"
+            yield Observation(group, work, stage.seconds, record.environment.device)
+
+
+def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
+    """What a stage computed; None for objectives that ask their teacher in every step."""
+    positions = stage.pieces / max(1e-9, 1 - stage.padding)
+    if stage.objective == "pretrain":
+        distinct = distinct_pieces(stage.pieces)
+        settings = study.training.pretrain
+        scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
+        seen = Seen(stage.steps, stage.examples, positions, distinct)
+        return masked_lm(size, seen, settings.masked, scored)
+    if stage.objective not in get_args(Objective):
+        return None
+    epochs = study.stage(cast("Objective", stage.objective)).epochs
+    distinct = distinct_pieces(stage.pieces / epochs)
+    return classifier(size, Seen(stage.steps, stage.examples, positions, distinct))
+
+
+def _record(folder: Path) -> RunRecord | None:
+    try:
+        return read_record(folder / "record.json")
+    except DataError:
+        return None
+
+
+def _benchmark(path: Path) -> float | None:
+    """The seconds of a job in Snakemake's benchmark file."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, ValueError):
+        return None
+
+
+def _spread_out(folders: Sequence[Path]) -> Iterator[Path]:
+    """The finished ones among folders, from all over the list, so that the first are enough."""
+    step = max(1, len(folders) // MOST)
+    for first in range(step):
+        for folder in folders[first::step]:
+            if (folder / "cell.json").is_file():
+                yield folder
+
+
+def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> Machine:
+    """The device that a plan is made for, fitted to what was measured on one of its kind.
+
+    Args:
+        study: What is planned.
+        device: Its name or file; None takes the kind of device that finished runs were made
+            on, else a GPU for a study of the paper's scale and a CPU for a demo.
+        measured: The studies whose finished runs count.
+    """
+    seen = [o for one in measured for o in observations(one)]
+    if device is None:
+        found = device_of(seen)
+        gpu = study.scale == "paper" if found is None else is_gpu(found)
+        machine = H100 if gpu else LAPTOP
+    else:
+        machine = machine_of(device)
+    alike = [o for o in seen if is_gpu(o.device) == (machine.kind == "gpu")]
+    common = device_of(alike)
+    return fitted(machine, [o for o in alike if o.device == common])
+
+
+def is_gpu(device: str) -> bool:
+    """Whether a record's device is a GPU: torch's names of them begin with their makers'."""
+    return device.startswith(("NVIDIA", "Tesla", "AMD Instinct", "AMD Radeon"))

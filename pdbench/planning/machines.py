@@ -1,0 +1,229 @@
+"""What counted work costs on a device: a few seconds-per-count, each with its uncertainty.
+
+A device needs time for each kind of count of :class:`pdbench.planning.work.Work`, and the
+times add up. Narrow models are slow for their operations because the other kinds do not shrink
+with them: what moves between the products falls with H and not with H^2, and starting a layer
+costs the same at every width. So the share of the peak that a width reaches follows from the
+constants; it is not one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pdbench.core.errors import UsageError, suggestion
+from pdbench.planning.work import KINDS, Work
+
+SIGMAS = 1.645
+"""Standard deviations on each side of a 90% interval."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Seconds of one count.
+
+    Attributes:
+        seconds: Best guess.
+        factor: One standard deviation, as a factor: 2 means "within half and twice" for two
+            thirds of our belief.
+        source: Where the number comes from.
+    """
+
+    seconds: float
+    factor: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds with a 90% interval."""
+
+    seconds: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, seconds: float, deviation: float) -> Estimate:
+        """An estimate whose logarithm has a standard deviation."""
+        factor = math.exp(SIGMAS * deviation)
+        return cls(seconds, seconds / factor, seconds * factor)
+
+    def as_json(self, unit: float = 1.0) -> dict[str, float]:
+        """The three numbers in some unit of seconds."""
+        return {
+            "value": round(self.seconds / unit, 3),
+            "low": round(self.low / unit, 3),
+            "high": round(self.high / unit, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A device: seconds of each kind of count, and how far jobs are from what they add up to.
+
+    Attributes:
+        name: What ``--device`` calls it.
+        title: What it is.
+        kind: ``gpu`` trains on a GPU and prepares data on a CPU; ``cpu`` does both on a core.
+        constants: By kind of count.
+        spread: Standard deviation of the logarithm of a job's seconds about the model.
+        origin: How the constants were found.
+        covariance: Of the logarithms of the constants; empty where they are independent.
+    """
+
+    name: str
+    title: str
+    kind: str
+    constants: dict[str, Constant]
+    spread: float
+    origin: str
+    covariance: tuple[tuple[float, ...], ...] = ()
+
+    def seconds(self, work: Work) -> float:
+        """Best guess of the wall time of some work."""
+        return work.seconds + sum(self._parts(work))
+
+    def deviation(self, work: Work) -> float:
+        """Standard deviation of the logarithm of a sum's seconds, from the constants alone.
+
+        An error of a constant is shared by all jobs, so it does not shrink in a sum.
+        """
+        parts, whole = self._parts(work), self.seconds(work)
+        if whole <= 0:
+            return 0.0
+        return math.sqrt(max(0.0, self._variance([part / whole for part in parts])))
+
+    def estimate(self, work: Work, data: float = 0.0) -> Estimate:
+        """The seconds of some work with their interval.
+
+        Alike jobs share what the model gets wrong for them, so the spread of single jobs
+        counts for a sum as well.
+
+        Args:
+            work: One job's, or the sum of several.
+            data: Standard deviation of the logarithm of the size of the data, where assumed.
+        """
+        deviation = math.hypot(self.deviation(work), self.spread, data)
+        return Estimate.of(self.seconds(work), deviation)
+
+    def _parts(self, work: Work) -> list[float]:
+        counts = zip(KINDS, work.counts, strict=True)
+        return [self.constants[kind].seconds * count for kind, count in counts]
+
+    def _variance(self, shares: Sequence[float]) -> float:
+        if not self.covariance:
+            logs = [math.log(self.constants[kind].factor) for kind in KINDS]
+            return sum((share * log) ** 2 for share, log in zip(shares, logs, strict=True))
+        rows = zip(shares, self.covariance, strict=True)
+        return sum(a * b * value for a, row in rows for b, value in zip(shares, row, strict=True))
+
+
+LAPTOP = Machine(
+    name="cpu",
+    title="one core of a laptop-class CPU with bf16 products",
+    kind="cpu",
+    constants={
+        "products": Constant(1 / 4.0e11, 1.5, "bf16 matrix peak of a Zen 5 core"),
+        "traffic": Constant(1 / 1.5e9, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "updates": Constant(1 / 5.7e8, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "launches": Constant(1.1e-3, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "starts": Constant(1.8, 1.5, "the demo's jobs: Python, torch, data, first step"),
+    },
+    spread=0.16,
+    origin="stated constants: the demo's committed runs on one Zen 5 core",
+)
+
+H100 = Machine(
+    name="h100",
+    title="one H100-class GPU (SXM, 80 GB)",
+    kind="gpu",
+    constants={
+        "products": Constant(
+            1 / (0.6 * 989e12), 1.5, "60% (assumed) of the data sheet's 989 TFLOP/s, dense bf16"
+        ),
+        "traffic": Constant(
+            3 / (0.7 * 3.35e12),
+            1.7,
+            "3 bytes a number (bf16, some fp32) at 70% (assumed) of the data sheet's 3.35 TB/s",
+        ),
+        "updates": Constant(
+            40 / (0.7 * 3.35e12), 1.5, "fp32 AdamW: 40 bytes a parameter at the same bandwidth"
+        ),
+        "launches": Constant(
+            6e-4, 2.0, "assumed: some 60 eager kernels a layer, forward and back, 10 us each"
+        ),
+        "starts": Constant(
+            20.0, 2.0, "assumed: Python, torch and CUDA from a network file system, first step"
+        ),
+    },
+    spread=0.3,
+    origin="stated constants: data sheet and assumed shares, no run on a GPU",
+)
+
+MACHINES = {machine.name: machine for machine in (H100, LAPTOP)}
+
+
+def machine_of(text: str) -> Machine:
+    """A device by its name, or read from a JSON file.
+
+    The file has ``name``, ``title``, ``kind`` (gpu or cpu), ``spread`` and, below
+    ``constants``, for each kind of count ``seconds``, ``factor`` and ``source``.
+
+    Raises:
+        UsageError: There is no such device, or the file lacks a number.
+    """
+    if text in MACHINES:
+        return MACHINES[text]
+    path = Path(text)
+    if path.suffix != ".json":
+        raise UsageError(f"--device {text}: unknown device", suggestion(text, MACHINES))
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return _from_json(raw, str(path))
+    except OSError as error:
+        what = f"--device {path}: cannot be read ({error.strerror})"
+        raise UsageError(what, "name h100, cpu or a JSON file") from error
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{path}: not a device ({type(error).__name__}: {error})"
+        raise UsageError(
+            what, f"it needs name, title, kind, spread and {', '.join(KINDS)}"
+        ) from error
+
+
+def _from_json(raw: dict[str, Any], origin: str) -> Machine:
+    constants = {kind: _constant(**raw["constants"][kind]) for kind in KINDS}
+    if raw["kind"] not in ("gpu", "cpu"):
+        raise ValueError("kind is neither gpu nor cpu")
+    spread = _above(0, raw["spread"], "spread")
+    return Machine(str(raw["name"]), str(raw["title"]), raw["kind"], constants, spread, origin)
+
+
+def _constant(seconds: Any, factor: Any, source: Any) -> Constant:
+    return Constant(_above(0, seconds, "seconds"), _above(1, factor, "factor"), str(source))
+
+
+def _above(bound: float, value: Any, key: str) -> float:
+    if not bound < (found := float(value)) < math.inf:
+        raise ValueError(f"{key} {value} is not a number above {bound}")
+    return found
+
+
+def calibrated(
+    machine: Machine,
+    seconds: Sequence[float],
+    covariance: Sequence[Sequence[float]],
+    spread: float,
+    origin: str,
+) -> Machine:
+    """The same device with constants that finished runs were fitted with."""
+    constants = {
+        kind: replace(machine.constants[kind], seconds=value, source=origin)
+        for kind, value in zip(KINDS, seconds, strict=True)
+    }
+    rows = tuple(tuple(float(value) for value in row) for row in covariance)
+    return replace(machine, constants=constants, covariance=rows, spread=spread, origin=origin)

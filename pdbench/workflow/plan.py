@@ -1,0 +1,240 @@
+"""What a study would make and what it would cost: counted and estimated without training."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pdbench.planning.machines import LAPTOP, Estimate, Machine
+from pdbench.planning.sizes import Sizes
+from pdbench.planning.work import Work, total
+from pdbench.study.config import Study
+from pdbench.workflow.bundles import BUNDLE
+from pdbench.workflow.disk import bytes_of, states_of
+from pdbench.workflow.graph import Graph, Key
+from pdbench.workflow.jobs import Jobs, seed_name
+from pdbench.workflow.schedule import makespan
+
+TRAINED = ("pretrain", "teacher", "soft_labels", "seed", "cell")
+"""Rules whose jobs run on the device; the others prepare data and draw, on a CPU."""
+
+HOUR = 3600.0
+DEVICES = (1, 64)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some jobs cost together.
+
+    Attributes:
+        steps: How many there are, each cell for itself.
+        device: Seconds on the device.
+        cpu: Seconds of a CPU core beside it.
+        disk: Bytes that they leave.
+    """
+
+    steps: int
+    device: Estimate
+    cpu: float
+    disk: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The cost in steps, hours and bytes."""
+        return {
+            "steps": self.steps,
+            "device_hours": self.device.as_json(HOUR),
+            "cpu_hours": round(self.cpu / HOUR, 3),
+            "disk_bytes": round(self.disk),
+        }
+
+
+class Plan:
+    """The size and the cost of a study.
+
+    Args:
+        study: The study.
+        machine: The device that trains.
+        sizes: How much data there is; None assumes it.
+        done: Jobs whose cost is not counted, because they are done.
+        bundle: Estimated seconds of the small cells that share a job, for the number of jobs.
+        split: Estimated seconds of a cell from which each of its seeds has a job of its own.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        machine: Machine = LAPTOP,
+        sizes: Sizes | None = None,
+        done: Collection[Key] = (),
+        bundle: float = BUNDLE,
+        split: float = 0.0,
+    ) -> None:
+        self.study = study
+        self.machine = machine
+        self.sizes = sizes or Sizes(study)
+        self._jobs, self._as_run = Jobs(study, bundle=0), Jobs(study, bundle, split)
+        work = self._jobs.work(self.sizes)
+        every = {(rule, name): w for rule, jobs in work.items() for name, w in jobs.items()}
+        self.work: dict[Key, Work] = {key: w for key, w in every.items() if key not in done}
+        self.graph = Graph(study)
+
+    @cached_property
+    def runs(self) -> dict[str, int]:
+        """The number of runs of each cell, by its key."""
+        return {key: self.study.number_of_runs(cell) for key, cell in self.study.cells.items()}
+
+    def runs_of(self, artefact: str) -> int:
+        """The runs that an artefact draws on."""
+        return sum(self.runs[cell.key] for cell in self.study.artefact_cells(artefact))
+
+    @cached_property
+    def jobs(self) -> dict[str, int]:
+        """The number of jobs of each rule, as the workflow counts them: bundles are jobs."""
+        return {rule: len(jobs) for rule, jobs in self._as_run.costs.items()}
+
+    @cached_property
+    def rules(self) -> dict[str, list[Key]]:
+        """What is left to do by rule, each cell for itself."""
+        found: dict[str, list[Key]] = {}
+        for key in self.work:
+            found.setdefault(key[0], []).append(key)
+        return found
+
+    @cached_property
+    def disk(self) -> dict[Key, float]:
+        """The bytes that each job leaves."""
+        return bytes_of(self.study, self.sizes)
+
+    @cached_property
+    def artefact_jobs(self) -> dict[str, set[Key]]:
+        """The jobs that each artefact's cells need, by its id."""
+        return {name: self.graph.of_artefact(name) for name in self.study.artefacts}
+
+    def cost(self, keys: Iterable[Key]) -> Cost:
+        """What some jobs cost together; done ones cost nothing more."""
+        left = [key for key in keys if key in self.work]
+        trained = total(self.work[key] for key in left if self.on_device(key))
+        return Cost(
+            steps=len(left),
+            device=self.machine.estimate(trained, self.sizes.uncertainty),
+            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not self.on_device(key)),
+            disk=sum(self.disk[key] for key in left),
+        )
+
+    def own(self, artefact: str) -> Cost:
+        """What an artefact costs that no other one needs."""
+        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
+        return self.cost(self.artefact_jobs[artefact] - others)
+
+    def shared(self, artefact: str) -> Cost:
+        """What an artefact costs together with others."""
+        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
+        return self.cost(self.artefact_jobs[artefact] & others)
+
+    @cached_property
+    def whole(self) -> Cost:
+        """What all jobs cost."""
+        return self.cost(self.work)
+
+    @cached_property
+    def _states(self) -> list[float]:
+        """The bytes of the states that training jobs save, the largest first."""
+        found = []
+        for (rule, name), size in states_of(self.study, self.sizes).items():
+            if (rule, name) in self.work:
+                found += [size] * len(self._as_run.split.get(name, (0,)))
+        return sorted(found, reverse=True)
+
+    def peak_disk(self, devices: int) -> float:
+        """Bytes that must be free for all jobs and the states of those that run at once."""
+        return self.whole.disk + sum(self._states[:devices])
+
+    def on_device(self, key: Key) -> bool:
+        """Whether a job trains on the device."""
+        return key[0] in TRAINED
+
+    @cached_property
+    def seconds(self) -> dict[Key, float]:
+        """The wall time of each job."""
+        return {
+            key: (self.machine if self.on_device(key) else LAPTOP).seconds(work)
+            for key, work in self.work.items()
+        }
+
+    @cached_property
+    def _split(self) -> tuple[dict[Key, float], dict[Key, tuple[Key, ...]]]:
+        """The wall time of each job and what it waits for, with cells split by seed."""
+        seconds, needs = dict(self.seconds), dict(self.graph.needs)
+        for name, numbers in self._as_run.split.items():
+            cell = "cell", name
+            if cell in seconds:
+                seeds = [("seed", seed_name(name, number)) for number in numbers]
+                seconds |= dict.fromkeys(seeds, seconds[cell] / len(seeds))
+                needs |= dict.fromkeys(seeds, needs[cell])
+                seconds[cell], needs[cell] = 0.0, tuple(seeds)
+        return seconds, needs
+
+    @property
+    def longest(self) -> tuple[Key, float] | None:
+        """The job that takes longest, and its seconds: no number of devices makes it shorter."""
+        return max(self._split[0].items(), key=lambda item: item[1], default=None)
+
+    def wall(self, devices: int) -> Estimate:
+        """The wall time on some devices, with the interval of the work itself."""
+        seconds, needs = self._split
+        found = makespan(seconds, needs, self._takes_a_device, devices, self._urgency)
+        device = self.whole.device
+        high = device.high / device.seconds if device.seconds else 1.0
+        return Estimate(found, found / high, found * high)
+
+    def _takes_a_device(self, key: Key) -> bool:
+        return self.machine.kind == "cpu" or self.on_device(key)
+
+    def _urgency(self, key: Key) -> float:
+        return (self._as_run if key[0] == "seed" else self._jobs).priority(*key)
+
+    def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
+        """Return the plan in the shape that ``pdbench plan --json`` writes.
+
+        ``totals`` has the numbers of artefacts, cells, jobs and runs, and the whole cost;
+        ``jobs`` the number of jobs by rule, of which a bundle has several cells; ``rules`` and
+        ``artefacts`` the costs, an artefact's own and those it shares; ``wall_hours`` and
+        ``peak_disk_bytes`` the wall time and the free disk by number of devices; ``cells`` the
+        number of runs of each cell.
+        """
+        return {
+            "study": self.study.name,
+            "totals": {
+                "artefacts": len(self.study.artefacts),
+                "cells": len(self.runs),
+                "jobs": sum(self.jobs.values()),
+                "runs": sum(self.runs.values()),
+                **self.whole.as_json(),
+            },
+            "device": {
+                "name": self.machine.name,
+                "title": self.machine.title,
+                "origin": self.machine.origin,
+                "sizes": "assumed" if self.sizes.uncertainty else "counted",
+                "constants": {
+                    kind: {"seconds": constant.seconds, "source": constant.source}
+                    for kind, constant in self.machine.constants.items()
+                },
+            },
+            "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
+            "jobs": self.jobs,
+            "wall_hours": {str(n): self.wall(n).as_json(HOUR) for n in devices},
+            "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
+            "artefacts": {
+                name: {
+                    "cells": [cell.key for cell in self.study.artefact_cells(name)],
+                    "runs": self.runs_of(name),
+                    "own": self.own(name).as_json(),
+                    "shared": self.shared(name).as_json(),
+                }
+                for name in self.study.artefacts
+            },
+            "cells": self.runs,
+        }

@@ -1,0 +1,125 @@
+"""The loop warms up, decays, clips, accumulates, learns, and repeats itself exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pdbench.data.batches import Batch
+from pdbench.engine import Optimisation, Progress, optimise
+from pdbench.engine.portions import rows_of
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Numbers whose first column is to be told from all of them."""
+
+    batch: Batch
+
+    def __len__(self) -> int:
+        return len(self.batch.index)
+
+    def rows(self, chosen: slice) -> Rows:
+        return Rows(rows_of(self.batch, chosen))
+
+
+def rows_at(step: int, items: int = 16) -> Rows:
+    """The batch of a step."""
+    ids = np.random.default_rng(step).integers(0, 2, (items, 4))
+    return Rows(Batch(np.arange(items), ids, None, None))
+
+
+def loss_with(model: torch.nn.Module) -> Callable[[Rows], Tensor]:
+    """The mean loss of a model on some rows."""
+
+    def loss_of(rows: Rows) -> Tensor:
+        ids = torch.from_numpy(rows.batch.ids)
+        return torch.nn.functional.cross_entropy(model(ids.float()), ids[:, 0])
+
+    return loss_of
+
+
+def _train(
+    seed: int, steps: int = 200, at_once: int | None = None, items: int = 16
+) -> tuple[torch.nn.Module, Progress]:
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Dropout(0.0 if at_once else 0.1), torch.nn.Linear(4, 2))
+    settings = Optimisation(steps, 0.05, at_once=at_once)
+    progress = optimise(model, lambda s: rows_at(s, items), loss_with(model), settings, seed)
+    return model, progress
+
+
+def test_rate_rises_and_falls_linearly() -> None:
+    """Warm-up to the peak, then linear decay towards zero."""
+    settings = Optimisation(steps=100, learning_rate=1.0, warmup=0.1)
+
+    rates = [settings.rate(step) for step in range(100)]
+
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[99] == pytest.approx(1 / 90)
+    assert np.allclose(np.diff(rates[10:]), -1 / 90)
+
+
+def test_it_learns() -> None:
+    """The loss of a learnable rule falls well below chance."""
+    _, progress = _train(0)
+
+    assert progress.loss < 0.3
+    assert progress.losses[0] > 0.5
+    assert progress.loss == pytest.approx(progress.losses[-50:].mean())
+    assert (progress.steps, progress.examples, progress.pieces) == (200, 16 * 200, 64 * 200)
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
+    """A run that is started again ends where it would have ended, its dropout included."""
+    first, again, other = (_train(seed, 20)[0][1].weight for seed in (3, 3, 4))
+
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_dropout_depends_on_seed_and_step_alone() -> None:
+    """Random numbers that others draw in between change nothing."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 2)
+    drawn: dict[int, list[Tensor]] = {}
+
+    def loss_of(rows: Rows) -> Tensor:
+        drawn.setdefault(seed, []).append(torch.rand(3))
+        return model(torch.from_numpy(rows.batch.ids).float()).square().mean()
+
+    for seed in (5, 6):
+        optimise(model, rows_at, loss_of, Optimisation(3, 0.1), seed)
+    first = drawn.pop(5)
+    torch.rand(7)
+    seed = 5
+    optimise(model, rows_at, loss_of, Optimisation(3, 0.1), seed)
+
+    assert all(torch.equal(a, b) for a, b in zip(first, drawn[5], strict=True))
+    assert len({tuple(t.tolist()) for t in first + drawn[6]}) == 6
+
+
+@pytest.mark.parametrize("items", [8, 7])
+def test_accumulated_gradients_are_those_of_the_whole_batch(items: int) -> None:
+    """Batch 8 is batch 4 accumulated twice; of 7 items the reduction is by items too."""
+    whole, expected = _train(1, 20, at_once=10**6, items=items)
+    halves, found = _train(1, 20, at_once=4 * 4, items=items)
+
+    torch.testing.assert_close(halves[1].weight, whole[1].weight, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(found.losses, expected.losses, atol=1e-5)
+    assert found.examples == expected.examples == 20 * items
+
+
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
+    """A diverged run never becomes a result."""
+    model = torch.nn.Linear(1, 1)
+
+    with pytest.raises(FloatingPointError, match="nan"):
+        optimise(model, rows_at, lambda rows: model.weight.sum() * torch.nan, Optimisation(1, 0.1))

@@ -1,0 +1,136 @@
+"""Tasks beyond classes, from their published files to the table of scores."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pdbench.artefacts import datasets, scores
+from pdbench.artefacts.context import Context
+from pdbench.data.answers import unpacked
+from pdbench.data.tokens import Tokens
+from pdbench.evidence import Scores
+from pdbench.evidence.paired import Estimator
+from pdbench.jobs import training as jobs
+from pdbench.jobs.collect import collect, read_results
+from pdbench.study import Study, load_study
+from pdbench.testing.small_study import prepare_cells
+from pdbench.workflow import Paths
+from tests.extended_study import PLACES, write_extended_study
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole study, trained."""
+    folder = tmp_path_factory.mktemp("beyond")
+    study = load_study(write_extended_study(folder))
+    paths = Paths(study)
+    with contextlib.chdir(folder):
+        prepare_cells(study, paths)
+        for key in study.cells:
+            jobs.cell(study, paths, key)
+        collect(study, paths)
+    return folder
+
+
+@pytest.fixture
+def project(trained: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+    """The study in its folder, which no test changes."""
+    monkeypatch.chdir(trained)
+    study = load_study("beyond.yaml")
+    return study, Paths(study)
+
+
+def test_answers_are_found(project: tuple[Study, Paths]) -> None:
+    """By the teacher, by students of labels alone and by students of its soft labels alone."""
+    _, paths = project
+    rows = read_results(paths.table).query("task == 'squad'")
+
+    assert rows["test_exact_match"].min() > 0.9
+    assert (rows["test_f1"] >= rows["test_exact_match"]).all()
+    assert set(rows["method"]) == {"teacher", "d", "basic"}
+    assert not rows["degenerate"].any()
+
+
+def test_predicted_places_say_the_scores(project: tuple[Study, Paths]) -> None:
+    """What is kept of an example gives its answer, and the mean of all examples the score."""
+    study, paths = project
+    results = read_results(paths.table)
+    frame = results.query("task == 'squad'")
+    published = json.loads(Path("data/squad/dev-v1.1.json").read_text())
+    contexts = {p["context"] for article in published["data"] for p in article["paragraphs"]}
+    import pyarrow.parquet as pq
+
+    stored = pq.read_table(paths.task("squad") / "test/text.parquet")["text_b"].to_pylist()
+    starts, ends = unpacked(np.array(frame["test_predictions"].iloc[0]))
+    said = [c[a:b] for c, a, b in zip(stored, starts, ends, strict=True)]
+
+    assert set(stored) == contexts
+    assert np.mean([word in PLACES for word in said]) > 0.9
+    for metric in ("exact_match", "f1"):
+        each = np.stack(frame[f"test_{metric}_examples"].tolist())
+        assert each.shape == (len(frame), 50)
+        assert each.mean(axis=1) == pytest.approx(frame[f"test_{metric}"], abs=1e-6)
+    estimator = Estimator.of(Scores(study, results))
+    cell = "squad.d.1-32.questions.none"
+    expected = 100 * frame[frame["cell"] == cell]["test_f1"].mean()
+    assert estimator.estimate({(cell, "f1"): 1.0}).value == pytest.approx(expected, abs=1e-4)
+
+
+def test_soft_labels_of_spans_are_distributions_over_pieces(project: tuple[Study, Paths]) -> None:
+    """Two for each item: where the answer begins, and where it ends."""
+    _, paths = project
+    soft = np.load(paths.soft_labels("squad", "questions") / "soft_labels.npy")
+    tokens = Tokens.open(paths.text("questions"))
+    items = json.loads((paths.soft_labels("squad", "questions") / "soft_labels.json").read_text())
+
+    assert soft.shape == (tokens.offsets[items["items"]], 2)
+    sums = np.add.reduceat(soft.astype(np.float64), tokens.offsets[: items["items"]])
+    assert sums == pytest.approx(np.ones((items["items"], 2)), abs=0.01)
+
+
+def test_items_are_ranked(project: tuple[Study, Paths]) -> None:
+    """The rank of the true item is kept; recalls are shares of ranks."""
+    study, paths = project
+    results = read_results(paths.table)
+    rows = results.query("task == 'redial'")
+    ranks = np.stack(rows["test_predictions"].tolist())
+
+    assert rows["test_recall@1"].min() > 0.5
+    assert (ranks.min(), rows["test_recall@10"].min()) == (1, 1.0), "there are six items"
+    assert np.mean(ranks == 1, axis=1) == pytest.approx(rows["test_recall@1"])
+    assert not rows["degenerate"].any(), "all ranks may be 1, the items differ"
+    estimator = Estimator.of(Scores(study, results))
+    cell = "redial.d.1-32.dialogues.none"
+    expected = 100 * rows[rows["cell"] == cell]["test_recall@1"].mean()
+    assert estimator.estimate({(cell, "recall@1"): 1.0}).value == pytest.approx(expected)
+
+
+def test_an_unseen_item_is_a_miss(project: tuple[Study, Paths]) -> None:
+    """It has no rank, and counts as wrong in every recall."""
+    _, paths = project
+    labels = np.load(paths.task("inspired") / "test/labels.npy")
+    rows = read_results(paths.table).query("task == 'inspired'")
+    ranks = np.stack(rows["test_predictions"].tolist())
+
+    assert (labels == -1).sum() == 1
+    assert (ranks[:, labels == -1] == 0).all()
+    assert rows["test_recall@50"].tolist() == pytest.approx([29 / 30] * len(rows))
+
+
+def test_tables_show_them(project: tuple[Study, Paths]) -> None:
+    """A table of scores for every task and split; what models answer in the table of data."""
+    context = Context(*project)
+
+    drawn = scores.draw(context)
+    titles = [table.title for table in drawn.tables]
+    assert titles[:2] == ["Squad, dev", "Squad, test"]
+    assert drawn.tables[3].columns[2:] == ("recall at 1", "recall at 10", "recall at 50")
+    assert [row[0] for row in drawn.tables[1].rows] == ["Distillation", "Basic training", "Teacher"]
+    assert drawn.missing == ()
+    found = {row[0]: row[2] for row in datasets.draw(context).tables[0].rows}
+    assert found == {"Squad": "spans", "Redial": "6 items", "Inspired": "6 items"}

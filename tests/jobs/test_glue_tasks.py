@@ -1,0 +1,433 @@
+"""Tasks beyond classes with labels: hidden test sets, another task's models, scores, releases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pdbench.artefacts import datasets, table3
+from pdbench.artefacts.context import Context
+from pdbench.artefacts.tables import ABSENT
+from pdbench.core.errors import DataError, GuardError, UsageError
+from pdbench.core.files import file_digest
+from pdbench.data import leaks
+from pdbench.data.vocabulary import open_vocabulary
+from pdbench.evidence import Scores
+from pdbench.evidence.paired import Estimator
+from pdbench.jobs import submission
+from pdbench.jobs import training as jobs
+from pdbench.jobs.collect import collect, read_results
+from pdbench.jobs.record import read_record, write_record
+from pdbench.jobs.teachers import check_regression, load_teacher
+from pdbench.kinds.classification import Scores as Outcome
+from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.testing.small_study import prepare_cells
+from pdbench.workflow import Paths
+from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
+
+SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
+"""Examples of the small hidden test sets."""
+
+ANSWERS = {"MNLI-m": "accuracy", "MNLI-mm": "accuracy", "AX": "matthews", "STS-B": "pearson"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole study, trained."""
+    folder = tmp_path_factory.mktemp("tasks")
+    study = load_study(write_glue_study(folder))
+    paths = Paths(study)
+    with contextlib.chdir(folder):
+        prepare_cells(study, paths)
+        for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
+            jobs.cell(study, paths, cell.key)
+        collect(study, paths)
+    return folder
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+    """A copy of it, as the working directory."""
+    shutil.copytree(trained, tmp_path / "tasks")
+    monkeypatch.chdir(tmp_path / "tasks")
+    study = load_study("tasks.yaml")
+    return study, Paths(study)
+
+
+@pytest.fixture
+def small_glue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GLUE with the small study's four tasks alone."""
+    files = {name: (submission.FILES[name][0], size) for name, size in SIZES.items()}
+    monkeypatch.setattr(submission, "FILES", files)
+
+
+def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]) -> None:
+    """No model is trained for it: its runs have that task's dev scores, seeds and stages."""
+    study, paths = project
+    assert HOST in study.cells, "the cell that trains is there though no artefact names it"
+
+    for run in study.runs(study.cells[GUEST]):
+        folder = f"runs/{run.name}"
+        own = read_record(paths.cell(GUEST) / folder / "record.json")
+        host = read_record(paths.cell(HOST) / folder / "record.json")
+        assert (own.stages, own.seed, own.metrics["dev"]) == (
+            host.stages,
+            host.seed,
+            host.metrics["dev"],
+        )
+        labels = np.load(paths.task(own.task or "") / "test/labels.npy")
+        predictions = np.load(paths.cell(GUEST) / folder / "test_predictions.npy")
+        assert len(labels) == 80
+        assert own.metrics["test"]["accuracy"] == pytest.approx((predictions == labels).mean())
+
+
+def test_edited_predictions_are_not_scored(project: tuple[Study, Paths]) -> None:
+    """What another task's run predicted is compared with its record."""
+    study, paths = project
+    run = study.runs(study.cells[HOST])[0].name
+    file = paths.cell(HOST) / "runs" / run / "mnli-mismatched.test_predictions.npy"
+    np.save(file, np.zeros(80, np.int16))
+
+    with pytest.raises(DataError, match=r"mismatched\.test_predictions\.npy: .*record says"):
+        jobs.cell(study, paths, GUEST)
+
+
+def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
+    """A regression: soft labels are the teacher's scores, predictions numbers."""
+    study, paths = project
+    soft = np.load(paths.soft_labels("stsb", "pairs") / "soft_labels.npy")
+    results = read_results(paths.table)
+    rows = results[results["task"] == "stsb"]
+    own = np.array(rows["test_predictions"].tolist())
+
+    assert soft.shape == (300, 1)
+    assert soft.std() > 0.5, "a range of scores, and no probabilities"
+    assert rows["test_pearson"].max() > 0.9
+    assert np.ptp(own, axis=1).min() > 0
+    assert (own != np.round(own)).any()
+    assert json.loads((paths.teacher("stsb") / "config.json").read_text())["problem_type"] == (
+        "regression"
+    )
+    estimator = Estimator.of(Scores(study, results))
+    for metric in ("pearson", "spearman"):
+        selected = rows[rows["selected"] & (rows["cell"] == SCORES)]
+        expected = 100 * selected[f"test_{metric}"].mean()
+        assert estimator.estimate({(SCORES, metric): 1.0}).value == pytest.approx(expected)
+
+
+def test_a_teacher_of_scores_is_guarded() -> None:
+    """A constant has no correlation; the margin is what more is asked."""
+    found = Outcome({"pearson": 0.04}, np.zeros(3, np.float32))
+
+    check_regression("stsb", found, "pearson", margin=0.03)
+    with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant has 0"):
+        check_regression("stsb", found, "pearson", margin=0.05)
+
+
+def test_every_grid_point_is_a_run(project: tuple[Study, Paths]) -> None:
+    """Batch sizes are a part of the grid, of which dev chooses one for all seeds."""
+    _, paths = project
+    results = read_results(paths.table)
+    rows = results[results["cell"] == "stsb.pf.1-32.none.released"]
+
+    assert set(rows["run"]) == {f"seed{i}_lr0.01-b{b}" for i in (0, 1) for b in (16, 32)}
+    assert rows["steps"].nunique() == 2, "twice the batch, half the updates"
+    (chosen,) = set(rows.loc[rows["selected"], "run"].str.partition("_")[2])
+    means = rows.groupby(rows["run"].str.partition("_")[2])["dev_pearson"].mean()
+    assert chosen == means.idxmax()
+
+
+def test_tables_show_tasks_without_labels_or_teacher(project: tuple[Study, Paths]) -> None:
+    """What is not there is said to be missing."""
+    study, paths = project
+    context = Context(study, paths)
+
+    tasks = datasets.draw(context).tables[0]
+    shown = {row[0]: row[3:6] for row in tasks.rows}
+    assert shown["Mnli mismatched"] == (ABSENT, ABSENT, "80")
+    assert shown["Ax"] == (ABSENT, ABSENT, ABSENT)
+    own = table3.draw(context).tables[1]
+    assert own.columns[1:4] == ("Mnli mismatched accuracy", "Stsb Pearson", "Stsb Spearman")
+    assert "missing" in own.rows[-1]
+
+
+def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study, Paths]) -> None:
+    """Converted once, with the digest of what was read, and words for other programs."""
+    _, paths = project
+    source = Path(RELEASED.format(layers=1, hidden=32, heads=1))
+    folder = paths.pretrained("released", Architecture(1, 32))
+    record = read_record(folder / "record.json")
+
+    assert record.inputs == {"released": file_digest(source / "pytorch_model.bin")}
+    assert record.stages == ()
+    assert "model.safetensors" in record.outputs
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    assert (about["do_lower_case"], about["model_max_length"]) == (True, 512)
+
+
+def test_a_released_checkpoint_of_another_size_is_refused(project: tuple[Study, Paths]) -> None:
+    """The template leads to the wrong folder."""
+    study, paths = project
+    names = [RELEASED.format(layers=n, hidden=32, heads=1) for n in (1, 2)]
+    shutil.copytree(*names)
+
+    with pytest.raises(DataError, match=r"a 1/32 model in the place of 2/32"):
+        jobs.pretrain(study, paths, Start("released", Architecture(2, 32)))
+
+
+@pytest.mark.parametrize("change", ["swapped", "shorter"])
+def test_a_released_vocabulary_must_be_the_studys(
+    change: str, project: tuple[Study, Paths]
+) -> None:
+    """Word embeddings belong to their pieces."""
+    study, paths = project
+    file = Path(RELEASED.format(layers=1, hidden=32, heads=1)) / "vocab.txt"
+    lines = file.read_text().splitlines()
+    lines = [*lines[:-2], *reversed(lines[-2:])] if change == "swapped" else lines[:-1]
+    file.write_text("\n".join(lines) + "\n")
+
+    with pytest.raises(DataError, match=r"vocabulary differs from the study's, first in piece \d+"):
+        jobs.pretrain(study, paths, Start("released", Architecture(1, 32)))
+
+
+def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) -> None:
+    """Of the same size, in another order: its embeddings would stand for other pieces."""
+    _, paths = project
+    shutil.copytree("data/model", "data/other")
+    lines = Path("data/other/vocab.txt").read_text().splitlines()
+    Path("data/other/vocab.txt").write_text("\n".join([*lines[:-2], *reversed(lines[-2:])]) + "\n")
+    config = yaml.safe_load(Path("tasks.yaml").read_text())
+    for task in ("mnli", "stsb"):
+        config["tasks"][task]["teacher"]["path"] = "data/other"
+    Path("tasks.yaml").write_text(yaml.safe_dump(config))
+    study = load_study("tasks.yaml")
+    vocabulary = open_vocabulary(study.vocabulary, paths.results)
+
+    with pytest.raises(DataError, match=r"other: its vocabulary differs from the study's, first"):
+        load_teacher(study, paths, "mnli", vocabulary)
+
+
+def test_hidden_test_pairs_are_in_no_text(project: tuple[Study, Paths]) -> None:
+    """A whole pair is left out and found by the audit; one of its sentences may occur."""
+    study, paths = project
+    first, second = next(leaks.stored_rows(paths.task("mnli") / "submission"))
+    tested = leaks.tested_sentences(study, paths)
+
+    assert leaks.is_leak((first.upper(), second), tested)
+    assert not leaks.is_leak((first, "word1 word2"), tested)
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_a_submission_has_a_file_for_every_task(project: tuple[Study, Paths]) -> None:
+    """In the server's words and order, of the run that dev chooses, and the same bytes again."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    target = Path("out/mine.zip")
+
+    about = submission.write_submission(study, paths, cells, target)
+    first = target.read_bytes()
+    submission.write_submission(study, paths, cells, target)
+
+    assert target.read_bytes() == first
+    assert about["filled"] == []
+    assert about["files"]["MNLI-mm"]["cell"] == GUEST
+    with zipfile.ZipFile(target) as archive:
+        assert sorted(archive.namelist()) == ["AX.tsv", "MNLI-m.tsv", "MNLI-mm.tsv", "STS-B.tsv"]
+        lines = archive.read("MNLI-m.tsv").decode().splitlines()
+        scores = archive.read("STS-B.tsv").decode().splitlines()
+    assert (lines[0], len(lines), lines[1].split("\t")[0]) == ("index\tprediction", 21, "0")
+    assert {line.split("\t")[1] for line in lines[1:]} <= {"entailment", "neutral", "contradiction"}
+    assert all(0 <= float(line.split("\t")[1]) <= 5 for line in scores[1:])
+    run = about["files"]["MNLI-m"]["run"]
+    predictions = np.load(paths.cell(HOST) / "runs" / run / "submission_predictions.npy")
+    words = [study.tasks["mnli"].labels[i] for i in predictions]
+    assert [line.split("\t")[1] for line in lines[1:]] == words
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> None:
+    """Of the one run that was submitted, beside its others, in table and evidence."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    about = submission.write_submission(study, paths, cells, Path("mine.zip"))
+    rows = [f"{file},{metric},{51.5 + i}" for i, (file, metric) in enumerate(ANSWERS.items())]
+    Path("scores.csv").write_text("\n".join(["task,metric,score", *rows]) + "\n")
+
+    kept = submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    assert paths.imported == [kept], "an input of the next collection"
+    scores = Scores(study, read_results(collect(study, paths)))
+
+    assert scores.of(study.cells[HOST], "submission").runs == (51.5,)
+    assert scores.of(study.cells[GUEST], "submission").runs == (52.5,)
+    assert scores.of(study.cells[SCORES], "submission", "pearson").runs == pytest.approx((54.5,))
+    assert scores.of(study.cells["mnli.pf.1-32.none.released"], "submission").runs == ()
+    frame: pd.DataFrame = scores.frame
+    answered = frame[frame["submission_accuracy"].notna() & (frame["cell"] == HOST)]
+    assert list(answered["run"]) == [about["files"]["MNLI-m"]["run"]]
+    title = table3.draw(Context(study, paths)).tables[2].title
+    assert title == "This study, GLUE's server, one run"
+
+
+@pytest.mark.usefixtures("small_glue")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("SST-2,accuracy,90", r"scores\.csv:2: 'SST-2' was not submitted"),
+        ("MNLI-m,f1,90", r"scores\.csv:2: 'f1' is no metric of MNLI-m"),
+        ("MNLI-m,accuracy,high", r"scores\.csv:2: score 'high'"),
+        ("MNLI-m,accuracy,900", r"scores\.csv:2: score '900'"),
+        ("MNLI-m,accuracy", r"scores\.csv:2: not as many fields"),
+        ("MNLI-m,accuracy,80\nMNLI-m,accuracy,90", r"scores\.csv:3: MNLI-m accuracy again"),
+        ("", r"scores\.csv: no scores"),
+    ],
+)
+def test_a_wrong_answer_is_named(line: str, message: str, project: tuple[Study, Paths]) -> None:
+    """File and line, and nothing is kept."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    submission.write_submission(study, paths, cells, Path("mine.zip"))
+    Path("scores.csv").write_text(f"task,metric,score\n{line}\n")
+
+    with pytest.raises(DataError, match=message):
+        submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    assert not paths.submissions.exists()
+
+
+@pytest.mark.usefixtures("small_glue")
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("[]", DataError, r"mine\.json: no manifest"),
+        ('{"study": "tasks"}', DataError, r"mine\.json: no manifest"),
+        ('{"study": "other", "sha256": "", "files": {}}', UsageError, "study 'other', not of"),
+    ],
+)
+def test_a_wrong_manifest_is_named(
+    content: str, error: type[Exception], message: str, project: tuple[Study, Paths]
+) -> None:
+    """Another file in its place, or that of another study."""
+    Path("mine.json").write_text(content)
+    Path("scores.csv").write_text("task,metric,score\nMNLI-m,accuracy,80\n")
+
+    with pytest.raises(error, match=message):
+        submission.import_scores(*project, Path("scores.csv"), Path("mine.json"))
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_scores_of_two_submissions_of_one_name_are_kept_apart(
+    project: tuple[Study, Paths], tmp_path: Path
+) -> None:
+    """The second would take the first one's place."""
+    study, paths = project
+    Path("scores.csv").write_text("task,metric,score\nSTS-B,pearson,80\n")
+    for number, cells in enumerate(([SCORES, HOST], [SCORES])):
+        target = tmp_path / str(number) / "mine.zip"
+        chosen = [study.cells[cell] for cell in cells]
+        submission.write_submission(study, paths, chosen, target, fill=True)
+    names = [submission.manifest_path(tmp_path / n / "mine.zip") for n in "01"]
+
+    for _ in range(2):  # the same again is no other
+        submission.import_scores(study, paths, Path("scores.csv"), names[0])
+    with pytest.raises(UsageError, match=r"mine\.json: the scores of another submission"):
+        submission.import_scores(study, paths, Path("scores.csv"), names[1])
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_scores_belong_to_the_predictions_that_were_submitted(
+    project: tuple[Study, Paths],
+) -> None:
+    """A run that was trained again has not been scored by anyone."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    about = submission.write_submission(study, paths, cells, Path("mine.zip"))
+    Path("scores.csv").write_text("task,metric,score\nMNLI-mm,accuracy,80\n")
+    submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    collect(study, paths)
+    folder = paths.cell(HOST) / "runs" / about["files"]["MNLI-mm"]["run"]
+    record = read_record(folder / "record.json")
+    file = "mnli-mismatched.submission_predictions.npy"
+    again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})
+    write_record(folder / "record.json", again)
+
+    with pytest.raises(DataError, match=r"mine\.json: MNLI-mm was scored with predictions that"):
+        collect(study, paths)
+    partial = Paths(study, partial=True)
+    assert submission.imported_scores(study, partial) == {}
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_a_zip_that_is_refused_is_not_left_behind(
+    project: tuple[Study, Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood there stays, with its manifest."""
+    study, paths = project
+    cells = [study.cells[HOST], study.cells[SCORES]]
+    target = Path("mine.zip")
+    submission.write_submission(study, paths, cells, target)
+    before = target.read_bytes(), submission.manifest_path(target).read_bytes()
+    monkeypatch.setattr(submission, "_words", lambda name, *_: ("nan",) * SIZES[name])
+
+    with pytest.raises(DataError, match=r"^mine\.zip: MNLI-m\.tsv:2: '0\\tnan'"):
+        submission.write_submission(study, paths, cells, target)
+
+    assert (target.read_bytes(), submission.manifest_path(target).read_bytes()) == before
+    with pytest.raises(UsageError, match=r"mine\.json: its manifest has this name"):
+        submission.write_submission(study, paths, cells, Path("mine.json"))
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_a_part_of_glue_is_submitted_only_when_asked(project: tuple[Study, Paths]) -> None:
+    """The server wants all files; one class fills those without predictions, and says so."""
+    study, paths = project
+    cells = [study.cells[SCORES]]
+
+    with pytest.raises(UsageError, match="no predictions for MNLI-m, MNLI-mm, AX"):
+        submission.write_submission(study, paths, cells, Path("mine.zip"))
+    assert not Path("mine.zip").exists()
+    about = submission.write_submission(study, paths, cells, Path("mine.zip"), fill=True)
+
+    assert about["filled"] == ["MNLI-m", "MNLI-mm", "AX"]
+    with zipfile.ZipFile("mine.zip") as archive:
+        assert archive.read("AX.tsv").decode().splitlines()[1:] == [
+            f"{i}\tentailment" for i in range(22)
+        ]
+
+
+def test_predictions_of_other_examples_are_no_submission(project: tuple[Study, Paths]) -> None:
+    """GLUE's test sets have known sizes."""
+    study, paths = project
+
+    with pytest.raises(DataError, match=r"STS-B\.tsv: 23 predictions; GLUE's test set has 1379"):
+        submission.write_submission(study, paths, [study.cells[SCORES]], Path("m.zip"), fill=True)
+
+
+@pytest.mark.usefixtures("small_glue")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("index\tprediction", "id\tlabel"),
+        ("\n3\t", "\n4\t"),
+        ("\n3\tentailment", "\n3\t0"),
+        ("\n21\tentailment", ""),
+    ],
+)
+def test_the_zip_is_checked(old: str, new: str, tmp_path: Path) -> None:
+    """Header, numbers, words and how many: each deviation is found."""
+    path = tmp_path / "broken.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, (file, size) in submission.FILES.items():
+            word = "2.5" if name == "stsb" else "entailment"
+            lines = ["index\tprediction", *(f"{i}\t{word}" for i in range(size))]
+            text = "\n".join(lines) + "\n"
+            archive.writestr(f"{file}.tsv", text.replace(old, new) if name == "ax" else text)
+
+    with pytest.raises(DataError, match=r"broken\.zip: AX\.tsv"):
+        submission.check_submission(path)

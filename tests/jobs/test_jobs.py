@@ -1,0 +1,292 @@
+"""Jobs train for real, keep what is finished, and refuse what is broken."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import transformers
+
+from pdbench.core.errors import DataError, GuardError
+from pdbench.core.files import read_json
+from pdbench.jobs import read_record
+from pdbench.jobs import training as jobs
+from pdbench.jobs.collect import collect, read_results
+from pdbench.study import Study, load_study
+from pdbench.workflow import Paths
+
+PD = "films.pd.1-32.more-100.plain"
+BASIC = "films.basic.1-32.none.none"
+Project = tuple[Study, Paths]
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def _metrics(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+    return {p.parent.name: read_record(p).metrics for p in folder.glob("runs/*/record.json")}
+
+
+def test_a_teacher_learns_and_transformers_loads_it(project: Project) -> None:
+    """The teacher beats the majority class, and is a Hugging Face checkpoint."""
+    _, paths = project
+
+    record = read_record(paths.teacher("films") / "record.json")
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(paths.teacher("films"))
+
+    assert record.metrics["test"]["accuracy"] > 0.9
+    assert loaded.config.id2label == {0: "negative", 1: "positive"}
+
+
+def test_soft_labels_are_probabilities_of_the_teacher(project: Project) -> None:
+    """One row for each item, summing to one, not all alike."""
+    _, paths = project
+
+    soft = np.load(paths.soft_labels("films", "more") / "soft_labels.npy", allow_pickle=False)
+
+    assert soft.shape == (100, 2), "as many items as the largest transfer set"
+    np.testing.assert_allclose(soft.astype(float).sum(1), 1, atol=2e-3)
+    assert soft[:, 0].astype(float).std() > 0.1
+    assert soft.dtype == np.float16
+
+
+def test_soft_labels_say_where_and_how_long(project: Project) -> None:
+    """The machine and the wall time stand beside the labels, as in the record of a run."""
+    _, paths = project
+
+    record = read_json(paths.soft_labels("films", "more") / "soft_labels.json")
+
+    assert record["environment"]["device"]
+    assert record["environment"]["precision"] in {"bf16", "fp32"}
+    assert record["environment"]["seconds"] > 0
+    assert record["items"] == 100
+
+
+def test_ranges_of_soft_labels_are_one_whole(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written range after range they are what they would be at once, in the items' order."""
+    study, paths = project
+    path = paths.soft_labels("films", "more") / "soft_labels.npy"
+    whole = np.load(path, allow_pickle=False).astype(float)
+    monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "RANGE_ITEMS", 33)
+    path.with_name("soft_labels.json").unlink()
+
+    jobs.soft_labels(study, paths, "films", "more")
+
+    np.testing.assert_allclose(np.load(path).astype(float), whole, atol=0.02)  # bf16
+    assert abs(whole[1:] - whole[:-1]).max() > 0.1, "another order would be seen"
+
+
+def test_soft_labels_are_made_once(project: Project) -> None:
+    """A second process that waited finds them; edited ones and those of fewer items are redone."""
+    study, paths = project
+    record = paths.soft_labels("films", "more") / "soft_labels.json"
+    labels, before = record.with_name("soft_labels.npy"), record.read_bytes()
+
+    jobs.soft_labels(study, paths, "films", "more")
+    assert record.read_bytes() == before
+
+    content = labels.read_bytes()
+    labels.write_bytes(content[:-2] + b"xx")
+    jobs.soft_labels(study, paths, "films", "more")
+    assert record.read_bytes() != before
+    assert labels.read_bytes() == content
+
+
+def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project) -> None:
+    """The cell, not the teacher, says that items are missing."""
+    study, paths = project
+    more = study.transfer_sets["more-100"].model_copy(update={"size": 500})
+    longer = study.model_copy(update={"transfer_sets": {"more-100": more}})
+
+    jobs.soft_labels(longer, paths, "films", "more")
+
+    assert len(np.load(paths.soft_labels("films", "more") / "soft_labels.npy")) == 200
+    with pytest.raises(DataError, match="200 items, but transfer set 'more-100' asks 500"):
+        jobs.cell(longer, paths, PD)
+
+
+def test_every_method_trains_and_is_collected(project: Project) -> None:
+    """Each cell gives its runs; each row says what it is."""
+    study, paths = project
+    for key in study.cells:
+        jobs.cell(study, paths, key)
+
+    frame = read_results(collect(study, paths))
+
+    assert set(frame["method"]) == {"teacher", "basic", "pd", "pd-f", "tf", "pd-embeddings"}
+    assert len(frame) == 1 + sum(len(study.runs(cell)) for cell in study.seeds)
+    assert frame["test_accuracy"].between(0, 1).all()
+    assert (frame["test_predictions"].map(len) == 100).all()
+    (labels,) = frame["test_labels"].dropna()
+    teacher = frame[frame["method"] == "teacher"].iloc[0]
+    assert (teacher["test_predictions"] == labels).mean() == pytest.approx(teacher["test_accuracy"])
+    by_cell = frame[frame["method"] == "basic"].groupby("learning_rates")["selected"].all()
+    assert by_cell.sum() == 1, "one grid point is selected, for all its seeds"
+    assert set(frame["precision"]) <= {"bf16", "fp32"}
+    assert frame["padding_share"].between(0, 0.5).all()
+    assert frame["padding_share"].max() > 0
+    assert (frame["resumed"] == 0).all()
+
+
+def test_a_finished_cell_does_nothing_again(project: Project) -> None:
+    """A second start changes no byte."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    before = _contents(paths.cell(PD))
+
+    jobs.cell(study, paths, PD)
+
+    assert _contents(paths.cell(PD)) == before
+
+
+def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> None:
+    """The missing run is trained again to the same scores; the finished one is kept."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    expected, kept = _metrics(paths.cell(PD)), "seed0_lr0.001-b32"
+    record = (paths.cell(PD) / "runs" / kept / "record.json").read_bytes()
+    lost = paths.cell(PD) / "runs/seed1_lr0.001-b32"
+    (lost / "record.json").unlink()
+    (paths.cell(PD) / "cell.json").unlink()
+
+    jobs.cell(study, paths, PD)
+
+    assert _metrics(paths.cell(PD)) == expected
+    assert (paths.cell(PD) / "runs" / kept / "record.json").read_bytes() == record
+
+
+def test_small_transfer_sets_get_the_least_steps(project: Project) -> None:
+    """100 items in batches of 32 make 8 updates in 2 epochs, unless more are asked."""
+    study, paths = project
+    distill = study.training.distill.model_copy(update={"least_steps": 30})
+    training = study.training.model_copy(update={"distill": distill})
+    longer = study.model_copy(update={"training": training})
+
+    steps = []
+    for chosen in (study, longer):
+        jobs.cell(chosen, Paths(chosen), PD)
+        record = read_record(paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json")
+        steps.append((record.stages[0].steps, record.stages[0].examples))
+
+    assert steps[0] == (8, 200)
+    assert steps[1][0] == 30
+
+
+def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cell.json, one clear line, and every other run's record."""
+    study, paths = project
+    trained = jobs.train_student
+
+    def fail_once(study, run, data, device, keeper):
+        if run.seed_index == 0:
+            raise FloatingPointError("the training loss is nan")
+        return trained(study, run, data, device, keeper)
+
+    monkeypatch.setattr(jobs, "train_student", fail_once)
+
+    with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001-b32: .*nan"):
+        jobs.cell(study, paths, PD)
+
+    assert not (paths.cell(PD) / "cell.json").exists()
+    assert list(_metrics(paths.cell(PD))) == ["seed1_lr0.001-b32"]
+
+
+def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) -> None:
+    """Never silently overwritten, never collected."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    record = paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json"
+    content = json.loads(record.read_text())
+    content["metrics"]["test"]["accuracy"] = 0.99
+    record.write_text(json.dumps(content))
+
+    for act in (lambda: jobs.cell(study, paths, PD), lambda: collect(study, paths)):
+        with pytest.raises(DataError, match=r"seed0_lr0\.001-b32/record\.json: .*edited"):
+            act()
+
+
+def test_edited_predictions_are_not_collected(project: Project) -> None:
+    """The examples that a record vouches for are verified too."""
+    study, paths = project
+    jobs.cell(study, paths, PD)
+    path = paths.cell(PD) / "runs/seed0_lr0.001-b32/test_predictions.npy"
+    np.save(path, 1 - np.load(path))
+
+    with pytest.raises(DataError, match=r"test_predictions\.npy: .*not what its record says"):
+        collect(study, paths)
+
+
+def test_edited_soft_labels_are_found_out(project: Project) -> None:
+    """Soft labels are verified when they are opened."""
+    study, paths = project
+    path = paths.soft_labels("films", "more") / "soft_labels.npy"
+    soft = np.load(path, allow_pickle=False)
+    np.save(path, soft[::-1])
+
+    with pytest.raises(DataError, match=r"soft_labels\.npy was changed"):
+        jobs.cell(study, paths, PD)
+
+
+def test_a_changed_setting_trains_again(project: Project) -> None:
+    """Records of an older study file are replaced, not mixed in."""
+    study, paths = project
+    jobs.cell(study, paths, BASIC)
+    path = paths.cell(BASIC) / "runs/seed0_lr0.001-b32/record.json"
+    before = read_record(path)
+    text = Path("small.yaml").read_text()
+    Path("small.yaml").write_text(
+        text.replace("finetune:\n    epochs: 2", "finetune:\n    epochs: 3")
+    )
+    changed = load_study("small.yaml")
+
+    jobs.cell(changed, Paths(changed), BASIC)
+
+    after = read_record(path)
+    assert after.spec != before.spec
+    assert after.stages[0].steps > before.stages[0].steps
+
+
+def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
+    """Its soft labels are never used; the message says what to check."""
+    study, paths = project
+    before = _contents(paths.teacher("films"))
+    teacher = study.tasks["films"].teacher.model_copy(update={"learning_rate": 1e-9})
+    task = study.tasks["films"].model_copy(update={"teacher": teacher})
+    untaught = study.model_copy(update={"tasks": {"films": task}})
+
+    with pytest.raises(GuardError, match=r"majority class alone .* check the label order"):
+        jobs.teacher(untaught, Paths(untaught), "films")
+
+    assert _contents(paths.teacher("films")) == before
+
+
+def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
+    """Label names of checkpoint and task must agree, in order."""
+    study, _ = project
+    task = study.tasks["films"].model_copy(update={"labels": ("positive", "negative")})
+    swapped = study.model_copy(update={"tasks": {"films": task}})
+
+    with pytest.raises(DataError, match=r"labels \['negative', 'positive'\] are not the task's"):
+        jobs.soft_labels(swapped, Paths(swapped), "films", "more")
+
+
+def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:
+    """A collapsed run is a result of its own kind."""
+    study, paths = project
+    frozen = study.training.finetune.model_copy(update={"learning_rate": (1e-12,)})
+    training = study.training.model_copy(update={"finetune": frozen, "initializer_range": "bert"})
+    untrained = study.model_copy(update={"training": training})
+
+    jobs.cell(untrained, Paths(untrained), BASIC)
+
+    records = [read_record(p) for p in paths.cell(BASIC).glob("runs/*/record.json")]
+    assert any(r.degenerate for r in records)
+    for record in records:
+        found = np.load(paths.cell(BASIC) / "runs" / record.run / "test_predictions.npy")
+        assert record.degenerate == (len(set(found.tolist())) == 1)

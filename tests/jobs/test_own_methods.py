@@ -1,0 +1,82 @@
+"""Methods with objectives of their own as jobs: their inputs, records and budgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import run
+
+from pdbench.core.files import file_digest
+from pdbench.jobs import read_record
+from pdbench.jobs import training as jobs
+from pdbench.jobs.inputs import WEIGHTS
+from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.workflow import Paths
+
+CELLS = "films.{}.1-32.more-100.plain"
+START = Start("plain", Architecture(1, 32), "distilbert")
+Project = tuple[Study, Paths]
+
+
+@pytest.fixture
+def own(project: Project) -> Project:
+    """The prepared project, with pd, MiniLM and DistilBERT in its study."""
+    raw: dict[str, Any] = yaml.safe_load(Path("small.yaml").read_text())
+    block = raw["artefacts"]["figure6"]["cells"][0]
+    block["method"] = ["pd", "minilm", "distilbert"]
+    Path("small.yaml").write_text(yaml.safe_dump(raw))
+    study = load_study("small.yaml")
+    return study, Paths(study)
+
+
+def _records(paths: Paths, key: str) -> list[Any]:
+    return [read_record(p) for p in sorted(paths.cell(key).rglob("record.json"))]
+
+
+def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> None:
+    """Its stages together make pd's updates on pd's items, and its record names the teacher."""
+    study, paths = own
+    found = {}
+    for method in ("pd", "minilm"):
+        jobs.cell(study, paths, CELLS.format(method))
+        found[method] = _records(paths, CELLS.format(method))
+
+    teacher = file_digest(paths.teacher("films") / WEIGHTS)
+    for pd, minilm in zip(found["pd"], found["minilm"], strict=True):
+        assert [stage.objective for stage in minilm.stages] == ["MiniLM", "distill"]
+        for count in ("steps", "examples", "pieces"):
+            assert sum(getattr(s, count) for s in minilm.stages) == getattr(pd.stages[0], count)
+        assert minilm.inputs["teacher"] == teacher
+        assert "teacher" not in pd.inputs
+
+
+def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
+    """The command writes its own folder, names its teacher, and its cell starts from it."""
+    study, paths = own
+    plain = file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS)
+
+    assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
+    jobs.cell(study, paths, "films.distilbert.1-32.none.plain")
+
+    record = read_record(paths.pretrained(*START) / "record.json")
+    deepest = paths.pretrained("plain", Architecture(2, 32)) / WEIGHTS
+    assert record.cell == "pretraining.plain.1-32.distilbert"
+    assert [stage.objective for stage in record.stages] == ["DistilBert"]
+    assert record.inputs["teacher"] == file_digest(deepest)
+    assert record.outputs[WEIGHTS] != plain
+    assert file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS) == plain
+    for cell in _records(paths, "films.distilbert.1-32.none.plain"):
+        assert cell.inputs["checkpoint"] == record.outputs[WEIGHTS]
+
+
+def test_a_method_without_pretraining_of_its_own_is_refused(
+    own: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only a method that has an objective for it can be named."""
+    assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "pd") == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unknown method with a pre-training of its own 'pd'" in line

@@ -1,0 +1,56 @@
+"""Guards of teachers before their soft labels are used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pdbench.core.errors import GuardError
+from pdbench.jobs.teachers import best_order, check_teacher
+from pdbench.kinds.classification import Scores
+
+NLI = ("entailment", "neutral", "contradiction")
+TRUE = np.repeat([0, 1, 2], 50)
+
+
+def scores_of(predictions: NDArray[np.int64]) -> Scores:
+    """Dev scores of predictions on ``TRUE``."""
+    accuracy = float((predictions == TRUE).mean())
+    return Scores({"accuracy": accuracy}, predictions.astype(np.int16))
+
+
+def good(seed: int = 0) -> NDArray[np.int64]:
+    """Predictions of a teacher that is right on nine examples of ten."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(len(TRUE)) < 0.9, TRUE, rng.integers(3, size=len(TRUE)))
+
+
+def test_a_good_teacher_passes() -> None:
+    """Nothing is said."""
+    check_teacher("mnli", scores_of(good()), TRUE, NLI, 1 / 3, 0.05)
+
+
+@pytest.mark.parametrize("order", [(2, 0, 1), (1, 2, 0), (2, 1, 0), (0, 2, 1)])
+def test_labels_in_another_order_are_named(order: tuple[int, ...]) -> None:
+    """Heads of NLI are published with contradiction first, or last, or in the middle."""
+    mixed_up = np.array(order)[good()]
+    names = tuple(NLI[order.index(place)] for place in range(3))
+
+    with pytest.raises(GuardError, match=f"mixed up: in the order {', '.join(names)} it") as error:
+        check_teacher("mnli", scores_of(mixed_up), TRUE, NLI, 1 / 3, 0.5)
+
+    assert "tasks.mnli.teacher.margin" in str(error.value)
+
+
+def test_a_teacher_that_learnt_nothing_has_no_better_order() -> None:
+    """One class for every example is no matter of order."""
+    with pytest.raises(GuardError, match="learning rate and its epochs"):
+        check_teacher("mnli", scores_of(np.zeros_like(TRUE)), TRUE, NLI, 1 / 3, 0.05)
+
+
+def test_the_best_order_is_that_of_most_agreement() -> None:
+    """Two classes that are swapped, but for one example."""
+    order, reached = best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
+
+    assert (order, reached) == (("yes", "no"), 0.75)

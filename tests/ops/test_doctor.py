@@ -1,0 +1,334 @@
+"""What is missing before a study runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import run
+from study_files import write_study_file
+
+from pdbench.core.errors import UsageError
+from pdbench.ops import doctor, doctor_slurm
+from pdbench.ops.doctor import Finding
+from pdbench.study import ROOT, Study, load_study
+from pdbench.study.embedded import FILES
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+Usage = namedtuple("Usage", "total used free")
+Program = Callable[[str, str], None]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """The small study in an empty folder, with nothing fetched and an empty PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for name in ("PDBENCH_DATA", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_DATASETS_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    return load_study(write_study_file(tmp_path / "small.yaml"))
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Put a program with some shell lines on a PATH that holds nothing else of SLURM's."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in ("sh", "cat", "git"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(folder))
+
+    def write(name: str, lines: str) -> None:
+        (folder / name).write_text(f"#!{folder}/sh\n{lines}\n")
+        (folder / name).chmod(0o755)
+
+    return write
+
+
+def lines(findings: object, mark: str = "missing") -> list[str]:
+    """The findings of a mark, as the command prints them."""
+    return [str(f) for f in findings if f.mark == mark]  # type: ignore[attr-defined]
+
+
+def test_versions_are_compared_with_the_tested_ones(tmp_path: Path) -> None:
+    """Every package by name and version, whatever its build says after the plus sign."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    other = tmp_path / "constraints.txt"
+    other.write_text(pins.replace("click==", "click==0.").replace("torch==", "torch==9."))
+
+    (found,) = lines(doctor.packages(other), "warning")
+
+    assert f"click {metadata.version('click')} (tested: 0." in found
+    assert "torch" in found
+    assert "numpy" not in found
+    assert not lines(doctor.packages(), "warning")
+
+
+def test_an_absent_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it."""
+    monkeypatch.setattr(metadata, "requires", lambda name: ["no-such-package>=1", "click>=8"])
+
+    assert lines(doctor.packages()) == [
+        "missing  packages: no-such-package not installed; "
+        "pip install --constraint constraints.txt --editable ."
+    ]
+
+
+def test_a_read_only_folder_is_missing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs could write nothing."""
+    assert not lines(doctor.folders(study))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+
+    (found,) = lines(doctor.folders(study))
+
+    assert "this folder is read-only" in found
+
+
+@pytest.mark.parametrize(
+    ("free", "mark"), [(1e9, "missing"), (2e9, "ok"), (1.1e9, "warning"), (1e8, "missing")]
+)
+def test_the_disk_is_compared_with_the_plan(
+    free: float, mark: str, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than the plan needs is missing, little more is a warning."""
+    monkeypatch.setattr("pdbench.ops.doctor.Plan.peak_disk", lambda self, n: n * 1.05e9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
+
+    (found,) = doctor.disk(study, 1)
+
+    assert found.mark == mark
+    assert "about 1.1 GB needed" in found.what
+
+
+def test_what_is_done_needs_no_more_disk(study: Study) -> None:
+    """The teacher's 91 MB are on the disk already, and it saves no large state."""
+    (before,) = doctor.disk(study, 1)
+    record = Path("results/small/teachers/sentiment/record.json")
+    record.parent.mkdir(parents=True)
+    record.touch()
+    (after,) = doctor.disk(study, 1)
+
+    def needed(found: Finding) -> float:
+        return float(found.what.split("about ")[1].split()[0].replace(",", ""))
+
+    assert needed(before) > needed(after) + 5 * 91
+
+
+def test_data_that_a_network_must_bring_is_a_warning(study: Study) -> None:
+    """Archives that are here are not among them."""
+    archives = Path("results/archives")
+    archives.mkdir(parents=True)
+    (archives / "vaderSentiment-3.3.2.tar.gz").touch()
+
+    (found,) = lines(doctor.data(study), "warning")
+
+    assert "2 of 3 come from the package index" in found
+
+
+def test_hub_data_must_be_pinned_and_cached_where_jobs_are_offline(
+    study_at: Callable[..., Study], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Unpinned is missing; not cached is a warning, and missing if the hub may not be asked."""
+    hub = {"tasks.sentiment.source": "hub", "tasks.sentiment.name": "org/films"}
+    teacher = {"source": "hub", "name": "org/bert", "revision": COMMIT}
+    study = study_at(
+        {**hub, "tasks.sentiment.revision": COMMIT, "tasks.sentiment.teacher": teacher}
+    )
+
+    (found,) = [line for line in lines(doctor.data(study), "warning") if "hub" in line]
+    assert "2 of 4 come from the hub, first data set org/films" in found
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE is set" in lines(doctor.data(study))[0]
+    (tmp_path / "hub/datasets/org___films/default/0.0.0" / COMMIT).mkdir(parents=True)
+    snapshot = tmp_path / "hub/hub/models--org--bert/snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "vocab.txt").touch()
+    assert not lines(doctor.data(study))
+
+    study = study_at({**hub, "tasks.sentiment.revision": "pinned"})
+    (line,) = lines(doctor.data(study))
+    assert "1 repositories have no pinned commit, first org/films; run pdbench pin" in line
+
+
+@pytest.fixture
+def study_at(study: Study, tmp_path: Path) -> Callable[..., Study]:
+    """Load the small study with some keys changed."""
+    return lambda changes: load_study(write_study_file(tmp_path / "small.yaml", changes))
+
+
+def test_a_missing_folder_is_named(study_at: Callable[..., Study]) -> None:
+    """Directories stay where they are, so they must be there, and so must files in them."""
+    cache = Path("results/archives")
+    cache.mkdir(parents=True)
+    for name in ("vaderSentiment-3.3.2.tar.gz", *FILES.values()):
+        (cache / name).touch()
+    study = study_at({"texts.films.source": "directory", "texts.films.path": "films"})
+    assert lines(doctor.data(study)) == ["missing  data: films: not there; mend key path"]
+    assert not lines(doctor.data(study), "ok")
+    Path("films").mkdir()
+    assert lines(doctor.data(study), "ok") == ["ok       data: all 4 items are cached here"]
+
+
+@pytest.mark.parametrize(
+    ("build", "mark", "words"),
+    [
+        ("2.13.0+cpu", "missing", "NVIDIA H100, but torch 2.13.0+cpu cannot use it"),
+        ("2.13.0", "ok", "NVIDIA H100"),
+    ],
+)
+def test_a_gpu_needs_a_build_for_it(
+    build: str, mark: str, words: str, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU build of torch leaves a GPU idle."""
+    program("nvidia-smi", "echo NVIDIA H100")
+    monkeypatch.setattr(metadata, "version", lambda name: build)
+
+    (found,) = doctor.gpu()
+
+    assert (found.mark, words in found.what) == (mark, True)
+
+
+@pytest.mark.usefixtures("program")
+def test_no_gpu_is_a_warning() -> None:
+    """A CPU does it too, in its time."""
+    assert lines(doctor.gpu(), "warning")
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Callable[..., Path]:
+    """Write a profile."""
+
+    def write(default: dict[str, object], **rules: object) -> Path:
+        folder = tmp_path / "profile"
+        folder.mkdir(exist_ok=True)
+        settings = {"executor": "slurm", "default-resources": default, "set-resources": rules}
+        (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+        return folder
+
+    return write
+
+
+def test_partitions_must_exist(program: Program, profile: Callable[..., Path]) -> None:
+    """Each that the profile names, with those that there are as the remedy."""
+    program("sinfo", "echo cpu; echo gpu")
+    folder = profile({"slurm_partition": "cpu,night"}, cell={"slurm_partition": "gpus"})
+
+    found = list(doctor_slurm.examine(folder))
+
+    assert "ok       SLURM: partition cpu" in lines(found, "ok")
+    assert [line.split(": ")[1] for line in lines(found)] == [
+        "partition 'gpus' does not exist; there are cpu, gpu",
+        "partition 'night' does not exist; there are cpu, gpu",
+    ]
+
+
+def test_gpu_jobs_need_a_partition_with_gpus(
+    program: Program, profile: Callable[..., Path]
+) -> None:
+    """What `sinfo` says of its nodes decides."""
+    program(
+        "sinfo",
+        'case "$*" in *=gpu) echo gpu:4 ;; *%G*) echo "(null)" ;; *) echo cpu; echo gpu ;; esac',
+    )
+    good = profile({"slurm_partition": "cpu"}, cell={"slurm_partition": "gpu", "gpu": 1})
+    assert not lines(doctor_slurm.examine(good))
+
+    bad = profile({"slurm_partition": "cpu"}, cell={"gpu": 1})
+    (line,) = lines(doctor_slurm.examine(bad))
+    assert "jobs want a GPU on 'cpu', which has none" in line
+
+
+@pytest.mark.parametrize(
+    ("account", "own", "enforce", "words"),
+    [
+        ("mine", "mine", "none", None),
+        ("yours", "mine", "none", "account 'yours' is none of yours; there are mine"),
+        (None, "mine", "associations", None),
+        (None, "", "associations,limits", "no slurm_account, and the cluster demands one"),
+        (None, "", "none", None),
+    ],
+)
+def test_accounts_must_be_ones_own(
+    account: str | None,
+    own: str,
+    enforce: str,
+    words: str | None,
+    program: Program,
+    profile: Callable[..., Path],
+) -> None:
+    """One that the profile names, or any where the cluster demands one."""
+    program("sinfo", "echo cpu")
+    program("sacctmgr", f"echo {own}")
+    program("scontrol", f"echo AccountingStorageEnforce = {enforce}")
+
+    found = lines(doctor_slurm.examine(profile({"slurm_account": account} if account else {})))
+
+    assert [words in line for line in found if words] == ([True] if words else [])
+    assert bool(found) == bool(words)
+
+
+def test_a_cluster_without_accounts_ignores_them(
+    program: Program, profile: Callable[..., Path]
+) -> None:
+    """Where sacctmgr does not answer, nothing can be compared."""
+    program("sinfo", "echo cpu")
+
+    (line,) = lines(doctor_slurm.examine(profile({"slurm_account": "mine"})), "warning")
+
+    assert "the cluster keeps no accounts to compare" in line
+
+
+@pytest.mark.usefixtures("program")
+def test_a_machine_without_slurm_is_named(profile: Callable[..., Path]) -> None:
+    """The check belongs on the machine that submits."""
+    assert "sinfo does not answer" in lines(doctor_slurm.examine(profile({})))[0]
+
+
+def test_a_profile_that_is_none_is_misuse(tmp_path: Path) -> None:
+    """The file stands in the line."""
+    with pytest.raises(UsageError, match=r"nowhere/config.yaml: cannot be read"):
+        list(doctor_slurm.examine(tmp_path / "nowhere"))
+
+
+def test_the_own_profile_is_understood(program: Program) -> None:
+    """slurm/config.yaml: its partitions are looked for, and those with GPUs."""
+    program("sinfo", 'case "$*" in *%G*) echo gpu:4 ;; *) echo none ;; esac')
+
+    found = lines(doctor_slurm.examine(ROOT / "slurm"))
+
+    assert any("partition 'gpu' does not exist" in line for line in found)
+
+
+def test_the_command_ends_with_what_is_missing(study: Study, capsys) -> None:
+    """Exit code 1 if anything is missing, 0 if not; a line each."""
+    assert run("doctor", "small.yaml") == 0
+    first = capsys.readouterr().out.splitlines()
+    assert run("doctor", "small.yaml", "--data", "nowhere") == 1
+    second = capsys.readouterr().out.splitlines()
+
+    assert all(line.split()[0] in ("ok", "warning") for line in first)
+    assert any("nowhere: no manifest.json there" in line for line in second)
+
+
+def test_quick_commands_load_nothing_heavy(study: Study) -> None:
+    """plan, status and doctor start without torch, pandas or the hub's libraries."""
+    code = (
+        "import sys\nfrom pdbench.cli import cli\n"
+        "for name in ('plan', 'status', 'doctor'):\n"
+        "    cli.main([name, 'small.yaml'], standalone_mode=False) if name != 'doctor' else None\n"
+        "from pdbench.ops.doctor import examine\n"
+        "from pdbench.study import load_study\n"
+        "list(examine(load_study('small.yaml'), needs_gpu=True))\n"
+        "heavy = {'torch', 'pandas', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "heavy: []"

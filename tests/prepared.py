@@ -1,0 +1,43 @@
+"""Fixtures: the small study, trained once up to its cells."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pdbench.study import Study, load_study
+from pdbench.testing.small_study import prepare_cells, write_small_study
+from pdbench.workflow import Paths
+from tests.attempts import Server
+
+PD = "films.pd.1-32.more-100.plain"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with data, teacher, soft labels and pre-trained students, but no cell."""
+    folder = tmp_path_factory.mktemp("project")
+    study = load_study(write_small_study(folder))
+    with contextlib.chdir(folder):
+        prepare_cells(study, Paths(study))
+    return folder
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+    """A copy of the prepared project, as the working directory."""
+    folder = tmp_path / "project"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    study = load_study("small.yaml")
+    return study, Paths(study)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Runs commands in processes of their own, without importing torch for each."""
+    server = Server()
+    yield server
+    server.close()

@@ -1,0 +1,114 @@
+"""What the Snakefile is given."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pdbench.artefacts import ARTEFACTS
+from pdbench.study import ROOT
+from pdbench.study.loading import argument_of, load_study
+from pdbench.workflow.snakefile import open_workflow
+
+
+def test_the_demo_is_the_default() -> None:
+    """Without a configuration the demo study is opened."""
+    found = open_workflow({}, ARTEFACTS)
+
+    assert (found.study.name, found.argument) == ("demo", "demo")
+    assert found.logs == Path("logs/demo")
+
+
+def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study of config/ is called by its name even when its path was given."""
+    monkeypatch.chdir(ROOT)
+
+    assert argument_of("config/demo.yaml") == argument_of("demo") == "demo"
+    assert argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
+    assert load_study("config/demo.yaml").argument == "demo"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"study": "nothing"}, "config/nothing.yaml: no such study"),
+        ({"stduy": "demo"}, "--config stduy: unknown key"),
+        ({"split": "often"}, "--config split=often: not a number of seconds; give"),
+        ({"bundle": -1}, "--config bundle=-1: not a number of seconds; give"),
+    ],
+)
+def test_a_mistake_ends_with_one_line(
+    config: dict[str, Any], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong configuration is one line on stderr and exit code 2."""
+    with pytest.raises(SystemExit) as caught:
+        open_workflow(config, ARTEFACTS)
+
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert error.startswith("pdbench: error: ")
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_all_jobs_read_the_folder_that_data_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its absolute path stands in the environment of this process and its children."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PDBENCH_DATA", "")
+    (tmp_path / "DIR").mkdir()
+
+    with pytest.raises(SystemExit):
+        open_workflow({"data": "DIR"}, ARTEFACTS)
+    assert "no manifest.json there; run pdbench fetch STUDY" in capsys.readouterr().err
+
+    (tmp_path / "DIR/manifest.json").touch()
+    open_workflow({"data": "DIR"}, ARTEFACTS)
+    assert os.environ["PDBENCH_DATA"] == str(tmp_path / "DIR")
+
+
+def test_a_folder_that_cannot_be_written_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A read-only folder of results is one line before anything runs."""
+    monkeypatch.chdir(tmp_path)
+    Path("results/demo").mkdir(parents=True)
+    # Root may write anywhere, so that permissions alone would not show it in every container.
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "demo" and may(path, mode))
+
+    with pytest.raises(SystemExit) as caught:
+        open_workflow({}, ARTEFACTS)
+
+    error = capsys.readouterr().err
+    assert caught.value.code == 1
+    assert f"{tmp_path}/results/demo: this folder is read-only; change" in error
+    assert error.count("\n") == 1
+
+
+def test_a_full_disk_is_found_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where not even Snakemake could write its files, that is said in one line."""
+    full = shutil.disk_usage("/")._replace(free=3 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+
+    with pytest.raises(SystemExit):
+        open_workflow({}, ARTEFACTS)
+
+    assert "the disk is full, 3 MB are left; free some space" in capsys.readouterr().err
+
+
+def test_an_unknown_artefact_is_found_before_anything_runs(
+    study_file, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study that asks for an artefact that nobody draws is refused at once."""
+    with pytest.raises(SystemExit):
+        open_workflow({"study": str(study_file())}, {"figure6", "sizes"})
+
+    assert "unknown artefact 'figure8'" in capsys.readouterr().err
