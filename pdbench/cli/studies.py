@@ -72,8 +72,9 @@ def plan(
     from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
-    done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
-    sizes = Sizes.counted(study, Paths(study).audit)
+    paths = Paths(study)
+    done = {job for job in Graph(study).jobs if paths.output(job).exists()} if left else ()
+    sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile_config(profile)))
     click.echo(as_text(found, devices))
     if json_file is not None:
