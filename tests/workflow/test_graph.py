@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 
 import pytest
 from workflow_project import Project
@@ -95,7 +96,7 @@ def test_what_others_wait_for_goes_first(graph: Graph) -> None:
         kind: [graph.priority(job) for job in graph.jobs if job.kind == kind] for kind in ranks
     }
 
-    for earlier, later in zip(ranks, ranks[1:], strict=False):
+    for earlier, later in itertools.pairwise(ranks):
         assert min(by_kind[earlier]) > max(by_kind[later]), later
     for kind in ("cell", "pretrain"):
         jobs = [job for job in graph.jobs if job.kind == kind]

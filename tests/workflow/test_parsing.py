@@ -33,11 +33,12 @@ began = time.process_time()
 from pdbench.artefacts import ARTEFACTS
 from pdbench.workflow.snakefile import open_workflow
 found = open_workflow({}, ARTEFACTS)
-costs = found.jobs.costs
-for key in found.study.cells:
-    found.jobs.cell_spec(key)
-    found.jobs.priority("cell", key)
-    found.paths.cell_inputs(key)
+costs = found.costs
+for job in found.graph.jobs:
+    label = found.paths.label(job)
+    found.inputs(job.kind, label)
+    found.priority(job.kind, label)
+    found.key(job.kind, label) if label else None
 print(time.process_time() - began)
 """
 
