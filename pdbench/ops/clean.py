@@ -68,7 +68,7 @@ def _entries(study: Study) -> Iterator[Path]:
 
 
 def _stored() -> list[Path]:
-    """All entries, but the marks of jobs that share cells or are parts of one: they hold nothing."""
+    """All entries but the marks of bundles and seeds, which hold nothing."""
     return sorted(
         folder
         for name, kind in KINDS.items()
