@@ -189,4 +189,21 @@ def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
         click.echo(status_text.as_text(survey(study)))
 
 
-COMMANDS = (plan, doctor, status, fetch, pin)
+@click.command()
+@click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
+@click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")
+@click.option("--yes", is_flag=True, help="Remove it; else it is only listed.")
+def clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
+    """Remove what no study in config/ needs from the store, after listing it.
+
+    With --of, remove the report, the logs and the results of one study that no other one needs.
+    Downloads stay.
+    """
+    from pdbench.ops import clean as own
+
+    needed = [*own.configured(), *kept]
+    going = own.superfluous(needed) if study is None else own.of_study(study, needed)
+    click.echo("\n".join(own.clean(going, yes=yes)))
+
+
+COMMANDS = (plan, doctor, status, clean, fetch, pin)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError
 from pdbench.jobs.record import RunRecord, StageRecord, read_record
 from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
-from pdbench.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm
+from pdbench.planning.work import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.study import Architecture, Cell, Objective, Study
 from pdbench.study.architecture import VOCABULARY_SIZE
 from pdbench.workflow import Paths
@@ -82,8 +82,8 @@ def fitted(machine: Machine, seen: Sequence[Observation]) -> Machine:
     target = np.log([observation.seconds for observation in seen])
     groups = Counter(observation.group for observation in seen)
     weights = np.array([1 / groups[observation.group] for observation in seen])
-    prior = np.log([machine.constants[kind].seconds for kind in KINDS])
-    precision = np.array([math.log(machine.constants[kind].factor) ** -2.0 for kind in KINDS])
+    prior = np.log([machine.constants[kind].seconds for kind in COUNTED])
+    precision = np.array([math.log(machine.constants[kind].factor) ** -2.0 for kind in COUNTED])
     logs, spread = prior.copy(), machine.spread
     for _ in range(_ROUNDS):
         parts = counts * np.exp(logs)
