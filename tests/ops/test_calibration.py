@@ -19,7 +19,7 @@ from pdbench.ops.calibration import (
     observations,
 )
 from pdbench.planning.machines import H100, LAPTOP, Machine
-from pdbench.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, total
+from pdbench.planning.work import COUNTED, Seen, Work, classifier, distinct_pieces, total
 from pdbench.study import ROOT, Architecture, Study, load_study
 
 EXAMPLE = ROOT / "reports/example/results.parquet"
@@ -109,7 +109,7 @@ def test_many_runs_of_a_kind_are_one_opinion(example: list[Observation]) -> None
     """Copies of the same runs make nothing surer."""
     once, often = fitted(LAPTOP, example), fitted(LAPTOP, example * 20)
 
-    for kind in KINDS:
+    for kind in COUNTED:
         work = Work(**{kind: 1.0})
         assert often.deviation(work) == pytest.approx(once.deviation(work), rel=1e-3)
 
