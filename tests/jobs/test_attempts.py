@@ -89,12 +89,19 @@ def test_bundled_cells_end_with_the_same_bits(project: Project) -> None:
     assert all(bundled.values())
 
 
-def test_a_failing_cell_stops_no_other(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_cell_stops_no_other(
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others are trained, and the failed one leaves its reason and a log."""
     study, paths = project
-    first, file = folders(paths, PD)[0], Path("some/bundle.json")
-    first.parent.mkdir(parents=True)
-    first.touch()
+    file, opened = Path("some/bundle.json"), jobs.open_cell
+
+    def fail(study: Study, paths: Paths, cell: Cell, *more: Any) -> Any:
+        if cell.key == PD:
+            raise NotADirectoryError("in the way")
+        return opened(study, paths, cell, *more)
+
+    monkeypatch.setattr(jobs, "open_cell", fail)
 
     with caplog.at_level(logging.INFO), pytest.raises(DataError, match=f"1 of 2 .*: {PD}; mend"):
         attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
@@ -108,7 +115,7 @@ def test_a_failing_cell_stops_no_other(project: Project, caplog: pytest.LogCaptu
     assert f"{PD}: NotADirectoryError" in caplog.text
     assert not file.exists()
 
-    first.unlink()
+    monkeypatch.setattr(jobs, "open_cell", opened)
     attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
 
     assert read_json(file) == {"cells": sorted([PD, BASIC])}
