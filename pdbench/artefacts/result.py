@@ -5,87 +5,58 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from pdbench.artefacts.chart import Chart, Row
+from pdbench.artefacts.style import save
 from pdbench.artefacts.tables import Table, to_latex, to_markdown
 from pdbench.core.files import write_json, write_text
 from pdbench.evidence.verdicts import MARKS
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A finished figure: the picture, what is plotted in it, and its words."""
+class Result:
+    """A finished table of one or more parts, or a figure; and its numbers and words.
 
-    figure: Any
+    Attributes:
+        rows: Everything that is shown, as plain rows.
+        caption: Its caption.
+        tables: The table itself, or the numbers of a figure.
+        missing: Keys of the cells that have no result.
+        figure: The picture; None for a table.
+        alt: What the picture shows, in words.
+    """
+
     rows: Sequence[Row]
     caption: str
-    alt: str
-    missing: tuple[str, ...] = ()
     tables: Sequence[Table] = ()
+    missing: tuple[str, ...] = ()
+    figure: Any = None
+    alt: str = ""
 
     def write(self, stem: Path) -> None:
-        """Write ``<stem>.png``, ``.pdf`` and ``.csv``, and ``<stem>.json`` last."""
-        from pdbench.artefacts.style import save
-
+        """Write the picture or the table, the numbers as CSV, and ``<stem>.json`` last."""
         stem.parent.mkdir(parents=True, exist_ok=True)
-        save(self.figure, stem)
+        if self.figure is not None:
+            save(self.figure, stem)
+        else:
+            write_text(stem.with_suffix(".md"), to_markdown(self.tables))
+            write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
         write_text(stem.with_suffix(".csv"), to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
-        write_json(stem.with_suffix(".json"), {**words, "tables": _plain(self.tables)})
-
-
-@dataclass(frozen=True)
-class Tabulation:
-    """A finished table of one or more parts, and the same numbers as plain rows."""
-
-    tables: Sequence[Table]
-    rows: Sequence[Row]
-    caption: str
-    missing: tuple[str, ...] = field(default=())
-
-    def write(self, stem: Path) -> None:
-        """Write ``<stem>.csv``, ``.md`` and ``.tex``, and ``<stem>.json`` last."""
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        write_text(stem.with_suffix(".csv"), to_csv(self.rows))
-        write_text(stem.with_suffix(".md"), to_markdown(self.tables))
-        write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
-        words = {"caption": self.caption, "alt": "", "missing": list(self.missing)}
-        write_json(stem.with_suffix(".json"), {**words, "tables": _plain(self.tables)})
-
-
-Result: TypeAlias = Drawing | Tabulation
-
-
-def draw_chart(chart: Chart, caption: str) -> Drawing:
-    """Render a chart and complete its caption with what all charts must say."""
-    from pdbench.artefacts.render import render
-
-    return Drawing(
-        figure=render(chart),
-        rows=chart.rows(),
-        caption=f"{caption} {how_measured(chart)}",
-        alt=chart.describe(),
-        missing=chart.missing(),
-        tables=chart.tables(),
-    )
-
-
-def _plain(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    return [asdict(table) for table in tables]
+        tables = [asdict(table) for table in self.tables]
+        write_json(stem.with_suffix(".json"), {**words, "tables": tables})
 
 
 def how_measured(chart: Chart) -> str:
     """Say how many seeds and which interval, and what is missing or degenerate."""
-    seeds, parts = chart.seeds(), []
+    seeds, words = chart.seeds(), []
     if seeds:
-        counted = seeds_in_words(seeds)
-        parts.append(f"Marks are means over {counted} of a student, short strokes single runs")
-        if seeds[-1] > 1:
-            parts.append("bars 95% t intervals over seeds, cut where they leave the panel")
-    words = [", ".join(parts) + "."] if parts else []
+        means = f"Marks are means over {seeds_in_words(seeds)} of a student"
+        bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+        words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
     if chart.reading_error():
         scale = "the same scale" if chart.share_y else "its own scale"
         words.append(
@@ -108,12 +79,13 @@ def marks_in_words(marks: Iterable[str]) -> str:
     return f"Beside the paper's numbers, {said}."
 
 
-def seeds_in_words(counts: Sequence[int]) -> str:
-    """Say a range of numbers of seeds, given in ascending order: "2 to 3 seeds"."""
-    if not counts:
+def seeds_in_words(counts: Iterable[int]) -> str:
+    """Say a range of numbers of seeds: "2 to 3 seeds"; cells without any do not count."""
+    found = sorted(set(counts) - {0})
+    if not found:
         return "no seeds"
-    span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return f"{span} seed{'' if counts[-1] == 1 else 's'}"
+    span = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    return f"{span} seed{'' if found[-1] == 1 else 's'}"
 
 
 def to_csv(rows: Sequence[Row]) -> str:

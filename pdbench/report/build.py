@@ -160,7 +160,7 @@ def _section(
     return Section(
         id=artefact,
         kind=kind_of(artefact),
-        title=ARTEFACTS[artefact],
+        title=ARTEFACTS[artefact].title,
         caption=words["caption"],
         alt=words["alt"],
         tables=tuple(_table(table) for table in words["tables"]),

@@ -6,12 +6,13 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
+from pdbench.study.axes import Artefact
 from pdbench.study.config import Study
 from pdbench.study.loading import check_artefacts, load_study, read_yaml
 from pdbench.workflow.bundles import BUNDLE
@@ -37,13 +38,13 @@ class Workflow(NamedTuple):
     benchmarks: Path
 
 
-def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workflow:
+def open_workflow(config: Mapping[str, Any], artefacts: Mapping[str, Artefact]) -> Workflow:
     """Load the study that Snakemake's ``config`` names.
 
     Args:
         config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
             ``data``, the folder that `pdbench fetch` filled.
-        artefacts: Ids of the artefacts that can be drawn.
+        artefacts: The artefacts that can be drawn.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
     the Snakefile would tell its user nothing more.

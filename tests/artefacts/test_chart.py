@@ -122,7 +122,7 @@ def test_tables_hold_the_numbers_of_each_panel() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "words"),
-    [((), "no seeds"), ((1,), "1 seed"), ((3,), "3 seeds"), ((2, 3), "2 to 3 seeds")],
+    [((), "no seeds"), ((1,), "1 seed"), ((3, 0, 3), "3 seeds"), ((3, 2), "2 to 3 seeds")],
 )
 def test_seeds_in_words(counts: tuple[int, ...], words: str) -> None:
     """Numbers of seeds read as English."""
