@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 
-from pdbench.artefacts.catalogue import ARTEFACTS, Figure
+from pdbench.artefacts.catalogue import ARTEFACTS, ScoreFigure
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -30,7 +30,7 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
     if artefact not in ARTEFACTS:
         raise UsageError(f"unknown artefact {artefact!r}", suggestion(artefact, ARTEFACTS))
     context = Context(study, paths)
-    if isinstance(ARTEFACTS[artefact], Figure):
+    if isinstance(ARTEFACTS[artefact], ScoreFigure):
         result = charts.draw(context, artefact)
     else:
         result = importlib.import_module(f"{__name__}.{artefact}").draw(context)

@@ -15,7 +15,7 @@ _BY_SIZE = Axes(panel=("task",), x=SIZE, series=("method",))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure(Artefact):
+class ScoreFigure(Artefact):
     """A figure of scores, drawn from this declaration alone.
 
     Attributes:
@@ -45,7 +45,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "Truncation, pre-training and distillation",
         Axes(panel=(), x=("task",), series=("method",)),
     ),
-    "figure5": Figure(
+    "figure5": ScoreFigure(
         title="Where a student should begin",
         axes=_BY_SIZE,
         x_label="Size of the student",
@@ -53,7 +53,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "begin: masked-LM pre-training at the student's own size, the first layers of a deeper "
         "pre-trained model, word embeddings of a pre-trained model, and random weights.",
     ),
-    "figure6": Figure(
+    "figure6": ScoreFigure(
         title="Depth, width and the training recipe",
         axes=Axes(panel=("task", "hidden"), x=("layers",), series=("method",)),
         x_label="Layers (million parameters)",
@@ -62,7 +62,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "Which number the figure has in the paper is inferred.",
         row=("task",),
     ),
-    "figure7": Figure(
+    "figure7": ScoreFigure(
         title="Pre-trained distillation against three baselines",
         axes=_BY_SIZE,
         x_label="Size of the student",
@@ -73,7 +73,7 @@ ARTEFACTS: dict[str, Artefact] = {
         bars=True,
         row=("task",),
     ),
-    "figure8": Figure(
+    "figure8": ScoreFigure(
         title="Size of the transfer set",
         axes=Axes(panel=("task",), x=("items",), series=("method", *SIZE)),
         x_label="Items of the transfer set (logarithmic)",
@@ -82,7 +82,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "is approximate.",
         logarithmic=True,
     ),
-    "figure9": Figure(
+    "figure9": ScoreFigure(
         title="Domain of the transfer set",
         axes=Axes(panel=("task",), x=("text",), series=("method",)),
         x_label="Similarity S of the transfer set",
@@ -90,7 +90,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "Spearman correlation of their word-frequency ranks. All transfer sets of a panel have "
         "one size; lines without marks are methods that need none.",
     ),
-    "figure10": Figure(
+    "figure10": ScoreFigure(
         title="Pre-training and distillation on the same text",
         axes=_BY_SIZE,
         x_label="Size of the student",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.artefacts.tables import ABSENT, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval
 
 Value: TypeAlias = str | float | int | None
@@ -131,25 +131,6 @@ class Chart:
         shown = [one for panel in self.panels for one in panel.shown]
         return tuple(dict.fromkeys(s.cell for s in shown if s.cell and s.interval.n == 0))
 
-    def degenerate(self) -> int:
-        """How many of the runs shown predict one class only."""
-        return sum(mark.degenerate for panel in self.panels for mark in panel.marks)
-
-    def reading_error(self) -> float:
-        """The largest reading error of the published marks; 0 where there are none."""
-        marks = [mark for panel in self.panels if panel.published for mark in panel.marks]
-        return round(max((mark.interval.half_width for mark in marks), default=0.0), 4)
-
-    def seeds(self) -> set[int]:
-        """The different numbers of seeds behind the marks."""
-        own = [panel for panel in self.panels if not panel.published]
-        return {mark.interval.n for panel in own for mark in panel.marks} - {0}
-
-    def verdicts(self) -> tuple[str, ...]:
-        """The different marks of verdicts on the published values."""
-        shown = [one for panel in self.panels for one in panel.shown]
-        return tuple(dict.fromkeys(one.verdict for one in shown if one.verdict))
-
     def legend(self) -> dict[tuple[str, str], tuple[Series | Level, Panel]]:
         """Every series and line once by method and name, those of this study first."""
         found: dict[tuple[str, str], tuple[Series | Level, Panel]] = {}
@@ -158,6 +139,30 @@ class Chart:
             for one in both:
                 found.setdefault((one.method, one.name), (one, panel))
         return found
+
+    def how_measured(self) -> str:
+        """Say how many seeds and which interval, and what is missing or degenerate."""
+        own = [mark for panel in self.panels if not panel.published for mark in panel.marks]
+        published = [mark for panel in self.panels if panel.published for mark in panel.marks]
+        verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
+        seeds, words = {mark.interval.n for mark in own} - {0}, []
+        if seeds:
+            means = f"Marks are means over {seeds_in_words(seeds)} of a student"
+            bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+            words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
+        if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
+            scale = "the same scale" if self.share_y else "its own scale"
+            words.append(
+                f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}, "
+                f"on {scale}."
+            )
+        if verdicts:
+            words.append(marks_in_words(verdicts))
+        if degenerate := sum(mark.degenerate for mark in own):
+            words.append(f"{degenerate} of the runs predict one class only.")
+        if self.missing():
+            words.append(f"Missing cells (crosses): {', '.join(self.missing())}.")
+        return " ".join(words)
 
     def describe(self) -> str:
         """Say in words what the chart shows, for readers who do not see it."""

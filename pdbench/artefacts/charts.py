@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, Figure
+from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result, how_measured
+from pdbench.artefacts.result import Drawn
 from pdbench.core.words import short_count
 from pdbench.evidence import PAPER_SIZES, Interval, Reference
 from pdbench.evidence.scores import TEACHER
@@ -37,7 +37,7 @@ class _Shown:
     mark: Mark
 
 
-def draw(context: Context, artefact: str) -> Result:
+def draw(context: Context, artefact: str) -> Drawn:
     """Draw a figure of scores, and complete its caption with what all of them must say."""
     from pdbench.artefacts.render import render
 
@@ -45,9 +45,9 @@ def draw(context: Context, artefact: str) -> Result:
     said = [r for r in context.published(artefact) if r.metric == _QUOTED]
     quoted = " and ".join(f"{reference.value:g}% on {reference.task}" for reference in said)
     caption = _declared(artefact).caption.format(quoted=quoted)
-    return Result(
+    return Drawn(
         chart.rows(),
-        f"{caption} {how_measured(chart)}",
+        f"{caption} {chart.how_measured()}",
         chart.tables(),
         chart.missing(),
         figure=render(chart),
@@ -77,9 +77,9 @@ def chart_of(context: Context, artefact: str) -> Chart:
     )
 
 
-def _declared(artefact: str) -> Figure:
+def _declared(artefact: str) -> ScoreFigure:
     figure = ARTEFACTS[artefact]
-    assert isinstance(figure, Figure)
+    assert isinstance(figure, ScoreFigure)
     return figure
 
 

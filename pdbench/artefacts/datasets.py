@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.tables import ABSENT, Table
 from pdbench.study.settings import Task
 
@@ -19,7 +19,7 @@ _CAPTION = (
 )
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write one table each of tasks, transfer sets, corpora and the texts behind them."""
     parts = {
         "Tasks": list(_tasks(context)),
@@ -31,7 +31,7 @@ def draw(context: Context) -> Result:
     filled = {title: rows for title, rows in parts.items() if rows}
     tables = [_table(title, rows) for title, rows in filled.items()]
     plain = [{"table": title, **row} for title, rows in filled.items() for row in rows]
-    return Result(plain, f"{_CAPTION} {_leaks(context)}", tables)
+    return Drawn(plain, f"{_CAPTION} {_leaks(context)}", tables)
 
 
 def _tasks(context: Context) -> Iterator[Row]:

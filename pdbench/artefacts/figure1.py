@@ -13,7 +13,7 @@ from pdbench.artefacts import style
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.methods import DATA, Step, steps
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.study import Method
 
 _CAPTION = (
@@ -45,7 +45,7 @@ _LANE = 0.5
 _LANES_LEFT, _CHIP = 4.1, 1.75
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
     with mpl.rc_context(style.RC):
@@ -55,7 +55,7 @@ def draw(context: Context) -> Result:
         upper, lower = figure.subplots(2, 1, height_ratios=(2.7, 0.25 * len(methods)))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)
-    return Result(list(_rows(methods)), _CAPTION, figure=figure, alt=_describe(methods))
+    return Drawn(list(_rows(methods)), _CAPTION, figure=figure, alt=_describe(methods))
 
 
 def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.tables import Table
 from pdbench.study import Initialisation, Method, Objective, Stage
 from pdbench.study.methods import Data
@@ -74,13 +74,13 @@ _CAPTION = (
 _COLUMNS = ("Method", "Id", "Begins as", "Stages", "Losses", "Data", "Teacher exposes")
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write one row a method, in the order of the file."""
     methods = context.study.methods
     rows = tuple(_cells(name, method) for name, method in methods.items())
     plain: list[Row] = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
     table = Table("Methods", _COLUMNS, rows, align="l" * len(_COLUMNS))
-    return Result(plain, _CAPTION, [table])
+    return Drawn(plain, _CAPTION, [table])
 
 
 def _cells(name: str, method: Method) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import (
     own_scores,
     own_splits,
@@ -22,7 +22,7 @@ _NOT_RUN = (
 )
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write the published scores beside this study's, or say that there are none of ours."""
     cells = context.study.artefact_cells("released_models")
     references = context.published("released_models")

@@ -9,12 +9,12 @@ from statistics import fmean
 
 from pdbench.artefacts.chart import Row, numbers
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result, marks_in_words, seeds_in_words
-from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.artefacts.result import Drawn
+from pdbench.artefacts.tables import ABSENT, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell
 
-Part = tuple[Table, list[Row]]
+_Part = tuple[Table, list[Row]]
 """A table, and its numbers as plain rows."""
 
 _METRICS = {
@@ -34,7 +34,7 @@ _SERVER = "GLUE's server, one run"
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _TableScore:
     """One score of a row; its ``key`` is None where a method has no such cell."""
 
     task: str
@@ -49,7 +49,7 @@ def own_splits(context: Context, cells: Sequence[Cell]) -> tuple[Split, ...]:
     return ("dev", "test", "submission") if answered else ("dev", "test")
 
 
-def own_scores(context: Context, cells: Sequence[Cell], split: Split, size: str = "") -> Part:
+def own_scores(context: Context, cells: Sequence[Cell], split: Split, size: str = "") -> _Part:
     """This study's scores on a split: a row a method, and the teacher's below them.
 
     ``size`` names the students' size where a page has tables of several.
@@ -69,7 +69,7 @@ def own_scores(context: Context, cells: Sequence[Cell], split: Split, size: str 
     return _own_table(", ".join(title), ("Method", *heads, _MEAN), with_means, split)
 
 
-def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> Part:
+def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     """This study's scores of one task on a split: a row a method and size, the teacher last."""
     task = cells[0].task
     lines = [
@@ -86,7 +86,7 @@ def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> Part:
 
 def published_scores(
     context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
-) -> Part:
+) -> _Part:
     """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
@@ -100,10 +100,10 @@ def published_scores(
     return table, [_published_row(context, r) for r in own]
 
 
-def with_caption(parts: Iterable[Part], caption: str, missing: tuple[str, ...] = ()) -> Result:
+def with_caption(parts: Iterable[_Part], caption: str, missing: tuple[str, ...] = ()) -> Drawn:
     """The tables under one caption."""
     tables, rows = zip(*parts, strict=True)
-    return Result([row for plain in rows for row in plain], caption, tables, missing)
+    return Drawn([row for plain in rows for row in plain], caption, tables, missing)
 
 
 def seeds_and_missing(context: Context, cells: Sequence[Cell]) -> tuple[str, tuple[str, ...]]:
@@ -119,27 +119,29 @@ def said_verdicts(context: Context, references: Iterable[Reference]) -> str:
 
 def _entries(
     context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
-) -> list[_Entry]:
+) -> list[_TableScore]:
     """The scores of one method's cells, by task."""
     found = []
     for task in tasks:
         cell = cells.get(task)
         for metric in context.study.tasks[task].metrics:
             score = context.scores.of(cell, split, metric) if cell else Score((), 0)
-            found.append(_Entry(task, metric, score, cell.key if cell else None))
+            found.append(_TableScore(task, metric, score, cell.key if cell else None))
     return found
 
 
-def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_Entry]:
+def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_TableScore]:
     scores = context.scores
     return [
-        _Entry(task, metric, scores.teacher(task, split, metric), scores.teacher_key(task) or "")
+        _TableScore(
+            task, metric, scores.teacher(task, split, metric), scores.teacher_key(task) or ""
+        )
         for task in tasks
         for metric in context.study.tasks[task].metrics
     ]
 
 
-def _mean(entries: Sequence[_Entry]) -> _Entry:
+def _mean(entries: Sequence[_TableScore]) -> _TableScore:
     """The paper's meta score: the mean over tasks, each task's metrics averaged first.
 
     Its interval is over seeds: the score of one seed is taken across all tasks.
@@ -151,15 +153,15 @@ def _mean(entries: Sequence[_Entry]) -> _Entry:
             tasks.setdefault(one.task, []).append(one.score.runs[seed])
         runs.append(fmean(map(fmean, tasks.values())))
     asked = all(one.key is not None for one in entries)
-    return _Entry(_MEAN, "mean", Score(tuple(runs), 0), "" if asked else None)
+    return _TableScore(_MEAN, "mean", Score(tuple(runs), 0), "" if asked else None)
 
 
 def _own_table(
     title: str,
     columns: tuple[str, ...],
-    lines: Iterable[tuple[tuple[str, ...], Sequence[_Entry]]],
+    lines: Iterable[tuple[tuple[str, ...], Sequence[_TableScore]]],
     split: Split,
-) -> Part:
+) -> _Part:
     rows, keys, plain = [], [], []
     for names, entries in lines:
         words = (ABSENT if one.key is None else str(one.score.interval) for one in entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import seeds_and_missing, task_scores, with_caption
 from pdbench.evidence import Split
 
@@ -14,7 +14,7 @@ _CAPTION = (
 _SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write a dev and a test table for every task of the cells."""
     cells = context.study.artefact_cells("scores")
     by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result, marks_in_words
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.result import Drawn
+from pdbench.artefacts.tables import Table, marks_in_words
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
@@ -19,7 +19,7 @@ _PRINTED = "Paper (M)"
 _PARAMETERS, _SPEED = "params_millions", "speedup_vs_BERT_LARGE_TPUv2"
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write the paper's 24 sizes, and below them this study's with their latency."""
     references = context.published("sizes")
     published = {(r.architecture, r.metric): r for r in references}
@@ -33,7 +33,7 @@ def draw(context: Context) -> Result:
     rows: list[Row] = [{"table": "paper", **row} for row in paper]
     rows += [{"table": "this study", **row} for row in own]
     marks = marks_in_words(context.verdict(r) for r in references)
-    return Result(rows, f"{_COUNTED} {_how_timed(context, largest)} {marks}", tables)
+    return Drawn(rows, f"{_COUNTED} {_how_timed(context, largest)} {marks}", tables)
 
 
 def _paper_row(

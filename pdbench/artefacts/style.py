@@ -15,9 +15,9 @@ from typing import Any
 
 from pdbench.core.files import replacing
 
-INK = "#222222"
+_INK = "#222222"
 MUTED = "#6B6B6B"
-FAINT = "#DADADA"
+_FAINT = "#DADADA"
 PAPER_WIDTH = 7.2
 """Inches of a figure across both columns of a page."""
 
@@ -28,7 +28,7 @@ RC: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.labelcolor": INK,
+    "axes.labelcolor": _INK,
     "axes.labelsize": 8,
     "axes.linewidth": 0.7,
     "axes.spines.right": False,
@@ -39,7 +39,7 @@ RC: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same bytes on every machine
     "font.size": 8,
-    "grid.color": FAINT,
+    "grid.color": _FAINT,
     "grid.linewidth": 0.6,
     "legend.fontsize": 7.8,
     "legend.frameon": False,
@@ -48,13 +48,13 @@ RC: dict[Any, Any] = {
     "lines.markersize": 6,
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
-    "text.color": INK,
+    "text.color": _INK,
     "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
+    "xtick.labelcolor": _INK,
     "xtick.labelsize": 7.5,
     "xtick.major.width": 0.7,
     "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
+    "ytick.labelcolor": _INK,
     "ytick.labelsize": 7.5,
     "ytick.major.width": 0.7,
 }
@@ -85,7 +85,7 @@ _OWN: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
     "tinybert": ("#AA4499", ("*", "8"), _DASHES),
     "minilm": ("#44AA99", (">", "<"), _DASHES),
     "distilbert": ("#332288", ("d", "D"), _DASHES),
-    "teacher": (INK, ("o",), (7, 2)),
+    "teacher": (_INK, ("o",), (7, 2)),
     "majority": ("#9A9A9A", ("o",), (1, 1.6)),
 }
 """Colour, markers of the first sizes, and dashes, the same in every figure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Result
+from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import (
     own_scores,
     own_splits,
@@ -21,7 +21,7 @@ _CAPTION = (
 )
 
 
-def draw(context: Context) -> Result:
+def draw(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
     cells, references = context.study.artefact_cells("table3"), context.published("table3")
     parts = [own_scores(context, cells, split) for split in own_splits(context, cells)]

@@ -1,10 +1,12 @@
-"""Tables as Markdown and LaTeX."""
+"""Tables as Markdown and LaTeX, and what stands below them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from pdbench.evidence.verdicts import MARKS
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -93,3 +95,19 @@ def escape_latex(text: str) -> str:
     """Escape what LaTeX reads as commands, and write the signs that tables use."""
     escaped = "".join(_LATEX.get(character, character) for character in text)
     return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)
+
+
+def marks_in_words(marks: Iterable[str]) -> str:
+    """Say what the marks after published numbers mean: "x is not-comparable"."""
+    meaning = {sign: verdict for verdict, mark in MARKS.items() for sign in mark.split("/")}
+    said = ", ".join(f"{mark} is {meaning[mark]}" for mark in dict.fromkeys(marks))
+    return f"Beside the paper's numbers, {said}."
+
+
+def seeds_in_words(counts: Iterable[int]) -> str:
+    """Say a range of numbers of seeds: "2 to 3 seeds"; cells without any do not count."""
+    found = sorted(set(counts) - {0})
+    if not found:
+        return "no seeds"
+    span = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+    return f"{span} seed{'' if found[-1] == 1 else 's'}"

@@ -14,7 +14,7 @@ from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)
-class Run:
+class _RunRow:
     """One trained model.
 
     Attributes:
@@ -54,7 +54,7 @@ class Trained:
     key: str
     command: str
     metrics: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[_RunRow, ...]
 
 
 def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
@@ -82,14 +82,14 @@ def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
             yield Trained(key, command, metrics, _runs(rows, paths, paths.teacher(task), metrics))
 
 
-def _runs(rows: Any, paths: Paths, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
+def _runs(rows: Any, paths: Paths, folder: Path, metrics: tuple[str, ...]) -> tuple[_RunRow, ...]:
     found = rows.to_dict("records") if rows is not None else []
     return tuple(_run(row, paths, folder, metrics) for row in found)
 
 
-def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> Run:
+def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> _RunRow:
     record = (folder if row["method"] == TEACHER else folder / row["run"]) / "record.json"
-    return Run(
+    return _RunRow(
         name=row["run"],
         scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
         selected=bool(row["selected"]),

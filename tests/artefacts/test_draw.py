@@ -13,7 +13,7 @@ import pytest
 import synthetic
 
 from pdbench.artefacts import ARTEFACTS, draw
-from pdbench.artefacts.catalogue import Figure
+from pdbench.artefacts.catalogue import ScoreFigure
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.methods import INITIALISATIONS, OBJECTIVES
 from pdbench.core.errors import DataError, UsageError
@@ -25,7 +25,7 @@ from pdbench.workflow.paths import kind_of
 DRAWN = [name for name in ARTEFACTS if name != "scores"]
 """The artefacts of the demo: it has no task beyond the paper's kinds."""
 
-CHARTS = [name for name, one in ARTEFACTS.items() if isinstance(one, Figure)]
+CHARTS = [name for name, one in ARTEFACTS.items() if isinstance(one, ScoreFigure)]
 
 
 def rows_of(paths: Paths, artefact: str) -> list[dict[str, str]]:
@@ -44,7 +44,7 @@ def words_of(paths: Paths, artefact: str) -> dict[str, object]:
 def test_every_artefact_of_the_demo_has_a_file_that_draws_it(demo: Study) -> None:
     """The catalogue, the modules and the study name the same artefacts."""
     assert set(demo.artefacts) == set(DRAWN)
-    others = [name for name, one in ARTEFACTS.items() if not isinstance(one, Figure)]
+    others = [name for name, one in ARTEFACTS.items() if not isinstance(one, ScoreFigure)]
     assert all(importlib.util.find_spec(f"pdbench.artefacts.{name}") for name in others)
 
 

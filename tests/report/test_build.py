@@ -19,7 +19,6 @@ from pdbench.evidence.outcomes import load_claims
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.report import build, export_example
 from pdbench.report.build import listed
-from pdbench.report.facts import in_words
 from pdbench.study import ROOT, Study, load_study
 from pdbench.workflow import Paths
 
@@ -304,15 +303,6 @@ def test_example_replaces_an_older_one(paths: Paths, demo: Study, tmp_path: Path
     export_example(demo, paths, target)
 
     assert not (target / "old.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(2.34, "2.3 s"), (41.6, "42 s"), (250, "4 min 10 s"), (3 * 3600 + 59, "3 h 0 min")],
-)
-def test_durations_read_as_words(seconds: float, words: str) -> None:
-    """A duration has its two largest units."""
-    assert in_words(seconds) == words
 
 
 @pytest.mark.parametrize(
