@@ -42,8 +42,7 @@ ARTEFACTS: dict[str, Artefact] = {
     "sizes": Artefact("Student sizes and their cost"),
     "datasets": Artefact("Data"),
     "table3": Artefact(
-        "Truncation, pre-training and distillation",
-        Axes(panel=(), x=("task",), series=("method",)),
+        "Truncation, pre-training and distillation", Axes(panel=(), x=("task",), series=("method",))
     ),
     "figure5": ScoreFigure(
         title="Where a student should begin",
@@ -98,8 +97,7 @@ ARTEFACTS: dict[str, Artefact] = {
         "gives alone and what both give in sequence.",
     ),
     "released_models": Artefact(
-        "The released checkpoints",
-        Axes(panel=SIZE, x=("task",), series=("method",), optional=True),
+        "The released checkpoints", Axes(panel=SIZE, x=("task",), series=("method",), optional=True)
     ),
     "scores": Artefact(
         "Scores of other tasks", Axes(panel=("task",), x=(), series=("method", *SIZE))

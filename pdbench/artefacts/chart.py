@@ -10,13 +10,9 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from pdbench.artefacts.tables import ABSENT, Table, marks_in_words, seeds_in_words
+from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval
-
-Value: TypeAlias = str | float | int | None
-Row: TypeAlias = dict[str, Value]
 
 
 @dataclass(frozen=True)
@@ -24,7 +20,6 @@ class Mark:
     """One point or bar.
 
     Attributes:
-        x: Position on the horizontal axis.
         label: What stands at ``x``, in words ("Tiny 2/128").
         interval: Mean and interval in per cent; a published value has its reading tolerance.
         runs: The single runs behind the mean; empty for a published value.
@@ -92,12 +87,9 @@ class Chart:
     """A figure of several panels with a common legend.
 
     Attributes:
-        panels: From left to right, then from top to bottom.
-        layout: How many panels each row has.
-        x_label: Label of every horizontal axis.
+        layout: How many panels each row has, from top to bottom.
         y_labels: Label of the vertical axis of this study's and of published panels.
         bars: Whether it has bars instead of curves.
-        logarithmic: Whether the horizontal axis is logarithmic.
         share_y: Whether this study and the paper are on one scale.
     """
 
@@ -170,31 +162,20 @@ class Chart:
 
 
 def _rows(panel: Panel) -> Iterator[Row]:
-    source = "paper" if panel.published else "this study"
+    place: Row = {"source": "paper" if panel.published else "this study", "panel": panel.title}
     for series in panel.series:
         for mark in series.marks:
-            yield {
-                "source": source,
-                "panel": panel.title,
-                "series": series.name,
-                "x": mark.x,
-                "label": mark.label,
-                **numbers(mark.interval),
-                "runs": " ".join(f"{run:.4f}" for run in mark.runs),
-                "degenerate": mark.degenerate,
-                "cell": mark.cell,
-                "verdict": mark.verdict,
-            }
+            named: Row = {**place, "series": series.name, "x": mark.x, "label": mark.label}
+            runs = " ".join(f"{run:.4f}" for run in mark.runs)
+            behind: Row = {"runs": runs, "degenerate": mark.degenerate}
+            yield {**named, **numbers(mark.interval), **behind, **_origin(mark)}
     for level in panel.levels:
-        yield {
-            "source": source,
-            "panel": panel.title,
-            "series": level.name,
-            "label": "line",
-            **numbers(level.interval),
-            "cell": level.cell,
-            "verdict": level.verdict,
-        }
+        named = {**place, "series": level.name, "label": "line"}
+        yield {**named, **numbers(level.interval), **_origin(level)}
+
+
+def _origin(shown: Mark | Level) -> Row:
+    return {"cell": shown.cell, "verdict": shown.verdict}
 
 
 def _table(panel: Panel) -> Table:

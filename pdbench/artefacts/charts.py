@@ -9,7 +9,7 @@ from typing import TypeAlias
 from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
+from pdbench.artefacts.tables import Drawn
 from pdbench.core.words import short_count
 from pdbench.evidence import PAPER_SIZES, Interval, Reference
 from pdbench.evidence.scores import TEACHER

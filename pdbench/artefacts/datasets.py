@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
-from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table
 from pdbench.study.settings import Task
 
 _CAPTION = (
@@ -101,11 +99,7 @@ def _licences(context: Context) -> Iterator[Row]:
     for kind in ("tasks", "texts"):
         for name in getattr(context.study, kind):
             found = context.audit[kind][name]
-            yield {
-                "Task or text": name,
-                "Licence": found["licence"],
-                "Citation": found["citation"],
-            }
+            yield {"Task or text": name, "Licence": found["licence"], "Citation": found["citation"]}
 
 
 def _table(title: str, rows: list[Row]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -10,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from pdbench.artefacts import style
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.methods import DATA, Step, steps
-from pdbench.artefacts.result import Drawn
+from pdbench.artefacts.tables import Drawn, Row
 from pdbench.study import Method
 
 _CAPTION = (
@@ -49,10 +49,9 @@ def draw(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
     with mpl.rc_context(style.RC):
-        figure = Figure(
-            figsize=(style.PAPER_WIDTH, 2.75 + 0.25 * len(methods)), layout="constrained"
-        )
-        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, 0.25 * len(methods)))
+        lanes = 0.25 * len(methods)
+        figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)
     return Drawn(list(_rows(methods)), _CAPTION, figure=figure, alt=_describe(methods))
@@ -63,7 +62,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
     always = len(list(steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional = i >= always
-        _box(axes, i * _STEP, 0, step.name, step.kind, dashed=optional)
+        _box(axes, i * _STEP, 0, step.name, step.kind, optional=optional)
         if step.data:
             _data(axes, i * _STEP, 1.75, step.data)
             _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
@@ -73,7 +72,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
             _draw_teacher(axes, i * _STEP)
     end = len(chain) * _STEP
     _arrow(axes, (end - _STEP + _WIDTH / 2, 0), (end - _WIDTH / 2, 0))
-    _box(axes, end, 0, "Compact\nstudent", "", bold=True)
+    _box(axes, end, 0, "Compact\nstudent", "")
     axes.set_xlim(-_WIDTH / 2 - 0.1, end + _WIDTH / 2 + 0.1)
     axes.set_ylim(-2.3, 2.3)
     axes.set_axis_off()
@@ -90,9 +89,8 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     for lane, (name, method) in enumerate(methods.items()):
         y = -lane * _LANE
         axes.text(0, y, method.name, va="center", fontsize=7.5)
-        axes.text(
-            _LANES_LEFT - 0.35, y, name, va="center", ha="right", color=style.MUTED, fontsize=7
-        )
+        end = _LANES_LEFT - 0.35
+        axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(steps(method)):
             x = _LANES_LEFT + i * (_CHIP + 0.3)
             _chip(axes, x, y, step)
@@ -104,52 +102,33 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
 
 
 def _chip(axes: Axes, x: float, y: float, step: Step) -> None:
-    _patch(axes, x, y - 0.17, _CHIP, 0.34, _TINTS.get(step.kind, "white"), rounding=0.08)
+    _patch(axes, (x, y - 0.17, _CHIP, 0.34), _TINTS.get(step.kind, "white"), rounding=0.08)
     label = _SHORT.get(step.kind, step.kind)
     axes.text(x + _CHIP / 2, y, label, ha="center", va="center", fontsize=7)
 
 
-def _box(
-    axes: Axes,
-    x: float,
-    y: float,
-    text: str,
-    kind: str,
-    *,
-    dashed: bool = False,
-    bold: bool = False,
-) -> None:
-    left, bottom = x - _WIDTH / 2, y - _HEIGHT / 2
-    _patch(axes, left, bottom, _WIDTH, _HEIGHT, _TINTS.get(kind, "white"), dashed=dashed)
-    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if dashed else "")
-    weight = "bold" if bold else "normal"
+def _box(axes: Axes, x: float, y: float, text: str, kind: str, *, optional: bool = False) -> None:
+    """Draw a step, or in bold what is no step."""
+    place = (x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
+    _patch(axes, place, _TINTS.get(kind, "white"), line=(0, (4, 2)) if optional else "-")
+    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if optional else "")
+    weight = "normal" if kind else "bold"
     axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
 
 
 def _data(axes: Axes, x: float, y: float, name: str) -> None:
-    _patch(axes, x - _WIDTH / 2, y - 0.4, _WIDTH, 0.8, "white", rounding=0.4)
-    symbol = f"$D_{{{name[2:]}}}$"
-    axes.text(x, y, f"{symbol}\n{_wrap(DATA[name])}", ha="center", va="center", fontsize=6.6)
+    _patch(axes, (x - _WIDTH / 2, y - 0.4, _WIDTH, 0.8), "white", rounding=0.4)
+    text = f"$D_{{{name[2:]}}}$\n{_wrap(DATA[name])}"
+    axes.text(x, y, text, ha="center", va="center", fontsize=6.6)
 
 
 def _patch(
-    axes: Axes,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    tint: str,
-    *,
-    rounding: float = 0.12,
-    dashed: bool = False,
+    axes: Axes, place: tuple[float, ...], tint: str, *, rounding: float = 0.12, line: Any = "-"
 ) -> None:
+    x, y, width, height = place
     shape = f"round,pad=0,rounding_size={rounding}"
-    line = (0, (4, 2)) if dashed else "-"
-    axes.add_patch(
-        FancyBboxPatch(
-            (x, y), width, height, shape, facecolor=tint, edgecolor=style.MUTED, lw=0.8, ls=line
-        )
-    )
+    look = {"facecolor": tint, "edgecolor": style.MUTED, "lw": 0.8, "ls": line}
+    axes.add_patch(FancyBboxPatch((x, y), width, height, shape, **look))
 
 
 def _arrow(
@@ -174,14 +153,8 @@ def _wrap(text: str) -> str:
 def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
     for name, method in methods.items():
         for position, step in enumerate(steps(method)):
-            yield {
-                "method": name,
-                "name": method.name,
-                "position": position,
-                "step": step.kind,
-                "data": step.data,
-                "loss": step.loss,
-            }
+            row: Row = {"method": name, "name": method.name, "position": position}
+            yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
 
 
 def _describe(methods: Mapping[str, Method]) -> str:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.tables import Drawn, Row, Table
 from pdbench.study import Initialisation, Method, Objective, Stage
 from pdbench.study.methods import Data
 

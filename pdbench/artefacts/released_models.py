@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import (
     own_scores,
     own_splits,
@@ -11,6 +10,7 @@ from pdbench.artefacts.score_tables import (
     said_verdicts,
     with_caption,
 )
+from pdbench.artefacts.tables import Drawn
 
 _CAPTION = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -121,7 +121,9 @@ def _draw_series(axes: Axes, series: Series, place: _Place) -> None:
     colour = place.look.colour
     if place.chart.bars:
         _draw_bars(axes, shown, place)
-    _draw_runs(axes, shown, place)
+    xs = [place.x(mark) for mark in shown for _ in mark.runs]
+    runs = [run for mark in shown for run in mark.runs]
+    axes.scatter(xs, runs, s=20, marker="_", color=colour, linewidths=0.9, zorder=3.5)
     for mark in shown:
         ends = mark.interval.low, mark.interval.high
         axes.plot([place.x(mark)] * 2, ends, color=colour, linewidth=1, zorder=zorder)
@@ -161,12 +163,6 @@ def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place) -> None:
     axes.bar(xs, heights, place.step * 0.92, bottom=base, color=tint, zorder=3)
 
 
-def _draw_runs(axes: Axes, marks: Sequence[Mark], place: _Place) -> None:
-    xs = [place.x(mark) for mark in marks for _ in mark.runs]
-    ys = [run for mark in marks for run in mark.runs]
-    axes.scatter(xs, ys, s=20, marker="_", color=place.look.colour, linewidths=0.9, zorder=3.5)
-
-
 def _floor(panel: Panel) -> float:
     """Where bars begin: at the majority class, so that their height is what was learnt."""
     found = [level.interval.mean for level in panel.levels if level.method == "majority"]
@@ -203,26 +199,12 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     low, high = axes.get_xlim()
     wanted = [(x - low) / (high - low) for x, _ in panel.notes]
     axes.set_xticks([x for x, _ in panel.notes], [""] * len(panel.notes))
+    line: dict[str, Any] = {"color": style.MUTED, "linewidth": 0.6, "clip_on": False}
+    words: dict[str, Any] = {"fontsize": 7, "rotation": 35, "rotation_mode": "anchor"}
+    across = axes.transAxes
     for own, place, (_, text) in zip(wanted, spread(wanted, _NOTE_GAP), panel.notes, strict=True):
-        axes.plot(
-            [own, place],
-            [-0.02, -0.06],
-            transform=axes.transAxes,
-            clip_on=False,
-            color=style.MUTED,
-            linewidth=0.6,
-        )
-        axes.text(
-            place + 0.01,
-            -0.08,
-            text,
-            transform=axes.transAxes,
-            fontsize=7,
-            rotation=35,
-            rotation_mode="anchor",
-            ha="right",
-            va="center",
-        )
+        axes.plot([own, place], [-0.02, -0.06], transform=across, **line)
+        axes.text(place + 0.01, -0.08, text, transform=across, ha="right", va="center", **words)
     axes.xaxis.labelpad = _NOTE_HEIGHT
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pdbench.artefacts.chart import Row, numbers
+from pdbench.artefacts.chart import numbers
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
-from pdbench.artefacts.tables import ABSENT, Table, marks_in_words, seeds_in_words
+from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell
 
@@ -131,14 +130,13 @@ def _entries(
 
 
 def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_TableScore]:
-    scores = context.scores
-    return [
-        _TableScore(
-            task, metric, scores.teacher(task, split, metric), scores.teacher_key(task) or ""
-        )
-        for task in tasks
-        for metric in context.study.tasks[task].metrics
-    ]
+    found = []
+    for task in tasks:
+        key = context.scores.teacher_key(task) or ""
+        for metric in context.study.tasks[task].metrics:
+            score = context.scores.teacher(task, split, metric)
+            found.append(_TableScore(task, metric, score, key))
+    return found
 
 
 def _mean(entries: Sequence[_TableScore]) -> _TableScore:
@@ -199,7 +197,7 @@ def _row(source: str, split: str, method: str, task: str, metric: str, interval:
 
 
 def _published_row(context: Context, reference: Reference) -> Row:
+    place = (reference.source, reference.split, _name(context, reference))
     value = Interval(reference.value, math.nan, math.nan, 1)
-    name = _name(context, reference)
-    row = _row(reference.source, reference.split, name, reference.task, reference.metric, value)
+    row = _row(*place, reference.task, reference.metric, value)
     return {**row, "verdict": context.verdict(reference)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import seeds_and_missing, task_scores, with_caption
+from pdbench.artefacts.tables import Drawn
 from pdbench.evidence import Split
 
 _CAPTION = (

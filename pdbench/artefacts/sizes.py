@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
-from pdbench.artefacts.tables import Table, marks_in_words
+from pdbench.artefacts.tables import Drawn, Row, Table, marks_in_words
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawn
 from pdbench.artefacts.score_tables import (
     own_scores,
     own_splits,
@@ -12,6 +11,7 @@ from pdbench.artefacts.score_tables import (
     seeds_and_missing,
     with_caption,
 )
+from pdbench.artefacts.tables import Drawn
 
 _CAPTION = (
     "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "

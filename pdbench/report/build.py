@@ -31,21 +31,9 @@ from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import kind_of
 
-_INDEX = "index.html"
-"""The report's own page; everything else stands beside it."""
-
-_RUNS = "runs.html"
-"""The page of all runs."""
-
-_README = "README.md"
-"""The page of the copy that is committed, in the place of the report's own."""
-
-GATE = "gate.html"
-"""The page of the gate, where the study has one."""
-
-_ACROSS = "figure7"
-"""The figure that compares methods over several tasks and sizes."""
-
+_INDEX, _RUNS, _GATE = "index.html", "runs.html", "gate.html"
+_README = "README.md"  # the page of the copy that is committed
+_ACROSS = "figure7"  # compares methods over several tasks and sizes
 _PAPER_URL = "https://arxiv.org/abs/1908.08962"
 
 
@@ -56,8 +44,6 @@ class _Section:
     Attributes:
         id: The artefact's id, and the anchor of its section.
         kind: figure or table.
-        title: Its heading.
-        caption: Its caption, with seeds and interval.
         alt: What a figure shows, in words.
         tables: The table itself, or the numbers of a figure.
         files: File name endings to download.
@@ -107,7 +93,7 @@ def build(study: Study, paths: Paths) -> None:
     write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
     templates = {_RUNS: "runs.html.j2", _INDEX: "page.html.j2"}
     if page.gate is not None:
-        templates[GATE] = "gate.html.j2"
+        templates[_GATE] = "gate.html.j2"
     for file, template in templates.items():
         write_text(paths.index.with_name(file), _rendered(template, page))
 
@@ -212,7 +198,7 @@ def _helpers() -> dict[str, Any]:
         "outcome_of": outcome_of,
         "report_page": _INDEX,
         "runs_page": _RUNS,
-        "gate_page": GATE,
+        "gate_page": _GATE,
     }
 
 

@@ -31,8 +31,6 @@ class _TrainingKind:
     """A kind of training: how many runs it had, and how long they took.
 
     Attributes:
-        name: What was trained.
-        runs: Number of models.
         seconds: Wall time of all of them, added up.
         elapsed: Wall time from the first start to the last end, other stages included.
     """

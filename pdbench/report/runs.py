@@ -18,15 +18,10 @@ class _RunRow:
     """One trained model.
 
     Attributes:
-        name: Its name within the cell.
         scores: Dev and test score of each metric of the task, in per cent.
         selected: Whether dev chose its grid point, so that numbers are made of it.
         degenerate: Whether it predicts one class only.
-        steps: Updates.
-        seconds: Wall time.
-        commit: Commit of the code that trained it.
-        record: Path of its record.
-        link: The same from the folder of the page.
+        link: The path of its record from the folder of the page.
     """
 
     name: str
@@ -45,9 +40,7 @@ class Trained:
     """The runs of one cell, or a teacher.
 
     Attributes:
-        key: The key of the cell.
         command: What trains it.
-        metrics: The metrics of its task.
         runs: Its runs; empty where the cell is missing.
     """
 

@@ -7,8 +7,7 @@ import math
 import pytest
 
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.result import to_csv
-from pdbench.artefacts.tables import seeds_in_words
+from pdbench.artefacts.tables import seeds_in_words, to_csv
 from pdbench.evidence import Interval
 
 GONE = Interval(math.nan, math.nan, math.nan, 0)

@@ -18,7 +18,7 @@ from pdbench.evidence import load_references
 from pdbench.evidence.outcomes import load_claims
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.report import build, export_example
-from pdbench.report.build import listed
+from pdbench.report.build import _listed
 from pdbench.study import ROOT, Study, load_study
 from pdbench.workflow import Paths
 
@@ -311,7 +311,7 @@ def test_example_replaces_an_older_one(paths: Paths, demo: Study, tmp_path: Path
 )
 def test_settings_read_as_words(value: object, words: str) -> None:
     """A configuration value stands on one line."""
-    assert listed(value) == words
+    assert _listed(value) == words
 
 
 GATE = ({"baseline": "pd", "candidate": "d"}, {"baseline": "d", "candidate": "pd", "margin": 1.0})
