@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.score_tables import (
-    own_scores,
-    own_splits,
-    published_scores,
-    said_verdicts,
-    with_caption,
-)
+from pdbench.artefacts.score_tables import captioned, own_scores, published_scores
 from pdbench.artefacts.tables import Drawn
 
 _CAPTION = (
@@ -30,7 +24,5 @@ def draw(context: Context) -> Drawn:
     parts = [published_scores(context, references, title, "test", head="Model")]
     for size in dict.fromkeys(cell.architecture for cell in cells):
         own = [cell for cell in cells if cell.architecture == size]
-        name = context.size_name(size)
-        parts += [own_scores(context, own, split, name) for split in own_splits(context, own)]
-    caption = _CAPTION if cells else _CAPTION + _NOT_RUN
-    return with_caption(parts, f"{caption} {said_verdicts(context, references)}")
+        parts += own_scores(context, own, context.size_name(size))
+    return captioned(context, parts, _CAPTION if cells else _CAPTION + _NOT_RUN, references)

@@ -42,17 +42,18 @@ class _TableScore:
     key: str | None
 
 
-def own_splits(context: Context, cells: Sequence[Cell]) -> tuple[Split, ...]:
-    """The splits that tables show: dev and test, and what GLUE's server has scored."""
-    answered = any(context.scores.of(cell, "submission").runs for cell in cells)
-    return ("dev", "test", "submission") if answered else ("dev", "test")
+def own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
+    """This study's dev and test scores, and what GLUE's server has scored, a table each.
 
-
-def own_scores(context: Context, cells: Sequence[Cell], split: Split, size: str = "") -> _Part:
-    """This study's scores on a split: a row a method, and the teacher's below them.
-
-    ``size`` names the students' size where a page has tables of several.
+    A row a method, and the teacher's below them; ``size`` names the students' size where a page
+    has tables of several.
     """
+    answered = any(context.scores.of(cell, "submission").runs for cell in cells)
+    splits: tuple[Split, ...] = ("dev", "test", "submission") if answered else ("dev", "test")
+    return [_own_split(context, cells, split, size) for split in splits]
+
+
+def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str) -> _Part:
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     by_method: dict[str, dict[str, Cell]] = {}
     for cell in cells:
@@ -99,21 +100,21 @@ def published_scores(
     return table, [_published_row(context, r) for r in own]
 
 
-def with_caption(parts: Iterable[_Part], caption: str, missing: tuple[str, ...] = ()) -> Drawn:
-    """The tables under one caption."""
+def captioned(
+    context: Context,
+    parts: Iterable[_Part],
+    caption: str,
+    references: Iterable[Reference] = (),
+    cells: Iterable[Cell] = (),
+) -> Drawn:
+    """Put tables under one caption, with the seeds of their cells and the marks of verdicts."""
     tables, rows = zip(*parts, strict=True)
-    return Drawn([row for plain in rows for row in plain], caption, tables, missing)
-
-
-def seeds_and_missing(context: Context, cells: Sequence[Cell]) -> tuple[str, tuple[str, ...]]:
-    """Say how many seeds are behind the cells' scores, and which cells have none."""
     runs = {cell.key: len(context.scores.of(cell).runs) for cell in cells}
-    return seeds_in_words(runs.values()), tuple(key for key, count in runs.items() if not count)
-
-
-def said_verdicts(context: Context, references: Iterable[Reference]) -> str:
-    """Say what the marks after an artefact's published numbers mean."""
-    return marks_in_words(context.verdict(reference) for reference in references)
+    words = [caption.format(seeds=seeds_in_words(runs.values()))]
+    if references:
+        words.append(marks_in_words(map(context.verdict, references)))
+    missing = tuple(key for key, count in runs.items() if not count)
+    return Drawn([row for plain in rows for row in plain], " ".join(words), tables, missing)
 
 
 def _entries(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.score_tables import seeds_and_missing, task_scores, with_caption
+from pdbench.artefacts.score_tables import captioned, task_scores
 from pdbench.artefacts.tables import Drawn
 from pdbench.evidence import Split
 
@@ -19,5 +19,4 @@ def draw(context: Context) -> Drawn:
     cells = context.study.artefact_cells("scores")
     by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}
     parts = [task_scores(context, own, s) for own in by_task.values() if own for s in _SPLITS]
-    seeds, missing = seeds_and_missing(context, cells)
-    return with_caption(parts, _CAPTION.format(seeds=seeds), missing)
+    return captioned(context, parts, _CAPTION, cells=cells)

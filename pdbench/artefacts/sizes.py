@@ -59,7 +59,7 @@ def _own_rows(context: Context) -> Iterator[Row]:
     students = [str(size) for size in context.study.all_architectures]
     for text in (*students, *(other for other in times if other not in students)):
         size, time = Architecture.parse(text), times[text]
-        name = context.size_name(size).replace(text, "") if text in students else "teacher"
+        name = context.size_name(size).removeprefix(text) if text in students else "teacher"
         yield {
             "L/H": text,
             "Name": name,

@@ -106,23 +106,15 @@ def looks(named: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Appearance]
     others: dict[str, int] = {}
     seen: Counter[str] = Counter()
     for method, name in dict.fromkeys(named):
-        size = seen[method]
-        extra: tuple[Any, ...] = _OTHER_MARKERS
+        index = 0 if method in _OWN else others.setdefault(method, len(others))
+        other = (_OTHER_COLOURS[index % len(_OTHER_COLOURS)], (), _DASHES)
+        colour, markers, dashes = _OWN.get(method, other)
+        first = index % len(_OTHER_MARKERS)
+        markers = (*markers, *_OTHER_MARKERS[first:], *_OTHER_MARKERS[:first])
+        size, line = seen[method] % len(markers), seen[method] % len(_LINES)
+        dashes = (dashes, *_OTHER_DASHES)[line]
+        found[method, name] = Appearance(colour, markers[size], _LINES[line], dashes)
         seen[method] += 1
-        if method in _OWN:
-            colour, markers, dashes = _OWN[method]
-        else:
-            index = others.setdefault(method, len(others))
-            first = index % len(extra)
-            colour, markers, dashes = _OTHER_COLOURS[index % len(_OTHER_COLOURS)], (), _DASHES
-            extra = (*extra[first:], *extra[:first])
-        markers += extra
-        found[method, name] = Appearance(
-            colour,
-            markers[size % len(markers)],
-            _LINES[size % len(_LINES)],
-            (dashes, *_OTHER_DASHES)[size % len(_LINES)],
-        )
     return found
 
 

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.score_tables import (
-    own_scores,
-    own_splits,
-    published_scores,
-    said_verdicts,
-    seeds_and_missing,
-    with_caption,
-)
+from pdbench.artefacts.score_tables import captioned, own_scores, published_scores
 from pdbench.artefacts.tables import Drawn
 
 _CAPTION = (
     "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
     "mean over tasks, where a task with two metrics counts their average. Students here have size "
-    "{size}, the paper's {published}. Ours are means over {seeds}, ± half a 95% t interval over "
-    "seeds; the teacher is one run."
+    "{}, the paper's {}. Ours are means over {{seeds}}, ± half a 95% t interval over seeds; the "
+    "teacher is one run."
 )
 
 
 def draw(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
     cells, references = context.study.artefact_cells("table3"), context.published("table3")
-    parts = [own_scores(context, cells, split) for split in own_splits(context, cells)]
-    parts += [
+    published = [
         published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
         for split in ("dev", "test")
     ]
-    seeds, missing = seeds_and_missing(context, cells)
-    size, published = cells[0].architecture, references[0].architecture
-    caption = _CAPTION.format(size=size, published=published, seeds=seeds)
-    return with_caption(parts, f"{caption} {said_verdicts(context, references)}", missing)
+    caption = _CAPTION.format(cells[0].architecture, references[0].architecture)
+    return captioned(context, [*own_scores(context, cells), *published], caption, references, cells)
