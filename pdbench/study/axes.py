@@ -12,7 +12,7 @@ from pdbench.study.config import Study
 Setting: TypeAlias = Literal["task", "method", "layers", "hidden", "text", "items", "corpus"]
 """What a cell is made of: ``text`` and ``items`` are those of its transfer set."""
 
-Settings: TypeAlias = dict[Setting, str | int | None]
+_Settings: TypeAlias = dict[Setting, str | int | None]
 
 _WORDS: dict[Setting, str] = {
     "task": "task",
@@ -31,10 +31,10 @@ class Axes:
     """Along which settings the cells of an artefact may differ; each place shows one cell.
 
     Attributes:
-        panel: Settings that have a panel, or a table, for each of their values.
-        x: Settings along the horizontal axis, or across a table. A cell without a value, such
+        panel: _Settings that have a panel, or a table, for each of their values.
+        x: _Settings along the horizontal axis, or across a table. A cell without a value, such
             as one that has no transfer set, is a line across its panel.
-        series: Settings with a curve, or a row, for each of their values.
+        series: _Settings with a curve, or a row, for each of their values.
         optional: Whether the artefact can do without cells.
     """
 
@@ -56,7 +56,7 @@ class Artefact:
     axes: Axes | None = None
 
 
-def settings_of(study: Study, cell: Cell) -> Settings:
+def settings_of(study: Study, cell: Cell) -> _Settings:
     """The settings of a cell; None for what its method does not use."""
     transfer = study.transfer_sets[cell.transfer] if cell.transfer else None
     return {
@@ -84,8 +84,8 @@ def misfits(study: Study, name: str, axes: Axes | None) -> Iterator[tuple[str, s
             yield f"{key}: {problem}, and {name} has {axes}", "keep one of them"
 
 
-def _undeclared(cells: Iterable[Settings], axes: Axes) -> Iterator[str]:
-    """Settings that differ where none of the axes says that they may."""
+def _undeclared(cells: Iterable[_Settings], axes: Axes) -> Iterator[str]:
+    """_Settings that differ where none of the axes says that they may."""
     for setting, words in _WORDS.items():
         if setting in (*axes.panel, *axes.x, *axes.series):
             continue
@@ -100,7 +100,7 @@ def _undeclared(cells: Iterable[Settings], axes: Axes) -> Iterator[str]:
                 yield f"the {words} varies ({', '.join(sorted(several))})"
 
 
-def _at_one_place(cells: dict[Cell, Settings], axes: Axes) -> Iterator[str]:
+def _at_one_place(cells: dict[Cell, _Settings], axes: Axes) -> Iterator[str]:
     places: dict[tuple[object, ...], Cell] = {}
     for cell, settings in cells.items():
         place = tuple(settings[one] for one in (*axes.panel, *axes.x, *axes.series))
