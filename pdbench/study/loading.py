@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study.architecture import Architecture
+from pdbench.study.axes import Artefact, misfits
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files
 from pdbench.study.embedded import EMBEDDED
@@ -90,14 +91,15 @@ def load_methods(root: Path = ROOT) -> dict[str, Method]:
     return methods
 
 
-def check_artefacts(study: Study, known: Iterable[str]) -> None:
-    """Refuse a study that names an artefact nobody can draw.
+def check_artefacts(study: Study, known: Mapping[str, Artefact]) -> None:
+    """Refuse a study that names an artefact nobody can draw, or cells that one cannot show.
 
     Raises:
-        UsageError: An artefact is not in ``known``.
+        UsageError: An artefact is not in ``known``, or its cells do not fit its axes.
     """
     for name in study.artefacts:
-        for problem, remedy in _unknown("artefacts", name, known, "artefact"):
+        problems = [*_unknown("artefacts", name, known, "artefact")]
+        for problem, remedy in problems or misfits(study, name, known[name].axes):
             raise UsageError(f"study {study.name}: {problem}", remedy)
 
 

@@ -20,7 +20,7 @@ from pdbench.study.cells import Point, SoftLabelled
 from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Released, Source, Task
 from pdbench.workflow.bundles import Bundle, SeedOf
-from pdbench.workflow.engine import code_of
+from pdbench.workflow.engine import own_code
 
 if TYPE_CHECKING:
     from pdbench.workflow.graph import Graph
@@ -296,7 +296,7 @@ def _artefact(name: str) -> JobKind:
             "artefact": specs.settings(specs.study.artefacts[name]),
             "shown": _shown(specs),
             "reference": specs.references,
-            "code": code_of(f"pdbench.artefacts.{name}"),
+            "code": own_code(f"pdbench.artefacts.{name}"),
         },
         work=lambda costs, key: Work(seconds=3.0),
     )

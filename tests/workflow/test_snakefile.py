@@ -109,6 +109,8 @@ def test_an_unknown_artefact_is_found_before_anything_runs(
 ) -> None:
     """A study that asks for an artefact that nobody draws is refused at once."""
     with pytest.raises(SystemExit):
-        open_workflow({"study": str(study_file())}, {"figure6", "sizes"})
+        open_workflow(
+            {"study": str(study_file())}, {name: ARTEFACTS[name] for name in ("figure6", "sizes")}
+        )
 
     assert "unknown artefact 'figure8'" in capsys.readouterr().err
