@@ -11,18 +11,8 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Table
 from pdbench.evidence import Interval, Reference, Score, Split, t_interval
 from pdbench.study import Cell
+from pdbench.study.catalogue.metrics import METRICS
 
-METRICS = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "matthews": "Matthews",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "exact_match": "exact match",
-    "recall@1": "recall at 1",
-    "recall@10": "recall at 10",
-    "recall@50": "recall at 50",
-}
 MEAN = "Mean"
 MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
 
@@ -88,7 +78,7 @@ def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[
             _row("this study", split, name, task, metric, interval)
             for metric, interval in zip(metrics, intervals, strict=True)
         ]
-    columns = ("Method", "Size", *(METRICS[metric] for metric in metrics))
+    columns = ("Method", "Size", *(METRICS[metric].title for metric in metrics))
     title = f"{context.task_title(task)}, {split}"
     align = "ll" + "r" * len(metrics)
     return Table(title, columns, tuple(body), align, tuple(keys)), plain
@@ -121,7 +111,7 @@ def _table(
 
 def _head(task: str, metric: str) -> str:
     """The head of a column; a mean over tasks is named by itself."""
-    return MEANS.get(metric) or f"{task} {METRICS.get(metric, metric)}"
+    return MEANS.get(metric) or f"{task} {METRICS[metric].title if metric in METRICS else metric}"
 
 
 def _score_rows(

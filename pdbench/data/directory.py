@@ -1,10 +1,10 @@
 """Tasks and texts from local folders: GLUE's original files, TSV, CSV, JSON lines, Parquet.
 
-A folder whose ``name`` is a GLUE task (see :mod:`pdbench.data.glue`) has GLUE's files. Any
-other has ``train``, ``dev`` (or ``validation``) and ``test`` in one of the formats, with the
-columns ``text``, or ``text_a`` and ``text_b``, and ``label``: the name of a label or its
-index; a number where the task has no label names. A test split without labels is what
-predictions are submitted for; another split without the column ``label`` is left out.
+A folder whose ``name`` is a GLUE task has GLUE's files. Any other has ``train``, ``dev`` (or
+``validation``) and ``test`` in one of the formats, with the columns ``text``, or ``text_a`` and
+``text_b``, and ``label``: the name of a label or its index; a number where the task has no label
+names. A test split without labels is what predictions are submitted for; another split without
+the column ``label`` is left out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.glue import GLUE, Layout
 from pdbench.data.labels import label_order
 from pdbench.data.places import local_folder
 from pdbench.data.records import Breakage, Located, records, tab_separated
+from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Source, Task
 
 FORMATS = ("tsv", "csv", "jsonl", "parquet")
@@ -76,11 +76,12 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
     return _table(path, None, breakage)
 
 
-def _layout(source: Source) -> Layout:
-    if source.name not in GLUE:
+def _layout(source: Source) -> GlueTask:
+    name = glue_name(source.name)
+    if name is None:
         what = f"key name: {source.name!r} is no GLUE task"
         raise UsageError(what, f"there are {', '.join(GLUE)}; leave it out for other files")
-    return GLUE[source.name]
+    return GLUE[name]
 
 
 def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Path | None:
@@ -89,7 +90,7 @@ def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Pat
 
 
 def _glue_table(
-    path: Path, layout: Layout, labels: tuple[str, ...] | None, breakage: Breakage
+    path: Path, layout: GlueTask, labels: tuple[str, ...] | None, breakage: Breakage
 ) -> pa.Table:
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
@@ -102,7 +103,7 @@ def _glue_table(
     return table
 
 
-def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:
+def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
     """Read one of GLUE's test files: all of its lines, in order, with an empty text or without.
 
     Raises:
@@ -119,7 +120,7 @@ def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:
     return pa.table(columns)
 
 
-def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], float]:
+def _glue_label(layout: GlueTask, labels: tuple[str, ...]) -> Callable[[Any], float]:
     names = list(layout.classes.values())
     order = label_order("GLUE", names, labels)
     known = dict(zip(layout.classes, order, strict=True))

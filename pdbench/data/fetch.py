@@ -18,6 +18,7 @@ from pdbench.core.files import file_digest, read_json, write_json
 from pdbench.data import archives
 from pdbench.data.needs import METRICS, Need, local_path, needs_of
 from pdbench.study import Study
+from pdbench.study.catalogue.archives import ARCHIVES as PINNED
 from pdbench.study.offline import ARCHIVES, MANIFEST
 
 Item: TypeAlias = dict[str, Any]
@@ -102,7 +103,7 @@ def _fetched(need: Need, folder: Path) -> Item:
 
 def _revision(need: Need) -> str | None:
     if need.kind == "archive":
-        return archives.ARCHIVES[need.name].version
+        return PINNED[need.name].version
     return need.source.revision
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pdbench.data.archives import ARCHIVES, archives_of
+from pdbench.data.archives import archives_of
 from pdbench.study import Study
+from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Released, Source
 
 Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]

@@ -10,10 +10,11 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, dialogues, directory, embedded, hub, squad
-from pdbench.data.archives import ARCHIVES, archives_of
+from pdbench.data.archives import archives_of
 from pdbench.data.labels import label_order
 from pdbench.data.leaks import TEXT_COLUMNS
 from pdbench.data.records import Breakage
+from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Source, Task, Text
 
 

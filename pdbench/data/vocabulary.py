@@ -20,8 +20,7 @@ from tokenizers.processors import BertProcessing
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.data.weights import model_folder
-from pdbench.study import settings
-from pdbench.study.settings import Source
+from pdbench.study.settings import Source, VocabularySource
 
 LARGEST = 2**16
 """Pieces are stored in 16 bits."""
@@ -136,7 +135,7 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     """
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in _FILES if (path := folder / name).is_file())
-    asked = source.lower_case if isinstance(source, settings.Vocabulary) else None
+    asked = source.lower_case if isinstance(source, VocabularySource) else None
     lower_case = _lower_case(folder, asked)
     vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]

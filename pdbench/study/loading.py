@@ -11,15 +11,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study.architecture import Architecture
+from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.catalogue.glue import expanded
+from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files
-from pdbench.study.embedded import EMBEDDED
 from pdbench.study.methods import Method
 from pdbench.study.pins import PINS, Pins, fill_in, is_commit
 from pdbench.study.settings import (
-    KIND_METRICS,
     PINNED,
-    REGRESSION_METRICS,
     Name,
     Released,
     Source,
@@ -44,7 +44,11 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
             exist; the message has the file, the key and the remedy.
     """
     path = _find(str(name_or_path), root)
-    raw = fill_in(read_yaml(path), read_pins(root))
+    raw = read_yaml(path)
+    try:
+        raw = fill_in(expanded(raw), read_pins(root))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", error.remedy) from error
     methods = load_methods(root)
     for key in ("methods", "assumptions"):
         if key in raw:
@@ -301,10 +305,11 @@ def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
-    strange = [metric for metric in task.metrics if metric not in KIND_METRICS[task.kind]]
+    known = metrics_for(task.kind)
+    strange = [metric for metric in task.metrics if metric not in known]
     if strange:
         what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
-        yield what, f"choose among {', '.join(KIND_METRICS[task.kind])}"
+        yield what, f"choose among {', '.join(known)}"
     if task.kind == "classification":
         yield from _bad_labels(key, task)
         return
@@ -321,9 +326,10 @@ def _bad_labels(key: str, task: Task) -> Iterator[tuple[str, str]]:
         what = f"key {key}.labels: {', '.join(task.labels)}"
         yield what, "name two or more, each once, or none of a regression"
     for metric in task.metrics:
-        if (metric in REGRESSION_METRICS) == bool(task.labels):
+        if METRICS[metric].of_scores == bool(task.labels):
             what = f"key {key}.metrics: {metric}, and it has {len(task.labels)} labels"
-            yield what, f"a regression, without labels, has {', '.join(REGRESSION_METRICS)}"
+            known = ", ".join(name for name, own in METRICS.items() if own.of_scores)
+            yield what, f"a regression, without labels, has {known}"
         if metric == "f1" and len(task.labels) != 2:
             what = f"key {key}.metrics: f1, and it has {len(task.labels)} labels"
             yield what, "f1 is that of the second of two labels"

@@ -12,10 +12,12 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     Tag,
+    WithJsonSchema,
     model_serializer,
 )
 
 from pdbench.study.architecture import Architecture, checked_width
+from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.spellings import MayBeWritten
 
 T = TypeVar("T")
@@ -65,6 +67,12 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"unknown metric {name!r}, and there are {', '.join(METRICS)}")
+    return name
+
+
 Sourced: TypeAlias = Annotated[T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
@@ -82,26 +90,10 @@ Grid: TypeAlias = Annotated[
     MayBeWritten(_as_list, lambda several: [several["items"], several]),
 ]
 """One value or several."""
-Metric: TypeAlias = Literal[
-    "accuracy",
-    "f1",
-    "matthews",
-    "pearson",
-    "spearman",
-    "exact_match",
-    "recall@1",
-    "recall@10",
-    "recall@50",
+Metric: TypeAlias = Annotated[
+    str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
 Kind: TypeAlias = Literal["classification", "span", "ranking"]
-KIND_METRICS: dict[Kind, tuple[Metric, ...]] = {
-    "classification": ("accuracy", "f1", "matthews", "pearson", "spearman"),
-    "span": ("exact_match", "f1"),
-    "ranking": ("recall@1", "recall@10", "recall@50"),
-}
-"""The metrics that each kind of task may have."""
-REGRESSION_METRICS: tuple[Metric, ...] = ("pearson", "spearman")
-"""Of a classification without labels; one with labels has the others."""
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -146,7 +138,7 @@ class Source(Strict):
     )
 
 
-class Vocabulary(Source):
+class VocabularySource(Source):
     """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
 
     lower_case: bool | None = Field(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.study.architecture import Architecture
+from pdbench.study.catalogue.archives import EMBEDDED, archive_file
 from pdbench.study.cells import Cell, Start
 from pdbench.study.config import Study
-from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Source
 from pdbench.study.waivers import WAIVERS
 
@@ -163,7 +163,9 @@ class Paths:
     def archives(self, *sources: Source) -> list[Path]:
         """The downloaded archives that embedded sources are read from, each once."""
         names = [EMBEDDED[s.name] for s in sources if s.source == "embedded"]
-        return [ARCHIVES / FILES[name] for name in sorted({n for some in names for n in some})]
+        return [
+            ARCHIVES / archive_file(name) for name in sorted({n for some in names for n in some})
+        ]
 
     @property
     def all_archives(self) -> list[Path]:

