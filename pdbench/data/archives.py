@@ -89,10 +89,10 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
                 _check(found, archive, "run pdbench fetch again where there is internet")
             with replacing(path) as target:
                 shutil.copyfile(found, target)
-    return located(name, folder)
+    return _located(name, folder)
 
 
-def located(name: str, folder: Path) -> Path:
+def _located(name: str, folder: Path) -> Path:
     """Return the path of a fetched archive after checking its sha256.
 
     Raises:
@@ -112,7 +112,7 @@ def read_member(name: str, folder: Path, member: str) -> bytes:
     Raises:
         DataError: The archive is missing or corrupt.
     """
-    path = located(name, folder)
+    path = _located(name, folder)
     if not zipfile.is_zipfile(path):
         return tar_member(path.read_bytes(), member)
     with zipfile.ZipFile(path) as archive:
@@ -125,7 +125,7 @@ def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
     Raises:
         DataError: The archive is missing or corrupt.
     """
-    with zipfile.ZipFile(located(name, folder)) as archive:
+    with zipfile.ZipFile(_located(name, folder)) as archive:
         chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
         return [archive.read(member) for member in sorted(chosen)]
 

@@ -18,17 +18,16 @@ from typing import Any
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.labels import label_order
 from pdbench.data.places import local_folder
-from pdbench.data.records import Breakage, Located, records, tab_separated
+from pdbench.data.records import Breakage, Located, label_order, records, tab_separated
+from pdbench.data.texts import one_line, text_names
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Source, Task
 
-FORMATS = ("tsv", "csv", "jsonl", "parquet")
-TEXTS = ("txt", *FORMATS)
+_FORMATS = ("tsv", "csv", "jsonl", "parquet")
+_TEXTS = ("txt", *_FORMATS)
 
 _STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
-_PLAIN = (("text",), ("text_a", "text_b"))
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
@@ -51,7 +50,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
         if unlabelled.is_file():
             tables["submission"] = _unlabelled_table(unlabelled, layout)
         return tables
-    found = {split: _find(folder, stems, FORMATS) for split, stems in _STEMS.items()}
+    found = {split: _find(folder, stems, _FORMATS) for split, stems in _STEMS.items()}
     tables = {split: _table(path, task, breakage) for split, path in found.items() if path}
     if "test" in tables and "label" not in tables["test"].column_names:
         tables["submission"] = tables.pop("test")
@@ -70,9 +69,9 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
     if text.name:
         layout = _layout(text)
         return _glue_table(folder / "train.tsv", layout, None, breakage)
-    path = _find(folder, ("text", "train"), TEXTS)
+    path = _find(folder, ("text", "train"), _TEXTS)
     if path is None:
-        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(TEXTS)})")
+        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(_TEXTS)})")
     return _table(path, None, breakage)
 
 
@@ -109,7 +108,7 @@ def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
     Raises:
         DataError: A line is broken, or the lines are not numbered from 0.
     """
-    names = ("text",) if len(layout.texts) == 1 else ("text_a", "text_b")
+    names = text_names(len(layout.texts))
     columns: dict[str, list[str]] = {name: [] for name in names}
     for number, (where, record) in enumerate(tab_separated(path)):
         index = record.get("index", record.get("id"))
@@ -134,7 +133,8 @@ def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     if first is None:
         raise DataError(f"{path}: no rows", "remove or fill the file")
     where, record = first
-    texts = next((names for names in _PLAIN if all(n in record for n in names)), None)
+    known = (text_names(1), text_names(2))
+    texts = next((names for names in known if all(n in record for n in names)), None)
     if texts is None:
         raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
     read_label = None if task is None or "label" not in record else _own_label(task.labels)
@@ -158,7 +158,7 @@ def _columns(
     breakage: Breakage,
 ) -> pa.Table:
     """Check every row and gather its texts, and its label where one is read."""
-    names = ("text",) if len(texts) == 1 else ("text_a", "text_b")
+    names = text_names(len(texts))
     columns: dict[str, list[Any]] = {name: [] for name in names}
     if read_label is not None:
         columns["label"] = []
@@ -182,7 +182,7 @@ def _columns(
 def _text(record: dict[str, Any], name: str, where: str) -> str:
     if name not in record:
         raise DataError(f"{where}: no column {name!r}", "check the file's header")
-    return " ".join(str(record[name] or "").split())
+    return one_line(record[name])
 
 
 def _filled_text(record: dict[str, Any], name: str, where: str) -> str:

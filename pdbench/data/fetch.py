@@ -21,7 +21,7 @@ from pdbench.study import Study
 from pdbench.study.catalogue.archives import ARCHIVES as PINNED
 from pdbench.study.offline import ARCHIVES, MANIFEST
 
-Item: TypeAlias = dict[str, Any]
+_Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
@@ -40,7 +40,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
-    items = read_manifest(folder)
+    items = _read_manifest(folder)
     failed = []
     for need in needs_of(study):
         found = items.get(need.key)
@@ -62,7 +62,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     return failed
 
 
-def read_manifest(folder: Path) -> dict[str, Item]:
+def _read_manifest(folder: Path) -> dict[str, _Item]:
     """The items that were fetched into a folder, by key.
 
     Raises:
@@ -79,7 +79,7 @@ def read_manifest(folder: Path) -> dict[str, Item]:
 
 def missing_from(study: Study, folder: Path) -> Iterator[str]:
     """What of a study is not in a folder, or not of the size that its manifest says; quickly."""
-    items = read_manifest(folder)
+    items = _read_manifest(folder)
     for need in needs_of(study):
         if need.key not in items:
             yield f"{need.key}: not fetched"
@@ -87,7 +87,7 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
             yield from _problems(folder, items[need.key], need, digests=False)
 
 
-def _fetched(need: Need, folder: Path) -> Item:
+def _fetched(need: Need, folder: Path) -> _Item:
     files = _FETCHERS[need.kind](need, folder)
     return {
         "key": need.key,
@@ -116,7 +116,7 @@ def _about(path: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _problems(folder: Path, item: Item, need: Need, *, digests: bool = True) -> Iterator[str]:
+def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
     """Say why an item is not what is needed: another commit, or files that are not whole."""
     if item["revision"] != _revision(need):
         yield f"{need.key}: {item['revision']} was fetched, and {_revision(need)} is asked for"
@@ -124,7 +124,7 @@ def _problems(folder: Path, item: Item, need: Need, *, digests: bool = True) -> 
     yield from _broken(folder, item, digests=digests)
 
 
-def _broken(folder: Path, item: Item, *, digests: bool) -> Iterator[str]:
+def _broken(folder: Path, item: _Item, *, digests: bool) -> Iterator[str]:
     """Say which files of an item are not what the manifest says, and remove those fetched."""
     for file in item["files"]:
         path = folder / file["path"]
@@ -157,7 +157,7 @@ def _remove(path: Path) -> None:
     target.unlink(missing_ok=True)
 
 
-def _write_manifest(folder: Path, items: dict[str, Item]) -> None:
+def _write_manifest(folder: Path, items: dict[str, _Item]) -> None:
     ordered = [items[key] for key in sorted(items)]
     write_json(folder / MANIFEST, {"format": _FORMAT, "metrics": METRICS, "items": ordered})
 

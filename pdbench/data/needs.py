@@ -15,11 +15,11 @@ from pdbench.study import Study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Released, Source
 
-Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
+_Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
 METRICS = "computed by pdbench.data.metrics; nothing to fetch"
 
-LICENCES: dict[str, str] = {
+_LICENCES: dict[str, str] = {
     "google-bert/bert-base-uncased": "Apache-2.0",
     "google-bert/bert-large-uncased": "Apache-2.0",
     "google/bert_uncased_": "Apache-2.0",
@@ -41,7 +41,7 @@ class Need:
         source: The source that asks for it.
     """
 
-    kind: Kind
+    kind: _Kind
     name: str
     source: Source
 
@@ -62,7 +62,7 @@ class Need:
             return ARCHIVES[self.name].licence
         if self.kind == "directory":
             return "see the folder"
-        known = (text for start, text in LICENCES.items() if self.name.startswith(start))
+        known = (text for start, text in _LICENCES.items() if self.name.startswith(start))
         where = "" if self.kind in ("model", "vocabulary") else "datasets/"
         return next(known, f"not known to pdbench; see https://huggingface.co/{where}{self.name}")
 
@@ -96,7 +96,7 @@ def _all(study: Study) -> Iterator[Need]:
             yield from _of(corpus.of(start.architecture), "model")
 
 
-def _of(source: Source, kind: Kind | None = None) -> Iterator[Need]:
+def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:
     if source.source == "embedded":
         for name in archives_of(source):
             yield Need("archive", name, source)

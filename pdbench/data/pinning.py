@@ -12,15 +12,15 @@ from pdbench.study.loading import read_pins
 from pdbench.study.pins import PINS, is_commit
 from pdbench.study.settings import PINNED
 
-KINDS = {"data set": "dataset", "file": "dataset", "model": "model", "vocabulary": "model"}
+_KINDS = {"data set": "dataset", "file": "dataset", "model": "model", "vocabulary": "model"}
 
 
 def unpinned(study: Study) -> dict[str, str]:
     """Return the repositories that a study names as pinned and that are not, with their kind."""
     return {
-        need.name: KINDS[need.kind]
+        need.name: _KINDS[need.kind]
         for need in needs_of(study)
-        if need.kind in KINDS and need.source.revision == PINNED
+        if need.kind in _KINDS and need.source.revision == PINNED
     }
 
 

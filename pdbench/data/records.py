@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdbench.core.errors import DataError
+from pdbench.core.errors import DataError, UsageError
 
-Record: TypeAlias = dict[str, Any]
-Located: TypeAlias = Iterator[tuple[str, Record]]
+_Record: TypeAlias = dict[str, Any]
+Located: TypeAlias = Iterator[tuple[str, _Record]]
 
 
 class Breakage:
@@ -50,6 +50,20 @@ class Breakage:
         if self._first is not None and self.found > self.share * self._total:
             what = f"{self.found} of {self._total} records are broken, first {self._first.what}"
             raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
+
+
+def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
+    """Return, for each of a source's label names, its index among the study's.
+
+    Raises:
+        UsageError: The two are not the same names; ``where`` says what the source's belong to.
+    """
+    if set(theirs) != set(ours):
+        raise UsageError(
+            f"{where}: key labels: {', '.join(ours) or 'none'}",
+            f"write its own label names, [{', '.join(theirs)}]",
+        )
+    return [ours.index(name) for name in theirs]
 
 
 def records(path: Path, breakage: Breakage | None = None) -> Located:

@@ -11,9 +11,8 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, dialogues, directory, embedded, hub, squad
 from pdbench.data.archives import archives_of
-from pdbench.data.labels import label_order
-from pdbench.data.leaks import TEXT_COLUMNS
-from pdbench.data.records import Breakage
+from pdbench.data.records import Breakage, label_order
+from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Source, Task, Text
 

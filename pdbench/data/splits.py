@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import UsageError
-from pdbench.data.leaks import TEXT_COLUMNS, Row, item_key
+from pdbench.data.leaks import Row, item_key
 from pdbench.data.prepared import SPLITS, SUBMISSION
+from pdbench.data.texts import TEXT_COLUMNS, hashed, share_of
 from pdbench.study.settings import Task
 
 HELD_OUT = 0.1
@@ -80,12 +80,12 @@ def is_held_out(group: str) -> bool:
     It is one in ten, the same on every machine: the questions of an article, the examples of a
     dialogue.
     """
-    return int.from_bytes(order_of((group,))[:8], "big") < HELD_OUT * 2**64
+    return share_of(group, 8) < HELD_OUT
 
 
 def order_of(row: Row) -> bytes:
     """Return the sha256 that decides an item's place."""
-    return hashlib.sha256("\x1f".join(row).encode()).digest()
+    return hashed("\x1f".join(row))
 
 
 def _without(dataset: Dataset, tested: set[Row]) -> Dataset:

@@ -22,7 +22,7 @@ from pdbench.core.files import read_json, write_json
 from pdbench.data.weights import model_folder
 from pdbench.study.settings import Source, VocabularySource
 
-LARGEST = 2**16
+_LARGEST = 2**16
 """Pieces are stored in 16 bits."""
 
 _FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
@@ -141,8 +141,8 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
-    if vocabulary.size > LARGEST:
-        raise DataError(f"{folder}: {vocabulary.size} pieces", f"use at most {LARGEST}")
+    if vocabulary.size > _LARGEST:
+        raise DataError(f"{folder}: {vocabulary.size} pieces", f"use at most {_LARGEST}")
     return vocabulary
 
 

@@ -76,7 +76,7 @@ def write_submission(
     content |= {task.title: _filled(task) for task in GLUE.values() if task.title in missing}
     with replacing(target) as temporary:
         _write_zip(temporary, content)
-        check_submission(temporary, target)
+        _check_submission(temporary, target)
     manifest = {
         "study": study.name,
         "zip": target.name,
@@ -105,7 +105,7 @@ def manifest_path(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def check_submission(path: Path, named: Path | None = None) -> None:
+def _check_submission(path: Path, named: Path | None = None) -> None:
     """Refuse a zip that GLUE's server would not take.
 
     Args:

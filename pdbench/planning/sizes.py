@@ -10,7 +10,7 @@ from typing import Any
 from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.config import Study
 
-FILLED = 0.42
+_FILLED = 0.42
 """Share of max_length that a mean item fills: what the demo's sentences and pairs do."""
 
 _UNCERTAINTY = 0.4
@@ -63,7 +63,7 @@ class Sizes:
         counted = self._split(task, "train")
         if counted is not None and counted["items"]:
             return float(counted["pieces"]) / int(counted["items"])
-        return FILLED * self._study.tasks[task].max_length
+        return _FILLED * self._study.tasks[task].max_length
 
     def text_pieces(self, text: str) -> float:
         """Mean word pieces of a text's item."""
@@ -71,7 +71,7 @@ class Sizes:
         if counted is not None and counted["items"]:
             return float(counted["pieces"]) / int(counted["items"])
         settings = self._study.texts[text]
-        return settings.max_length * (1.0 if settings.split else FILLED)
+        return settings.max_length * (1.0 if settings.split else _FILLED)
 
     def _split(self, task: str, split: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = (

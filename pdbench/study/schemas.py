@@ -30,7 +30,7 @@ _FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def study_schema() -> dict[str, Any]:
+def _study_schema() -> dict[str, Any]:
     """Return the schema of ``config/<study>.yaml``."""
     schema = Study.model_json_schema()
     for key, model in _FILLED_IN.items():
@@ -51,7 +51,7 @@ def _add_glue(model: dict[str, Any], about: str) -> None:
     model["anyOf"] = [{"required": sorted(given)}, {"required": ["glue"]}]
 
 
-def methods_schema() -> dict[str, Any]:
+def _methods_schema() -> dict[str, Any]:
     """Return the schema of ``config/methods.yaml``."""
     schema = TypeAdapter(dict[str, Method]).json_schema()
     return {
@@ -62,7 +62,7 @@ def methods_schema() -> dict[str, Any]:
     }
 
 
-def waivers_schema() -> dict[str, Any]:
+def _waivers_schema() -> dict[str, Any]:
     """Return the schema of ``config/waivers.yaml``."""
     return {"$schema": _DIALECT, **WaiversFile.model_json_schema()}
 
@@ -70,9 +70,9 @@ def waivers_schema() -> dict[str, Any]:
 def schema_files() -> dict[Path, dict[str, Any]]:
     """Return every schema by the path of its file, relative to the project's root."""
     return {
-        _SCHEMAS / "study.schema.json": study_schema(),
-        _SCHEMAS / "methods.schema.json": methods_schema(),
-        _SCHEMAS / WAIVERS_SCHEMA: waivers_schema(),
+        _SCHEMAS / "study.schema.json": _study_schema(),
+        _SCHEMAS / "methods.schema.json": _methods_schema(),
+        _SCHEMAS / WAIVERS_SCHEMA: _waivers_schema(),
     }
 
 

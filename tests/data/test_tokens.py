@@ -123,7 +123,7 @@ def test_pieces_are_counted(long: Path) -> None:
 
 def test_a_long_text_is_never_in_memory(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Verifying, counting and collating all items leave few pages of them mapped."""
-    monkeypatch.setattr(tokens_module, "RELEASED", 0)
+    monkeypatch.setattr(tokens_module, "_RELEASED", 0)
     tokens = Tokens.open(long)
     after_opening = _resident(tokens.pieces)
     tokens.counts(600)

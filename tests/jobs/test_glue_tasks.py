@@ -375,7 +375,7 @@ def test_a_zip_that_is_refused_is_not_left_behind(
     target = Path("mine.zip")
     submission.write_submission(study, paths, cells, target)
     before = target.read_bytes(), submission.manifest_path(target).read_bytes()
-    monkeypatch.setattr(submission, "_words", lambda name, *_: ("nan",) * SIZES[name])
+    monkeypatch.setattr(submission, "_words", lambda task, *_: ("nan",) * task.items["test"])
 
     with pytest.raises(DataError, match=r"^mine\.zip: MNLI-m\.tsv:2: '0\\tnan'"):
         submission.write_submission(study, paths, cells, target)
@@ -434,4 +434,4 @@ def test_the_zip_is_checked(old: str, new: str, tmp_path: Path) -> None:
             )
 
     with pytest.raises(DataError, match=r"broken\.zip: AX\.tsv"):
-        submission.check_submission(path)
+        submission._check_submission(path)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pdbench.core.errors import UsageError, suggestion
 
-Formula: TypeAlias = Callable[[Any, Any, Any], Any]
+_Formula: TypeAlias = Callable[[Any, Any, Any], Any]
 """From the predictions of R runs, (R, N), the labels, (1, N), and the items to R scores."""
 
 
@@ -35,7 +35,7 @@ class TaskMetric:
 
     title: str
     kinds: tuple[str, ...] = ("classification",)
-    formula: Formula = _mean
+    formula: _Formula = _mean
     is_correlation: bool = False
     of_scores: bool = False
     unit: str = "%"
