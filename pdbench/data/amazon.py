@@ -100,12 +100,7 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
 
 
 def review_file(source: Source) -> Path:
-    """Return where the file of a source stands: in its folder, or fetched from the hub.
-
-    Raises:
-        UsageError: The source names no folder, or no commit of the hub.
-        DataError: There is no such file, or it cannot be fetched.
-    """
+    """Return where the file of a source stands: in its folder, or fetched from the hub."""
     assert source.file is not None
     if source.source == "directory":
         path = local_folder(source) / source.file
@@ -120,11 +115,7 @@ def review_file(source: Source) -> Path:
 
 
 def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
-    """Yield every review that has a text.
-
-    Raises:
-        DataError: The file is cut short, or more records are broken than may be.
-    """
+    """Yield every review that has a text."""
     number = 0
     try:
         with _open(path) as file:

@@ -38,11 +38,7 @@ class __legacy__:
 
 
 def archives_of(source: Source) -> tuple[str, ...]:
-    """Return the names of the archives that a source reads; none unless it is embedded.
-
-    Raises:
-        UsageError: There is no embedded data of that name.
-    """
+    """Return the names of the archives that a source reads; none unless it is embedded."""
     if source.source != "embedded":
         return ()
     if source.name not in EMBEDDED:
@@ -52,11 +48,7 @@ def archives_of(source: Source) -> tuple[str, ...]:
 
 
 def path_of(name: str, folder: Path) -> Path:
-    """Return where the archive ``name`` stands in ``folder``.
-
-    Raises:
-        UsageError: There is no archive of that name.
-    """
+    """Return where the archive ``name`` stands in ``folder``."""
     if name not in ARCHIVES:
         raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
     return folder / ARCHIVES[name].file
@@ -71,10 +63,6 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
         name: Name of the archive.
         folder: Where it shall stand.
         gathered: A folder of archives that were fetched before, in the place of the network.
-
-    Raises:
-        UsageError: There is no archive of that name.
-        DataError: The download failed, or the file is not the pinned one.
     """
     path = path_of(name, folder)
     if not path.exists():
@@ -93,12 +81,7 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
 
 
 def _located(name: str, folder: Path) -> Path:
-    """Return the path of a fetched archive after checking its sha256.
-
-    Raises:
-        UsageError: There is no archive of that name.
-        DataError: The file is missing, truncated or corrupt.
-    """
+    """Return the path of a fetched archive after checking its sha256."""
     path = path_of(name, folder)
     if not path.is_file():
         raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
@@ -107,11 +90,7 @@ def _located(name: str, folder: Path) -> Path:
 
 
 def read_member(name: str, folder: Path, member: str) -> bytes:
-    """Return the content of one member of a fetched archive.
-
-    Raises:
-        DataError: The archive is missing or corrupt.
-    """
+    """Return the content of one member of a fetched archive."""
     path = _located(name, folder)
     if not zipfile.is_zipfile(path):
         return tar_member(path.read_bytes(), member)
@@ -120,22 +99,14 @@ def read_member(name: str, folder: Path, member: str) -> bytes:
 
 
 def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
-    """Return the content of the wheel's members that begin with ``prefix``, by name.
-
-    Raises:
-        DataError: The archive is missing or corrupt.
-    """
+    """Return the content of the wheel's members that begin with ``prefix``, by name."""
     with zipfile.ZipFile(_located(name, folder)) as archive:
         chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
         return [archive.read(member) for member in sorted(chosen)]
 
 
 def tar_member(content: bytes, member: str) -> bytes:
-    """Return one member of a compressed tar archive given as bytes.
-
-    Raises:
-        KeyError: There is no such member.
-    """
+    """Return one member of a compressed tar archive given as bytes."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         handle = archive.extractfile(member)
         if handle is None:

@@ -31,12 +31,7 @@ _STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a folder, and its unlabelled test split as "submission".
-
-    Raises:
-        UsageError: The folder is not named, or the label names are not those of GLUE.
-        DataError: A file is missing or broken, or has an unknown label or an empty text.
-    """
+    """Read the labelled splits of a folder, and its unlabelled test split as "submission"."""
     folder = local_folder(task)
     if task.name:
         layout = _layout(task)
@@ -59,12 +54,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``.
-
-    Raises:
-        UsageError: The folder is not named, or the name is no GLUE task.
-        DataError: The file is missing or broken, or has an empty text.
-    """
+    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``."""
     folder = local_folder(text)
     if text.name:
         layout = _layout(text)
@@ -103,11 +93,7 @@ def _glue_table(
 
 
 def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
-    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without.
-
-    Raises:
-        DataError: A line is broken, or the lines are not numbered from 0.
-    """
+    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without."""
     names = text_names(len(layout.texts))
     columns: dict[str, list[str]] = {name: [] for name in names}
     for number, (where, record) in enumerate(tab_separated(path)):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,10 +39,6 @@ def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], _Split
     """Return the label names and the train, dev and test tables of an embedded task.
 
     A table has the columns text, or text_a and text_b, and label (the index of its name).
-
-    Raises:
-        UsageError: There is no embedded task of that name.
-        DataError: An archive is missing or corrupt.
     """
     if source.name not in _TASKS:
         what = f"unknown embedded task {source.name!r}"
@@ -51,12 +48,7 @@ def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], _Split
 
 
 def read_columns(source: Source, archives: Path) -> _Columns:
-    """Return the column text, or text_a and text_b, of an embedded text, without labels.
-
-    Raises:
-        UsageError: There is no embedded text of that name.
-        DataError: An archive is missing or corrupt.
-    """
+    """Return the column text, or text_a and text_b, of an embedded text, without labels."""
     if source.name not in _TEXTS:
         what = f"unknown embedded text {source.name!r}"
         raise UsageError(what, suggestion(source.name, _TEXTS))
@@ -74,19 +66,10 @@ def _imdb_reviews(archives: Path) -> _Columns:
     return {"text": [one_line(text) for text in kept]}
 
 
-def _amazon_products(archives: Path) -> _Columns:
-    """Sentences of Amazon product reviews (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "amazonReviewSnippets")
-
-
-def _tweets(archives: Path) -> _Columns:
-    """Tweets, not cut into sentences (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "tweets")
-
-
-def _nyt_editorials(archives: Path) -> _Columns:
-    """Sentences of New York Times editorials (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "nytEditorialSnippets")
+def _snippets(name: str, archives: Path) -> _Columns:
+    """A collection of Hutto and Gilbert (2014), in whole sentences or tweets."""
+    lines = (one_line(clean(text)) for _, text in rotten_tomatoes.rated(archives, name))
+    return {"text": [line for line in lines if line.count(" ") + 1 >= _SHORTEST]}
 
 
 def _state_of_the_union(archives: Path) -> _Columns:
@@ -106,9 +89,9 @@ _TEXTS: dict[str, Callable[[Path], _Columns]] = {
     "rotten-tomatoes-unlabelled": rotten_tomatoes.unlabelled,
     "imdb-sentences": _imdb_sentences,
     "imdb-reviews": _imdb_reviews,
-    "amazon-products": _amazon_products,
-    "tweets": _tweets,
-    "nyt-editorials": _nyt_editorials,
+    "amazon-products": partial(_snippets, "amazonReviewSnippets"),
+    "tweets": partial(_snippets, "tweets"),
+    "nyt-editorials": partial(_snippets, "nytEditorialSnippets"),
     "state-of-the-union": _state_of_the_union,
     "wikipedia": _wikipedia,
     "tatoeba-pairs": tatoeba.unlabelled,
@@ -122,13 +105,5 @@ def _imdb(archives: Path) -> list[str]:
     return found
 
 
-def _snippets(archives: Path, name: str) -> _Columns:
-    rows = rotten_tomatoes.rated(archives, name)
-    return _sentences((text for _, text in rows), whole=True)
-
-
-def _sentences(texts: Iterator[str], *, whole: bool = False) -> _Columns:
-    if whole:
-        lines = (one_line(clean(text)) for text in texts)
-        return {"text": [line for line in lines if line.count(" ") + 1 >= _SHORTEST]}
+def _sentences(texts: Iterable[str]) -> _Columns:
     return {"text": [s for text in texts for s in sentences(clean(text), _SHORTEST)]}

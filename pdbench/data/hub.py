@@ -38,12 +38,7 @@ _TEXTS = (
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a hub data set, and its unlabelled test as "submission".
-
-    Raises:
-        UsageError: No commit is pinned, or the label names are not those of the data set.
-        DataError: The data set cannot be fetched, or is not of a form that is known.
-    """
+    """Read the labelled splits of a hub data set, and its unlabelled test as "submission"."""
     loaded = load(task)
     present = {split: [n for n in names if n in loaded] for split, names in _SPLITS.items()}
     found = {split: loaded[names[0]] for split, names in present.items() if names}
@@ -55,12 +50,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a hub data set's training split.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched, has no training split or an empty text.
-    """
+    """Read the texts of a hub data set's training split."""
     loaded = load(text)
     if "train" not in loaded:
         raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
@@ -69,23 +59,13 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
 
 
 def cached_files(source: Source) -> list[Path]:
-    """Bring a data set into the local cache, and return its files there.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched.
-    """
+    """Bring a data set into the local cache, and return its files there."""
     splits = load(source).values()
     return [Path(file["filename"]) for split in splits for file in split.cache_files]
 
 
 def load(source: Source) -> DatasetDict:
-    """Return all splits of a data set, as the hub or the local cache has them.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched.
-    """
+    """Return all splits of a data set, as the hub or the local cache has them."""
     with at_commit(source) as revision:
         loaded = load_dataset(source.name, source.configuration or None, revision=revision)
     _check_commit(loaded, source)

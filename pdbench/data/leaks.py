@@ -28,9 +28,6 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
     and of a split whose labels are hidden they are whole items, since published training and
     test pairs share sentences by the thousand. A student that read dev's items with the
     teacher's labels would be chosen, and compared on dev, by what it has seen.
-
-    Raises:
-        DataError: A task has not been prepared.
     """
     tested: set[str] = set()
     for task in study.tasks:
@@ -78,11 +75,7 @@ def stored_rows(folder: Path) -> Iterator[Row]:
 
 
 def stored_columns(folder: Path) -> Iterator[list[list[str]]]:
-    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time.
-
-    Raises:
-        DataError: The file is missing or broken.
-    """
+    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time."""
     path = folder / "text.parquet"
     try:
         with pq.ParquetFile(path) as file:

@@ -27,10 +27,6 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
         source: An embedded model, a folder, or a repository on the hub.
         archives: Folder of the fetched archives; embedded models are extracted below it.
         weights: False asks for the tokenizer's files alone.
-
-    Raises:
-        UsageError: The source names no model, or a hub source names no revision.
-        DataError: The model's files are missing or cannot be fetched.
     """
     if source.source == "embedded":
         return _embedded(source, archives, weights)
@@ -42,21 +38,13 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
 
 
 def configuration_file(folder: Path) -> Path:
-    """Return the configuration of a checkpoint, which the first releases called otherwise.
-
-    Raises:
-        DataError: It is not there.
-    """
+    """Return the configuration of a checkpoint, which the first releases called otherwise."""
     names = ("config.json", "bert_config.json")
     return _present(folder, names, "name a folder that holds a BERT checkpoint")
 
 
 def weights_file(folder: Path) -> Path:
-    """Return the weights of a checkpoint.
-
-    Raises:
-        DataError: They are not there, or were split into several files.
-    """
+    """Return the weights of a checkpoint."""
     remedy = "name a checkpoint saved in safetensors, or in one pytorch_model.bin"
     return _present(folder, ("model.safetensors", _OLD_WEIGHTS), remedy)
 

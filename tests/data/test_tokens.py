@@ -11,9 +11,8 @@ import pytest
 from pdbench.core.errors import DataError
 from pdbench.data import tokens as tokens_module
 from pdbench.data.batches import collate
-from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.study.settings import Source
 
 
