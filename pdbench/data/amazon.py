@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -78,13 +79,9 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 
 def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> Dataset:
-    """Read the unlabelled reviews of a file, memory-mapped.
+    """Read unlabelled reviews, somewhat more than ``size``, memory-mapped.
 
-    Args:
-        source: The file.
-        size: How many will be asked of them.
-        breakage: Counts broken records.
-        scratch: Folder for the file that is mapped; it must outlive the data set.
+    The file that is mapped stands in ``scratch``, which must outlive the data set.
     """
     wanted: dict[str, int | None] = {"text": _with_spare(size)}
     target = scratch / f"{hashed(repr(source)).hex()[:16]}.arrow"
@@ -123,10 +120,10 @@ def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
                 try:
                     review = _review(line)
                 except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                    what = f"{path}:{number}: no review ({_reason(error)})"
-                    breakage.leave_out(
-                        DataError(what, "mend or remove the line, or set key broken")
-                    )
+                    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+                    what = f"{path}:{number}: no review ({reason})"
+                    remedy = "mend or remove the line, or set key broken"
+                    breakage.leave_out(DataError(what, remedy))
                     continue
                 if review.text:
                     yield review
@@ -159,10 +156,6 @@ def _review(line: bytes) -> _Review:
     return _Review(whole, int(float(stars)), _part(product))
 
 
-def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-
-
 def _part(product: str) -> str:
     return next(part for part, end in _PARTS.items() if share_of(product, 8) < end)
 
@@ -177,12 +170,8 @@ def _choose(
 ) -> Iterator[_Review]:
     """Yield the reviews of each part whose keys are the smallest, each key once.
 
-    Args:
-        path: The file.
-        sizes: How many to take of each part; None takes all.
-        breakage: Counts broken records.
-        class_of: The class of a review; None leaves it out.
-        balanced: Whether every class of a part is first thinned to the size of the smallest.
+    ``sizes`` says how many to take of each part, None all. A review without a class is left out;
+    if ``balanced``, every class of a part is first thinned to the size of the smallest.
     """
     keys = _keys(path, breakage, lambda r: class_of(r) if r.part in sizes else None)
     chosen = {}
@@ -206,22 +195,12 @@ def _keys(
     path: Path, breakage: Breakage, class_of: Callable[[_Review], int | None]
 ) -> dict[tuple[str, int], NDArray[np.uint64]]:
     """The keys of all reviews by part and class, each once, in order."""
-    seen: dict[tuple[str, int], list[int]] = {}
-    packed: dict[tuple[str, int], list[NDArray[np.uint64]]] = {}
+    seen: dict[tuple[str, int], array[int]] = {}
     for review in _reviews(path, breakage):
         found = class_of(review)
-        if found is None:
-            continue
-        group = review.part, found
-        own = seen.setdefault(group, [])
-        own.append(review.key)
-        if len(own) == 2**16:
-            packed.setdefault(group, []).append(np.array(own, np.uint64))
-            own.clear()
-    return {
-        group: np.unique(np.concatenate([*packed.get(group, []), np.array(own, np.uint64)]))
-        for group, own in seen.items()
-    }
+        if found is not None:
+            seen.setdefault((review.part, found), array("Q")).append(review.key)
+    return {group: np.unique(np.array(keys, np.uint64)) for group, keys in seen.items()}
 
 
 def _thinned(classes: list[NDArray[np.uint64]]) -> list[NDArray[np.uint64]]:

@@ -35,11 +35,11 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     folder = local_folder(task)
     if task.name:
         layout = _layout(task)
-        files = {"train": folder / "train.tsv", "dev": folder / layout.dev}
-        if task.model_of or not layout.dev:
-            files = {"dev": folder / layout.dev} if layout.dev else {}
+        files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
+        files |= {"dev": layout.dev} if layout.dev else {}
         tables = {
-            split: _glue_table(path, layout, task.labels, breakage) for split, path in files.items()
+            split: _glue_table(folder / file, layout, task.labels, breakage)
+            for split, file in files.items()
         }
         unlabelled = folder / layout.unlabelled
         if unlabelled.is_file():
@@ -49,8 +49,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     tables = {split: _table(path, task, breakage) for split, path in found.items() if path}
     if "test" in tables and "label" not in tables["test"].column_names:
         tables["submission"] = tables.pop("test")
-    labelled = {split: table for split, table in tables.items() if "label" in table.column_names}
-    return {**labelled, **{s: table for s, table in tables.items() if s == "submission"}}
+    return {s: t for s, t in tables.items() if s == "submission" or "label" in t.column_names}
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
@@ -106,8 +105,7 @@ def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
 
 
 def _glue_label(layout: GlueTask, labels: tuple[str, ...]) -> Callable[[Any], float]:
-    names = list(layout.classes.values())
-    order = label_order("GLUE", names, labels)
+    order = label_order("GLUE", layout.labels, labels)
     known = dict(zip(layout.classes, order, strict=True))
     return known.__getitem__ if known else _number
 

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.data import rotten_tomatoes, tatoeba
 from pdbench.data.archives import read_member, read_members
+from pdbench.data.records import label_order
 from pdbench.data.texts import clean, one_line, sentences, share_of
-from pdbench.study.settings import Source
+from pdbench.study.settings import Source, Task
 
 _Columns: TypeAlias = dict[str, list[str]]
 _Splits: TypeAlias = dict[str, pa.Table]
@@ -35,16 +36,17 @@ _TASKS: dict[str, tuple[tuple[str, ...], Callable[[Path], _Splits]]] = {
 """Label names and builder of every embedded task."""
 
 
-def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], _Splits]:
-    """Return the label names and the train, dev and test tables of an embedded task.
+def read_splits(task: Task, archives: Path) -> _Splits:
+    """Return the train, dev and test tables of an embedded task.
 
-    A table has the columns text, or text_a and text_b, and label (the index of its name).
+    A table has the columns text, or text_a and text_b, and label (the index among the task's).
     """
-    if source.name not in _TASKS:
-        what = f"unknown embedded task {source.name!r}"
-        raise UsageError(what, suggestion(source.name, _TASKS))
-    labels, build = _TASKS[source.name]
-    return labels, build(archives)
+    if task.name not in _TASKS:
+        what = f"unknown embedded task {task.name!r}"
+        raise UsageError(what, suggestion(task.name, _TASKS))
+    labels, build = _TASKS[task.name]
+    order = pa.array(label_order(f"embedded task {task.name}", labels, task.labels))
+    return {split: _relabelled(table, order) for split, table in build(archives).items()}
 
 
 def read_columns(source: Source, archives: Path) -> _Columns:
@@ -53,6 +55,11 @@ def read_columns(source: Source, archives: Path) -> _Columns:
         what = f"unknown embedded text {source.name!r}"
         raise UsageError(what, suggestion(source.name, _TEXTS))
     return _TEXTS[source.name](archives)
+
+
+def _relabelled(table: pa.Table, order: pa.Array) -> pa.Table:
+    place = table.column_names.index("label")
+    return table.set_column(place, "label", order.take(table["label"].combine_chunks()))
 
 
 def _imdb_sentences(archives: Path) -> _Columns:

@@ -117,15 +117,10 @@ def _about(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
-    """Say why an item is not what is needed: another commit, or files that are not whole."""
+    """Say why an item is not what is needed, and remove what was fetched and is not whole."""
     if item["revision"] != _revision(need):
         yield f"{need.key}: {item['revision']} was fetched, and {_revision(need)} is asked for"
         return
-    yield from _broken(folder, item, digests=digests)
-
-
-def _broken(folder: Path, item: _Item, *, digests: bool) -> Iterator[str]:
-    """Say which files of an item are not what the manifest says, and remove those fetched."""
     for file in item["files"]:
         path = folder / file["path"]
         problem = _problem(path, file, digests)

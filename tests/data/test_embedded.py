@@ -14,11 +14,15 @@ from pdbench.data import embedded, rotten_tomatoes, tatoeba
 from pdbench.data.embedded import _TASKS, _TEXTS, read_columns, read_splits
 from pdbench.data.texts import normalise
 from pdbench.study.catalogue.archives import EMBEDDED
-from pdbench.study.settings import Source
+from pdbench.study.settings import Source, Task
 
 
 def _source(name: str) -> Source:
     return Source(source="embedded", name=name)
+
+
+def _task(name: str, *labels: str) -> Task:
+    return Task(source="embedded", name=name, labels=labels, metrics=("accuracy",))
 
 
 def _sentences(table: pa.Table) -> set[str]:
@@ -29,7 +33,7 @@ def _sentences(table: pa.Table) -> set[str]:
 @pytest.mark.parametrize("task", _TASKS)
 def test_no_sentence_is_in_two_splits(task: str, tiny_archives: Path) -> None:
     """Splits share no sentence, even written differently."""
-    _, tables = read_splits(_source(task), tiny_archives)
+    tables = read_splits(_task(task, *_TASKS[task][0]), tiny_archives)
     found = {split: _sentences(table) for split, table in tables.items()}
 
     assert list(found) == ["train", "dev", "test"]
@@ -160,7 +164,7 @@ def test_every_embedded_name_can_be_read() -> None:
 def test_a_text_is_no_task(tiny_archives: Path) -> None:
     """A name of the other kind is misuse."""
     with pytest.raises(UsageError, match="unknown embedded task 'tweets'"):
-        read_splits(_source("tweets"), tiny_archives)
+        read_splits(_task("tweets", "a", "b"), tiny_archives)
     with pytest.raises(UsageError, match="unknown embedded text 'rotten-tomatoes'"):
         read_columns(_source("rotten-tomatoes"), tiny_archives)
 
