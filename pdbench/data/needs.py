@@ -6,7 +6,7 @@ a repository has now is asked of the hub once, and written down for good.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -42,13 +42,7 @@ _REPOSITORIES = {"data set": "dataset", "file": "dataset", "model": "model", "vo
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that a study reads.
-
-    Attributes:
-        kind: What it is.
-        name: Archive, repository or path.
-        source: The source that asks for it.
-    """
+    """One thing that a study reads: an archive, repository or path, and the source that asks."""
 
     kind: _Kind
     name: str
@@ -84,10 +78,8 @@ def local_path(need: Need) -> Path:
 def needs_of(study: Study) -> list[Need]:
     """Everything that a study reads from elsewhere, each thing once, in a lasting order."""
     found = {need.key: need for need in _all(study)}
-    if not any(
-        need.kind == "model" and need.name == study.vocabulary.name for need in found.values()
-    ):
-        found.update((need.key, need) for need in _of(study.vocabulary, "vocabulary"))
+    if not any((n.kind, n.name) == ("model", study.vocabulary.name) for n in found.values()):
+        found |= {need.key: need for need in _of(study.vocabulary, "vocabulary")}
     return [found[key] for key in sorted(found)]
 
 
@@ -103,29 +95,22 @@ def unpinned(study: Study) -> dict[str, str]:
 def pin(
     repositories: dict[str, str], ask: Callable[[str, str], str] | None = None
 ) -> dict[str, str]:
-    """Add the present commits of repositories to ``config/pins.yaml``; none is changed.
+    """Add the present commits of repositories, ids by kind, to ``config/pins.yaml``.
 
-    Args:
-        repositories: Ids, each with its kind: model or dataset.
-        ask: Returns the commit of a repository; by default the hub does.
+    None is changed, and if one cannot be had none is added. ``ask`` answers in the hub's place.
 
     Returns:
         What was added.
-
-    Raises:
-        DataError: The hub cannot be reached or does not know a repository; nothing is added.
     """
-    known = read_pins()
-    added = {
-        name: (ask or _ask)(name, kind)
-        for name, kind in sorted(repositories.items())
-        if name not in known
-    }
+    known, ask = read_pins(), ask or _ask
+    new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
+    added = {name: ask(name, kind) for name, kind in new}
     if added:
         path = ROOT / PINS
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         apart = "\n" if before and not before.endswith("\n") else ""
-        write_text(path, before + apart + "".join(_lines(added.items())))
+        lines = "".join(f'{name}: "{commit}"\n' for name, commit in added.items())
+        write_text(path, before + apart + lines)
     return added
 
 
@@ -151,10 +136,6 @@ def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:
         yield Need("directory", str(source.path), source)
     else:
         yield Need(kind or ("file" if source.file else "data set"), source.name, source)
-
-
-def _lines(pins: Iterable[tuple[str, str]]) -> Iterable[str]:
-    return (f'{name}: "{commit}"\n' for name, commit in pins)
 
 
 def _ask(name: str, kind: str) -> str:

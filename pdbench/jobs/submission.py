@@ -32,7 +32,7 @@ _LARGEST_SCORE = 5.0
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _Predictions:
     """The predictions of one task, their digest, and the run that made them."""
 
     task: str
@@ -249,7 +249,7 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
     return read_record(record).outputs.get(file, "")
 
 
-def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _Entry]:
+def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _Predictions]:
     """The entry of every GLUE task among the cells, by its name."""
     chosen: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -261,7 +261,7 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _En
         keys = ", ".join(cell.key for cell in several[:2])
         what = f"{len(several)} cells for one task, such as {keys}"
         raise UsageError(what, "choose by --artefact and --architecture")
-    entries: dict[str, _Entry] = {}
+    entries: dict[str, _Predictions] = {}
     for (cell,) in chosen.values():
         folder, record = _best_run(study, paths, cell)
         for task in (cell.task, *study.scored_with(cell.task)):
@@ -271,7 +271,7 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _En
                 predictions = np.load(verified(folder / file, record), allow_pickle=False)
                 lines = _words(GLUE[name], study.tasks[task].labels, predictions)
                 scored = replace(cell, task=task)
-                entries[name] = _Entry(task, scored, record.run, record.outputs[file], lines)
+                entries[name] = _Predictions(task, scored, record.run, record.outputs[file], lines)
     return entries
 
 

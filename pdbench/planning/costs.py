@@ -34,7 +34,7 @@ COLLECT = 2.0
 DRAW = 3.0
 REPORT = 2.0
 
-BATCH = 128  # items that are predicted together
+_BATCH = 128  # items that are predicted together
 _ITEMS_A_SECOND = 4000  # read, cut into word pieces and written
 _START = Work(starts=1)
 _MINILM = Architecture(6, 384)
@@ -87,7 +87,7 @@ class Costs:
     def soft_labels(self, task: str, text: str, items: int) -> Work:
         """Labelling the first items of a text with a teacher."""
         positions = items * self._sizes.text_pieces(text)
-        return _START + prediction(self.teacher_size(task), Seen(items / BATCH, items, positions))
+        return _START + prediction(self.teacher_size(task), Seen(items / _BATCH, items, positions))
 
     def cell(self, wanted: Cell) -> Work:
         """Training and scoring all runs of a cell."""
@@ -104,7 +104,7 @@ class Costs:
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""
         teacher = self._study.tasks[task].teacher
-        return _MINILM if teacher is None else size_of(teacher)
+        return _MINILM if teacher is None else _size_of(teacher)
 
     def _stage(self, wanted: Cell, stage: Stage) -> Work:
         settings = self._study.stage(stage.settings)
@@ -132,7 +132,7 @@ class Costs:
     def _scoring(self, size: Architecture, task: str) -> Work:
         items = self._sizes.items(task, "dev") + self._sizes.items(task, "test")
         positions = items * self._sizes.task_pieces(task)
-        return prediction(size, Seen(items / BATCH, items, positions))
+        return prediction(size, Seen(items / _BATCH, items, positions))
 
 
 def cell(study: Study, wanted: Cell) -> float:
@@ -140,7 +140,7 @@ def cell(study: Study, wanted: Cell) -> float:
     return LAPTOP.seconds(Costs(study).cell(wanted))
 
 
-def size_of(source: Source) -> Architecture:
+def _size_of(source: Source) -> Architecture:
     """The architecture of a teacher: from its name, else MiniLM's 6/384."""
     name = f"{source.name} {source.path or ''}".lower()
     found = _IN_NAME.search(name.upper())

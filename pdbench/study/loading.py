@@ -31,7 +31,7 @@ from pdbench.study.settings import (
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
-SCHEMA = "study.schema.json"
+_SCHEMA = "study.schema.json"
 NO_STUDIES = {"methods", "pins", "waivers"}
 """Files in ``config/`` that are no studies."""
 
@@ -58,11 +58,11 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     study: Study = validated(TypeAdapter(Study), raw, path)
     for problem, remedy in _broken_references(study):
         raise UsageError(f"{path}: {problem}", remedy)
-    study.asked_for(argument_of(name_or_path))
+    study.asked_for(_argument_of(name_or_path))
     return study
 
 
-def argument_of(name_or_path: str | Path) -> str:
+def _argument_of(name_or_path: str | Path) -> str:
     """A study as commands are given it: its name if it stands in ``config/``, else a path.
 
     One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
@@ -168,7 +168,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def validated(adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = SCHEMA) -> Any:
+def validated(adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = _SCHEMA) -> Any:
     """Turn what a file says into its model; ``schema`` names the file that describes its keys.
 
     Raises:

@@ -67,7 +67,7 @@ def _waivers_schema() -> dict[str, Any]:
     return {"$schema": _DIALECT, **WaiversFile.model_json_schema()}
 
 
-def schema_files() -> dict[Path, dict[str, Any]]:
+def _schema_files() -> dict[Path, dict[str, Any]]:
     """Return every schema by the path of its file, relative to the project's root."""
     return {
         _SCHEMAS / "study.schema.json": _study_schema(),
@@ -78,7 +78,7 @@ def schema_files() -> dict[Path, dict[str, Any]]:
 
 def write_schemas(root: Path = ROOT) -> list[Path]:
     """Write all schemas below ``root`` and return their paths."""
-    found = schema_files()
+    found = _schema_files()
     for path, schema in found.items():
         write_json(root / path, schema)
     return list(found)

@@ -12,13 +12,13 @@ import yaml
 
 from pdbench.core.files import read_json
 from pdbench.study import ROOT
-from pdbench.study.schemas import _methods_schema, _study_schema, schema_files, write_schemas
+from pdbench.study.schemas import _methods_schema, _schema_files, _study_schema, write_schemas
 
 
-@pytest.mark.parametrize("path", schema_files(), ids=str)
+@pytest.mark.parametrize("path", _schema_files(), ids=str)
 def test_the_files_are_current(path: Path) -> None:
     """The committed schemas are those of the models: run `pdbench schema` after a change."""
-    assert read_json(ROOT / path) == schema_files()[path]
+    assert read_json(ROOT / path) == _schema_files()[path]
 
 
 def test_schemas_are_written_below_a_root(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
 
-REPOSITORY = "nyu-mll/glue"
+_REPOSITORY = "nyu-mll/glue"
 """Where the hub has them."""
 
 
@@ -219,7 +219,7 @@ def _source(said: Mapping[str, Any], key: str) -> dict[str, Any]:
     name = _known(said, key)
     if "path" in said or said.get("source") == "directory":
         return {"source": "directory", "name": name}
-    hub = {"source": "hub", "name": REPOSITORY, "revision": "pinned"}
+    hub = {"source": "hub", "name": _REPOSITORY, "revision": "pinned"}
     return {**hub, "configuration": name.replace("-", "_")}
 
 
