@@ -15,6 +15,7 @@ from benchmarks import data
 from benchmarks.harness import Cost, Worker
 from benchmarks.options import Options, with_options
 from benchmarks.rows import OWN_SECONDS, Row, row
+from pdbench.workflow.paths import RESULTS
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = SIZES[:3]
@@ -60,7 +61,7 @@ def main(options: Options, plot: Path) -> list[Row]:
 
 def _measure(options: Options, arch: str, items: int, steps: int) -> Cost:
     """Time and peak memory of one job; its data are there for no longer than it."""
-    folder = data.paths().results / "transfer" / str(items)
+    folder = RESULTS / "benchmarks" / "transfer" / str(items)
     shutil.rmtree(folder, ignore_errors=True)
     data.write_transfer_set(folder, items)
     try:

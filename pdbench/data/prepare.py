@@ -33,7 +33,8 @@ from pdbench.data.windows import write_windows
 from pdbench.study import Study
 from pdbench.study.settings import Task, Text
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.kinds import Job
+from pdbench.workflow.paths import ARCHIVES, STORE
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
@@ -57,7 +58,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             for split, dataset in splits.items()
         }
         content = {
-            "spec": study.digest_of(study.task_spec(task)),
+            "spec": paths.digest(Job("task", task)),
             "kind": settings.kind,
             "labels": labels,
             "metrics": list(settings.metrics),
@@ -84,7 +85,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     """
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
-    with replacing(paths.text(text)) as folder, scratch(paths.results) as files:
+    with replacing(paths.text(text)) as folder, scratch(STORE) as files:
         dataset = read_text(settings, ARCHIVES, breakage, files)
         chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
         if len(chosen) < (settings.least or settings.size):
@@ -93,7 +94,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
         vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
         counts = _write_items(folder, dataset.select(chosen), settings, vocabulary)
         content = {
-            "spec": study.digest_of(study.text_spec(text)),
+            "spec": paths.digest(Job("text", text)),
             "excluded": excluded,
             "broken": breakage.found,
             **counts,

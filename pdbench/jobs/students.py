@@ -91,7 +91,7 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     data = CellData(
         splits={s: open_split(paths.task(cell.task), s) for s in ("train", "dev", "test")},
         transfer=_open_transfer(study, paths, cell),
-        checkpoint=None if start is None else paths.pretrained(*start),
+        checkpoint=None if start is None else paths.pretrained(start),
         vocabulary=vocabulary.size,
         head=head_of(study.tasks[cell.task], paths.task(cell.task)),
         others=_open_others(study, paths, cell.task),

@@ -21,7 +21,7 @@ from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
 from pdbench.jobs.record import RunRecord, read_record, verified
-from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
+from pdbench.jobs.selection import best_point, point_of, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
@@ -242,7 +242,10 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
     if cell is None:
         return None
     host = study.trained_by(cell)
-    record = paths.cell(host.key) / "runs" / origin["run"] / "record.json"
+    run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
+    if run is None:
+        return None
+    record = paths.run(run) / "record.json"
     if not record.is_file():
         return None
     file = predictions_file(SUBMISSION, None if cell == host else cell.task)
@@ -281,13 +284,13 @@ def _glue_name(study: Study, task: str) -> str | None:
 
 
 def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
-    if is_outdated(study, paths, cell):
-        what = f"{paths.cell(cell.key)}: cell {cell.key} is not finished with these settings"
+    if not paths.cell(cell).is_file():
+        what = f"cell {cell.key} is not finished with these settings"
         raise DataError(what, "run it first")
     metric = selection_metric(study, cell.task)
     runs: dict[str, tuple[Path, RunRecord, float]] = {}
     for run in study.runs(cell):
-        folder = paths.cell(cell.key) / "runs" / run.name
+        folder = paths.run(run)
         record = read_record(folder / "record.json")
         runs[run.name] = folder, record, record.metrics["dev"][metric]
     chosen = best_point((point_of(name), dev) for name, (_, _, dev) in runs.items())

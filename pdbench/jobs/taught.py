@@ -89,7 +89,7 @@ def open_taught(study: Study, paths: Paths, start: Start, vocabulary: int) -> Ta
         return None
     definition = study.methods[start.method].pretraining
     assert definition is not None
-    teacher = read_masked_lm(paths.pretrained(*deeper))
+    teacher = read_masked_lm(paths.pretrained(deeper))
     objective = build_objective(
         definition.objective,
         PretrainingObjective,

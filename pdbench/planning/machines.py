@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.planning.work import KINDS, Work
+from pdbench.planning.work import COUNTED, Work
 
 _SIGMAS = 1.645
 """Standard deviations on each side of a 90% interval."""
@@ -112,12 +112,12 @@ class Machine:
         return Estimate.of(self.seconds(work), deviation)
 
     def _parts(self, work: Work) -> list[float]:
-        counts = zip(KINDS, work.counts, strict=True)
+        counts = zip(COUNTED, work.counts, strict=True)
         return [self.constants[kind].seconds * count for kind, count in counts]
 
     def _variance(self, shares: Sequence[float]) -> float:
         if not self.covariance:
-            logs = [math.log(self.constants[kind].factor) for kind in KINDS]
+            logs = [math.log(self.constants[kind].factor) for kind in COUNTED]
             return sum((share * log) ** 2 for share, log in zip(shares, logs, strict=True))
         rows = zip(shares, self.covariance, strict=True)
         return sum(a * b * value for a, row in rows for b, value in zip(shares, row, strict=True))
@@ -191,12 +191,12 @@ def machine_of(text: str) -> Machine:
     except (KeyError, TypeError, ValueError) as error:
         what = f"{path}: not a device ({type(error).__name__}: {error})"
         raise UsageError(
-            what, f"it needs name, title, kind, spread and {', '.join(KINDS)}"
+            what, f"it needs name, title, kind, spread and {', '.join(COUNTED)}"
         ) from error
 
 
 def _from_json(raw: dict[str, Any], origin: str) -> Machine:
-    constants = {kind: _constant(**raw["constants"][kind]) for kind in KINDS}
+    constants = {kind: _constant(**raw["constants"][kind]) for kind in COUNTED}
     if raw["kind"] not in ("gpu", "cpu"):
         raise ValueError("kind is neither gpu nor cpu")
     spread = _above(0, raw["spread"], "spread")
@@ -223,7 +223,7 @@ def calibrated(
     """The same device with constants that finished runs were fitted with."""
     constants = {
         kind: replace(machine.constants[kind], seconds=value, source=origin)
-        for kind, value in zip(KINDS, seconds, strict=True)
+        for kind, value in zip(COUNTED, seconds, strict=True)
     }
     rows = tuple(tuple(float(value) for value in row) for row in covariance)
     return replace(machine, constants=constants, covariance=rows, spread=spread, origin=origin)

@@ -28,7 +28,7 @@ from pdbench.report.facts import Facts, gather, in_words
 from pdbench.report.runs import Trained, gather_runs
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import kind_of
+from pdbench.workflow.kinds import kind_of
 
 INDEX = "index.html"
 """The report's own page; everything else stands beside it."""
@@ -101,8 +101,6 @@ def build(study: Study, paths: Paths) -> None:
         DataError: The results or the description of an artefact are missing or broken.
     """
     page = _gather(study, paths)
-    with replacing(paths.index.with_name("results.parquet")) as temporary:
-        shutil.copyfile(paths.table, temporary)
     write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
     templates = {RUNS: "runs.html.j2", INDEX: "page.html.j2"}
     if page.gate is not None:

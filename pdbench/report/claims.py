@@ -27,7 +27,7 @@ from pdbench.evidence.views import Similarities
 from pdbench.jobs.collect import read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import REFERENCES
+from pdbench.workflow.specs import REFERENCES
 
 WIDTH = 96
 WORDS = {

@@ -97,7 +97,7 @@ def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[Stage]:
 
 def _pretraining_records(study: Study, paths: Paths) -> Iterator[RunRecord]:
     for start in study.pretrained:
-        path = paths.pretrained(*start) / "record.json"
+        path = paths.pretrained(start) / "record.json"
         if path.is_file():
             yield read_record(path)
 

@@ -66,7 +66,10 @@ def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
             f"pdbench cell {study.argument} {key}",
             study.tasks[cell.task].metrics,
             _runs(
-                by_cell.get(key), paths, paths.cell(key) / "runs", study.tasks[cell.task].metrics
+                by_cell.get(key),
+                paths,
+                {run.name: paths.run(run) for run in study.runs(cell)},
+                study.tasks[cell.task].metrics,
             ),
         )
         for key, cell in study.cells.items()
@@ -79,16 +82,20 @@ def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
         metrics = study.tasks[task].metrics
         if len(rows):
             key, command = str(rows["cell"].iloc[0]), f"pdbench teacher {study.argument} {task}"
-            yield Trained(key, command, metrics, _runs(rows, paths, paths.teacher(task), metrics))
+            yield Trained(
+                key, command, metrics, _runs(rows, paths, {"seed0": paths.teacher(task)}, metrics)
+            )
 
 
-def _runs(rows: Any, paths: Paths, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
+def _runs(
+    rows: Any, paths: Paths, folders: dict[str, Path], metrics: tuple[str, ...]
+) -> tuple[Run, ...]:
     found = rows.to_dict("records") if rows is not None else []
-    return tuple(_run(row, paths, folder, metrics) for row in found)
+    return tuple(_run(row, paths, folders[row["run"]], metrics) for row in found)
 
 
 def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> Run:
-    record = (folder if row["method"] == TEACHER else folder / row["run"]) / "record.json"
+    record = folder / "record.json"
     return Run(
         name=row["run"],
         scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),

@@ -60,7 +60,12 @@ def code_digest(module: str) -> str:
     text: its jobs say what is wrong.
     """
     path = _source(module)
-    text = "" if path is None else path.read_text(encoding="utf-8", errors="replace")
+    return digest("") if path is None else code_digest_of(path)
+
+
+def code_digest_of(path: Path) -> str:
+    """As :func:`code_digest`, of the module that stands in a file."""
+    text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

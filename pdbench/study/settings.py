@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -10,10 +10,8 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    SerializerFunctionWrapHandler,
     Tag,
     WithJsonSchema,
-    model_serializer,
 )
 
 from pdbench.study.architecture import Architecture, checked_width
@@ -161,24 +159,6 @@ class Teacher(Source):
     )
 
 
-class _Dumped(Source):
-    """A source that leaves newer keys out of its dump as long as they have their defaults.
-
-    What a study's digests are made of is then what it was before there were such keys, and
-    nothing that is finished trains again.
-    """
-
-    newer: ClassVar[tuple[str, ...]] = ()
-
-    @model_serializer(mode="wrap")
-    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = handler(self)
-        for name in self.newer:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                found.pop(name, None)
-        return found
-
-
 class Windows(Strict):
     """How a question and a context that are too long together are cut into several inputs."""
 
@@ -193,10 +173,8 @@ class Windows(Strict):
     )
 
 
-class Task(_Dumped):
+class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
-
-    newer = ("kind", "windows", "balanced")
 
     kind: Kind = Field(
         default="classification",
@@ -250,10 +228,8 @@ class Task(_Dumped):
     )
 
 
-class Text(_Dumped):
+class Text(Source):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
-
-    newer = ("keep",)
 
     keep: Literal["start", "end"] = Field(
         default="start",

@@ -320,7 +320,7 @@ def open_case(method: str) -> Case:
     study = load_study(STUDY)
     paths = Paths(study)
     for start in study.pretrained:
-        if not (paths.pretrained(*start) / "record.json").exists():
+        if not (paths.pretrained(start) / "record.json").exists():
             jobs.pretrain(study, paths, start)
     (cell,) = study.seeds
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
@@ -336,7 +336,7 @@ def _pretrain(case: Case, start: Start, keeper: Keeper | None = None) -> Any:
 
 
 def _weights(paths: Paths, start: Start) -> str:
-    return file_digest(paths.pretrained(*start) / WEIGHTS)
+    return file_digest(paths.pretrained(start) / WEIGHTS)
 
 
 def _teacher_files(paths: Paths) -> dict[str, str]:

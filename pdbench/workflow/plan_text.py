@@ -98,7 +98,7 @@ def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
     lines = columns(rows)
     if plan.longest is not None:
         key, seconds = plan.longest
-        lines.append(f"The longest job is {' '.join(key).rstrip()}: {duration(seconds)}")
+        lines.append(f"The longest job is {key}: {duration(seconds)}")
     lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
     return lines
 

