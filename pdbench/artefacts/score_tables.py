@@ -12,21 +12,11 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell
+from pdbench.study.catalogue.metrics import METRICS
 
 _Part = tuple[Table, list[Row]]
 """A table, and its numbers as plain rows."""
 
-_METRICS = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "matthews": "Matthews",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "exact_match": "exact match",
-    "recall@1": "recall at 1",
-    "recall@10": "recall at 10",
-    "recall@50": "recall at 50",
-}
 _MEAN = "Mean"
 _MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
 _SERVER = "GLUE's server, one run"
@@ -80,7 +70,7 @@ def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
         for cell in cells
     ]
     lines.append((("Teacher", ""), _teacher(context, [task], split)))
-    heads = ("Method", "Size", *(_METRICS[m] for m in context.study.tasks[task].metrics))
+    heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 
 
@@ -176,7 +166,7 @@ def _own_table(
 
 def _head(task: str, metric: str) -> str:
     """The head of a column; a mean over tasks is named by itself."""
-    return _MEANS.get(metric) or f"{task} {_METRICS.get(metric, metric)}"
+    return _MEANS.get(metric) or f"{task} {METRICS[metric].title if metric in METRICS else metric}"
 
 
 def _name(context: Context, reference: Reference) -> str:

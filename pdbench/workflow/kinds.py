@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pdbench.planning.costs import Costs
 from pdbench.planning.work import Work, total
 from pdbench.study import Architecture, Cell, Run, Start, Study
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.cells import Point, SoftLabelled
-from pdbench.study.embedded import EMBEDDED, FILES
 from pdbench.study.settings import Released, Source, Task
 from pdbench.workflow.bundles import Bundle, SeedOf
 from pdbench.workflow.engine import own_code
@@ -320,7 +320,7 @@ KINDS: dict[str, JobKind] = {
         order=0,
         keys=_all_archives,
         runs="pdbench.data.archives",
-        decides=lambda specs, name: FILES[name],
+        decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,
     ),

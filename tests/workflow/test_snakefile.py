@@ -11,7 +11,7 @@ import pytest
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
-from pdbench.study.loading import argument_of, load_study
+from pdbench.study.loading import _argument_of, load_study
 from pdbench.workflow.snakefile import open_workflow
 
 
@@ -27,8 +27,8 @@ def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of config/ is called by its name even when its path was given."""
     monkeypatch.chdir(ROOT)
 
-    assert argument_of("config/demo.yaml") == argument_of("demo") == "demo"
-    assert argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
+    assert _argument_of("config/demo.yaml") == _argument_of("demo") == "demo"
+    assert _argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
     assert load_study("config/demo.yaml").argument == "demo"
 
 
