@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
-from pdbench.study.embedded import FILES
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES, RESULTS
 
@@ -107,7 +107,7 @@ def write_transfer_set(folder: Path, items: int) -> None:
 
 
 def _fetch() -> None:
-    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / FILES[name]).is_file()]
+    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / archive_file(name)).is_file()]
     if missing:
         from pdbench.data.archives import fetch
 

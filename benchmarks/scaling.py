@@ -120,7 +120,7 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
     from pdbench.core.files import replacing
 
     sizes = list(costs)
-    looks = iter(style.LOOKS.values())
+    looks = iter(style.looks((method, "") for method in ("pd", "pf", "d", "basic")).values())
     with mpl.rc_context(style.RC):
         figure = Figure(figsize=(style.PAPER_WIDTH, 2.9), layout="constrained")
         times, memory = figure.subplots(1, 2)
@@ -128,10 +128,10 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
             look = next(looks)
             values = [median(costs[size], f"{phase}_seconds") for size in sizes]
             label = name.format(steps=steps)
-            times.plot(sizes, values, color=look.colour, marker=look.markers[0], label=label)
+            times.plot(sizes, values, color=look.colour, marker=look.marker, label=label)
         look = next(looks)
         peaks = [median(costs[size], "memory_mb") for size in sizes]
-        memory.plot(sizes, peaks, color=look.colour, marker=look.markers[0])
+        memory.plot(sizes, peaks, color=look.colour, marker=look.marker)
         memory.axhline(LIMIT_MB, color=style.MUTED, linestyle="--", linewidth=1)
         memory.annotate("limit", (sizes[0], LIMIT_MB), (0, 3), textcoords="offset points")
         for axes, title in ((times, "Seconds"), (memory, "Peak memory (MB)")):

@@ -114,8 +114,8 @@ def pin(study: Study) -> None:
 
     They are added to config/pins.yaml, and what stands there is never changed.
     """
-    from pdbench.data.pinning import pin as run
-    from pdbench.data.pinning import unpinned
+    from pdbench.data.needs import pin as run
+    from pdbench.data.needs import unpinned
 
     added = run(unpinned(study))
     for name, commit in added.items():

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.leaks import (
     ROWS,
     Row,
@@ -29,7 +28,7 @@ from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.data.windows import write_windows
 from pdbench.study import Study
 from pdbench.study.settings import Task, Text

@@ -14,19 +14,14 @@ from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)
-class Run:
+class _RunRow:
     """One trained model.
 
     Attributes:
-        name: Its name within the cell.
         scores: Dev and test score of each metric of the task, in per cent.
         selected: Whether dev chose its grid point, so that numbers are made of it.
         degenerate: Whether it predicts one class only.
-        steps: Updates.
-        seconds: Wall time.
-        commit: Commit of the code that trained it.
-        record: Path of its record.
-        link: The same from the folder of the page.
+        link: The path of its record from the folder of the page.
     """
 
     name: str
@@ -45,16 +40,14 @@ class Trained:
     """The runs of one cell, or a teacher.
 
     Attributes:
-        key: The key of the cell.
         command: What trains it.
-        metrics: The metrics of its task.
         runs: Its runs; empty where the cell is missing.
     """
 
     key: str
     command: str
     metrics: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[_RunRow, ...]
 
 
 def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
@@ -89,14 +82,14 @@ def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
 
 def _runs(
     rows: Any, paths: Paths, folders: dict[str, Path], metrics: tuple[str, ...]
-) -> tuple[Run, ...]:
+) -> tuple[_RunRow, ...]:
     found = rows.to_dict("records") if rows is not None else []
     return tuple(_run(row, paths, folders[row["run"]], metrics) for row in found)
 
 
-def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> Run:
+def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> _RunRow:
     record = folder / "record.json"
-    return Run(
+    return _RunRow(
         name=row["run"],
         scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
         selected=bool(row["selected"]),

@@ -31,7 +31,7 @@ from pdbench.study.settings import (
     Text,
     Training,
     TransferSet,
-    Vocabulary,
+    VocabularySource,
 )
 
 
@@ -43,7 +43,9 @@ class Study(Strict):
     scale: Literal["demo", "paper"] = Field(
         description="demo marks every absolute number as not comparable with the paper."
     )
-    vocabulary: Vocabulary = Field(description="The WordPiece vocabulary of teacher and students.")
+    vocabulary: VocabularySource = Field(
+        description="The WordPiece vocabulary of teacher and students."
+    )
     architectures: Architectures = Field(description="The sizes of the students.")
     tasks: dict[Name, Task] = Field(description="Labelled data by task id.")
     texts: dict[Name, Text] = Field(default={}, description="Unlabelled text by text id.")

@@ -22,7 +22,7 @@ from pdbench.jobs.record import read_record
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
-from pdbench.workflow.engine import LOCK, code_of, lock_of, read_lock
+from pdbench.workflow.engine import LOCK, code_of, lock_of, path_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
 METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
@@ -66,7 +66,7 @@ def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[st
     """Write the lock of the engine anew; return the version of each part of it.
 
     Args:
-        artefacts: The modules that draw, whose code is locked without a version.
+        artefacts: Modules that may draw, whose code is locked without a version.
         is_another: Raise the version of all code that changed without comparing bits.
 
     Raises:
@@ -88,7 +88,8 @@ def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[st
         version = lock["roots"].get(part, {}).get("version", 0)
         others = is_another or before.get(part) != now.get(part)
         versions[part] = version + (part in changed and (others or not version))
-    drawing = {kind.runs for kind in KINDS.values() if not kind.last}.union(artefacts)
+    drawing = {kind.runs for kind in KINDS.values() if not kind.last}
+    drawing.update(module for module in artefacts if path_of(module).is_file())
     write_json(LOCK, lock_of({**dict.fromkeys(drawing, 0), **versions}, now))
     return versions
 

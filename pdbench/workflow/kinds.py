@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pdbench.planning.costs import Costs
 from pdbench.planning.work import Work, total
 from pdbench.study import Architecture, Cell, Run, Start, Study
-from pdbench.study.cells import SoftLabelled
-from pdbench.study.embedded import EMBEDDED, FILES
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
+from pdbench.study.cells import Point, SoftLabelled
 from pdbench.study.settings import Released, Source, Task
 from pdbench.workflow.bundles import Bundle, SeedOf
-from pdbench.workflow.engine import code_of
+from pdbench.workflow.engine import own_code
 
 if TYPE_CHECKING:
     from pdbench.workflow.graph import Graph
@@ -224,10 +224,6 @@ def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
     return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell.key, ()))]
 
 
-def _cell_work(costs: Costs, cell: Cell) -> Work:
-    return costs.cell(cell)
-
-
 def _cell_size(costs: Costs, cell: Cell) -> float:
     predictions = 2 * costs.sizes.items(cell.task, "test")
     return costs.study.number_of_runs(cell) * (_RECORD + predictions)
@@ -236,7 +232,7 @@ def _cell_size(costs: Costs, cell: Cell) -> float:
 def _cell_decides(specs: Specs, cell: Cell) -> Any:
     """All that decides its runs, and which runs it has."""
     study, host = specs.study, specs.study.trained_by(cell)
-    points = [[str(point) for point in points] for points in study.points(host)]
+    points = [_plain(points) for points in study.points(host)]
     return {"cell": specs.cell(host), "seeds": study.seeds[cell], "points": points}
 
 
@@ -249,8 +245,11 @@ def _run_decides(specs: Specs, run: Run) -> Any:
     if host != run.cell:
         trained = Job("run", replace(run, cell=host))
         return {"task": specs.digest(Job("task", run.cell.task)), "run": specs.digest(trained)}
-    points = [[point.learning_rate, point.batch_size] for point in run.points]
-    return {"cell": specs.cell(run.cell), "seed": run.seed_index, "points": points}
+    return {"cell": specs.cell(run.cell), "seed": run.seed_index, "points": _plain(run.points)}
+
+
+def _plain(points: Iterable[Point]) -> list[list[float]]:
+    return [[point.learning_rate, point.batch_size] for point in points]
 
 
 def _bundle_needs(study: Study, bundle: Bundle) -> list[Job]:
@@ -297,7 +296,7 @@ def _artefact(name: str) -> JobKind:
             "artefact": specs.settings(specs.study.artefacts[name]),
             "shown": _shown(specs),
             "reference": specs.references,
-            "code": code_of(f"pdbench.artefacts.{name}"),
+            "code": own_code(f"pdbench.artefacts.{name}"),
         },
         work=lambda costs, key: Work(seconds=3.0),
     )
@@ -321,7 +320,7 @@ KINDS: dict[str, JobKind] = {
         order=0,
         keys=_all_archives,
         runs="pdbench.data.archives",
-        decides=lambda specs, name: FILES[name],
+        decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,
     ),
@@ -452,7 +451,7 @@ KINDS: dict[str, JobKind] = {
         needs=_cell_needs,
         after=_cell_after,
         decides=_cell_decides,
-        work=_cell_work,
+        work=lambda costs, cell: costs.cell(cell),
         size=_cell_size,
         model=lambda costs, cell: cell.architecture,
     ),

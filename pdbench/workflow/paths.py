@@ -13,8 +13,8 @@ from pathlib import Path
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.study import Cell, Run, Start, Study
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.study.cells import SoftLabelled
-from pdbench.study.embedded import FILES
 from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import AUDIT, KINDS, Job, kind_of
@@ -53,7 +53,7 @@ class Paths:
     def label(self, job: Job) -> str:
         """What a job is called in names of files: its name, in the store with its digest."""
         if job.kind == "archive":
-            return FILES[job.key]
+            return archive_file(job.key)
         if job.kind in SHOWN:
             return job.name
         return "-".join(part for part in (job.name, self.digest(job)[:_DIGITS]) if part)

@@ -6,13 +6,14 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
+from pdbench.study.axes import Artefact
 from pdbench.study.config import Study
 from pdbench.study.loading import check_artefacts, load_study, read_yaml
 from pdbench.workflow.bundles import BUNDLE
@@ -96,14 +97,14 @@ def trust_paths(workflow: Any) -> None:
 
 
 def open_workflow(
-    config: Mapping[str, Any], artefacts: Iterable[str], *, is_first: bool = True
+    config: Mapping[str, Any], artefacts: Mapping[str, Artefact], *, is_first: bool = True
 ) -> Workflow:
     """Load the study that Snakemake's ``config`` names.
 
     Args:
         config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
             ``data``, the folder that `pdbench fetch` filled.
-        artefacts: Ids of the artefacts that can be drawn.
+        artefacts: The artefacts that can be drawn.
         is_first: Whether this is no job that reads the workflow again.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through

@@ -22,7 +22,7 @@ from pdbench.ops.status import FRESH, STOPPED, Survey, last_line, survey
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.bundles import SeedOf
-from pdbench.workflow.kinds import Job
+from pdbench.workflow.kinds import AUDIT, Job
 from pdbench.workflow.paths import STORE
 
 BASIC = "sentiment.basic.1-64.none.none"
@@ -213,13 +213,16 @@ def test_slurm_knows_whether_a_quiet_job_lives(
     elsewhere = f"2|RUNNING|/elsewhere|rule_text_wildcards_{paths.label(FILMS)}"
     # The plugin joins wildcards otherwise than with our dots.
     comment = f"rule_pretrain_wildcards_{paths.label(PRETRAIN)}".replace("general.", "general_")
-    put_squeue(tmp_path, monkeypatch, f"1|RUNNING|{tmp_path}|{comment}", elsewhere)
+    own = (f"1|RUNNING|{tmp_path}|{comment}", f"3|RUNNING|{tmp_path}|rule_audit")
+    put_squeue(tmp_path, monkeypatch, *own, elsewhere)
     log(paths, PRETRAIN, "10:00 training", age=10 * FRESH)
     log(paths, FILMS, "10:00 reading", age=10 * FRESH)
+    log(paths, AUDIT, "10:00 comparing", age=10 * FRESH)
 
     found = survey(study)
 
     assert found.states[PRETRAIN] == "running"
+    assert found.states[AUDIT] == "running"
     assert found.states[FILMS] == "failed"
 
 

