@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pdbench.study import Architecture, Start
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.schedule import makespan
 
@@ -65,6 +66,14 @@ def test_done_jobs_hold_up_nobody() -> None:
 def test_nothing_takes_no_time() -> None:
     """An empty study has no wall time."""
     assert wall({}) == 0
+
+
+def test_equals_need_no_order() -> None:
+    """Two starts that cost the same, of which one has a method of its own, are both made."""
+    starts = (Start("general", Architecture(1, 64), method) for method in (None, "own"))
+    times = dict.fromkeys((Job("pretrain", start) for start in starts), 2.0)
+
+    assert makespan(times, dict.fromkeys(times, ()), lambda job: True, 1, times.__getitem__) == 4
 
 
 @pytest.mark.parametrize("devices", [1, 2, 7, 64])
