@@ -33,7 +33,7 @@ from pdbench.evidence.views import Numbers, Similarities, term_of
 
 CLAIMS_FILE = "claims.csv"
 COLUMNS = {
-    "id": "C01 ... C44; the test is the function of that name in pdbench/evidence/claims.py",
+    "id": "C01 ... C44; pdbench/evidence/claims.py has its test",
     "artefact": "Table or figure whose numbers it is about; claims of one are one family of tests",
     "place": "Where the publication makes it",
     "statement": "The claim in words",
