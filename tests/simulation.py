@@ -189,7 +189,9 @@ def regressed(study: Estimator, margin: float = 0.0) -> set[str]:
     return {
         key
         for family in (terms, means)
-        for key, one in judge({k: study.estimate(t) for k, t in family.items()}, margin).items()
+        for key, one in judge(
+            {k: study.estimate(t) for k, t in family.items()}, dict.fromkeys(family, margin)
+        ).items()
         if one.outcome is Outcome.REGRESSED
     }
 

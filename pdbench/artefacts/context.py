@@ -9,8 +9,8 @@ from typing import Any
 
 from pdbench.artefacts.chart import Level, Mark
 from pdbench.core.files import read_json
-from pdbench.evidence import Comparison, Interval, Reference, Scores, compare, load_references
-from pdbench.evidence.scores import TEACHER
+from pdbench.data.columns import TEACHER
+from pdbench.evidence import Comparison, Interval, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.views import Similarities
 from pdbench.study import Architecture, Cell, Study
 from pdbench.workflow import Paths
@@ -24,11 +24,11 @@ class Context:
     paths: Paths
 
     @cached_property
-    def scores(self) -> Scores:
+    def scores(self) -> ResultsTable:
         """The scores of all cells."""
-        from pdbench.jobs.collect import read_results
+        from pdbench.evidence.table import read_results
 
-        return Scores(self.study, read_results(self.paths.table))
+        return ResultsTable(self.study, read_results(self.paths.table))
 
     @cached_property
     def audit(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdbench.evidence.intervals import LEVEL, Interval
-from pdbench.evidence.scores import Scores
+from pdbench.evidence.table import ResultsTable
 
 _RESAMPLES = 2000
 
@@ -79,7 +79,9 @@ class Standing:
     beaten: Interval | None
 
 
-def standings(scores: Scores, artefact: str, method: str, seed: int = 0) -> tuple[Standing, ...]:
+def standings(
+    scores: ResultsTable, artefact: str, method: str, seed: int = 0
+) -> tuple[Standing, ...]:
     """Compare a method with the others of a figure over all its tasks and sizes.
 
     Nothing is returned where a cell is missing or a method lacks a task or size of another.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from pdbench.data.columns import TEACHER
 from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.evidence.matching import (
     SIMILARITY_TOLERANCE,
@@ -16,7 +17,7 @@ from pdbench.evidence.matching import (
 )
 from pdbench.evidence.references import Reference
 from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
-from pdbench.evidence.scores import TEACHER, Score, Scores, Split
+from pdbench.evidence.table import ResultsTable, Score, Split
 from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Case, Judgement, Verdict, judge
 from pdbench.study import Architecture, Cell, Study
 
@@ -60,7 +61,7 @@ class _NoCounterpartError(Exception):
 
 
 def compare(
-    scores: Scores,
+    scores: ResultsTable,
     references: Iterable[Reference],
     similarity: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[Comparison, ...]:
@@ -76,7 +77,7 @@ def compare(
 
 
 def _compare(
-    scores: Scores, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
+    scores: ResultsTable, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
 ) -> Comparison:
     if reference.metric == "params_millions":
         return _compare_count(reference)
@@ -100,7 +101,7 @@ def _compare(
     return _comparison(reference, score.interval, judgement, key, beside)
 
 
-def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
+def _compare_mean(scores: ResultsTable, reference: Reference) -> Comparison:
     """Compare a meta score with the mean over the same tasks, seed by seed."""
     tasks, differences, constant = [], [], 0
     for parts in META_TASKS:
@@ -209,7 +210,7 @@ def _left_open(reference: Reference) -> str:
 
 
 def _score(
-    scores: Scores, reference: Reference, task: str, cell: Cell | None, split: Split
+    scores: ResultsTable, reference: Reference, task: str, cell: Cell | None, split: Split
 ) -> Score:
     metrics = scores.study.tasks[task].metrics
     if reference.metric not in metrics:
@@ -220,7 +221,7 @@ def _score(
     return scores.of(cell, split, reference.metric)
 
 
-def _own_split(scores: Scores, reference: Reference, task: str, cell: Cell | None) -> Split:
+def _own_split(scores: ResultsTable, reference: Reference, task: str, cell: Cell | None) -> Split:
     """Our split that is the published one; our test split where none is."""
     identity = data_id(scores.study, reference.artefact, task)
     splits: tuple[Split, ...] = ("test", "dev")
@@ -230,7 +231,7 @@ def _own_split(scores: Scores, reference: Reference, task: str, cell: Cell | Non
     return next(same, "test")
 
 
-def _has_grid(scores: Scores, cell: Cell) -> bool:
+def _has_grid(scores: ResultsTable, cell: Cell) -> bool:
     """Whether dev chose among several grid points."""
     return len(scores.study.runs(cell)) > scores.study.seeds[cell]
 

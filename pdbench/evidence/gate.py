@@ -18,8 +18,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from pdbench.evidence.paired import Terms
+from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import ALPHA, Estimate, holm
-from pdbench.evidence.twins import Match
 
 K = TypeVar("K", bound=Hashable)
 
@@ -119,6 +119,7 @@ class Gate:
     Attributes:
         study: The study's name.
         match: What was compared.
+        margins: What its cells may lose, in points: every margin that was used, ascending.
         cells: Every cell of the candidate.
         pooled: The means over the cells of a task, and over all.
         problems: What is wrong with the waivers.
@@ -128,6 +129,7 @@ class Gate:
 
     study: str
     match: Match
+    margins: tuple[float, ...]
     cells: tuple[Row, ...]
     pooled: tuple[Row, ...]
     problems: tuple[str, ...]
@@ -153,7 +155,9 @@ class Gate:
 
 
 def judge(
-    estimates: Mapping[K, Estimate], margin: float, exact: Mapping[K, float] | None = None
+    estimates: Mapping[K, Estimate],
+    margins: Mapping[K, float],
+    exact: Mapping[K, float] | None = None,
 ) -> dict[K, Judged]:
     """Judge a family of differences.
 
@@ -161,12 +165,12 @@ def judge(
 
     Args:
         estimates: Candidate less baseline, in points.
-        margin: Points that the candidate may lose.
+        margins: Points that the candidate may lose, for each of them.
         exact: P of an exact test that the candidate is not worse at all, where there is one; a
             regression must pass both.
     """
     lost = {
-        key: max(found.below(-margin), (exact or {}).get(key, 0.0))
+        key: max(found.below(-margins[key]), (exact or {}).get(key, 0.0))
         for key, found in estimates.items()
         if not (math.isnan(found.error) or _is_unchanged(found))
     }
@@ -179,9 +183,9 @@ def judge(
             outcome = Outcome.MISSING
         elif key in lost and adjusted[key] <= LEVEL:
             outcome = Outcome.REGRESSED
-        elif found.above(-margin) <= LEVEL or _is_unchanged(found):
+        elif found.above(-margins[key]) <= LEVEL or _is_unchanged(found):
             outcome = Outcome.PASSED
-        least = margin + found.detectable_at(level)
+        least = margins[key] + found.detectable_at(level)
         p = adjusted.get(key, 1.0 if outcome is Outcome.PASSED else math.nan)
         judged[key] = Judged(outcome, p, least)
     return judged

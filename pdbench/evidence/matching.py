@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pdbench.data.glue import GLUE
 from pdbench.evidence.registry import OWN_VERSION, TASKS
-from pdbench.evidence.scores import Split
+from pdbench.evidence.table import Split
 from pdbench.study import Study
 
 SIMILARITY_TOLERANCE = 0.02

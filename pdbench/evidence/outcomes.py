@@ -15,7 +15,6 @@ from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
 from pdbench.evidence.registry import GRADES
-from pdbench.evidence.scores import Scores
 from pdbench.evidence.significance import ALPHA, Estimate, holm
 from pdbench.evidence.statements import (
     Comparison,
@@ -29,6 +28,7 @@ from pdbench.evidence.statements import (
     try_out,
     weigh,
 )
+from pdbench.evidence.table import ResultsTable
 from pdbench.evidence.views import Numbers, Similarities, term_of
 
 CLAIMS_FILE = "claims.csv"
@@ -184,7 +184,7 @@ def _points(value: float) -> str:
 
 
 def on_study(
-    claims: Sequence[Claim], scores: Scores, similarity: Similarities, seed: int = 0
+    claims: Sequence[Claim], scores: ResultsTable, similarity: Similarities, seed: int = 0
 ) -> tuple[Result, ...]:
     """Test every claim on a study's runs.
 

@@ -27,9 +27,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pdbench.core.errors import DataError
+from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
 from pdbench.evidence.resampling import Floats, Sample
-from pdbench.evidence.scores import TEACHER, Scores
 from pdbench.evidence.significance import Estimate
+from pdbench.evidence.table import ResultsTable
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
@@ -37,7 +38,7 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 """How far a recorded score may be from the one that its predictions give."""
 
 
@@ -73,7 +74,7 @@ class Estimator:
         self._spreads: dict[tuple[str, str, Weights], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, scores: Scores, seed: int = 0) -> Estimator:
+    def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
         """Read the selected runs of every whole cell of a study, and its teachers.
 
         Raises:
@@ -82,13 +83,7 @@ class Estimator:
         """
         samples, groups = {}, {}
         for task, rows in scores.by_task():
-            labels, metrics = scores.labels(task), scores.study.tasks[task].metrics
-            predictions = rows["test_predictions"].tolist()
-            if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
-                what = f"results.parquet: a run on {task} has no prediction for every test example"
-                raise DataError(what, "collect the results again")
-            samples[task] = Sample(np.stack(predictions), labels, seed, examples_of(rows, metrics))
-            check_scores(samples[task], rows, task)
+            samples[task] = sample_of(scores, task, rows, seed)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
@@ -213,27 +208,28 @@ def _weights(factors: Mapping[str, float], size: float) -> Weights:
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
 
 
-def examples_of(rows: Any, metrics: Sequence[str]) -> dict[str, Floats]:
-    """What each example scores in some runs, (R, N), by those metrics that the table has so."""
-    found = {metric: f"test_{metric}_examples" for metric in metrics}
-    return {
-        metric: np.stack(rows[column].tolist())
-        for metric, column in found.items()
-        if column in rows and rows[column].notna().all()
-    }
-
-
-def check_scores(sample: Sample, rows: Any, task: str) -> None:
-    """Refuse labels that do not give the recorded scores: those of other examples.
+def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
+    """The predictions of some runs of a task on its test examples.
 
     Raises:
-        DataError: They do not.
+        DataError: There are no labels of the test examples, a run has no prediction for every
+            one of them, or labels and predictions do not give the recorded scores.
     """
+    labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
+    if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
+        what = f"results.parquet: a run on {task} has no prediction for every test example"
+        raise DataError(what, "collect the results again")
+    columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
+    scored = {
+        metric: np.stack(rows[column].tolist())
+        for metric, column in columns.items()
+        if column in rows and rows[column].notna().all()
+    }
+    sample = Sample(np.stack(predictions), labels, seed, scored)
     recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None
     if recorded is None or np.isnan(recorded).any():
-        return
-    if np.abs(sample.scores("accuracy") - recorded).max() > TOLERANCE:
-        raise DataError(
-            f"results.parquet: predictions on {task} do not give the recorded scores",
-            "collect the results again where they were made",
-        )
+        return sample
+    if np.abs(sample.scores("accuracy") - recorded).max() > _TOLERANCE:
+        what = f"results.parquet: predictions on {task} do not give the recorded scores"
+        raise DataError(what, "collect the results again where they were made")
+    return sample

@@ -67,7 +67,7 @@ class Case:
         differs: What is not the same on both sides; empty if all is.
         unstated: What the source leaves open.
         constant: How many of our runs predict one class only.
-        trivial: Scores of constant predictors.
+        trivial: ResultsTable of constant predictors.
         exact: Whether the number is counted, not measured: one value is all there is.
     """
 

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+from pdbench.data.columns import TEACHER
 from pdbench.evidence.matching import SIMILARITY_TOLERANCE, data_id, published_split
 from pdbench.evidence.references import PAPER_SIZES, Reference
 from pdbench.evidence.registry import META_TASKS, TASKS
-from pdbench.evidence.scores import TEACHER, Scores, Split
 from pdbench.evidence.statements import Quantity, Term, Untestable, mean
+from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
 
 PAPER_TASKS = {
@@ -99,7 +100,7 @@ class Numbers:
         return cls(found, PAPER_SIZES, own_magnitudes=True)
 
     @classmethod
-    def measured(cls, scores: Scores, similarity: Similarities) -> Numbers:
+    def measured(cls, scores: ResultsTable, similarity: Similarities) -> Numbers:
         """The numbers of a study; terms are the cell's key and the metric."""
         study = scores.study
         found = _measured(scores, similarity)
@@ -392,7 +393,7 @@ def _published(reference: Reference) -> Entry:
     )
 
 
-def _measured(scores: Scores, similarity: Similarities) -> Iterator[Entry]:
+def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[Entry]:
     study = scores.study
     for artefact in study.artefacts:
         cells = study.artefact_cells(artefact)
@@ -403,7 +404,7 @@ def _measured(scores: Scores, similarity: Similarities) -> Iterator[Entry]:
 
 
 def _scores_of(
-    scores: Scores, artefact: str, cell: Cell, similarity: Similarities
+    scores: ResultsTable, artefact: str, cell: Cell, similarity: Similarities
 ) -> Iterator[Entry]:
     study = scores.study
     identity = data_id(study, artefact, cell.task)
@@ -425,7 +426,7 @@ def _scores_of(
         )
 
 
-def _teacher_of(scores: Scores, artefact: str, task: str) -> Iterator[Entry]:
+def _teacher_of(scores: ResultsTable, artefact: str, task: str) -> Iterator[Entry]:
     key = scores.teacher_key(task)
     identity = data_id(scores.study, artefact, task)
     for metric in scores.study.tasks[task].metrics:

@@ -13,7 +13,7 @@ import click
 from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json, write_text
 from pdbench.evidence.gate import Gate, Outcome
-from pdbench.evidence.twins import Match, match_methods, match_versions
+from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.report import ci, gate
 from pdbench.study import Study
 from pdbench.study.waivers import load_waivers

@@ -21,10 +21,9 @@ from pdbench.evidence.outcomes import (
     on_study,
     outcome_of,
 )
-from pdbench.evidence.scores import Scores, refuse_others
 from pdbench.evidence.statements import Part
+from pdbench.evidence.table import ResultsTable, read_results, refuse_others
 from pdbench.evidence.views import Similarities
-from pdbench.jobs.collect import read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import REFERENCES
@@ -63,7 +62,7 @@ def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[
     """
     frame = read_results(table or paths.table)
     refuse_others(study, frame)
-    return on_study(load_claims(), Scores(study, frame), similarities(paths))
+    return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
 
 
 def similarities(paths: Paths) -> Similarities:

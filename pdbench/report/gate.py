@@ -14,8 +14,8 @@ from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import UsageError
 from pdbench.evidence.check import check
 from pdbench.evidence.gate import RULES, Gate, Outcome, Row
-from pdbench.evidence.twins import Match, match_methods
-from pdbench.jobs.collect import read_results
+from pdbench.evidence.pairs import Match, match_methods
+from pdbench.evidence.table import read_results
 from pdbench.report.claims import number, p_value, signed
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
@@ -75,7 +75,9 @@ def counted(rows: Sequence[Row]) -> str:
 
 def headline(gate: Gate) -> str:
     """What was compared, and how: one line."""
-    return f"{gate.study}: {gate.match}, margin {gate.match.margin:g} points, {gate.today}"
+    ends = dict.fromkeys((gate.margins[0], gate.margins[-1]))
+    margin = " to ".join(f"{end:g}" for end in ends)
+    return f"{gate.study}: {gate.match}, margin {margin} points, {gate.today}"
 
 
 def why(row: Row, gate: Gate) -> str:
@@ -162,7 +164,7 @@ def _gate_as_json(gate: Gate) -> dict[str, Any]:
         "baseline": gate.match.baseline,
         "candidate": gate.match.candidate or None,
         "title": headline(gate),
-        "margin": gate.match.margin,
+        "margin": gate.margins[-1],
         "date": gate.today.isoformat(),
         "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
         "counted": counted(gate.rows),

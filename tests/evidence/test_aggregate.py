@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from scipy import stats
 
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.aggregate import (
     _interquartile_mean,
     _probability_of_improvement,
@@ -77,7 +77,7 @@ def test_intervals_over_tasks_are_not_too_narrow(runs: int) -> None:
 
 def test_standings_of_a_figure(demo: Study) -> None:
     """Every method has a middle, and all but the one in question a share of runs it loses to."""
-    found = standings(Scores(demo, synthetic.results(demo)), "figure7", "pd")
+    found = standings(ResultsTable(demo, synthetic.results(demo)), "figure7", "pd")
 
     assert [one.method for one in found] == ["pd", "pf", "d", "basic"]
     assert found[0].beaten is None
@@ -88,5 +88,5 @@ def test_standings_need_every_cell(demo: Study) -> None:
     """With one cell missing, or another set of sizes, there is no fair mean."""
     key = demo.artefact_cells("figure7")[0].key
 
-    assert standings(Scores(demo, synthetic.results(demo, (key,))), "figure7", "pd") == ()
-    assert standings(Scores(demo, synthetic.results(demo)), "figure8", "pd") == ()
+    assert standings(ResultsTable(demo, synthetic.results(demo, (key,))), "figure7", "pd") == ()
+    assert standings(ResultsTable(demo, synthetic.results(demo)), "figure8", "pd") == ()

@@ -15,7 +15,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.evidence import resampling
 from pdbench.evidence.check import check
 from pdbench.evidence.gate import Gate, Outcome, Row
-from pdbench.evidence.twins import Match, match_methods, match_versions
+from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 
@@ -444,6 +444,22 @@ def test_the_margin_is_the_studys_unless_given(study: Study, tmp_path: Path) -> 
     none = gate_results.small_study(tmp_path, {"evidence": {}})
     with pytest.raises(UsageError, match="no margin is named"):
         match_versions(none, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "outcome"), [(None, Outcome.PASSED), (2.0, Outcome.REGRESSED)], ids=["artefact", "own"]
+)
+def test_an_artefacts_margin_goes_before_the_studys(
+    tmp_path: Path, own: float | None, outcome: Outcome
+) -> None:
+    """Unless one is said of the comparison itself."""
+    study = gate_results.small_study(tmp_path, {"artefacts.figure6.margin": 50.0})
+
+    found = gate(study, table(study, {ONE: -1.2}), match_methods(study, "d", "pd", own))
+
+    assert row(found).outcome is outcome
+    assert found.margins == (own or 50.0,)
+    assert f"than {own or 50:g}" in row(found).reason
 
 
 def test_a_method_without_cells_is_misuse(study: Study, equal: pd.DataFrame) -> None:

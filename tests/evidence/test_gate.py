@@ -18,7 +18,7 @@ ERROR = 3 * (ALPHA * (1 - ALPHA) / STUDIES) ** 0.5
 
 def outcome(value: float, error: float, margin: float = 0.5) -> Outcome:
     """What becomes of a single difference."""
-    return judge({"cell": Estimate(value, error, 30.0)}, margin)["cell"].outcome
+    return judge({"cell": Estimate(value, error, 30.0)}, {"cell": margin})["cell"].outcome
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,15 @@ def test_a_difference_beyond_the_margin_must_be_shown(
     assert outcome(value, error) is expected
 
 
+def test_each_difference_has_its_own_margin() -> None:
+    """The same loss is a regression for the one and allowed to the other."""
+    cells = dict.fromkeys("ab", Estimate(-1.0, 0.1, 30.0))
+
+    judged = judge(cells, {"a": 0.5, "b": 2.0})
+
+    assert [judged[key].outcome for key in "ab"] == [Outcome.REGRESSED, Outcome.PASSED]
+
+
 def test_nothing_changed_passes_at_any_margin() -> None:
     """No answer is another: that is no regression even where nothing may be lost."""
     assert outcome(0.0, 0.0, margin=0.0) is Outcome.PASSED
@@ -52,8 +61,9 @@ def test_nothing_changed_passes_at_any_margin() -> None:
 def test_one_regression_among_many_is_found() -> None:
     """Exactly one is enough, and the others keep their own outcome."""
     cells = {f"c{i}": Estimate(0.0, 0.1, 30.0) for i in range(20)}
+    both = {**cells, "worse": Estimate(-3.0, 0.3, 30.0)}
 
-    judged = judge({**cells, "worse": Estimate(-3.0, 0.3, 30.0)}, 0.5)
+    judged = judge(both, dict.fromkeys(both, 0.5))
 
     assert {key for key, one in judged.items() if one.outcome is Outcome.REGRESSED} == {"worse"}
     assert {judged[key].outcome for key in cells} == {Outcome.PASSED}
@@ -62,20 +72,20 @@ def test_one_regression_among_many_is_found() -> None:
 def test_many_cells_are_corrected() -> None:
     """A difference that one cell alone would show is not shown among twenty."""
     alone = Estimate(-1.55, 0.5, 1e6)
-    others = {f"c{i}": Estimate(-0.5, 0.5, 1e6) for i in range(19)}
+    cells = {"cell": alone, **{f"c{i}": Estimate(-0.5, 0.5, 1e6) for i in range(19)}}
 
-    assert judge({"cell": alone}, 0.5)["cell"].outcome is Outcome.REGRESSED
-    judged = judge({"cell": alone, **others}, 0.5)["cell"]
+    assert judge({"cell": alone}, {"cell": 0.5})["cell"].outcome is Outcome.REGRESSED
+    judged = judge(cells, dict.fromkeys(cells, 0.5))["cell"]
     assert judged.outcome is Outcome.UNRESOLVED
     assert judged.p == pytest.approx(20 * alone.below(-0.5))
-    assert judged.detectable > judge({"cell": alone}, 0.5)["cell"].detectable
+    assert judged.detectable > judge({"cell": alone}, {"cell": 0.5})["cell"].detectable
 
 
 def test_the_detectable_regression_is_found_four_times_of_five() -> None:
     """A true difference as large as that exceeds the critical one with 80%."""
     estimate = Estimate(0.0, 1.0, math.inf)
 
-    least = judge({"cell": estimate}, 0.5)["cell"].detectable
+    least = judge({"cell": estimate}, {"cell": 0.5})["cell"].detectable
 
     assert least == pytest.approx(0.5 + 1.96 + 0.8416, abs=1e-3)
 
@@ -84,8 +94,8 @@ def test_a_regression_must_pass_the_exact_test_too() -> None:
     """Where few examples changed, the exact test decides."""
     cell = {"cell": Estimate(-3.0, 0.5, math.inf)}
 
-    assert judge(cell, 0.5, {"cell": 0.01})["cell"].outcome is Outcome.REGRESSED
-    assert judge(cell, 0.5, {"cell": 0.3})["cell"].outcome is Outcome.UNRESOLVED
+    assert judge(cell, {"cell": 0.5}, {"cell": 0.01})["cell"].outcome is Outcome.REGRESSED
+    assert judge(cell, {"cell": 0.5}, {"cell": 0.3})["cell"].outcome is Outcome.UNRESOLVED
 
 
 def test_means_are_over_tasks_with_several_cells_and_over_all() -> None:

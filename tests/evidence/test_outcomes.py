@@ -18,7 +18,7 @@ import synthetic
 
 from pdbench.core.errors import DataError
 from pdbench.data.metrics import compute
-from pdbench.evidence import PAPER_SIZES, Reference, Scores, load_references
+from pdbench.evidence import PAPER_SIZES, Reference, ResultsTable, load_references
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.outcomes import (
     COLUMNS,
@@ -61,7 +61,7 @@ def similarity(demo: Study) -> dict[str, dict[str, float]]:
 @pytest.fixture(scope="module")
 def results(demo: Study, similarity: dict[str, dict[str, float]]) -> dict[str, Result]:
     """Every claim on invented results of the whole demo."""
-    return by_id(on_study(CLAIMS, Scores(demo, synthetic.results(demo)), similarity))
+    return by_id(on_study(CLAIMS, ResultsTable(demo, synthetic.results(demo)), similarity))
 
 
 def by_id(results: Iterable[Result]) -> dict[str, Result]:
@@ -237,7 +237,7 @@ def test_large_effects_are_shown_and_refuted(
     assert outcome_of(fails.deciding) is Outcome.FAILS
 
 
-def with_accuracies(study: Study, accuracies: dict[str, float]) -> Scores:
+def with_accuracies(study: Study, accuracies: dict[str, float]) -> ResultsTable:
     """Invented results in which some cells are right so often, in per cent."""
     frame = synthetic.results(study)
     labels = np.array(synthetic.LABELS)
@@ -248,7 +248,7 @@ def with_accuracies(study: Study, accuracies: dict[str, float]) -> Scores:
             frame.at[i, "test_predictions"] = (labels ^ wrong).tolist()
             for metric, value in compute(study.tasks[task].metrics, labels ^ wrong, labels).items():
                 frame.at[i, f"test_{metric}"] = value
-    return Scores(study, frame)
+    return ResultsTable(study, frame)
 
 
 def test_no_effect_is_inconclusive_with_the_smallest_detectable_difference(
@@ -273,7 +273,7 @@ def test_exactly_one_missing_cell_makes_its_claims_untestable(
         if (cell.method, cell.architecture) == ("pf", demo.all_architectures[0])
         and cell.corpus == "reviews"
     )
-    scores = Scores(demo, synthetic.results(demo, missing=(gone,)))
+    scores = ResultsTable(demo, synthetic.results(demo, missing=(gone,)))
 
     found = by_id(on_study(CLAIMS, scores, similarity))
 
@@ -297,7 +297,7 @@ def test_a_missing_teacher_makes_its_claims_untestable(
     frame = frame[(frame["method"] != "teacher") | (frame["task"] != "sentiment")]
 
     with pytest.raises(DataError, match="no test labels of task 'sentiment'"):
-        on_study(one_claim("C16"), Scores(demo, frame), similarity)
+        on_study(one_claim("C16"), ResultsTable(demo, frame), similarity)
 
 
 @pytest.mark.parametrize("predictions", [None, [0, 1]], ids=["none", "two"])
@@ -309,7 +309,7 @@ def test_a_run_without_all_predictions_is_one_line(
     frame.at[frame.index[-1], "test_predictions"] = predictions
 
     with pytest.raises(DataError, match="no prediction for every test example"):
-        on_study(one_claim("C16"), Scores(demo, frame), similarity)
+        on_study(one_claim("C16"), ResultsTable(demo, frame), similarity)
 
 
 def test_the_cost_of_truncation_is_largest_for_the_shallowest(
@@ -329,7 +329,7 @@ def test_the_cost_of_truncation_is_largest_for_the_shallowest(
 
 def test_missing_similarities_make_claims_untestable(demo: Study) -> None:
     """Without an audit nobody knows which transfer set is near."""
-    scores = Scores(demo, synthetic.results(demo))
+    scores = ResultsTable(demo, synthetic.results(demo))
 
     (found,) = on_study(one_claim("C27"), scores, {})
 
@@ -364,7 +364,7 @@ def test_magnitudes_are_kept_where_the_statement_has_them(
     demo: Study, references: tuple[Reference, ...]
 ) -> None:
     """At the demo's scale only magnitudes that no statement claims become directions."""
-    scores = Scores(demo, synthetic.results(demo))
+    scores = ResultsTable(demo, synthetic.results(demo))
     here, there = Numbers.measured(scores, {}), Numbers.published(references)
 
     assert [comparisons(TESTS["C11"](n))[0].quantity.constant for n in (here, there)] == [0, -5]
@@ -390,7 +390,7 @@ def test_a_study_at_the_papers_scale_is_asked_as_the_paper_is(demo: Study) -> No
     }
     study = Study.model_validate({**demo.model_dump(), **changes})
 
-    found = by_id(on_study(CLAIMS, Scores(study, synthetic.results(study)), {}))
+    found = by_id(on_study(CLAIMS, ResultsTable(study, synthetic.results(study)), {}))
 
     tested = {name for name, one in found.items() if one.parts}
     assert tested == {f"C{i}" for i in range(13, 22)}
@@ -400,7 +400,7 @@ def test_a_study_at_the_papers_scale_is_asked_as_the_paper_is(demo: Study) -> No
 
 def test_named_sizes_stand_for_the_papers(demo: Study) -> None:
     """Tiny ... Base are the study's own; a statement on all sizes takes the whole grid."""
-    numbers = Numbers.measured(Scores(demo, synthetic.results(demo)), {})
+    numbers = Numbers.measured(ResultsTable(demo, synthetic.results(demo)), {})
 
     assert numbers.figure("figure5").named == tuple(demo.named_architectures.values())
     assert numbers.figure("figure6").sizes == demo.all_architectures
@@ -408,7 +408,7 @@ def test_named_sizes_stand_for_the_papers(demo: Study) -> None:
 
 def test_depth_and_width_keep_their_place(references: tuple[Reference, ...], demo: Study) -> None:
     """6/128 is three times as deep as the smallest size and as wide; the paper's is itself."""
-    here = Numbers.measured(Scores(demo, synthetic.results(demo)), {}).figure("figure6")
+    here = Numbers.measured(ResultsTable(demo, synthetic.results(demo)), {}).figure("figure6")
     there = Numbers.published(references).figure("figure6")
 
     assert str(here.like("6/128")) == "3/32"
@@ -452,7 +452,7 @@ def test_the_same_seed_gives_the_same_outcomes(
     demo: Study, similarity: dict[str, dict[str, float]], results: dict[str, Result]
 ) -> None:
     """Intervals repeat exactly; another seed of the resampling gives others."""
-    scores = Scores(demo, synthetic.results(demo))
+    scores = ResultsTable(demo, synthetic.results(demo))
 
     again = by_id(on_study(one_claim("C13"), scores, similarity))["C13"]
     other = by_id(on_study(one_claim("C13"), scores, similarity, seed=1))["C13"]
@@ -467,7 +467,7 @@ def test_the_order_of_the_runs_does_not_matter(
     """Runs are found by what they are, not by their row."""
     shuffled: pd.DataFrame = synthetic.results(demo).sample(frac=1, random_state=3)
 
-    found = by_id(on_study(CLAIMS, Scores(demo, shuffled), similarity))
+    found = by_id(on_study(CLAIMS, ResultsTable(demo, shuffled), similarity))
 
     assert {n: one.outcome for n, one in found.items()} == {
         n: one.outcome for n, one in results.items()
@@ -479,7 +479,7 @@ def test_single_seeds_decide_nothing(demo: Study, similarity: dict[str, dict[str
     needs = {name: about.model_copy(update={"seeds": 1}) for name, about in demo.artefacts.items()}
     study = Study.model_validate({**demo.model_dump(), "artefacts": needs})
 
-    (found,) = on_study(one_claim("C13"), Scores(study, synthetic.results(study)), similarity)
+    (found,) = on_study(one_claim("C13"), ResultsTable(study, synthetic.results(study)), similarity)
 
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.reason == "single runs have no spread"

@@ -10,7 +10,7 @@ import pytest
 import synthetic
 
 from pdbench.core.errors import DataError
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator, Group, pooled_variance
 from pdbench.evidence.resampling import Sample
 from pdbench.evidence.significance import Estimate
@@ -216,7 +216,7 @@ def test_a_study_is_read_whole(demo: Study) -> None:
     frame = synthetic.results(demo)
     frame = frame[(frame["cell"] != gone) | (frame["seed_index"] != 0)]
 
-    found = Estimator.of(Scores(demo, frame))
+    found = Estimator.of(ResultsTable(demo, frame))
 
     assert set(found.groups) == set(frame["cell"]) - {gone}
     assert [key for key, group in found.groups.items() if group.pool is None] == [
@@ -233,7 +233,7 @@ def test_labels_of_other_examples_are_refused(demo: Study) -> None:
     )
 
     with pytest.raises(DataError, match="do not give the recorded scores"):
-        Estimator.of(Scores(demo, frame))
+        Estimator.of(ResultsTable(demo, frame))
 
 
 def test_results_without_labels_are_one_line(demo: Study) -> None:
@@ -241,7 +241,7 @@ def test_results_without_labels_are_one_line(demo: Study) -> None:
     frame = synthetic.results(demo).drop(columns="test_labels")
 
     with pytest.raises(DataError, match=r"no test labels of task .*; collect the results again"):
-        Estimator.of(Scores(demo, frame))
+        Estimator.of(ResultsTable(demo, frame))
 
 
 def test_equal_losses_on_other_examples_are_no_certainty() -> None:

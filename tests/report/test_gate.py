@@ -16,8 +16,8 @@ from commands import run
 
 from pdbench.evidence import resampling
 from pdbench.evidence.gate import Gate, Outcome, Row
+from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import Estimate
-from pdbench.evidence.twins import Match
 from pdbench.report import ci, gate
 from pdbench.report.checking import COLOURS
 from pdbench.study import Study
@@ -249,7 +249,7 @@ def rows() -> tuple[Row, ...]:
 
 def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
     """A check with these rows."""
-    return Gate("demo", Match("pd", "d", 0.5), found, (), problems, (), date(2026, 11, 21))
+    return Gate("demo", Match("pd", "d", 0.5), (0.5,), found, (), problems, (), date(2026, 11, 21))
 
 
 def test_junit_has_the_shape_that_ci_reads() -> None:
