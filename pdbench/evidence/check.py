@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeAlias
 
-from pdbench.evidence.gate import POOLED, Gate, Judged, Outcome, Row, judge, mean_terms, pools
-from pdbench.evidence.paired import Estimator, Group, Terms, sample_of
+from pdbench.evidence.gate import POOLED, Gate, GateOutcome, Judged, Row, judge, mean_terms, pools
+from pdbench.evidence.paired import Estimator, RunGroup, Terms, sample_of
 from pdbench.evidence.pairs import (
     STORED,
     CellPair,
@@ -78,16 +78,16 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     candidate, baseline = pair.candidate, pair.baseline
     if baseline is None:
         why = f"the study has no cell of {match.baseline} beside it"
-        return Row(candidate.key, (candidate.key,), Outcome.MISSING, why)
+        return Row(candidate.key, (candidate.key,), GateOutcome.MISSING, why)
     names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
     whole = zip(names, sides, (baseline, candidate), strict=True)
     cells = tuple(dict.fromkeys((baseline.key, candidate.key)))
     metric = _metric(sides[0].study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
-        return Row(candidate.key, cells, Outcome.MISSING, "; ".join(lost))
+        return Row(candidate.key, cells, GateOutcome.MISSING, "; ".join(lost))
     measure, measured = (sides[0], baseline), (sides[1], candidate)
     if found := list(same_budget(measure, measured, by_seed=match.by_seed)):
-        return Row(candidate.key, cells, Outcome.REFUSED, "; ".join(found))
+        return Row(candidate.key, cells, GateOutcome.REFUSED, "; ".join(found))
     return None
 
 
@@ -138,8 +138,8 @@ class _Tests:
         scores = [side.of(cell).runs for side, cell in places]
         first, second = (math.fsum(found) / len(found) for found in scores)
         outcome, reason = self.judged[pair].outcome, _reason(self.judged[pair], self.margins[pair])
-        if outcome is Outcome.PASSED and self._has_collapsed(places):
-            outcome = Outcome.UNRESOLVED
+        if outcome is GateOutcome.PASSED and self._has_collapsed(places):
+            outcome = GateOutcome.UNRESOLVED
             reason += ", but one answer to everything is no skill"
         return Row(
             pair.candidate.key,
@@ -172,7 +172,7 @@ class _Tests:
         tested = {
             str(place): pair
             for place, (pair, row) in enumerate(rows.items())
-            if pair in self.terms and row.outcome is not Outcome.WAIVED
+            if pair in self.terms and row.outcome is not GateOutcome.WAIVED
         }
         found = pools({name: pair.candidate.task for name, pair in tested.items()})
         estimates = {
@@ -206,7 +206,7 @@ def _mean_row(name: str, rows: Sequence[Row]) -> Row:
     cells = tuple(dict.fromkeys(key for row in rows for key in row.cells))
     runs = min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)
     note = f"mean of {len(rows)} cells"
-    return Row(name, cells, Outcome.MISSING, scores=(first, second), runs=runs, notes=(note,))
+    return Row(name, cells, GateOutcome.MISSING, scores=(first, second), runs=runs, notes=(note,))
 
 
 def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
@@ -229,7 +229,7 @@ def _method_by_method(
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
         samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
         for cell, rows in zip(whole, places, strict=True):
-            groups[cell.key] = Group(task, rows, cell.method)
+            groups[cell.key] = RunGroup(task, rows, cell.method)
     return Estimator(samples, groups)
 
 
@@ -243,7 +243,7 @@ def _run_by_run(pairs: Sequence[CellPair], sides: _Sides, seed: int) -> Estimato
         several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
             pool = cell.method if cell.method in several else None
-            groups[cell.key] = Group(task, rows, pool, against)
+            groups[cell.key] = RunGroup(task, rows, pool, against)
     return Estimator(samples, groups)
 
 
@@ -271,25 +271,25 @@ def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | Non
 
 
 def _reason(judged: Judged, margin: float) -> str:
-    if judged.outcome is Outcome.REGRESSED:
+    if judged.outcome is GateOutcome.REGRESSED:
         return f"worse by more than {margin:g}"
-    if judged.outcome is Outcome.PASSED:
+    if judged.outcome is GateOutcome.PASSED:
         return f"not worse by more than {margin:g}"
-    if judged.outcome is Outcome.MISSING:
+    if judged.outcome is GateOutcome.MISSING:
         return "single runs have no spread; train two seeds or more"
     return f"neither is shown; a regression of {judged.detectable:.1f} would have been found"
 
 
 def _waive(row: Row, waivers: Sequence[Waiver], study: Study, match: Match, today: date) -> Row:
     """Accept a regression that a waiver covers, unless its last day is over."""
-    if row.outcome is not Outcome.REGRESSED:
+    if row.outcome is not GateOutcome.REGRESSED:
         return row
     for waiver in waivers:
         if not waiver.covers(study.name, match.baseline, row.name):
             continue
         if not waiver.is_expired(today):
             why = f"{row.reason}; waived until {waiver.expires}: {waiver.reason}"
-            return replace(row, outcome=Outcome.WAIVED, reason=why)
+            return replace(row, outcome=GateOutcome.WAIVED, reason=why)
         why = f"waiver expired on {waiver.expires}: {waiver.reason}"
         row = replace(row, notes=(*row.notes, why))
     return row
@@ -316,7 +316,7 @@ def _problems(
 def _concerns_others(waiver: Waiver, study: Study, match: Match, rows: Sequence[Row]) -> bool:
     """Whether an expired waiver is for another check, or covers a regression, which fails."""
     here = [row for row in rows if waiver.covers(study.name, match.baseline, row.name)]
-    return not here or any(row.outcome is Outcome.REGRESSED for row in here)
+    return not here or any(row.outcome is GateOutcome.REGRESSED for row in here)
 
 
 def _notes(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:

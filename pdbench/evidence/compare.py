@@ -18,7 +18,7 @@ from pdbench.evidence.matching import (
 from pdbench.evidence.references import Reference
 from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
 from pdbench.evidence.table import ResultsTable, Score, Split
-from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Case, Judgement, Verdict, judge
+from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Judgement, Measured, Verdict, judge
 from pdbench.study import Architecture, Cell, Study
 
 PARAMETER_MARGIN = 0.05
@@ -119,7 +119,7 @@ def _compare_mean(scores: ResultsTable, reference: Reference) -> Comparison:
     margin = scores.study.margin(reference.artefact)
     differs = next(filter(None, differences), "")
     value, rounding, open_ = reference.value, reference.uncertainty, _left_open(reference)
-    case = Case(value, rounding, runs, margin, differs, open_, constant)
+    case = Measured(value, rounding, runs, margin, differs, open_, constant)
     return _comparison(reference, t_interval(runs), judge(case), None, "mean over six tasks")
 
 
@@ -150,7 +150,7 @@ def _compare_count(reference: Reference) -> Comparison:
     differs = _CONTEXT if reference.is_context else ""
     margin, rounding = PARAMETER_MARGIN, reference.uncertainty
     judgement = judge(
-        Case(reference.value, rounding, (count,), margin, differs=differs, exact=True)
+        Measured(reference.value, rounding, (count,), margin, differs=differs, exact=True)
     )
     return _comparison(reference, Interval(count, count, count, 1), judgement, None, "counted")
 
@@ -164,13 +164,13 @@ def _why_no_score(reference: Reference) -> str:
     return "no score of a model that a study trains"
 
 
-def _case(study: Study, reference: Reference, task: str, score: Score, split: Split) -> Case:
+def _case(study: Study, reference: Reference, task: str, score: Score, split: Split) -> Measured:
     identity = data_id(study, reference.artefact, task)
     differs = _difference(study, reference, task, identity, split)
     trivial = (0.0,) if reference.metric in CORRELATIONS else ()
     if reference.metric == "accuracy" and score.majority is not None:
         trivial = (score.majority,)
-    return Case(
+    return Measured(
         published=reference.value,
         uncertainty=reference.uncertainty,
         runs=score.runs,

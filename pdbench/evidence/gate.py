@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from pdbench.evidence.paired import Terms
 from pdbench.evidence.pairs import Match
-from pdbench.evidence.significance import ALPHA, Estimate, holm
+from pdbench.evidence.significance import ALPHA, Difference, holm
 
 K = TypeVar("K", bound=Hashable)
 
@@ -29,7 +29,7 @@ LEVEL = ALPHA / 2
 POOLED = "pooled"
 
 
-class Outcome(StrEnum):
+class GateOutcome(StrEnum):
     """What became of a cell."""
 
     REGRESSED = "regressed"
@@ -46,28 +46,30 @@ class Outcome(StrEnum):
 
 
 _MARKS = {
-    Outcome.REGRESSED: "\N{MINUS SIGN}",
-    Outcome.WAIVED: "w",
-    Outcome.REFUSED: "x",
-    Outcome.MISSING: ".",
-    Outcome.UNRESOLVED: "?",
-    Outcome.PASSED: "+",
+    GateOutcome.REGRESSED: "\N{MINUS SIGN}",
+    GateOutcome.WAIVED: "w",
+    GateOutcome.REFUSED: "x",
+    GateOutcome.MISSING: ".",
+    GateOutcome.UNRESOLVED: "?",
+    GateOutcome.PASSED: "+",
 }
 
 RULES = {
-    Outcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or data",
-    Outcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
+    GateOutcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or "
+    "data",
+    GateOutcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
     "have no spread",
-    Outcome.REGRESSED: "shown to be worse by more than the margin",
-    Outcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a day",
-    Outcome.PASSED: "shown not to be worse by more than the margin, by runs that do not predict "
-    "one class only",
-    Outcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found is "
-    "printed",
+    GateOutcome.REGRESSED: "shown to be worse by more than the margin",
+    GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
+    "day",
+    GateOutcome.PASSED: "shown not to be worse by more than the margin, by runs that do not "
+    "predict one class only",
+    GateOutcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found "
+    "is printed",
 }
 """The rules in the order in which they are tried."""
 
-INCOMPLETE = (Outcome.REFUSED, Outcome.MISSING)
+INCOMPLETE = (GateOutcome.REFUSED, GateOutcome.MISSING)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Judged:
         detectable: The smallest regression that would be found in four of five cases, in points.
     """
 
-    outcome: Outcome
+    outcome: GateOutcome
     p: float
     detectable: float
 
@@ -103,9 +105,9 @@ class Row:
 
     name: str
     cells: tuple[str, ...]
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str = ""
-    estimate: Estimate | None = None
+    estimate: Difference | None = None
     p: float = math.nan
     scores: tuple[float, float] = (math.nan, math.nan)
     runs: tuple[int, int] = (0, 0)
@@ -148,14 +150,14 @@ class Gate:
             strict: Take what is unresolved as incomplete.
         """
         found = {row.outcome for row in self.rows}
-        if Outcome.REGRESSED in found:
+        if GateOutcome.REGRESSED in found:
             return 1
-        open_ends = (*INCOMPLETE, Outcome.UNRESOLVED) if strict else INCOMPLETE
+        open_ends = (*INCOMPLETE, GateOutcome.UNRESOLVED) if strict else INCOMPLETE
         return 2 if self.problems or found & set(open_ends) else 0
 
 
 def judge(
-    estimates: Mapping[K, Estimate],
+    estimates: Mapping[K, Difference],
     margins: Mapping[K, float],
     exact: Mapping[K, float] | None = None,
 ) -> dict[K, Judged]:
@@ -178,20 +180,20 @@ def judge(
     adjusted = holm(lost)
     judged = {}
     for key, found in estimates.items():
-        outcome = Outcome.UNRESOLVED
+        outcome = GateOutcome.UNRESOLVED
         if math.isnan(found.error):
-            outcome = Outcome.MISSING
+            outcome = GateOutcome.MISSING
         elif key in lost and adjusted[key] <= LEVEL:
-            outcome = Outcome.REGRESSED
+            outcome = GateOutcome.REGRESSED
         elif found.above(-margins[key]) <= LEVEL or _is_unchanged(found):
-            outcome = Outcome.PASSED
+            outcome = GateOutcome.PASSED
         least = margins[key] + found.detectable_at(level)
-        p = adjusted.get(key, 1.0 if outcome is Outcome.PASSED else math.nan)
+        p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
         judged[key] = Judged(outcome, p, least)
     return judged
 
 
-def _is_unchanged(found: Estimate) -> bool:
+def _is_unchanged(found: Difference) -> bool:
     """Whether no example of any run is answered otherwise: then nothing is lost at any margin."""
     return found.value == 0 and found.error == 0
 

@@ -15,13 +15,13 @@ from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
 from pdbench.evidence.registry import GRADES
-from pdbench.evidence.significance import ALPHA, Estimate, holm
+from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
-    Comparison,
-    Part,
     Quantity,
+    Single,
     Statement,
     Term,
+    Trial,
     Untestable,
     comparisons,
     slack,
@@ -40,13 +40,13 @@ COLUMNS = {
     "formal_check": "The same over numbers, with the bounds that the paper's numbers meet",
     "at_other_scales": "What is asked of a study at another scale, and which bounds are kept",
     "grade": "primary or secondary, as of the published numbers",
-    "on_reference": "Outcome on the paper's own numbers: holds or untestable",
+    "on_reference": "ClaimOutcome on the paper's own numbers: holds or untestable",
     "note": "What the numbers are, or why it cannot be tested",
 }
 """Every column of the claims file with its meaning, in order."""
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """What the evidence says about a claim."""
 
     HOLDS = "holds"
@@ -72,14 +72,14 @@ class Claim:
     at_other_scales: str
     grade: str
     note: str
-    on_reference: Outcome
+    on_reference: ClaimOutcome
 
 
-def outcome_of(part: Part) -> Outcome:
+def outcome_of(part: Trial) -> ClaimOutcome:
     """What a comparison says by itself, without correction for others."""
     if min(part.shown, part.refuted) > ALPHA / 2:
-        return Outcome.INCONCLUSIVE
-    return Outcome.HOLDS if part.shown < part.refuted else Outcome.FAILS
+        return ClaimOutcome.INCONCLUSIVE
+    return ClaimOutcome.HOLDS if part.shown < part.refuted else ClaimOutcome.FAILS
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,13 @@ class Result:
     """
 
     claim: Claim
-    outcome: Outcome
+    outcome: ClaimOutcome
     reason: str
     p: float = math.nan
     adjusted: float = math.nan
     family: int = 0
-    deciding: Part | None = None
-    parts: tuple[Part, ...] = ()
+    deciding: Trial | None = None
+    parts: tuple[Trial, ...] = ()
 
     @cached_property
     def cells(self) -> tuple[str, ...]:
@@ -115,7 +115,11 @@ class Result:
     def counts(self) -> str:
         """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
         found = Counter(map(outcome_of, self.parts))
-        words = {Outcome.HOLDS: "shown", Outcome.FAILS: "refuted", Outcome.INCONCLUSIVE: "open"}
+        words = {
+            ClaimOutcome.HOLDS: "shown",
+            ClaimOutcome.FAILS: "refuted",
+            ClaimOutcome.INCONCLUSIVE: "open",
+        }
         return ", ".join(f"{found[o]} {word}" for o, word in words.items() if found[o])
 
 
@@ -131,11 +135,11 @@ def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
         if row["id"] not in TESTS or row["id"] in found:
             what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
             raise DataError(what, "see pdbench/evidence/claims.py")
-        if row["grade"] not in GRADES or row["on_reference"] not in set(Outcome):
+        if row["grade"] not in GRADES or row["on_reference"] not in set(ClaimOutcome):
             what = f"{path}:{number}: unknown grade or outcome"
-            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(Outcome)}")
+            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(ClaimOutcome)}")
         words = {key: word for key, word in row.items() if key != "on_reference"}
-        found[row["id"]] = Claim(**words, on_reference=Outcome(row["on_reference"]))
+        found[row["id"]] = Claim(**words, on_reference=ClaimOutcome(row["on_reference"]))
     if lost := sorted(set(TESTS) - set(found)):
         raise DataError(f"{path}: no line for {lost[0]}", "restore it from the repository")
     return tuple(found.values())
@@ -155,14 +159,14 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     try:
         statement = TESTS[claim.id](numbers)
     except Untestable as error:
-        return Result(claim, Outcome.UNTESTABLE, str(error))
+        return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
 
     def value(term: Term) -> float:
         return published[term].value
 
     parts = tuple(_published_part(one, published) for one in comparisons(statement))
     left = slack(statement, value)
-    outcome = Outcome.HOLDS if left >= 0 else Outcome.FAILS
+    outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
     reason = f"by {_points(abs(left))}" if left >= 0 else f"short by {_points(-left)}"
     if nearest.estimate.error > abs(left):
@@ -170,13 +174,13 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     return Result(claim, outcome, reason, deciding=nearest, parts=parts)
 
 
-def _published_part(comparison: Comparison, published: Mapping[Term, Reference]) -> Part:
+def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
     quantity = comparison.quantity
     left = slack(comparison, lambda term: published[term].value)
     error = math.fsum(abs(f) * published[t].uncertainty for t, f in quantity.terms.items())
-    estimate = Estimate(left, error, math.inf)
-    return Part(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
+    estimate = Difference(left, error, math.inf)
+    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
 
 
 def _points(value: float) -> str:
@@ -212,21 +216,21 @@ def on_study(
 
 
 def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
-    def estimate(quantity: Quantity) -> Estimate:
+    def estimate(quantity: Quantity) -> Difference:
         return estimator.estimate(quantity.terms, quantity.constant)
 
     try:
         statement = TESTS[claim.id](numbers)
         _refuse_identity(statement)
     except Untestable as error:
-        return Result(claim, Outcome.UNTESTABLE, str(error))
+        return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
     evidence = weigh(statement, lambda one: parts[id(one)])
     p = min(1.0, 2 * min(evidence.shown, evidence.refuted))
     fails = evidence.refuted < evidence.shown
     return Result(
         claim,
-        Outcome.FAILS if fails else Outcome.HOLDS,
+        ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
         "",
         p,
         deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
@@ -249,10 +253,10 @@ def _decide(result: Result, adjusted: float, family: int) -> Result:
         return result
     outcome, least = result.outcome, result.deciding.estimate.detectable
     if math.isnan(least):
-        outcome, reason = Outcome.INCONCLUSIVE, "single runs have no spread"
+        outcome, reason = ClaimOutcome.INCONCLUSIVE, "single runs have no spread"
     elif adjusted > ALPHA:
-        outcome = Outcome.INCONCLUSIVE
+        outcome = ClaimOutcome.INCONCLUSIVE
         reason = f"smallest detectable difference {least:.1f} points"
     else:
-        reason = "every comparison is shown" if outcome is Outcome.HOLDS else "refuted"
+        reason = "every comparison is shown" if outcome is ClaimOutcome.HOLDS else "refuted"
     return replace(result, outcome=outcome, reason=reason, adjusted=adjusted, family=family)

@@ -29,7 +29,7 @@ import numpy as np
 from pdbench.core.errors import DataError
 from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
 from pdbench.evidence.resampling import Floats, Sample
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 from pdbench.evidence.table import ResultsTable
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
@@ -43,7 +43,7 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """The runs of one cell.
 
     Attributes:
@@ -68,7 +68,7 @@ class Estimator:
         groups: The runs of each cell, by its key.
     """
 
-    def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, Group]) -> None:
+    def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
         self.samples = samples
         self.groups = groups
         self._spreads: dict[tuple[str, str, Weights], tuple[float, float]] = {}
@@ -87,10 +87,10 @@ class Estimator:
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
-                groups[str(key)] = Group(task, tuple(map(int, places)), pool)
+                groups[str(key)] = RunGroup(task, tuple(map(int, places)), pool)
         return cls(samples, groups)
 
-    def estimate(self, terms: Terms, constant: float = 0.0) -> Estimate:
+    def estimate(self, terms: Terms, constant: float = 0.0) -> Difference:
         """Estimate a sum of scores, each times its factor, and a constant.
 
         Its error is NaN if no group of a pool has more than one run.
@@ -121,7 +121,7 @@ class Estimator:
         freedom = math.fsum(part**2 / df if df else math.nan for part, df in parts)
         n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
         known = math.inf if freedom == 0 else variance**2 / freedom
-        return Estimate(value, math.sqrt(variance), known, n)
+        return Difference(value, math.sqrt(variance), known, n)
 
     def _part(self, source: tuple[str, str, Weights], share: float) -> tuple[float, float]:
         """What the seeds of one pool add to a variance, and how well that is known.
@@ -131,7 +131,7 @@ class Estimator:
         spread, known = self._spread(*source)
         return share * spread, known
 
-    def _scores(self, group: Group, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
+    def _scores(self, group: RunGroup, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The group's runs in points, (S,), and on resampled examples, (B, S)."""
         sample = self.samples[group.task]
         rows, against = list(group.rows), list(group.against)
@@ -154,7 +154,7 @@ class Estimator:
             self._spreads[key] = pooled_variance(runs)
         return self._spreads[key]
 
-    def _apart(self, group: Group, factors: Mapping[str, float]) -> Floats:
+    def _apart(self, group: RunGroup, factors: Mapping[str, float]) -> Floats:
         """Numbers that spread as the group's scores, or differences, do from seed to seed, (S,)."""
         if not self._is_unchanged(group):
             return self._scores(group, factors)[0]
@@ -162,7 +162,7 @@ class Estimator:
         spread: Floats = math.sqrt(2) * own
         return spread
 
-    def _is_unchanged(self, group: Group) -> bool:
+    def _is_unchanged(self, group: RunGroup) -> bool:
         """Whether all runs answer every example as those that they are compared with."""
         found = self.samples[group.task].predictions
         return bool(group.against) and np.array_equal(

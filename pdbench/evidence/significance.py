@@ -1,6 +1,6 @@
 """Tests of one estimate against a bound, and of many at once.
 
-An :class:`Estimate` is a difference with its standard error and degrees of freedom, however it
+An :class:`Difference` is a difference with its standard error and degrees of freedom, however it
 was obtained; everything here follows from these three numbers.
 """
 
@@ -23,7 +23,7 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Difference:
     """A difference in points with its standard error.
 
     Attributes:

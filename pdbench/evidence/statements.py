@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 
 Term: TypeAlias = tuple[str, str]
 """What identifies one score: the key of a cell, or of a published number, and its metric."""
@@ -133,7 +133,7 @@ class Some:
     parts: tuple[Statement, ...]
 
 
-Comparison: TypeAlias = Above | Within
+Single: TypeAlias = Above | Within
 Statement: TypeAlias = Above | Within | Every | Some
 
 
@@ -173,7 +173,7 @@ def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, 
     return tuple(found)
 
 
-def comparisons(statement: Statement) -> tuple[Comparison, ...]:
+def comparisons(statement: Statement) -> tuple[Single, ...]:
     """Every single comparison of a statement, in order."""
     if isinstance(statement, Above | Within):
         return (statement,)
@@ -203,7 +203,7 @@ def evaluate(quantity: Quantity, value: Callable[[Term], float]) -> float:
 
 
 @dataclass(frozen=True)
-class Part:
+class Trial:
     """One comparison of a statement, as it stands.
 
     Attributes:
@@ -215,24 +215,24 @@ class Part:
     """
 
     text: str
-    estimate: Estimate
+    estimate: Difference
     shown: float
     refuted: float
     terms: tuple[Term, ...]
 
 
-def try_out(comparison: Comparison, estimate: Callable[[Quantity], Estimate]) -> Part:
+def try_out(comparison: Single, estimate: Callable[[Quantity], Difference]) -> Trial:
     """Test a single comparison on runs."""
     found = estimate(comparison.quantity)
     if isinstance(comparison, Within):
         shown, refuted = found.within(comparison.margin), found.outside(comparison.margin)
     else:
         shown, refuted = found.above(0), found.below(0)
-    return Part(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
+    return Trial(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
 
 
 @dataclass(frozen=True)
-class Evidence:
+class _Weighed:
     """What runs say about a statement.
 
     Attributes:
@@ -244,11 +244,11 @@ class Evidence:
 
     shown: float
     refuted: float
-    weakest: Part
-    against: Part
+    weakest: Trial
+    against: Trial
 
 
-def weigh(statement: Statement, part_of: Callable[[Comparison], Part]) -> Evidence:
+def weigh(statement: Statement, part_of: Callable[[Single], Trial]) -> _Weighed:
     """Weigh the parts of a statement, in both directions.
 
     A conjunction is shown by an intersection-union test: each part at full level, without
@@ -258,17 +258,17 @@ def weigh(statement: Statement, part_of: Callable[[Comparison], Part]) -> Eviden
     """
     if isinstance(statement, Above | Within):
         part = part_of(statement)
-        return Evidence(part.shown, part.refuted, part, part)
+        return _Weighed(part.shown, part.refuted, part, part)
     parts = [weigh(part, part_of) for part in statement.parts]
     last_shown, first_shown = _ends(parts, lambda one: one.shown)
     last_refuted, first_refuted = _ends(parts, lambda one: one.refuted)
     if isinstance(statement, Every):
         refuted = min(1.0, len(parts) * first_refuted.refuted)
-        return Evidence(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
+        return _Weighed(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
     shown = min(1.0, len(parts) * first_shown.shown)
-    return Evidence(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
+    return _Weighed(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
 
 
-def _ends(parts: list[Evidence], p: Callable[[Evidence], float]) -> tuple[Evidence, Evidence]:
+def _ends(parts: list[_Weighed], p: Callable[[_Weighed], float]) -> tuple[_Weighed, _Weighed]:
     """The parts of the largest and of the smallest p."""
     return max(parts, key=p), min(parts, key=p)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pdbench.evidence.significance import ALPHA, Estimate
+from pdbench.evidence.significance import ALPHA, Difference
 
 
 class Verdict(StrEnum):
@@ -56,7 +56,7 @@ CORRELATIONS = ("matthews", "pearson", "spearman")
 
 
 @dataclass(frozen=True)
-class Case:
+class Measured:
     """What a verdict is about, in the unit of the published number.
 
     Attributes:
@@ -82,7 +82,7 @@ class Case:
     exact: bool = False
 
     @property
-    def estimate(self) -> Estimate:
+    def estimate(self) -> Difference:
         """Our mean less the published number."""
         n = len(self.runs)
         mean = math.fsum(self.runs) / n
@@ -90,7 +90,7 @@ class Case:
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
         if n > 1 and max(self.runs) > min(self.runs):
             error = math.sqrt(math.fsum((run - mean) ** 2 for run in self.runs) / (n - 1) / n)
-        return Estimate(mean - self.published, error, max(n - 1, 1), n)
+        return Difference(mean - self.published, error, max(n - 1, 1), n)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Judgement:
     reason: str
 
 
-def judge(case: Case) -> Judgement:
+def judge(case: Measured) -> Judgement:
     """Give the verdict on a published number: the first rule of :data:`RULES` that applies."""
     if not case.runs:
         return _judgement(Verdict.MISSING, "no finished runs")
@@ -127,7 +127,7 @@ def judge(case: Case) -> Judgement:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; {runs} no spread")
     if case.margin is None:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}")
-    if Estimate(0.0, found.error, found.freedom).within(bound) > ALPHA:
+    if Difference(0.0, found.error, found.freedom).within(bound) > ALPHA:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; too few runs for ±{bound:.2g}; {least}")
     return _judgement(Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown")
 
@@ -136,7 +136,7 @@ def _judgement(verdict: Verdict, reason: str) -> Judgement:
     return Judgement(verdict, MARKS[verdict], reason)
 
 
-def _degenerate(case: Case) -> str:
+def _degenerate(case: Measured) -> str:
     n = len(case.runs)
     if case.constant:
         return f"{case.constant} of {n} runs predict one class only"

@@ -43,7 +43,7 @@ Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Number:
     """One number with what it is a number of.
 
     Attributes:
@@ -84,7 +84,7 @@ class Numbers:
 
     def __init__(
         self,
-        entries: Iterable[Entry],
+        entries: Iterable[_Number],
         named: Mapping[str, Architecture],
         *,
         own_magnitudes: bool,
@@ -207,7 +207,7 @@ class Figure:
     """The numbers of one figure on one task; accuracies, on the test split of a study."""
 
     def __init__(
-        self, entries: Sequence[Entry], named: Mapping[str, Architecture], tag: str
+        self, entries: Sequence[_Number], named: Mapping[str, Architecture], tag: str
     ) -> None:
         self._tag = f" ({tag})" if tag else ""
         self._entries = [e for e in entries if e.shown]
@@ -331,7 +331,7 @@ class Figure:
         """
         wanted = self.size(size) if isinstance(size, str) else size
         found = [e for e in self._entries if (e.method, e.metric) == (method, "accuracy")]
-        asked: tuple[tuple[object, Callable[[Entry], object]], ...] = (
+        asked: tuple[tuple[object, Callable[[_Number], object]], ...] = (
             (wanted, lambda entry: entry.size),
             (transfer, lambda entry: entry.transfer),
             (similarity, lambda entry: entry.similarity),
@@ -344,7 +344,7 @@ class Figure:
         return _only(found, name + self._tag)
 
 
-def _only(found: Sequence[Entry], name: str) -> Quantity:
+def _only(found: Sequence[_Number], name: str) -> Quantity:
     if not found:
         raise Untestable(f"no number for {name}")
     if len(found) > 1:
@@ -374,12 +374,12 @@ def term_of(reference: Reference) -> Term:
     return "|".join("" if part is None else str(part) for part in where), reference.metric
 
 
-def _published(reference: Reference) -> Entry:
+def _published(reference: Reference) -> _Number:
     try:
         size = Architecture.parse(reference.architecture)
     except ValueError:
         size = None
-    return Entry(
+    return _Number(
         artefact=reference.artefact,
         task=TASKS[reference.task] or reference.task,
         method=reference.method,
@@ -393,7 +393,7 @@ def _published(reference: Reference) -> Entry:
     )
 
 
-def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[Entry]:
+def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Number]:
     study = scores.study
     for artefact in study.artefacts:
         cells = study.artefact_cells(artefact)
@@ -405,13 +405,13 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[Entry]
 
 def _scores_of(
     scores: ResultsTable, artefact: str, cell: Cell, similarity: Similarities
-) -> Iterator[Entry]:
+) -> Iterator[_Number]:
     study = scores.study
     identity = data_id(study, artefact, cell.task)
     lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
     splits: tuple[Split, ...] = ("test", "dev")
     for split, metric in itertools.product(splits, study.tasks[cell.task].metrics):
-        yield Entry(
+        yield _Number(
             artefact=artefact,
             task=identity,
             method=cell.method,
@@ -426,11 +426,11 @@ def _scores_of(
         )
 
 
-def _teacher_of(scores: ResultsTable, artefact: str, task: str) -> Iterator[Entry]:
+def _teacher_of(scores: ResultsTable, artefact: str, task: str) -> Iterator[_Number]:
     key = scores.teacher_key(task)
     identity = data_id(scores.study, artefact, task)
     for metric in scores.study.tasks[task].metrics:
-        yield Entry(
+        yield _Number(
             artefact=artefact,
             task=identity,
             method=TEACHER,

@@ -19,7 +19,7 @@ from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import Standing, standings
-from pdbench.evidence.outcomes import Outcome, Result, load_claims, on_study, outcome_of
+from pdbench.evidence.outcomes import ClaimOutcome, Result, load_claims, on_study, outcome_of
 from pdbench.evidence.table import read_results
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.evidence.views import Similarities
@@ -205,7 +205,7 @@ def _helpers() -> dict[str, Any]:
         "marks": MARKS,
         "rules": RULES,
         "claims": claims,
-        "outcomes": Outcome,
+        "outcomes": ClaimOutcome,
         "outcome_of": outcome_of,
         "report_page": INDEX,
         "runs_page": RUNS,

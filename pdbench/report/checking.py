@@ -11,7 +11,7 @@ import click
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json, write_json, write_text
-from pdbench.evidence.gate import Outcome
+from pdbench.evidence.gate import GateOutcome
 from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.report import ci, gate
 from pdbench.study import Study
@@ -19,12 +19,12 @@ from pdbench.study.waivers import load_waivers
 from pdbench.workflow import Paths
 
 _COLOURS = {
-    Outcome.REGRESSED: "red",
-    Outcome.REFUSED: "red",
-    Outcome.MISSING: "red",
-    Outcome.WAIVED: "yellow",
-    Outcome.UNRESOLVED: "yellow",
-    Outcome.PASSED: "green",
+    GateOutcome.REGRESSED: "red",
+    GateOutcome.REFUSED: "red",
+    GateOutcome.MISSING: "red",
+    GateOutcome.WAIVED: "yellow",
+    GateOutcome.UNRESOLVED: "yellow",
+    GateOutcome.PASSED: "green",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from pdbench.evidence.gate import INCOMPLETE, Outcome
+from pdbench.evidence.gate import INCOMPLETE, GateOutcome
 from pdbench.report.gate import Plain, is_between_cells, why
 from pdbench.study.waivers import WAIVERS
 
@@ -43,15 +43,15 @@ def as_junit(found: Plain) -> str:
 
 def _judge(case: ET.Element, outcome: str, message: str, strict: bool) -> None:
     if outcome in _failing(strict):
-        tag = "failure" if outcome == Outcome.REGRESSED else "error"
+        tag = "failure" if outcome == GateOutcome.REGRESSED else "error"
         ET.SubElement(case, tag, message=message, type=outcome)
-    elif outcome != Outcome.PASSED:
+    elif outcome != GateOutcome.PASSED:
         ET.SubElement(case, "skipped", message=f"{outcome}: {message}")
 
 
-def _failing(strict: bool) -> tuple[Outcome, ...]:
+def _failing(strict: bool) -> tuple[GateOutcome, ...]:
     """The outcomes with which a check does not pass."""
-    return (Outcome.REGRESSED, *INCOMPLETE, *([Outcome.UNRESOLVED] if strict else []))
+    return (GateOutcome.REGRESSED, *INCOMPLETE, *([GateOutcome.UNRESOLVED] if strict else []))
 
 
 def _count(element: ET.Element) -> None:

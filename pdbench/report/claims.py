@@ -14,14 +14,14 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import read_json
 from pdbench.evidence.outcomes import (
     CLAIMS_FILE,
-    Outcome,
+    ClaimOutcome,
     Result,
     load_claims,
     on_reference,
     on_study,
     outcome_of,
 )
-from pdbench.evidence.statements import Part
+from pdbench.evidence.statements import Trial
 from pdbench.evidence.table import ResultsTable, read_results, refuse_others
 from pdbench.evidence.views import Similarities
 from pdbench.study import Study
@@ -30,10 +30,10 @@ from pdbench.workflow.paths import REFERENCES
 
 WIDTH = 96
 WORDS = {
-    Outcome.HOLDS: "shown to hold",
-    Outcome.FAILS: "shown to fail",
-    Outcome.INCONCLUSIVE: "neither is shown",
-    Outcome.UNTESTABLE: "what it is about is not there",
+    ClaimOutcome.HOLDS: "shown to hold",
+    ClaimOutcome.FAILS: "shown to fail",
+    ClaimOutcome.INCONCLUSIVE: "neither is shown",
+    ClaimOutcome.UNTESTABLE: "what it is about is not there",
 }
 
 
@@ -76,10 +76,10 @@ def similarities(paths: Paths) -> Similarities:
 def counted(results: Sequence[Result]) -> str:
     """How many claims have each outcome: "3 hold, 5 fail"."""
     found = Counter(one.outcome for one in results)
-    return ", ".join(f"{found[outcome]} {outcome}" for outcome in Outcome if found[outcome])
+    return ", ".join(f"{found[outcome]} {outcome}" for outcome in ClaimOutcome if found[outcome])
 
 
-def effect(part: Part | None) -> str:
+def effect(part: Trial | None) -> str:
     """The comparison that decides, by how much it is met, and with which interval."""
     if part is None:
         return ""
@@ -146,7 +146,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """
     counts = Counter(one.outcome for one in results)
     return {
-        "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
+        "outcomes": {str(outcome): counts[outcome] for outcome in ClaimOutcome},
         "claims": [_claim_as_json(one) for one in results],
     }
 
@@ -172,7 +172,7 @@ def _claim_as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _part_as_json(part: Part) -> dict[str, Any]:
+def _part_as_json(part: Trial) -> dict[str, Any]:
     keys = list(dict.fromkeys(key for key, _ in part.terms))
     if math.isnan(part.shown):
         by, off = number(part.estimate.value), number(part.estimate.error)

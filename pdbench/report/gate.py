@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import UsageError
 from pdbench.evidence.check import check
-from pdbench.evidence.gate import RULES, Gate, Outcome, Row
+from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row
 from pdbench.evidence.pairs import STORED, Match, match_methods
 from pdbench.evidence.table import read_results
 from pdbench.report.claims import number, p_value, signed
@@ -24,7 +24,17 @@ Plain: TypeAlias = dict[str, Any]
 """Findings as :func:`as_plain` has them, or a part of them: what the JSON file says."""
 
 _WIDTH = 100
-_COLUMNS = ("", "Outcome", "Cell", "Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
+_COLUMNS = (
+    "",
+    "Outcome",
+    "Cell",
+    "Baseline",
+    "Candidate",
+    "Difference",
+    "95%",
+    "p, Holm",
+    "Runs",
+)
 _ALIGN = "lllrrrrrr"
 _CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
 
@@ -66,7 +76,7 @@ def as_plain(gates: Sequence[Gate], *, strict: bool = False) -> Plain:
     """
     codes = {gate.code(strict=strict) for gate in gates}
     code = 1 if 1 in codes else max(codes)
-    unresolved = sum(row.outcome is Outcome.UNRESOLVED for gate in gates for row in gate.rows)
+    unresolved = sum(row.outcome is GateOutcome.UNRESOLVED for gate in gates for row in gate.rows)
     left_open = f", {unresolved} unresolved" if unresolved and not code else ""
     return {
         "code": code,
@@ -89,8 +99,8 @@ def _plain_gate(gate: Gate) -> Plain:
         "title": f"{gate.study}: {gate.match}, margin {margins} points, {gate.today}",
         "margin": gate.margins[-1],
         "date": gate.today.isoformat(),
-        "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
-        "counted": ", ".join(f"{counts[one]} {one}" for one in Outcome if counts[one]),
+        "outcomes": {str(outcome): counts[outcome] for outcome in GateOutcome},
+        "counted": ", ".join(f"{counts[one]} {one}" for one in GateOutcome if counts[one]),
         "problems": list(gate.problems),
         "notes": list(gate.notes),
         "rows": [_plain_row(row) for row in gate.rows],
@@ -131,7 +141,7 @@ def as_json(value: Any) -> Any:
 def why(row: Plain, check: Plain) -> str:
     """The reason of a row, its notes, and with what it was compared."""
     words = [row["reason"], *row["notes"]]
-    if is_between_cells(row, check) and row["outcome"] != Outcome.MISSING:
+    if is_between_cells(row, check) and row["outcome"] != GateOutcome.MISSING:
         words.insert(1, f"beside {row['cells'][0]}")
     return "; ".join(words)
 
@@ -141,7 +151,7 @@ def is_between_cells(row: Plain, check: Plain) -> bool:
     return check["baseline"] != STORED and len(row["cells"]) == 2
 
 
-def as_text(found: Plain) -> Iterable[tuple[str, Outcome | None]]:
+def as_text(found: Plain) -> Iterable[tuple[str, GateOutcome | None]]:
     """The lines for a terminal, each with the outcome that may colour it."""
     for one in found["checks"]:
         yield from ((line, None) for line in (one["title"], *one["notes"], ""))
@@ -149,12 +159,12 @@ def as_text(found: Plain) -> Iterable[tuple[str, Outcome | None]]:
         widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
         yield _aligned(_COLUMNS, widths), None
         for row, words in zip(one["rows"], rows, strict=True):
-            yield _aligned(words, widths), Outcome(row["outcome"])
-            if row["outcome"] != Outcome.PASSED or row["notes"]:
+            yield _aligned(words, widths), GateOutcome(row["outcome"])
+            if row["outcome"] != GateOutcome.PASSED or row["notes"]:
                 wrapped = textwrap.wrap(why(row, one), _WIDTH - 4, break_on_hyphens=False)
                 yield from (("    " + part, None) for part in wrapped)
         yield "", None
-        yield from ((problem, Outcome.MISSING) for problem in one["problems"])
+        yield from ((problem, GateOutcome.MISSING) for problem in one["problems"])
         yield one["counted"], None
     yield f"{found['verdict']} (exit code {found['code']})", None
 

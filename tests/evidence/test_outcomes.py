@@ -23,7 +23,7 @@ from pdbench.evidence.claims import TESTS
 from pdbench.evidence.outcomes import (
     COLUMNS,
     Claim,
-    Outcome,
+    ClaimOutcome,
     Result,
     _decide,
     load_claims,
@@ -32,8 +32,8 @@ from pdbench.evidence.outcomes import (
     outcome_of,
 )
 from pdbench.evidence.references import FOLDER
-from pdbench.evidence.significance import Estimate
-from pdbench.evidence.statements import Part, comparisons
+from pdbench.evidence.significance import Difference
+from pdbench.evidence.statements import Trial, comparisons
 from pdbench.evidence.views import Numbers, term_of
 from pdbench.study import PAPER_ARCHITECTURES, Study
 
@@ -84,8 +84,10 @@ def test_outcomes_on_the_papers_numbers_are_those_on_file() -> None:
     found = {one.claim.id: one.outcome for one in on_reference(CLAIMS)}
 
     assert found == {claim.id: claim.on_reference for claim in CLAIMS}
-    assert Counter(found.values()) == {Outcome.HOLDS: 41, Outcome.UNTESTABLE: 3}
-    assert {name for name, outcome in found.items() if outcome is Outcome.UNTESTABLE} == UNTESTABLE
+    assert Counter(found.values()) == {ClaimOutcome.HOLDS: 41, ClaimOutcome.UNTESTABLE: 3}
+    assert {
+        name for name, outcome in found.items() if outcome is ClaimOutcome.UNTESTABLE
+    } == UNTESTABLE
 
 
 @pytest.mark.parametrize("name", TESTED)
@@ -109,13 +111,13 @@ def test_every_comparison_of_a_claim_can_flip_it(
             for r in references
         )
         (found,) = on_reference([claim], moved)
-        assert found.outcome is Outcome.FAILS, comparison.text
+        assert found.outcome is ClaimOutcome.FAILS, comparison.text
 
 
 def test_small_changes_flip_tight_claims(references: tuple[Reference, ...]) -> None:
     """PF ties with PD on SST-2's dev split; a tenth of a point more and C05 fails."""
 
-    def with_pf(value: float) -> Outcome:
+    def with_pf(value: float) -> ClaimOutcome:
         moved = tuple(
             replace(r, value=value)
             if (r.method, r.task, r.split) == ("pf", "SST-2", "dev") and not r.is_context
@@ -124,8 +126,8 @@ def test_small_changes_flip_tight_claims(references: tuple[Reference, ...]) -> N
         )
         return on_reference(one_claim("C05"), moved)[0].outcome
 
-    assert with_pf(91.1) is Outcome.HOLDS
-    assert with_pf(91.2) is Outcome.FAILS
+    assert with_pf(91.1) is ClaimOutcome.HOLDS
+    assert with_pf(91.2) is ClaimOutcome.FAILS
 
 
 @pytest.mark.parametrize("name", TESTED)
@@ -142,7 +144,9 @@ def test_a_missing_published_number_makes_a_claim_untestable(
 
     # Where a claim is about all sizes or transfer sets that there are, one may be gone with all
     # that is compared with it; whatever is left then holds.
-    assert found.outcome is Outcome.UNTESTABLE or len(found.parts) < len(comparisons(statement))
+    assert found.outcome is ClaimOutcome.UNTESTABLE or len(found.parts) < len(
+        comparisons(statement)
+    )
 
 
 def test_what_holds_only_within_reading_error_says_so(references: tuple[Reference, ...]) -> None:
@@ -205,7 +209,7 @@ def test_every_claim_has_an_outcome_with_a_reason(results: dict[str, Result]) ->
     assert list(results) == list(TESTS)
     assert all(one.reason for one in results.values())
     for one in results.values():
-        assert bool(one.parts) == (one.outcome is not Outcome.UNTESTABLE)
+        assert bool(one.parts) == (one.outcome is not ClaimOutcome.UNTESTABLE)
         if one.parts:
             assert one.deciding in one.parts
             assert one.cells
@@ -230,11 +234,11 @@ def test_large_effects_are_shown_and_refuted(
         for chosen in (holding, failing)
     )
 
-    assert (holds.outcome, holds.outcome.mark) == (Outcome.HOLDS, "+")
+    assert (holds.outcome, holds.outcome.mark) == (ClaimOutcome.HOLDS, "+")
     assert len(holds.parts) == len(demo.all_architectures)
-    assert (fails.outcome, fails.outcome.mark) == (Outcome.FAILS, "\N{MINUS SIGN}")
+    assert (fails.outcome, fails.outcome.mark) == (ClaimOutcome.FAILS, "\N{MINUS SIGN}")
     assert fails.deciding is not None
-    assert outcome_of(fails.deciding) is Outcome.FAILS
+    assert outcome_of(fails.deciding) is ClaimOutcome.FAILS
 
 
 def with_accuracies(study: Study, accuracies: dict[str, float]) -> ResultsTable:
@@ -259,7 +263,7 @@ def test_no_effect_is_inconclusive_with_the_smallest_detectable_difference(
 
     (found,) = on_study(one_claim("C13"), with_accuracies(demo, same), similarity)
 
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ClaimOutcome.INCONCLUSIVE
     assert re.fullmatch(r"smallest detectable difference \d+\.\d points", found.reason)
 
 
@@ -281,11 +285,11 @@ def test_exactly_one_missing_cell_makes_its_claims_untestable(
     assert "C13" in touched
     for name, one in found.items():
         if name in touched:
-            assert one.outcome is Outcome.UNTESTABLE, name
+            assert one.outcome is ClaimOutcome.UNTESTABLE, name
             assert gone in one.reason
         else:
-            assert (one.outcome is Outcome.UNTESTABLE) == (
-                results[name].outcome is Outcome.UNTESTABLE
+            assert (one.outcome is ClaimOutcome.UNTESTABLE) == (
+                results[name].outcome is ClaimOutcome.UNTESTABLE
             )
 
 
@@ -324,7 +328,7 @@ def test_the_cost_of_truncation_is_largest_for_the_shallowest(
 
     (found,) = on_reference(one_claim("C10"), moved)
 
-    assert found.outcome is Outcome.FAILS
+    assert found.outcome is ClaimOutcome.FAILS
 
 
 def test_missing_similarities_make_claims_untestable(demo: Study) -> None:
@@ -333,7 +337,7 @@ def test_missing_similarities_make_claims_untestable(demo: Study) -> None:
 
     (found,) = on_study(one_claim("C27"), scores, {})
 
-    assert (found.outcome, found.parts) == (Outcome.UNTESTABLE, ())
+    assert (found.outcome, found.parts) == (ClaimOutcome.UNTESTABLE, ())
     assert "similarities" in found.reason
 
 
@@ -356,7 +360,7 @@ def test_what_the_study_does_not_have_is_untestable(
     results: dict[str, Result], name: str, words: str
 ) -> None:
     """Tasks, sizes, transfer sets and tables that are the paper's alone are not replaced."""
-    assert results[name].outcome is Outcome.UNTESTABLE
+    assert results[name].outcome is ClaimOutcome.UNTESTABLE
     assert words in results[name].reason
 
 
@@ -438,12 +442,12 @@ def test_claims_of_one_artefact_are_corrected_together(results: dict[str, Result
 
 
 @pytest.mark.parametrize(
-    ("adjusted", "outcome"), [(0.049, Outcome.HOLDS), (0.051, Outcome.INCONCLUSIVE)]
+    ("adjusted", "outcome"), [(0.049, ClaimOutcome.HOLDS), (0.051, ClaimOutcome.INCONCLUSIVE)]
 )
-def test_an_outcome_is_decided_after_the_correction(adjusted: float, outcome: Outcome) -> None:
+def test_an_outcome_is_decided_after_the_correction(adjusted: float, outcome: ClaimOutcome) -> None:
     """What is shown alone stays open if it is not after Holm's correction."""
-    part = Part("a > b", Estimate(2.0, 0.7, 100, 3), 0.005, 0.995, (("a", "accuracy"),))
-    alone = Result(CLAIMS[0], Outcome.HOLDS, "", 0.01, deciding=part, parts=(part,))
+    part = Trial("a > b", Difference(2.0, 0.7, 100, 3), 0.005, 0.995, (("a", "accuracy"),))
+    alone = Result(CLAIMS[0], ClaimOutcome.HOLDS, "", 0.01, deciding=part, parts=(part,))
 
     assert _decide(alone, adjusted, 5).outcome is outcome
 
@@ -481,5 +485,5 @@ def test_single_seeds_decide_nothing(demo: Study, similarity: dict[str, dict[str
 
     (found,) = on_study(one_claim("C13"), ResultsTable(study, synthetic.results(study)), similarity)
 
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is ClaimOutcome.INCONCLUSIVE
     assert found.reason == "single runs have no spread"

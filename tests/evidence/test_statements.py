@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 from pdbench.evidence.statements import (
-    Part,
     Quantity,
+    Trial,
     Untestable,
     check,
     comparisons,
@@ -98,12 +98,12 @@ def test_nothing_to_compare_is_not_true() -> None:
         some()
 
 
-def part(shown: float, refuted: float) -> Part:
+def part(shown: float, refuted: float) -> Trial:
     """A comparison with these p-values."""
-    return Part("", Estimate(0, 1, math.inf), shown, refuted, ())
+    return Trial("", Difference(0, 1, math.inf), shown, refuted, ())
 
 
-def weighed(make, *parts: Part):
+def weighed(make, *parts: Trial):
     """A joined statement weighed on parts with these p-values."""
     statement = make(A > B for _ in parts)
     by_id = {id(one): found for one, found in zip(statement.parts, parts, strict=True)}

@@ -14,9 +14,9 @@ import pytest
 from commands import run
 
 from pdbench.evidence import resampling
-from pdbench.evidence.gate import Gate, Outcome, Row
+from pdbench.evidence.gate import Gate, GateOutcome, Row
 from pdbench.evidence.pairs import Match
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 from pdbench.report import ci, gate
 from pdbench.report.checking import _COLOURS
 from pdbench.study import Study
@@ -255,10 +255,10 @@ def test_a_file_that_cannot_be_written_is_no_regression(
 
 def rows() -> tuple[Row, ...]:
     """One row of each outcome."""
-    estimate, cells = Estimate(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
+    estimate, cells = Difference(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
     return tuple(
         Row(f"cell-{one}", cells, one, f"why <{one}>", estimate, 0.01, (70.0, 69.0), (3, 2))
-        for one in Outcome
+        for one in GateOutcome
     )
 
 
@@ -295,7 +295,7 @@ def test_junit_has_the_shape_that_ci_reads() -> None:
 
 def test_unresolved_is_an_error_where_asked() -> None:
     """``strict`` turns a skipped case into an error, in every format."""
-    unresolved = judged(*(row for row in rows() if row.outcome is Outcome.UNRESOLVED))
+    unresolved = judged(*(row for row in rows() if row.outcome is GateOutcome.UNRESOLVED))
 
     lenient, strict = plain(unresolved), plain(unresolved, strict=True)
 
@@ -309,7 +309,7 @@ def test_unresolved_is_an_error_where_asked() -> None:
 def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Per cent, line ends, colons and commas, as the runner undoes them."""
     monkeypatch.chdir(tmp_path)
-    row = Row("a:b,c", ("x",), Outcome.MISSING, "100%\nlost: a, b")
+    row = Row("a:b,c", ("x",), GateOutcome.MISSING, "100%\nlost: a, b")
 
     (line,) = ci.error_lines(plain(judged(row)))
 
@@ -338,15 +338,15 @@ def test_annotations_point_at_the_candidate(
 @pytest.mark.parametrize(
     ("outcomes", "code", "verdict"),
     [
-        ([Outcome.PASSED], 0, "no regression shown"),
-        ([Outcome.PASSED, Outcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
-        ([Outcome.PASSED, Outcome.WAIVED], 0, "no regression shown"),
-        ([Outcome.UNRESOLVED, Outcome.MISSING], 2, "incomplete"),
-        ([Outcome.REFUSED], 2, "incomplete"),
-        ([Outcome.REGRESSED, Outcome.MISSING], 1, "regression"),
+        ([GateOutcome.PASSED], 0, "no regression shown"),
+        ([GateOutcome.PASSED, GateOutcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
+        ([GateOutcome.PASSED, GateOutcome.WAIVED], 0, "no regression shown"),
+        ([GateOutcome.UNRESOLVED, GateOutcome.MISSING], 2, "incomplete"),
+        ([GateOutcome.REFUSED], 2, "incomplete"),
+        ([GateOutcome.REGRESSED, GateOutcome.MISSING], 1, "regression"),
     ],
 )
-def test_several_checks_have_one_code(outcomes: list[Outcome], code: int, verdict: str) -> None:
+def test_several_checks_have_one_code(outcomes: list[GateOutcome], code: int, verdict: str) -> None:
     """A regression in any of them comes before something incomplete in another."""
     found = plain(*(judged(row) for row in rows() if row.outcome in outcomes))
 
@@ -356,7 +356,7 @@ def test_several_checks_have_one_code(outcomes: list[Outcome], code: int, verdic
 
 def test_rows_without_a_comparison_have_no_numbers() -> None:
     """What is missing shows no score, and JSON has null."""
-    found = plain(judged(Row("cell", ("cell",), Outcome.MISSING, "lost")))
+    found = plain(judged(Row("cell", ("cell",), GateOutcome.MISSING, "lost")))
 
     (row,) = found["checks"][0]["rows"]
     assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate.as_markdown(found)
@@ -366,4 +366,4 @@ def test_rows_without_a_comparison_have_no_numbers() -> None:
 
 def test_every_outcome_has_a_colour_besides_its_mark() -> None:
     """On a terminal."""
-    assert set(_COLOURS) == set(Outcome)
+    assert set(_COLOURS) == set(GateOutcome)
