@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pdbench.evidence.intervals import LEVEL, Interval
+from pdbench.evidence.significance import LEVEL, Interval
 from pdbench.evidence.table import ResultsTable
 
 _RESAMPLES = 2000

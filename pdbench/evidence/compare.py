@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from pdbench.data.columns import TEACHER
-from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.evidence.matching import (
     SIMILARITY_TOLERANCE,
     data_id,
@@ -17,6 +16,7 @@ from pdbench.evidence.matching import (
 )
 from pdbench.evidence.references import Reference
 from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
+from pdbench.evidence.significance import Interval, t_interval
 from pdbench.evidence.table import ResultsTable, Score, Split
 from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Judgement, Measured, Verdict, judge
 from pdbench.study import Architecture, Cell, Study

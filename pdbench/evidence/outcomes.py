@@ -40,7 +40,7 @@ COLUMNS = {
     "formal_check": "The same over numbers, with the bounds that the paper's numbers meet",
     "at_other_scales": "What is asked of a study at another scale, and which bounds are kept",
     "grade": "primary or secondary, as of the published numbers",
-    "on_reference": "ClaimOutcome on the paper's own numbers: holds or untestable",
+    "on_reference": "Outcome on the paper's own numbers: holds or untestable",
     "note": "What the numbers are, or why it cannot be tested",
 }
 """Every column of the claims file with its meaning, in order."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
-from pdbench.evidence.intervals import Interval, t_interval
+from pdbench.evidence.significance import Interval, t_interval
 from pdbench.study import Architecture, Cell, Study
 
 Split: TypeAlias = Literal["dev", "test", "submission"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pdbench.evidence.significance import ALPHA, Difference
+from pdbench.evidence.significance import ALPHA, Difference, difference_of
 
 
 class Verdict(StrEnum):
@@ -84,13 +84,12 @@ class Measured:
     @property
     def estimate(self) -> Difference:
         """Our mean less the published number."""
-        n = len(self.runs)
-        mean = math.fsum(self.runs) / n
-        error = 0.0 if self.exact else math.nan
+        found = difference_of(self.runs, self.published)
+        if self.exact:
+            return replace(found, error=0.0)
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
-        if n > 1 and max(self.runs) > min(self.runs):
-            error = math.sqrt(math.fsum((run - mean) ** 2 for run in self.runs) / (n - 1) / n)
-        return Difference(mean - self.published, error, max(n - 1, 1), n)
+        tied = max(self.runs) == min(self.runs)
+        return replace(found, error=math.nan) if tied else found
 
 
 @dataclass(frozen=True)
