@@ -49,6 +49,9 @@ class Interval:
         return f"{self.mean:.1f} ± {self.half_width:.1f}"
 
 
+NO_RUNS = Interval(math.nan, math.nan, math.nan, 0)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A difference in points with its standard error.
@@ -68,6 +71,8 @@ class Difference:
     @property
     def interval(self) -> Interval:
         """The value with its t interval of level 1 - ALPHA."""
+        if math.isnan(self.error):
+            return Interval(self.value, math.nan, math.nan, self.n)
         half = _quantile(1 - ALPHA / 2, self.freedom) * self.error
         return Interval(self.value, self.value - half, self.value + half, self.n)
 
@@ -114,13 +119,13 @@ def t_interval(values: Sequence[float]) -> Interval:
     Exact for normally distributed runs at any number of seeds, and therefore wide for two
     or three; a bootstrap of so few values would be too narrow.
     """
-    return difference_of(values).interval
+    return difference_of(values).interval if values else NO_RUNS
 
 
 def difference_of(values: Sequence[float], bound: float = 0.0) -> Difference:
     """The mean of ``values`` less a number that has no spread."""
     n = len(values)
-    mean = math.fsum(values) / n if n else math.nan
+    mean = math.fsum(values) / n
     squares = math.fsum((value - mean) ** 2 for value in values)
     error = math.sqrt(squares / (n - 1) / n) if n > 1 else math.nan
     return Difference(mean - bound, error, max(n - 1, 1), n)
