@@ -21,9 +21,9 @@ from pdbench.evidence.paired import Terms
 from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import ALPHA, Difference, holm
 
-K = TypeVar("K", bound=Hashable)
+_K = TypeVar("_K", bound=Hashable)
 
-LEVEL = ALPHA / 2
+_LEVEL = ALPHA / 2
 """One-sided level of each family: the cells, and the means over cells."""
 
 POOLED = "pooled"
@@ -157,10 +157,10 @@ class Gate:
 
 
 def judge(
-    estimates: Mapping[K, Difference],
-    margins: Mapping[K, float],
-    exact: Mapping[K, float] | None = None,
-) -> dict[K, Judged]:
+    estimates: Mapping[_K, Difference],
+    margins: Mapping[_K, float],
+    exact: Mapping[_K, float] | None = None,
+) -> dict[_K, Judged]:
     """Judge a family of differences.
 
     Those of cells that answer as before are no part of it: they cannot be called a regression.
@@ -176,16 +176,16 @@ def judge(
         for key, found in estimates.items()
         if not (math.isnan(found.error) or _is_unchanged(found))
     }
-    level = LEVEL / max(len(lost), 1)
+    level = _LEVEL / max(len(lost), 1)
     adjusted = holm(lost)
     judged = {}
     for key, found in estimates.items():
         outcome = GateOutcome.UNRESOLVED
         if math.isnan(found.error):
             outcome = GateOutcome.MISSING
-        elif key in lost and adjusted[key] <= LEVEL:
+        elif key in lost and adjusted[key] <= _LEVEL:
             outcome = GateOutcome.REGRESSED
-        elif found.above(-margins[key]) <= LEVEL or _is_unchanged(found):
+        elif found.above(-margins[key]) <= _LEVEL or _is_unchanged(found):
             outcome = GateOutcome.PASSED
         least = margins[key] + found.detectable_at(level)
         p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)

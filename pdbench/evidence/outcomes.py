@@ -32,7 +32,7 @@ from pdbench.evidence.table import ResultsTable
 from pdbench.evidence.views import Numbers, Similarities, term_of
 
 CLAIMS_FILE = "claims.csv"
-COLUMNS = {
+_COLUMNS = {
     "id": "C01 ... C44; pdbench/evidence/claims.py has its test",
     "artefact": "Table or figure whose numbers it is about; claims of one are one family of tests",
     "place": "Where the publication makes it",
@@ -131,7 +131,7 @@ def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
     """
     path = folder / CLAIMS_FILE
     found: dict[str, Claim] = {}
-    for number, row in read_rows(path, tuple(COLUMNS)):
+    for number, row in read_rows(path, tuple(_COLUMNS)):
         if row["id"] not in TESTS or row["id"] in found:
             what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
             raise DataError(what, "see pdbench/evidence/claims.py")

@@ -35,7 +35,7 @@ from pdbench.evidence.table import ResultsTable
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
 
-Weights: TypeAlias = tuple[tuple[str, float], ...]
+_Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
 _TOLERANCE = 1e-4
@@ -71,7 +71,7 @@ class Estimator:
     def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
         self.samples = samples
         self.groups = groups
-        self._spreads: dict[tuple[str, str, Weights], tuple[float, float]] = {}
+        self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
     def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
@@ -96,7 +96,7 @@ class Estimator:
         Its error is NaN if no group of a pool has more than one run.
         """
         value, doubled = constant, 0.0
-        spreads: dict[tuple[str, str, Weights], float] = {}
+        spreads: dict[tuple[str, str, _Weights], float] = {}
         resampled: dict[str, Floats | float] = {}
         for key, factors in _by_cell(terms).items():
             group, runs = self.groups[key], len(self.groups[key].rows)
@@ -123,7 +123,7 @@ class Estimator:
         known = math.inf if freedom == 0 else variance**2 / freedom
         return Difference(value, math.sqrt(variance), known, n)
 
-    def _part(self, source: tuple[str, str, Weights], share: float) -> tuple[float, float]:
+    def _part(self, source: tuple[str, str, _Weights], share: float) -> tuple[float, float]:
         """What the seeds of one pool add to a variance, and how well that is known.
 
         All its cells rest on the same estimate, which is no better known for being used twice.
@@ -145,13 +145,13 @@ class Estimator:
                 replicates = replicates - 100 * factor * drawn[:, against]
         return scores, replicates
 
-    def _spread(self, task: str, pool: str, weights: Weights) -> tuple[float, float]:
+    def _spread(self, task: str, pool: str, weights: _Weights) -> tuple[float, float]:
         """The variance over seeds in a pool, and the degrees of freedom it is known with."""
         key = task, pool, weights
         if key not in self._spreads:
             alike = [g for g in self.groups.values() if (g.task, g.pool) == (task, pool)]
             runs = [self._apart(g, dict(weights)) for g in alike if len(g.rows) > 1]
-            self._spreads[key] = pooled_variance(runs)
+            self._spreads[key] = _pooled_variance(runs)
         return self._spreads[key]
 
     def _apart(self, group: RunGroup, factors: Mapping[str, float]) -> Floats:
@@ -170,7 +170,7 @@ class Estimator:
         )
 
 
-def pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
+def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     """The variance within groups of runs, and the degrees of freedom it is known with.
 
     The more the groups differ in their spread, the fewer degrees of freedom there are: those of
@@ -201,7 +201,7 @@ def _by_cell(terms: Terms) -> dict[str, dict[str, float]]:
     return found
 
 
-def _weights(factors: Mapping[str, float], size: float) -> Weights:
+def _weights(factors: Mapping[str, float], size: float) -> _Weights:
     """A cell's factors without their common size and sign, which the spread does not feel."""
     first = next(iter(factors.values()))
     scale = math.copysign(size, first)

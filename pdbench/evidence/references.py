@@ -29,7 +29,7 @@ from pdbench.evidence.registry import (
 from pdbench.study import ROOT, Architecture
 
 FOLDER = ROOT / "config" / "reference"
-FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
+_FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
 
 PAPER_SIZES = {
     "Tiny": Architecture(2, 128),
@@ -126,7 +126,7 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
             none that the registry knows, or a number stands in it twice; the message names file
             and line.
     """
-    return tuple(reference for name in FILES for reference in _read(folder / name))
+    return tuple(reference for name in _FILES for reference in _read(folder / name))
 
 
 def _read(path: Path) -> Iterator[Reference]:

@@ -93,7 +93,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class _Judgement:
     """A verdict with its mark and its reason."""
 
     verdict: Verdict
@@ -101,7 +101,7 @@ class Judgement:
     reason: str
 
 
-def judge(case: Measured) -> Judgement:
+def judge(case: Measured) -> _Judgement:
     """Give the verdict on a published number: the first rule of :data:`RULES` that applies."""
     if not case.runs:
         return _judgement(Verdict.MISSING, "no finished runs")
@@ -119,7 +119,7 @@ def judge(case: Measured) -> Judgement:
         return _judgement(Verdict.REPRODUCED, reason)
     if found.outside(case.uncertainty) <= ALPHA:
         mark = "+" if found.value > 0 else "\N{MINUS SIGN}"
-        return Judgement(Verdict.DEVIATES, mark, f"{off}, more than chance over seeds explains")
+        return _Judgement(Verdict.DEVIATES, mark, f"{off}, more than chance over seeds explains")
     least = f"smallest detectable difference {found.detectable:.1f}"
     if math.isnan(found.error):
         runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
@@ -131,8 +131,8 @@ def judge(case: Measured) -> Judgement:
     return _judgement(Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown")
 
 
-def _judgement(verdict: Verdict, reason: str) -> Judgement:
-    return Judgement(verdict, MARKS[verdict], reason)
+def _judgement(verdict: Verdict, reason: str) -> _Judgement:
+    return _Judgement(verdict, MARKS[verdict], reason)
 
 
 def _degenerate(case: Measured) -> str:

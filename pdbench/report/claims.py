@@ -28,13 +28,7 @@ from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import REFERENCES
 
-WIDTH = 96
-WORDS = {
-    ClaimOutcome.HOLDS: "shown to hold",
-    ClaimOutcome.FAILS: "shown to fail",
-    ClaimOutcome.INCONCLUSIVE: "neither is shown",
-    ClaimOutcome.UNTESTABLE: "what it is about is not there",
-}
+_WIDTH = 96
 
 
 def check_reference() -> tuple[Result, ...]:
@@ -107,9 +101,9 @@ def as_text(results: Sequence[Result]) -> str:
     lines = []
     for one in results:
         head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
-        lines += textwrap.wrap(head + one.claim.statement, WIDTH, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=" " * 7)
         about = "; ".join(word for word in (effect(one.deciding), _why(one)) if word)
-        lines += textwrap.wrap(about, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(about, _WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
     return "\n".join([*lines, "", counted(results)])
 
 

@@ -8,7 +8,7 @@ import pytest
 import simulation
 from simulation import Versions, World
 
-from pdbench.evidence.gate import LEVEL, RULES, GateOutcome, judge, mean_terms, pools
+from pdbench.evidence.gate import _LEVEL, RULES, GateOutcome, judge, mean_terms, pools
 from pdbench.evidence.significance import ALPHA, Difference
 
 STUDIES = 400
@@ -151,4 +151,4 @@ def test_the_only_regression_is_found_and_no_other(world: World) -> None:
 
     assert sum("a2" in one for one in found) > 0.9 * 200
     others = sum(bool(one - {"a2", "pooled.task"}) for one in found)
-    assert others / 200 <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / 200) ** 0.5
+    assert others / 200 <= _LEVEL + 3 * (_LEVEL * (1 - _LEVEL) / 200) ** 0.5

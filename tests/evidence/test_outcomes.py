@@ -21,7 +21,7 @@ from pdbench.data.metrics import compute
 from pdbench.evidence import PAPER_SIZES, Reference, ResultsTable, load_references
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.outcomes import (
-    COLUMNS,
+    _COLUMNS,
     Claim,
     ClaimOutcome,
     Result,
@@ -168,7 +168,7 @@ def test_the_documented_columns_are_those_of_the_code() -> None:
     """The README describes every column of the claims."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
 
-    for name, meaning in COLUMNS.items():
+    for name, meaning in _COLUMNS.items():
         assert f"| `{name}` | {meaning} |" in text
 
 

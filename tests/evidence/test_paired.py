@@ -11,7 +11,7 @@ import synthetic
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import ResultsTable
-from pdbench.evidence.paired import Estimator, RunGroup, pooled_variance
+from pdbench.evidence.paired import Estimator, RunGroup, _pooled_variance
 from pdbench.evidence.resampling import Sample
 from pdbench.evidence.significance import Difference
 from pdbench.study import Study
@@ -188,7 +188,7 @@ def test_pooled_variance_is_the_mean_within_groups() -> None:
     """Groups count by their degrees of freedom; their means do not matter."""
     groups = [np.array([1.0, 3.0]), np.array([10.0, 11.0, 12.0])]
 
-    variance, freedom = pooled_variance(groups)
+    variance, freedom = _pooled_variance(groups)
 
     assert variance == pytest.approx((2 + 2 * 1) / 3)
     assert freedom <= 3
@@ -200,14 +200,14 @@ def test_unlike_groups_are_known_with_fewer_degrees_of_freedom() -> None:
     alike = [rng.normal(0, 1, 5) for _ in range(8)]
     unlike = [rng.normal(0, 10 if i == 0 else 0.1, 5) for i in range(8)]
 
-    assert pooled_variance(alike)[1] > 20
-    assert pooled_variance(unlike)[1] < 8
+    assert _pooled_variance(alike)[1] > 20
+    assert _pooled_variance(unlike)[1] < 8
 
 
 def test_no_group_and_equal_runs_are_no_error() -> None:
     """Nothing is known of nothing, and runs that agree have no spread."""
-    assert math.isnan(pooled_variance([])[0])
-    assert pooled_variance([np.array([2.0, 2.0])]) == (0.0, 1.0)
+    assert math.isnan(_pooled_variance([])[0])
+    assert _pooled_variance([np.array([2.0, 2.0])]) == (0.0, 1.0)
 
 
 def test_a_study_is_read_whole(demo: Study) -> None:
