@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -63,7 +63,7 @@ def check(
     stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
     margins = margins_of(study, match, pairs)
     tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
-    tests = _Tests.of(tested, sides, match, seed)
+    tests = _Tests(tested, sides, match, seed)
     rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
     cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
     means = tests.means(dict(zip(pairs, cells, strict=True)))
@@ -96,40 +96,22 @@ def _metric(study: Study, cell: Cell) -> str:
     return study.tasks[cell.task].metrics[0] if cell.task in study.tasks else ""
 
 
-@dataclass(frozen=True)
 class _Tests:
-    """The pairs that can be tested.
+    """The pairs that can be tested, each with its margin, and what the tests say of them."""
 
-    Attributes:
-        sides: Baseline and candidate.
-        match: What is compared.
-        estimator: Estimates their differences.
-        margins: What each pair may lose.
-        terms: The difference of each pair.
-        judged: What the tests say of each.
-    """
-
-    sides: _Sides
-    match: Match
-    estimator: Estimator
-    margins: Mapping[CellPair, float]
-    terms: Mapping[CellPair, Terms]
-    judged: Mapping[CellPair, Judged]
-
-    @classmethod
-    def of(
-        cls, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
-    ) -> _Tests:
-        """Test pairs of whole cells with the same budget, each with its margin."""
-        pairs = list(margins)
+    def __init__(
+        self, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
+    ) -> None:
+        self.sides, self.match, self.margins = sides, match, margins
         if match.by_seed:
-            estimator = _run_by_run(pairs, sides, seed)
+            self.estimator = _run_by_run(margins, sides, seed)
         else:
-            estimator = _method_by_method(pairs, sides[1], match, seed)
-        terms = {pair: _difference(pair, sides[0].study, match) for pair in pairs}
-        estimates = {pair: estimator.estimate(found) for pair, found in terms.items()}
-        exact = {pair: p for pair in pairs if (p := _mcnemar(pair, sides, estimator)) is not None}
-        return cls(sides, match, estimator, margins, terms, judge(estimates, margins, exact))
+            self.estimator = _method_by_method(margins, sides[1], match, seed)
+        self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
+        self.estimates = {p: self.estimator.estimate(found) for p, found in self.terms.items()}
+        tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
+        exact = {pair: p for pair, p in tested.items() if p is not None}
+        self.judged = judge(self.estimates, margins, exact)
 
     def row(self, pair: CellPair) -> Row:
         """What became of a pair."""
@@ -146,7 +128,7 @@ class _Tests:
             tuple(dict.fromkeys((pair.baseline.key, pair.candidate.key))),
             outcome,
             reason,
-            self.estimator.estimate(self.terms[pair]),
+            self.estimates[pair],
             self.judged[pair].p,
             (first, second),
             (len(scores[0]), len(scores[1])),
@@ -170,29 +152,26 @@ class _Tests:
     def means(self, rows: Mapping[CellPair, Row]) -> list[Row]:
         """Judge the means over cells; a waived regression counts in none of them."""
         tested = {
-            str(place): pair
-            for place, (pair, row) in enumerate(rows.items())
+            pair: pair.candidate.task
+            for pair, row in rows.items()
             if pair in self.terms and row.outcome is not GateOutcome.WAIVED
         }
-        found = pools({name: pair.candidate.task for name, pair in tested.items()})
-        estimates = {
-            name: self.estimator.estimate(mean_terms([self.terms[tested[own]] for own in members]))
-            for name, members in found.items()
-        }
+        found = pools(tested)
+        terms = {name: mean_terms([self.terms[p] for p in own]) for name, own in found.items()}
+        estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
         margins = {
-            name: _mean_margin([self.margins[tested[own]] for own in members])
-            for name, members in found.items()
+            name: _mean_margin([self.margins[pair] for pair in own]) for name, own in found.items()
         }
         judged = judge(estimates, margins)
         return [
             replace(
-                _mean_row(name, [rows[tested[own]] for own in found[name]]),
+                _mean_row(name, [rows[pair] for pair in own]),
                 outcome=judged[name].outcome,
                 reason=_reason(judged[name], margins[name]),
                 estimate=estimates[name],
                 p=judged[name].p,
             )
-            for name in found
+            for name, own in found.items()
         ]
 
 
@@ -218,7 +197,7 @@ def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
 
 
 def _method_by_method(
-    pairs: Sequence[CellPair], side: ResultsTable, match: Match, seed: int
+    pairs: Iterable[CellPair], side: ResultsTable, match: Match, seed: int
 ) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
     study = side.study
@@ -233,7 +212,7 @@ def _method_by_method(
     return Estimator(samples, groups)
 
 
-def _run_by_run(pairs: Sequence[CellPair], sides: _Sides, seed: int) -> Estimator:
+def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimator:
     """Each run less the stored one of the same seed; single runs are taken as they are."""
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):

@@ -198,18 +198,18 @@ def _is_unchanged(found: Difference) -> bool:
     return found.value == 0 and found.error == 0
 
 
-def pools(names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
     """The families of cells whose means are judged too, from the task of each cell.
 
     One for each task with several cells, and one for all where there are several tasks.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for task in dict.fromkeys(names.values()):
-        own = tuple(name for name, its in names.items() if its == task)
+    found: dict[str, tuple[_K, ...]] = {}
+    for task in dict.fromkeys(tasks.values()):
+        own = tuple(cell for cell, its in tasks.items() if its == task)
         if len(own) > 1:
             found[f"{POOLED}.{task}"] = own
-    if len(set(names.values())) > 1:
-        found[f"{POOLED}.all"] = tuple(names)
+    if len(set(tasks.values())) > 1:
+        found[f"{POOLED}.all"] = tuple(tasks)
     return found
 
 

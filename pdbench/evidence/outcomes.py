@@ -19,7 +19,6 @@ from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
     Quantity,
     Single,
-    Statement,
     Term,
     Trial,
     Untestable,
@@ -221,7 +220,8 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
 
     try:
         statement = TESTS[claim.id](numbers)
-        _refuse_identity(statement)
+        if not any(one.quantity.terms for one in comparisons(statement)):
+            raise Untestable("both sides are the same runs here")
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
@@ -236,16 +236,6 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
         deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
         parts=tuple(parts.values()),
     )
-
-
-def _refuse_identity(statement: Statement) -> None:
-    """Refuse to test that runs are as good as themselves.
-
-    Raises:
-        Untestable: No comparison has two sides.
-    """
-    if not any(one.quantity.terms for one in comparisons(statement)):
-        raise Untestable("both sides are the same runs here")
 
 
 def _decide(result: Result, adjusted: float, family: int) -> Result:
