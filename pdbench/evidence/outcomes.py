@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 
 from pdbench.core.errors import DataError
@@ -105,21 +104,12 @@ class Result:
     deciding: Trial | None = None
     parts: tuple[Trial, ...] = ()
 
-    @cached_property
-    def cells(self) -> tuple[str, ...]:
-        """The keys of the cells behind it, each once."""
-        return tuple(dict.fromkeys(key for part in self.parts for key, _ in part.terms))
-
     @property
     def counts(self) -> str:
         """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
         found = Counter(map(outcome_of, self.parts))
-        words = {
-            ClaimOutcome.HOLDS: "shown",
-            ClaimOutcome.FAILS: "refuted",
-            ClaimOutcome.INCONCLUSIVE: "open",
-        }
-        return ", ".join(f"{found[o]} {word}" for o, word in words.items() if found[o])
+        words = {"holds": "shown", "fails": "refuted", "inconclusive": "open"}
+        return ", ".join(f"{found[o]} {words[o]}" for o in ClaimOutcome if found[o])
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:

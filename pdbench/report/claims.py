@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +147,10 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _claim_as_json(result: Result) -> dict[str, Any]:
-    claim = result.claim
+    claim = asdict(result.claim)
+    del claim["note"]
     return {
-        "id": claim.id,
-        "artefact": claim.artefact,
-        "place": claim.place,
-        "statement": claim.statement,
-        "formal_check": claim.formal_check,
-        "at_other_scales": claim.at_other_scales,
-        "grade": claim.grade,
-        "on_reference": str(claim.on_reference),
+        **claim,
         "outcome": str(result.outcome),
         "reason": result.reason,
         "p": number(result.p),
