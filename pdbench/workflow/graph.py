@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable
 from functools import cached_property
 
-from pdbench.planning.costs import Costs
+from pdbench.planning.costs import Costs, Work
 from pdbench.planning.machines import H100, LAPTOP
-from pdbench.planning.work import Work
 from pdbench.study import Cell, Study
 from pdbench.workflow.bundles import BUNDLE, Bundle, partition
 from pdbench.workflow.kinds import KINDS, Job
