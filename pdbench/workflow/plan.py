@@ -12,9 +12,9 @@ from typing import Any
 from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.costs import Costs, Sizes, Work, total
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
+from pdbench.study.cells import SeedOf
 from pdbench.study.config import Study
-from pdbench.workflow.bundles import BUNDLE, SeedOf
-from pdbench.workflow.graph import Graph
+from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
 
 HOUR = 3600.0
