@@ -124,7 +124,7 @@ def _prepare_tasks() -> None:
 def _prepare_task(task: str) -> None:
     spec = study().digest_of(study().task_spec(task))
     if not _is_current(paths().task(task) / "task.json", spec):
-        from pdbench.data.prepare import prepare_task
+        from pdbench.jobs.prepare import prepare_task
 
         prepare_task(study(), task, paths())
 
@@ -132,7 +132,7 @@ def _prepare_task(task: str) -> None:
 def _prepare_text(text: str) -> None:
     spec = study().digest_of(study().text_spec(text))
     if not _is_current(paths().text(text) / "text.json", spec):
-        from pdbench.data.prepare import prepare_text
+        from pdbench.jobs.prepare import prepare_text
 
         prepare_text(study(), text, paths())
 

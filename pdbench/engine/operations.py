@@ -281,6 +281,9 @@ class _MaskedLMLoss(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.gradients is None:
+            raise RuntimeError("the gradients of a masked-LM loss can be asked for only once")
         hidden, weight, bias = ctx.gradients
+        ctx.gradients = None  # they are scaled in place
         factor = gradient / ctx.count
         return hidden.mul_(factor), weight.float().mul_(factor), bias.float().mul_(factor), None

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.engine import BertShape
-from pdbench.methods.objective import ExposedLM, PretrainingObjective
+from pdbench.engine.exposed import ExposedLM
+from pdbench.methods.objective import PretrainingObjective
 
 
 class DistilBert(PretrainingObjective):

@@ -324,14 +324,16 @@ class Study(Strict):
         if start is not None:
             spec["start"] = self.pretrain_spec(start)
         if method.asks_teacher:
-            spec["code"] = [self._code[stage.objective] for stage in method.stages if stage.is_own]
+            spec["code"] = [
+                self._code[stage.objective] for stage in method.stages if stage.is_custom
+            ]
         return spec
 
     @cached_property
     def _code(self) -> dict[str, str]:
         """Digest of the code of every objective of one's own that a cell has."""
         found = [self.methods[name] for name in dict.fromkeys(cell.method for cell in self.seeds)]
-        own = {stage.objective for method in found for stage in method.stages if stage.is_own}
+        own = {stage.objective for method in found for stage in method.stages if stage.is_custom}
         own |= {method.pretraining.objective for method in found if method.pretraining}
         return {objective: code_digest(objective.partition(":")[0]) for objective in sorted(own)}
 

@@ -340,6 +340,9 @@ _AT_ONCE = (
 class Pretraining(Strict):
     """Masked-LM pre-training of a student."""
 
+    weight_decay: ClassVar[float] = 0.01
+    clip: ClassVar[float] = 1.0
+
     batch_tokens: Sourced[PositiveInt] = Field(default=1024, description="Word pieces a step.")
     learning_rate: Sourced[Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
     warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")

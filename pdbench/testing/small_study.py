@@ -11,7 +11,6 @@ import torch
 import yaml
 
 from pdbench.data.audit import audit
-from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.engine import (
     Bert,
     BertShape,
@@ -21,6 +20,7 @@ from pdbench.engine import (
     write_checkpoint,
 )
 from pdbench.jobs import training as jobs
+from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 

@@ -7,6 +7,7 @@ from pdbench.planning.sizes import Sizes
 from pdbench.study.architecture import Architecture
 from pdbench.study.cells import Start
 from pdbench.study.config import Study
+from pdbench.study.kinds import kind_of_task
 from pdbench.workflow.graph import Graph, Key
 
 _ARCHIVE = 100e6  # the largest of the embedded archives has 84 MB
@@ -17,7 +18,6 @@ _WEIGHT = 4  # bytes of a stored weight
 _PIECE = 2  # bytes of a stored word piece
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _PROBABILITY = 2  # bytes of a soft label
-_ITEMS = 6000  # items of a ranking: about those of ReDial
 _MOMENTS = 3  # a saved state has the weights and two moments of each
 
 
@@ -64,10 +64,8 @@ def _bytes(study: Study, sizes: Sizes, key: Key) -> float:
 def _soft_labels(study: Study, sizes: Sizes, task: str, text: str) -> float:
     """Bytes of one item's soft labels."""
     settings = study.tasks[task]
-    if settings.kind == "span":  # to be the first piece, and the last
-        return 2 * sizes.text_pieces(text) * _PROBABILITY
-    classes = _ITEMS if settings.kind == "ranking" else max(1, len(settings.labels))
-    return float(classes * _PROBABILITY)
+    numbers = kind_of_task(settings).soft_labels(settings, sizes.text_pieces(text))
+    return float(numbers * _PROBABILITY)
 
 
 def _checkpoint(size: Architecture) -> float:
