@@ -13,9 +13,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from pdbench.core.errors import UsageError
-from pdbench.data.answers import SCORES
 from pdbench.data.glue import GLUE
 from pdbench.data.metrics import GLUE_METRICS, METRICS, as_evaluate, check_metrics, compute
+from pdbench.kinds.answers import SCORES
 from pdbench.study.settings import KIND_METRICS, Metric, Task, Teacher
 
 RANDOM = np.random.default_rng(7)

@@ -28,9 +28,9 @@ from pdbench.engine import (
     write_checkpoint,
 )
 from pdbench.engine.checkpoints import read_classifier, to_hugging_face
-from pdbench.engine.losses import cross_entropy, mask_pieces, soft_cross_entropy
-from pdbench.engine.portions import portions
-from pdbench.kinds.classification import LabelledBatch
+from pdbench.engine.targets import mask_pieces, portions
+from pdbench.kinds import LabelledBatch
+from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
 SHAPES = {
@@ -156,7 +156,7 @@ def test_a_classifier_has_transformers_logits_and_gradients(shape, dtype, pairs,
     labels = torch.arange(8) % LABELS
 
     logits, expected = ours(*_inputs(batch)), theirs(**_their_inputs(batch)).logits
-    cross_entropy(logits, labels).backward()
+    Classes.loss(logits, labels).backward()
     functional.cross_entropy(expected, labels).backward()
 
     assert (batch.mask is None) == (low == 40)
@@ -172,7 +172,7 @@ def test_soft_labels_have_transformers_gradients() -> None:
     batch = _batch(_text(8, pairs=True))
     soft = torch.rand(8, LABELS, generator=torch.Generator().manual_seed(5)).softmax(dim=1)
 
-    soft_cross_entropy(ours(*_inputs(batch)), soft).backward()
+    Classes.loss(ours(*_inputs(batch)), soft).backward()
     log_probabilities = theirs(**_their_inputs(batch)).logits.log_softmax(dim=1)
     (-(soft * log_probabilities).sum() / 8).backward()
 
@@ -285,7 +285,7 @@ def test_batch_8_is_batch_4_accumulated_twice(pairs) -> None:
 
 
 def _mean_loss(model: Classifier, work: LabelledBatch) -> Tensor:
-    return cross_entropy(model(*_inputs(work.batch)), torch.from_numpy(work.targets))
+    return Classes.loss(model(*_inputs(work.batch)), torch.from_numpy(work.targets))
 
 
 def test_masked_lm_accumulates_by_masked_pieces() -> None:
@@ -464,8 +464,8 @@ def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> N
     def loss() -> Tensor:
         torch.manual_seed(7)
         if isinstance(model, Classifier):
-            return cross_entropy(model(*_inputs(batch)), torch.arange(8) % LABELS)
-        return cross_entropy(model(*_inputs(batch), positions), targets)
+            return Classes.loss(model(*_inputs(batch)), torch.arange(8) % LABELS)
+        return Classes.loss(model(*_inputs(batch), positions), targets)
 
     loss().backward()
     gradients, weights = _gradients(model), [p.detach().clone() for p in model.parameters()]

@@ -15,7 +15,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from pdbench.core.errors import REQUEUE
-from pdbench.jobs import read_record
+from pdbench.jobs.record import read_record
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 from tests.attempts import Attempt, Server

@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from pdbench.core.errors import REQUEUE
 from pdbench.core.files import read_json
-from pdbench.jobs import read_record
+from pdbench.jobs.record import read_record
 from pdbench.ops.status import STOPPED
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths

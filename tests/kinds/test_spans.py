@@ -9,17 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    SpanReader,
-    cross_entropy,
-    random_model,
-    write_checkpoint,
-)
-from pdbench.engine.bert import PADDED
+from pdbench.engine import Bert, BertShape, random_model, write_checkpoint
 from pdbench.engine.checkpoints import read_classifier
-from pdbench.kinds.spans import best_span, soft_spans
+from pdbench.kinds.spans import PADDED, SpanReader, Spans, best_span
 
 IDS = torch.tensor([[2, 5, 6, 3, 20, 21, 3], [2, 8, 3, 9, 3, 0, 0]])
 SEGMENTS = torch.tensor([[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]])
@@ -62,8 +54,8 @@ def test_losses_are_means_of_both_places(model: SpanReader) -> None:
     logs = logits.log_softmax(dim=1)
     expected = -(soft[:, :7] * logs).sum(dim=1).mean()
 
-    assert cross_entropy(logits, places).item() == pytest.approx(float(hard), rel=1e-6)
-    assert soft_spans(logits, soft).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert Spans.loss(logits, places).item() == pytest.approx(float(hard), rel=1e-6)
+    assert Spans.loss(logits, soft).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 3, 9])

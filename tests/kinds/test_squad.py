@@ -10,10 +10,11 @@ import pytest
 
 from pdbench.core.errors import DataError
 from pdbench.data import hub
-from pdbench.data.answers import exact_match, f1, packed, unpacked
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.data.windows import encode_windows
+from pdbench.kinds import squad
+from pdbench.kinds.answers import exact_match, f1, packed, unpacked
+from pdbench.kinds.windows import encode_windows
 from pdbench.study.settings import Task, Vocabulary
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -85,7 +86,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_release_is_read(folder: Path) -> None:
     """The published dev set is test; dev are whole articles of the training set."""
-    read = read_task(task(folder), folder)
+    read = read_task(task(folder), folder, published=squad)
 
     assert {split: len(rows) for split, rows in read.items()} == {
         "train": 60 - len(read["dev"]),
@@ -120,7 +121,7 @@ def test_broken_answers_are_named(
     (folder / "dev-v1.1.json").write_text(release(answers))
 
     with pytest.raises(DataError, match=rf"dev-v1\.1\.json: {message}"):
-        read_task(task(folder), folder)
+        read_task(task(folder), folder, published=squad)
 
 
 def test_a_share_of_broken_answers_is_left_out(folder: Path) -> None:
@@ -129,7 +130,7 @@ def test_a_share_of_broken_answers_is_left_out(folder: Path) -> None:
     one["data"][7]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = 1
     (folder / "train-v1.1.json").write_text(json.dumps(one))
 
-    read = read_task(task(folder, broken=0.05), folder)
+    read = read_task(task(folder, broken=0.05), folder, published=squad)
 
     assert len(read["train"]) + len(read["dev"]) == 59
 
@@ -160,8 +161,8 @@ def test_the_hubs_rows_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     stored = DatasetDict(train=rows("train"), validation=rows("dev"))
     monkeypatch.setattr(hub, "load", lambda source: stored)
-    ours = read_task(task(folder), folder)
-    theirs = read_task(task(folder, source="hub", name="rajpurkar/squad"), folder)
+    ours = read_task(task(folder), folder, published=squad)
+    theirs = read_task(task(folder, source="hub", name="rajpurkar/squad"), folder, published=squad)
 
     assert {s: theirs[s].to_list() for s in theirs} == {s: ours[s].to_list() for s in ours}
 
