@@ -41,6 +41,7 @@ from pdbench.methods.objective import (
 )
 from pdbench.study import Start, Study
 from pdbench.study.cells import seed_of
+from pdbench.study.settings import Pretraining
 from pdbench.workflow import Paths
 
 
@@ -61,11 +62,13 @@ class Pieces:
         kept: Their ids in the vocabulary, (K,).
         numbers: Table from id to position in ``kept``, (V,).
         special: How many special pieces lead.
+        mask: The position of [MASK] in ``kept``.
     """
 
     kept: NDArray[np.int64]
     numbers: NDArray[np.int64]
     special: int
+    mask: int
 
     def predicted(self, limit: int | None) -> range:
         """The pieces that may be masked and predicted, at most ``limit`` of them."""
@@ -95,8 +98,7 @@ def pretrain_student(
     Returns:
         The model with the whole vocabulary, and what training did.
     """
-    settings = study.training.pretrain
-    seed = pretraining_seed(start)
+    settings, seed = study.training.pretrain, pretraining_seed(start)
     texts = open_corpus(study, paths, start.corpus)
     pieces = corpus_pieces(texts, vocabulary)
     teacher = _open_teacher(study, paths, start, device)
@@ -106,6 +108,41 @@ def pretrain_student(
         if teacher
         else _first_weights(study, start, texts, pieces, vocabulary, seed)
     )
+    rate = study.learning_rate(settings.learning_rate, start.architecture)
+    progress = train_masked_lm(
+        model, texts, pieces, settings, rate, device, seed, objective, teacher, keeper, ranks
+    )
+    return model, progress
+
+
+def train_masked_lm(
+    model: MaskedLM,
+    texts: Sequence[CorpusText],
+    pieces: Pieces,
+    settings: Pretraining,
+    learning_rate: float,
+    device: Device,
+    seed: int,
+    objective: PretrainingObjective,
+    teacher: OnlineTeacher[MaskedLM] | None = None,
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
+) -> Progress:
+    """Train a model with the whole vocabulary on the pieces that occur in the texts.
+
+    Args:
+        model: The model, on the CPU, where it is again in the end.
+        texts: The texts with the word pieces to train on.
+        pieces: Their word pieces.
+        settings: The study's.
+        learning_rate: The peak rate.
+        device: Where and how precisely to compute.
+        seed: Decides the order of the items, the masks and the dropout.
+        objective: The loss.
+        teacher: The deeper model that the objective asks, if it does.
+        keeper: Saves and restores the state of the run.
+        ranks: The processes that train together.
+    """
     whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
     kept = torch.from_numpy(pieces.kept)
     keep_pieces(model, kept)
@@ -116,13 +153,12 @@ def pretrain_student(
     trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
     order = CorpusOrder(texts, settings.batch_tokens, seed)
     predicted = pieces.predicted(settings.softmax_pieces)
-    mask_id = int(pieces.numbers[vocabulary.mask])
 
     def batch_of(step: int) -> Masked:
         text, index = order[step]
         batch = collate(texts[text].tokens, index, pieces.numbers)
         random = generator(Purpose.MASKS, seed, step)
-        return mask_pieces(batch, settings.masked, predicted, mask_id, random)
+        return mask_pieces(batch, settings.masked, predicted, pieces.mask, random)
 
     def loss_of(masked: Masked) -> Tensor:
         inputs, positions = device.inputs(masked.batch), device.tensor(masked.positions)
@@ -132,11 +168,10 @@ def pretrain_student(
         )
         return checked_loss(objective, ours, theirs, device.tensor(masked.targets))
 
-    rate = study.learning_rate(settings.learning_rate, start.architecture)
-    how = Optimisation(len(order), rate, settings)
+    how = Optimisation(len(order), learning_rate, settings)
     progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
     _restore_pieces(model.cpu(), whole, bias, pieces)
-    return model, progress
+    return progress
 
 
 def _open_teacher(
@@ -226,7 +261,8 @@ def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> Pieces:
     counts[special] = 0
     order = np.argsort(-counts, kind="stable")
     kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
-    return Pieces(kept, renumbering(kept, vocabulary.size), len(special))
+    numbers = renumbering(kept, vocabulary.size)
+    return Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
 
 
 class CorpusOrder:

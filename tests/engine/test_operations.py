@@ -140,3 +140,13 @@ def test_masked_lm_loss_of_nothing_is_zero():
     loss.backward()
     assert loss == 0
     assert all(not t.grad.any() for t in inputs[1:])
+
+
+def test_gradients_of_masked_lm_are_asked_for_once() -> None:
+    """They are scaled in place: a second backward pass is refused, not wrong."""
+    hidden, weight = torch.randn(3, 4, requires_grad=True), torch.randn(7, 4)
+    loss = masked_lm_loss(hidden, weight, torch.zeros(7), torch.tensor([0, 3, 6]))
+    loss.backward(retain_graph=True)
+
+    with pytest.raises(RuntimeError, match="only once"):
+        loss.backward()
