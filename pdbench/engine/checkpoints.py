@@ -72,7 +72,7 @@ def write_checkpoint(
         vocabulary: The tokenizer to write beside the weights.
         labels: Label names in class order, for a classifier.
     """
-    weights = {k: v.contiguous() for k, v in to_hugging_face(model).items()}
+    weights = {k: v.contiguous() for k, v in _to_hugging_face(model).items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
@@ -256,7 +256,7 @@ def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None
     bert.load_state_dict(found)
 
 
-def to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
+def _to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
     """Return the weights under transformers' names."""
     weights: dict[str, Tensor] = {}
     pools = isinstance(model, Classifier) and model.rows == "first"

@@ -14,7 +14,7 @@ from pdbench.engine import Classifier
 from pdbench.engine.device import Device
 
 BATCH_ITEMS = 128
-RANGE_ITEMS = 2**16
+_RANGE_ITEMS = 2**16
 """Items sorted by length together: enough to make padding rare, few enough to hold."""
 
 
@@ -30,7 +30,7 @@ def predict(
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
-LOGITS = 2**24
+_LOGITS = 2**24
 """Logits that are held together at most, where a model has hundreds of classes and more."""
 
 
@@ -55,7 +55,7 @@ def predict_ranges(
     """
     model.eval()
     lengths = tokens.lengths[:items]
-    together = max(BATCH_ITEMS, min(RANGE_ITEMS, LOGITS // model.output.out_features))
+    together = max(BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // model.output.out_features))
     for start in range(0, len(lengths), together):
         chosen = slice(start, min(start + together, len(lengths)))
         logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)

@@ -55,7 +55,7 @@ class CorpusText:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class _Pieces:
     """The word pieces of a corpus: special ones first, then the others by frequency.
 
     Attributes:
@@ -99,7 +99,7 @@ def pretrain_student(
         The model with the whole vocabulary, and what training did.
     """
     settings, seed = study.training.pretrain, pretraining_seed(start)
-    texts = open_corpus(study, paths, start.corpus)
+    texts = _open_corpus(study, paths, start.corpus)
     pieces = corpus_pieces(texts, vocabulary)
     teacher = _open_teacher(study, paths, start, device)
     objective = _objective(study, start, vocabulary.size, teacher)
@@ -118,7 +118,7 @@ def pretrain_student(
 def train_masked_lm(
     model: MaskedLM,
     texts: Sequence[CorpusText],
-    pieces: Pieces,
+    pieces: _Pieces,
     settings: Pretraining,
     learning_rate: float,
     device: Device,
@@ -151,7 +151,7 @@ def train_masked_lm(
         frozen(teacher.model).to(device.torch)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
-    order = CorpusOrder(texts, settings.batch_tokens, seed)
+    order = _CorpusOrder(texts, settings.batch_tokens, seed)
     predicted = pieces.predicted(settings.softmax_pieces)
 
     def batch_of(step: int) -> Masked:
@@ -227,7 +227,7 @@ def _first_weights(
     study: Study,
     start: Start,
     parts: list[CorpusText],
-    pieces: Pieces,
+    pieces: _Pieces,
     vocabulary: Vocabulary,
     seed: int,
 ) -> MaskedLM:
@@ -242,7 +242,7 @@ def _first_weights(
     return model
 
 
-def open_corpus(study: Study, paths: Paths, corpus: str) -> list[CorpusText]:
+def _open_corpus(study: Study, paths: Paths, corpus: str) -> list[CorpusText]:
     """Open the texts of a corpus."""
     parts = []
     for part in study.corpus_parts(corpus):
@@ -252,7 +252,7 @@ def open_corpus(study: Study, paths: Paths, corpus: str) -> list[CorpusText]:
     return parts
 
 
-def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> Pieces:
+def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> _Pieces:
     """Count the word pieces of a corpus and order them by frequency."""
     counts = np.zeros(vocabulary.size, dtype=np.int64)
     for part in parts:
@@ -262,10 +262,10 @@ def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> Pieces:
     order = np.argsort(-counts, kind="stable")
     kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
     numbers = renumbering(kept, vocabulary.size)
-    return Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
+    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
 
 
-class CorpusOrder:
+class _CorpusOrder:
     """The batch of each step of pre-training: the parts mixed, each until its budget is met.
 
     Args:
@@ -302,7 +302,7 @@ class CorpusOrder:
 
 
 def _start_spectral(
-    weight: Tensor, parts: list[CorpusText], pieces: Pieces, deviation: float, seed: int
+    weight: Tensor, parts: list[CorpusText], pieces: _Pieces, deviation: float, seed: int
 ) -> None:
     items = [
         pieces.numbers[part.tokens.item(i).astype(np.int64)]
@@ -315,7 +315,7 @@ def _start_spectral(
     weight[torch.from_numpy(pieces.kept)[found]] = rows[found]
 
 
-def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: Pieces) -> None:
+def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: _Pieces) -> None:
     kept = torch.from_numpy(pieces.kept)
     whole[kept] = model.bert.word_embeddings.weight.detach()
     bias[kept] = model.bias.detach()

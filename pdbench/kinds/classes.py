@@ -40,7 +40,7 @@ class Classes(Kind):
         accuracy, margin = dev.metrics["accuracy"], self.margin
         if accuracy >= constant + margin:
             return
-        order, reached = best_order(dev.predictions, true, self.task.labels)
+        order, reached = _best_order(dev.predictions, true, self.task.labels)
         mixed_up = reached >= constant + margin
         raise GuardError(
             f"task {name!r}: the teacher's dev accuracy is {accuracy:.3f}, the majority class "
@@ -51,7 +51,7 @@ class Classes(Kind):
         )
 
 
-def best_order(
+def _best_order(
     predictions: NDArray[Any], true: NDArray[Any], labels: Sequence[str]
 ) -> tuple[tuple[str, ...], float]:
     """The order of C labels in which predictions (N,) agree best with the truth (N,).

@@ -78,7 +78,7 @@ def read_text(source: Source, breakage: Breakage) -> pa.Table:
     return _table(release.read(_rows(source, release, "train"), breakage)).select(["text"])
 
 
-def examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
+def _examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
     """Yield the dialogue so far and the item, for each item that is recommended."""
     said: list[str] = []
     named: set[str] = set()
@@ -93,7 +93,7 @@ def examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
 
 
 def _table(dialogues: Iterable[_Dialogue]) -> pa.Table:
-    found = [pair for dialogue in dialogues for pair in examples(dialogue)]
+    found = [pair for dialogue in dialogues for pair in _examples(dialogue)]
     return pa.table([[text for text, _ in found], [item for _, item in found]], schema=_ROWS)
 
 

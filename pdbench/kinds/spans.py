@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from pdbench.data.sources import Reader
 
-PADDED = -1e4
+_PADDED = -1e4
 """The logit of padding: nothing after a softmax, and finite, since it is multiplied with 0."""
 
 
-class SpanReader(Classifier):
+class _SpanReader(Classifier):
     """A BERT with one linear layer on every piece: is it the first, or the last, of a span?
 
     Its logits are over the pieces, (B, S, 2), and the pooler is not used.
@@ -57,13 +57,13 @@ class SpanReader(Classifier):
     def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
         """Logits of each piece to be the first and the last, (B, S, 2), from (B, S, H)."""
         logits: Tensor = self.output(states)
-        return logits if mask is None else logits.masked_fill(~mask[:, :, None], PADDED)
+        return logits if mask is None else logits.masked_fill(~mask[:, :, None], _PADDED)
 
 
 class Spans(Kind):
     """Questions about a context."""
 
-    head = SpanReader
+    head = _SpanReader
 
     @classmethod
     def reader(cls) -> Reader:
@@ -79,18 +79,18 @@ class Spans(Kind):
         counts = write_windows(folder, split, self.task, vocabulary)
         return {"items": len(split), "labels": {}, **counts}
 
-    def open_split(self, folder: Path) -> Windowed:
+    def open_split(self, folder: Path) -> _Windowed:
         """Open a prepared split."""
         targets, examples, chars = (
             np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in ("spans", "examples", "chars")
         )
-        return Windowed(Tokens.open(folder), targets, folder, examples, chars)
+        return _Windowed(Tokens.open(folder), targets, folder, examples, chars)
 
-    def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> SoftWindowed:
+    def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> _SoftWindowed:
         """The first ``size`` items with the teacher's probabilities, one for each piece."""
         first = tokens.first(size)
-        return SoftWindowed(first, soft[: len(first.pieces)])
+        return _SoftWindowed(first, soft[: len(first.pieces)])
 
     @staticmethod
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class Spans(Kind):
         numbers: NDArray[np.int64] | None = None,
     ) -> Scores:
         """Score the best place in the windows of each question."""
-        assert isinstance(data, Windowed)
+        assert isinstance(data, _Windowed)
         places = _best_places(model, data, self.task.windows.answer, device, numbers)
         values = example_scores(metrics, data.folder, places)
         means = {metric: float(found.mean(dtype=np.float64)) for metric, found in values.items()}
@@ -143,7 +143,7 @@ class Spans(Kind):
 
 
 @dataclass(frozen=True)
-class Windowed(Labelled):
+class _Windowed(Labelled):
     """K windows of N questions, with the pieces of the answer in each as targets, (K, 2) int64.
 
     Attributes:
@@ -158,7 +158,7 @@ class Windowed(Labelled):
 
 
 @dataclass(frozen=True)
-class SoftWindowed(Labelled):
+class _SoftWindowed(Labelled):
     """N items, and for each of their T pieces the teacher's probabilities, float16 of (T, 2).
 
     They are those of being the first and the last piece of the answer.
@@ -180,7 +180,7 @@ class SoftWindowed(Labelled):
 
 def _best_places(
     model: Classifier,
-    data: Windowed,
+    data: _Windowed,
     longest: int,
     device: Device,
     numbers: NDArray[np.int64] | None,
@@ -196,7 +196,7 @@ def _best_places(
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)
-            score, first, last = best_span(own[inside], longest)
+            score, first, last = _best_span(own[inside], longest)
             question = data.examples[item]
             if score > best[question]:
                 best[question] = score
@@ -204,7 +204,7 @@ def _best_places(
     return packed(places[:, 0], places[:, 1])
 
 
-def best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, int]:
+def _best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, int]:
     """The best sum of a first and a last logit, and the two pieces.
 
     Args:

@@ -42,7 +42,7 @@ class _Window(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Encoded:
+class _Encoded:
     """The windows of some questions.
 
     Attributes:
@@ -71,7 +71,7 @@ def write_windows(
         How many windows and pieces there are.
     """
     parts = [
-        encode_windows(vocabulary, split[start : start + _ROWS], task)
+        _encode_windows(vocabulary, split[start : start + _ROWS], task)
         for start in range(0, len(split), _ROWS)
     ]
     if not parts:
@@ -93,7 +93,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
     np.save(path, array, allow_pickle=False)
 
 
-def encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task) -> Encoded:
+def _encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task) -> _Encoded:
     """Cut questions and their contexts into windows.
 
     Args:
@@ -151,7 +151,7 @@ def _pieces_of(answer: tuple[int, int], chars: Sequence[tuple[int, int]]) -> tup
 
 def _gathered(
     windows: Sequence[_Window], examples: Sequence[int], vocabulary: Vocabulary, max_length: int
-) -> Encoded:
+) -> _Encoded:
     offsets = np.cumsum([0, *(len(window.ids) for window in windows)])
     chars = np.full((offsets[-1], 2), _NOWHERE, np.int32)
     for window, start in zip(windows, offsets[:-1], strict=True):
@@ -165,4 +165,4 @@ def _gathered(
         max_length,
     )
     targets = np.array([window.target for window in windows], np.int64)
-    return Encoded(tokens, np.asarray(examples, np.int32), chars, targets)
+    return _Encoded(tokens, np.asarray(examples, np.int32), chars, targets)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ITEMS = 6000  # of a ranking: about those of ReDial
 
-Problems = Iterator[tuple[str, str]]
+_Problems = Iterator[tuple[str, str]]
 """What is wrong with a key, and what to write."""
 
 
@@ -31,7 +31,7 @@ class KindOfTask:
     in_words: str
     has_labels: bool = False
     has_stages: bool = True
-    problems: Callable[[str, Task], Problems] = lambda key, task: iter(())
+    problems: Callable[[str, Task], _Problems] = lambda key, task: iter(())
 
 
 def kind_of_task(task: Task) -> KindOfTask:
@@ -39,7 +39,7 @@ def kind_of_task(task: Task) -> KindOfTask:
     return _KINDS[task.kind]
 
 
-def _windows(key: str, task: Task) -> Problems:
+def _windows(key: str, task: Task) -> _Problems:
     if task.max_length < task.windows.question + 4:
         what = f"key {key}.max_length: {task.max_length} leaves no room for a context"
         yield what, f"raise it above windows.question, {task.windows.question}, and 3"

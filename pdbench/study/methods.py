@@ -19,9 +19,9 @@ from pdbench.study.spellings import MayBeWritten
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
 Data: TypeAlias = Literal["transfer", "labelled"]
-Option: TypeAlias = bool | int | float | str | None
+_Option: TypeAlias = bool | int | float | str | None
 
-SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
+_SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
 """The block of ``training`` that says how a stage on these data trains."""
 
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -55,7 +55,7 @@ class CustomObjective(BaseModel):
     objective: Annotated[str, AfterValidator(_checked_class)] = Field(
         description="Its class, as module:Class."
     )
-    options: dict[str, Option] = Field(
+    options: dict[str, _Option] = Field(
         default={}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
@@ -84,7 +84,7 @@ class Stage(BaseModel):
         description="Share of the updates that those settings ask for. Stages on the same data "
         "have at most 1 together, so that no method trains more than another.",
     )
-    options: dict[str, Option] = Field(
+    options: dict[str, _Option] = Field(
         default={}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
@@ -93,7 +93,7 @@ class Stage(BaseModel):
     def _known_data(cls, raw: Any) -> Any:
         if not isinstance(raw, dict) or raw.get("objective") not in get_args(Objective):
             return raw
-        own = next(data for data, name in SETTINGS.items() if name == raw["objective"])
+        own = next(data for data, name in _SETTINGS.items() if name == raw["objective"])
         if raw.get("data", own) != own or raw.get("options"):
             raise ValueError(f"{raw['objective']} reads the {own} data and has no options")
         return {**raw, "data": own}
@@ -122,7 +122,7 @@ class Stage(BaseModel):
     @property
     def settings(self) -> Objective:
         """The block of ``training`` that says how it trains."""
-        return SETTINGS[self.data]
+        return _SETTINGS[self.data]
 
 
 class Method(BaseModel):

@@ -46,23 +46,23 @@ from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
 
-TEACHER = Architecture(4, 64)
-STUDY = "small.yaml"
-STEPS = 48
+_TEACHER = Architecture(4, 64)
+_STUDY = "small.yaml"
+_STEPS = 48
 """Updates of a stage that has all of its data's."""
 
-ITEMS = {"transfer": 96, "labelled": 288}
+_ITEMS = {"transfer": 96, "labelled": 288}
 """Whole batches of 32, so that the mean loss of a pass is that of all items."""
 
 _TRAINING = {
     **CONFIG["training"],
-    "distill": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
-    "finetune": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
+    "distill": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
+    "finetune": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
 }
 _CHANGES = {
     "architectures": {"grid": {"layers": [2, 4], "hidden": [32]}, "named": {"Tiny": "2/32"}},
-    "tasks": {"films": {**CONFIG["tasks"]["films"], "train": ITEMS["labelled"]}},
-    "transfer_sets": {"more": {"text": "more", "size": ITEMS["transfer"]}},
+    "tasks": {"films": {**CONFIG["tasks"]["films"], "train": _ITEMS["labelled"]}},
+    "transfer_sets": {"more": {"text": "more", "size": _ITEMS["transfer"]}},
     "training": _TRAINING,
 }
 _CELLS = {"task": "films", "architecture": "Tiny", "transfer": "more", "corpus": "plain"}
@@ -144,7 +144,7 @@ class MethodContract:
         stages = case.study.methods[run.cell.method].stages
         for stage, point in zip(stages, run.points, strict=True):
             losses = case.first.stages[stage.name].losses
-            a_pass = ITEMS[stage.data] // point.batch_size
+            a_pass = _ITEMS[stage.data] // point.batch_size
             assert np.isfinite(losses).all(), f"{stage.name}: a loss is not finite"
             first, last = losses[:a_pass].mean(), losses[-a_pass:].mean()
             assert last < first, f"{stage.name}: the loss goes from {first:g} to {last:g}"
@@ -308,19 +308,19 @@ def prepared(base: Path) -> Path:
     folder = base / "contract-study"
     folder.mkdir()
     artefacts = {"figure6": {"seeds": 2, "cells": [{**_CELLS, "method": ["pd", "tf"]}]}}
-    write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, TEACHER)
+    write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, _TEACHER)
     with contextlib.chdir(folder):
-        study = load_study(STUDY)
+        study = load_study(_STUDY)
         prepare_cells(study, Paths(study))
     return folder
 
 
 def open_case(method: str) -> TrainedMethod:
     """Train a method's first run in the prepared study, which is the working directory."""
-    raw = yaml.safe_load(Path(STUDY).read_text(encoding="utf-8"))
+    raw = yaml.safe_load(Path(_STUDY).read_text(encoding="utf-8"))
     raw["artefacts"]["figure6"]["cells"] = [{**_CELLS, "method": method}]
-    Path(STUDY).write_text(yaml.safe_dump(raw), encoding="utf-8")
-    study = load_study(STUDY)
+    Path(_STUDY).write_text(yaml.safe_dump(raw), encoding="utf-8")
+    study = load_study(_STUDY)
     paths = Paths(study)
     for start in study.pretrained:
         if not (paths.pretrained(*start) / "record.json").exists():

@@ -27,7 +27,7 @@ from pdbench.engine import (
     random_model,
     write_checkpoint,
 )
-from pdbench.engine.checkpoints import read_classifier, to_hugging_face
+from pdbench.engine.checkpoints import _to_hugging_face, read_classifier
 from pdbench.engine.targets import mask_pieces, portions
 from pdbench.kinds import LabelledBatch
 from pdbench.kinds.classes import Classes
@@ -101,7 +101,7 @@ def _theirs(ours: Classifier | MaskedLM) -> transformers.PreTrainedModel:
     else:
         model = transformers.BertForMaskedLM(configuration)
     dtype = ours.bert.word_embeddings.weight.dtype
-    found = model.to(dtype).load_state_dict(to_hugging_face(ours), strict=False)
+    found = model.to(dtype).load_state_dict(_to_hugging_face(ours), strict=False)
     assert not found.unexpected_keys
     assert all(".decoder." in key for key in found.missing_keys)  # tied to the embeddings
     return model.eval()
@@ -130,7 +130,7 @@ def _same_gradients(ours: Classifier | MaskedLM, theirs: nn.Module) -> None:
     holder = copy.deepcopy(ours)
     for own, held in zip(ours.parameters(), holder.parameters(), strict=True):
         held.data = torch.zeros_like(own) if own.grad is None else own.grad
-    found = to_hugging_face(holder)
+    found = _to_hugging_face(holder)
     expected = {name: p.grad for name, p in theirs.named_parameters()}
     assert found.keys() == expected.keys()
     tolerance = TOLERANCE[ours.bert.word_embeddings.weight.dtype]

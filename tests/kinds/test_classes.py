@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import GuardError
 from pdbench.kinds import Scores
-from pdbench.kinds.classes import Classes, best_order
+from pdbench.kinds.classes import Classes, _best_order
 from pdbench.study.settings import Task
 
 NLI = ("entailment", "neutral", "contradiction")
@@ -60,6 +60,6 @@ def test_a_teacher_that_learnt_nothing_has_no_better_order() -> None:
 
 def test_the_best_order_is_that_of_most_agreement() -> None:
     """Two classes that are swapped, but for one example."""
-    order, reached = best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
+    order, reached = _best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
 
     assert (order, reached) == (("yes", "no"), 0.75)

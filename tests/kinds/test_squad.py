@@ -14,7 +14,7 @@ from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.kinds import squad
 from pdbench.kinds.answers import exact_match, f1, packed, unpacked
-from pdbench.kinds.windows import encode_windows
+from pdbench.kinds.windows import _encode_windows
 from pdbench.study.settings import Task, Vocabulary
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -191,7 +191,7 @@ def test_windows_hold_all_of_a_context(vocabulary: Any, tmp_path: Path) -> None:
     """Each begins a stride after the one before, and the last ends with the context."""
     settings = task(tmp_path, max_length=14, windows={"stride": 6, "question": 2})
 
-    part = encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
+    part = _encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
 
     names = vocabulary.pieces
     texts = [" ".join(names[i] for i in part.tokens.item(k)) for k in range(len(part.tokens))]
@@ -213,7 +213,7 @@ def test_windows_hold_all_of_a_context(vocabulary: Any, tmp_path: Path) -> None:
 
 def test_pieces_know_their_characters(vocabulary: Any, tmp_path: Path) -> None:
     """The answer's text is cut from the context itself, accents and all."""
-    part = encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
+    part = _encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
     first, last = part.targets[0]
 
     start, end = part.chars[first, 0], part.chars[last, 1]
