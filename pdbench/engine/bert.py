@@ -228,29 +228,14 @@ class MaskedLM(nn.Module):
         """
         return self.scores(self.states(ids, segments, mask, positions))
 
-    def loss(
-        self,
-        ids: Tensor,
-        segments: Tensor | None,
-        mask: Tensor | None,
-        positions: Tensor,
-        targets: Tensor,
-        scored: int | None = None,
-    ) -> Tensor:
+    def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
         """Mean cross-entropy at masked positions, without keeping their logits.
 
         Args:
-            ids: As in :meth:`forward`.
-            segments: As in :meth:`forward`.
-            mask: As in :meth:`forward`.
-            positions: As in :meth:`forward`.
+            states: Hidden states there, (M, H).
             targets: True ids, (M,).
             scored: Choose among the first K pieces only; None takes all V.
         """
-        return self.cross_entropy(self.states(ids, segments, mask, positions), targets, scored)
-
-    def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
-        """The same loss from hidden states at the masked positions, (M, H)."""
         hidden = self._transformed(states)
         weight = self.bert.word_embeddings.weight[:scored]
         if torch.is_autocast_enabled(hidden.device.type):

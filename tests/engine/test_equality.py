@@ -216,7 +216,7 @@ def test_the_masked_lm_loss_has_transformers_gradients(shape, pairs, scored) -> 
     batch, positions, targets = _masked(_text(8, pairs=pairs))
     targets = targets % (scored or PIECES)
 
-    loss = ours.loss(*_inputs(batch), positions, targets, scored)
+    loss = ours.cross_entropy(ours.states(*_inputs(batch), positions), targets, scored)
     scores = _their_scores(theirs, batch, positions)[:, :scored]
     expected = functional.cross_entropy(scores, targets)
     loss.backward()
@@ -297,7 +297,7 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
 
     def mean_loss(work) -> Tensor:
         positions, targets = torch.from_numpy(work.positions), torch.from_numpy(work.targets)
-        return model.loss(*_inputs(work.batch), positions, targets)
+        return model.cross_entropy(model.states(*_inputs(work.batch), positions), targets)
 
     assert len(halves) == 2
     assert len(halves[0]) != len(halves[1])
