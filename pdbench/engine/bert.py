@@ -215,26 +215,13 @@ class MaskedLM(nn.Module):
         mask: Tensor | None,
         positions: Tensor,
     ) -> Tensor:
-        """Score word pieces at masked positions.
-
-        Args:
-            ids: Word-piece ids with masked ones replaced, (B, S).
-            segments: As in :meth:`Bert.forward`.
-            mask: As in :meth:`Bert.forward`.
-            positions: Indices into the flattened (B * S) pieces to predict, (M,).
-
-        Returns:
-            Logits, (M, V).
-        """
+        """Logits of the word pieces (M, V) at masked positions (M,) among the B * S."""
         return self.scores(self.states(ids, segments, mask, positions))
 
     def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
-        """Mean cross-entropy at masked positions, without keeping their logits.
+        """Mean cross-entropy of states (M, H) with true ids (M,), without keeping the logits.
 
-        Args:
-            states: Hidden states there, (M, H).
-            targets: True ids, (M,).
-            scored: Choose among the first K pieces only; None takes all V.
+        The model chooses among the first ``scored`` pieces only; None takes all V.
         """
         hidden = self._transformed(states)
         weight = self.bert.word_embeddings.weight[:scored]

@@ -25,9 +25,7 @@ class Exposed:
 
     Args:
         model: The classifier.
-        ids: As in :meth:`pdbench.engine.bert.Bert.forward`.
-        segments: As there.
-        mask: As there.
+        ids, segments, mask: As in :meth:`pdbench.engine.bert.Bert.forward`.
         context: Entered whenever the model computes: precision, or no gradients.
         last_states: Whether all hidden states of the last layer may be asked for. Without
             them it computes the first piece of each input alone, as a plain classifier does.

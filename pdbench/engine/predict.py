@@ -44,14 +44,8 @@ def predict_ranges(
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
-    Deterministic: dropout is off, and batches depend on the lengths alone.
-
-    Args:
-        model: The classifier.
-        tokens: The items.
-        device: Where and how precisely to compute.
-        numbers: As in :func:`pdbench.data.batches.collate`.
-        items: How many to score; None scores all.
+    Deterministic: dropout is off, and batches depend on the lengths alone. ``numbers`` are those
+    of :func:`pdbench.data.batches.collate`; where ``items`` is None all are scored.
     """
     model.eval()
     lengths = tokens.lengths[:items]

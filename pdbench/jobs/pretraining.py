@@ -130,18 +130,8 @@ def train_masked_lm(
 ) -> Progress:
     """Train a model with the whole vocabulary on the pieces that occur in the texts.
 
-    Args:
-        model: The model, on the CPU, where it is again in the end.
-        texts: The texts with the word pieces to train on.
-        pieces: Their word pieces.
-        settings: The study's.
-        learning_rate: The peak rate.
-        device: Where and how precisely to compute.
-        seed: Decides the order of the items, the masks and the dropout.
-        objective: The loss.
-        teacher: The deeper model that the objective asks, if it does.
-        keeper: Saves and restores the state of the run.
-        ranks: The processes that train together.
+    It stands on the CPU, before and after. The seed decides the order of the items, the masks and
+    the dropout; the teacher is the deeper model that the objective asks, if it does.
     """
     whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
     kept = torch.from_numpy(pieces.kept)

@@ -133,18 +133,10 @@ def train_stage(
     teacher: OnlineTeacher[Classifier] | None = None,
     keeper: Keeper | None = None,
 ) -> Progress:
-    """Train a student and the objective's own parameters.
+    """Train a student, already on ``device``, and the objective's own parameters.
 
-    Args:
-        student: The student, already on ``device``.
-        objective: The loss.
-        data: The items with labels or soft labels.
-        walk: Passes, batches and rates.
-        device: Where and how precisely the student computes.
-        seed: Decides the dropout.
-        numbers: As in :func:`pdbench.data.batches.collate`.
-        teacher: The teacher, if the objective asks one beyond its soft labels.
-        keeper: Saves and restores the state of the run.
+    The seed decides the dropout; ``numbers`` are those of :func:`pdbench.data.batches.collate`;
+    a teacher is given if the objective asks one beyond its soft labels.
     """
     whole = objective.last_states
     order = ItemBatches(data.tokens.lengths[: data.items], walk.point.batch_size, walk.order_seed)

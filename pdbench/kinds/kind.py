@@ -183,17 +183,8 @@ class Kind(ABC):
     ) -> NDArray[np.float64]:
         """Write a teacher's soft labels of the first N items, float16 of shape (N, C).
 
-        They go to disk range after range, so that they are never in memory together.
-
-        Args:
-            teacher: The fine-tuned teacher.
-            tokens: The text.
-            items: How many of its items, N.
-            device: Where and how precisely to compute.
-            path: The npy file.
-
-        Returns:
-            Their mean, (C,).
+        They go to disk range after range, so that they are never in memory together. Their
+        mean is returned, (C,).
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
@@ -234,14 +225,9 @@ class Kind(ABC):
         Its scores must correlate with the true ones, its spans match, its items be found more
         often than the most frequent one is true.
 
-        Args:
-            name: The task's id.
-            dev: The teacher's dev scores and predictions, (N,).
-            true: The dev labels, (N,).
-            constant: What the best constant answer scores.
-
         Raises:
-            GuardError: It is not.
+            GuardError: It is not better than ``constant``, the score of such an answer, by the
+                task's margin.
         """
         metric, margin = self.task.metrics[0], self.margin
         found = dev.metrics[metric]

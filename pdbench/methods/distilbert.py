@@ -28,9 +28,6 @@ class DistilBert(PretrainingObjective):
     """The triple loss.
 
     Args:
-        student: The student's shape.
-        teacher: That of the deeper pre-trained model.
-        labels: Not used.
         temperature: T.
         soft: w_ce.
         masked: w_mlm.
