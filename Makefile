@@ -22,7 +22,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
-	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study=$(STUDY)
+	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study='$(STUDY)'
 	@echo "The report is reports/$(NAME)/index.html"
 
 test: $(VENV)/.test ## run the tests
@@ -46,10 +46,10 @@ bench: $(VENV)/.run $(PEERS)/.run ## measure against other libraries, a minute f
 	@$(BIN)/python -m benchmarks.table $(BENCHMARKS:%=results/benchmarks/%.json)
 
 example: $(VENV)/.run ## copy the report of a study to reports/example
-	$(BIN)/pdbench example $(STUDY)
+	$(BIN)/pdbench example '$(STUDY)'
 
-clean: ## remove the study's results, report and logs; downloads and .venv stay
-	rm -rf results/$(NAME) reports/$(NAME) logs/$(NAME)
+clean: $(VENV)/.run ## remove the study's results, report and logs; downloads and .venv stay
+	@$(BIN)/pdbench clean --of '$(STUDY)' --yes
 
 # One stamp for each set of packages; it is written when the installation succeeded.
 $(VENV)/.run: $(VENV)/bin/python $(PINS)

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdbench.core.files import read_json, replacing
+from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
-from pdbench.study.embedded import FILES
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.paths import ARCHIVES, RESULTS
 
 if TYPE_CHECKING:
     from pdbench.data.tokens import Tokens
@@ -47,7 +47,7 @@ def paths() -> Paths:
 
 def initial(architecture: Architecture, seed: int = 0) -> Path:
     """Folder of a classifier with random weights that both sides start from."""
-    return paths().results / "initial" / f"{architecture.slug}-seed{seed}"
+    return RESULTS / "benchmarks" / "initial" / f"{architecture.slug}-seed{seed}"
 
 
 def prepare_labelled() -> None:
@@ -107,7 +107,7 @@ def write_transfer_set(folder: Path, items: int) -> None:
 
 
 def _fetch() -> None:
-    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / FILES[name]).is_file()]
+    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / archive_file(name)).is_file()]
     if missing:
         from pdbench.data.archives import fetch
 
@@ -122,23 +122,17 @@ def _prepare_tasks() -> None:
 
 
 def _prepare_task(task: str) -> None:
-    spec = study().digest_of(study().task_spec(task))
-    if not _is_current(paths().task(task) / "task.json", spec):
+    if not (paths().task(task) / "task.json").is_file():
         from pdbench.jobs.prepare import prepare_task
 
         prepare_task(study(), task, paths())
 
 
 def _prepare_text(text: str) -> None:
-    spec = study().digest_of(study().text_spec(text))
-    if not _is_current(paths().text(text) / "text.json", spec):
+    if not (paths().text(text) / "text.json").is_file():
         from pdbench.jobs.prepare import prepare_text
 
         prepare_text(study(), text, paths())
-
-
-def _is_current(path: Path, spec: str) -> bool:
-    return path.is_file() and read_json(path)["spec"] == spec
 
 
 def _make(last: Path, write: Callable[[Path], None]) -> None:

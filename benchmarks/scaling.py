@@ -15,6 +15,7 @@ from benchmarks import data
 from benchmarks.harness import Cost, Worker
 from benchmarks.options import Options, with_options
 from benchmarks.rows import OWN_SECONDS, Row, row
+from pdbench.workflow.paths import RESULTS
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = SIZES[:3]
@@ -60,7 +61,7 @@ def main(options: Options, plot: Path) -> list[Row]:
 
 def _measure(options: Options, arch: str, items: int, steps: int) -> Cost:
     """Time and peak memory of one job; its data are there for no longer than it."""
-    folder = data.paths().results / "transfer" / str(items)
+    folder = RESULTS / "benchmarks" / "transfer" / str(items)
     shutil.rmtree(folder, ignore_errors=True)
     data.write_transfer_set(folder, items)
     try:
@@ -119,7 +120,7 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
     from pdbench.core.files import replacing
 
     sizes = list(costs)
-    looks = iter(style.LOOKS.values())
+    looks = iter(style.looks((method, "") for method in ("pd", "pf", "d", "basic")).values())
     with mpl.rc_context(style.RC):
         figure = Figure(figsize=(style.PAPER_WIDTH, 2.9), layout="constrained")
         times, memory = figure.subplots(1, 2)
@@ -127,10 +128,10 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
             look = next(looks)
             values = [median(costs[size], f"{phase}_seconds") for size in sizes]
             label = name.format(steps=steps)
-            times.plot(sizes, values, color=look.colour, marker=look.markers[0], label=label)
+            times.plot(sizes, values, color=look.colour, marker=look.marker, label=label)
         look = next(looks)
         peaks = [median(costs[size], "memory_mb") for size in sizes]
-        memory.plot(sizes, peaks, color=look.colour, marker=look.markers[0])
+        memory.plot(sizes, peaks, color=look.colour, marker=look.marker)
         memory.axhline(LIMIT_MB, color=style.MUTED, linestyle="--", linewidth=1)
         memory.annotate("limit", (sizes[0], LIMIT_MB), (0, 3), textcoords="offset points")
         for axes, title in ((times, "Seconds"), (memory, "Peak memory (MB)")):

@@ -30,11 +30,13 @@ def main(options: Options) -> list[Row]:
     data.prepare_first_step()
     data.prepare_initial(Architecture.parse("2/128"))
     (key,) = data.study().cells
+    cell = data.study().cells[key]
     own = [sys.executable, "-m", "benchmarks.first_step", "cell", str(data.STUDY), key]
     theirs = [str(peers_python()), "-m", "benchmarks.peers.first_step"]
 
     def ours() -> Cost:
-        shutil.rmtree(data.paths().cell(key), ignore_errors=True)
+        for trained in data.study().runs(cell):
+            shutil.rmtree(data.paths().run(trained), ignore_errors=True)
         return run(own, options.threads)
 
     peer = functools.partial(run, theirs, options.threads)

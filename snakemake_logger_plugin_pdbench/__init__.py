@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_pdbench.progress import Progress, clock_text
+from pdbench.core.words import clock
+from snakemake_logger_plugin_pdbench.progress import Progress
 
 if TYPE_CHECKING:
     from snakemake_logger_plugin_pdbench.screen import Screen
 
-NOTHING_TO_DO = "Nothing to be done"
+_NOTHING_TO_DO = "Nothing to be done"
 _LAST_LINES = 12
 _FULL = 2**20  # bytes left on a disk that is full
 
@@ -75,7 +76,7 @@ class LogHandler(LogHandlerBase):
     def _matters(self, record: logging.LogRecord) -> bool:
         if self.progress.failed or "CalledProcessError" in str(record.msg):
             return False  # the failed job itself is shown, and nothing says it better
-        return record.levelno >= logging.WARNING or NOTHING_TO_DO in str(record.msg)
+        return record.levelno >= logging.WARNING or _NOTHING_TO_DO in str(record.msg)
 
     def _planned(self, record: Any) -> None:
         announced = self.progress.total > 0
@@ -98,7 +99,7 @@ class LogHandler(LogHandlerBase):
         if last is not None:
             rule, count = last
             what = "done" if count == 1 else f"all {count} done"
-            self._say(f"{clock_text(self.progress.elapsed):>8}  {rule}: {what}")
+            self._say(f"{clock(self.progress.elapsed):>8}  {rule}: {what}")
 
     def _failed(self, record: Any) -> None:
         job = self.progress.running.get(record.jobid)
@@ -111,7 +112,7 @@ class LogHandler(LogHandlerBase):
 
     def _ending(self) -> str:
         progress = self.progress
-        done = f"{progress.done} of {progress.total} jobs done in {clock_text(progress.elapsed)}"
+        done = f"{progress.done} of {progress.total} jobs done in {clock(progress.elapsed)}"
         if progress.failed:
             done += f", {progress.failed} failed"
         if progress.done < progress.total:

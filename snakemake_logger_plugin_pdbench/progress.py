@@ -131,19 +131,3 @@ class Progress:
     def _scale(self, rule: str) -> float:
         overall = (sum(self._measured.values()) + _PRIOR) / (sum(self._expected.values()) + _PRIOR)
         return (self._measured[rule] + overall * _PRIOR) / (self._expected[rule] + _PRIOR)
-
-
-def clock_text(seconds: float) -> str:
-    """Write a duration as minutes and seconds: 3:05, or 1:03:05."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def left_text(seconds: float) -> str:
-    """Write an estimate no more exactly than it is known."""
-    if seconds < 60:
-        return "less than a minute left"
-    if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} min left"
-    return f"about {seconds / 3600:.1f} h left"

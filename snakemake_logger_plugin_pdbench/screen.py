@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snakemake_logger_plugin_pdbench.progress import Progress, clock_text, left_text
+from pdbench.core.words import clock, time_left
+from snakemake_logger_plugin_pdbench.progress import Progress
 
-SECONDS_BETWEEN_LINES = 30.0
+_SECONDS_BETWEEN_LINES = 30.0
 _JOBS_SHOWN = 8
 
 
@@ -60,8 +61,7 @@ class LiveScreen:
         bar.add_row(ProgressBar(total=whole or 1.0, completed=elapsed, width=30), summary(progress))
         jobs = list(progress.running.values())[:_JOBS_SHOWN]
         lines = [
-            Text(f"  {clock_text(progress.since(job)):>5}  {job.message}", no_wrap=True)
-            for job in jobs
+            Text(f"  {clock(progress.since(job)):>5}  {job.message}", no_wrap=True) for job in jobs
         ]
         return Group(bar, *lines)
 
@@ -70,7 +70,7 @@ class LineScreen:
     """A line every half minute, for logs and continuous integration."""
 
     def __init__(
-        self, console: Console, progress: Progress, seconds: float = SECONDS_BETWEEN_LINES
+        self, console: Console, progress: Progress, seconds: float = _SECONDS_BETWEEN_LINES
     ) -> None:
         self._console = console
         self._progress = progress
@@ -97,6 +97,6 @@ class LineScreen:
 def summary(progress: Progress) -> str:
     """How far the run is, in one line."""
     return (
-        f"{progress.done}/{progress.total} jobs, {clock_text(progress.elapsed)} elapsed, "
-        f"{left_text(progress.time_left())}"
+        f"{progress.done}/{progress.total} jobs, {clock(progress.elapsed)} elapsed, "
+        f"{time_left(progress.time_left())}"
     )

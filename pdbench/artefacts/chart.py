@@ -10,14 +10,9 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
-from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, seeds_in_words
 from pdbench.evidence import Interval
-
-Kind: TypeAlias = Literal["lines", "bars"]
-Value: TypeAlias = str | float | int | None
-Row: TypeAlias = dict[str, Value]
 
 
 @dataclass(frozen=True)
@@ -25,7 +20,6 @@ class Mark:
     """One point or bar.
 
     Attributes:
-        x: Position on the horizontal axis.
         label: What stands at ``x``, in words ("Tiny 2/128").
         interval: Mean and interval in per cent; a published value has its reading tolerance.
         runs: The single runs behind the mean; empty for a published value.
@@ -45,12 +39,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Series:
-    """Marks that belong together; ``look`` is a method id, ``variant`` tells two apart."""
+    """Marks of one method that belong together."""
 
     name: str
-    look: str
+    method: str
     marks: tuple[Mark, ...]
-    variant: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,9 +54,8 @@ class Level:
     """
 
     name: str
-    look: str
+    method: str
     interval: Interval
-    variant: int = 0
     cell: str | None = None
     verdict: str = ""
 
@@ -78,7 +70,16 @@ class Panel:
     ticks: tuple[tuple[float, str], ...] = ()
     published: bool = False
     notes: tuple[tuple[float, str], ...] = ()
-    empty: str = ""
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks of all series."""
+        return tuple(mark for series in self.series for mark in series.marks)
+
+    @property
+    def shown(self) -> tuple[Mark | Level, ...]:
+        """All marks and lines."""
+        return (*self.marks, *self.levels)
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,9 @@ class Chart:
     """A figure of several panels with a common legend.
 
     Attributes:
-        panels: From left to right, then from top to bottom.
-        layout: How many panels each row has.
-        x_label: Label of every horizontal axis.
+        layout: How many panels each row has, from top to bottom.
         y_labels: Label of the vertical axis of this study's and of published panels.
-        kind: lines or bars.
-        logarithmic: Whether the horizontal axis is logarithmic.
+        bars: Whether it has bars instead of curves.
         share_y: Whether this study and the paper are on one scale.
     """
 
@@ -99,7 +97,7 @@ class Chart:
     layout: tuple[int, ...]
     x_label: str
     y_labels: tuple[str, str]
-    kind: Kind = "lines"
+    bars: bool = False
     logarithmic: bool = False
     share_y: bool = False
 
@@ -122,40 +120,41 @@ class Chart:
 
     def missing(self) -> tuple[str, ...]:
         """The keys of the cells that have no mark because a run is missing."""
-        shown: list[Mark | Level] = []
-        for panel in self.panels:
-            shown += (mark for series in panel.series for mark in series.marks)
-            shown += panel.levels
+        shown = [one for panel in self.panels for one in panel.shown]
         return tuple(dict.fromkeys(s.cell for s in shown if s.cell and s.interval.n == 0))
 
-    def degenerate(self) -> int:
-        """How many of the runs shown predict one class only."""
-        return sum(
-            mark.degenerate
-            for panel in self.panels
-            for series in panel.series
-            for mark in series.marks
-        )
+    def legend(self) -> dict[tuple[str, str], tuple[Series | Level, Panel]]:
+        """Every series and line once by method and name, those of this study first."""
+        found: dict[tuple[str, str], tuple[Series | Level, Panel]] = {}
+        for panel in sorted(self.panels, key=lambda panel: panel.published):
+            both: tuple[Series | Level, ...] = (*panel.series, *panel.levels)
+            for one in both:
+                found.setdefault((one.method, one.name), (one, panel))
+        return found
 
-    def reading_error(self) -> float:
-        """The largest reading error of the published marks; 0 where there are none."""
-        published = (panel for panel in self.panels if panel.published)
-        marks = (mark for panel in published for series in panel.series for mark in series.marks)
-        return round(max((mark.interval.half_width for mark in marks), default=0.0), 4)
-
-    def seeds(self) -> tuple[int, ...]:
-        """The different numbers of seeds behind the marks, in ascending order."""
-        own = (panel for panel in self.panels if not panel.published)
-        counts = {m.interval.n for panel in own for one in panel.series for m in one.marks}
-        return tuple(sorted(counts - {0}))
-
-    def verdicts(self) -> tuple[str, ...]:
-        """The different marks of verdicts on the published values."""
-        shown: list[Mark | Level] = []
-        for panel in self.panels:
-            shown += (mark for series in panel.series for mark in series.marks)
-            shown += panel.levels
-        return tuple(dict.fromkeys(one.verdict for one in shown if one.verdict))
+    def how_measured(self) -> str:
+        """Say how many seeds and which interval, and what is missing or degenerate."""
+        own = [mark for panel in self.panels if not panel.published for mark in panel.marks]
+        published = [mark for panel in self.panels if panel.published for mark in panel.marks]
+        verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
+        seeds, words = {mark.interval.n for mark in own} - {0}, []
+        if seeds:
+            means = f"Marks are means over {seeds_in_words(seeds)} of a student"
+            bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+            words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
+        if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
+            scale = "the same scale" if self.share_y else "its own scale"
+            words.append(
+                f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}, "
+                f"on {scale}."
+            )
+        if verdicts:
+            words.append(marks_in_words(verdicts))
+        if degenerate := sum(mark.degenerate for mark in own):
+            words.append(f"{degenerate} of the runs predict one class only.")
+        if self.missing():
+            words.append(f"Missing cells (crosses): {', '.join(self.missing())}.")
+        return " ".join(words)
 
     def describe(self) -> str:
         """Say in words what the chart shows, for readers who do not see it."""
@@ -163,35 +162,24 @@ class Chart:
 
 
 def _rows(panel: Panel) -> Iterator[Row]:
-    source = "paper" if panel.published else "this study"
+    place: Row = {"source": "paper" if panel.published else "this study", "panel": panel.title}
     for series in panel.series:
         for mark in series.marks:
-            yield {
-                "source": source,
-                "panel": panel.title,
-                "series": series.name,
-                "x": mark.x,
-                "label": mark.label,
-                **_numbers(mark.interval),
-                "runs": " ".join(f"{run:.4f}" for run in mark.runs),
-                "degenerate": mark.degenerate,
-                "cell": mark.cell,
-                "verdict": mark.verdict,
-            }
+            named: Row = {**place, "series": series.name, "x": mark.x, "label": mark.label}
+            runs = " ".join(f"{run:.4f}" for run in mark.runs)
+            behind: Row = {"runs": runs, "degenerate": mark.degenerate}
+            yield {**named, **numbers(mark.interval), **behind, **_origin(mark)}
     for level in panel.levels:
-        yield {
-            "source": source,
-            "panel": panel.title,
-            "series": level.name,
-            "label": "line",
-            **_numbers(level.interval),
-            "cell": level.cell,
-            "verdict": level.verdict,
-        }
+        named = {**place, "series": level.name, "label": "line"}
+        yield {**named, **numbers(level.interval), **_origin(level)}
+
+
+def _origin(shown: Mark | Level) -> Row:
+    return {"cell": shown.cell, "verdict": shown.verdict}
 
 
 def _table(panel: Panel) -> Table:
-    places = list(dict.fromkeys((m.x, m.label) for one in panel.series for m in one.marks))
+    places = list(dict.fromkeys((mark.x, mark.label) for mark in panel.marks))
     rows, keys = [], []
     for series in panel.series:
         shown = {(mark.x, mark.label): mark for mark in series.marks}
@@ -209,16 +197,17 @@ def _text(shown: Mark | Level | None) -> str:
     return ABSENT if shown is None else f"{shown.interval} {shown.verdict}".strip()
 
 
-def _numbers(interval: Interval) -> Row:
+def numbers(interval: Interval) -> Row:
+    """The columns that every CSV has of an interval; empty where there is no number."""
     values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-    numbers: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
-    return {**numbers, "n": interval.n}
+    found: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
+    return {**found, "n": interval.n}
 
 
 def _describe(panel: Panel) -> str:
     parts = [_describe_series(series) for series in panel.series]
     parts += [f"{level.name} {_mean(level.interval)}" for level in panel.levels]
-    return f"{panel.title}: {'; '.join(parts) or panel.empty}."
+    return f"{panel.title}: {'; '.join(parts)}."
 
 
 def _describe_series(series: Series) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation
-from pdbench.artefacts.tables import ABSENT, Table
+from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.settings import Task
 
-CAPTION = (
+_CAPTION = (
     "All data of the study, counted; nothing of it is part of the software. S is the similarity "
     "of a transfer set to a task's labelled set: the Spearman correlation of their "
     "word-frequency ranks. Majority is the test accuracy of always answering the largest class. "
@@ -20,7 +18,7 @@ CAPTION = (
 )
 
 
-def draw(context: Context) -> Tabulation:
+def draw(context: Context) -> Drawn:
     """Write one table each of tasks, transfer sets, corpora and the texts behind them."""
     parts = {
         "Tasks": list(_tasks(context)),
@@ -32,13 +30,14 @@ def draw(context: Context) -> Tabulation:
     filled = {title: rows for title, rows in parts.items() if rows}
     tables = [_table(title, rows) for title, rows in filled.items()]
     plain = [{"table": title, **row} for title, rows in filled.items() for row in rows]
-    return Tabulation(tables, plain, f"{CAPTION} {_leaks(context)}")
+    return Drawn(plain, f"{_CAPTION} {_leaks(context)}", tables)
 
 
 def _tasks(context: Context) -> Iterator[Row]:
     for name, task in context.study.tasks.items():
         found = context.audit["tasks"][name]
         items = {split: about["items"] for split, about in found["splits"].items()}
+        majority = found["majority"].get("test")
         yield {
             "Task": context.task_title(name),
             "Source": task.name,
@@ -46,7 +45,7 @@ def _tasks(context: Context) -> Iterator[Row]:
             "Labelled": items.get("train"),
             "Dev": items.get("dev"),
             "Test": items.get("test"),
-            "Majority (%)": _per_cent(found["majority"].get("test")),
+            "Majority (%)": None if majority is None else round(100 * majority, 1),
         }
 
 
@@ -65,16 +64,11 @@ def _transfer_sets(context: Context) -> Iterator[Row]:
             "Text": chosen.text,
             "Items": found["items"],
             "Word pieces": found["pieces"],
-            **{f"S to {task}": _hundredths(s) for task, s in found["similarity"].items()},
+            **{
+                f"S to {task}": None if value is None else round(value, 2)
+                for task, value in found["similarity"].items()
+            },
         }
-
-
-def _per_cent(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 1)
-
-
-def _hundredths(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
 
 
 def _corpora(context: Context) -> Iterator[Row]:
@@ -106,11 +100,7 @@ def _licences(context: Context) -> Iterator[Row]:
     for kind in ("tasks", "texts"):
         for name in getattr(context.study, kind):
             found = context.audit[kind][name]
-            yield {
-                "Task or text": name,
-                "Licence": found["licence"],
-                "Citation": found["citation"],
-            }
+            yield {"Task or text": name, "Licence": found["licence"], "Citation": found["citation"]}
 
 
 def _table(title: str, rows: list[Row]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -10,20 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from pdbench.artefacts import style
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Drawing
-from pdbench.artefacts.steps import DATA, Step, steps
+from pdbench.artefacts.methods import DATA, Step, steps
+from pdbench.artefacts.tables import Drawn, Row
 from pdbench.study import Method
 
-CAPTION = (
+_CAPTION = (
     "Pre-trained distillation, drawn from config/methods.yaml. Above: the student is pre-trained "
     "on unlabelled text, distilled from a large fine-tuned teacher on unlabelled task text and, "
     "optionally (dashed), fine-tuned on the labelled set. Below: every method of the study as "
     "the same kinds of steps."
 )
-SHOWN, OPTIONAL = "pd", "pd-f"
-TINTS = {
+_SHOWN, _OPTIONAL = "pd", "pd-f"
+_TINTS = {
     "random": "#F1F1F1",
     "embeddings": "#E3EEF6",
     "truncated": "#CFE3F1",
@@ -31,7 +31,7 @@ TINTS = {
     "distill": "#B5DFD0",
     "finetune": "#F8DDA6",
 }
-SHORT = {
+_SHORT = {
     "random": "random",
     "embeddings": "word embeddings",
     "truncated": "truncated",
@@ -39,117 +39,96 @@ SHORT = {
     "distill": "distil",
     "finetune": "fine-tune",
 }
-STEP = 3.0
-WIDTH, HEIGHT = 2.2, 0.95
-LANE = 0.5
-LANES_LEFT, CHIP = 4.1, 1.75
+_STEP = 3.0
+_WIDTH, _HEIGHT = 2.2, 0.95
+_LANE = 0.5
+_LANES_LEFT, _CHIP = 4.1, 1.75
 
 
-def draw(context: Context) -> Drawing:
+def draw(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
     with mpl.rc_context(style.RC):
-        figure = Figure(
-            figsize=(style.PAPER_WIDTH, 2.75 + 0.25 * len(methods)), layout="constrained"
-        )
-        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, 0.25 * len(methods)))
+        lanes = 0.25 * len(methods)
+        figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)
-    return Drawing(figure, list(_rows(methods)), CAPTION, _describe(methods))
+    return Drawn(list(_rows(methods)), _CAPTION, figure=figure, alt=_describe(methods))
 
 
 def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
-    chain = list(steps(methods[OPTIONAL]))
-    always = len(list(steps(methods[SHOWN])))
+    chain = list(steps(methods[_OPTIONAL]))
+    always = len(list(steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional = i >= always
-        _box(axes, i * STEP, 0, step.name, step.kind, dashed=optional)
+        _box(axes, i * _STEP, 0, step.name, step.kind, optional=optional)
         if step.data:
-            _data(axes, i * STEP, 1.75, step.data)
-            _arrow(axes, (i * STEP, 1.35), (i * STEP, HEIGHT / 2))
+            _data(axes, i * _STEP, 1.75, step.data)
+            _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
         if i:
-            _arrow(axes, ((i - 1) * STEP + WIDTH / 2, 0), (i * STEP - WIDTH / 2, 0))
+            _arrow(axes, ((i - 1) * _STEP + _WIDTH / 2, 0), (i * _STEP - _WIDTH / 2, 0))
         if step.teacher:
-            _draw_teacher(axes, i * STEP)
-    end = len(chain) * STEP
-    _arrow(axes, (end - STEP + WIDTH / 2, 0), (end - WIDTH / 2, 0))
-    _box(axes, end, 0, "Compact\nstudent", "", bold=True)
-    axes.set_xlim(-WIDTH / 2 - 0.1, end + WIDTH / 2 + 0.1)
+            _draw_teacher(axes, i * _STEP)
+    end = len(chain) * _STEP
+    _arrow(axes, (end - _STEP + _WIDTH / 2, 0), (end - _WIDTH / 2, 0))
+    _box(axes, end, 0, "Compact\nstudent", "")
+    axes.set_xlim(-_WIDTH / 2 - 0.1, end + _WIDTH / 2 + 0.1)
     axes.set_ylim(-2.3, 2.3)
     axes.set_axis_off()
 
 
 def _draw_teacher(axes: Axes, x: float) -> None:
     _box(axes, x, -1.75, "Large teacher,\nfine-tuned", "finetune")
-    _arrow(axes, (x, -1.75 + HEIGHT / 2), (x, -HEIGHT / 2), "soft labels")
-    _data(axes, x - STEP, -1.75, "D_L")
-    _arrow(axes, (x - STEP + WIDTH / 2, -1.75), (x - WIDTH / 2, -1.75))
+    _arrow(axes, (x, -1.75 + _HEIGHT / 2), (x, -_HEIGHT / 2), "soft labels")
+    _data(axes, x - _STEP, -1.75, "D_L")
+    _arrow(axes, (x - _STEP + _WIDTH / 2, -1.75), (x - _WIDTH / 2, -1.75))
 
 
 def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     for lane, (name, method) in enumerate(methods.items()):
-        y = -lane * LANE
+        y = -lane * _LANE
         axes.text(0, y, method.name, va="center", fontsize=7.5)
-        axes.text(
-            LANES_LEFT - 0.35, y, name, va="center", ha="right", color=style.MUTED, fontsize=7
-        )
+        end = _LANES_LEFT - 0.35
+        axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(steps(method)):
-            x = LANES_LEFT + i * (CHIP + 0.3)
+            x = _LANES_LEFT + i * (_CHIP + 0.3)
             _chip(axes, x, y, step)
             if i:
                 _arrow(axes, (x - 0.3, y), (x, y))
-    axes.set_xlim(-0.1, LANES_LEFT + 3 * (CHIP + 0.3))
-    axes.set_ylim(-(len(methods) - 0.5) * LANE, 0.5 * LANE)
+    axes.set_xlim(-0.1, _LANES_LEFT + 3 * (_CHIP + 0.3))
+    axes.set_ylim(-(len(methods) - 0.5) * _LANE, 0.5 * _LANE)
     axes.set_axis_off()
 
 
 def _chip(axes: Axes, x: float, y: float, step: Step) -> None:
-    _patch(axes, x, y - 0.17, CHIP, 0.34, TINTS.get(step.kind, "white"), rounding=0.08)
-    label = SHORT.get(step.kind, step.kind)
-    axes.text(x + CHIP / 2, y, label, ha="center", va="center", fontsize=7)
+    _patch(axes, (x, y - 0.17, _CHIP, 0.34), _TINTS.get(step.kind, "white"), rounding=0.08)
+    label = _SHORT.get(step.kind, step.kind)
+    axes.text(x + _CHIP / 2, y, label, ha="center", va="center", fontsize=7)
 
 
-def _box(
-    axes: Axes,
-    x: float,
-    y: float,
-    text: str,
-    kind: str,
-    *,
-    dashed: bool = False,
-    bold: bool = False,
-) -> None:
-    left, bottom = x - WIDTH / 2, y - HEIGHT / 2
-    _patch(axes, left, bottom, WIDTH, HEIGHT, TINTS.get(kind, "white"), dashed=dashed)
-    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if dashed else "")
-    weight = "bold" if bold else "normal"
+def _box(axes: Axes, x: float, y: float, text: str, kind: str, *, optional: bool = False) -> None:
+    """Draw a step, or in bold what is no step."""
+    place = (x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
+    _patch(axes, place, _TINTS.get(kind, "white"), line=(0, (4, 2)) if optional else "-")
+    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if optional else "")
+    weight = "normal" if kind else "bold"
     axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
 
 
 def _data(axes: Axes, x: float, y: float, name: str) -> None:
-    _patch(axes, x - WIDTH / 2, y - 0.4, WIDTH, 0.8, "white", rounding=0.4)
-    symbol = f"$D_{{{name[2:]}}}$"
-    axes.text(x, y, f"{symbol}\n{_wrap(DATA[name])}", ha="center", va="center", fontsize=6.6)
+    _patch(axes, (x - _WIDTH / 2, y - 0.4, _WIDTH, 0.8), "white", rounding=0.4)
+    text = f"$D_{{{name[2:]}}}$\n{_wrap(DATA[name])}"
+    axes.text(x, y, text, ha="center", va="center", fontsize=6.6)
 
 
 def _patch(
-    axes: Axes,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    tint: str,
-    *,
-    rounding: float = 0.12,
-    dashed: bool = False,
+    axes: Axes, place: tuple[float, ...], tint: str, *, rounding: float = 0.12, line: Any = "-"
 ) -> None:
+    x, y, width, height = place
     shape = f"round,pad=0,rounding_size={rounding}"
-    line = (0, (4, 2)) if dashed else "-"
-    axes.add_patch(
-        FancyBboxPatch(
-            (x, y), width, height, shape, facecolor=tint, edgecolor=style.MUTED, lw=0.8, ls=line
-        )
-    )
+    look = {"facecolor": tint, "edgecolor": style.MUTED, "lw": 0.8, "ls": line}
+    axes.add_patch(FancyBboxPatch((x, y), width, height, shape, **look))
 
 
 def _arrow(
@@ -174,19 +153,13 @@ def _wrap(text: str) -> str:
 def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
     for name, method in methods.items():
         for position, step in enumerate(steps(method)):
-            yield {
-                "method": name,
-                "name": method.name,
-                "position": position,
-                "step": step.kind,
-                "data": step.data,
-                "loss": step.loss,
-            }
+            row: Row = {"method": name, "name": method.name, "position": position}
+            yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
 
 
 def _describe(methods: Mapping[str, Method]) -> str:
     chains = (
-        f"{method.name}: {', then '.join(SHORT.get(s.kind, s.kind) for s in steps(method))}"
+        f"{method.name}: {', then '.join(_SHORT.get(s.kind, s.kind) for s in steps(method))}"
         for method in methods.values()
     )
     return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation, marks_in_words
-from pdbench.artefacts.score_tables import own_scores, own_splits, published_scores
+from pdbench.artefacts.score_tables import captioned, own_scores, published_scores
+from pdbench.artefacts.tables import Drawn
 
-CAPTION = (
+_CAPTION = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
     "printed in the README of google-research/bert."
 )
-NOT_RUN = (
+_NOT_RUN = (
     " Not run in this study: it needs the released checkpoints, which only the hub holds, so "
     "every number stands without one of ours beside it."
 )
 
 
-def draw(context: Context) -> Tabulation:
+def draw(context: Context) -> Drawn:
     """Write the published scores beside this study's, or say that there are none of ours."""
     cells = context.study.artefact_cells("released_models")
     references = context.published("released_models")
@@ -24,9 +24,5 @@ def draw(context: Context) -> Tabulation:
     parts = [published_scores(context, references, title, "test", head="Model")]
     for size in dict.fromkeys(cell.architecture for cell in cells):
         own = [cell for cell in cells if cell.architecture == size]
-        name = context.size_name(size) or str(size)
-        parts += [own_scores(context, own, split, name) for split in own_splits(context, own)]
-    rows = [row for _, plain in parts for row in plain]
-    marks = marks_in_words(context.verdict(r) for r in references)
-    caption = f"{CAPTION if cells else CAPTION + NOT_RUN} {marks}"
-    return Tabulation([table for table, _ in parts], rows, caption)
+        parts += own_scores(context, own, context.size_name(size))
+    return captioned(context, parts, _CAPTION if cells else _CAPTION + _NOT_RUN, references)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,13 +16,15 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from pdbench.artefacts import style
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 
-ROW_HEIGHT = 2.5
-LEGEND_HEIGHT = 0.55
-LEGEND_ROWS = 2
-DODGE = 0.008
-BARS_WIDTH = 0.8
-NOTE_GAP = 0.07
-NOTE_HEIGHT = 56.0
+_ROW_HEIGHT = 2.5
+_LEGEND_HEIGHT = 0.55
+_LEGEND_ROWS = 2
+_DODGE = 0.008
+_BARS_WIDTH = 0.8
+_NOTE_GAP = 0.07
+_NOTE_HEIGHT = 56.0
+
+_Looks: TypeAlias = dict[tuple[str, str], style.Appearance]
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,15 @@ class _Place:
     count: int
     chart: Chart
     panel: Panel
+    look: style.Appearance
 
     @property
     def step(self) -> float:
         """Distance of neighbouring series: a bar's width, or the same few points everywhere."""
-        if self.chart.kind == "bars":
-            return BARS_WIDTH / self.count
-        xs = [self._linear(mark.x) for one in self.panel.series for mark in one.marks]
-        return DODGE * self.chart.row_length(self.panel) * (max(xs) - min(xs))
+        if self.chart.bars:
+            return _BARS_WIDTH / self.count
+        xs = [self._linear(mark.x) for mark in self.panel.marks]
+        return _DODGE * self.chart.row_length(self.panel) * (max(xs) - min(xs))
 
     def x(self, mark: Mark) -> float:
         """Where a mark of this series is drawn."""
@@ -53,12 +57,13 @@ class _Place:
 def render(chart: Chart) -> Figure:
     """Draw every panel, with one legend above them."""
     with mpl.rc_context(style.RC):
-        notes = NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
-        height = ROW_HEIGHT * len(chart.layout) + LEGEND_HEIGHT + notes
+        notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
+        height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
         figure = Figure(figsize=(style.PAPER_WIDTH, height), layout="constrained")
+        looks = style.looks(chart.legend())
         for panel, axes in zip(chart.panels, _axes(figure, chart), strict=True):
-            _draw(axes, panel, chart)
-        _legend(figure, chart)
+            _draw(axes, panel, chart, looks)
+        _legend(figure, chart, looks)
         return figure
 
 
@@ -83,7 +88,7 @@ def _axes(figure: Figure, chart: Chart) -> Iterable[Axes]:
             yield axes
 
 
-def _draw(axes: Axes, panel: Panel, chart: Chart) -> None:
+def _draw(axes: Axes, panel: Panel, chart: Chart, looks: _Looks) -> None:
     axes.set_title(panel.title)
     axes.set_xlabel(chart.x_label)
     if chart.logarithmic:
@@ -92,26 +97,19 @@ def _draw(axes: Axes, panel: Panel, chart: Chart) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     for level in panel.levels:
-        _draw_level(axes, level)
+        if level.interval.n:
+            axes.add_line(_level_line(level, looks[level.method, level.name], axes))
     for index, series in enumerate(panel.series):
-        place = _Place(index, len(panel.series), chart, panel)
-        _draw_series(axes, series, place)
+        look = looks[series.method, series.name]
+        _draw_series(axes, series, _Place(index, len(panel.series), chart, panel, look))
     _limit(axes, chart, panel)
     _draw_notes(axes, panel)
-    if panel.empty:
-        axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha="center", va="center")
 
 
-def _draw_level(axes: Axes, level: Level) -> None:
-    if level.interval.n:
-        axes.add_line(_level_line(level, axes))
-
-
-def _level_line(level: Level, axes: Axes | None = None) -> Line2D:
-    look = style.look(level.look)
+def _level_line(level: Level, look: style.Appearance, axes: Axes | None = None) -> Line2D:
     y = level.interval.mean
     line = Line2D([0, 1], [y, y], color=look.colour, linewidth=1.1, zorder=2, label=level.name)
-    line.set_dashes(look.dashes if not level.variant else (1, 2))
+    line.set_dashes(look.dashes)
     if axes is not None:
         line.set_transform(axes.get_yaxis_transform())
     return line
@@ -120,61 +118,54 @@ def _level_line(level: Level, axes: Axes | None = None) -> Line2D:
 def _draw_series(axes: Axes, series: Series, place: _Place) -> None:
     shown = [mark for mark in series.marks if mark.interval.n]
     zorder = 4 + (place.count - place.index) / 10
-    look = style.look(series.look)
-    if place.chart.kind == "bars":
-        _draw_bars(axes, shown, place, look.colour)
-    _draw_runs(axes, shown, place, look.colour)
+    colour = place.look.colour
+    if place.chart.bars:
+        _draw_bars(axes, shown, place)
+    xs = [place.x(mark) for mark in shown for _ in mark.runs]
+    runs = [run for mark in shown for run in mark.runs]
+    axes.scatter(xs, runs, s=20, marker="_", color=colour, linewidths=0.9, zorder=3.5)
     for mark in shown:
         ends = mark.interval.low, mark.interval.high
-        axes.plot([place.x(mark)] * 2, ends, color=look.colour, linewidth=1, zorder=zorder)
-    line = _series_line(series, place.panel.published, joined=place.chart.kind == "lines")
+        axes.plot([place.x(mark)] * 2, ends, color=colour, linewidth=1, zorder=zorder)
+    line = _series_line(series, place.look, place.panel.published, joined=not place.chart.bars)
     # The mean of a missing cell is NaN, so the line breaks there instead of bridging it.
     ys = [mark.interval.mean for mark in series.marks]
     line.set_data([place.x(mark) for mark in series.marks], ys)
     line.set_zorder(zorder)
     axes.add_line(line)
-    _draw_missing(axes, [mark for mark in series.marks if not mark.interval.n], place, look.colour)
+    xs = [place.x(mark) for mark in series.marks if not mark.interval.n]
+    across = axes.get_xaxis_transform()
+    axes.scatter(xs, [0.03] * len(xs), s=22, marker="x", color=colour, transform=across, zorder=5)
 
 
-def _series_line(series: Series, hollow: bool, joined: bool = True) -> Line2D:
-    look = style.look(series.look)
+def _series_line(
+    series: Series, look: style.Appearance, hollow: bool, joined: bool = True
+) -> Line2D:
     return Line2D(
         [],
         [],
         color=look.colour,
-        marker=look.markers[series.variant],
+        marker=look.marker,
         markerfacecolor="white" if hollow else look.colour,
         markeredgecolor=look.colour if hollow else "white",
         markeredgewidth=1.1 if hollow else 0.6,
-        linestyle=("--" if series.variant else "-") if joined else "none",
+        linestyle=look.line if joined else "none",
         linewidth=1.1 if hollow else 1.5,
         label=series.name,
     )
 
 
-def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
+def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place) -> None:
     base = _floor(place.panel)
     heights = [mark.interval.mean - base for mark in marks]
     xs = [place.x(mark) for mark in marks]
-    tint = style.tint(colour)
+    tint = style.tint(place.look.colour)
     axes.bar(xs, heights, place.step * 0.92, bottom=base, color=tint, zorder=3)
-
-
-def _draw_runs(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
-    xs = [place.x(mark) for mark in marks for _ in mark.runs]
-    ys = [run for mark in marks for run in mark.runs]
-    axes.scatter(xs, ys, s=20, marker="_", color=colour, linewidths=0.9, zorder=3.5)
-
-
-def _draw_missing(axes: Axes, marks: Sequence[Mark], place: _Place, colour: str) -> None:
-    xs = [place.x(mark) for mark in marks]
-    across = axes.get_xaxis_transform()
-    axes.scatter(xs, [0.03] * len(xs), s=22, marker="x", color=colour, transform=across, zorder=5)
 
 
 def _floor(panel: Panel) -> float:
     """Where bars begin: at the majority class, so that their height is what was learnt."""
-    found = [level.interval.mean for level in panel.levels if level.look == "majority"]
+    found = [level.interval.mean for level in panel.levels if level.method == "majority"]
     return found[0] if found else 0.0
 
 
@@ -189,7 +180,7 @@ def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
     if values:
         margin = 0.06 * (max(values) - min(values) or 1)
         axes.set_ylim(min(values) - margin, min(max(values) + margin, 100.5))
-    if chart.kind == "bars":
+    if chart.bars:
         positions = [x for x, _ in panel.ticks]
         axes.set_xlim(min(positions) - 0.6, max(positions) + 0.6)
     else:
@@ -197,10 +188,8 @@ def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
 
 
 def _values(panel: Panel) -> list[float]:
-    marks = [mark for series in panel.series for mark in series.marks if mark.interval.n]
-    means = [mark.interval.mean for mark in marks]
-    runs = [run for mark in marks for run in mark.runs]
-    return means + runs + [level.interval.mean for level in panel.levels if level.interval.n]
+    means = [one.interval.mean for one in panel.shown if one.interval.n]
+    return means + [run for mark in panel.marks if mark.interval.n for run in mark.runs]
 
 
 def _draw_notes(axes: Axes, panel: Panel) -> None:
@@ -210,27 +199,13 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     low, high = axes.get_xlim()
     wanted = [(x - low) / (high - low) for x, _ in panel.notes]
     axes.set_xticks([x for x, _ in panel.notes], [""] * len(panel.notes))
-    for own, place, (_, text) in zip(wanted, spread(wanted, NOTE_GAP), panel.notes, strict=True):
-        axes.plot(
-            [own, place],
-            [-0.02, -0.06],
-            transform=axes.transAxes,
-            clip_on=False,
-            color=style.MUTED,
-            linewidth=0.6,
-        )
-        axes.text(
-            place + 0.01,
-            -0.08,
-            text,
-            transform=axes.transAxes,
-            fontsize=7,
-            rotation=35,
-            rotation_mode="anchor",
-            ha="right",
-            va="center",
-        )
-    axes.xaxis.labelpad = NOTE_HEIGHT
+    line: dict[str, Any] = {"color": style.MUTED, "linewidth": 0.6, "clip_on": False}
+    words: dict[str, Any] = {"fontsize": 7, "rotation": 35, "rotation_mode": "anchor"}
+    across = axes.transAxes
+    for own, place, (_, text) in zip(wanted, spread(wanted, _NOTE_GAP), panel.notes, strict=True):
+        axes.plot([own, place], [-0.02, -0.06], transform=across, **line)
+        axes.text(place + 0.01, -0.08, text, transform=across, ha="right", va="center", **words)
+    axes.xaxis.labelpad = _NOTE_HEIGHT
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -245,15 +220,15 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return placed
 
 
-def _legend(figure: Figure, chart: Chart) -> None:
-    handles: dict[str, Line2D] = {}
-    for panel in sorted(chart.panels, key=lambda panel: panel.published):
-        for series in panel.series:
-            handles.setdefault(series.name, _series_line(series, panel.published))
-        for level in panel.levels:
-            handles.setdefault(level.name, _level_line(level))
+def _legend(figure: Figure, chart: Chart, looks: _Looks) -> None:
+    handles = [
+        _series_line(one, looks[key], panel.published)
+        if isinstance(one, Series)
+        else _level_line(one, looks[key])
+        for key, (one, panel) in chart.legend().items()
+    ]
     if chart.missing():
         cross = Line2D([], [], linestyle="none", marker="x", color=style.MUTED, label="Missing")
-        handles["missing"] = cross
-    columns = math.ceil(len(handles) / LEGEND_ROWS)
-    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=columns)
+        handles.append(cross)
+    columns = math.ceil(len(handles) / _LEGEND_ROWS)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)

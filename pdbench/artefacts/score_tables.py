@@ -3,157 +3,170 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
-from pdbench.artefacts.chart import Row
+from pdbench.artefacts.chart import numbers
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import ABSENT, Table
-from pdbench.evidence import Interval, Reference, Score, Split, t_interval
+from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table, marks_in_words, seeds_in_words
+from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell
+from pdbench.study.catalogue.metrics import METRICS
 
-METRICS = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "matthews": "Matthews",
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "exact_match": "exact match",
-    "recall@1": "recall at 1",
-    "recall@10": "recall at 10",
-    "recall@50": "recall at 50",
-}
-MEAN = "Mean"
-MEANS = {"meta_score": MEAN, "glue_score": "GLUE score"}
+_Part = tuple[Table, list[Row]]
+"""A table, and its numbers as plain rows."""
+
+_MEAN = "Mean"
+_MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
+_SERVER = "GLUE's server, one run"
 
 
-SERVER = "GLUE's server, one run"
+@dataclass(frozen=True)
+class _TableScore:
+    """One score of a row; its ``key`` is None where a method has no such cell."""
+
+    task: str
+    metric: str
+    score: Score
+    key: str | None
 
 
-def own_splits(context: Context, cells: Sequence[Cell]) -> tuple[Split, ...]:
-    """The splits that tables show: dev and test, and what GLUE's server has scored."""
-    answered = any(context.scores.of(cell, "submission").runs for cell in cells)
-    return ("dev", "test", "submission") if answered else ("dev", "test")
+def own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
+    """This study's dev and test scores, and what GLUE's server has scored, a table each.
 
-
-def own_scores(
-    context: Context, cells: Sequence[Cell], split: Split, size: str = ""
-) -> tuple[Table, list[Row]]:
-    """This study's scores on a split: a row a method, and the teacher's below them.
-
-    ``size`` names the students' size where a page has tables of several.
+    A row a method, and the teacher's below them; ``size`` names the students' size where a page
+    has tables of several.
     """
+    answered = any(context.scores.of(cell, "submission").runs for cell in cells)
+    splits: tuple[Split, ...] = ("dev", "test", "submission") if answered else ("dev", "test")
+    return [_own_split(context, cells, split, size) for split in splits]
+
+
+def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str) -> _Part:
     tasks = list(dict.fromkeys(cell.task for cell in cells))
-    heads: list[tuple[str, str]] = [
-        (task, metric) for task in tasks for metric in context.study.tasks[task].metrics
+    by_method: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        by_method.setdefault(cell.method, {})[cell.task] = cell
+    lines = [
+        ((context.method_name(method),), _entries(context, tasks, own, split))
+        for method, own in by_method.items()
     ]
-    body, plain, keys = [], [], []
-    for method, scores, found in _score_rows(context, cells, heads, split):
-        score_of = dict(zip(heads, scores, strict=True))
-        keys.append(("", *(key or "" for key in found), ""))
-        intervals = [*(score.interval for score in scores), _mean(score_of)]
-        asked = [key is not None for key in found]
-        shown = zip(intervals, [*asked, all(asked)], strict=True)
-        body.append((method, *(str(value) if here else ABSENT for value, here in shown)))
-        labels = [*heads, (MEAN, "mean")]
-        for (task, metric), interval in zip(labels, intervals, strict=True):
-            plain.append(_row("this study", split, method, task, metric, interval))
-    columns = ("Method", *(_head(context.task_title(task), metric) for task, metric in heads), MEAN)
-    words = [size] if size else []
-    title = ", ".join(["This study", *words, SERVER if split == "submission" else split])
-    return _table(title, columns, tuple(body), tuple(keys)), plain
+    lines.append((("Teacher",), _teacher(context, tasks, split)))
+    heads = (_head(context.task_title(one.task), one.metric) for one in lines[-1][1])
+    title = ["This study", *([size] if size else []), _SERVER if split == "submission" else split]
+    with_means = [(names, [*entries, _mean(entries)]) for names, entries in lines]
+    return _own_table(", ".join(title), ("Method", *heads, _MEAN), with_means, split)
 
 
-def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> tuple[Table, list[Row]]:
+def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     """This study's scores of one task on a split: a row a method and size, the teacher last."""
     task = cells[0].task
-    metrics = context.study.tasks[task].metrics
-    body, plain, keys = [], [], []
-    found = [
+    lines = [
         (
-            context.method_name(cell.method),
-            context.size_name(cell.architecture) or str(cell.architecture),
-            cell.key,
-            [context.scores.of(cell, split, metric).interval for metric in metrics],
+            (context.method_name(cell.method), context.size_name(cell.architecture)),
+            _entries(context, [task], {task: cell}, split),
         )
         for cell in cells
     ]
-    teacher = [context.scores.teacher(task, split, metric).interval for metric in metrics]
-    found.append(("Teacher", "", context.scores.teacher_key(task) or "", teacher))
-    for method, size, key, intervals in found:
-        body.append((method, size, *map(str, intervals)))
-        keys.append(("", "", *(key for _ in metrics)))
-        name = f"{method}, {size}".removesuffix(", ")
-        plain += [
-            _row("this study", split, name, task, metric, interval)
-            for metric, interval in zip(metrics, intervals, strict=True)
-        ]
-    columns = ("Method", "Size", *(METRICS[metric] for metric in metrics))
-    title = f"{context.task_title(task)}, {split}"
-    align = "ll" + "r" * len(metrics)
-    return Table(title, columns, tuple(body), align, tuple(keys)), plain
+    lines.append((("Teacher", ""), _teacher(context, [task], split)))
+    heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
+    return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 
 
 def published_scores(
     context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
-) -> tuple[Table, list[Row]]:
+) -> _Part:
     """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
     named = {(_name(context, r), r.task, r.metric): r for r in own}
-    body = tuple(
+    rows = tuple(
         (name, *(_number(context, named.get((name, *head))) for head in heads))
         for name in dict.fromkeys(_name(context, r) for r in own)
     )
     columns = (head, *(_head(task, metric) for task, metric in heads))
-    plain = [_published_row(context, r) for r in own]
-    return _table(title, columns, body), plain
+    table = Table(title, columns, rows, align="l" + "r" * len(heads))
+    return table, [_published_row(context, r) for r in own]
 
 
-def _table(
-    title: str,
-    columns: tuple[str, ...],
-    rows: tuple[tuple[str, ...], ...],
-    keys: tuple[tuple[str, ...], ...] = (),
-) -> Table:
-    return Table(title, columns, rows, align="l" + "r" * (len(columns) - 1), keys=keys)
+def captioned(
+    context: Context,
+    parts: Iterable[_Part],
+    caption: str,
+    references: Iterable[Reference] = (),
+    cells: Iterable[Cell] = (),
+) -> Drawn:
+    """Put tables under one caption, with the seeds of their cells and the marks of verdicts."""
+    tables, rows = zip(*parts, strict=True)
+    runs = {cell.key: len(context.scores.of(cell).runs) for cell in cells}
+    words = [caption.format(seeds=seeds_in_words(runs.values()))]
+    if references:
+        words.append(marks_in_words(map(context.verdict, references)))
+    missing = tuple(key for key, count in runs.items() if not count)
+    return Drawn([row for plain in rows for row in plain], " ".join(words), tables, missing)
 
 
-def _head(task: str, metric: str) -> str:
-    """The head of a column; a mean over tasks is named by itself."""
-    return MEANS.get(metric) or f"{task} {METRICS.get(metric, metric)}"
+def _entries(
+    context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
+) -> list[_TableScore]:
+    """The scores of one method's cells, by task."""
+    found = []
+    for task in tasks:
+        cell = cells.get(task)
+        for metric in context.study.tasks[task].metrics:
+            score = context.scores.of(cell, split, metric) if cell else Score((), 0)
+            found.append(_TableScore(task, metric, score, cell.key if cell else None))
+    return found
 
 
-def _score_rows(
-    context: Context, cells: Sequence[Cell], heads: Sequence[tuple[str, str]], split: Split
-) -> Iterable[tuple[str, list[Score], list[str | None]]]:
-    """The name, the scores and the keys of the cells of every row; None: not asked for."""
-    by_place = {(cell.method, cell.task): cell for cell in cells}
-    for method in dict.fromkeys(cell.method for cell in cells):
-        found = [by_place.get((method, task)) for task, _ in heads]
-        scores = [
-            context.scores.of(cell, split, metric) if cell else Score((), 0)
-            for cell, (_, metric) in zip(found, heads, strict=True)
-        ]
-        yield context.method_name(method), scores, [cell.key if cell else None for cell in found]
-    scores = [context.scores.teacher(task, split, metric) for task, metric in heads]
-    yield "Teacher", scores, [context.scores.teacher_key(task) or "" for task, _ in heads]
+def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_TableScore]:
+    found = []
+    for task in tasks:
+        key = context.scores.teacher_key(task) or ""
+        for metric in context.study.tasks[task].metrics:
+            score = context.scores.teacher(task, split, metric)
+            found.append(_TableScore(task, metric, score, key))
+    return found
 
 
-def _mean(scores: dict[tuple[str, str], Score]) -> Interval:
+def _mean(entries: Sequence[_TableScore]) -> _TableScore:
     """The paper's meta score: the mean over tasks, each task's metrics averaged first.
 
     Its interval is over seeds: the score of one seed is taken across all tasks.
     """
-    seeds = min((len(score.runs) for score in scores.values()), default=0)
-    return t_interval([_meta(scores, seed) for seed in range(seeds)])
+    runs = []
+    for seed in range(min(len(one.score.runs) for one in entries)):
+        tasks: dict[str, list[float]] = {}
+        for one in entries:
+            tasks.setdefault(one.task, []).append(one.score.runs[seed])
+        runs.append(fmean(map(fmean, tasks.values())))
+    asked = all(one.key is not None for one in entries)
+    return _TableScore(_MEAN, "mean", Score(tuple(runs), 0), "" if asked else None)
 
 
-def _meta(scores: dict[tuple[str, str], Score], seed: int) -> float:
-    tasks: dict[str, list[float]] = {}
-    for (task, _), score in scores.items():
-        tasks.setdefault(task, []).append(score.runs[seed])
-    return fmean(map(fmean, tasks.values()))
+def _own_table(
+    title: str,
+    columns: tuple[str, ...],
+    lines: Iterable[tuple[tuple[str, ...], Sequence[_TableScore]]],
+    split: Split,
+) -> _Part:
+    rows, keys, plain = [], [], []
+    for names, entries in lines:
+        words = (ABSENT if one.key is None else str(one.score.interval) for one in entries)
+        rows.append((*names, *words))
+        keys.append((*("" for _ in names), *(one.key or "" for one in entries)))
+        name = ", ".join(filter(None, names))
+        for one in entries:
+            place = ("this study", split, name, one.task, one.metric)
+            plain.append(_row(*place, one.score.interval))
+        align = "l" * len(names) + "r" * len(entries)
+    return Table(title, columns, tuple(rows), align, tuple(keys)), plain
+
+
+def _head(task: str, metric: str) -> str:
+    """The head of a column; a mean over tasks is named by itself."""
+    return _MEANS.get(metric) or f"{task} {METRICS[metric].title if metric in METRICS else metric}"
 
 
 def _name(context: Context, reference: Reference) -> str:
@@ -170,23 +183,12 @@ def _number(context: Context, reference: Reference | None) -> str:
 
 
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
-    values = (interval.mean, interval.low, interval.high)
-    mean, low, high = (None if math.isnan(value) else round(value, 4) for value in values)
-    return {
-        "source": source,
-        "split": split,
-        "method": method,
-        "task": task,
-        "metric": metric,
-        "mean": mean,
-        "low": low,
-        "high": high,
-        "n": interval.n,
-    }
+    names = {"source": source, "split": split, "method": method, "task": task, "metric": metric}
+    return {**names, **numbers(interval)}
 
 
 def _published_row(context: Context, reference: Reference) -> Row:
+    place = (reference.source, reference.split, _name(context, reference))
     value = Interval(reference.value, math.nan, math.nan, 1)
-    name = _name(context, reference)
-    row = _row(reference.source, reference.split, name, reference.task, reference.metric, value)
+    row = _row(*place, reference.task, reference.metric, value)
     return {**row, "verdict": context.verdict(reference)}

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pdbench.artefacts.chart import Row
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation, marks_in_words
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.tables import Drawn, Row, Table, marks_in_words
 from pdbench.evidence import PAPER_SIZES, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
-COUNTED = (
+_COUNTED = (
     "Parameters count embeddings, encoder, pooler and the masked-LM head, whose output matrix "
     "is tied to the word embeddings."
 )
-PRINTED = "Paper (M)"
-PARAMETERS, SPEED = "params_millions", "speedup_vs_BERT_LARGE_TPUv2"
+_PRINTED = "Paper (M)"
+_PARAMETERS, _SPEED = "params_millions", "speedup_vs_BERT_LARGE_TPUv2"
 
 
-def draw(context: Context) -> Tabulation:
+def draw(context: Context) -> Drawn:
     """Write the paper's 24 sizes, and below them this study's with their latency."""
     references = context.published("sizes")
     published = {(r.architecture, r.metric): r for r in references}
@@ -33,7 +31,7 @@ def draw(context: Context) -> Tabulation:
     rows: list[Row] = [{"table": "paper", **row} for row in paper]
     rows += [{"table": "this study", **row} for row in own]
     marks = marks_in_words(context.verdict(r) for r in references)
-    return Tabulation(tables, rows, f"{COUNTED} {_how_timed(context, largest)} {marks}")
+    return Drawn(rows, f"{_COUNTED} {_how_timed(context, largest)} {marks}", tables)
 
 
 def _paper_row(
@@ -41,13 +39,13 @@ def _paper_row(
 ) -> Row:
     name = next((name for name, one in PAPER_SIZES.items() if one == size), "")
     counted = size.parameters() / 1e6
-    printed, speed = published[str(size), PARAMETERS], published[str(size), SPEED]
+    printed, speed = published[str(size), _PARAMETERS], published[str(size), _SPEED]
     return {
         "L/H": str(size),
         "Name": name,
         "Heads": size.heads,
         "Parameters (M)": round(counted, 2),
-        PRINTED: printed.value,
+        _PRINTED: printed.value,
         "Difference (M)": round(counted - printed.value, 2),
         "Verdict": context.verdict(printed),
         "Paper's speed-up (TPU v2)": speed.value,
@@ -61,9 +59,10 @@ def _own_rows(context: Context) -> Iterator[Row]:
     students = [str(size) for size in context.study.all_architectures]
     for text in (*students, *(other for other in times if other not in students)):
         size, time = Architecture.parse(text), times[text]
+        name = context.size_name(size).removeprefix(text) if text in students else "teacher"
         yield {
             "L/H": text,
-            "Name": (context.size_name(size) or "") if text in students else "teacher",
+            "Name": name,
             "Parameters (M)": round(size.parameters() / 1e6, 2),
             "Encoder alone (M)": round(size.encoder_parameters / 1e6, 2),
             "Latency (ms)": round(time["milliseconds"], 2),
@@ -80,7 +79,7 @@ def _table(title: str, rows: list[Row]) -> Table:
 def _text(column: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    digits = 1 if column == PRINTED else 2
+    digits = 1 if column == _PRINTED else 2
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 

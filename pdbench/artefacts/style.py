@@ -1,18 +1,23 @@
 """How everything looks: one colour and marker for each method, in every figure.
 
-The colours are those of Okabe and Ito (2008), which readers with any common colour vision
-tell apart; no two methods share a marker either, so figures survive a grey printer.
+The first colours are those of Okabe and Ito (2008), which readers with any common colour
+vision tell apart, the others from Tol (2021); no two methods share a marker either, so figures
+survive a grey printer.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-INK = "#222222"
+from pdbench.core.files import replacing
+
+_INK = "#222222"
 MUTED = "#6B6B6B"
-FAINT = "#DADADA"
+_FAINT = "#DADADA"
 PAPER_WIDTH = 7.2
 """Inches of a figure across both columns of a page."""
 
@@ -23,7 +28,7 @@ RC: dict[Any, Any] = {
     "axes.edgecolor": MUTED,
     "axes.grid": True,
     "axes.grid.axis": "y",
-    "axes.labelcolor": INK,
+    "axes.labelcolor": _INK,
     "axes.labelsize": 8,
     "axes.linewidth": 0.7,
     "axes.spines.right": False,
@@ -34,7 +39,7 @@ RC: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same bytes on every machine
     "font.size": 8,
-    "grid.color": FAINT,
+    "grid.color": _FAINT,
     "grid.linewidth": 0.6,
     "legend.fontsize": 7.8,
     "legend.frameon": False,
@@ -43,50 +48,74 @@ RC: dict[Any, Any] = {
     "lines.markersize": 6,
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
-    "text.color": INK,
+    "text.color": _INK,
     "xtick.color": MUTED,
-    "xtick.labelcolor": INK,
+    "xtick.labelcolor": _INK,
     "xtick.labelsize": 7.5,
     "xtick.major.width": 0.7,
     "ytick.color": MUTED,
-    "ytick.labelcolor": INK,
+    "ytick.labelcolor": _INK,
     "ytick.labelsize": 7.5,
     "ytick.major.width": 0.7,
 }
 
 
 @dataclass(frozen=True)
-class Look:
-    """Colour, markers of the first and second variant, and dashes of a horizontal line."""
+class Appearance:
+    """How a curve, or a line across a panel, is drawn."""
 
     colour: str
-    markers: tuple[str, str] = ("o", "8")
-    dashes: tuple[float, ...] = (5, 2)
+    marker: Any
+    line: Any
+    dashes: tuple[float, ...]
 
 
-LOOKS = {
-    "pd": Look("#0072B2", ("o", "8")),
-    "pf": Look("#E69F00", ("s", "D"), (6, 2)),
-    "d": Look("#009E73", ("^", "v"), (4, 2)),
-    "basic": Look("#D55E00", ("D", "d"), (5, 2, 1, 2)),
-    "pd-f": Look("#CC79A7", ("P", "p")),
-    "pd-truncated": Look("#56B4E9", ("v", "<")),
-    "pd-embeddings": Look("#000000", ("X", "x")),
-    "tf": Look("#8C8C8C", ("<", ">")),
-    "teacher": Look(INK, dashes=(7, 2)),
-    "majority": Look("#9A9A9A", dashes=(1, 1.6)),
+_DASHES = (5, 2)
+_OWN: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
+    "pd": ("#0072B2", ("o", "8"), _DASHES),
+    "pf": ("#E69F00", ("s", "D"), (6, 2)),
+    "d": ("#009E73", ("^", "v"), (4, 2)),
+    "basic": ("#D55E00", ("D", "d"), (5, 2, 1, 2)),
+    "pd-f": ("#CC79A7", ("P", "p"), _DASHES),
+    "pd-truncated": ("#56B4E9", ("v", "<"), _DASHES),
+    "pd-embeddings": ("#000000", ("X", "x"), _DASHES),
+    "tf": ("#8C8C8C", ("<", ">"), _DASHES),
+    "patient-kd": ("#882255", ("p", "P"), _DASHES),
+    "patient-kd-last": ("#999933", ("h", "H"), _DASHES),
+    "tinybert": ("#AA4499", ("*", "8"), _DASHES),
+    "minilm": ("#44AA99", (">", "<"), _DASHES),
+    "distilbert": ("#332288", ("d", "D"), _DASHES),
+    "teacher": (_INK, ("o",), (7, 2)),
+    "majority": ("#9A9A9A", ("o",), (1, 1.6)),
 }
-_OTHERS = (
-    Look("#999933", ("h", "H")),
-    Look("#882255", (">", "<")),
-    Look("#44AA99", ("p", "P")),
-    Look("#AA4499", ("*", "*")),
-)
+"""Colour, markers of the first sizes, and dashes, the same in every figure."""
+
+_OTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#DDCC77")
+_OTHER_MARKERS = ("H", (4, 1, 0), "8", (6, 1, 0), (5, 1, 180))
+_LINES = ("-", "--", ":", "-.")
+_OTHER_DASHES = ((1, 2), (3, 1, 1, 1), (8, 2, 2, 2))
 
 
-def look(method: str) -> Look:
-    """Return a method's look; a method without one of its own gets one of four others."""
-    return LOOKS.get(method) or _OTHERS[sum(method.encode()) % len(_OTHERS)]
+def looks(named: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Appearance]:
+    """Give the curves of a figure, each a method and a name, looks that differ.
+
+    A method of another package takes the next free pair of colour and marker; there are 20.
+    The curves of one method, such as its sizes, share a colour.
+    """
+    found: dict[tuple[str, str], Appearance] = {}
+    others: dict[str, int] = {}
+    seen: Counter[str] = Counter()
+    for method, name in dict.fromkeys(named):
+        index = 0 if method in _OWN else others.setdefault(method, len(others))
+        other = (_OTHER_COLOURS[index % len(_OTHER_COLOURS)], (), _DASHES)
+        colour, markers, dashes = _OWN.get(method, other)
+        first = index % len(_OTHER_MARKERS)
+        markers = (*markers, *_OTHER_MARKERS[first:], *_OTHER_MARKERS[:first])
+        size, line = seen[method] % len(markers), seen[method] % len(_LINES)
+        dashes = (dashes, *_OTHER_DASHES)[line]
+        found[method, name] = Appearance(colour, markers[size], _LINES[line], dashes)
+        seen[method] += 1
+    return found
 
 
 def tint(colour: str, strength: float = 0.5) -> tuple[float, float, float]:
@@ -98,8 +127,6 @@ def tint(colour: str, strength: float = 0.5) -> tuple[float, float, float]:
 
 def save(figure: Any, stem: Path) -> None:
     """Write ``<stem>.png`` and ``<stem>.pdf``: the same bytes each time it is drawn."""
-    from pdbench.core.files import replacing
-
     nothing = {"Creator": None, "Producer": None, "CreationDate": None}
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", nothing)):
         with replacing(stem.with_suffix(suffix)) as temporary:

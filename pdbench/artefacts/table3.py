@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.result import Tabulation, marks_in_words, seeds_in_words
-from pdbench.artefacts.score_tables import own_scores, own_splits, published_scores
-from pdbench.evidence import Split
+from pdbench.artefacts.score_tables import captioned, own_scores, published_scores
+from pdbench.artefacts.tables import Drawn
 
-CAPTION = (
+_CAPTION = (
     "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
-    "mean over tasks, where a task with two metrics counts their average."
+    "mean over tasks, where a task with two metrics counts their average. Students here have size "
+    "{}, the paper's {}. Ours are means over {{seeds}}, ± half a 95% t interval over seeds; the "
+    "teacher is one run."
 )
-SPLITS: tuple[Split, ...] = ("dev", "test")
 
 
-def draw(context: Context) -> Tabulation:
+def draw(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
-    cells = context.study.artefact_cells("table3")
-    references = context.published("table3")
-    parts = [own_scores(context, cells, split) for split in own_splits(context, cells)]
-    parts += [
+    cells, references = context.study.artefact_cells("table3"), context.published("table3")
+    published = [
         published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
-        for split in SPLITS
+        for split in ("dev", "test")
     ]
-    scores = [context.scores.of(cell) for cell in cells]
-    sizes = ", ".join(dict.fromkeys(str(cell.architecture) for cell in cells))
-    found = seeds_in_words(sorted({len(score.runs) for score in scores} - {0}))
-    missing = tuple(c.key for c, score in zip(cells, scores, strict=True) if not score.runs)
-    caption = (
-        f"{CAPTION} Students here have size {sizes}, the paper's {references[0].architecture}. "
-        "Ours are means over "
-        f"{found}, ± half a 95% t interval over seeds; the teacher is one run."
-    )
-    caption += " " + marks_in_words(context.verdict(r) for r in references)
-    rows = [row for _, plain in parts for row in plain]
-    return Tabulation([table for table, _ in parts], rows, caption, missing)
+    caption = _CAPTION.format(cells[0].architecture, references[0].architecture)
+    return captioned(context, [*own_scores(context, cells), *published], caption, references, cells)

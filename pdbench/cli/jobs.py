@@ -155,7 +155,7 @@ def cell(study: Study, key: str, seed: int | None, threads: int, save_every: flo
     from pdbench.jobs.attempts import attempt
 
     prepare_process(threads)
-    attempt(study, Paths(study), key, save_every, seed)
+    attempt(study, Paths(study), chosen, save_every, seed)
 
 
 @click.command()
@@ -171,13 +171,12 @@ def cells(
     Each has its log below logs/, as if it had been trained by `pdbench cell`. On SIGTERM or
     SIGUSR1 it saves the state of the run that trains and ends with exit code 75 (try again).
     """
-    for key in keys:
-        known(key, study.cells, "cell")
+    chosen = [study.cells[known(key, study.cells, "cell")] for key in keys]
     from pdbench.engine import prepare_process
     from pdbench.jobs.attempts import attempt_all
 
     prepare_process(threads)
-    attempt_all(study, Paths(study), keys, save_every, file)
+    attempt_all(study, Paths(study), chosen, save_every, file)
 
 
 @click.command()

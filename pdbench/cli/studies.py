@@ -72,8 +72,9 @@ def plan(
     from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
-    done = {k for k, node in Graph(study).nodes.items() if node.output.exists()} if left else ()
-    sizes = Sizes.counted(study, Paths(study).audit)
+    paths = Paths(study)
+    done = {job for job in Graph(study).jobs if paths.output(job).exists()} if left else ()
+    sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile_config(profile)))
     click.echo(as_text(found, devices))
     if json_file is not None:
@@ -113,8 +114,8 @@ def pin(study: Study) -> None:
 
     They are added to config/pins.yaml, and what stands there is never changed.
     """
-    from pdbench.data.pinning import pin as run
-    from pdbench.data.pinning import unpinned
+    from pdbench.data.needs import pin as run
+    from pdbench.data.needs import unpinned
 
     added = run(unpinned(study))
     for name, commit in added.items():
@@ -188,4 +189,21 @@ def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
         click.echo(status_text.as_text(survey(study)))
 
 
-COMMANDS = (plan, doctor, status, fetch, pin)
+@click.command()
+@click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
+@click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")
+@click.option("--yes", is_flag=True, help="Remove it; else it is only listed.")
+def clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
+    """Remove what no study in config/ needs from the store, after listing it.
+
+    With --of, remove the report, the logs and the results of one study that no other one needs.
+    Downloads stay.
+    """
+    from pdbench.ops import clean as own
+
+    needed = [*own.configured(), *kept]
+    going = own.superfluous(needed) if study is None else own.of_study(study, needed)
+    click.echo("\n".join(own.clean(going, yes=yes)))
+
+
+COMMANDS = (plan, doctor, status, clean, fetch, pin)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Keep other processes that ask for the same ``path`` waiting, also on other machines.
 
     The operating system lets go of it when the process dies. A file system without locks
@@ -32,8 +32,8 @@ def alone(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def beside(path: Path) -> Iterator[None]:
-    """Keep processes waiting that want ``path`` :func:`alone`, but none that are content so."""
+def shared_lock(path: Path) -> Iterator[None]:
+    """Keep processes waiting that want an :func:`exclusive_lock`, and none that share it."""
     with _locked(path, fcntl.LOCK_SH):
         yield
 

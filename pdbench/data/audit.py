@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,12 @@ def audit(study: Study, paths: Paths) -> None:
     trained = [t for t, task in study.tasks.items() if task.model_of is None]
     labelled = {t: _counts(paths.task(t) / "train") for t in trained}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
-    checked = sum(text.checked for text in texts.values())
+    checked = sum(found for found, _, _ in texts.values())
     checked += sum(_check_task(study, paths, task) for task in trained)
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
-        "texts": {x: text.about for x, text in texts.items()},
-        "transfer_sets": {s: texts[t.text].sets[s] for s, t in study.transfer_sets.items()},
+        "texts": {x: about for x, (_, about, _) in texts.items()},
+        "transfer_sets": {s: texts[t.text][2][s] for s, t in study.transfer_sets.items()},
         "leaks": {
             "checked": checked,
             "found": 0,
@@ -56,25 +55,14 @@ def audit(study: Study, paths: Paths) -> None:
     write_json(paths.audit, content)
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """What one look at a text has found.
-
-    Attributes:
-        checked: Items that hold nothing of test or dev: all of them.
-        about: What is written about the text.
-        sets: What is written about each transfer set that is made of it.
-    """
-
-    checked: int
-    about: dict[str, Any]
-    sets: dict[str, dict[str, Any]]
-
-
 def _survey(
     study: Study, paths: Paths, text: str, tested: set[str], labelled: dict[str, Counter[str]]
-) -> _Survey:
-    """Read a text once: look for test and dev, and compare every set made of it."""
+) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
+    """Read a text once: look for test and dev, and compare every set made of it.
+
+    Returns:
+        Its items, what is written about it, and about each transfer set that is made of it.
+    """
     folder = paths.text(text)
     sizes = {s: t.size for s, t in study.transfer_sets.items() if t.text == text}
     wanted, similarities = set(sizes.values()), {}
@@ -98,7 +86,7 @@ def _survey(
         }
         for name, size in sizes.items()
     }
-    return _Survey(checked, {**read_json(folder / "text.json"), "similarity": whole}, sets)
+    return checked, {**read_json(folder / "text.json"), "similarity": whole}, sets
 
 
 def _check_task(study: Study, paths: Paths, task: str) -> int:

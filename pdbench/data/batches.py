@@ -13,7 +13,7 @@ from pdbench.data.tokens import Tokens
 
 Lengths: TypeAlias = NDArray[np.integer[Any]]
 
-WIDTH_BITS = 4
+_WIDTH_BITS = 4
 """Leading binary digits of a batch's width S; the others are rounded up to zero.
 
 Matrix products keep code and buffers for every width that they have met: with widths up to
@@ -112,7 +112,7 @@ def _widths(lengths: Lengths) -> NDArray[np.uint16]:
 def collate(
     tokens: Tokens, index: NDArray[np.int64], numbers: NDArray[np.int64] | None = None
 ) -> Batch:
-    """Pad the items at ``index`` to the longest of them, and a little more (``WIDTH_BITS``).
+    """Pad the items at ``index`` to the longest of them, and a little more (``_WIDTH_BITS``).
 
     Args:
         tokens: The items.
@@ -138,7 +138,7 @@ def collate(
 
 
 def _width(longest: int) -> int:
-    step = 1 << max(0, longest.bit_length() - WIDTH_BITS)
+    step = 1 << max(0, longest.bit_length() - _WIDTH_BITS)
     return -(-longest // step) * step
 
 

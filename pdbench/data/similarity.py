@@ -21,7 +21,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-VOCABULARY = 1000
+_VOCABULARY = 1000
 """Most frequent words of the labelled set that are compared."""
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
@@ -48,7 +48,7 @@ def similarity(labelled: Counter[str], transfer: Counter[str]) -> float:
     """
     from scipy.stats import spearmanr
 
-    words = sorted(labelled, key=lambda word: (-labelled[word], word))[:VOCABULARY]
+    words = sorted(labelled, key=lambda word: (-labelled[word], word))[:_VOCABULARY]
     ours = [labelled[word] for word in words]
     theirs = [transfer[word] for word in words]
     if min(len(set(ours)), len(set(theirs))) < 2:

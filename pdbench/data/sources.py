@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -11,10 +11,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
-from pdbench.data.archives import ARCHIVES, archives_of
-from pdbench.data.labels import label_order
-from pdbench.data.leaks import TEXT_COLUMNS
+from pdbench.data.archives import archives_of
 from pdbench.data.records import Breakage
+from pdbench.data.texts import TEXT_COLUMNS
+from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Source, Task, Text
 
 
@@ -49,15 +49,10 @@ def read_task(
         archives: Folder of the fetched archives.
         breakage: Counts broken records; by default as many as the task allows.
         published: The reader of the task's kind, if its layout is its own.
-
-    Raises:
-        UsageError: The task's labels are not those of the source, or the source is unknown.
-        DataError: A file is missing, broken, or holds an unknown label or an empty text; or
-            there is no labelled train, or neither dev nor test.
     """
     breakage = breakage or Breakage(task.broken)
     if task.source == "embedded":
-        tables = _embedded_task(task, archives)
+        tables = embedded.read_splits(task, archives)
     elif task.file is not None:
         tables = amazon.read_splits(task, breakage)
     elif published is not None:
@@ -93,10 +88,6 @@ def read_text(
         breakage: Counts broken records; by default as many as the text allows.
         scratch: Folder for files that are mapped into memory; it must outlive the data set.
         published: The reader of a source whose layout is its own.
-
-    Raises:
-        UsageError: The source is unknown, or a hub source has no revision.
-        DataError: A file is missing, broken, or holds an empty text.
     """
     breakage = breakage or Breakage(text.broken)
     if not text.parts:
@@ -145,17 +136,6 @@ def provenance(source: Source) -> dict[str, str]:
         return {key: "; ".join(dict.fromkeys(p[key] for p in parts)) for key in parts[0]}
     where = source.path if source.source == "directory" else f"{source.name}@{source.revision}"
     return {"licence": "see the source", "citation": f"{source.source} {where}"}
-
-
-def _embedded_task(task: Task, archives: Path) -> dict[str, pa.Table]:
-    names, tables = embedded.read_splits(task, archives)
-    order = label_order(f"embedded task {task.name}", names, task.labels)
-    return {split: _relabelled(table, order) for split, table in tables.items()}
-
-
-def _relabelled(table: pa.Table, order: Sequence[int]) -> pa.Table:
-    labels = [order[label] for label in table["label"].to_pylist()]
-    return table.set_column(table.column_names.index("label"), "label", pa.array(labels))
 
 
 def _typed(table: pa.Table, task: Task) -> Dataset:

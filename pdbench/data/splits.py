@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import UsageError
-from pdbench.data.leaks import TEXT_COLUMNS, Row, item_key
+from pdbench.data.leaks import Row, item_key
 from pdbench.data.prepared import SPLITS, SUBMISSION
+from pdbench.data.texts import TEXT_COLUMNS, hashed, share_of
 from pdbench.study.settings import Task
 
-HELD_OUT = 0.1
+_HELD_OUT = 0.1
 """Share of the training split that becomes dev where the study gives no number."""
 
 
@@ -44,16 +44,16 @@ def arrange(
     submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
     test = read.get("test", read.get("dev"))
     if task.model_of is not None:
-        own = {} if test is None else {"test": _first(ordered(test), task.test, f"{name}.test")}
+        own = {} if test is None else {"test": _first(_ordered(test), task.test, f"{name}.test")}
         return DatasetDict({**own, **submitted}), {}
     labelled = [split for split in read if split not in ("test", SUBMISSION)]
-    others = {s: ordered(read[s]) for s in labelled if read[s] is not test}
-    tested = {item_key(row) for row in rows_of(test)}.union(elsewhere)
+    others = {s: _ordered(read[s]) for s in labelled if read[s] is not test}
+    tested = {item_key(row) for row in _rows_of(test)}.union(elsewhere)
     kept = {split: _without(dataset, tested) for split, dataset in others.items()}
     excluded = {split: len(others[split]) - len(kept[split]) for split in kept}
     if "dev" not in kept:
         kept |= _hold_out(kept["train"], task.dev)
-    found = {**kept, "test": ordered(test)}
+    found = {**kept, "test": _ordered(test)}
     chosen = {s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}
     return DatasetDict({**chosen, **submitted}), excluded
 
@@ -63,14 +63,14 @@ def text_columns(dataset: Dataset) -> list[str]:
     return [name for name in TEXT_COLUMNS if name in dataset.column_names]
 
 
-def rows_of(dataset: Dataset) -> list[Row]:
+def _rows_of(dataset: Dataset) -> list[Row]:
     """Return the texts of every item."""
     return list(zip(*(dataset[name][:] for name in text_columns(dataset)), strict=True))
 
 
-def ordered(dataset: Dataset) -> Dataset:
+def _ordered(dataset: Dataset) -> Dataset:
     """Return the items in the order of their text's sha256; equal texts keep theirs."""
-    rows = rows_of(dataset)
+    rows = _rows_of(dataset)
     return dataset.select(sorted(range(len(rows)), key=lambda i: order_of(rows[i])))
 
 
@@ -80,21 +80,21 @@ def is_held_out(group: str) -> bool:
     It is one in ten, the same on every machine: the questions of an article, the examples of a
     dialogue.
     """
-    return int.from_bytes(order_of((group,))[:8], "big") < HELD_OUT * 2**64
+    return share_of(group, 8) < _HELD_OUT
 
 
 def order_of(row: Row) -> bytes:
     """Return the sha256 that decides an item's place."""
-    return hashlib.sha256("\x1f".join(row).encode()).digest()
+    return hashed("\x1f".join(row))
 
 
 def _without(dataset: Dataset, tested: set[Row]) -> Dataset:
-    rows = rows_of(dataset)
+    rows = _rows_of(dataset)
     return dataset.select([i for i, row in enumerate(rows) if item_key(row) not in tested])
 
 
 def _hold_out(train: Dataset, count: int | None) -> dict[str, Dataset]:
-    size = min(count or round(HELD_OUT * len(train)), len(train))
+    size = min(count or round(_HELD_OUT * len(train)), len(train))
     return {"dev": train.select(range(size)), "train": train.select(range(size, len(train)))}
 
 

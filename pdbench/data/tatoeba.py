@@ -11,7 +11,6 @@ of one, is in two of train, dev, test and the unlabelled pool.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import itertools
 import re
@@ -24,20 +23,20 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pdbench.data.archives import read_member
-from pdbench.data.normalise import normalise
+from pdbench.data.texts import hashed, normalise, share_of
 
-Pair: TypeAlias = tuple[str, str]
-Translations: TypeAlias = dict[str, set[str]]
+_Pair: TypeAlias = tuple[str, str]
+_Translations: TypeAlias = dict[str, set[str]]
 
 LABELS = ("different", "paraphrase")
 
-SIDES = {"test": 0.1, "dev": 0.2, "train": 0.35, "unlabelled": 1.0}
+_SIDES = {"test": 0.1, "dev": 0.2, "train": 0.35, "unlabelled": 1.0}
 """Each side ends at this share of the families, in hash order."""
 
-MOST_COMMON = 50
+_MOST_COMMON = 50
 """A trigram shared by more sentences than this is too common to make a pair hard."""
 
-NEIGHBOURS = 3
+_NEIGHBOURS = 3
 """How many sentences each one is paired with for every trigram they share."""
 
 _LANGUAGES = ("spa", "ukr")
@@ -68,9 +67,9 @@ def _sides(archives: Path, sides: tuple[str, ...]) -> dict[str, pa.Table]:
     return tables
 
 
-def _translations(archives: Path) -> Translations:
+def _translations(archives: Path) -> _Translations:
     """Return the translations of every English sentence, each prefixed by its language."""
-    found: Translations = defaultdict(set)
+    found: _Translations = defaultdict(set)
     options = {
         "read_options": pa_csv.ReadOptions(column_names=["english", "other", "licence"]),
         "parse_options": pa_csv.ParseOptions(delimiter="\t", quote_char=False),
@@ -84,17 +83,17 @@ def _translations(archives: Path) -> Translations:
     return found
 
 
-def _positives(translations: Translations) -> set[Pair]:
+def _positives(translations: _Translations) -> set[_Pair]:
     """Return the pairs (a < b) with a common translation and different words."""
     english: dict[str, list[str]] = defaultdict(list)
     for sentence in sorted(translations):
         for translation in translations[sentence]:
             english[translation].append(sentence)
     pairs = (itertools.combinations(group, 2) for group in english.values() if len(group) > 1)
-    return {(a, b) for a, b in set(itertools.chain.from_iterable(pairs)) if words(a) != words(b)}
+    return {(a, b) for a, b in set(itertools.chain.from_iterable(pairs)) if _words(a) != _words(b)}
 
 
-def _families(pairs: Collection[Pair]) -> dict[str, str]:
+def _families(pairs: Collection[_Pair]) -> dict[str, str]:
     """Return each sentence's family: the least normalised sentence it is linked with.
 
     Sentences are linked by pairs, and by having the same normalised form.
@@ -114,33 +113,33 @@ def _families(pairs: Collection[Pair]) -> dict[str, str]:
     return {sentence: find(key) for sentence, key in form.items()}
 
 
-def _negatives(sentences: Iterable[str], translations: Translations) -> set[Pair]:
+def _negatives(sentences: Iterable[str], translations: _Translations) -> set[_Pair]:
     """Return pairs (a < b) that share a trigram, but neither translation nor all words."""
     sharing: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for sentence in sorted(sentences, key=_hash):
-        spoken = words(sentence)
+    for sentence in sorted(sentences, key=hashed):
+        spoken = _words(sentence)
         for trigram in set(zip(spoken, spoken[1:], spoken[2:], strict=False)):
             sharing[trigram].append(sentence)
     candidates = {
         (min(a, b), max(a, b))
         for group in sharing.values()
-        if len(group) <= MOST_COMMON
-        for step in range(1, NEIGHBOURS + 1)
+        if len(group) <= _MOST_COMMON
+        for step in range(1, _NEIGHBOURS + 1)
         for a, b in zip(group, group[step:], strict=False)
     }
     return {
         (a, b)
         for a, b in candidates
-        if translations[a].isdisjoint(translations[b]) and words(a) != words(b)
+        if translations[a].isdisjoint(translations[b]) and _words(a) != _words(b)
     }
 
 
-def words(sentence: str) -> list[str]:
+def _words(sentence: str) -> list[str]:
     """Return the lower-case words of a sentence, apostrophes included."""
     return _WORD.findall(sentence.lower())
 
 
-def _balanced(positives: Iterable[Pair], negatives: Iterable[Pair]) -> pa.Table:
+def _balanced(positives: Iterable[_Pair], negatives: Iterable[_Pair]) -> pa.Table:
     """Put equally many of both kinds into one table, all in hash order."""
     kinds = [sorted(pairs, key=_order) for pairs in (negatives, positives)]
     count = min(map(len, kinds))
@@ -154,19 +153,14 @@ def _balanced(positives: Iterable[Pair], negatives: Iterable[Pair]) -> pa.Table:
     return pa.table(columns)
 
 
-def _swapped(pair: Pair) -> Pair:
+def _swapped(pair: _Pair) -> _Pair:
     """Swap half of the pairs, so that their order says nothing."""
     return pair if _order(pair)[0] < 128 else (pair[1], pair[0])
 
 
 def _side(family: str) -> str:
-    share = int.from_bytes(_hash(family)[:4], "big") / 2**32
-    return next(side for side, end in SIDES.items() if share < end)
+    return next(side for side, end in _SIDES.items() if share_of(family) < end)
 
 
-def _order(pair: Pair) -> bytes:
-    return _hash("\x1f".join(pair))
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def _order(pair: _Pair) -> bytes:
+    return hashed("\x1f".join(pair))

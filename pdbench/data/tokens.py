@@ -26,10 +26,10 @@ from pdbench.core.files import read_json, write_json
 
 _ARRAYS = {"pieces": np.uint16, "offsets": np.int64, "seconds": np.int32}
 
-CHUNK = 2**16
+_CHUNK = 2**16
 """Numbers of an array that are looked at together: few enough to stay in a core's cache."""
 
-RELEASED = 2**26
+_RELEASED = 2**26
 """Bytes of the smallest mapped array whose pages are given back."""
 
 
@@ -86,8 +86,8 @@ class Tokens:
     def lengths(self) -> NDArray[np.int32]:
         """Pieces of each item, int32 of shape (N,), made anew each time."""
         found = np.empty(len(self), np.int32)
-        for start in range(0, len(self), CHUNK):
-            found[start : start + CHUNK] = np.diff(self.offsets[start : start + CHUNK + 1])
+        for start in range(0, len(self), _CHUNK):
+            found[start : start + _CHUNK] = np.diff(self.offsets[start : start + _CHUNK + 1])
             _release(self.offsets)
         return found
 
@@ -183,8 +183,8 @@ def _write_header(file: BinaryIO, dtype: DTypeLike, length: int) -> None:
 
 def _chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield ``array`` in chunks, and give back the pages that held each."""
-    for start in range(0, len(array), CHUNK):
-        yield array[start : start + CHUNK]
+    for start in range(0, len(array), _CHUNK):
+        yield array[start : start + _CHUNK]
         _release(array)
 
 
@@ -192,7 +192,7 @@ def _release(array: NDArray[Any]) -> None:
     mapped: Any = array
     while isinstance(mapped, np.ndarray):  # a slice's base is the array that it is cut from
         mapped = mapped.base
-    if isinstance(mapped, mmap.mmap) and len(mapped) >= RELEASED:
+    if isinstance(mapped, mmap.mmap) and len(mapped) >= _RELEASED:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 

@@ -1,16 +1,19 @@
-"""The WordPiece vocabulary that teacher and students share."""
+"""The WordPiece vocabulary that teacher and students share, and texts written in its pieces."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -19,15 +22,26 @@ from tokenizers.processors import BertProcessing
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
-from pdbench.data.weights import model_folder
-from pdbench.study import settings
-from pdbench.study.settings import Source
+from pdbench.data.tokens import Tokens
+from pdbench.data.weights import TOKENIZER_FILES, model_folder
+from pdbench.study.settings import Source, VocabularySource
 
-LARGEST = 2**16
+_LARGEST = 2**16
 """Pieces are stored in 16 bits."""
 
-_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
+
+
+class _Index:
+    """The index of a special piece; :func:`open_vocabulary` looks whether all are there."""
+
+    def __init__(self, piece: str) -> None:
+        self._piece = piece
+
+    def __get__(self, vocabulary: Vocabulary, _: type[Vocabulary]) -> int:
+        index = vocabulary.tokenizer.token_to_id(self._piece)
+        assert index is not None, self._piece
+        return index
 
 
 @dataclass(frozen=True)
@@ -49,30 +63,11 @@ class Vocabulary:
         """Number of pieces, special ones included."""
         return int(self.tokenizer.get_vocab_size())
 
-    @property
-    def pad(self) -> int:
-        """Index of [PAD]."""
-        return self._index("[PAD]")
-
-    @property
-    def cls(self) -> int:
-        """Index of [CLS], which begins every input."""
-        return self._index("[CLS]")
-
-    @property
-    def sep(self) -> int:
-        """Index of [SEP], which ends every segment."""
-        return self._index("[SEP]")
-
-    @property
-    def mask(self) -> int:
-        """Index of [MASK]."""
-        return self._index("[MASK]")
-
-    @property
-    def unk(self) -> int:
-        """Index of [UNK]."""
-        return self._index("[UNK]")
+    pad = _Index("[PAD]")
+    cls = _Index("[CLS]")
+    sep = _Index("[SEP]")
+    mask = _Index("[MASK]")
+    unk = _Index("[UNK]")
 
     @property
     def special(self) -> tuple[int, ...]:
@@ -91,22 +86,13 @@ class Vocabulary:
         text = json.dumps([self.lower_case, self.pieces], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _index(self, piece: str) -> int:
-        index = self.tokenizer.token_to_id(piece)
-        assert index is not None, piece  # open_vocabulary looked
-        return index
-
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> None:
     """Write the tokenizer's files beside a checkpoint.
 
     Where the source has no ``tokenizer_config.json``, one is made: without it, other programs
     neither know the longest input nor whether text is lower-cased.
-
-    Args:
-        folder: The checkpoint's folder.
-        vocabulary: The vocabulary.
-        positions: Word pieces of the longest input.
+    ``positions`` is the length of the longest input.
     """
     for path in vocabulary.files:
         shutil.copyfile(path, folder / path.name)
@@ -126,24 +112,20 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
     study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
 
-    Args:
-        source: An embedded model, a folder, or a repository on the hub.
-        archives: Folder of the fetched archives.
-
     Raises:
         DataError: The files are missing, are no WordPiece vocabulary, or say another
             lower-casing than the study.
     """
     folder = model_folder(source, archives, weights=False)
-    files = tuple(path for name in _FILES if (path := folder / name).is_file())
-    asked = source.lower_case if isinstance(source, settings.Vocabulary) else None
+    files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())
+    asked = source.lower_case if isinstance(source, VocabularySource) else None
     lower_case = _lower_case(folder, asked)
     vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
-    if vocabulary.size > LARGEST:
-        raise DataError(f"{folder}: {vocabulary.size} pieces", f"use at most {LARGEST}")
+    if vocabulary.size > _LARGEST:
+        raise DataError(f"{folder}: {vocabulary.size} pieces", f"use at most {_LARGEST}")
     return vocabulary
 
 
@@ -208,3 +190,64 @@ def _from_pieces(path: Path, lower_case: bool) -> Tokenizer:
     )
     tokenizer.add_special_tokens(list(_SPECIAL))
     return tokenizer
+
+
+def encode(
+    vocabulary: Vocabulary,
+    first: Sequence[str],
+    second: Sequence[str] | None,
+    max_length: int,
+    keep: Literal["start", "end"] = "start",
+) -> Tokens:
+    """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
+
+    A pair loses pieces from its longer side first, as in BERT. The tokenizer takes about a
+    kilobyte for each text until all are encoded.
+
+    Args:
+        vocabulary: The vocabulary; it is left as it was.
+        first: The N texts, or the first sides of N pairs.
+        second: The second sides, or None.
+        max_length: Most pieces of an item, [CLS] and [SEP] included.
+        keep: What stays of longer ones.
+    """
+    tokenizer = vocabulary.tokenizer
+    cut = "right" if keep == "start" else "left"
+    tokenizer.enable_truncation(max_length, strategy="longest_first", direction=cut)
+    pairs = first if second is None else list(zip(first, second, strict=True))
+    encodings = tokenizer.encode_batch_fast(pairs)
+    tokenizer.no_truncation()
+    items = [encoding.ids for encoding in encodings]
+    if second is None:
+        return _tokens(items, list(map(len, items)), vocabulary, max_length)
+    seconds = [encoding.type_ids.index(1) for encoding in encodings]
+    return _tokens(items, seconds, vocabulary, max_length)
+
+
+def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int) -> Tokens:
+    """Encode documents cut into blocks of at most ``max_length`` pieces, one item each.
+
+    Every block begins with [CLS] and ends with [SEP]; none spans two documents.
+    """
+    width = max_length - 2
+    items: list[list[int]] = []
+    for encoding in vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
+        ids = encoding.ids
+        blocks = (ids[start : start + width] for start in range(0, len(ids), width))
+        items += [[vocabulary.cls, *block, vocabulary.sep] for block in blocks]
+    return _tokens(items, list(map(len, items)), vocabulary, max_length)
+
+
+def _tokens(
+    items: list[list[int]], seconds: list[int], vocabulary: Vocabulary, max_length: int
+) -> Tokens:
+    lengths = np.fromiter(map(len, items), np.int64, len(items))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    flat = itertools.chain.from_iterable(items)
+    return Tokens(
+        np.fromiter(flat, np.uint16, int(offsets[-1])),
+        offsets,
+        np.asarray(seconds, np.int32),
+        vocabulary.digest,
+        max_length,
+    )

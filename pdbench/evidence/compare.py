@@ -17,8 +17,9 @@ from pdbench.evidence.matching import (
 from pdbench.evidence.references import Reference
 from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
 from pdbench.evidence.scores import TEACHER, Score, Scores, Split
-from pdbench.evidence.verdicts import CORRELATIONS, MARKS, Case, Judgement, Verdict, judge
+from pdbench.evidence.verdicts import MARKS, Case, Judgement, Verdict, judge
 from pdbench.study import Architecture, Cell, Study
+from pdbench.study.catalogue.metrics import METRICS
 
 PARAMETER_MARGIN = 0.05
 """Millions; with the rounding of the paper's one decimal, 0.1."""
@@ -166,7 +167,8 @@ def _why_no_score(reference: Reference) -> str:
 def _case(study: Study, reference: Reference, task: str, score: Score, split: Split) -> Case:
     identity = data_id(study, reference.artefact, task)
     differs = _difference(study, reference, task, identity, split)
-    trivial = (0.0,) if reference.metric in CORRELATIONS else ()
+    metric = METRICS.get(reference.metric)
+    trivial = (0.0,) if metric is not None and metric.is_correlation else ()
     if reference.metric == "accuracy" and score.majority is not None:
         trivial = (score.majority,)
     return Case(

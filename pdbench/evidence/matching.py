@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pdbench.data.glue import GLUE
 from pdbench.evidence.registry import OWN_VERSION, TASKS
 from pdbench.evidence.scores import Split
 from pdbench.study import Study
+from pdbench.study.catalogue.glue import GLUE
 
 SIMILARITY_TOLERANCE = 0.02
 """Similarities that are closer are one: S depends a little on which texts are drawn."""

@@ -27,7 +27,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pdbench.core.errors import DataError
-from pdbench.evidence.resampling import Floats, Sample
+from pdbench.data.metrics import Floats
+from pdbench.evidence.resampling import Sample
 from pdbench.evidence.scores import TEACHER, Scores
 from pdbench.evidence.significance import Estimate
 

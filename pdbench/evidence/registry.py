@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pdbench.study.catalogue import metrics as catalogue
+from pdbench.study.catalogue.glue import GLUE
+
 COLUMNS = {
     "artefact": "Table or figure: an id of pdbench, or one of another publication's",
     "series": "Row or curve, in the source's words",
@@ -39,11 +42,10 @@ class Metric:
 
 
 METRICS = {
-    "accuracy": Metric("%", scores=True),
-    "f1": Metric("%", scores=True),
-    "matthews": Metric("%", scores=True),
-    "pearson": Metric("%", scores=True),
-    "spearman": Metric("%", scores=True),
+    **{
+        name: Metric(catalogue.METRICS[name].unit, scores=True)
+        for name in catalogue.metrics_for("classification")
+    },
     "meta_score": Metric("%", scores=True),
     "glue_score": Metric("%", scores=True),
     "average": Metric("%", scores=True),
@@ -66,18 +68,8 @@ METRICS = {
 
 TASKS = {
     "-": "",
-    "SST-2": "sst2",
-    "MRPC": "mrpc",
-    "QQP": "qqp",
     "MNLI": "mnli",
-    "MNLI-m": "mnli",
-    "MNLI-mm": "mnli-mismatched",
-    "QNLI": "qnli",
-    "RTE": "rte",
-    "CoLA": "cola",
-    "STS-B": "stsb",
-    "WNLI": "wnli",
-    "AX": "ax",
+    **{task.title: name for name, task in GLUE.items()},
     "Amazon Book Reviews": "book-reviews",
     "GLUE-6": "",
     "Score": "",

@@ -6,23 +6,20 @@ paired over the examples. Any metric can be resampled that is a function of mean
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pdbench.data.metrics import Floats, Items, centred
+from pdbench.study.catalogue.metrics import METRICS
+
 RESAMPLES = 2000
 """Samples of the test examples; their spread is known to about 2%."""
 
-AT_ONCE = 4096
+_AT_ONCE = 4096
 """Examples whose weights are in memory at once."""
-
-Floats: TypeAlias = NDArray[np.float64]
-Mean: TypeAlias = Callable[[NDArray[Any]], Floats]
-"""Means over examples: (R, N) to (R,), or to (B, R) for B samples of the examples."""
 
 
 class Sample:
@@ -52,88 +49,61 @@ class Sample:
     def scores(self, metric: str) -> Floats:
         """The score of every run, (R,), as a fraction or correlation."""
         if metric not in self._scores:
-            self._scores[metric] = self._metric(metric, lambda values: values.mean(axis=-1))
+            self._scores[metric] = self._score(metric, Items(self.labels.shape[1]))
         return self._scores[metric]
 
     def replicates(self, metric: str) -> Floats:
         """The score of every run on B samples of the examples, (B, R); drawn once."""
         if metric not in self._replicates:
-            self._replicates[metric] = self._metric(metric, self._resampled_means)
+            self._replicates[metric] = self._score(metric, _Samples(self.seed))
         return self._replicates[metric]
 
-    def _resampled_means(self, values: NDArray[Any]) -> Floats:
-        """Means over B samples of the examples: the same samples at every call.
+    def _score(self, metric: str, items: Items) -> Floats:
+        if metric in self.examples:
+            return items.share(self.examples[metric])
+        return np.asarray(METRICS[metric].formula(self.predictions, self.labels, items))
 
-        Each example counts a Poisson number of times, which is a bootstrap that can be drawn
-        example by example, however many there are (Chamandy et al., 2012).
-        """
-        rng = np.random.default_rng(self.seed)
+
+class _Samples(Items):
+    """B samples of the items, the same at every call; sums are those of an item on average.
+
+    Each item counts a Poisson number of times, which is a bootstrap that can be drawn item by
+    item, however many there are (Chamandy et al., 2012).
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(1.0)
+        self._seed = seed
+
+    def total(self, values: NDArray[Any]) -> Floats:
+        """Means over B samples of the items, (B, R)."""
+        if values.ndim == 3:
+            values = values.sum(axis=2)
+        rng = np.random.default_rng(self._seed)
         sums = np.zeros((RESAMPLES, len(values)))
         drawn = np.zeros((RESAMPLES, 1))
-        for start in range(0, values.shape[1], AT_ONCE):
-            part = values[:, start : start + AT_ONCE].astype(np.float32)
+        for start in range(0, values.shape[1], _AT_ONCE):
+            part = values[:, start : start + _AT_ONCE].astype(np.float32)
             weights = rng.poisson(1.0, (RESAMPLES, part.shape[1])).astype(np.float32)
             sums += weights @ part.T
             drawn += weights.sum(axis=1, dtype=np.float64, keepdims=True)
         return sums / np.maximum(drawn, 1)
 
-    def _metric(self, metric: str, mean: Mean) -> Floats:
-        if metric in self.examples:
-            return mean(self.examples[metric])
-        return np.asarray(METRICS[metric](self, mean))
+    def products(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+        """Means of x², of y² and of xy about the means of each sample, (B, R)."""
+        if x.dtype != np.bool_:
+            x, y = centred(x), centred(y)
+        means_x, means_y = self._means(x), self._means(y)
 
-    def _accuracy(self, mean: Mean) -> Floats:
-        return mean(self.predictions == self.labels)
+        def about(product: NDArray[Any], first: list[Floats], second: list[Floats]) -> Floats:
+            return self.total(product) - sum(a * b for a, b in zip(first, second, strict=True))
 
-    def _f1(self, mean: Mean) -> Floats:
-        predicted, true = self.predictions == 1, self.labels == 1
-        either = mean(predicted) + mean(true)
-        return _divide(2 * mean(predicted & true), either)
+        return (
+            about(x * x, means_x, means_x),
+            about(y * y, means_y, means_y),
+            about(x * y, means_x, means_y),
+        )
 
-    def _matthews(self, mean: Mean) -> Floats:
-        shares = [(mean(self.predictions == k), mean(self.labels == k)) for k in self._classes]
-        by_chance = sum(predicted * true for predicted, true in shares)
-        spread = (1 - sum(p * p for p, _ in shares)) * (1 - sum(t * t for _, t in shares))
-        return _divide(mean(self.predictions == self.labels) - by_chance, np.sqrt(spread))
-
-    @cached_property
-    def _classes(self) -> NDArray[Any]:
-        return np.union1d(self.predictions, self.labels)
-
-    def _pearson(self, mean: Mean) -> Floats:
-        return _correlation(self.predictions, self.labels, mean)
-
-    def _spearman(self, mean: Mean) -> Floats:
-        # Ranks are those among all examples; a sample of them keeps its order.
-        from scipy.stats import rankdata
-
-        return _correlation(rankdata(self.predictions, axis=1), rankdata(self.labels, axis=1), mean)
-
-    def _recall(self, mean: Mean, most: int) -> Floats:
-        return mean((self.predictions > 0) & (self.predictions <= most))
-
-
-METRICS: dict[str, Callable[[Sample, Mean], Floats]] = {
-    "accuracy": Sample._accuracy,
-    "f1": Sample._f1,
-    "matthews": Sample._matthews,
-    "pearson": Sample._pearson,
-    "spearman": Sample._spearman,
-    **{f"recall@{most}": functools.partial(Sample._recall, most=most) for most in (1, 10, 50)},
-}
-"""The metrics of :mod:`pdbench.data.metrics`, as functions of means over examples."""
-
-
-def _correlation(x: NDArray[Any], y: NDArray[Any], mean: Mean) -> Floats:
-    # Centred first: differences of large squares would lose their digits.
-    x = x - x.mean(axis=1, dtype=np.float64, keepdims=True)
-    y = y - y.mean(axis=1, dtype=np.float64, keepdims=True)
-    mx, my = mean(x), mean(y)
-    spread = np.maximum(mean(x * x) - mx**2, 0) * np.maximum(mean(y * y) - my**2, 0)
-    return _divide(mean(x * y) - mx * my, np.sqrt(spread))
-
-
-def _divide(above: Floats, below: Floats) -> Floats:
-    """Divide, with 0 where there is nothing to divide by, as the metrics define it."""
-    above, below = np.broadcast_arrays(above, below)
-    return np.divide(above, below, out=np.zeros(above.shape), where=below > 1e-12)
+    def _means(self, values: NDArray[Any]) -> list[Floats]:
+        several = [values] if values.ndim == 2 else np.moveaxis(values, 2, 0)
+        return [self.total(own) for own in several]

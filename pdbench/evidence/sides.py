@@ -12,6 +12,8 @@ import numpy as np
 
 from pdbench.evidence.scores import TEACHER, stored_labels
 from pdbench.study import Architecture, Cell, Study
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 PREDICTIONS = "test_predictions"
 AXES = ("transfer", "corpus")
@@ -101,8 +103,9 @@ class Side:
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
         if not self._stored:
-            spec = self.study.digest_of(self.study.cell_spec(cell))
-            if older := int((rows["spec"] != spec).sum()):
+            paths = Paths(self.study)
+            specs = {run.name: paths.digest(Job("run", run)) for run in self.study.runs(cell)}
+            if older := int((rows["spec"] != rows["run"].map(specs)).sum()):
                 yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metric)
 

@@ -51,9 +51,6 @@ RULES = {
 }
 """The rules in the order in which they are tried: the first that applies is the verdict."""
 
-CORRELATIONS = ("matthews", "pearson", "spearman")
-"""Metrics that are 0 for a constant prediction."""
-
 
 @dataclass(frozen=True)
 class Case:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from pdbench.core.files import replacing
 from pdbench.data import archives
-from pdbench.data.encoding import encode
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
 from pdbench.data.weights import model_folder
 from pdbench.engine import BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import load_encoder, read_checkpoint
@@ -32,8 +31,14 @@ from pdbench.kinds.classes import Classes
 from pdbench.methods.objective import MaskedLanguage
 from pdbench.study import Architecture, Stage
 from pdbench.study.cells import Point
-from pdbench.study.settings import Pretraining, Source, StageSettings, Task, Text
-from pdbench.study.settings import Vocabulary as VocabularySettings
+from pdbench.study.settings import (
+    Pretraining,
+    Source,
+    StageSettings,
+    Task,
+    Text,
+    VocabularySource,
+)
 from pdbench.workflow.paths import ARCHIVES
 
 
@@ -51,7 +56,7 @@ def unlabelled_text(name: str) -> list[str]:
 
 def embedded_vocabulary(name: str = "bert-base-uncased") -> Vocabulary:
     """Fetch and open an embedded vocabulary."""
-    source = VocabularySettings(source="embedded", name=name)
+    source = VocabularySource(source="embedded", name=name)
     return open_vocabulary(source, _fetched(source))
 
 

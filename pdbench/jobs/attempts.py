@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.core.errors import DataError, PdbenchError, Stopped
-from pdbench.core.files import alone, beside, read_json, write_json
+from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_json
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.jobs import training as jobs
-from pdbench.study import Study
+from pdbench.jobs import training
+from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
-from pdbench.workflow.jobs import seed_name
+from pdbench.workflow.bundles import SeedOf
+from pdbench.workflow.kinds import Job
 
 State: TypeAlias = Literal["running", "stopped", "failed", "done"]
 
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 def attempt(
     study: Study,
     paths: Paths,
-    key: str,
+    cell: Cell,
     save_every: float = SAVE_EVERY,
     seed: int | None = None,
 ) -> None:
@@ -40,35 +41,36 @@ def attempt(
 
     Two processes never train the same run at once: the second waits, and then finds it done.
     """
-    with _in_turn(paths, key, seed):
-        _note(paths, key, seed, "running")
+    job = Job("cell", cell) if seed is None else Job("seed", SeedOf(cell, seed))
+    with _in_turn(paths, cell, job):
+        _note(paths, job, "running")
         try:
-            jobs.cell(study, paths, key, save_every, seed)
+            training.cell(study, paths, cell, save_every, seed)
         except Stopped:
-            _note(paths, key, seed, "stopped")
+            _note(paths, job, "stopped")
             raise
         except Exception as error:
-            _note(paths, key, seed, "failed", _in_words(error))
+            _note(paths, job, "failed", _in_words(error))
             raise
-        _note(paths, key, seed, "done")
+        _note(paths, job, "done")
 
 
 @contextlib.contextmanager
-def _in_turn(paths: Paths, key: str, seed: int | None) -> Iterator[None]:
+def _in_turn(paths: Paths, cell: Cell, job: Job) -> Iterator[None]:
     """Seeds of a cell may be trained at once, a whole cell only when none of them is."""
-    cell = paths.lock(paths.cell(key))
-    if seed is None:
-        with alone(cell):
+    whole = paths.lock(paths.folder(Job("cell", cell)))
+    if job.kind == "cell":
+        with exclusive_lock(whole):
             yield
     else:
-        with beside(cell), alone(paths.lock(paths.seed(key, seed))):
+        with shared_lock(whole), exclusive_lock(paths.lock(paths.folder(job))):
             yield
 
 
 def attempt_all(
     study: Study,
     paths: Paths,
-    keys: Sequence[str],
+    cells: Sequence[Cell],
     save_every: float = SAVE_EVERY,
     file: Path | None = None,
 ) -> None:
@@ -77,7 +79,7 @@ def attempt_all(
     Args:
         study: The study.
         paths: The study's paths.
-        keys: The cells.
+        cells: The cells.
         save_every: Seconds between two saved states.
         file: Written once all of them are done.
 
@@ -86,51 +88,48 @@ def attempt_all(
         Stopped: A signal asked to stop.
     """
     failed: dict[str, str] = {}
-    for key in sorted(keys, key=lambda key: _died(paths, key)):
-        own, began = paths.log("cell", key), time.monotonic()
+    for cell in sorted(cells, key=lambda cell: _died(paths, cell)):
+        own, began = paths.log(Job("cell", cell)), time.monotonic()
         try:
             with _logging_to(own):
-                attempt(study, paths, key, save_every)
+                attempt(study, paths, cell, save_every)
         except Stopped:
-            log.info("stopped  %s", key)
+            log.info("stopped  %s", cell)
             raise
         except Exception as error:
-            failed[key] = _in_words(error)
-            log.error("failed   %s: %s; its log is %s", key, failed[key], own)
+            failed[cell.key] = _in_words(error)
+            log.error("failed   %s: %s; its log is %s", cell, failed[cell.key], own)
         else:
-            log.info("done     %s in %.1f s", key, time.monotonic() - began)
+            log.info("done     %s in %.1f s", cell, time.monotonic() - began)
     if failed:
         raise DataError(
-            f"{len(failed)} of {len(keys)} cells failed: {', '.join(failed)}",
+            f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}",
             "mend the cause and run again; the other cells are kept",
         )
     if file is not None:
-        write_json(file, {"cells": sorted(keys)})
+        write_json(file, {"cells": sorted(cell.key for cell in cells)})
 
 
-def _died(paths: Paths, key: str) -> bool:
+def _died(paths: Paths, cell: Cell) -> bool:
     """Whether the last attempt at a cell ended without a word."""
     try:
-        return bool(read_json(paths.status(key))["state"] == "running")
+        return bool(read_json(paths.status(Job("cell", cell)))["state"] == "running")
     except (DataError, KeyError, TypeError):
         return False
 
 
-def _note(
-    paths: Paths, key: str, seed: int | None, state: State, reason: str | None = None
-) -> None:
-    rule, name = ("cell", key) if seed is None else ("seed", seed_name(key, seed))
+def _note(paths: Paths, job: Job, state: State, reason: str | None = None) -> None:
     content = {
-        "cell": key,
+        "job": str(job),
         "state": state,
         "reason": reason,
-        "log": str(paths.log(rule, name)),
+        "log": str(paths.log(job)),
         "host": platform.node(),
         "pid": os.getpid(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(paths.status(name), content)
+    write_json(paths.status(job), content)
 
 
 def _in_words(error: Exception) -> str:

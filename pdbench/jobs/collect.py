@@ -18,9 +18,9 @@ from pdbench.jobs.record import (
     read_record,
     verified,
 )
-from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
+from pdbench.jobs.selection import best_point, point_of, selection_metric
 from pdbench.jobs.submission import imported_scores
-from pdbench.study import Architecture, Cell, Study
+from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 
 if TYPE_CHECKING:
@@ -38,20 +38,19 @@ NEEDED = (
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``.
 
-    Cells of the study that have no results yet are left out. A partial table also leaves out
-    those whose results are of other settings than the study's.
+    Runs that are not there are left out.
 
     Raises:
-        DataError: There is no finished run, a record or its predictions were edited, or a cell
-            was trained with other settings.
+        DataError: There is no finished run, or a record or its predictions were edited.
     """
     import pandas as pd
 
-    rows = [_row(folder) for folder in _run_folders(study, paths)]
+    whose = {"study": study.name, "scale": study.scale}
+    rows = [{**whose, **_row(folder)} for folder in _run_folders(study, paths)]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
-        raise DataError(f"{paths.results}: no finished run", "run the study first")
+        raise DataError(f"study {study.name}: no finished run", "run it first")
     frame = pd.DataFrame(rows)
     frame["selected"] = _selected(frame, study)
     frame["test_labels"] = _labels(frame, paths)
@@ -87,20 +86,9 @@ def read_results(path: Path) -> pd.DataFrame:
 
 
 def _run_folders(study: Study, paths: Paths) -> list[Path]:
-    teachers = [paths.teacher(task) for task in study.tasks]
-    cells = _finished_cells(study, paths)
-    runs = [paths.cell(c.key) / "runs" / run.name for c in cells for run in study.runs(c)]
+    teachers = [paths.teacher(task) for task in study.taught]
+    runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
     return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
-
-
-def _finished_cells(study: Study, paths: Paths) -> list[Cell]:
-    found = [cell for cell in study.seeds if (paths.cell(cell.key) / "cell.json").is_file()]
-    outdated = {cell for cell in found if is_outdated(study, paths, cell)}
-    if outdated and not paths.partial:
-        what = f"{len(outdated)} cells were trained with other settings, first {min(outdated)}"
-        remedy = f"pdbench status {study.name} --redo missing, then run the study again"
-        raise DataError(what, remedy)
-    return [cell for cell in found if cell not in outdated]
 
 
 def _row(folder: Path) -> dict[str, Any]:

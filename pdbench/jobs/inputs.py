@@ -36,7 +36,7 @@ def pretraining_digests(study: Study, paths: Paths, start: Start) -> dict[str, s
     found = _corpus_digests(study, paths, start.corpus)
     teacher = study.pretrained_by(start)
     if teacher is not None:
-        found["teacher"] = weights_digest(paths.pretrained(*teacher))
+        found["teacher"] = weights_digest(paths.pretrained(teacher))
     return found
 
 

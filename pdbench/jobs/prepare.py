@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.leaks import (
     ROWS,
     Row,
@@ -29,12 +28,13 @@ from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.kinds import Kind, kind_of, reader_of_text
 from pdbench.study import Study
 from pdbench.study.settings import Text
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.kinds import Job
+from pdbench.workflow.paths import ARCHIVES, STORE
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
@@ -57,7 +57,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             for split, dataset in splits.items()
         }
         content = {
-            "spec": study.digest_of(study.task_spec(task)),
+            "spec": paths.digest(Job("task", task)),
             "kind": settings.kind,
             "labels": labels,
             "metrics": list(settings.metrics),
@@ -83,7 +83,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     """
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
-    with replacing(paths.text(text)) as folder, scratch(paths.results) as files:
+    with replacing(paths.text(text)) as folder, scratch(STORE) as files:
         dataset = read_text(settings, ARCHIVES, breakage, files, reader_of_text)
         chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
         if len(chosen) < (settings.least or settings.size):
@@ -92,7 +92,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
         vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
         counts = _write_text(folder, dataset.select(chosen), settings, vocabulary)
         content = {
-            "spec": study.digest_of(study.text_spec(text)),
+            "spec": paths.digest(Job("text", text)),
             "excluded": excluded,
             "broken": breakage.found,
             **counts,

@@ -173,7 +173,7 @@ def _open_teacher(
         DataError: Its checkpoint is not whole.
     """
     deeper = study.pretrained_by(start)
-    return deeper and OnlineTeacher(read_masked_lm(paths.pretrained(*deeper)), device)
+    return deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)), device)
 
 
 def _objective(

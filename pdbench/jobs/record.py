@@ -16,7 +16,7 @@ PREDICTIONS = "test_predictions.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
 
 In a regression it is the score, float32; of spans the place of the answer, packed in an int64
-(:mod:`pdbench.data.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
+(:mod:`pdbench.kinds.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
 """
 
 
@@ -72,11 +72,9 @@ class Environment(_Typed):
     peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
 
 
-class Asked(_Typed):
+class RunRequest(_Typed):
     """Which run it is, and what decides its result: known before it trains."""
 
-    study: str
-    scale: Literal["demo", "paper"]
     cell: str
     task: str | None
     method: str
@@ -86,11 +84,11 @@ class Asked(_Typed):
     run: str
     seed_index: int
     seed: int
-    spec: str = Field(description="Digest of every setting that decides the result.")
+    spec: str = Field(description="Digest of all that decides the result.")
     inputs: dict[str, str] = Field(description="Digests of the data read, by role.")
 
 
-class RunRecord(Asked):
+class RunRecord(RunRequest):
     """One trained model: what was asked, what it scored, and where."""
 
     schema_version: Literal[1] = SCHEMA_VERSION

@@ -1,14 +1,11 @@
-"""Which runs of a cell count, and whether they are still those that the study asks for."""
+"""Which runs of a cell count."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from statistics import fmean
 
-from pdbench.core.errors import DataError
-from pdbench.core.files import read_json
-from pdbench.study import Cell, Study
-from pdbench.workflow import Paths
+from pdbench.study import Study
 
 
 def selection_metric(study: Study, task: str) -> str:
@@ -31,17 +28,3 @@ def best_point(dev: Iterable[tuple[str, float]]) -> str:
     for point, score in dev:
         scores.setdefault(point, []).append(score)
     return min(scores, key=lambda point: (-fmean(scores[point]), point))
-
-
-def is_outdated(study: Study, paths: Paths, cell: Cell) -> bool:
-    """Whether a finished cell was trained with other settings, or lacks runs asked for since.
-
-    Snakemake cannot tell where the cell has moved between a bundle and a job of its own.
-    """
-    try:
-        said = read_json(paths.cell(cell.key) / "cell.json")
-    except DataError:
-        return True
-    asked = {run.name for run in study.runs(cell)}
-    spec = study.digest_of(study.cell_spec(cell))
-    return bool(said.get("spec") != spec or not asked <= set(said.get("runs", ())))

@@ -87,7 +87,7 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     data = CellData(
         splits={s: kind.open_split(folder / s) for s in ("train", "dev", "test")},
         transfer=_open_transfer(study, paths, cell),
-        checkpoint=None if start is None else paths.pretrained(*start),
+        checkpoint=None if start is None else paths.pretrained(start),
         vocabulary=vocabulary.size,
         kind=kind,
         labels=kind.labels(folder),

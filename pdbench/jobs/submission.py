@@ -1,8 +1,8 @@
 """Predictions for GLUE's server, and the scores that it answers with.
 
 GLUE keeps the labels of its test sets. Its server takes a zip of one file for each task, named
-as in :data:`FILES`: a header ``index<TAB>prediction`` and a line for each example, with the
-words of :mod:`pdbench.data.glue` (0 and 1, or entailment and the like) or a number from 0 to 5.
+by the task's title: a header ``index<TAB>prediction`` and a line for each example, with the
+words of GLUE's own files (0 and 1, or entailment and the like) or a number from 0 to 5.
 """
 
 from __future__ import annotations
@@ -18,38 +18,21 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
-from pdbench.data.glue import GLUE
-from pdbench.data.metrics import GLUE_METRICS
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
 from pdbench.jobs.record import RunRecord, read_record, verified
-from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
+from pdbench.jobs.selection import best_point, point_of, selection_metric
 from pdbench.study import Cell, Study
-from pdbench.study.settings import Task
+from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
 
-FILES: dict[str, tuple[str, int]] = {
-    "cola": ("CoLA", 1063),
-    "sst2": ("SST-2", 1821),
-    "mrpc": ("MRPC", 1725),
-    "stsb": ("STS-B", 1379),
-    "mnli": ("MNLI-m", 9796),
-    "mnli-mismatched": ("MNLI-mm", 9847),
-    "qnli": ("QNLI", 5463),
-    "qqp": ("QQP", 390965),
-    "rte": ("RTE", 3000),
-    "wnli": ("WNLI", 146),
-    "ax": ("AX", 1104),
-}
-"""The file of each GLUE task, without its ending, and the examples of its test set."""
-
-HEADER = "index\tprediction"
-LARGEST_SCORE = 5.0
+_HEADER = "index\tprediction"
+_LARGEST_SCORE = 5.0
 """Of STS-B; predictions beyond the scale are set to its ends."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Predictions:
     """The predictions of one task, their digest, and the run that made them."""
 
     task: str
@@ -85,21 +68,21 @@ def write_submission(
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
     entries = _entries(study, paths, cells)
-    missing = [file for name, (file, _) in FILES.items() if name not in entries]
+    missing = [task.title for name, task in GLUE.items() if name not in entries]
     if missing and not fill:
         what = f"no predictions for {', '.join(missing)}, and GLUE's server takes whole submissions"
         raise UsageError(what, "add cells of these tasks, or give --fill to answer with one class")
-    content = {FILES[name][0]: entry.lines for name, entry in entries.items()}
-    content |= {file: _filled(name) for name, (file, _) in FILES.items() if file in missing}
+    content = {GLUE[name].title: entry.lines for name, entry in entries.items()}
+    content |= {task.title: _filled(task) for task in GLUE.values() if task.title in missing}
     with replacing(target) as temporary:
         _write_zip(temporary, content)
-        check_submission(temporary, target)
+        _check_submission(temporary, target)
     manifest = {
         "study": study.name,
         "zip": target.name,
         "sha256": file_digest(target),
         "files": {
-            FILES[name][0]: {"task": e.task, "cell": e.cell.key, "run": e.run, "sha256": e.digest}
+            GLUE[name].title: {"task": e.task, "cell": e.cell.key, "run": e.run, "sha256": e.digest}
             for name, e in entries.items()
         },
         "filled": missing,
@@ -114,7 +97,7 @@ def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
             stamp = zipfile.ZipInfo(f"{file}.tsv", (1980, 1, 1, 0, 0, 0))  # the same bytes again
             stamp.compress_type = zipfile.ZIP_DEFLATED
             rows = (f"{index}\t{word}" for index, word in enumerate(lines))
-            archive.writestr(stamp, "\n".join([HEADER, *rows]) + "\n")
+            archive.writestr(stamp, "\n".join([_HEADER, *rows]) + "\n")
 
 
 def manifest_path(target: Path) -> Path:
@@ -122,7 +105,7 @@ def manifest_path(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def check_submission(path: Path, named: Path | None = None) -> None:
+def _check_submission(path: Path, named: Path | None = None) -> None:
     """Refuse a zip that GLUE's server would not take.
 
     Args:
@@ -134,27 +117,28 @@ def check_submission(path: Path, named: Path | None = None) -> None:
     """
     named = named or path
     with zipfile.ZipFile(path) as archive:
-        wanted = {f"{file}.tsv" for file, _ in FILES.values()}
+        wanted = {f"{task.title}.tsv" for task in GLUE.values()}
         if set(archive.namelist()) != wanted:
             odd = sorted(set(archive.namelist()) ^ wanted)[0]
             raise DataError(f"{named}: {odd} is missing or unknown", "write it again")
-        for name, (file, size) in FILES.items():
-            header, *lines = archive.read(f"{file}.tsv").decode().splitlines()
-            if header != HEADER or len(lines) != size:
-                what = f"{named}: {file}.tsv: {len(lines)} predictions below {header!r}"
-                raise DataError(what, f"GLUE's has {size} below {HEADER!r}")
+        for task in GLUE.values():
+            file = f"{task.title}.tsv"
+            header, *lines = archive.read(file).decode().splitlines()
+            if header != _HEADER or len(lines) != task.items["test"]:
+                what = f"{named}: {file}: {len(lines)} predictions below {header!r}"
+                raise DataError(what, f"GLUE's has {task.items['test']} below {_HEADER!r}")
             for number, line in enumerate(lines):
                 index, _, word = line.partition("\t")
-                if index != str(number) or not _is_word(name, word):
-                    what = f"{named}: {file}.tsv:{number + 2}: {line!r}"
+                if index != str(number) or not _is_word(task, word):
+                    what = f"{named}: {file}:{number + 2}: {line!r}"
                     raise DataError(what, "write it again")
 
 
-def _is_word(name: str, word: str) -> bool:
-    if GLUE[name].classes:
-        return word in GLUE[name].classes
+def _is_word(task: GlueTask, word: str) -> bool:
+    if task.classes:
+        return word in task.classes
     try:
-        return 0 <= float(word) <= LARGEST_SCORE
+        return 0 <= float(word) <= _LARGEST_SCORE
     except ValueError:
         return False
 
@@ -207,11 +191,10 @@ def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tup
     missing = {"task", "metric", "score"} - row.keys()
     if missing:
         raise DataError(f"{where}: no column {', '.join(sorted(missing))}", "name the columns so")
-    names = {published: name for name, (published, _) in FILES.items()}
     if row["task"] not in submitted:
         what = f"{where}: {row['task']!r} was not submitted"
         raise DataError(what, suggestion(row["task"], submitted))
-    known = GLUE_METRICS[names[row["task"]]]
+    known = next(task.metrics for task in GLUE.values() if task.title == row["task"])
     if row["metric"] not in known:
         what = f"{where}: {row['metric']!r} is no metric of {row['task']}"
         raise DataError(what, suggestion(row["metric"], known))
@@ -259,24 +242,21 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
     if cell is None:
         return None
     host = study.trained_by(cell)
-    record = paths.cell(host.key) / "runs" / origin["run"] / "record.json"
+    run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
+    if run is None:
+        return None
+    record = paths.run(run) / "record.json"
     if not record.is_file():
         return None
     file = predictions_file(SUBMISSION, None if cell == host else cell.task)
     return read_record(record).outputs.get(file, "")
 
 
-def glue_name(task: str, settings: Task) -> str | None:
-    """Which GLUE task a task of a study is; None if it is none."""
-    names = ((settings.configuration or "").replace("_", "-"), settings.name, task)
-    return next((name for name in names if name in FILES), None)
-
-
-def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Entry]:
+def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _Predictions]:
     """The entry of every GLUE task among the cells, by its name."""
     chosen: dict[str, list[Cell]] = {}
     for cell in cells:
-        name = glue_name(cell.task, study.tasks[cell.task])
+        name = _glue_name(study, cell.task)
         if name is not None and study.trained_by(cell) == cell:
             chosen.setdefault(name, []).append(cell)
     several = next((found for found in chosen.values() if len(found) > 1), None)
@@ -284,28 +264,33 @@ def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, Ent
         keys = ", ".join(cell.key for cell in several[:2])
         what = f"{len(several)} cells for one task, such as {keys}"
         raise UsageError(what, "choose by --artefact and --architecture")
-    entries: dict[str, Entry] = {}
+    entries: dict[str, _Predictions] = {}
     for (cell,) in chosen.values():
         folder, record = _best_run(study, paths, cell)
         for task in (cell.task, *study.scored_with(cell.task)):
-            name = glue_name(task, study.tasks[task])
+            name = _glue_name(study, task)
             if name is not None and SUBMISSION in prepared_splits(paths.task(task)):
                 file = predictions_file(SUBMISSION, None if task == cell.task else task)
                 predictions = np.load(verified(folder / file, record), allow_pickle=False)
-                lines = _words(name, study.tasks[task].labels, predictions)
+                lines = _words(GLUE[name], study.tasks[task].labels, predictions)
                 scored = replace(cell, task=task)
-                entries[name] = Entry(task, scored, record.run, record.outputs[file], lines)
+                entries[name] = _Predictions(task, scored, record.run, record.outputs[file], lines)
     return entries
 
 
+def _glue_name(study: Study, task: str) -> str | None:
+    settings = study.tasks[task]
+    return glue_name(settings.configuration, settings.name, task)
+
+
 def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
-    if is_outdated(study, paths, cell):
-        what = f"{paths.cell(cell.key)}: cell {cell.key} is not finished with these settings"
+    if not paths.cell(cell).is_file():
+        what = f"cell {cell.key} is not finished with these settings"
         raise DataError(what, "run it first")
     metric = selection_metric(study, cell.task)
     runs: dict[str, tuple[Path, RunRecord, float]] = {}
     for run in study.runs(cell):
-        folder = paths.cell(cell.key) / "runs" / run.name
+        folder = paths.run(run)
         record = read_record(folder / "record.json")
         runs[run.name] = folder, record, record.metrics["dev"][metric]
     chosen = best_point((point_of(name), dev) for name, (_, _, dev) in runs.items())
@@ -314,18 +299,16 @@ def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
     return folder, record
 
 
-def _words(name: str, labels: tuple[str, ...], predictions: NDArray[Any]) -> tuple[str, ...]:
+def _words(task: GlueTask, labels: tuple[str, ...], predictions: NDArray[Any]) -> tuple[str, ...]:
     """Predictions as GLUE writes them."""
-    file, size = FILES[name]
-    if len(predictions) != size:
-        what = f"{file}.tsv: {len(predictions)} predictions"
-        raise DataError(what, f"GLUE's test set has {size}; read the whole of it")
+    if len(predictions) != task.items["test"]:
+        what = f"{task.title}.tsv: {len(predictions)} predictions"
+        raise DataError(what, f"GLUE's test set has {task.items['test']}; read the whole of it")
     if not labels:
-        return tuple(f"{score:.3f}" for score in predictions.clip(0, LARGEST_SCORE).tolist())
-    words = {label: word for word, label in GLUE[name].classes.items()}
+        return tuple(f"{score:.3f}" for score in predictions.clip(0, _LARGEST_SCORE).tolist())
+    words = {label: word for word, label in task.classes.items()}
     return tuple(words[labels[index]] for index in predictions.tolist())
 
 
-def _filled(name: str) -> tuple[str, ...]:
-    classes: Mapping[str, str] = GLUE[name].classes
-    return (next(iter(classes), f"{LARGEST_SCORE / 2:.3f}"),) * FILES[name][1]
+def _filled(task: GlueTask) -> tuple[str, ...]:
+    return (next(iter(task.classes), f"{_LARGEST_SCORE / 2:.3f}"),) * task.items["test"]

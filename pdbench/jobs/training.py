@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, PdbenchError, UsageError
-from pdbench.core.files import alone, digest, file_digest, read_json, replacing, write_json
+from pdbench.core.files import digest, exclusive_lock, file_digest, read_json, replacing, write_json
 from pdbench.data.metrics import compute
 from pdbench.data.prepared import predictions_file
 from pdbench.data.tokens import Tokens
@@ -44,8 +45,8 @@ from pdbench.jobs.inputs import (
 from pdbench.jobs.pretraining import pretrain_student, pretraining_seed
 from pdbench.jobs.record import (
     PREDICTIONS,
-    Asked,
     RunRecord,
+    RunRequest,
     StageRecord,
     examples_file,
     read_record,
@@ -58,6 +59,7 @@ from pdbench.kinds import Scores, kind_of, majority
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.settings import Released, Source
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 
 TEACHER = "teacher"
@@ -82,7 +84,7 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
         with joined() as ranks:
             _pretrain(study, paths, start, save_every, ranks)
     else:
-        with alone(paths.lock(paths.pretrained(*start))):
+        with exclusive_lock(paths.lock(paths.pretrained(start))):
             _pretrain(study, paths, start, save_every, ALONE)
 
 
@@ -91,9 +93,9 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     folder = model_folder(source, ARCHIVES)
     check_checkpoint(folder, start.architecture, vocabulary)
-    asked = _asked_pretraining(study, start, {"released": file_digest(weights_file(folder))})
+    asked = _asked_pretraining(paths, start, {"released": file_digest(weights_file(folder))})
     device = choose_device(start.architecture.hidden)
-    job = _Job(paths, paths.pretrained(*start), asked, device, save_every)
+    job = _Job(paths, paths.pretrained(start), asked, device, save_every)
 
     def write(target: Path) -> None:
         shape = convert_checkpoint(folder, target)
@@ -106,8 +108,8 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     device = choose_device(start.architecture.hidden)
-    asked = _asked_pretraining(study, start, pretraining_digests(study, paths, start))
-    job = _Job(paths, paths.pretrained(*start), asked, device, save_every, ranks)
+    asked = _asked_pretraining(paths, start, pretraining_digests(study, paths, start))
+    job = _Job(paths, paths.pretrained(start), asked, device, save_every, ranks)
     if ranks is ALONE and job.is_done:
         log.info("%s on %s: already done", start.size, start.corpus)
         return
@@ -125,10 +127,8 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
 
 
-def _asked_pretraining(study: Study, start: Start, inputs: dict[str, str]) -> Asked:
-    return Asked(
-        study=study.name,
-        scale=study.scale,
+def _asked_pretraining(paths: Paths, start: Start, inputs: dict[str, str]) -> RunRequest:
+    return RunRequest(
         cell=f"{PRETRAINING}.{start.corpus}.{start.size}",
         task=None,
         method=PRETRAINING,
@@ -138,7 +138,7 @@ def _asked_pretraining(study: Study, start: Start, inputs: dict[str, str]) -> As
         run="seed0",
         seed_index=0,
         seed=pretraining_seed(start),
-        spec=study.digest_of(study.pretrain_spec(start)),
+        spec=paths.digest(Job("pretrain", start)),
         inputs=inputs,
     )
 
@@ -146,7 +146,7 @@ def _asked_pretraining(study: Study, start: Start, inputs: dict[str, str]) -> As
 def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVERY) -> None:
     """Fine-tune a task's teacher, guard it, and write its checkpoint and record."""
     _refuse_several()
-    with alone(paths.lock(paths.teacher(task))):
+    with exclusive_lock(paths.lock(paths.teacher(task))):
         _teacher(study, paths, task, save_every)
 
 
@@ -155,9 +155,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     model, seed = load_teacher(study, paths, task, vocabulary)
     architecture = model.bert.shape.architecture
     device = choose_device(architecture.hidden)
-    asked = Asked(
-        study=study.name,
-        scale=study.scale,
+    asked = RunRequest(
         cell=Cell(task, TEACHER, architecture, None, None).key,
         task=task,
         method=TEACHER,
@@ -167,7 +165,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         run="seed0",
         seed_index=0,
         seed=seed,
-        spec=study.digest_of(study.task_spec(task)),
+        spec=paths.digest(Job("teacher", task)),
         inputs=task_digests(paths, task),
     )
     job = _Job(paths, paths.teacher(task), asked, device, save_every)
@@ -189,7 +187,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     """Compute the teacher's probabilities on a text once, for every student to share."""
     _refuse_several()
-    with alone(paths.lock(paths.soft_labels(task, text))):
+    with exclusive_lock(paths.lock(paths.soft_labels(task, text))):
         _soft_labels(study, paths, task, text)
 
 
@@ -198,7 +196,7 @@ def _soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     tokens = Tokens.open(paths.text(text))
     kind = kind_of(study.tasks[task])
     labels = kind.labels(paths.task(task))
-    items = min(study.soft_labelled()[task, text], len(tokens))
+    items = min(study.items_labelled(text), len(tokens))
     asked = {
         "task": task,
         "text": text,
@@ -237,7 +235,7 @@ def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
 def cell(
     study: Study,
     paths: Paths,
-    key: str,
+    chosen: Cell,
     save_every: float = SAVE_EVERY,
     seed: int | None = None,
 ) -> None:
@@ -246,7 +244,7 @@ def cell(
     Args:
         study: The study.
         paths: The study's paths.
-        key: The cell.
+        chosen: The cell.
         save_every: Seconds between two saved states.
         seed: Train the runs of this seed alone, and leave word of them, not of the cell.
 
@@ -254,60 +252,62 @@ def cell(
         DataError: Some run failed; the others are kept and the cell stays missing.
     """
     _refuse_several()
-    chosen = study.cells[key]
-    if study.trained_by(chosen) != chosen:
-        score_cell(study, paths, chosen, save_every)
-        return
     runs = [run for run in study.runs(chosen) if seed in (None, run.seed_index)]
+    if study.trained_by(chosen) != chosen:
+        _score_runs(study, paths, chosen, save_every)
+    else:
+        _train_runs(study, paths, chosen, runs, save_every)
+    file = paths.cell(chosen) if seed is None else paths.seed(chosen, seed)
+    write_json(file, {"cell": chosen.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
+
+
+def _train_runs(
+    study: Study, paths: Paths, chosen: Cell, runs: Sequence[Run], save_every: float
+) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, chosen, vocabulary)
-    spec = study.digest_of(study.cell_spec(chosen))
     inputs = cell_digests(study, paths, data, chosen)
     device = choose_device(chosen.architecture.hidden)
     failed: dict[str, Exception] = {}
     for run in runs:
-        folder = paths.cell(key) / "runs" / run.name
-        job = _Job(paths, folder, _asked(study, run, spec, inputs), device, save_every)
+        asked = _asked(run, paths, inputs)
+        job = _Job(paths, paths.run(run), asked, device, save_every)
         if job.is_done:
             job.keeper.remove()
-            log.info("%s %s: already done", key, run.name)
+            log.info("%s %s: already done", chosen, run.name)
             continue
         try:
             _train_run(study, run, data, device, job)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
-            log.error("%s %s: %s", key, run.name, error)
+            log.error("%s %s: %s", chosen, run.name, error)
             failed[run.name] = error
     if failed:
         name, cause = next(iter(failed.items()))
         raise DataError(
-            f"cell {key}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
+            f"cell {chosen}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
-    file = paths.cell(key) / "cell.json" if seed is None else paths.seed(key, seed)
-    write_json(file, {"cell": key, "spec": spec, "runs": [run.name for run in runs]})
 
 
-def score_cell(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
+def _score_runs(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
     """Score the runs of another task's cell on this task, from what they predicted for it.
 
     Raises:
         DataError: One of those runs is missing or was edited, or predicted another test split.
     """
-    trained_by = study.trained_by(chosen)
     metrics = study.tasks[chosen.task].metrics
     data = kind_of(study.tasks[chosen.task]).open_split(paths.task(chosen.task) / "test")
-    spec = study.digest_of(study.cell_spec(chosen))
     digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}
     file = predictions_file("test", chosen.task)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size
+    device = choose_device(chosen.architecture.hidden)
     for run in study.runs(chosen):
-        origin = paths.cell(trained_by.key) / "runs" / run.name
+        origin = paths.run(replace(run, cell=study.trained_by(chosen)))
         host = read_record(origin / "record.json")
         predictions = np.load(verified(origin / file, host), allow_pickle=False)
         inputs = {**digests, "predictions": host.outputs[file]}
-        asked = _asked(study, run, spec, inputs).model_copy(update={"seed": host.seed})
-        folder = paths.cell(chosen.key) / "runs" / run.name
-        job = _Job(paths, folder, asked, choose_device(chosen.architecture.hidden), save_every)
+        asked = _asked(run, paths, inputs).model_copy(update={"seed": host.seed})
+        job = _Job(paths, paths.run(run), asked, device, save_every)
         if job.is_done:
             continue
         found = Scores(compute(metrics, predictions, data.targets), predictions)
@@ -317,10 +317,6 @@ def score_cell(study: Study, paths: Paths, chosen: Cell, save_every: float) -> N
 
         scores = {"dev": Scores(host.metrics["dev"], predictions), "test": found}
         job.finish(write, host.stages, vocabulary, scores)
-    runs = [run.name for run in study.runs(chosen)]
-    write_json(
-        paths.cell(chosen.key) / "cell.json", {"cell": chosen.key, "spec": spec, "runs": runs}
-    )
 
 
 def _refuse_several() -> None:
@@ -331,11 +327,9 @@ def _refuse_several() -> None:
         )
 
 
-def _asked(study: Study, run: Run, spec: str, inputs: dict[str, str]) -> Asked:
+def _asked(run: Run, paths: Paths, inputs: dict[str, str]) -> RunRequest:
     chosen = run.cell
-    return Asked(
-        study=study.name,
-        scale=study.scale,
+    return RunRequest(
         cell=chosen.key,
         task=chosen.task,
         method=chosen.method,
@@ -345,7 +339,7 @@ def _asked(study: Study, run: Run, spec: str, inputs: dict[str, str]) -> Asked:
         run=run.name,
         seed_index=run.seed_index,
         seed=run.seed,
-        spec=spec,
+        spec=paths.digest(Job("run", run)),
         inputs=inputs,
     )
 
@@ -389,7 +383,7 @@ class _Job:
         self,
         paths: Paths,
         folder: Path,
-        asked: Asked,
+        asked: RunRequest,
         device: Device,
         save_every: float,
         ranks: Ranks = ALONE,
@@ -409,8 +403,8 @@ class _Job:
     def is_done(self) -> bool:
         """Whether a whole record of the same specification and inputs is there.
 
-        A record of another specification is of an older study file; it is replaced when the
-        new run has finished. An edited record is an error, never silently overwritten.
+        One of other inputs is replaced when the new run has finished. An edited record is an
+        error, never silently overwritten.
         """
         path = self._folder / "record.json"
         if not path.is_file():

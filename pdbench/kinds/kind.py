@@ -136,8 +136,8 @@ class Kind(ABC):
         Returns:
             What is counted: items, pieces, and how often each label occurs.
         """
-        from pdbench.data.encoding import encode
         from pdbench.data.leaks import stored_sides
+        from pdbench.data.vocabulary import encode
 
         parts = (
             encode(vocabulary, first, second, self.task.max_length, self.keeps)

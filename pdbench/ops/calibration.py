@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError
 from pdbench.jobs.record import RunRecord, StageRecord, read_record
 from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
-from pdbench.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, masked_lm
-from pdbench.study import Architecture, Objective, Study
+from pdbench.planning.work import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
+from pdbench.study import Architecture, Cell, Objective, Study
 from pdbench.study.architecture import VOCABULARY_SIZE
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 MOST = 600
 """Finished jobs that are read: more say nothing new."""
@@ -55,10 +56,10 @@ class Observation:
 def observations(study: Study) -> list[Observation]:
     """What the finished jobs of a study took: stages of runs, and starts of jobs."""
     paths = Paths(study)
-    cells = [paths.cell(key) for key in study.cells]
-    chosen = itertools.islice(_spread_out(cells), MOST)
-    found = [o for folder in chosen for o in _of_cell(study, paths, folder)]
-    trained = [paths.pretrained(*start) for start in study.pretrained]
+    done = [cell for cell in study.seeds if paths.cell(cell).is_file()]
+    chosen = itertools.islice(_spread_out(done), MOST)
+    found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
+    trained = [paths.pretrained(start) for start in study.pretrained]
     trained += [paths.teacher(task) for task in study.taught]
     for folder in trained:
         record = _record(folder)
@@ -81,8 +82,8 @@ def fitted(machine: Machine, seen: Sequence[Observation]) -> Machine:
     target = np.log([observation.seconds for observation in seen])
     groups = Counter(observation.group for observation in seen)
     weights = np.array([1 / groups[observation.group] for observation in seen])
-    prior = np.log([machine.constants[kind].seconds for kind in KINDS])
-    precision = np.array([math.log(machine.constants[kind].factor) ** -2.0 for kind in KINDS])
+    prior = np.log([machine.constants[kind].seconds for kind in COUNTED])
+    precision = np.array([math.log(machine.constants[kind].factor) ** -2.0 for kind in COUNTED])
     logs, spread = prior.copy(), machine.spread
     for _ in range(_ROUNDS):
         parts = counts * np.exp(logs)
@@ -105,12 +106,12 @@ def device_of(seen: Iterable[Observation]) -> str | None:
     return names.most_common(1)[0][0] if names else None
 
 
-def _of_cell(study: Study, paths: Paths, folder: Path) -> Iterator[Observation]:
-    records = [_record(run) for run in sorted((folder / "runs").glob("*"))]
+def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[Observation]:
+    records = [_record(paths.run(run)) for run in study.runs(cell)]
     whole = [record for record in records if record is not None]
     for record in whole:
         yield from _of_record(study, record)
-    job = _benchmark(paths.results / "benchmarks" / "cell" / f"{folder.name}.tsv")
+    job = _benchmark(paths.benchmarks / "cell" / f"{paths.label(Job('cell', cell))}.tsv")
     if job is not None and whole and not any(r.environment.resumed for r in whole):
         start = job - sum(record.environment.seconds for record in whole)
         if start > 0:
@@ -161,13 +162,11 @@ def _benchmark(path: Path) -> float | None:
         return None
 
 
-def _spread_out(folders: Sequence[Path]) -> Iterator[Path]:
-    """The finished ones among folders, from all over the list, so that the first are enough."""
-    step = max(1, len(folders) // MOST)
+def _spread_out(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Cells from all over a list, so that the first are enough."""
+    step = max(1, len(cells) // MOST)
     for first in range(step):
-        for folder in folders[first::step]:
-            if (folder / "cell.json").is_file():
-                yield folder
+        yield from cells[first::step]
 
 
 def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> Machine:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.core.errors import PdbenchError
+from pdbench.core.words import byte_size
 from pdbench.data.fetch import missing_from
 from pdbench.data.needs import Need, local_path, needs_of
 from pdbench.planning.sizes import Sizes
@@ -25,9 +26,8 @@ from pdbench.study import ROOT, Study
 from pdbench.study.offline import data_folder
 from pdbench.study.pins import is_commit
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.paths import ARCHIVES, STORE, Paths
 from pdbench.workflow.plan import Plan
-from pdbench.workflow.plan_text import size
 from pdbench.workflow.snakefile import check_folders
 
 Mark: TypeAlias = Literal["ok", "warning", "missing"]
@@ -116,7 +116,7 @@ def checkout() -> Iterator[Finding]:
 def folders(study: Study) -> Iterator[Finding]:
     """See whether jobs may write."""
     try:
-        check_folders(Path("results") / study.name, Path("reports") / study.name)
+        check_folders(STORE, Path("reports") / study.name)
     except PdbenchError as error:
         yield Finding("missing", error.what, error.remedy)
     else:
@@ -125,11 +125,12 @@ def folders(study: Study) -> Iterator[Finding]:
 
 def disk(study: Study, at_once: int) -> Iterator[Finding]:
     """Compare the free disk with what the jobs that are left will fill."""
-    sizes = Sizes.counted(study, Path("results") / study.name / "audit.json")
-    done = {key for key, node in Graph(study).nodes.items() if node.output.exists()}
+    paths = Paths(study)
+    sizes = Sizes.counted(study, paths.audit)
+    done = {job for job in Graph(study).jobs if paths.output(job).exists()}
     needed = Plan(study, sizes=sizes, done=done).peak_disk(at_once)
     free = shutil.disk_usage(".").free
-    what = f"disk: {size(free)} free, about {size(needed)} needed"
+    what = f"disk: {byte_size(free)} free, about {byte_size(needed)} needed"
     if free < needed:
         yield Finding("missing", what, "free some space, or work on another disk")
     elif free < _SPARE * needed:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
-from pdbench.jobs.selection import is_outdated
 from pdbench.ops.status import Survey, saved_states, states_of
-from pdbench.workflow import Paths
-from pdbench.workflow.graph import Node
-from pdbench.workflow.jobs import seed_name
+from pdbench.study import Cell, Study
+from pdbench.workflow.bundles import SeedOf
+from pdbench.workflow.kinds import Job
+from pdbench.workflow.paths import STORE
 
 Which: TypeAlias = Literal["failed", "missing", "all"]
 
@@ -22,11 +22,9 @@ Which: TypeAlias = Literal["failed", "missing", "all"]
 def leftovers(found: Survey, which: Which) -> list[Path]:
     """What must go so that jobs begin anew: files and folders that are there.
 
-    Of failed and missing jobs these are saved states, status files and logs, and what says that
-    a cell, its seeds or its bundle are done; finished runs stay, and a cell that is done again
-    keeps them. A cell that was trained with other settings counts as missing. Of ``all`` the
-    finished runs of every cell go too, and only they: data, teachers and pre-trained students
-    stay.
+    Of failed and missing jobs these are saved states, status files and logs; finished runs stay.
+    Of ``all`` the finished runs of every cell go too, what says that they are done, and the
+    table of them, and only they: data, teachers and pre-trained students stay.
 
     Raises:
         UsageError: Everything is to go while cells are running.
@@ -34,22 +32,37 @@ def leftovers(found: Survey, which: Which) -> list[Path]:
     if which == "all":
         return _everything(found)
     wanted = {"failed"} if which == "failed" else {"failed", "missing"}
-    jobs = [node for key, node in found.graph.nodes.items() if found.states[key] in wanted]
-    cells = {node.name for node in jobs if node.rule == "cell"}
-    if which == "missing":
-        cells |= set(_outdated(found))
-    return [*_marks(found.graph.paths, cells), *_traces(found, jobs)]
+    return _traces(found, [job for job, state in found.states.items() if state in wanted])
 
 
 def _everything(found: Survey) -> list[Path]:
     if found.cells["running"]:
         what = f"--redo all: {found.cells['running']} cells of {found.study.name} are running"
         raise UsageError(what, "stop them first")
-    cells = list(found.graph.cells.values())
-    whole = (node.output.parent for node in cells)
-    paths = found.graph.paths
-    stamps = paths.bundle("x").parent, paths.seed("x", 0).parents[1]
-    return [*(path for path in (*whole, *stamps) if path.exists()), *_traces(found, cells)]
+    study, paths = found.study, found.paths
+    going = [paths.table]
+    for cell in study.seeds:
+        going += [paths.folder(Job("run", run)) for run in study.runs(cell)]
+        going += [paths.folder(job) for job in _marks(study, cell)]
+    names = {cell.key for cell in study.seeds}
+    stamps = (STORE / "bundle").glob("*/*.json")
+    going += [stamp.parent for stamp in stamps if _names_one(stamp, names)]
+    cells = [Job("cell", cell) for cell in study.seeds]
+    return [*(path for path in going if path.exists()), *_traces(found, cells)]
+
+
+def _marks(study: Study, cell: Cell) -> list[Job]:
+    """The jobs of a cell and of its seeds."""
+    seeds = (Job("seed", SeedOf(cell, number)) for number in range(study.seeds[cell]))
+    return [Job("cell", cell), *seeds]
+
+
+def _names_one(stamp: Path, cells: Collection[str]) -> bool:
+    """Whether what says that a bundle is done names one of some cells."""
+    try:
+        return not set(read_json(stamp)["cells"]).isdisjoint(cells)
+    except (DataError, KeyError, TypeError):
+        return True  # a broken one says nothing
 
 
 def remove(paths: Iterable[Path]) -> None:
@@ -61,46 +74,15 @@ def remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _outdated(found: Survey) -> Iterator[str]:
-    paths = found.graph.paths
-    for key, cell in found.study.cells.items():
-        if found.states["cell", key] == "done" and is_outdated(found.study, paths, cell):
-            yield key
-
-
-def _marks(paths: Paths, cells: Collection[str]) -> Iterator[Path]:
-    """What says that some cells are done, their seeds, and bundles that have one of them."""
-    both = ((paths.cell(key) / "cell.json", paths.seed(key, 0).parent) for key in sorted(cells))
-    marks = (mark for pair in both for mark in pair)
-    yield from (mark for mark in marks if mark.exists())
-    for stamp in sorted(paths.bundle("x").parent.glob("*.json")):
-        try:
-            named = read_json(stamp)["cells"]
-        except (DataError, KeyError, TypeError):
-            named = cells  # a broken one says nothing
-        if not set(named).isdisjoint(cells):
-            yield stamp
-
-
-def _traces(found: Survey, jobs: Iterable[Node]) -> list[Path]:
-    paths = found.graph.paths
-    saved = saved_states(paths)
+def _traces(found: Survey, jobs: Iterable[Job]) -> list[Path]:
+    paths, saved = found.paths, saved_states()
     traces = []
     for job in jobs:
-        traces += states_of(paths, job, saved)
-        if job.rule == "cell":
-            traces.append(paths.status(job.name))
-            traces += _of_seeds(found, job.name)
-        traces.append(job.log)
+        traces += states_of(found.study, paths, job, saved)
+        for own in _marks(found.study, job.key) if job.kind == "cell" else ():
+            traces += [paths.status(own), paths.log(own)]
+        traces.append(paths.log(job))
     return [path for path in dict.fromkeys(traces) if path.exists()]
-
-
-def _of_seeds(found: Survey, cell: str) -> Iterator[Path]:
-    """The status files and logs of the seeds of a cell."""
-    paths = found.graph.paths
-    for seed in range(found.study.seeds[found.study.cells[cell]]):
-        name = seed_name(cell, seed)
-        yield from (paths.status(name), paths.log("seed", name))
 
 
 def prepare(found: Survey, which: Which, *, yes: bool) -> list[str]:

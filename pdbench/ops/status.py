@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +22,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.graph import Graph, Key, Node
-from pdbench.workflow.jobs import seed_name
+from pdbench.workflow.bundles import SeedOf
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.paths import SAVED, STORE
 
 State: TypeAlias = Literal["done", "running", "failed", "missing"]
 STATES: tuple[State, ...] = get_args(State)
@@ -38,9 +40,10 @@ STOPPED = ": stopped at "
 _TAIL = 65_536  # bytes at a log's end that are read
 _LOCKS = Path(".snakemake/locks")  # has files while Snakemake is at work, or was killed
 _RUNS = "RUNNING"  # as squeue says it
-_SAVING = ("pretrain", "teacher", "cell")  # rules whose jobs save their state
 _QUEUE_SECONDS = 5.0  # that squeue may take
-_MARKS = ("pdbench: error:", "error:", "killed", "cancelled", "oom", "out of memory", "no space")
+_MARKS = re.compile(
+    r"\berror:|\b(killed|cancelled|oom|oom[-_]kill\w*|out of memory|no space)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -50,20 +53,22 @@ class Failure:
     Attributes:
         job: The job.
         reason: The line that explains it.
+        log: Its log.
         waiting: Cells that wait for it, itself not counted.
     """
 
-    job: Node
+    job: Job
     reason: str
+    log: Path
     waiting: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The failure with its log."""
         return {
-            "rule": self.job.rule,
+            "rule": self.job.kind,
             "name": self.job.name,
             "reason": self.reason,
-            "log": str(self.job.log),
+            "log": str(self.log),
             "cells_waiting": self.waiting,
         }
 
@@ -74,14 +79,16 @@ class Survey:
 
     Attributes:
         graph: The jobs.
+        paths: Their files.
         states: The state of each.
         reasons: Why those that failed did.
         queue: SLURM's jobs of this user by state; empty without a queue.
     """
 
     graph: Graph
-    states: dict[Key, State]
-    reasons: dict[Key, str]
+    paths: Paths
+    states: dict[Job, State]
+    reasons: dict[Job, str]
     queue: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -89,20 +96,20 @@ class Survey:
         """The study."""
         return self.graph.study
 
-    def count(self, keys: Iterable[Key]) -> Counter[State]:
+    def count(self, keys: Iterable[Job]) -> Counter[State]:
         """How many of some jobs are in each state."""
         return Counter(self.states[key] for key in keys)
 
     @cached_property
     def cells(self) -> Counter[State]:
         """How many cells are in each state."""
-        return self.count(("cell", key) for key in self.study.cells)
+        return self.count(Job("cell", cell) for cell in self.study.seeds)
 
     @cached_property
     def artefacts(self) -> dict[str, Counter[State]]:
         """The cells of each artefact that has some, by state."""
         return {
-            name: self.count(("cell", cell.key) for cell in self.study.artefact_cells(name))
+            name: self.count(Job("cell", cell) for cell in self.study.artefact_cells(name))
             for name, needs in self.study.artefacts.items()
             if needs.cells
         }
@@ -111,37 +118,37 @@ class Survey:
     def rules(self) -> dict[str, Counter[State]]:
         """All jobs by rule and state."""
         found: dict[str, Counter[State]] = {}
-        for (rule, _), state in self.states.items():
-            found.setdefault(rule, Counter())[state] += 1
+        for job, state in self.states.items():
+            found.setdefault(job.kind, Counter())[state] += 1
         return found
 
     @cached_property
     def failures(self) -> list[Failure]:
         """What failed: first what most cells wait for."""
         found = [
-            Failure(self.graph.nodes[key], reason, self._waiting(key))
-            for key, reason in self.reasons.items()
+            Failure(job, reason, self.paths.log(job), self._waiting(job))
+            for job, reason in self.reasons.items()
         ]
         return sorted(found, key=lambda failure: -failure.waiting)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen by itself."""
-        return self.states["report", ""] == "done" and not self.cells["running"]
+        return self.states[Job("report")] == "done" and not self.cells["running"]
 
-    def _waiting(self, key: Key) -> int:
-        if key[0] == "cell":
+    def _waiting(self, job: Job) -> int:
+        if job.kind == "cell":
             return 0
         return sum(
-            self.states[cell] != "done" and key in needs for cell, needs in self._upstream.items()
+            self.states[cell] != "done" and job in needs for cell, needs in self._upstream.items()
         )
 
     @cached_property
-    def _upstream(self) -> dict[Key, set[Key]]:
+    def _upstream(self) -> dict[Job, set[Job]]:
         """What each cell waits for, directly or not; cells of one kind share the same."""
-        known: dict[tuple[Key, ...], set[Key]] = {}
+        known: dict[tuple[Job, ...], set[Job]] = {}
         found = {}
-        for cell in (("cell", key) for key in self.study.cells):
+        for cell in (Job("cell", cell) for cell in self.study.seeds):
             needs = self.graph.needs[cell]
             if needs not in known:
                 known[needs] = self.graph.upstream(needs)
@@ -155,7 +162,7 @@ class Survey:
             "cells": _counts(self.cells),
             "artefacts": {name: _counts(found) for name, found in self.artefacts.items()},
             "jobs": {rule: _counts(found) for rule, found in self.rules.items()},
-            "running": [" ".join(key) for key in self.states if self.states[key] == "running"],
+            "running": [str(job) for job, state in self.states.items() if state == "running"],
             "failures": [failure.as_json() for failure in self.failures],
             "queue": self.queue,
         }
@@ -168,15 +175,15 @@ def survey(study: Study, now: float | None = None) -> Survey:
         study: The study.
         now: Seconds since 1970; None asks the clock.
     """
-    graph = Graph(study)
-    look = _Look(graph, time.time() if now is None else now)
-    states: dict[Key, State] = {}
-    reasons: dict[Key, str] = {}
-    for key, node in graph.nodes.items():
-        states[key], reason = look.at(node)
+    graph, paths = Graph(study), Paths(study)
+    look = _Look(study, paths, time.time() if now is None else now)
+    states: dict[Job, State] = {}
+    reasons: dict[Job, str] = {}
+    for job in graph.jobs:
+        states[job], reason = look.at(job)
         if reason is not None:
-            reasons[key] = reason
-    return Survey(graph, states, reasons, look.queue.counts)
+            reasons[job] = reason
+    return Survey(graph, paths, states, reasons, look.queue.counts)
 
 
 class _Queue:
@@ -193,9 +200,9 @@ class _Queue:
             if (state, folder) == (_RUNS, here)
         }
 
-    def runs(self, job: Node) -> bool:
+    def runs(self, kind: str, label: str) -> bool:
         """Whether a job that Snakemake submitted from this folder is running."""
-        names = (job.rule, "wildcards", job.name) if job.name else (job.rule,)
+        names = (kind, "wildcards", label) if label else (kind,)
         return _plain("_".join(("rule", *names))) in self._running
 
     def _ask(self) -> list[tuple[str, str, str, str]]:
@@ -220,85 +227,88 @@ class _Look:
     """One look at the files of a study.
 
     Args:
-        graph: Its jobs.
+        study: The study.
+        paths: Its files.
         now: Seconds since 1970.
     """
 
-    def __init__(self, graph: Graph, now: float) -> None:
+    def __init__(self, study: Study, paths: Paths, now: float) -> None:
         self.queue = _Queue()
         self._now = now
-        self._graph = graph
-        self._paths = graph.paths
-        self._started = _names(self._paths.status("x").parent)
+        self._study, self._paths = study, paths
+        self._started = _names(STORE / "status")
         self._is_supervised = bool(_names(_LOCKS))
-        self._saved = saved_states(self._paths)
+        self._saved = saved_states()
         self._logged: dict[Path, set[str]] = {}
 
-    def at(self, job: Node) -> tuple[State, str | None]:
+    def at(self, job: Job) -> tuple[State, str | None]:
         """The state of a job, and why it failed if it did."""
-        if os.path.exists(job.output):  # noqa: PTH110 - ten times as fast as Path.exists
+        if os.path.exists(self._paths.output(job)):  # noqa: PTH110 - ten times as fast
             return "done", None
-        if job.rule == "cell" and (words := self._words(job)):
+        if job.kind == "cell" and (words := self._words(job)):
             return min((self._by_word(job, *word) for word in words), key=_by_weight)
-        folder = job.log.parent
-        if folder not in self._logged:
-            self._logged[folder] = _names(folder)
-        return self._by_log(job) if job.log.name in self._logged[folder] else ("missing", None)
+        log = self._paths.log(job)
+        if log.parent not in self._logged:
+            self._logged[log.parent] = _names(log.parent)
+        return self._by_log(job) if log.name in self._logged[log.parent] else ("missing", None)
 
-    def _words(self, job: Node) -> list[tuple[Path, Path, str]]:
-        """The status files of a cell and of its seeds, with their logs and whose they are."""
-        found = []
-        if f"{job.name}.json" in self._started:
-            found.append((self._paths.status(job.name), job.log, ""))
-        for seed in range(self._graph.study.seeds[self._graph.study.cells[job.name]]):
-            name = seed_name(job.name, seed)
-            if f"{name}.json" in self._started:
-                log = self._paths.log("seed", name)
-                found.append((self._paths.status(name), log, f"seed {seed}, {log}: "))
-        return found
+    def _words(self, job: Job) -> list[tuple[Job, str]]:
+        """The cell and its seeds, as far as they have status files, and how each is called."""
+        if not self._started:
+            return []
+        seeds = range(self._study.seeds[job.key])
+        found = [(job, "")]
+        found += [(Job("seed", SeedOf(job.key, number)), f"seed {number}, ") for number in seeds]
+        return [
+            (own, whose) for own, whose in found if self._paths.status(own).name in self._started
+        ]
 
-    def _by_word(self, job: Node, path: Path, log: Path, whose: str) -> tuple[State, str | None]:
-        """What the job's own status file says, if its process still lives."""
+    def _by_word(self, job: Job, own: Job, whose: str) -> tuple[State, str | None]:
+        """What the status file of a cell or of a seed says, if its process still lives."""
+        log = self._paths.log(own)
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
+            said = json.loads(self._paths.status(own).read_text(encoding="utf-8"))
             state = said["state"]
         except (OSError, ValueError, KeyError):
             return self._by_log(job)
+        name = f"{whose}{log}: " if whose else ""
         if state == "failed":
-            return "failed", whose + (said.get("reason") or last_line(log))
+            return "failed", name + (said.get("reason") or last_line(log))
         if state != "running":  # stopped: the next run takes it up
             return "missing", None
         if self._lives(said, job):
             return "running", None
         where = f"{said.get('host')}, process {said.get('pid')}"
-        return "failed", f"{whose}ended without a word on {where}: {last_line(log)}"
+        return "failed", f"{name}ended without a word on {where}: {last_line(log)}"
 
-    def _by_log(self, job: Node) -> tuple[State, str | None]:
+    def _by_log(self, job: Job) -> tuple[State, str | None]:
         """What can be said of a job that writes nothing but a log.
 
         Snakemake also leaves an empty log of a job that could not be submitted.
         """
-        line, is_error = _ending(job.log)
+        line, is_error = _ending(self._paths.log(job))
         if is_error:
             return "failed", line
-        if self.queue.runs(job) or (self._is_supervised and self._is_fresh(job)):
+        if self.queue.runs(job.kind, self._paths.label(job)) or (
+            self._is_supervised and self._is_fresh(job)
+        ):
             return "running", None
         if STOPPED in line:  # the next run takes it up
             return "missing", None
         return "failed", f"ended without a word: {line}"
 
-    def _lives(self, said: dict[str, Any], job: Node) -> bool:
+    def _lives(self, said: dict[str, Any], job: Job) -> bool:
         if said.get("host") == platform.node():
             return Path(f"/proc/{said.get('pid')}").exists()
         if said.get("slurm_job") and self.queue.jobs:
             return str(said["slurm_job"]) in self.queue.jobs
         return self._is_fresh(job)
 
-    def _is_fresh(self, job: Node) -> bool:
+    def _is_fresh(self, job: Job) -> bool:
         """Whether a job has given a sign of life: a line, its word, or a saved state."""
-        signs = [job.log, *states_of(self._paths, job, self._saved)]
-        if job.rule == "cell":
-            signs += [path for path, _, _ in self._words(job)]
+        signs = [self._paths.log(job), *states_of(self._study, self._paths, job, self._saved)]
+        if job.kind == "cell":
+            signs += [self._paths.status(own) for own, _ in self._words(job)]
         return any(self._now - _changed(path) < FRESH for path in signs)
 
 
@@ -307,18 +317,18 @@ def _by_weight(found: tuple[State, str | None]) -> int:
     return ("running", "failed", "missing", "done").index(found[0])
 
 
-def saved_states(paths: Paths) -> list[Path]:
-    """The folders of all saved states of a study."""
-    folder = paths.state(paths.results / "x").parent
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def saved_states() -> set[str]:
+    """The names of all saved states."""
+    return _names(SAVED)
 
 
-def states_of(paths: Paths, job: Node, saved: Iterable[Path]) -> list[Path]:
+def states_of(study: Study, paths: Paths, job: Job, saved: Collection[str]) -> list[Path]:
     """Those of some saved states that are of a job or of one of its runs."""
-    if job.rule not in _SAVING:
+    if not saved or KINDS[job.kind].model is None:
         return []
-    name = paths.state(job.output.parent).name
-    return [path for path in saved if f"{path.name}.".startswith(f"{name}.")]
+    products = [job] if job.kind != "cell" else [Job("run", run) for run in study.runs(job.key)]
+    folders = (paths.state(paths.folder(product)) for product in products)
+    return [folder for folder in folders if folder.name in saved]
 
 
 def _changed(path: Path) -> float:
@@ -349,7 +359,7 @@ def _ending(path: Path) -> tuple[str, bool]:
 
 
 def _explains(line: str) -> bool:
-    return any(mark in line.lower() for mark in _MARKS)
+    return _MARKS.search(line) is not None
 
 
 def _names(folder: Path) -> set[str]:

@@ -68,7 +68,7 @@ def _other_jobs(found: Survey) -> list[str]:
 
 def _explain(failure: Failure) -> list[str]:
     waiting = f" ({failure.waiting} cells wait for it)" if failure.waiting else ""
-    return [f"failed: {failure.job.title}{waiting}", f"  {failure.reason}", f"  {failure.job.log}"]
+    return [f"failed: {failure.job}{waiting}", f"  {failure.reason}", f"  {failure.log}"]
 
 
 def _numbers(counts: Counter[State]) -> list[str]:

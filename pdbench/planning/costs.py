@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from pdbench.planning.machines import LAPTOP
 from pdbench.planning.sizes import Sizes
 from pdbench.planning.work import (
     Seen,
@@ -22,17 +21,10 @@ from pdbench.planning.work import (
     prediction,
 )
 from pdbench.study.architecture import VOCABULARY_SIZE, Architecture
-from pdbench.study.cells import Cell, Start
+from pdbench.study.cells import Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
 from pdbench.study.settings import Source
-
-ARCHIVE = 4.0
-TASK = 3.0
-AUDIT = 4.0
-COLLECT = 2.0
-DRAW = 3.0
-REPORT = 2.0
 
 BATCH = 128  # items that are predicted together
 _ITEMS_A_SECOND = 4000  # read, cut into word pieces and written
@@ -45,72 +37,81 @@ _IN_NAME = re.compile(r"L-(\d+)_H-(\d+)")
 class Costs:
     """The work of every job of a study.
 
-    Args:
+    Attributes:
         study: The study.
         sizes: How much data there is; assumed where nothing was counted yet.
     """
 
+    study: Study
+
     def __init__(self, study: Study, sizes: Sizes | None = None) -> None:
-        self._study = study
-        self._sizes = sizes or Sizes(study)
+        self.study = study
+        self.sizes = sizes or Sizes(study)
+        self._cells: dict[Cell, Work] = {}
 
     def text(self, name: str) -> Work:
         """Preparing a text."""
-        return Work(seconds=1.0 + self._study.texts[name].size / _ITEMS_A_SECOND)
+        return Work(seconds=1.0 + self.study.texts[name].size / _ITEMS_A_SECOND)
 
     def pretrain(self, start: Start) -> Work:
         """Pre-training of one size on a corpus, and asking its teacher if it has one.
 
         Weights that others have pre-trained are converted only.
         """
-        parts = self._study.corpora[start.corpus]
+        parts = self.study.corpora[start.corpus]
         if not isinstance(parts, tuple):
             return _START
-        settings = self._study.training.pretrain
+        settings = self.study.training.pretrain
         pieces = float(sum(part.tokens for part in parts))
-        longest = max((self._study.texts[part.text].max_length for part in parts), default=128)
+        longest = max((self.study.texts[part.text].max_length for part in parts), default=128)
         distinct = distinct_pieces(pieces)
         seen = Seen(pieces / settings.batch_tokens, pieces / longest, pieces, distinct)
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
         found = _START + masked_lm(start.architecture, seen, settings.masked, scored)
-        taught = self._study.pretrained_by(start)
+        taught = self.study.pretrained_by(start)
         return found if taught is None else found + prediction(taught.architecture, seen)
 
     def teacher(self, task: str) -> Work:
         """Fine-tuning a teacher and scoring it."""
-        settings, size = self._study.tasks[task].teacher, self.teacher_size(task)
+        settings, size = self.study.tasks[task].teacher, self.teacher_size(task)
         if settings is None:
             return Work()
         trained = self._labelled(task, settings.epochs, (settings.batch_size,))
         return _START + classifier(size, trained) + self._scoring(size, task)
 
-    def soft_labels(self, task: str, text: str, items: int) -> Work:
+    def soft_labels(self, key: SoftLabelled) -> Work:
         """Labelling the first items of a text with a teacher."""
-        positions = items * self._sizes.text_pieces(text)
-        return _START + prediction(self.teacher_size(task), Seen(items / BATCH, items, positions))
+        items = self.study.items_labelled(key.text)
+        seen = Seen(items / BATCH, items, items * self.sizes.text_pieces(key.text))
+        return _START + prediction(self.teacher_size(key.task), seen)
 
     def cell(self, wanted: Cell) -> Work:
         """Training and scoring all runs of a cell."""
+        if wanted not in self._cells:
+            self._cells[wanted] = self._cell(wanted)
+        return self._cells[wanted]
+
+    def _cell(self, wanted: Cell) -> Work:
         run = self._scoring(wanted.architecture, wanted.task)
-        trains = self._study.trained_by(wanted) == wanted
-        for stage in self._study.methods[wanted.method].stages if trains else ():
+        trains = self.study.trained_by(wanted) == wanted
+        for stage in self.study.methods[wanted.method].stages if trains else ():
             run += self._stage(wanted, stage)
-        return _START + run * self._study.number_of_runs(wanted)
+        return _START + run * self.study.number_of_runs(wanted)
 
     def latency(self) -> Work:
         """Timing every size of the study and its teachers, on the CPU."""
-        return Work(seconds=2.0 + 0.1 * len(self._study.all_architectures))
+        return Work(seconds=2.0 + 0.1 * len(self.study.all_architectures))
 
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""
-        teacher = self._study.tasks[task].teacher
+        teacher = self.study.tasks[task].teacher
         return _MINILM if teacher is None else size_of(teacher)
 
     def _stage(self, wanted: Cell, stage: Stage) -> Work:
-        settings = self._study.stage(stage.settings)
+        settings = self.study.stage(stage.settings)
         if stage.data == "transfer" and wanted.transfer is not None:
-            chosen = self._study.transfer_sets[wanted.transfer]
-            length = self._sizes.text_pieces(chosen.text)
+            chosen = self.study.transfer_sets[wanted.transfer]
+            length = self.sizes.text_pieces(chosen.text)
             once = Seen(1, chosen.size, chosen.size * length)
             seen = _repeated(once, settings.epochs, settings.batch_size, settings.least_steps)
         else:
@@ -125,19 +126,14 @@ class Costs:
     def _labelled(
         self, task: str, epochs: int, batches: Sequence[int], least_steps: int = 0
     ) -> Seen:
-        items = self._sizes.items(task, "train")
-        once = Seen(1, items, items * self._sizes.task_pieces(task))
+        items = self.sizes.items(task, "train")
+        once = Seen(1, items, items * self.sizes.task_pieces(task))
         return _repeated(once, epochs, batches, least_steps)
 
     def _scoring(self, size: Architecture, task: str) -> Work:
-        items = self._sizes.items(task, "dev") + self._sizes.items(task, "test")
-        positions = items * self._sizes.task_pieces(task)
+        items = self.sizes.items(task, "dev") + self.sizes.items(task, "test")
+        positions = items * self.sizes.task_pieces(task)
         return prediction(size, Seen(items / BATCH, items, positions))
-
-
-def cell(study: Study, wanted: Cell) -> float:
-    """Training all runs of a cell, in rough seconds of one laptop core."""
-    return LAPTOP.seconds(Costs(study).cell(wanted))
 
 
 def size_of(source: Source) -> Architecture:

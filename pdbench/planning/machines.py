@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.planning.work import KINDS, Work
+from pdbench.planning.work import COUNTED, Work
 
-SIGMAS = 1.645
+_SIGMAS = 1.645
 """Standard deviations on each side of a 90% interval."""
 
 
 @dataclass(frozen=True)
-class Constant:
+class _Constant:
     """Seconds of one count.
 
     Attributes:
@@ -50,7 +50,7 @@ class Estimate:
     @classmethod
     def of(cls, seconds: float, deviation: float) -> Estimate:
         """An estimate whose logarithm has a standard deviation."""
-        factor = math.exp(SIGMAS * deviation)
+        factor = math.exp(_SIGMAS * deviation)
         return cls(seconds, seconds / factor, seconds * factor)
 
     def as_json(self, unit: float = 1.0) -> dict[str, float]:
@@ -79,7 +79,7 @@ class Machine:
     name: str
     title: str
     kind: str
-    constants: dict[str, Constant]
+    constants: dict[str, _Constant]
     spread: float
     origin: str
     covariance: tuple[tuple[float, ...], ...] = ()
@@ -112,12 +112,12 @@ class Machine:
         return Estimate.of(self.seconds(work), deviation)
 
     def _parts(self, work: Work) -> list[float]:
-        counts = zip(KINDS, work.counts, strict=True)
+        counts = zip(COUNTED, work.counts, strict=True)
         return [self.constants[kind].seconds * count for kind, count in counts]
 
     def _variance(self, shares: Sequence[float]) -> float:
         if not self.covariance:
-            logs = [math.log(self.constants[kind].factor) for kind in KINDS]
+            logs = [math.log(self.constants[kind].factor) for kind in COUNTED]
             return sum((share * log) ** 2 for share, log in zip(shares, logs, strict=True))
         rows = zip(shares, self.covariance, strict=True)
         return sum(a * b * value for a, row in rows for b, value in zip(shares, row, strict=True))
@@ -128,11 +128,11 @@ LAPTOP = Machine(
     title="one core of a laptop-class CPU with bf16 products",
     kind="cpu",
     constants={
-        "products": Constant(1 / 4.0e11, 1.5, "bf16 matrix peak of a Zen 5 core"),
-        "traffic": Constant(1 / 1.5e9, 1.3, "fitted to the demo's runs on a Zen 5 core"),
-        "updates": Constant(1 / 5.7e8, 1.3, "fitted to the demo's runs on a Zen 5 core"),
-        "launches": Constant(1.1e-3, 1.3, "fitted to the demo's runs on a Zen 5 core"),
-        "starts": Constant(1.8, 1.5, "the demo's jobs: Python, torch, data, first step"),
+        "products": _Constant(1 / 4.0e11, 1.5, "bf16 matrix peak of a Zen 5 core"),
+        "traffic": _Constant(1 / 1.5e9, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "updates": _Constant(1 / 5.7e8, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "launches": _Constant(1.1e-3, 1.3, "fitted to the demo's runs on a Zen 5 core"),
+        "starts": _Constant(1.8, 1.5, "the demo's jobs: Python, torch, data, first step"),
     },
     spread=0.16,
     origin="stated constants: the demo's committed runs on one Zen 5 core",
@@ -143,21 +143,21 @@ H100 = Machine(
     title="one H100-class GPU (SXM, 80 GB)",
     kind="gpu",
     constants={
-        "products": Constant(
+        "products": _Constant(
             1 / (0.6 * 989e12), 1.5, "60% (assumed) of the data sheet's 989 TFLOP/s, dense bf16"
         ),
-        "traffic": Constant(
+        "traffic": _Constant(
             3 / (0.7 * 3.35e12),
             1.7,
             "3 bytes a number (bf16, some fp32) at 70% (assumed) of the data sheet's 3.35 TB/s",
         ),
-        "updates": Constant(
+        "updates": _Constant(
             40 / (0.7 * 3.35e12), 1.5, "fp32 AdamW: 40 bytes a parameter at the same bandwidth"
         ),
-        "launches": Constant(
+        "launches": _Constant(
             6e-4, 2.0, "assumed: some 60 eager kernels a layer, forward and back, 10 us each"
         ),
-        "starts": Constant(
+        "starts": _Constant(
             20.0, 2.0, "assumed: Python, torch and CUDA from a network file system, first step"
         ),
     },
@@ -165,7 +165,7 @@ H100 = Machine(
     origin="stated constants: data sheet and assumed shares, no run on a GPU",
 )
 
-MACHINES = {machine.name: machine for machine in (H100, LAPTOP)}
+_MACHINES = {machine.name: machine for machine in (H100, LAPTOP)}
 
 
 def machine_of(text: str) -> Machine:
@@ -177,11 +177,11 @@ def machine_of(text: str) -> Machine:
     Raises:
         UsageError: There is no such device, or the file lacks a number.
     """
-    if text in MACHINES:
-        return MACHINES[text]
+    if text in _MACHINES:
+        return _MACHINES[text]
     path = Path(text)
     if path.suffix != ".json":
-        raise UsageError(f"--device {text}: unknown device", suggestion(text, MACHINES))
+        raise UsageError(f"--device {text}: unknown device", suggestion(text, _MACHINES))
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         return _from_json(raw, str(path))
@@ -191,20 +191,20 @@ def machine_of(text: str) -> Machine:
     except (KeyError, TypeError, ValueError) as error:
         what = f"{path}: not a device ({type(error).__name__}: {error})"
         raise UsageError(
-            what, f"it needs name, title, kind, spread and {', '.join(KINDS)}"
+            what, f"it needs name, title, kind, spread and {', '.join(COUNTED)}"
         ) from error
 
 
 def _from_json(raw: dict[str, Any], origin: str) -> Machine:
-    constants = {kind: _constant(**raw["constants"][kind]) for kind in KINDS}
+    constants = {kind: _constant(**raw["constants"][kind]) for kind in COUNTED}
     if raw["kind"] not in ("gpu", "cpu"):
         raise ValueError("kind is neither gpu nor cpu")
     spread = _above(0, raw["spread"], "spread")
     return Machine(str(raw["name"]), str(raw["title"]), raw["kind"], constants, spread, origin)
 
 
-def _constant(seconds: Any, factor: Any, source: Any) -> Constant:
-    return Constant(_above(0, seconds, "seconds"), _above(1, factor, "factor"), str(source))
+def _constant(seconds: Any, factor: Any, source: Any) -> _Constant:
+    return _Constant(_above(0, seconds, "seconds"), _above(1, factor, "factor"), str(source))
 
 
 def _above(bound: float, value: Any, key: str) -> float:
@@ -223,7 +223,7 @@ def calibrated(
     """The same device with constants that finished runs were fitted with."""
     constants = {
         kind: replace(machine.constants[kind], seconds=value, source=origin)
-        for kind, value in zip(KINDS, seconds, strict=True)
+        for kind, value in zip(COUNTED, seconds, strict=True)
     }
     rows = tuple(tuple(float(value) for value in row) for row in covariance)
     return replace(machine, constants=constants, covariance=rows, spread=spread, origin=origin)

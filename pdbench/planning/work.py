@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pdbench.study.architecture import HEAD_WIDTH, VOCABULARY_SIZE, Architecture
 
-KINDS = ("products", "traffic", "updates", "launches", "starts")
+COUNTED = ("products", "traffic", "updates", "launches", "starts")
 """The counts of :class:`Work` that take a time on a device, in the order of its fields."""
 
 _TRAINING, _INFERENCE = 3, 1  # passes: a backward pass computes twice what the forward one does
@@ -54,7 +54,7 @@ class Work:
 
     @property
     def counts(self) -> tuple[float, ...]:
-        """The counts of :data:`KINDS`."""
+        """The counts of :data:`COUNTED`."""
         return self.products, self.traffic, self.updates, self.launches, self.starts
 
 

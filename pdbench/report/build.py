@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS
 from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.core import words
 from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
 from pdbench.evidence.aggregate import Standing, standings
@@ -24,39 +25,25 @@ from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.evidence.views import Similarities
 from pdbench.jobs.collect import read_results
 from pdbench.report import claims
-from pdbench.report.facts import Facts, gather, in_words
+from pdbench.report.facts import Facts, gather
 from pdbench.report.runs import Trained, gather_runs
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import kind_of
+from pdbench.workflow.kinds import kind_of
 
-INDEX = "index.html"
-"""The report's own page; everything else stands beside it."""
-
-RUNS = "runs.html"
-"""The page of all runs."""
-
-README = "README.md"
-"""The page of the copy that is committed, in the place of the report's own."""
-
-GATE = "gate.html"
-"""The page of the gate, where the study has one."""
-
-ACROSS = "figure7"
-"""The figure that compares methods over several tasks and sizes."""
-
-PAPER_URL = "https://arxiv.org/abs/1908.08962"
+_INDEX, _RUNS, _GATE = "index.html", "runs.html", "gate.html"
+_README = "README.md"  # the page of the copy that is committed
+_ACROSS = "figure7"  # compares methods over several tasks and sizes
+_PAPER_URL = "https://arxiv.org/abs/1908.08962"
 
 
 @dataclass(frozen=True)
-class Section:
+class _Section:
     """One artefact on the page.
 
     Attributes:
         id: The artefact's id, and the anchor of its section.
         kind: figure or table.
-        title: Its heading.
-        caption: Its caption, with seeds and interval.
         alt: What a figure shows, in words.
         tables: The table itself, or the numbers of a figure.
         files: File name endings to download.
@@ -85,7 +72,7 @@ class Page:
 
     study: Study
     facts: Facts
-    sections: tuple[Section, ...]
+    sections: tuple[_Section, ...]
     others: tuple[Comparison, ...]
     claims: tuple[Result, ...]
     standings: tuple[Standing, ...]
@@ -101,12 +88,10 @@ def build(study: Study, paths: Paths) -> None:
         DataError: The results or the description of an artefact are missing or broken.
     """
     page = _gather(study, paths)
-    with replacing(paths.index.with_name("results.parquet")) as temporary:
-        shutil.copyfile(paths.table, temporary)
     write_json(paths.index.with_name("claims.json"), claims.as_json(page.claims))
-    templates = {RUNS: "runs.html.j2", INDEX: "page.html.j2"}
+    templates = {_RUNS: "runs.html.j2", _INDEX: "page.html.j2"}
     if page.gate is not None:
-        templates[GATE] = "gate.html.j2"
+        templates[_GATE] = "gate.html.j2"
     for file, template in templates.items():
         write_text(paths.index.with_name(file), _rendered(template, page))
 
@@ -123,7 +108,7 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
         shutil.copyfile(paths.table, folder / "results.parquet")
-        (folder / README).write_text(_rendered("readme.md.j2", page), encoding="utf-8")
+        (folder / _README).write_text(_rendered("readme.md.j2", page), encoding="utf-8")
         if page.gate is not None:
             for file in paths.gate.values():
                 shutil.copyfile(file, folder / file.name)
@@ -141,7 +126,7 @@ def _gather(study: Study, paths: Paths) -> Page:
         sections=sections,
         others=compare(scores, others),
         claims=on_study(load_claims(), scores, similar),
-        standings=standings(scores, ACROSS, "pd") if ACROSS in study.artefacts else (),
+        standings=standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
         runs=gather_runs(study, paths, frame),
         audit=read_json(paths.audit),
         gate=read_json(paths.gate["json"]) if study.gate else None,
@@ -154,16 +139,16 @@ def _section(
     scores: Scores,
     references: Sequence[Reference],
     similarity: Similarities,
-) -> Section:
+) -> _Section:
     files = paths.artefact(artefact)
-    words = read_json(files[0].with_suffix(".json"))
-    return Section(
+    told = read_json(files[0].with_suffix(".json"))
+    return _Section(
         id=artefact,
         kind=kind_of(artefact),
-        title=ARTEFACTS[artefact],
-        caption=words["caption"],
-        alt=words["alt"],
-        tables=tuple(_table(table) for table in words["tables"]),
+        title=ARTEFACTS[artefact].title,
+        caption=told["caption"],
+        alt=told["alt"],
+        tables=tuple(_table(table) for table in told["tables"]),
         files=tuple(file.suffix[1:] for file in files if file.suffix != ".json"),
         comparisons=compare(scores, (r for r in references if r.artefact == artefact), similarity),
     )
@@ -188,7 +173,7 @@ def _template(name: str) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["subscripts"] = subscripts
+    environment.filters["subscripts"] = _subscripts
     return environment.get_template(name)
 
 
@@ -197,34 +182,36 @@ def _helpers() -> dict[str, Any]:
     return {
         "style": style,
         "version": __version__,
-        "paper_url": PAPER_URL,
-        "in_words": in_words,
+        "paper_url": _PAPER_URL,
+        "duration": words.duration,
+        "signed": words.signed,
+        "p_value": words.p_value,
         "to_markdown": to_markdown,
-        "published": published,
-        "listed": listed,
+        "published": _published,
+        "listed": _listed,
         "marks": MARKS,
         "rules": RULES,
         "claims": claims,
         "outcomes": Outcome,
         "outcome_of": outcome_of,
-        "report_page": INDEX,
-        "runs_page": RUNS,
-        "gate_page": GATE,
+        "report_page": _INDEX,
+        "runs_page": _RUNS,
+        "gate_page": _GATE,
     }
 
 
-def subscripts(text: str) -> Markup:
+def _subscripts(text: str) -> Markup:
     """Escape a text for HTML and set the names of data sets with their subscripts."""
     return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", str(escape(text))))
 
 
-def published(reference: Reference) -> str:
+def _published(reference: Reference) -> str:
     """A published number with its reading error: "72.16 ± 0.1"."""
     error = f" ± {reference.tolerance:g}" if reference.tolerance else ""
     return reference.printed + error
 
 
-def listed(value: Any) -> str:
+def _listed(value: Any) -> str:
     """A configuration value on one line."""
     if isinstance(value, Iterable) and not isinstance(value, str | dict):
         return ", ".join(map(str, value))

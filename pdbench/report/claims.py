@@ -12,6 +12,7 @@ from typing import Any
 from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json
+from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence.outcomes import (
     CLAIMS_FILE,
     Outcome,
@@ -27,7 +28,7 @@ from pdbench.evidence.views import Similarities
 from pdbench.jobs.collect import read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import REFERENCES
+from pdbench.workflow.specs import REFERENCES
 
 WIDTH = 96
 WORDS = {
@@ -89,18 +90,6 @@ def effect(part: Part | None) -> str:
         return part.text
     ends = f"[{signed(interval.low)}, {signed(interval.high)}]"
     return f"{part.text}: by {signed(interval.mean)} {ends}"
-
-
-def signed(value: float) -> str:
-    """A number with one decimal and its sign."""
-    return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def p_value(value: float) -> str:
-    """A p-value with two digits; nothing where there is none."""
-    if math.isnan(value):
-        return ""
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def as_text(results: Sequence[Result]) -> str:
@@ -165,8 +154,8 @@ def _claim_as_json(result: Result) -> dict[str, Any]:
         "on_reference": str(claim.on_reference),
         "outcome": str(result.outcome),
         "reason": result.reason,
-        "p": number(result.p),
-        "adjusted": number(result.adjusted),
+        "p": for_json(result.p),
+        "adjusted": for_json(result.adjusted),
         "family": result.family,
         "deciding": result.deciding.text if result.deciding else None,
         "comparisons": [_part_as_json(part) for part in result.parts],
@@ -176,22 +165,17 @@ def _claim_as_json(result: Result) -> dict[str, Any]:
 def _part_as_json(part: Part) -> dict[str, Any]:
     keys = list(dict.fromkeys(key for key, _ in part.terms))
     if math.isnan(part.shown):
-        by, off = number(part.estimate.value), number(part.estimate.error)
+        by, off = for_json(part.estimate.value), for_json(part.estimate.error)
         return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
     interval = part.estimate.interval
     return {
         "text": part.text,
         "outcome": str(outcome_of(part)),
-        "by": number(interval.mean),
-        "low": number(interval.low),
-        "high": number(interval.high),
-        "detectable": number(part.estimate.detectable),
-        "shown": number(part.shown),
-        "refuted": number(part.refuted),
+        "by": for_json(interval.mean),
+        "low": for_json(interval.low),
+        "high": for_json(interval.high),
+        "detectable": for_json(part.estimate.detectable),
+        "shown": for_json(part.shown),
+        "refuted": for_json(part.refuted),
         "cells": keys,
     }
-
-
-def number(value: float) -> float | None:
-    """A number as JSON has it: six decimals, null for none."""
-    return round(value, 6) if math.isfinite(value) else None

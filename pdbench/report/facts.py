@@ -14,8 +14,8 @@ from pdbench.jobs.record import RunRecord, read_record
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
-DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
-MACHINE = {
+_DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
+_MACHINE = {
     "host": "Host",
     "device": "Device",
     "threads": "Threads a job",
@@ -27,12 +27,10 @@ MACHINE = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class _TrainingKind:
     """A kind of training: how many runs it had, and how long they took.
 
     Attributes:
-        name: What was trained.
-        runs: Number of models.
         seconds: Wall time of all of them, added up.
         elapsed: Wall time from the first start to the last end, other stages included.
     """
@@ -53,7 +51,7 @@ class Facts:
     degenerate: int
     seconds: float
     elapsed: float
-    stages: tuple[Stage, ...]
+    stages: tuple[_TrainingKind, ...]
     machine: dict[str, str]
     software: dict[str, str]
 
@@ -71,16 +69,16 @@ def gather(study: Study, paths: Paths, frame: Any) -> Facts:
         seconds=sum(stage.seconds for stage in stages),
         elapsed=_elapsed(frame["started"], frame["finished"]),
         stages=stages,
-        machine={label: _values(frame[column]) for column, label in MACHINE.items()},
-        software={"Python": platform.python_version(), **{n: version(n) for n in DRAWN_WITH}},
+        machine={label: _values(frame[column]) for column, label in _MACHINE.items()},
+        software={"Python": platform.python_version(), **{n: version(n) for n in _DRAWN_WITH}},
     )
 
 
-def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[Stage]:
+def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[_TrainingKind]:
     pretrained = list(_pretraining_records(study, paths))
     if pretrained:
         environments = [record.environment for record in pretrained]
-        yield Stage(
+        yield _TrainingKind(
             "Pre-training of students",
             len(pretrained),
             sum(one.seconds for one in environments),
@@ -92,12 +90,12 @@ def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[Stage]:
         rows = frame[frame["method"] == method]
         if len(rows):
             elapsed = _elapsed(rows["started"], rows["finished"])
-            yield Stage(name, len(rows), float(rows["seconds"].sum()), elapsed)
+            yield _TrainingKind(name, len(rows), float(rows["seconds"].sum()), elapsed)
 
 
 def _pretraining_records(study: Study, paths: Paths) -> Iterator[RunRecord]:
     for start in study.pretrained:
-        path = paths.pretrained(*start) / "record.json"
+        path = paths.pretrained(start) / "record.json"
         if path.is_file():
             yield read_record(path)
 
@@ -109,14 +107,3 @@ def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
 
 def _values(column: Any) -> str:
     return ", ".join(sorted({str(value) for value in column}))
-
-
-def in_words(seconds: float) -> str:
-    """A duration in its two largest units: "4 min 10 s"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

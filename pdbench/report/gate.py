@@ -12,11 +12,11 @@ from typing import Any
 
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import UsageError
+from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence.check import check
 from pdbench.evidence.gate import RULES, Gate, Outcome, Row
 from pdbench.evidence.twins import Match, match_methods
 from pdbench.jobs.collect import read_results
-from pdbench.report.claims import number, p_value, signed
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 
@@ -181,10 +181,10 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "reason": row.reason,
         "notes": list(row.notes),
         "cells": list(row.cells),
-        "scores": [number(score) for score in row.scores],
-        "difference": number(interval.mean) if interval else None,
-        "low": number(interval.low) if interval else None,
-        "high": number(interval.high) if interval else None,
-        "p": number(row.p),
+        "scores": [for_json(score) for score in row.scores],
+        "difference": for_json(interval.mean) if interval else None,
+        "low": for_json(interval.low) if interval else None,
+        "high": for_json(interval.high) if interval else None,
+        "p": for_json(row.p),
         "runs": list(row.runs),
     }

@@ -16,7 +16,7 @@ from pdbench.report.build import build
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def build_partial(study: Study) -> Path:
@@ -32,7 +32,7 @@ def build_partial(study: Study) -> Path:
         try:
             draw(study, paths, artefact)
         except (PdbenchError, OSError) as error:
-            log.warning("%s cannot be drawn yet: %s", artefact, error)
+            _log.warning("%s cannot be drawn yet: %s", artefact, error)
         else:
             drawn[artefact] = needs
     build(study.model_copy(update={"artefacts": drawn, "gate": ()}), paths)

@@ -14,19 +14,14 @@ from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)
-class Run:
+class _RunRow:
     """One trained model.
 
     Attributes:
-        name: Its name within the cell.
         scores: Dev and test score of each metric of the task, in per cent.
         selected: Whether dev chose its grid point, so that numbers are made of it.
         degenerate: Whether it predicts one class only.
-        steps: Updates.
-        seconds: Wall time.
-        commit: Commit of the code that trained it.
-        record: Path of its record.
-        link: The same from the folder of the page.
+        link: The path of its record from the folder of the page.
     """
 
     name: str
@@ -45,16 +40,14 @@ class Trained:
     """The runs of one cell, or a teacher.
 
     Attributes:
-        key: The key of the cell.
         command: What trains it.
-        metrics: The metrics of its task.
         runs: Its runs; empty where the cell is missing.
     """
 
     key: str
     command: str
     metrics: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[_RunRow, ...]
 
 
 def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
@@ -66,7 +59,10 @@ def gather_runs(study: Study, paths: Paths, frame: Any) -> tuple[Trained, ...]:
             f"pdbench cell {study.argument} {key}",
             study.tasks[cell.task].metrics,
             _runs(
-                by_cell.get(key), paths, paths.cell(key) / "runs", study.tasks[cell.task].metrics
+                by_cell.get(key),
+                paths,
+                {run.name: paths.run(run) for run in study.runs(cell)},
+                study.tasks[cell.task].metrics,
             ),
         )
         for key, cell in study.cells.items()
@@ -79,17 +75,21 @@ def _teachers(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
         metrics = study.tasks[task].metrics
         if len(rows):
             key, command = str(rows["cell"].iloc[0]), f"pdbench teacher {study.argument} {task}"
-            yield Trained(key, command, metrics, _runs(rows, paths, paths.teacher(task), metrics))
+            yield Trained(
+                key, command, metrics, _runs(rows, paths, {"seed0": paths.teacher(task)}, metrics)
+            )
 
 
-def _runs(rows: Any, paths: Paths, folder: Path, metrics: tuple[str, ...]) -> tuple[Run, ...]:
+def _runs(
+    rows: Any, paths: Paths, folders: dict[str, Path], metrics: tuple[str, ...]
+) -> tuple[_RunRow, ...]:
     found = rows.to_dict("records") if rows is not None else []
-    return tuple(_run(row, paths, folder, metrics) for row in found)
+    return tuple(_run(row, paths, folders[row["run"]], metrics) for row in found)
 
 
-def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> Run:
-    record = (folder if row["method"] == TEACHER else folder / row["run"]) / "record.json"
-    return Run(
+def _run(row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]) -> _RunRow:
+    record = folder / "record.json"
+    return _RunRow(
         name=row["run"],
         scores=tuple((100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics),
         selected=bool(row["selected"]),

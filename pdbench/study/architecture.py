@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 VOCABULARY_SIZE = 30_522
-POSITIONS = 512
-SEGMENTS = 2
+_POSITIONS = 512
+_SEGMENTS = 2
 HEAD_WIDTH = 64
 
 _PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
@@ -67,7 +67,7 @@ class Architecture:
         layer, a layer norm and one bias per word piece.
         """
         h = self.hidden
-        embeddings = (vocabulary + POSITIONS + SEGMENTS) * h + 2 * h
+        embeddings = (vocabulary + _POSITIONS + _SEGMENTS) * h + 2 * h
         pooler = h * h + h
         head = h * h + h + 2 * h + vocabulary
         return embeddings + self.encoder_parameters + pooler + head

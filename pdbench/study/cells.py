@@ -92,11 +92,15 @@ class Start(NamedTuple):
         own = "" if self.method is None else f" by {self.method}"
         return f"{self.architecture}{own}"
 
-    @classmethod
-    def parse(cls, corpus: str, size: str) -> Start:
-        """Read a corpus and the name that :attr:`size` gives."""
-        slug, _, method = size.partition(".")
-        return cls(corpus, Architecture.parse(slug.replace("-", "/")), method or None)
+
+class SoftLabelled(NamedTuple):
+    """A text that the teacher of a task labels."""
+
+    task: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.task}.{self.text}"
 
 
 def seed_of(*parts: object) -> int:

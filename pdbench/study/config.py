@@ -6,14 +6,12 @@ import itertools
 import math
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from pdbench.core.files import digest
 from pdbench.study.architecture import Architecture
-from pdbench.study.cells import Cell, Point, Run, Start
-from pdbench.study.discovery import code_digest
+from pdbench.study.cells import Cell, Point, Run, SoftLabelled, Start
 from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
     Architectures,
@@ -33,7 +31,7 @@ from pdbench.study.settings import (
     Text,
     Training,
     TransferSet,
-    Vocabulary,
+    VocabularySource,
 )
 
 
@@ -45,7 +43,9 @@ class Study(Strict):
     scale: Literal["demo", "paper"] = Field(
         description="demo marks every absolute number as not comparable with the paper."
     )
-    vocabulary: Vocabulary = Field(description="The WordPiece vocabulary of teacher and students.")
+    vocabulary: VocabularySource = Field(
+        description="The WordPiece vocabulary of teacher and students."
+    )
     architectures: Architectures = Field(description="The sizes of the students.")
     tasks: dict[Name, Task] = Field(description="Labelled data by task id.")
     texts: dict[Name, Text] = Field(default={}, description="Unlabelled text by text id.")
@@ -181,11 +181,15 @@ class Study(Strict):
         Stages with the same settings share a point, so that a method of more stages does not
         choose among more runs.
         """
+        points = self.points(cell)
+        return tuple(Run(cell, i, point) for i in range(self.seeds[cell]) for point in points)
+
+    def points(self, cell: Cell) -> list[tuple[Point, ...]]:
+        """The points of a cell's grid, each with that of every stage."""
         used = [stage.settings for stage in self.methods[cell.method].stages]
         grids = {name: self._points(cell.architecture, name) for name in used}
         chosen = [dict(zip(grids, p, strict=True)) for p in itertools.product(*grids.values())]
-        points = [tuple(point[name] for name in used) for point in chosen]
-        return tuple(Run(cell, i, point) for i in range(self.seeds[cell]) for point in points)
+        return [tuple(point[name] for name in used) for point in chosen]
 
     def number_of_runs(self, cell: Cell) -> int:
         """How many runs a cell has, without naming them."""
@@ -230,120 +234,24 @@ class Study(Strict):
         used = {cell.task for cell in self.seeds}
         return tuple(name for name, task in self.tasks.items() if name in used and task.teacher)
 
-    def soft_labelled(self) -> dict[tuple[str, str], int]:
-        """The (task, text) pairs that a teacher labels, with the number of items."""
-        sizes: dict[tuple[str, str], int] = {}
-        for cell in self.seeds:
-            if cell.transfer is not None and self.trained_by(cell) == cell:
-                chosen = self.transfer_sets[cell.transfer]
-                pair = cell.task, chosen.text
-                sizes[pair] = max(sizes.get(pair, 0), chosen.size)
-        return dict(sorted(sizes.items()))
+    @cached_property
+    def soft_labelled(self) -> tuple[SoftLabelled, ...]:
+        """The texts that a teacher labels, each with its task."""
+        used = {
+            SoftLabelled(cell.task, self.transfer_sets[cell.transfer].text)
+            for cell in self.seeds
+            if cell.transfer is not None and self.trained_by(cell) == cell
+        }
+        return tuple(sorted(used))
+
+    def items_labelled(self, text: str) -> int:
+        """How many items of a text a teacher labels: those of the largest set made of it."""
+        return max(own.size for own in self.transfer_sets.values() if own.text == text)
 
     def corpus_parts(self, corpus: str) -> tuple[CorpusPart, ...]:
         """The texts of a corpus; released checkpoints stand in the place of one and have none."""
         chosen = self.corpora[corpus]
         return () if isinstance(chosen, Released) else chosen
-
-    def corpus_spec(self, corpus: str) -> dict[str, Any]:
-        """All settings that decide the content of a corpus."""
-        chosen = self.corpora[corpus]
-        if isinstance(chosen, Released):
-            return {"released": self._dump(chosen), "vocabulary": self._dump(self.vocabulary)}
-        parts = [part.model_dump(mode="json") for part in self.corpus_parts(corpus)]
-        texts = {part.text: self.text_spec(part.text) for part in self.corpus_parts(corpus)}
-        return {"parts": parts, "texts": texts, "vocabulary": self._dump(self.vocabulary)}
-
-    def text_spec(self, text: str) -> dict[str, Any]:
-        """All settings that decide the content of a text."""
-        return {**self._dump(self.texts[text]), "excluded": self._evaluated}
-
-    @cached_property
-    def _evaluated(self) -> dict[str, Any]:
-        """What decides dev and test of all tasks; every text leaves what they hold out."""
-        own = {"labels", "metrics", "train", "max_length", "version", "teacher"}
-        own |= {"model_of", "title"}
-        return {name: self._dump(task, own) for name, task in self.tasks.items()}
-
-    def task_spec(self, task: str) -> dict[str, Any]:
-        """All settings that decide a task's splits and its teacher."""
-        scored = {other: self._evaluated[other] for other in self.scored_with(task)}
-        return {
-            **self._dump(self.tasks[task], {"version", "title"}),
-            "vocabulary": self._dump(self.vocabulary),
-            **({"excluded": scored} if scored else {}),
-        }
-
-    def pretrain_spec(self, start: Start) -> dict[str, Any]:
-        """All settings that decide the weights of a pre-trained student."""
-        released = self.corpora[start.corpus]
-        if isinstance(released, Released) and start.method is None:
-            return {
-                "architecture": str(start.architecture),
-                "checkpoint": self._dump(released.of(start.architecture)),
-                "vocabulary": self._dump(self.vocabulary),
-            }
-        spec: dict[str, Any] = {
-            "architecture": str(start.architecture),
-            "corpus": self.corpus_spec(start.corpus),
-            "pretrain": self._dump(self.training.pretrain),
-            "initializer_range": self.training.initializer_range,
-            "rates_hold_at": self.training.rates_hold_at,
-        }
-        if start.method is not None and (teacher := self.pretrained_by(start)) is not None:
-            objective = self.methods[start.method].pretraining
-            assert objective is not None
-            spec["objective"] = self._dump(objective)
-            spec["code"] = self._code[objective.objective]
-            spec["teacher"] = self.pretrain_spec(teacher)
-        return spec
-
-    def cell_spec(self, cell: Cell) -> dict[str, Any]:
-        """All settings that decide the results of a cell's runs, but not which runs."""
-        trained_by = self.trained_by(cell)
-        if trained_by != cell:
-            return {"task": self.task_spec(cell.task), "trained_by": self.cell_spec(trained_by)}
-        method = self.methods[cell.method]
-        start = self.initial_checkpoint(cell)
-        task = self.task_spec(cell.task)
-        if not (method.distils or method.asks_teacher):
-            del task["teacher"]
-        left_out = {"name"} if method.pretraining else {"name", "pretraining"}
-        used = dict.fromkeys(stage.settings for stage in method.stages)
-        spec: dict[str, Any] = {
-            "cell": cell.key,
-            "architecture": str(cell.architecture),
-            "method": self._dump(method, left_out),
-            "task": task,
-            "initializer_range": self.training.initializer_range,
-            "stages": {s: self._dump(self.stage(s), {"learning_rate", "batch_size"}) for s in used},
-        }
-        if cell.transfer is not None:
-            chosen = self.transfer_sets[cell.transfer]
-            spec["transfer"] = {"size": chosen.size, "text": self.text_spec(chosen.text)}
-        if start is not None:
-            spec["start"] = self.pretrain_spec(start)
-        if method.asks_teacher:
-            spec["code"] = [
-                self._code[stage.objective] for stage in method.stages if stage.is_custom
-            ]
-        return spec
-
-    @cached_property
-    def _code(self) -> dict[str, str]:
-        """Digest of the code of every objective of one's own that a cell has."""
-        found = [self.methods[name] for name in dict.fromkeys(cell.method for cell in self.seeds)]
-        own = {stage.objective for method in found for stage in method.stages if stage.is_custom}
-        own |= {method.pretraining.objective for method in found if method.pretraining}
-        return {objective: code_digest(objective.partition(":")[0]) for objective in sorted(own)}
-
-    def digest_of(self, spec: dict[str, Any]) -> str:
-        """The first 16 digits of a specification's sha256."""
-        return digest(spec)[:16]
-
-    @staticmethod
-    def _dump(model: BaseModel, exclude: set[str] | None = None) -> dict[str, Any]:
-        return model.model_dump(mode="json", exclude=exclude)
 
 
 def _listed(names: Names) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from pathlib import Path
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest
 
-GROUP = "pdbench.methods"
-FILE = "methods.yaml"
+_GROUP = "pdbench.methods"
+_FILE = "methods.yaml"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -27,18 +27,18 @@ def method_files(root: Path) -> Iterator[Path]:
     Raises:
         UsageError: An entry point names no package, or one without the file.
     """
-    yield root / "config" / FILE
-    for point in sorted(entry_points(group=GROUP), key=lambda found: found.value):
-        folder = package_folder(point.value)
-        if folder is None or not (folder / FILE).is_file():
+    yield root / "config" / _FILE
+    for point in sorted(entry_points(group=_GROUP), key=lambda found: found.value):
+        folder = _package_folder(point.value)
+        if folder is None or not (folder / _FILE).is_file():
             raise UsageError(
-                f"entry point {point.name} of {GROUP}: no package {point.value!r} with a {FILE}",
+                f"entry point {point.name} of {_GROUP}: no package {point.value!r} with a {_FILE}",
                 "mend or remove the package that offers it",
             )
-        yield folder / FILE
+        yield folder / _FILE
 
 
-def package_folder(package: str) -> Path | None:
+def _package_folder(package: str) -> Path | None:
     """The folder of a package or of its part (``a.b``), found without importing it."""
     top, *parts = package.split(".")
     spec = importlib.util.find_spec(top)
@@ -60,7 +60,12 @@ def code_digest(module: str) -> str:
     text: its jobs say what is wrong.
     """
     path = _source(module)
-    text = "" if path is None else path.read_text(encoding="utf-8", errors="replace")
+    return digest("") if path is None else code_digest_of(path)
+
+
+def code_digest_of(path: Path) -> str:
+    """As :func:`code_digest`, of the module that stands in a file."""
+    text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -76,7 +81,7 @@ def _source(module: str) -> Path | None:
     if not package:
         spec = importlib.util.find_spec(last)
         return None if spec is None or spec.origin is None else Path(spec.origin)
-    folder = package_folder(package)
+    folder = _package_folder(package)
     if folder is None:
         return None
     files = (folder / f"{last}.py", folder / last / "__init__.py")

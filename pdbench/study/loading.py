@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study.architecture import Architecture
+from pdbench.study.axes import Artefact, misfits
+from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.catalogue.glue import expanded
+from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files
-from pdbench.study.embedded import EMBEDDED
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.methods import Method
 from pdbench.study.pins import PINS, Pins, fill_in, is_commit
 from pdbench.study.settings import (
-    KIND_METRICS,
     PINNED,
-    REGRESSION_METRICS,
     Name,
     Released,
     Source,
@@ -32,7 +33,7 @@ from pdbench.study.settings import (
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
-SCHEMA = "study.schema.json"
+_SCHEMA = "study.schema.json"
 NO_STUDIES = {"methods", "pins", "waivers"}
 """Files in ``config/`` that are no studies."""
 
@@ -45,7 +46,11 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
             exist; the message has the file, the key and the remedy.
     """
     path = _find(str(name_or_path), root)
-    raw = fill_in(read_yaml(path), read_pins(root))
+    raw = read_yaml(path)
+    try:
+        raw = fill_in(expanded(raw), read_pins(root))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", error.remedy) from error
     methods = load_methods(root)
     for key in ("methods", "assumptions"):
         if key in raw:
@@ -55,11 +60,11 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     study: Study = validated(TypeAdapter(Study), raw, path)
     for problem, remedy in _broken_references(study):
         raise UsageError(f"{path}: {problem}", remedy)
-    study.asked_for(argument_of(name_or_path))
+    study.asked_for(_argument_of(name_or_path))
     return study
 
 
-def argument_of(name_or_path: str | Path) -> str:
+def _argument_of(name_or_path: str | Path) -> str:
     """A study as commands are given it: its name if it stands in ``config/``, else a path.
 
     One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
@@ -91,14 +96,15 @@ def load_methods(root: Path = ROOT) -> dict[str, Method]:
     return methods
 
 
-def check_artefacts(study: Study, known: Iterable[str]) -> None:
-    """Refuse a study that names an artefact nobody can draw.
+def check_artefacts(study: Study, known: Mapping[str, Artefact]) -> None:
+    """Refuse a study that names an artefact nobody can draw, or cells that one cannot show.
 
     Raises:
-        UsageError: An artefact is not in ``known``.
+        UsageError: An artefact is not in ``known``, or its cells do not fit its axes.
     """
     for name in study.artefacts:
-        for problem, remedy in _unknown("artefacts", name, known, "artefact"):
+        problems = [*_unknown("artefacts", name, known, "artefact")]
+        for problem, remedy in problems or misfits(study, name, known[name].axes):
             raise UsageError(f"study {study.name}: {problem}", remedy)
 
 
@@ -165,7 +171,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def validated(adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = SCHEMA) -> Any:
+def validated(adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = _SCHEMA) -> Any:
     """Turn what a file says into its model; ``schema`` names the file that describes its keys.
 
     Raises:
@@ -302,10 +308,11 @@ def _bad_tasks(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
-    strange = [metric for metric in task.metrics if metric not in KIND_METRICS[task.kind]]
+    known = metrics_for(task.kind)
+    strange = [metric for metric in task.metrics if metric not in known]
     if strange:
         what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
-        yield what, f"choose among {', '.join(KIND_METRICS[task.kind])}"
+        yield what, f"choose among {', '.join(known)}"
     kind = kind_of_task(task)
     if kind.has_labels:
         yield from _bad_labels(key, task)
@@ -321,9 +328,10 @@ def _bad_labels(key: str, task: Task) -> Iterator[tuple[str, str]]:
         what = f"key {key}.labels: {', '.join(task.labels)}"
         yield what, "name two or more, each once, or none of a regression"
     for metric in task.metrics:
-        if (metric in REGRESSION_METRICS) == bool(task.labels):
+        if METRICS[metric].of_scores == bool(task.labels):
             what = f"key {key}.metrics: {metric}, and it has {len(task.labels)} labels"
-            yield what, f"a regression, without labels, has {', '.join(REGRESSION_METRICS)}"
+            known = ", ".join(name for name, own in METRICS.items() if own.of_scores)
+            yield what, f"a regression, without labels, has {known}"
         if metric == "f1" and len(task.labels) != 2:
             what = f"key {key}.metrics: f1, and it has {len(task.labels)} labels"
             yield what, "f1 is that of the second of two labels"

@@ -43,7 +43,7 @@ def hub_caches(folder: Path) -> dict[str, str]:
     }
 
 
-def offline(folder: Path) -> dict[str, str]:
+def _offline(folder: Path) -> dict[str, str]:
     """The variables with which jobs read from a fetched folder and ask no network."""
     return {**hub_caches(folder), **dict.fromkeys(_OFFLINE, "1")}
 
@@ -56,4 +56,4 @@ def go_offline(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
     """
     folder = data_folder(environ)
     if folder is not None:
-        environ.update(offline(folder))
+        environ.update(_offline(folder))

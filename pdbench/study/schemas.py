@@ -8,28 +8,50 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pdbench.core.files import write_json
+from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT
 from pdbench.study.methods import Method
 from pdbench.study.waivers import SCHEMA as WAIVERS_SCHEMA
 from pdbench.study.waivers import WaiversFile
 
-SCHEMAS = Path("workflow/schemas")
-FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
+_SCHEMAS = Path("workflow/schemas")
+_GLUE = {
+    "Task": "A task of GLUE: source, title, labels, metrics and version follow, from the hub, or "
+    "from GLUE's original files where path names their folder; whatever is said overrides.",
+    "Text": "The training texts of a GLUE task, from the hub or from the folder that path names.",
+    "Source": "A GLUE task, from the hub or from the folder that path names.",
+}
+"""What the key ``glue`` says in each of the models that may have it."""
+
+_FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
 """Properties of a study that stand in no study file, and the models only they refer to."""
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def study_schema() -> dict[str, Any]:
+def _study_schema() -> dict[str, Any]:
     """Return the schema of ``config/<study>.yaml``."""
     schema = Study.model_json_schema()
-    for key, model in FILLED_IN.items():
+    for key, model in _FILLED_IN.items():
         del schema["properties"][key], schema["$defs"][model]
+    for model, about in _GLUE.items():
+        _add_glue(schema["$defs"][model], about)
     return {"$schema": _DIALECT, **schema}
 
 
-def methods_schema() -> dict[str, Any]:
+def _add_glue(model: dict[str, Any], about: str) -> None:
+    """Let a model's required keys be missing where it has the key that they follow from."""
+    spellings = [*GLUE, *(alias for task in GLUE.values() for alias in task.aliases)]
+    model["properties"]["glue"] = {"enum": spellings, "description": about}
+    given = set(model["required"]) & {"source", "labels", "metrics"}
+    always = [key for key in model.pop("required") if key not in given]
+    if always:
+        model["required"] = always
+    model["anyOf"] = [{"required": sorted(given)}, {"required": ["glue"]}]
+
+
+def _methods_schema() -> dict[str, Any]:
     """Return the schema of ``config/methods.yaml``."""
     schema = TypeAdapter(dict[str, Method]).json_schema()
     return {
@@ -40,23 +62,23 @@ def methods_schema() -> dict[str, Any]:
     }
 
 
-def waivers_schema() -> dict[str, Any]:
+def _waivers_schema() -> dict[str, Any]:
     """Return the schema of ``config/waivers.yaml``."""
     return {"$schema": _DIALECT, **WaiversFile.model_json_schema()}
 
 
-def schema_files() -> dict[Path, dict[str, Any]]:
+def _schema_files() -> dict[Path, dict[str, Any]]:
     """Return every schema by the path of its file, relative to the project's root."""
     return {
-        SCHEMAS / "study.schema.json": study_schema(),
-        SCHEMAS / "methods.schema.json": methods_schema(),
-        SCHEMAS / WAIVERS_SCHEMA: waivers_schema(),
+        _SCHEMAS / "study.schema.json": _study_schema(),
+        _SCHEMAS / "methods.schema.json": _methods_schema(),
+        _SCHEMAS / WAIVERS_SCHEMA: _waivers_schema(),
     }
 
 
 def write_schemas(root: Path = ROOT) -> list[Path]:
     """Write all schemas below ``root`` and return their paths."""
-    found = schema_files()
+    found = _schema_files()
     for path, schema in found.items():
         write_json(root / path, schema)
     return list(found)

@@ -10,16 +10,16 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    SerializerFunctionWrapHandler,
     Tag,
-    model_serializer,
+    WithJsonSchema,
 )
 
 from pdbench.study.architecture import Architecture, checked_width
+from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.spellings import MayBeWritten
 
-T = TypeVar("T")
-PROVENANCE = ("paper", "readme", "assumed")
+_T = TypeVar("_T")
+_PROVENANCE = ("paper", "readme", "assumed")
 PINNED = "pinned"
 """In the place of a hub repository's commit: the one that config/pins.yaml holds."""
 
@@ -35,8 +35,8 @@ def _without_source(raw: Any) -> Any:
         return raw
     unknown = set(raw) - {"value", "source", "note"}
     is_text = isinstance(raw.get("note", ""), str)
-    if unknown or raw["source"] not in PROVENANCE or not is_text:
-        sources = ", ".join(PROVENANCE)
+    if unknown or raw["source"] not in _PROVENANCE or not is_text:
+        sources = ", ".join(_PROVENANCE)
         raise ValueError(f"a sourced value has value, source ({sources}) and a text as note")
     return raw["value"]
 
@@ -46,7 +46,7 @@ def _with_source(plain: dict[str, Any]) -> list[dict[str, Any]]:
         "type": "object",
         "properties": {
             "value": plain,
-            "source": {"enum": list(PROVENANCE)},
+            "source": {"enum": list(_PROVENANCE)},
             "note": {"type": "string"},
         },
         "required": ["value", "source"],
@@ -59,49 +59,39 @@ def _as_list(raw: Any) -> Any:
     return raw if isinstance(raw, list | tuple) else (raw,)
 
 
-def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+def _each_once(values: tuple[_T, ...]) -> tuple[_T, ...]:
     if len(set(values)) < len(values):
         raise ValueError("a value stands twice")
     return values
 
 
-Sourced: TypeAlias = Annotated[T, MayBeWritten(_without_source, _with_source)]
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"unknown metric {name!r}, and there are {', '.join(METRICS)}")
+    return name
+
+
+_Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
-PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
-Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
+_PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+_Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
+_Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
 """Word pieces of an input: one between [CLS] and [SEP] at least, and what BERT has places for."""
-Width: TypeAlias = Annotated[PositiveInt, AfterValidator(checked_width)]
-Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
-Grid: TypeAlias = Annotated[
-    tuple[T, ...],
+_Width: TypeAlias = Annotated[_PositiveInt, AfterValidator(checked_width)]
+_Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
+_Grid: TypeAlias = Annotated[
+    tuple[_T, ...],
     Field(min_length=1),
     AfterValidator(_each_once),
     MayBeWritten(_as_list, lambda several: [several["items"], several]),
 ]
 """One value or several."""
-Metric: TypeAlias = Literal[
-    "accuracy",
-    "f1",
-    "matthews",
-    "pearson",
-    "spearman",
-    "exact_match",
-    "recall@1",
-    "recall@10",
-    "recall@50",
+_Metric: TypeAlias = Annotated[
+    str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
 Kind: TypeAlias = Literal["classification", "span", "ranking"]
-KIND_METRICS: dict[Kind, tuple[Metric, ...]] = {
-    "classification": ("accuracy", "f1", "matthews", "pearson", "spearman"),
-    "span": ("exact_match", "f1"),
-    "ranking": ("recall@1", "recall@10", "recall@50"),
-}
-"""The metrics that each kind of task may have."""
-REGRESSION_METRICS: tuple[Metric, ...] = ("pearson", "spearman")
-"""Of a classification without labels; one with labels has the others."""
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -139,14 +129,14 @@ class Source(Strict):
         description="A file of product reviews in the folder or repository: JSON lines of an "
         "Amazon review release (2018 or 2023), with .gz compressed.",
     )
-    broken: Sourced[Share] = Field(
+    broken: _Sourced[_Share] = Field(
         default=0.0,
         description="Largest share of the records that may be broken or without text: they are "
         "left out and counted. One more, and none of the source is used.",
     )
 
 
-class Vocabulary(Source):
+class VocabularySource(Source):
     """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
 
     lower_case: bool | None = Field(
@@ -159,52 +149,32 @@ class Vocabulary(Source):
 class Teacher(Source):
     """The model that is fine-tuned on the labelled set and then labels the transfer set."""
 
-    epochs: Sourced[PositiveInt] = Field(default=3, description="Passes over the labelled set.")
-    learning_rate: Sourced[Rate] = Field(default=5e-5, description="Peak learning rate of AdamW.")
-    batch_size: Sourced[PositiveInt] = Field(default=32, description="Examples a step.")
-    margin: Sourced[Share] = Field(
+    epochs: _Sourced[_PositiveInt] = Field(default=3, description="Passes over the labelled set.")
+    learning_rate: _Sourced[_Rate] = Field(default=5e-5, description="Peak learning rate of AdamW.")
+    batch_size: _Sourced[_PositiveInt] = Field(default=32, description="Examples a step.")
+    margin: _Sourced[_Share] = Field(
         default=0.05,
         description="Dev accuracy that the teacher must have above the majority class "
         "before its soft labels are used.",
     )
 
 
-class _Dumped(Source):
-    """A source that leaves newer keys out of its dump as long as they have their defaults.
-
-    What a study's digests are made of is then what it was before there were such keys, and
-    nothing that is finished trains again.
-    """
-
-    newer: ClassVar[tuple[str, ...]] = ()
-
-    @model_serializer(mode="wrap")
-    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = handler(self)
-        for name in self.newer:
-            if getattr(self, name) == type(self).model_fields[name].default:
-                found.pop(name, None)
-        return found
-
-
 class Windows(Strict):
     """How a question and a context that are too long together are cut into several inputs."""
 
-    stride: Sourced[PositiveInt] = Field(
+    stride: _Sourced[_PositiveInt] = Field(
         default=128, description="Word pieces from the start of a window of a context to the next."
     )
-    question: Sourced[PositiveInt] = Field(
+    question: _Sourced[_PositiveInt] = Field(
         default=64, description="Word pieces kept of a question."
     )
-    answer: Sourced[PositiveInt] = Field(
+    answer: _Sourced[_PositiveInt] = Field(
         default=30, description="Word pieces of the longest answer that is predicted."
     )
 
 
-class Task(_Dumped):
+class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
-
-    newer = ("kind", "windows", "balanced")
 
     kind: Kind = Field(
         default="classification",
@@ -216,19 +186,19 @@ class Task(_Dumped):
         description="Label names, in the order of the class indices; none of a regression, of "
         "spans and of a ranking."
     )
-    metrics: Annotated[tuple[Metric, ...], Field(min_length=1), AfterValidator(_each_once)] = Field(
-        description="Metric ids; the first is the one that figures show."
+    metrics: Annotated[tuple[_Metric, ...], Field(min_length=1), AfterValidator(_each_once)] = (
+        Field(description="Metric ids; the first is the one that figures show.")
     )
-    train: Sourced[PositiveInt | None] = Field(
+    train: _Sourced[_PositiveInt | None] = Field(
         default=None, description="Examples of the labelled set; null takes all."
     )
-    dev: Sourced[PositiveInt | None] = Field(
+    dev: _Sourced[_PositiveInt | None] = Field(
         default=None, description="Examples of the dev split; null takes all."
     )
-    test: Sourced[PositiveInt | None] = Field(
+    test: _Sourced[_PositiveInt | None] = Field(
         default=None, description="Examples of the test split; null takes all."
     )
-    max_length: Sourced[Length] = Field(default=128, description="Word pieces kept of an input.")
+    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an input.")
     version: Literal["", "v1", "v2"] = Field(
         default="",
         description="Which version of its data it is, where a published task has several: v1 or "
@@ -237,12 +207,12 @@ class Task(_Dumped):
     windows: Windows = Field(
         default=Windows(), description="How spans are looked for in contexts that are too long."
     )
-    ratings: Sourced[dict[str, tuple[Stars, ...]]] = Field(
+    ratings: _Sourced[dict[str, tuple[_Stars, ...]]] = Field(
         default={},
         description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
         "with other stars are left out.",
     )
-    balanced: Sourced[bool] = Field(
+    balanced: _Sourced[bool] = Field(
         default=False,
         description="Whether the more frequent labels of product reviews are thinned at random, "
         "in every split, until all are about as frequent as the rarest.",
@@ -258,19 +228,17 @@ class Task(_Dumped):
     )
 
 
-class Text(_Dumped):
+class Text(Source):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
-
-    newer = ("keep",)
 
     keep: Literal["start", "end"] = Field(
         default="start",
         description="What stays of an item longer than max_length: its start, or its end, which "
         "is what tasks of kind ranking keep of a dialogue.",
     )
-    size: Sourced[PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
-    max_length: Sourced[Length] = Field(default=128, description="Word pieces kept of an item.")
-    least: Sourced[PositiveInt | None] = Field(
+    size: _Sourced[_PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
+    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an item.")
+    least: _Sourced[_PositiveInt | None] = Field(
         default=None,
         description="Items that are enough, where leaving out test sentences may leave fewer "
         "than size; null asks for all of size.",
@@ -288,7 +256,7 @@ class TransferSet(Strict):
     """The first ``size`` items of a text, labelled by the teacher."""
 
     text: Name = Field(description="Id of a text.")
-    size: Sourced[PositiveInt] = Field(description="Number of items.")
+    size: _Sourced[_PositiveInt] = Field(description="Number of items.")
     label: str | None = Field(default=None, description="Name in figures; the id when null.")
 
 
@@ -296,10 +264,12 @@ class CorpusPart(Strict):
     """A share of a corpus: one text, up to a number of items, seen for so many tokens."""
 
     text: Name = Field(description="Id of a text.")
-    tokens: Sourced[PositiveInt] = Field(
+    tokens: _Sourced[_PositiveInt] = Field(
         description="Word pieces to train on; more than the text holds means several passes."
     )
-    size: PositiveInt | None = Field(default=None, description="Items of the text; null takes all.")
+    size: _PositiveInt | None = Field(
+        default=None, description="Items of the text; null takes all."
+    )
 
 
 class Released(Source):
@@ -343,17 +313,17 @@ class Pretraining(Strict):
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
 
-    batch_tokens: Sourced[PositiveInt] = Field(default=1024, description="Word pieces a step.")
-    learning_rate: Sourced[Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
-    warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    masked: Sourced[Share] = Field(default=0.15, description="Share of the pieces to predict.")
-    softmax_pieces: Sourced[PositiveInt | None] = Field(
+    batch_tokens: _Sourced[_PositiveInt] = Field(default=1024, description="Word pieces a step.")
+    learning_rate: _Sourced[_Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
+    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
+    masked: _Sourced[_Share] = Field(default=0.15, description="Share of the pieces to predict.")
+    softmax_pieces: _Sourced[_PositiveInt | None] = Field(
         default=None,
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
-    dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
-    at_once: Sourced[PositiveInt | None] = Field(default=None, description=_AT_ONCE)
-    embedding_start: Sourced[Literal["random", "spectral"]] = Field(
+    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
+    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
         default="random",
         description="Word embeddings before the first step: random, or a truncated singular "
         "value decomposition of the corpus (see docs of pdbench.engine.spectral).",
@@ -363,22 +333,22 @@ class Pretraining(Strict):
 class StageSettings(Strict):
     """How one stage trains."""
 
-    epochs: Sourced[PositiveInt] = Field(description="Passes over the data.")
-    least_steps: Sourced[Annotated[int, Field(ge=0)]] = Field(
+    epochs: _Sourced[_PositiveInt] = Field(description="Passes over the data.")
+    least_steps: _Sourced[Annotated[int, Field(ge=0)]] = Field(
         default=0,
         description="Updates at least: data too small for them in its epochs is seen more often.",
     )
-    batch_size: Sourced[Grid[PositiveInt]] = Field(
+    batch_size: _Sourced[_Grid[_PositiveInt]] = Field(
         default=(32,), description="Examples a step; several make a grid, chosen on dev."
     )
-    learning_rate: Sourced[Grid[Rate]] = Field(
+    learning_rate: _Sourced[_Grid[_Rate]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."
     )
-    warmup: Sourced[Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    dropout: Sourced[Share] = Field(default=0.1, description="Dropout probability.")
-    weight_decay: Sourced[Share] = Field(default=0.01, description="Decoupled weight decay.")
-    clip: Sourced[Rate] = Field(default=1.0, description="Largest gradient norm.")
-    at_once: Sourced[PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
+    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
+    weight_decay: _Sourced[_Share] = Field(default=0.01, description="Decoupled weight decay.")
+    clip: _Sourced[_Rate] = Field(default=1.0, description="Largest gradient norm.")
+    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
 
 
 class Training(Strict):
@@ -387,13 +357,13 @@ class Training(Strict):
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
-    rates_hold_at: Sourced[PositiveInt | None] = Field(
+    rates_hold_at: _Sourced[_PositiveInt | None] = Field(
         default=None,
         description="Width at which the learning rates of pre-training, distillation and "
         "fine-tuning hold; at width H they are multiplied by this / H (maximal update "
         "parametrisation; Yang et al., 2022). null uses them as they are at every width.",
     )
-    initializer_range: Sourced[Literal["bert", "scaled"]] = Field(
+    initializer_range: _Sourced[Literal["bert", "scaled"]] = Field(
         default="bert",
         description="Standard deviation of random weights: bert = 0.02; scaled = "
         "0.02 * sqrt(768 / H), which keeps BERT_BASE's activation scale at other widths.",
@@ -403,15 +373,15 @@ class Training(Strict):
 class ArchitectureGrid(Strict):
     """Depths by widths."""
 
-    layers: tuple[PositiveInt, ...] = Field(description="Depths L.")
-    hidden: tuple[Width, ...] = Field(description="Widths H.")
+    layers: tuple[_PositiveInt, ...] = Field(description="Depths L.")
+    hidden: tuple[_Width, ...] = Field(description="Widths H.")
 
 
 class Architectures(Strict):
     """The sizes of the study."""
 
     grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
-    named: dict[str, Size] = Field(
+    named: dict[str, _Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )
 
@@ -435,9 +405,9 @@ class Block(Strict):
 class ArtefactNeeds(Strict):
     """What an artefact needs: seeds, and the cells of its blocks."""
 
-    seeds: Sourced[PositiveInt] = Field(default=1, description="Seeds of each cell.")
+    seeds: _Sourced[_PositiveInt] = Field(default=1, description="Seeds of each cell.")
     cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
-    margin: Sourced[Rate | None] = Field(
+    margin: _Sourced[_Rate | None] = Field(
         default=None, description="The artefact's own margin, in place of evidence.margin."
     )
     stands_for: dict[str, Name] = Field(
@@ -450,7 +420,7 @@ class ArtefactNeeds(Strict):
 class Evidence(Strict):
     """What counts as the same number, named before anything runs."""
 
-    margin: Sourced[Rate | None] = Field(
+    margin: _Sourced[_Rate | None] = Field(
         default=None,
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
@@ -462,7 +432,7 @@ class GateMatch(Strict):
 
     baseline: str = Field(description="Method id of what is the measure.")
     candidate: str = Field(description="Method id of what is measured.")
-    margin: Sourced[Rate | None] = Field(
+    margin: _Sourced[_Rate | None] = Field(
         default=None,
         description="Points that the candidate may lose, in place of evidence.margin.",
     )

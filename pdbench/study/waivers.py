@@ -15,7 +15,7 @@ from pdbench.study.settings import Strict
 SCHEMA = "waivers.schema.json"
 WAIVERS = Path("config/waivers.yaml")
 
-Text = Annotated[
+_Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1),
     AfterValidator(lambda text: " ".join(text.split())),
@@ -26,16 +26,16 @@ Text = Annotated[
 class Waiver(Strict):
     """One accepted regression."""
 
-    study: Text = Field(description="The study it is about.")
-    baseline: Text = Field(
+    study: _Text = Field(description="The study it is about.")
+    baseline: _Text = Field(
         description="What the candidate is worse than: a method id, or stored for stored results."
     )
-    cell: Text = Field(
+    cell: _Text = Field(
         description="The candidate's cell, task.method.L-H.transfer.corpus, as the table of "
         "`pdbench check` names it; * stands for any text, as in sentiment.minilm.*, and "
         "pooled.TASK and pooled.all are the means over cells."
     )
-    reason: Text = Field(description="Why it is accepted.")
+    reason: _Text = Field(description="Why it is accepted.")
     expires: date = Field(description="The last day on which it counts, as 2027-01-31.")
 
     def covers(self, study: str, baseline: str, cell: str) -> bool:

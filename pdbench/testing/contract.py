@@ -323,7 +323,7 @@ def open_case(method: str) -> TrainedMethod:
     study = load_study(_STUDY)
     paths = Paths(study)
     for start in study.pretrained:
-        if not (paths.pretrained(*start) / "record.json").exists():
+        if not (paths.pretrained(start) / "record.json").exists():
             jobs.pretrain(study, paths, start)
     (cell,) = study.seeds
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
@@ -339,7 +339,7 @@ def _pretrain(case: TrainedMethod, start: Start, keeper: Keeper | None = None) -
 
 
 def _weights(paths: Paths, start: Start) -> str:
-    return file_digest(paths.pretrained(*start) / WEIGHTS)
+    return file_digest(paths.pretrained(start) / WEIGHTS)
 
 
 def _teacher_files(paths: Paths) -> dict[str, str]:

@@ -112,7 +112,7 @@ def prepare_cells(study: Study, paths: Paths) -> None:
     audit(study, paths)
     for task in study.taught:
         jobs.teacher(study, paths, task)
-    for task, text in study.soft_labelled():
+    for task, text in study.soft_labelled:
         jobs.soft_labels(study, paths, task, text)
     for start in study.pretrained:
         jobs.pretrain(study, paths, start)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pdbench.core.files import digest
 from pdbench.study.cells import Cell
@@ -29,36 +30,47 @@ class Bundle:
     Attributes:
         name: The task, the method, the largest size among them and a digest of their keys.
         title: The same in words.
-        cells: Their keys, small sizes first.
+        cells: They, small sizes first.
     """
 
     name: str
     title: str
-    cells: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def arguments(self) -> str:
+        """The keys of its cells, as its command is told them."""
+        return " ".join(cell.key for cell in self.cells)
 
 
-def partition(study: Study, seconds: Mapping[str, float], limit: float) -> dict[str, Bundle]:
+class SeedOf(NamedTuple):
+    """The runs of one seed of a cell."""
+
+    cell: Cell
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.cell.key}.seed{self.seed}"
+
+
+def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
     """Put small cells into bundles; cells that are in none have a job of their own.
 
     Args:
         study: The study.
         seconds: The estimated seconds of every cell, by its key.
         limit: Estimated seconds of a bundle. A cell of as many or more is in none.
-
-    Returns:
-        The bundles by name.
     """
     groups: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
     for unit in _units(study):
         if sum(seconds[cell.key] for cell in unit) < limit:
             groups.setdefault((unit[0].task, unit[0].method), []).append(unit)
-    found = (
+    return [
         _bundle(cells)
         for units in groups.values()
         for cells in _filled(sorted(units, key=_size), seconds, limit)
         if len(cells) > 1
-    )
-    return {bundle.name: bundle for bundle in found}
+    ]
 
 
 def _units(study: Study) -> list[tuple[Cell, ...]]:
@@ -95,5 +107,5 @@ def _bundle(cells: list[Cell]) -> Bundle:
     return Bundle(
         name=f"{task}.{method}.{largest.slug}.{digest(sorted(keys))[:8]}",
         title=f"{len(keys)} cells of {method} on {task}, up to {largest}",
-        cells=keys,
+        cells=tuple(cells),
     )

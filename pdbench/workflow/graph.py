@@ -1,46 +1,20 @@
-"""The jobs of a study as the workflow joins them: what each writes, logs and waits for.
-
-Cells stand here one by one, also those that share a job (:mod:`pdbench.workflow.bundles`).
-"""
+"""The jobs of a study, as the workflow joins them: what each waits for, which goes first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
-from typing import NamedTuple, TypeAlias
 
-from pdbench.study.config import Study
-from pdbench.workflow.paths import Paths, kind_of
+from pdbench.planning.costs import Costs
+from pdbench.planning.machines import H100, LAPTOP
+from pdbench.planning.work import Work
+from pdbench.study import Cell, Study
+from pdbench.workflow.bundles import BUNDLE, Bundle, partition
+from pdbench.workflow.kinds import KINDS, Job
 
-Key: TypeAlias = tuple[str, str]
-"""A job's rule and name, as :class:`pdbench.workflow.jobs.Jobs` knows it."""
-
-
-class Node(NamedTuple):
-    """One job.
-
-    Attributes:
-        rule: Its rule.
-        name: Its name among the jobs of the rule; empty where there is only one.
-        output: The file that it writes last: the job is done where it stands.
-        log: What it printed.
-    """
-
-    rule: str
-    name: str
-    output: Path
-    log: Path
-
-    @property
-    def key(self) -> Key:
-        """Rule and name."""
-        return self.rule, self.name
-
-    @property
-    def title(self) -> str:
-        """The job as one line names it."""
-        return f"{self.rule} {self.name}".rstrip()
+_STEP = 1_000
+_FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 
 
 class Graph:
@@ -48,113 +22,100 @@ class Graph:
 
     Args:
         study: The study.
+        bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
+        split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
+            splits none.
     """
 
-    def __init__(self, study: Study) -> None:
+    study: Study
+
+    def __init__(self, study: Study, bundle: float = 0.0, split: float = 0.0) -> None:
         self.study = study
-        self.paths = Paths(study)
-        self._logs = self.paths.log("", "").parent
+        self._bundle = bundle
+        self._split = split
+
+    @classmethod
+    def as_run(cls, study: Study, bundle: float = BUNDLE, split: float = 0.0) -> Graph:
+        """The jobs as Snakemake runs them: small cells share one."""
+        return cls(study, bundle, split)
 
     @cached_property
-    def nodes(self) -> dict[Key, Node]:
-        """Every job by its key, in the order of the workflow."""
-        return {node.key: node for node in self._all()}
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job, in the order of the workflow; runs belong to the jobs of their cells."""
+        return tuple(
+            Job(name, key)
+            for name, kind in KINDS.items()
+            if name != "run"
+            for key in dict.fromkeys(kind.keys(self))
+        )
 
     @cached_property
-    def cells(self) -> dict[str, Node]:
-        """The jobs of the cells, by the cells' keys."""
-        return {name: node for (rule, name), node in self.nodes.items() if rule == "cell"}
+    def bundles(self) -> list[Bundle]:
+        """The bundles of small cells."""
+        return partition(self.study, self._seconds, self._bundle) if self._bundle else []
 
     @cached_property
-    def needs(self) -> dict[Key, tuple[Key, ...]]:
-        """The jobs that each waits for, by its key."""
-        writers = {path: node.key for node in self.nodes.values() for path in self._outputs(node)}
+    def alone(self) -> list[Cell]:
+        """The cells that have a job of their own."""
+        bundled = {cell for bundle in self.bundles for cell in bundle.cells}
+        return [cell for cell in self.study.seeds if cell not in bundled]
+
+    @cached_property
+    def split(self) -> dict[str, tuple[int, ...]]:
+        """The seeds of the cells that are trained seed by seed, by the cells' keys."""
+        large = [cell for cell in self.alone if 0 < self._split <= self._seconds[cell.key]]
         return {
-            key: tuple(dict.fromkeys(writers[p] for p in self._inputs(node) if p in writers))
-            for key, node in self.nodes.items()
+            cell.key: tuple(range(self.study.seeds[cell]))
+            for cell in large
+            if self.study.trained_by(cell) == cell and self.study.seeds[cell] > 1
         }
 
-    def upstream(self, keys: Iterable[Key]) -> set[Key]:
+    @cached_property
+    def needs(self) -> dict[Job, tuple[Job, ...]]:
+        """The jobs that each waits for."""
+        return {job: tuple(dict.fromkeys(self._needs(job))) for job in self.jobs}
+
+    def upstream(self, jobs: Iterable[Job]) -> set[Job]:
         """Some jobs, and all that they wait for, directly or not."""
-        found: set[Key] = set()
-        waiting = list(keys)
+        found: set[Job] = set()
+        waiting = list(jobs)
         while waiting:
-            key = waiting.pop()
-            if key not in found:
-                found.add(key)
-                waiting.extend(self.needs[key])
+            job = waiting.pop()
+            if job not in found:
+                found.add(job)
+                waiting.extend(self.needs[job])
         return found
 
-    def of_artefact(self, artefact: str) -> set[Key]:
-        """The jobs that an artefact's own cells need; those cells are among them."""
-        return self.upstream(("cell", cell.key) for cell in self.study.artefact_cells(artefact))
+    def work(self, costs: Costs) -> dict[Job, Work]:
+        """What every job computes."""
+        found = {job: KINDS[job.kind].work(costs, job.key) for job in self.jobs}
+        split = (Job("cell", self.study.cells[key]) for key in self.split)
+        return {**found, **dict.fromkeys(split, Work(starts=1))}  # its seeds have their own
 
-    def _all(self) -> Iterator[Node]:
-        study, paths = self.study, self.paths
-        for file in paths.all_archives:
-            yield self._node("archive", file.name, file)
-        for task in study.tasks:
-            yield self._node("task", task, paths.task(task) / "task.json")
-        for text in study.texts:
-            yield self._node("text", text, paths.text(text) / "text.json")
-        yield Node("audit", "", paths.audit, self._logs / "audit.log")
-        yield Node("latency", "", paths.latency, self._logs / "latency.log")
-        for start in study.pretrained:
-            record = paths.pretrained(*start) / "record.json"
-            yield self._node("pretrain", f"{start.corpus}.{start.size}", record)
-        for task in study.taught:
-            yield self._node("teacher", task, paths.teacher(task) / "record.json")
-        for task, text in study.soft_labelled():
-            labels = paths.soft_labels(task, text) / "soft_labels.json"
-            yield self._node("soft_labels", f"{task}.{text}", labels)
-        for key in study.cells:
-            yield self._node("cell", key, paths.cell(key) / "cell.json")
-        yield Node("collect", "", paths.table, self._logs / "collect.log")
-        for artefact in study.artefacts:
-            last, log = paths.artefact(artefact)[-1], paths.log("artefact", artefact)
-            yield Node(kind_of(artefact), artefact, last, log)
-        if study.gate:
-            yield Node("gate", "", paths.gate["md"], self._logs / "gate.log")
-        yield Node("report", "", paths.index, self._logs / "report.log")
+    @cached_property
+    def costs(self) -> dict[Job, float]:
+        """Rough core-seconds of every job."""
+        return {job: LAPTOP.seconds(work) for job, work in self.work(self._costs).items()}
 
-    def _node(self, rule: str, name: str, output: Path) -> Node:
-        return Node(rule, name, output, self.paths.log(rule, name))
+    def priority(self, job: Job) -> float:
+        """Snakemake's priority: earlier kinds first, and within a kind the longest job."""
+        latest = max(kind.order for kind in KINDS.values())
+        cost = self.costs.get(job, 0.0)
+        rank = latest + 1 - KINDS[job.kind].order
+        return rank * _STEP + round(_FINENESS * math.log1p(cost))
 
-    def _outputs(self, node: Node) -> list[Path]:
-        if node.rule in ("figure", "table"):
-            return self.paths.artefact(node.name)
-        if node.rule == "gate":
-            return list(self.paths.gate.values())
-        return [node.output]
+    def _needs(self, job: Job) -> Iterable[Job]:
+        kind = KINDS[job.kind]
+        yield from kind.needs(self.study, job.key)
+        yield from kind.after(self, job.key)
 
-    def _inputs(self, node: Node) -> list[Path]:
-        """The files that a job reads, as its rule in the workflow asks for them."""
-        paths, rule, name = self.paths, node.rule, node.name
-        if rule == "task":
-            return paths.task_inputs(name)
-        if rule == "text":
-            return paths.text_inputs(name)
-        if rule == "audit":
-            return paths.task_files + paths.text_files
-        if rule == "latency":
-            return paths.teacher_archives
-        if rule == "pretrain":
-            corpus, _, size = name.partition(".")
-            return [*paths.pretrain_inputs(corpus, size), paths.audit]
-        if rule == "teacher":
-            return [paths.task(name) / "task.json", *paths.teacher_inputs(name), paths.audit]
-        if rule == "soft_labels":
-            task, _, text = name.partition(".")
-            return [paths.teacher(task) / "record.json", paths.text(text) / "text.json"]
-        if rule == "cell":
-            found = paths.cell_inputs(name).values()
-            return [*(path for group in found for path in group), paths.audit]
-        if rule == "collect":
-            return [n.output for n in self.nodes.values() if n.rule in ("teacher", "cell")]
-        if rule in ("figure", "table"):
-            return paths.artefact_inputs()
-        if rule == "gate":
-            return paths.gate_inputs
-        if rule == "report":
-            return paths.report_inputs
-        return []
+    @cached_property
+    def _costs(self) -> Costs:
+        return Costs(self.study)
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        """The estimated seconds of every cell, by its key."""
+        # Narrow models gain little from a GPU, so that one device's seconds are no other's.
+        machine = H100 if self.study.scale == "paper" else LAPTOP
+        return {cell.key: machine.seconds(self._costs.cell(cell)) for cell in self.study.seeds}

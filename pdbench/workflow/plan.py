@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pdbench.planning.costs import Costs
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.planning.sizes import Sizes
 from pdbench.planning.work import Work, total
 from pdbench.study.config import Study
-from pdbench.workflow.bundles import BUNDLE
-from pdbench.workflow.disk import bytes_of, states_of
-from pdbench.workflow.graph import Graph, Key
-from pdbench.workflow.jobs import Jobs, seed_name
+from pdbench.workflow.bundles import BUNDLE, SeedOf
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
 from pdbench.workflow.schedule import makespan
-
-TRAINED = ("pretrain", "teacher", "soft_labels", "seed", "cell")
-"""Rules whose jobs run on the device; the others prepare data and draw, on a CPU."""
 
 HOUR = 3600.0
 DEVICES = (1, 64)
@@ -67,18 +65,17 @@ class Plan:
         study: Study,
         machine: Machine = LAPTOP,
         sizes: Sizes | None = None,
-        done: Collection[Key] = (),
+        done: Collection[Job] = (),
         bundle: float = BUNDLE,
         split: float = 0.0,
     ) -> None:
         self.study = study
         self.machine = machine
         self.sizes = sizes or Sizes(study)
-        self._jobs, self._as_run = Jobs(study, bundle=0), Jobs(study, bundle, split)
-        work = self._jobs.work(self.sizes)
-        every = {(rule, name): w for rule, jobs in work.items() for name, w in jobs.items()}
-        self.work: dict[Key, Work] = {key: w for key, w in every.items() if key not in done}
-        self.graph = Graph(study)
+        self.graph, self._as_run = Graph(study), Graph(study, bundle, split)
+        self._costs = Costs(study, self.sizes)
+        every = self.graph.work(self._costs)
+        self.work: dict[Job, Work] = {job: w for job, w in every.items() if job not in done}
 
     @cached_property
     def runs(self) -> dict[str, int]:
@@ -92,34 +89,37 @@ class Plan:
     @cached_property
     def jobs(self) -> dict[str, int]:
         """The number of jobs of each rule, as the workflow counts them: bundles are jobs."""
-        return {rule: len(jobs) for rule, jobs in self._as_run.costs.items()}
+        return dict(Counter(job.kind for job in self._as_run.jobs))
 
     @cached_property
-    def rules(self) -> dict[str, list[Key]]:
+    def rules(self) -> dict[str, list[Job]]:
         """What is left to do by rule, each cell for itself."""
-        found: dict[str, list[Key]] = {}
-        for key in self.work:
-            found.setdefault(key[0], []).append(key)
+        found: dict[str, list[Job]] = {}
+        for job in self.work:
+            found.setdefault(job.kind, []).append(job)
         return found
 
     @cached_property
-    def disk(self) -> dict[Key, float]:
+    def disk(self) -> dict[Job, float]:
         """The bytes that each job leaves."""
-        return bytes_of(self.study, self.sizes)
+        return {job: KINDS[job.kind].size(self._costs, job.key) for job in self.graph.jobs}
 
     @cached_property
-    def artefact_jobs(self) -> dict[str, set[Key]]:
+    def artefact_jobs(self) -> dict[str, set[Job]]:
         """The jobs that each artefact's cells need, by its id."""
-        return {name: self.graph.of_artefact(name) for name in self.study.artefacts}
+        return {
+            name: self.graph.upstream(Job("cell", cell) for cell in self.study.artefact_cells(name))
+            for name in self.study.artefacts
+        }
 
-    def cost(self, keys: Iterable[Key]) -> Cost:
+    def cost(self, keys: Iterable[Job]) -> Cost:
         """What some jobs cost together; done ones cost nothing more."""
         left = [key for key in keys if key in self.work]
-        trained = total(self.work[key] for key in left if self.on_device(key))
+        trained = total(self.work[key] for key in left if is_on_device(key))
         return Cost(
             steps=len(left),
             device=self.machine.estimate(trained, self.sizes.uncertainty),
-            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not self.on_device(key)),
+            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not is_on_device(key)),
             disk=sum(self.disk[key] for key in left),
         )
 
@@ -142,42 +142,38 @@ class Plan:
     def _states(self) -> list[float]:
         """The bytes of the states that training jobs save, the largest first."""
         found = []
-        for (rule, name), size in states_of(self.study, self.sizes).items():
-            if (rule, name) in self.work:
-                found += [size] * len(self._as_run.split.get(name, (0,)))
+        for job in self.work:
+            at_once = len(self._as_run.split.get(job.name, (0,)))
+            found += [state_size(job, self._costs)] * at_once
         return sorted(found, reverse=True)
 
     def peak_disk(self, devices: int) -> float:
         """Bytes that must be free for all jobs and the states of those that run at once."""
         return self.whole.disk + sum(self._states[:devices])
 
-    def on_device(self, key: Key) -> bool:
-        """Whether a job trains on the device."""
-        return key[0] in TRAINED
-
     @cached_property
-    def seconds(self) -> dict[Key, float]:
+    def seconds(self) -> dict[Job, float]:
         """The wall time of each job."""
         return {
-            key: (self.machine if self.on_device(key) else LAPTOP).seconds(work)
+            key: (self.machine if is_on_device(key) else LAPTOP).seconds(work)
             for key, work in self.work.items()
         }
 
     @cached_property
-    def _split(self) -> tuple[dict[Key, float], dict[Key, tuple[Key, ...]]]:
+    def _split(self) -> tuple[dict[Job, float], dict[Job, tuple[Job, ...]]]:
         """The wall time of each job and what it waits for, with cells split by seed."""
         seconds, needs = dict(self.seconds), dict(self.graph.needs)
         for name, numbers in self._as_run.split.items():
-            cell = "cell", name
+            cell = Job("cell", self.study.cells[name])
             if cell in seconds:
-                seeds = [("seed", seed_name(name, number)) for number in numbers]
+                seeds = [Job("seed", SeedOf(cell.key, number)) for number in numbers]
                 seconds |= dict.fromkeys(seeds, seconds[cell] / len(seeds))
                 needs |= dict.fromkeys(seeds, needs[cell])
                 seconds[cell], needs[cell] = 0.0, tuple(seeds)
         return seconds, needs
 
     @property
-    def longest(self) -> tuple[Key, float] | None:
+    def longest(self) -> tuple[Job, float] | None:
         """The job that takes longest, and its seconds: no number of devices makes it shorter."""
         return max(self._split[0].items(), key=lambda item: item[1], default=None)
 
@@ -189,11 +185,11 @@ class Plan:
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
 
-    def _takes_a_device(self, key: Key) -> bool:
-        return self.machine.kind == "cpu" or self.on_device(key)
+    def _takes_a_device(self, key: Job) -> bool:
+        return self.machine.kind == "cpu" or is_on_device(key)
 
-    def _urgency(self, key: Key) -> float:
-        return (self._as_run if key[0] == "seed" else self._jobs).priority(*key)
+    def _urgency(self, key: Job) -> float:
+        return (self._as_run if key.kind == "seed" else self.graph).priority(key)
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """Return the plan in the shape that ``pdbench plan --json`` writes.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.machines import Estimate
-from pdbench.workflow.plan import DEVICES, HOUR, Cost, Plan
-
-_MINUTE = 60.0
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+from pdbench.workflow.plan import DEVICES, Cost, Plan
 
 
 def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
@@ -18,30 +16,12 @@ def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
     )
 
 
-def span(estimate: Estimate) -> str:
+def _span(estimate: Estimate) -> str:
     """An estimate with its 90% interval, in hours or minutes."""
-    low, value, high = (duration(s) for s in (estimate.low, estimate.seconds, estimate.high))
+    low, value, high = (
+        estimated_duration(s) for s in (estimate.low, estimate.seconds, estimate.high)
+    )
     return "-" if estimate.seconds == 0 else f"{value} ({low} to {high})"
-
-
-def duration(seconds: float) -> str:
-    """A duration with two digits: minutes below two hours, else hours."""
-    if seconds < 2 * HOUR:
-        return f"{_short(seconds / _MINUTE)} min"
-    return f"{_short(seconds / HOUR)} h"
-
-
-def size(count: float) -> str:
-    """A number of bytes with two digits."""
-    unit = 0
-    while count >= 1000 and unit < len(_UNITS) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{_short(count)} {_UNITS[unit]}"
-
-
-def _short(value: float) -> str:
-    """Two significant digits, and all digits before the point."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _head(plan: Plan) -> list[str]:
@@ -69,49 +49,41 @@ def _artefacts(plan: Plan) -> list[str]:
                 name,
                 str(len(plan.study.artefact_cells(name))),
                 str(plan.runs_of(name)),
-                span(own.device),
-                span(shared.device),
-                size(own.disk + shared.disk),
+                _span(own.device),
+                _span(shared.device),
+                byte_size(own.disk + shared.disk),
             )
         )
     whole = plan.whole
     runs = str(sum(plan.runs.values()))
-    rows.append(("together", str(len(plan.runs)), runs, span(whole.device), "", size(whole.disk)))
-    return columns(rows)
+    rows.append(
+        ("together", str(len(plan.runs)), runs, _span(whole.device), "", byte_size(whole.disk))
+    )
+    return aligned(rows)
 
 
 def _rules(plan: Plan) -> list[str]:
     head = ("step", "number", f"{_word(plan)} time", "CPU time", "disk")
     rows: list[tuple[str, ...]] = [head]
     rows += [_rule(rule, plan.cost(keys)) for rule, keys in plan.rules.items()]
-    return columns([*rows, _rule("together", plan.whole)])
+    return aligned([*rows, _rule("together", plan.whole)])
 
 
 def _rule(name: str, cost: Cost) -> tuple[str, ...]:
-    cpu = duration(cost.cpu) if cost.cpu else "-"
-    return name, str(cost.steps), span(cost.device), cpu, size(cost.disk)
+    cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
+    return name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)
 
 
 def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
     rows = [(f"{_word(plan)}s", "wall time", "free disk needed")]
-    rows += [(str(n), span(plan.wall(n)), size(plan.peak_disk(n))) for n in devices]
-    lines = columns(rows)
+    rows += [(str(n), _span(plan.wall(n)), byte_size(plan.peak_disk(n))) for n in devices]
+    lines = aligned(rows)
     if plan.longest is not None:
         key, seconds = plan.longest
-        lines.append(f"The longest job is {' '.join(key).rstrip()}: {duration(seconds)}")
+        lines.append(f"The longest job is {key}: {estimated_duration(seconds)}")
     lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
     return lines
 
 
 def _word(plan: Plan) -> str:
     return "GPU" if plan.machine.kind == "gpu" else "core"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align rows of words: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        numbers = [word.rjust(width) for word, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
-    return lines

@@ -5,15 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping
 
-from pdbench.workflow.graph import Key
+from pdbench.workflow.kinds import Job
 
 
 def makespan(
-    seconds: Mapping[Key, float],
-    needs: Mapping[Key, Iterable[Key]],
-    on_device: Callable[[Key], bool],
+    seconds: Mapping[Job, float],
+    needs: Mapping[Job, Iterable[Job]],
+    on_device: Callable[[Job], bool],
     devices: int,
-    urgency: Callable[[Key], float],
+    urgency: Callable[[Job], float],
 ) -> float:
     """The wall time of all jobs on some devices.
 
@@ -28,19 +28,19 @@ def makespan(
         urgency: The greater, the earlier.
     """
     waiting = {key: sum(need in seconds for need in set(needs[key])) for key in seconds}
-    after: dict[Key, list[Key]] = {key: [] for key in seconds}
+    after: dict[Job, list[Job]] = {key: [] for key in seconds}
     for key in seconds:
         for need in set(needs[key]):
             if need in seconds:
                 after[need].append(key)
-    ready: list[tuple[float, Key]] = []
-    running: list[tuple[float, Key]] = []
+    ready: list[tuple[float, Job]] = []
+    running: list[tuple[float, Job]] = []
     free, now = devices, 0.0
 
-    def start(key: Key) -> None:
+    def start(key: Job) -> None:
         heapq.heappush(running, (now + seconds[key], key))
 
-    def offer(key: Key) -> None:
+    def offer(key: Job) -> None:
         if on_device(key):
             heapq.heappush(ready, (-urgency(key), key))
         else:

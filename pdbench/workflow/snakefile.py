@@ -6,17 +6,20 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
+from pdbench.study.axes import Artefact
 from pdbench.study.config import Study
 from pdbench.study.loading import check_artefacts, load_study, read_yaml
 from pdbench.workflow.bundles import BUNDLE
-from pdbench.workflow.jobs import Jobs
-from pdbench.workflow.paths import Paths
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job, runs_of
+from pdbench.workflow.paths import SHOWN, STORE, Paths
 
 DEFAULT = "demo"
 LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
@@ -26,46 +29,111 @@ LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files ar
 PREFIX = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
 
-class Workflow(NamedTuple):
-    """The names that the rules use."""
+class Workflow:
+    """What the rules ask: the jobs of a study by their wildcards.
 
-    study: Study
-    argument: str
-    paths: Paths
-    jobs: Jobs
-    logs: Path
-    benchmarks: Path
+    Attributes:
+        study: The study.
+        argument: What commands call it.
+        paths: Its files.
+        graph: Its jobs.
+        logs: Folder of the logs.
+    """
+
+    def __init__(self, study: Study, bundle: float, split: float) -> None:
+        self.study, self.argument = study, study.argument
+        self.paths, self.graph = Paths(study), Graph(study, bundle, split)
+        self.logs = Path("logs") / study.name
+
+    def inputs(self, kind: str, label: str = "") -> list[Any]:
+        """The files that a job reads.
+
+        Those in the store need only be there: whatever decides them is in their path. What
+        stands below ``reports/`` is made again when its inputs are newer.
+        """
+        from snakemake.io import ancient
+
+        job = self.job(kind, label)
+        found: list[Any] = [self.paths.asked(job)] if kind in SHOWN else []
+        for need in self.graph.needs[job]:
+            files = map(str, self.paths.outputs(need))
+            found += files if need.kind in SHOWN else map(ancient, files)
+        return found
+
+    def job(self, kind: str, label: str = "") -> Job:
+        """The job that a rule's wildcard names."""
+        return self._known[kind, label] if label else Job(kind)
+
+    def key(self, kind: str, label: str) -> str:
+        """What a job's command is told of it, after the study."""
+        return KINDS[kind].arguments(self.job(kind, label).key)
+
+    def priority(self, kind: str, label: str = "") -> float:
+        """The priority of a job."""
+        return self.graph.priority(self.job(kind, label))
+
+    @cached_property
+    def costs(self) -> dict[str, dict[str, float]]:
+        """Rough core-seconds of every job, by rule and wildcard."""
+        found: dict[str, dict[str, float]] = {}
+        for job, seconds in self.graph.costs.items():
+            found.setdefault(job.kind, {})[self.paths.label(job)] = seconds
+        return found
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], Job]:
+        return {(job.kind, self.paths.label(job)): job for job in self.graph.jobs}
 
 
-def open_workflow(config: Mapping[str, Any], artefacts: Iterable[str]) -> Workflow:
+def trust_paths(workflow: Any) -> None:
+    """Let what Snakemake remembers of older runs decide nothing.
+
+    A product's path in the store has the digest of all that decides it: what is there is right.
+    Snakemake takes this setting from its command line alone, which users need not know.
+    """
+    from snakemake.settings.enums import RerunTrigger
+
+    type(workflow).rerun_triggers = property(lambda _: frozenset({RerunTrigger.MTIME}))
+
+
+def open_workflow(
+    config: Mapping[str, Any], artefacts: Mapping[str, Artefact], *, is_first: bool = True
+) -> Workflow:
     """Load the study that Snakemake's ``config`` names.
 
     Args:
         config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
             ``data``, the folder that `pdbench fetch` filled.
-        artefacts: Ids of the artefacts that can be drawn.
+        artefacts: The artefacts that can be drawn.
+        is_first: Whether this is no job that reads the workflow again.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
     the Snakefile would tell its user nothing more.
     """
     try:
         study = load_study(_study_named_by(config))
-        bundle, split = sizes_of_jobs(config)
+        sizes = sizes_of_jobs(config)
         _read_data_from(config)
         check_artefacts(study, artefacts)
-        paths = Paths(study)
-        check_folders(paths.results, paths.reports)
+        found = Workflow(study, *sizes)
+        check_folders(STORE, found.paths.reports)
+        if is_first:
+            found.paths.ask(found.graph)
+            forget_lost_runs(study, found.paths, found.graph)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
-    return Workflow(
-        study=study,
-        argument=study.argument,
-        paths=paths,
-        jobs=Jobs(study, bundle, split),
-        logs=Path("logs") / study.name,
-        benchmarks=paths.results / "benchmarks",
-    )
+    return found
+
+
+def forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
+    """Remove what says that cells are done of which a run has gone, so that it is trained again."""
+    for job in graph.jobs:
+        if job.kind not in ("seed", "cell", "bundle") or not paths.output(job).exists():
+            continue
+        if not all((paths.run(run) / "record.json").exists() for run in runs_of(study, job)):
+            paths.output(job).unlink(missing_ok=True)
+            paths.table.unlink(missing_ok=True)
 
 
 def check_folders(*folders: Path) -> None:

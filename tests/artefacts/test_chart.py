@@ -7,7 +7,7 @@ import math
 import pytest
 
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.result import how_measured, seeds_in_words, to_csv
+from pdbench.artefacts.tables import seeds_in_words, to_csv
 from pdbench.evidence import Interval
 
 GONE = Interval(math.nan, math.nan, math.nan, 0)
@@ -55,7 +55,7 @@ def test_published_marks_carry_their_verdict() -> None:
 
     assert drawn.tables()[0].rows == (("PD", "72.2 ± 0.1 x"), ("Teacher", "94.0 ="))
     assert [row["verdict"] for row in drawn.rows()] == ["x", "="]
-    assert "x is not-comparable, = is reproduced" in how_measured(drawn)
+    assert "x is not-comparable, = is reproduced" in drawn.how_measured()
 
 
 def test_rows_hold_every_mark_and_line() -> None:
@@ -85,12 +85,12 @@ def test_missing_cells_are_named() -> None:
     found = chart(missing=True)
 
     assert found.missing() == ("t.pd.2-64.x.y",)
-    assert "Missing cells (crosses): t.pd.2-64.x.y." in how_measured(found)
+    assert "Missing cells (crosses): t.pd.2-64.x.y." in found.how_measured()
 
 
 def test_caption_says_seeds_interval_and_hollow_marks() -> None:
     """Whoever reads the caption knows what the bars are."""
-    words = how_measured(chart())
+    words = chart().how_measured()
 
     assert "means over 3 seeds" in words
     assert "95% t intervals" in words
@@ -100,7 +100,7 @@ def test_caption_says_seeds_interval_and_hollow_marks() -> None:
 
 def test_caption_counts_degenerate_runs() -> None:
     """Constant predictors are in the caption."""
-    assert "2 of the runs predict one class only." in how_measured(chart(degenerate=2))
+    assert "2 of the runs predict one class only." in chart(degenerate=2).how_measured()
 
 
 def test_description_reads_the_ends_of_each_series() -> None:
@@ -122,7 +122,7 @@ def test_tables_hold_the_numbers_of_each_panel() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "words"),
-    [((), "no seeds"), ((1,), "1 seed"), ((3,), "3 seeds"), ((2, 3), "2 to 3 seeds")],
+    [((), "no seeds"), ((1,), "1 seed"), ((3, 0, 3), "3 seeds"), ((3, 2), "2 to 3 seeds")],
 )
 def test_seeds_in_words(counts: tuple[int, ...], words: str) -> None:
     """Numbers of seeds read as English."""

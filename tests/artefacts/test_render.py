@@ -13,6 +13,7 @@ from pdbench.artefacts import style
 from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.render import render, spread
 from pdbench.evidence import Interval
+from pdbench.study import Study
 
 GONE = Interval(math.nan, math.nan, math.nan, 0)
 
@@ -34,6 +35,11 @@ def chart(*panels: Panel, **options: object) -> Chart:
     return Chart(panels, (len(panels),), "x", ("Test accuracy (%)", "Accuracy (%)"), **options)  # type: ignore[arg-type]
 
 
+def looks_of(*methods: str) -> list[style.Appearance]:
+    """The looks of methods that stand in one figure."""
+    return list(style.looks((method, method) for method in methods).values())
+
+
 def line_of(axes: Axes) -> Line2D:
     """The line through the marks of the only series."""
     return next(line for line in axes.lines if line.get_label() == "PD")
@@ -43,7 +49,7 @@ def test_published_marks_are_hollow() -> None:
     """Ours are filled with the method's colour, the paper's with white."""
     own, paper = render(chart(panel(mark(0, 70)), panel(mark(0, 80), published=True))).axes
 
-    assert line_of(own).get_markerfacecolor() == style.look("pd").colour
+    assert line_of(own).get_markerfacecolor() == looks_of("pd")[0].colour
     assert line_of(paper).get_markerfacecolor() == "white"
 
 
@@ -80,7 +86,7 @@ def test_panels_of_one_source_share_their_limits() -> None:
 def test_bars_rise_from_the_majority_class() -> None:
     """The height of a bar is what was learnt beyond the largest class."""
     level = Level("Majority class", "majority", Interval(51, 51, 51, 1))
-    bars = chart(panel(mark(0, 70), mark(1, 74), levels=(level,)), kind="bars")
+    bars = chart(panel(mark(0, 70), mark(1, 74), levels=(level,)), bars=True)
 
     (axes,) = render(bars).axes
 
@@ -119,23 +125,37 @@ def test_spread_keeps_labels_apart_and_in_place() -> None:
     assert spread([0.1, 0.5, 0.52], 0.1) == pytest.approx([0.1, 0.46, 0.56])
 
 
-def test_methods_have_their_own_colour_and_marker() -> None:
-    """No two methods look alike, in colour or in grey."""
-    methods = [name for name in style.LOOKS if name not in ("teacher", "majority")]
-    looks = [style.look(name) for name in methods]
+@pytest.mark.parametrize("others", [(), ("mine", "theirs", "hers", "ours")])
+def test_methods_of_one_figure_have_looks_of_their_own(
+    demo: Study, others: tuple[str, ...]
+) -> None:
+    """No two methods share a colour or a marker, those of other packages included."""
+    found = looks_of(*demo.methods, *others)
 
-    assert len({look.colour for look in looks}) == len(methods)
-    assert len({look.markers[0] for look in looks}) == len(methods)
+    assert len({look.colour for look in found}) == len(found)
+    assert len({look.marker for look in found}) == len(found)
 
 
-def test_unknown_method_has_a_look() -> None:
-    """A method that somebody adds is drawn, and always the same way."""
-    assert style.look("my-method") == style.look("my-method")
+def test_twenty_methods_of_other_packages_differ() -> None:
+    """A pair of colour and marker serves one of them alone."""
+    found = looks_of(*(f"method{i}" for i in range(20)))
+
+    assert len({(look.colour, look.marker) for look in found}) == 20
+
+
+@pytest.mark.parametrize("method", ["d", "mine"])
+def test_sizes_of_one_method_share_a_colour(method: str) -> None:
+    """Their markers, lines and dashes differ."""
+    sizes = style.looks((method, size) for size in ("Tiny", "Mini", "Base"))
+
+    assert len({look.colour for look in sizes.values()}) == 1
+    for parts in zip(*((one.marker, one.line, one.dashes) for one in sizes.values()), strict=True):
+        assert len(set(parts)) == 3
 
 
 def test_tint_is_between_the_colour_and_white() -> None:
     """A bar's fill is the method's colour, lighter."""
-    colour = style.look("pd").colour
+    colour = looks_of("pd")[0].colour
 
     assert style.tint(colour, 1) == pytest.approx(to_rgb(colour))
     assert style.tint(colour, 0) == (1, 1, 1)

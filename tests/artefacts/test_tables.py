@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from pdbench.artefacts.result import to_csv
-from pdbench.artefacts.tables import Table, escape_latex, to_latex, to_markdown
+from pdbench.artefacts.tables import Table, escape_latex, to_csv, to_latex, to_markdown
 
 TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
 

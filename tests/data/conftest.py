@@ -14,8 +14,8 @@ import yaml
 
 from pdbench.core.files import file_digest
 from pdbench.data import archives as archives_module
-from pdbench.data.archives import ARCHIVES
 from pdbench.study import Study, load_study
+from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.workflow import Paths
 
 

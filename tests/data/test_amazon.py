@@ -13,7 +13,7 @@ import pytest
 
 from pdbench.core.errors import DataError
 from pdbench.data import amazon
-from pdbench.data.amazon import PARTS, reviews
+from pdbench.data.amazon import _PARTS, _reviews
 from pdbench.data.records import Breakage
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
@@ -110,8 +110,8 @@ def test_no_two_parts_share_a_product(tmp_path: Path) -> None:
 
     found = [product for part in products.values() for product in part]
     assert len(found) == len(set(found))
-    assert all(products[part] for part in PARTS)
-    assert len(list(reviews(path, Breakage()))) == ITEMS
+    assert all(products[part] for part in _PARTS)
+    assert len(list(_reviews(path, Breakage()))) == ITEMS
 
 
 def test_repeated_reviews_are_kept_once(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_reviews_without_text_are_no_error(tmp_path: Path) -> None:
     empty = '{"overall": 5.0, "asin": "B1"}'
     path = _write(tmp_path, "2018", "Books.json", empty, empty)
 
-    assert len(list(reviews(path, Breakage()))) == ITEMS
+    assert len(list(_reviews(path, Breakage()))) == ITEMS
 
 
 def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:

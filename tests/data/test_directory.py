@@ -13,10 +13,10 @@ import pytest
 from datasets import ClassLabel
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.glue import GLUE
 from pdbench.data.records import Breakage, records
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
+from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Source, Task, Teacher, Text
 
 TEACHER = Teacher(source="directory", path="teacher")

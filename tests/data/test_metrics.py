@@ -1,11 +1,9 @@
-"""The metrics agree with scikit-learn, scipy and the ``evaluate`` API."""
+"""The metrics agree with scikit-learn and scipy, and stand in one place."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +11,12 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from pdbench.core.errors import UsageError
-from pdbench.data.glue import GLUE
-from pdbench.data.metrics import GLUE_METRICS, METRICS, as_evaluate, check_metrics, compute
+from pdbench.data.metrics import check_metrics, compute
+from pdbench.evidence.resampling import Sample
 from pdbench.kinds.answers import SCORES
-from pdbench.study.settings import KIND_METRICS, Metric, Task, Teacher
+from pdbench.study.catalogue.glue import GLUE
+from pdbench.study.catalogue.metrics import METRICS, TaskMetric, metrics_for
+from pdbench.study.settings import Task, Teacher
 
 RANDOM = np.random.default_rng(7)
 REFERENCES: dict[str, Callable[[Any, Any], float]] = {
@@ -35,13 +35,13 @@ def _example(metric: str, size: int) -> tuple[Any, Any]:
     if metric in ("pearson", "spearman"):
         labels = RANDOM.integers(0, 11, size) / 2  # ties, as in STS-B
         return labels + RANDOM.normal(size=size).round(1), labels
-    if metric in KIND_METRICS["ranking"]:
+    if metric in metrics_for("ranking"):
         return RANDOM.integers(0, 70, size), RANDOM.integers(-1, 100, size)  # 0 is no rank
     labels = RANDOM.integers(0, 2, size)
     return np.where(RANDOM.random(size) < 0.7, labels, 1 - labels), labels
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", REFERENCES)
 @pytest.mark.parametrize("size", [5, 100, 1001])
 def test_metrics_agree_with_the_references(metric: str, size: int) -> None:
     """Our numbers are scikit-learn's and scipy's."""
@@ -63,26 +63,7 @@ def test_three_classes_agree_too(metric: str) -> None:
     )
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_evaluate_gives_the_same(metric: str, tmp_path: Path, monkeypatch: Any) -> None:
-    """The API's compute and add_batch wrap the same functions, without a hub."""
-    monkeypatch.setattr("evaluate.config.HF_METRICS_CACHE", tmp_path)
-    predictions, labels = _example(metric, 64)
-    expected = compute([metric], predictions.astype(np.float32), labels.astype(np.float32))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = as_evaluate(metric).compute(predictions=predictions, references=labels)
-        batched = as_evaluate(metric)
-        for rows in (slice(0, 40), slice(40, 64)):
-            batched.add_batch(predictions=predictions[rows], references=labels[rows])
-
-    assert found == pytest.approx(expected, abs=1e-6)
-    assert batched.compute() == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("metric", KIND_METRICS["classification"])
+@pytest.mark.parametrize("metric", metrics_for("classification"))
 def test_a_perfect_prediction_scores_one(metric: str) -> None:
     """Every metric has its maximum at one."""
     labels = np.array([0, 1, 1, 0, 1])
@@ -96,12 +77,10 @@ def test_a_constant_prediction_scores_nothing(metric: str) -> None:
     assert compute([metric], np.zeros(4), np.array([0, 1, 1, 0])) == {metric: 0.0}
 
 
-def test_glue_has_metrics_for_every_task() -> None:
-    """Each layout has its official metrics, all of them known."""
-    assert set(GLUE_METRICS) == set(GLUE)
-    assert {metric for metrics in GLUE_METRICS.values() for metric in metrics} == set(
-        KIND_METRICS["classification"]
-    )
+def test_glue_asks_for_every_metric_of_classes() -> None:
+    """Each of its tasks has metrics that its kind may have."""
+    asked = {metric for task in GLUE.values() for metric in task.metrics}
+    assert asked == set(metrics_for("classification"))
 
 
 def _task(**settings: Any) -> Task:
@@ -132,15 +111,25 @@ def test_an_unknown_metric_is_misuse() -> None:
     """The nearest known one is offered."""
     with pytest.raises(UsageError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
         compute(["acuracy"], np.zeros(2), np.zeros(2))
-    with pytest.raises(UsageError, match="unknown metric 'acuracy'"):
-        as_evaluate("acuracy")
 
 
-def test_studies_and_metrics_know_the_same_ids() -> None:
-    """What a study file may ask for can be computed, and belongs to a kind of task."""
-    assert set(get_args(Metric)) == {*METRICS, *SCORES}
-    assert {m for metrics in KIND_METRICS.values() for m in metrics} == {*METRICS, *SCORES}
-    assert set(KIND_METRICS["span"]) == set(SCORES)
+def test_answers_are_scored_by_the_metrics_of_spans() -> None:
+    """What a study may ask of spans can be computed."""
+    assert set(metrics_for("span")) == set(SCORES)
+
+
+def test_a_new_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study may ask for it, runs are scored by it, and its spread over samples is known."""
+    error = TaskMetric("error rate", formula=lambda p, t, items: items.share(p != t))
+    monkeypatch.setitem(METRICS, "error", error)
+    predictions, labels = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
+
+    assert _task(metrics=("error",)).metrics == ("error",)
+    assert metrics_for("classification")[-1] == "error"
+    assert compute(["error"], predictions, labels) == {"error": 0.25}
+    sample = Sample(predictions[None], labels)
+    assert sample.scores("error") == pytest.approx([0.25])
+    assert sample.replicates("error").mean() == pytest.approx(0.25, abs=0.02)
 
 
 def test_shapes_must_agree() -> None:

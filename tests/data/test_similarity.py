@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pdbench.data.similarity import VOCABULARY, similarity, word_counts
+from pdbench.data.similarity import _VOCABULARY, similarity, word_counts
 
 FILMS = ["the film is a fine film", "a poor film and the plot is dull", "the plot is fine"] * 3
 OTHER = ["the senate and the house agree", "a plot of the house is poor"] * 3
@@ -42,9 +42,9 @@ def test_nearer_text_is_more_similar() -> None:
 
 def test_only_the_most_frequent_words_count() -> None:
     """A rare word of the labelled set is not looked at."""
-    labelled = word_counts(f"w{i} " * (VOCABULARY + 2 - i) for i in range(VOCABULARY + 1))
+    labelled = word_counts(f"w{i} " * (_VOCABULARY + 2 - i) for i in range(_VOCABULARY + 1))
     changed = labelled.copy()
-    changed[f"w{VOCABULARY}"] = 10**6
+    changed[f"w{_VOCABULARY}"] = 10**6
 
     assert similarity(labelled, changed) == 1
 

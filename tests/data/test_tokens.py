@@ -11,9 +11,8 @@ import pytest
 from pdbench.core.errors import DataError
 from pdbench.data import tokens as tokens_module
 from pdbench.data.batches import collate
-from pdbench.data.encoding import encode, encode_blocks
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.study.settings import Source
 
 
@@ -123,7 +122,7 @@ def test_pieces_are_counted(long: Path) -> None:
 
 def test_a_long_text_is_never_in_memory(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Verifying, counting and collating all items leave few pages of them mapped."""
-    monkeypatch.setattr(tokens_module, "RELEASED", 0)
+    monkeypatch.setattr(tokens_module, "_RELEASED", 0)
     tokens = Tokens.open(long)
     after_opening = _resident(tokens.pieces)
     tokens.counts(600)

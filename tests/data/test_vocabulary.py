@@ -58,7 +58,7 @@ def test_lower_casing_is_what_the_configuration_says(pieces: Path) -> None:
 
 def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
     """Lower-casing is set where no configuration does, and never against one."""
-    asked = settings.Vocabulary(source="directory", path=str(pieces), lower_case=False)
+    asked = settings.VocabularySource(source="directory", path=str(pieces), lower_case=False)
 
     assert not open_vocabulary(asked, pieces).lower_case
     (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
@@ -69,7 +69,7 @@ def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
 def test_the_tokenizer_itself_lower_cases_as_asked(pieces: Path) -> None:
     """What tokenizer.json does is not overridden by a key that would have no effect."""
     _open(pieces).tokenizer.save(str(pieces / "tokenizer.json"))
-    asked = settings.Vocabulary(source="directory", path=str(pieces), lower_case=False)
+    asked = settings.VocabularySource(source="directory", path=str(pieces), lower_case=False)
 
     with pytest.raises(DataError, match=r"lower_case is False, tokenizer\.json is True"):
         open_vocabulary(asked, pieces)

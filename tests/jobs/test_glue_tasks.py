@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from pdbench.jobs.teachers import load_teacher
 from pdbench.kinds import Scores as Found
 from pdbench.kinds.regression import Regression
 from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
@@ -67,8 +69,8 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t
 @pytest.fixture
 def small_glue(monkeypatch: pytest.MonkeyPatch) -> None:
     """GLUE with the small study's four tasks alone."""
-    files = {name: (submission.FILES[name][0], size) for name, size in SIZES.items()}
-    monkeypatch.setattr(submission, "FILES", files)
+    small = {name: replace(GLUE[name], items={"test": size}) for name, size in SIZES.items()}
+    monkeypatch.setattr(submission, "GLUE", small)
 
 
 def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]) -> None:
@@ -381,7 +383,7 @@ def test_a_zip_that_is_refused_is_not_left_behind(
     target = Path("mine.zip")
     submission.write_submission(study, paths, cells, target)
     before = target.read_bytes(), submission.manifest_path(target).read_bytes()
-    monkeypatch.setattr(submission, "_words", lambda name, *_: ("nan",) * SIZES[name])
+    monkeypatch.setattr(submission, "_words", lambda task, *_: ("nan",) * task.items["test"])
 
     with pytest.raises(DataError, match=r"^mine\.zip: MNLI-m\.tsv:2: '0\\tnan'"):
         submission.write_submission(study, paths, cells, target)
@@ -431,11 +433,13 @@ def test_the_zip_is_checked(old: str, new: str, tmp_path: Path) -> None:
     """Header, numbers, words and how many: each deviation is found."""
     path = tmp_path / "broken.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, (file, size) in submission.FILES.items():
+        for name, size in SIZES.items():
             word = "2.5" if name == "stsb" else "entailment"
             lines = ["index\tprediction", *(f"{i}\t{word}" for i in range(size))]
             text = "\n".join(lines) + "\n"
-            archive.writestr(f"{file}.tsv", text.replace(old, new) if name == "ax" else text)
+            archive.writestr(
+                f"{GLUE[name].title}.tsv", text.replace(old, new) if name == "ax" else text
+            )
 
     with pytest.raises(DataError, match=r"broken\.zip: AX\.tsv"):
-        submission.check_submission(path)
+        submission._check_submission(path)

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pdbench.kinds import KINDS, kind_of
+from pdbench.study.catalogue.metrics import metrics_for
 from pdbench.study.kinds import kind_of_task
-from pdbench.study.settings import KIND_METRICS, Kind, Task
+from pdbench.study.settings import Kind, Task
 
 
 def task(**changed: Any) -> Task:
@@ -21,7 +22,7 @@ def task(**changed: Any) -> Task:
 @pytest.mark.parametrize("name", get_args(Kind))
 def test_a_kind_is_known_where_it_is_asked_for(name: Kind) -> None:
     """Its class, its metrics, and the size of its soft labels."""
-    own = task(kind=name, metrics=KIND_METRICS[name][:1])
+    own = task(kind=name, metrics=metrics_for(name)[:1])
 
     assert type(kind_of(own)) in KINDS.values()
     assert kind_of_task(own).soft_labels(own, 20.0) >= 1

@@ -15,7 +15,7 @@ from pdbench.data.vocabulary import open_vocabulary
 from pdbench.kinds import squad
 from pdbench.kinds.answers import exact_match, f1, packed, unpacked
 from pdbench.kinds.windows import _encode_windows
-from pdbench.study.settings import Task, Vocabulary
+from pdbench.study.settings import Task, VocabularySource
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
 
@@ -173,7 +173,7 @@ def vocabulary(tmp_path: Path) -> Any:
     pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] when the apollo 11 crew landed on july 20 , 1969 and"
     pieces += " ni ##els ' cafe stayed in gen ##eve . ?"
     (tmp_path / "vocab.txt").write_text("\n".join(pieces.split()) + "\n")
-    source = Vocabulary(source="directory", path=str(tmp_path), lower_case=True)
+    source = VocabularySource(source="directory", path=str(tmp_path), lower_case=True)
     return open_vocabulary(source, tmp_path)
 
 

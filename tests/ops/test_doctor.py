@@ -19,7 +19,7 @@ from pdbench.core.errors import UsageError
 from pdbench.ops import doctor, doctor_slurm
 from pdbench.ops.doctor import Finding
 from pdbench.study import ROOT, Study, load_study
-from pdbench.study.embedded import FILES
+from pdbench.study.catalogue.archives import ARCHIVES
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Usage = namedtuple("Usage", "total used free")
@@ -167,7 +167,7 @@ def test_a_missing_folder_is_named(study_at: Callable[..., Study]) -> None:
     """Directories stay where they are, so they must be there, and so must files in them."""
     cache = Path("results/archives")
     cache.mkdir(parents=True)
-    for name in ("vaderSentiment-3.3.2.tar.gz", *FILES.values()):
+    for name in ("vaderSentiment-3.3.2.tar.gz", *(archive.file for archive in ARCHIVES.values())):
         (cache / name).touch()
     study = study_at({"texts.films.source": "directory", "texts.films.path": "films"})
     assert lines(doctor.data(study)) == ["missing  data: films: not there; mend key path"]

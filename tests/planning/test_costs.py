@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdbench.planning.costs import Costs, cell, size_of
-from pdbench.planning.sizes import FILLED, Sizes
+from pdbench.planning.sizes import _FILLED, Sizes
 from pdbench.study import Architecture, Cell, Study, load_study
 from pdbench.study.settings import Source
 
@@ -36,7 +36,7 @@ def test_sizes_are_assumed_until_they_are_counted(study: Study, audit, tmp_path:
 
     assert assumed.uncertainty > 0 == counted.uncertainty
     assert (assumed.items("sentiment", "train"), counted.items("sentiment", "train")) == (100, 90)
-    assert assumed.text_pieces("films") == pytest.approx(FILLED * 128)
+    assert assumed.text_pieces("films") == pytest.approx(_FILLED * 128)
     assert (counted.text_pieces("films"), counted.task_pieces("sentiment")) == (20, 10)
 
 

@@ -18,8 +18,7 @@ from pdbench.evidence import load_references
 from pdbench.evidence.outcomes import load_claims
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.report import build, export_example
-from pdbench.report.build import listed
-from pdbench.report.facts import in_words
+from pdbench.report.build import _listed
 from pdbench.study import ROOT, Study, load_study
 from pdbench.workflow import Paths
 
@@ -307,21 +306,12 @@ def test_example_replaces_an_older_one(paths: Paths, demo: Study, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(2.34, "2.3 s"), (41.6, "42 s"), (250, "4 min 10 s"), (3 * 3600 + 59, "3 h 0 min")],
-)
-def test_durations_read_as_words(seconds: float, words: str) -> None:
-    """A duration has its two largest units."""
-    assert in_words(seconds) == words
-
-
-@pytest.mark.parametrize(
     ("value", "words"),
     [([0.001, 0.003], "0.001, 0.003"), (0.1, "0.1"), ("bert", "bert"), (None, "None")],
 )
 def test_settings_read_as_words(value: object, words: str) -> None:
     """A configuration value stands on one line."""
-    assert listed(value) == words
+    assert _listed(value) == words
 
 
 GATE = ({"baseline": "pd", "candidate": "d"}, {"baseline": "d", "candidate": "pd", "margin": 1.0})

@@ -137,9 +137,3 @@ def test_effects_read_as_a_comparison_with_its_interval() -> None:
 def test_p_values_have_two_digits(value: float, text: str) -> None:
     """No more than is known of them."""
     assert claims.p_value(value) == text
-
-
-def test_infinite_numbers_are_no_json() -> None:
-    """What has no value is null."""
-    assert claims.number(math.inf) is None
-    assert claims.number(0.12345678) == 0.123457

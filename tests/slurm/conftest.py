@@ -20,8 +20,7 @@ import pytest
 import yaml
 
 from pdbench.core.files import read_json
-from pdbench.jobs import read_record
-from pdbench.jobs.record import RunRecord
+from pdbench.jobs.record import RunRecord, read_record
 from pdbench.study import ROOT
 from pdbench.testing.small_study import CONFIG, write_small_study
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError
 from pdbench.study import ROOT, load_study
 from pdbench.study.loading import NO_STUDIES, check_artefacts, read_yaml
@@ -202,6 +203,6 @@ def test_an_artefact_nobody_draws_is_refused(study_file) -> None:
     """An unknown artefact is found when the study is opened, not after training."""
     study = load_study(study_file())
 
-    check_artefacts(study, ["figure6", "figure8", "sizes"])
+    check_artefacts(study, ARTEFACTS)
     with pytest.raises(UsageError, match="unknown artefact 'figure8'"):
-        check_artefacts(study, ["figure6", "sizes"])
+        check_artefacts(study, {name: ARTEFACTS[name] for name in ("figure6", "sizes")})

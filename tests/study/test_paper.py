@@ -8,10 +8,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pdbench.data.glue import GLUE
-from pdbench.data.metrics import GLUE_METRICS
 from pdbench.evidence.matching import data_id
 from pdbench.study import PAPER_ARCHITECTURES, ROOT, Study, load_study
+from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Released, is_sourced
 
 SOURCED = {"epochs", "batch_size", "learning_rate", "train", "dev", "test", "max_length", "margin"}
@@ -66,7 +65,7 @@ def test_tasks_have_their_official_labels_and_metrics(paper: Study) -> None:
     assert set(tasks) == set(GLUE)
     for name, task in tasks.items():
         assert task.labels == HUB_LABELS.get(name, MNLI), name
-        assert task.metrics == GLUE_METRICS[name], name
+        assert task.metrics == GLUE[name].metrics, name
     assert paper.tasks["mnli-mismatched"].model_of == "mnli"
     assert paper.tasks["stsb"].labels == ()
 

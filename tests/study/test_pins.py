@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import pinning
+from pdbench.data import needs
 from pdbench.study import Architecture, load_study
 from pdbench.study.loading import ROOT, read_pins
 from pdbench.study.pins import commit, fill_in
@@ -67,8 +67,8 @@ def test_the_commits_are_part_of_what_decides_a_result() -> None:
 
 def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands there stays as it is, comments too."""
-    monkeypatch.setattr(pinning, "ROOT", tmp_path)
-    monkeypatch.setattr(pinning, "read_pins", lambda: read_pins(tmp_path))
+    monkeypatch.setattr(needs, "ROOT", tmp_path)
+    monkeypatch.setattr(needs, "read_pins", lambda: read_pins(tmp_path))
     path = tmp_path / "config/pins.yaml"
     path.parent.mkdir()
     path.write_text(f'# Commits.\norg/a: "{FIRST}"\n')
@@ -78,33 +78,33 @@ def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
         asked.append((name, kind))
         return SECOND
 
-    added = pinning.pin({"org/b": "dataset", "org/a": "model"}, ask)
+    added = needs.pin({"org/b": "dataset", "org/a": "model"}, ask)
 
     assert added == {"org/b": SECOND}
     assert asked == [("org/b", "dataset")]
     assert path.read_text() == f'# Commits.\norg/a: "{FIRST}"\norg/b: "{SECOND}"\n'
-    assert pinning.pin({"org/a": "model"}, ask) == {}
+    assert needs.pin({"org/a": "model"}, ask) == {}
 
 
 def test_a_last_line_without_an_end_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a person has written may lack the new line at its end."""
-    monkeypatch.setattr(pinning, "ROOT", tmp_path)
-    monkeypatch.setattr(pinning, "read_pins", lambda: read_pins(tmp_path))
+    monkeypatch.setattr(needs, "ROOT", tmp_path)
+    monkeypatch.setattr(needs, "read_pins", lambda: read_pins(tmp_path))
     path = tmp_path / "config/pins.yaml"
     path.parent.mkdir()
     path.write_text(f'org/a: "{FIRST}"')
 
-    pinning.pin({"org/b": "model"}, lambda *_: SECOND)
+    needs.pin({"org/b": "model"}, lambda *_: SECOND)
 
     assert read_pins(tmp_path) == {"org/a": FIRST, "org/b": SECOND}
 
 
 def test_an_unreachable_hub_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One repository that cannot be asked, and the file stays as it was."""
-    monkeypatch.setattr(pinning, "ROOT", tmp_path)
-    monkeypatch.setattr(pinning, "read_pins", dict)
+    monkeypatch.setattr(needs, "ROOT", tmp_path)
+    monkeypatch.setattr(needs, "read_pins", dict)
 
     def ask(name: str, kind: str) -> str:
         if name == "org/b":
@@ -112,13 +112,13 @@ def test_an_unreachable_hub_adds_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         return FIRST
 
     with pytest.raises(DataError):
-        pinning.pin({"org/a": "model", "org/b": "model"}, ask)
+        needs.pin({"org/a": "model", "org/b": "model"}, ask)
     assert not (tmp_path / "config").exists()
 
 
 def test_the_paper_says_which_repositories_are_not_pinned() -> None:
     """Those and only those that config/pins.yaml lacks; a pinned one is asked for nowhere."""
-    missing = pinning.unpinned(load_study("paper"))
+    missing = needs.unpinned(load_study("paper"))
 
     assert set(missing) & set(read_pins()) == set()
     assert all(name.startswith("google/bert_uncased_L-") for name in missing)

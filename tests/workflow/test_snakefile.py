@@ -11,7 +11,7 @@ import pytest
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
-from pdbench.study.loading import argument_of, load_study
+from pdbench.study.loading import _argument_of, load_study
 from pdbench.workflow.snakefile import open_workflow
 
 
@@ -27,8 +27,8 @@ def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of config/ is called by its name even when its path was given."""
     monkeypatch.chdir(ROOT)
 
-    assert argument_of("config/demo.yaml") == argument_of("demo") == "demo"
-    assert argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
+    assert _argument_of("config/demo.yaml") == _argument_of("demo") == "demo"
+    assert _argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
     assert load_study("config/demo.yaml").argument == "demo"
 
 
@@ -109,6 +109,8 @@ def test_an_unknown_artefact_is_found_before_anything_runs(
 ) -> None:
     """A study that asks for an artefact that nobody draws is refused at once."""
     with pytest.raises(SystemExit):
-        open_workflow({"study": str(study_file())}, {"figure6", "sizes"})
+        open_workflow(
+            {"study": str(study_file())}, {name: ARTEFACTS[name] for name in ("figure6", "sizes")}
+        )
 
     assert "unknown artefact 'figure8'" in capsys.readouterr().err

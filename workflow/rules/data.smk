@@ -1,5 +1,5 @@
 # Archives are downloaded, checked and read into tasks and texts; the audit looks at all of
-# them before any training begins.
+# them before any training begins. {job} is a job's name and the digest of all that decides it.
 
 
 rule archive:
@@ -8,7 +8,7 @@ rule archive:
     log:
         LOGS / "archive/{file}.log",
     benchmark:
-        BENCHMARKS / "archive/{file}.tsv"
+        PATHS.benchmarks / "archive/{file}.tsv"
     wildcard_constraints:
         file="[^/]+",
     priority: lambda w: JOBS.priority("archive", w.file)
@@ -18,7 +18,7 @@ rule archive:
     # One at a time: downloads share the network, and latency then finds all cores free.
     threads: os.cpu_count()
     params:
-        name=lambda w: archive_of(w.file),
+        name=lambda w: JOBS.key("archive", w.file),
     message:
         "download {params.name}"
     shell:
@@ -27,62 +27,60 @@ rule archive:
 
 rule task:
     input:
-        lambda w: PATHS.task_inputs(w.task),
+        lambda w: JOBS.inputs("task", w.job),
     output:
-        PATHS.task("{task}") / "task.json",
+        STORE / "task/{job}/task.json",
     log:
-        LOGS / "task/{task}.log",
+        LOGS / "task/{job}.log",
     benchmark:
-        BENCHMARKS / "task/{task}.tsv"
-    priority: lambda w: JOBS.priority("task", w.task)
+        PATHS.benchmarks / "task/{job}.tsv"
+    priority: lambda w: JOBS.priority("task", w.job)
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.task_spec(w.task),
+        key=lambda w: JOBS.key("task", w.job),
     message:
-        "read task {wildcards.task}"
+        "read task {params.key}"
     shell:
-        "pdbench task {params.study:q} {wildcards.task} > {log} 2>&1"
+        "pdbench task {params.study:q} {params.key} > {log} 2>&1"
 
 
 rule text:
     input:
-        lambda w: PATHS.text_inputs(w.text),
+        lambda w: JOBS.inputs("text", w.job),
     output:
-        PATHS.text("{text}") / "text.json",
+        STORE / "text/{job}/text.json",
     log:
-        LOGS / "text/{text}.log",
+        LOGS / "text/{job}.log",
     benchmark:
-        BENCHMARKS / "text/{text}.tsv"
-    priority: lambda w: JOBS.priority("text", w.text)
+        PATHS.benchmarks / "text/{job}.tsv"
+    priority: lambda w: JOBS.priority("text", w.job)
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.text_spec(w.text),
+        key=lambda w: JOBS.key("text", w.job),
     message:
-        "read text {wildcards.text}"
+        "read text {params.key}"
     shell:
-        "pdbench text {params.study:q} {wildcards.text} > {log} 2>&1"
+        "pdbench text {params.study:q} {params.key} > {log} 2>&1"
 
 
 rule audit:
     input:
-        PATHS.task_files,
-        PATHS.text_files,
+        JOBS.inputs("audit"),
     output:
         PATHS.audit,
     log:
         LOGS / "audit.log",
     benchmark:
-        BENCHMARKS / "audit.tsv"
+        PATHS.benchmarks / "audit.tsv"
     priority: JOBS.priority("audit")
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=JOBS.audit_spec(),
     message:
         "audit all data"
     shell:

@@ -1,24 +1,22 @@
-# One table of all runs, one file or page for each artefact, and the report.
+# One table of all runs, one file or page for each artefact, and the report. Their places have no
+# digest: among the inputs of each is a file that changes when what decides it does.
 
 
 rule collect:
     input:
-        JOBS.results_files,
-        PATHS.imported,
+        JOBS.inputs("collect"),
     output:
         PATHS.table,
     log:
         LOGS / "collect.log",
     benchmark:
-        BENCHMARKS / "collect.tsv"
+        PATHS.benchmarks / "collect.tsv"
     priority: JOBS.priority("collect")
     localrule: True
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        # A function: it is worked out for this job alone, not for those that only read the workflow.
-        spec=lambda w: JOBS.results_spec(),
     message:
         "collect all runs"
     shell:
@@ -27,22 +25,21 @@ rule collect:
 
 rule figure:
     input:
-        PATHS.artefact_inputs(),
+        lambda w: JOBS.inputs("figure", w.artefact),
     output:
         PATHS.artefact("{artefact}", "figure"),
     log:
-        LOGS / "artefact/{artefact}.log",
+        LOGS / "figure/{artefact}.log",
     benchmark:
-        BENCHMARKS / "artefact/{artefact}.tsv"
+        PATHS.benchmarks / "figure/{artefact}.tsv"
     wildcard_constraints:
         artefact="|".join(STUDY.artefacts),
-    priority: JOBS.priority("figure")
+    priority: lambda w: JOBS.priority("figure", w.artefact)
     localrule: True
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.artefact_spec(w.artefact),
     message:
         "draw {wildcards.artefact}"
     shell:
@@ -50,9 +47,15 @@ rule figure:
 
 
 use rule figure as table with:
+    input:
+        lambda w: JOBS.inputs("table", w.artefact),
     output:
         PATHS.artefact("{artefact}", "table"),
-    priority: JOBS.priority("table")
+    log:
+        LOGS / "table/{artefact}.log",
+    benchmark:
+        PATHS.benchmarks / "table/{artefact}.tsv"
+    priority: lambda w: JOBS.priority("table", w.artefact)
 
 
 for artefact in STUDY.artefacts:
@@ -68,20 +71,19 @@ for artefact in STUDY.artefacts:
 # It succeeds whatever it finds, so that its files are kept; `check` fails.
 rule gate:
     input:
-        PATHS.gate_inputs,
+        JOBS.inputs("gate") if STUDY.gate else [],
     output:
         **PATHS.gate,
     log:
         LOGS / "gate.log",
     benchmark:
-        BENCHMARKS / "gate.tsv"
-    priority: JOBS.priority("gate")
+        PATHS.benchmarks / "gate.tsv"
+    priority: JOBS.priority("gate") if STUDY.gate else 0
     localrule: True
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=JOBS.report_spec(),
     message:
         "check for regressions"
     shell:
@@ -92,12 +94,11 @@ rule gate:
 # Without a gate block it needs nothing, and says so before anything is trained.
 rule check:
     input:
-        [*PATHS.gate_inputs, *PATHS.gate.values()] if STUDY.gate else [],
+        PATHS.gate.values() if STUDY.gate else [],
     log:
         LOGS / "check.log",
     benchmark:
-        BENCHMARKS / "check.tsv"
-    priority: JOBS.priority("check")
+        PATHS.benchmarks / "check.tsv"
     localrule: True
     conda:
         "../envs/pdbench.yaml"
@@ -112,20 +113,19 @@ rule check:
 
 rule report:
     input:
-        PATHS.report_inputs,
+        JOBS.inputs("report"),
     output:
         PATHS.index,
     log:
         LOGS / "report.log",
     benchmark:
-        BENCHMARKS / "report.tsv"
+        PATHS.benchmarks / "report.tsv"
     priority: JOBS.priority("report")
     localrule: True
     conda:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
-        spec=JOBS.report_spec(),
     message:
         "write the report"
     shell:

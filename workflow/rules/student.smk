@@ -1,94 +1,86 @@
-# A cell's job trains all its seeds and grid points, and takes up where it stopped. Small cells
-# share a job, and of large ones each seed has a job: JOBS says which. With `exec` a signal that
-# ends a job reaches the program, which then saves its state.
+# A cell's job trains all its seeds and grid points that are not there yet. Small cells share a
+# job, and of large ones each seed has a job: JOBS says which. With `exec` a signal that ends a job
+# reaches the program, which then saves its state.
 
 
 rule seed:
     input:
-        unpack(lambda w: PATHS.cell_inputs(w.cell)),
-        audit=ancient(PATHS.audit),
+        lambda w: JOBS.inputs("seed", w.job),
     output:
-        PATHS.seed("{cell}", "{seed}"),
+        STORE / "seed/{job}/seed.json",
     log:
-        LOGS / "seed/{cell}.seed{seed}.log",
+        LOGS / "seed/{job}.log",
     benchmark:
-        BENCHMARKS / "seed/{cell}.seed{seed}.tsv"
-    wildcard_constraints:
-        seed="[0-9]+",
-    priority: lambda w: JOBS.priority("seed", f"{w.cell}.seed{w.seed}")
+        PATHS.benchmarks / "seed/{job}.tsv"
+    priority: lambda w: JOBS.priority("seed", w.job)
     conda:
         "../envs/pdbench.yaml"
     threads: 1
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.seed_spec(w.cell, int(w.seed)),
+        key=lambda w: JOBS.key("seed", w.job),
     message:
-        "train seed {wildcards.seed} of {wildcards.cell}"
+        "train {params.key}"
     shell:
-        "exec pdbench cell {params.study:q} {wildcards.cell} --seed {wildcards.seed}"
-        " --threads {threads} > {log} 2>&1"
+        "exec pdbench cell {params.study:q} {params.key} --threads {threads} > {log} 2>&1"
 
 
 # What the jobs of its seeds have trained, a cell's job finds done.
 rule cell:
     input:
-        unpack(lambda w: PATHS.cell_inputs(w.cell)),
-        seeds=lambda w: JOBS.seed_files(w.cell),
-        audit=ancient(PATHS.audit),
+        lambda w: JOBS.inputs("cell", w.job),
     output:
-        PATHS.cell("{cell}") / "cell.json",
+        STORE / "cell/{job}/cell.json",
     log:
-        LOGS / "cell/{cell}.log",
+        LOGS / "cell/{job}.log",
     benchmark:
-        BENCHMARKS / "cell/{cell}.tsv"
-    priority: lambda w: JOBS.priority("cell", w.cell)
+        PATHS.benchmarks / "cell/{job}.tsv"
+    priority: lambda w: JOBS.priority("cell", w.job)
     conda:
         "../envs/pdbench.yaml"
     threads: 1
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.cell_spec(w.cell),
+        key=lambda w: JOBS.key("cell", w.job),
     message:
-        "train {wildcards.cell}"
+        "train {params.key}"
     shell:
-        "exec pdbench cell {params.study:q} {wildcards.cell} --threads {threads} > {log} 2>&1"
+        "exec pdbench cell {params.study:q} {params.key} --threads {threads} > {log} 2>&1"
 
 
 rule bundle:
     input:
-        lambda w: JOBS.bundle_inputs(w.bundle),
-        audit=ancient(PATHS.audit),
+        lambda w: JOBS.inputs("bundle", w.job),
     output:
-        PATHS.bundle("{bundle}"),
+        STORE / "bundle/{job}/bundle.json",
     log:
-        LOGS / "bundle/{bundle}.log",
+        LOGS / "bundle/{job}.log",
     benchmark:
-        BENCHMARKS / "bundle/{bundle}.tsv"
-    priority: lambda w: JOBS.priority("bundle", w.bundle)
+        PATHS.benchmarks / "bundle/{job}.tsv"
+    priority: lambda w: JOBS.priority("bundle", w.job)
     conda:
         "../envs/pdbench.yaml"
     threads: 1
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.bundle_spec(w.bundle),
-        cells=lambda w: JOBS.bundles[w.bundle].cells,
-        title=lambda w: JOBS.bundles[w.bundle].title,
+        key=lambda w: JOBS.key("bundle", w.job),
+        title=lambda w: JOBS.job("bundle", w.job).key.title,
     message:
         "train {params.title}"
     shell:
-        "exec pdbench cells {params.study:q} {params.cells} --then {output}"
+        "exec pdbench cells {params.study:q} {params.key} --then {output}"
         " --threads {threads} > {log} 2>&1"
 
 
 rule latency:
     input:
-        PATHS.teacher_archives,
+        JOBS.inputs("latency"),
     output:
         PATHS.latency,
     log:
         LOGS / "latency.log",
     benchmark:
-        BENCHMARKS / "latency.tsv"
+        PATHS.benchmarks / "latency.tsv"
     priority: JOBS.priority("latency")
     conda:
         "../envs/pdbench.yaml"
@@ -96,7 +88,6 @@ rule latency:
     threads: os.cpu_count()
     params:
         study=ARGUMENT,
-        spec=JOBS.latency_spec(),
     message:
         "time every size"
     shell:

@@ -3,48 +3,43 @@
 
 rule teacher:
     input:
-        data=PATHS.task("{task}") / "task.json",
-        weights=lambda w: PATHS.teacher_inputs(w.task),
-        audit=ancient(PATHS.audit),
+        lambda w: JOBS.inputs("teacher", w.job),
     output:
-        PATHS.teacher("{task}") / "record.json",
+        STORE / "teacher/{job}/record.json",
     log:
-        LOGS / "teacher/{task}.log",
+        LOGS / "teacher/{job}.log",
     benchmark:
-        BENCHMARKS / "teacher/{task}.tsv"
-    priority: lambda w: JOBS.priority("teacher", w.task)
+        PATHS.benchmarks / "teacher/{job}.tsv"
+    priority: lambda w: JOBS.priority("teacher", w.job)
     conda:
         "../envs/pdbench.yaml"
     threads: 1
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.teacher_spec(w.task),
+        key=lambda w: JOBS.key("teacher", w.job),
     message:
-        "fine-tune the teacher of {wildcards.task}"
-    # `exec`: a signal that ends the job reaches the program, which then saves its state.
+        "fine-tune the teacher of {params.key}"
     shell:
-        "exec pdbench teacher {params.study:q} {wildcards.task} --threads {threads} > {log} 2>&1"
+        "exec pdbench teacher {params.study:q} {params.key} --threads {threads} > {log} 2>&1"
 
 
 rule soft_labels:
     input:
-        teacher=PATHS.teacher("{task}") / "record.json",
-        text=PATHS.text("{text}") / "text.json",
+        lambda w: JOBS.inputs("soft_labels", w.job),
     output:
-        PATHS.soft_labels("{task}", "{text}") / "soft_labels.json",
+        STORE / "soft_labels/{job}/soft_labels.json",
     log:
-        LOGS / "soft_labels/{task}.{text}.log",
+        LOGS / "soft_labels/{job}.log",
     benchmark:
-        BENCHMARKS / "soft_labels/{task}.{text}.tsv"
-    priority: lambda w: JOBS.priority("soft_labels", f"{w.task}.{w.text}")
+        PATHS.benchmarks / "soft_labels/{job}.tsv"
+    priority: lambda w: JOBS.priority("soft_labels", w.job)
     conda:
         "../envs/pdbench.yaml"
     threads: 1
     params:
         study=ARGUMENT,
-        spec=lambda w: JOBS.soft_labels_spec(w.task, w.text),
+        key=lambda w: JOBS.key("soft_labels", w.job),
     message:
-        "label {wildcards.text} with the teacher of {wildcards.task}"
+        "label by the teacher: {params.key}"
     shell:
-        "pdbench soft-labels {params.study:q} {wildcards.task} {wildcards.text}"
-        " --threads {threads} > {log} 2>&1"
+        "exec pdbench soft-labels {params.study:q} {params.key} --threads {threads} > {log} 2>&1"

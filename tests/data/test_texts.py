@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdbench.data.normalise import clean, normalise, sentences
+from pdbench.data.texts import clean, normalise, sentences
 
 
 @pytest.mark.parametrize(

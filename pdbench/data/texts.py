@@ -1,15 +1,41 @@
-"""The form in which two texts are compared when leaks are looked for."""
+"""Texts: their columns, the form in which they are compared, and the hash that places them."""
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
+from typing import Any
+
+TEXT_COLUMNS = ("text", "text_a", "text_b")
+"""An item's text, or the two of a pair."""
 
 _SEPARATORS = re.compile(r"[\W_]+")
 _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum()}
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+
+
+def text_names(count: int) -> tuple[str, ...]:
+    """Our names of the columns of an item's one text or two."""
+    return TEXT_COLUMNS[:1] if count == 1 else TEXT_COLUMNS[1:]
+
+
+def one_line(text: Any) -> str:
+    """A text without line breaks and doubled spaces; empty where there is none."""
+    return " ".join(str(text or "").split())
+
+
+def hashed(text: str) -> bytes:
+    """The sha256 that decides a text's place among others, the same on every machine."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def share_of(text: str, size: int = 4) -> float:
+    """A number in [0, 1) that depends on the text alone, made of ``size`` bytes of its hash."""
+    number = int.from_bytes(hashed(text)[:size], "big")
+    return number / 2.0 ** (8 * size)
 
 
 def normalise(text: str) -> str:

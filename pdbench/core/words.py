@@ -1,0 +1,90 @@
+"""Numbers, durations and tables as people read them, one way for everything that is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
+_MINUTE, _HOUR = 60.0, 3600.0
+
+
+def signed(value: float) -> str:
+    """A number with one decimal and its sign."""
+    return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(value: float) -> str:
+    """A p-value with two digits; nothing where there is none."""
+    if math.isnan(value):
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def for_json(value: float) -> float | None:
+    """A number as JSON has it: six decimals, null for none."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def short_count(count: float) -> str:
+    """A number of items as on an axis: 300, 3k, 1.7m."""
+    for unit, size in (("m", 1_000_000), ("k", 1_000)):
+        if count >= size:
+            return f"{count / size:g}{unit}"
+    return str(count)
+
+
+def byte_size(count: float) -> str:
+    """A number of bytes with two digits."""
+    unit = 0
+    while count >= 1000 and unit < len(_BYTES) - 1:
+        count, unit = count / 1000, unit + 1
+    return f"{_two_digits(count)} {_BYTES[unit]}"
+
+
+def estimated_duration(seconds: float) -> str:
+    """A duration with two digits: minutes below two hours, else hours."""
+    if seconds < 2 * _HOUR:
+        return f"{_two_digits(seconds / _MINUTE)} min"
+    return f"{_two_digits(seconds / _HOUR)} h"
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units: "4 min 10 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(seconds: float) -> str:
+    """A duration as minutes and seconds: 3:05, or 1:03:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def time_left(seconds: float) -> str:
+    """An estimate of the time left, no more exact than it is known."""
+    if seconds < 60:
+        return "less than a minute left"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min left"
+    return f"about {seconds / 3600:.1f} h left"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        numbers = [word.rjust(width) for word, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
+    return lines
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"

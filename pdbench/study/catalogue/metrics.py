@@ -1,0 +1,108 @@
+"""The metrics: one entry each, with its formula. A new metric is a new entry here, and no more.
+
+A formula says what to add up over the items. :class:`pdbench.data.metrics.Items` adds up, once
+for each item to score a run, or on samples of the items to say how sure the score is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pdbench.core.errors import UsageError, suggestion
+
+_Formula: TypeAlias = Callable[[Any, Any, Any], Any]
+"""From the predictions of R runs, (R, N), the labels, (1, N), and the items to R scores."""
+
+
+def _mean(scores: Any, _: Any, items: Any) -> Any:
+    return items.share(scores)
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """A metric that a task may have; scores are fractions or correlations.
+
+    Attributes:
+        title: Its name in tables.
+        kinds: The kinds of task that it is for.
+        formula: Its score, by default the mean of what each item scores by itself.
+        is_correlation: Whether it lies between -1 and 1, and is 0 for a constant prediction.
+        of_scores: Whether it compares numbers, as of a task without labels, and not classes.
+        unit: The unit of published scores.
+    """
+
+    title: str
+    kinds: tuple[str, ...] = ("classification",)
+    formula: _Formula = _mean
+    is_correlation: bool = False
+    of_scores: bool = False
+    unit: str = "%"
+
+    @property
+    def least(self) -> float:
+        """The lowest score there can be; the highest is 1."""
+        return -1.0 if self.is_correlation else 0.0
+
+
+def _accuracy(predictions: Any, labels: Any, items: Any) -> Any:
+    return items.share(predictions == labels)
+
+
+def _f1(predictions: Any, labels: Any, items: Any) -> Any:
+    """F1 of class 1; 0 where the class is neither predicted nor there."""
+    predicted, true = predictions == 1, labels == 1
+    either = items.total(predicted) + items.total(true)
+    return items.divide(2 * items.total(predicted & true), either)
+
+
+def _matthews(predictions: Any, labels: Any, items: Any) -> Any:
+    """Matthews' correlation of any number of classes: that of their indicators."""
+    return items.correlation(*items.indicators(predictions, labels))
+
+
+def _pearson(predictions: Any, labels: Any, items: Any) -> Any:
+    return items.correlation(predictions, labels)
+
+
+def _spearman(predictions: Any, labels: Any, items: Any) -> Any:
+    """The correlation of ranks, those among all items: a sample of them keeps its order."""
+    return items.correlation(items.ranks(predictions), items.ranks(labels))
+
+
+def _recall_at(most: int) -> TaskMetric:
+    """The share of true items that rank high enough, from their ranks; 0 is no rank."""
+
+    def recall(ranks: Any, _: Any, items: Any) -> Any:
+        return items.share((ranks > 0) & (ranks <= most))
+
+    return TaskMetric(f"recall at {most}", ("ranking",), recall)
+
+
+METRICS: dict[str, TaskMetric] = {
+    "accuracy": TaskMetric("accuracy", formula=_accuracy),
+    "f1": TaskMetric("F1", ("classification", "span"), _f1),
+    "matthews": TaskMetric("Matthews", formula=_matthews, is_correlation=True),
+    "pearson": TaskMetric("Pearson", formula=_pearson, is_correlation=True, of_scores=True),
+    "spearman": TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
+    "exact_match": TaskMetric("exact match", ("span",)),
+    **{f"recall@{most}": _recall_at(most) for most in (1, 10, 50)},
+}
+"""Every metric by its id."""
+
+
+def metric_named(name: str) -> TaskMetric:
+    """Return a metric by its id.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in METRICS:
+        raise UsageError(f"unknown metric {name!r}", suggestion(name, METRICS))
+    return METRICS[name]
+
+
+def metrics_for(kind: str) -> tuple[str, ...]:
+    """The ids of the metrics that a kind of task may have."""
+    return tuple(name for name, metric in METRICS.items() if kind in metric.kinds)

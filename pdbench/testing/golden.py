@@ -1,0 +1,99 @@
+"""The golden study: what a small study comes to, bit for bit, with the engine as it is.
+
+Its digests stand in the lock of the engine (:mod:`pdbench.workflow.engine`). A change of the code
+that leaves all of them as they were changes no number, and keeps the engine's version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pdbench.core.errors import UsageError
+from pdbench.core.files import digest, file_digest, write_json
+from pdbench.jobs.attempts import attempt
+from pdbench.jobs.record import read_record
+from pdbench.study import Architecture, load_study
+from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
+from pdbench.workflow import Paths
+from pdbench.workflow.engine import LOCK, code_of, lock_of, path_of, read_lock
+from pdbench.workflow.kinds import KINDS
+
+METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
+"""The methods that the golden study trains."""
+
+_DATA, _TRAINING = "pdbench.jobs.prepare", "pdbench.jobs.training"
+
+
+def golden() -> dict[str, Any]:
+    """Train the golden study in a folder of its own.
+
+    Returns:
+        The digest of all that each part of the engine made, by the module in which it begins,
+        and on what kind of machine.
+    """
+    config = copy.deepcopy(CONFIG)
+    needs = config["artefacts"]["figure6"]
+    needs["seeds"], needs["cells"][0]["method"] = 1, list(METHODS)
+    needs["cells"][0]["architecture"] = "2/32"
+    with tempfile.TemporaryDirectory(prefix="pdbench-") as name, contextlib.chdir(name):
+        study = load_study(write_small_study(Path(), config, Architecture(2, 64)))
+        paths = Paths(study)
+        prepare_cells(study, paths)
+        for cell in study.seeds:
+            attempt(study, paths, cell)
+        records = [paths.teacher(task) for task in study.taught]
+        records += [paths.pretrained(start) for start in study.pretrained]
+        records += [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+        outputs = [read_record(folder / "record.json").outputs for folder in records]
+        prepared = [paths.task(task) for task in study.tasks]
+        prepared += [paths.text(text) for text in study.texts]
+        return {"machine": machine(), _DATA: _arrays(prepared), _TRAINING: digest(outputs)}
+
+
+def machine() -> list[str]:
+    """What bits depend on beside the code: torch, and the instructions of the processor."""
+    return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
+
+
+def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[str, int]:
+    """Write the lock of the engine anew; return the version of each part of it.
+
+    Args:
+        artefacts: Modules that may draw, whose code is locked without a version.
+        is_another: Raise the version of all code that changed without comparing bits.
+
+    Raises:
+        UsageError: Code changed, and this is another kind of machine than the lock's.
+    """
+    lock, now = read_lock(), golden()
+    before = lock.get("golden", {})
+    parts = {kind.runs for kind in KINDS.values() if kind.last}
+    changed = {part for part in parts if lock["roots"].get(part, {}).get("code") != code_of(part)}
+    alike = before.get("machine") == now["machine"]
+    if before and changed and not alike and not is_another:
+        raise UsageError(
+            f"{LOCK}: its bits are of {' '.join(before['machine'])}, and this is "
+            f"{' '.join(now['machine'])}",
+            "renew it on such a machine, or raise the version of what changed with --raise",
+        )
+    versions = {}
+    for part in parts:
+        version = lock["roots"].get(part, {}).get("version", 0)
+        others = is_another or before.get(part) != now.get(part)
+        versions[part] = version + (part in changed and (others or not version))
+    drawing = {kind.runs for kind in KINDS.values() if not kind.last}
+    drawing.update(module for module in artefacts if path_of(module).is_file())
+    write_json(LOCK, lock_of({**dict.fromkeys(drawing, 0), **versions}, now))
+    return versions
+
+
+def _arrays(folders: Iterable[Path]) -> str:
+    files = (file for folder in folders for file in sorted(folder.rglob("*.npy")))
+    return digest([[file.name, file_digest(file)] for file in files])

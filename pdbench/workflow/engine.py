@@ -1,0 +1,133 @@
+"""The engine: which version of the code a job runs, or that it runs code of no version.
+
+``engine.lock.json`` has, for every kind of job, the version of its code, the modules that it
+runs, and digests of them. Where the code is what the lock says, a version stands in a job's
+specification, so that an upgrade that changes no number keeps what was trained. Where it is
+not, the digest of the code stands beside it, so that edited code never passes for the old.
+``pdbench lock`` renews the lock: it trains a small study, and raises the version of each kind of
+job whose files have other bits than before.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pdbench.core.files import digest, file_digest, read_json
+from pdbench.study.discovery import code_digest_of
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LOCK = PACKAGE / "engine.lock.json"
+
+_TOP = PACKAGE.name
+
+
+@cache
+def engine_of(root: str) -> str:
+    """The engine that a job runs whose code begins in a module: "3", or "3+1a2b3c4d".
+
+    Args:
+        root: The module, as ``pdbench.jobs.training``.
+    """
+    version = read_lock()["roots"].get(root, {}).get("version", 0)
+    return str(version) if _is_locked(root) else f"{version}+{code_of(root)[:8]}"
+
+
+@cache
+def code_of(root: str) -> str:
+    """Digest of the code of a module, and of all modules of the package that it may import."""
+    if _is_locked(root):
+        return str(read_lock()["roots"][root]["code"])
+    return digest({name: code_digest_of(path_of(name)) for name in closure(root)})
+
+
+def own_code(module: str) -> str | None:
+    """As :func:`code_of`, of a module that may not be there."""
+    return code_of(module) if path_of(module).is_file() else None
+
+
+@cache
+def _is_locked(root: str) -> bool:
+    """Whether the code that begins in a module is what the lock says."""
+    modules = read_lock()["roots"].get(root, {}).get("modules", [])
+    return bool(modules) and not any(map(_is_changed, modules))
+
+
+def closure(root: str) -> list[str]:
+    """A module and all modules of the package that it imports, directly or not, by name."""
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(imported(name))
+    return sorted(found)
+
+
+def path_of(module: str) -> Path:
+    """The file of a module of the package."""
+    base = PACKAGE.parent.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the lock for the code as it is.
+
+    Args:
+        versions: The version of each module in which a kind of job begins.
+        golden: What the small study came to, as :mod:`pdbench.testing.golden` describes it.
+    """
+    closures = {root: closure(root) for root in sorted(versions)}
+    names = sorted({name for names in closures.values() for name in names})
+    code = {name: code_digest_of(path_of(name)) for name in names}
+    return {
+        "roots": {
+            root: {
+                "version": versions[root],
+                "code": digest({name: code[name] for name in modules}),
+                "modules": modules,
+            }
+            for root, modules in closures.items()
+        },
+        "modules": {name: [file_digest(path_of(name)), code[name]] for name in names},
+        "golden": dict(golden),
+    }
+
+
+@cache
+def imported(module: str) -> tuple[str, ...]:
+    """The modules of the package that a module names in its imports, also inside functions."""
+    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
+    return tuple(sorted(set(_imports(ast.walk(tree)))))
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.partition(".")[0] == _TOP)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _TOP:
+            base = str(node.module)
+            yield base
+            names = (f"{base}.{alias.name}" for alias in node.names)
+            yield from (name for name in names if path_of(name).is_file())
+
+
+@cache
+def _is_changed(module: str) -> bool:
+    """Whether a module's code is another than the lock's; most are the same to the letter."""
+    known, path = read_lock()["modules"], path_of(module)
+    if module not in known or not path.is_file():
+        return True
+    text, code = known[module]
+    return bool(file_digest(path) != text and code_digest_of(path) != code)
+
+
+@cache
+def read_lock() -> dict[str, Any]:
+    """The lock as it stands; an empty one where there is none."""
+    found: dict[str, Any] = read_json(LOCK) if LOCK.is_file() else {"roots": {}, "modules": {}}
+    return found

@@ -1,0 +1,525 @@
+"""The kinds of jobs, an entry each: all that the project knows of a kind stands in its entry.
+
+Paths, the graph, digests, the plan, disk, status, redoing and cleaning follow from this table. A
+new kind of job is an entry here, a rule in ``workflow/`` and the function that does it.
+
+A job is known by its kind and its key, which is a value of the study: a task's name, a
+:class:`~pdbench.study.cells.Cell`, or None where there is one job of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pdbench.planning.costs import Costs
+from pdbench.planning.work import Work, total
+from pdbench.study import Architecture, Cell, Run, Start, Study
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
+from pdbench.study.cells import Point, SoftLabelled
+from pdbench.study.kinds import kind_of_task
+from pdbench.study.settings import Released, Source, Task
+from pdbench.workflow.bundles import Bundle, SeedOf
+from pdbench.workflow.engine import own_code
+
+if TYPE_CHECKING:
+    from pdbench.workflow.graph import Graph
+    from pdbench.workflow.specs import Specs
+
+_ARCHIVE = 100e6  # bytes of the largest of the embedded archives, nearly
+_TOKENIZER = 1e6  # vocabulary and tokenizer beside a checkpoint
+_RECORD = 12e3  # a run's record, its log and their folders
+_DRAWN = 0.5e6  # the files of a table or figure
+_PROBABILITY = 2  # bytes of a soft label
+_PIECE = 2  # bytes of a stored word piece
+_LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
+_WEIGHT = 4  # bytes of a stored weight
+_MOMENTS = 3  # a saved state has the weights and two moments of each
+
+
+class Job(NamedTuple):
+    """A job: its kind, and what it is about."""
+
+    kind: str
+    key: Any = None
+
+    @property
+    def name(self) -> str:
+        """What it is called among the jobs of its kind; empty where there is only one."""
+        return "" if self.key is None else KINDS[self.kind].named(self.key)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKind:
+    """What the project knows of the jobs of one kind.
+
+    Attributes:
+        order: The place of its rule among those of a run: first what most others wait for.
+        keys: What its jobs are about, in a lasting order.
+        named: How a key is written in names of files.
+        arguments: How it is written on the command line, after the study.
+        last: The file that a job writes last into its folder of the store; a kind without one
+            writes below ``reports/``, or, an archive, where downloads are kept.
+        runs: The module in which its code begins.
+        needs: The jobs that it reads. Their digests are part of its own.
+        after: Jobs that must be done first but decide nothing beyond what ``decides`` says.
+        decides: The settings and files that decide what it makes, apart from ``needs``.
+        work: What it computes.
+        size: The bytes that it leaves.
+        model: The architecture that it trains; it then runs on the device and saves its state.
+        on_device: Whether it runs on the device without training.
+    """
+
+    order: int
+    keys: Callable[[Graph], Iterable[Any]]
+    named: Callable[[Any], str] = str
+    arguments: Callable[[Any], str] = str
+    last: str = ""
+    runs: str
+    needs: Callable[[Study, Any], Iterable[Job]] = lambda study, key: ()
+    after: Callable[[Graph, Any], Iterable[Job]] = lambda graph, key: ()
+    decides: Callable[[Specs, Any], Any]
+    work: Callable[[Costs, Any], Work]
+    size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN
+    model: Callable[[Costs, Any], Architecture] | None = None
+    on_device: bool = False
+
+
+AUDIT = Job("audit")
+TABLE = Job("collect")
+
+
+def _one(_: Graph) -> tuple[None]:
+    return (None,)
+
+
+def _after_audit(_: Graph, _key: Any) -> tuple[Job]:
+    return (AUDIT,)
+
+
+def _archives(*sources: Source | None) -> list[Job]:
+    """The archives that embedded sources are read from, each once."""
+    named = [EMBEDDED[s.name] for s in sources if s is not None and s.source == "embedded"]
+    return [Job("archive", name) for name in sorted({n for names in named for n in names})]
+
+
+def _all_archives(graph: Graph) -> list[str]:
+    study = graph.study
+    tasks, texts = study.tasks.values(), study.texts.values()
+    parts = [part for text in texts for part in text.parts]
+    teachers = [task.teacher for task in tasks]
+    return [job.key for job in _archives(*tasks, *texts, *parts, *teachers, study.vocabulary)]
+
+
+def _task_decides(specs: Specs, name: str) -> Any:
+    task = specs.study.tasks[name]
+    return {
+        **specs.source(task, "teacher", "version", "title"),
+        "vocabulary": specs.model(specs.study.vocabulary),
+    }
+
+
+def _task_size(costs: Costs, name: str) -> float:
+    items = sum(costs.sizes.items(name, split) for split in ("train", "dev", "test"))
+    return items * costs.sizes.task_pieces(name) * (_PIECE + _LETTERS)
+
+
+def _text_needs(study: Study, name: str) -> list[Job]:
+    text = study.texts[name]
+    return _archives(text, *text.parts, study.vocabulary)
+
+
+def _text_decides(specs: Specs, name: str) -> Any:
+    return {
+        **specs.source(specs.study.texts[name]),
+        "vocabulary": specs.model(specs.study.vocabulary),
+        "held_out": specs.held_out,
+    }
+
+
+def _text_size(costs: Costs, name: str) -> float:
+    pieces = costs.study.texts[name].size * costs.sizes.text_pieces(name)
+    return pieces * (_PIECE + _LETTERS)
+
+
+def _teachers(study: Study) -> list[Source]:
+    return [task.teacher for task in study.tasks.values() if task.teacher]
+
+
+def _start_arguments(start: Start) -> str:
+    own = "" if start.method is None else f" --method {start.method}"
+    return f"{start.corpus} {start.architecture}{own}"
+
+
+def _pretrain_needs(study: Study, start: Start) -> Iterator[Job]:
+    for part in study.corpus_parts(start.corpus):
+        yield Job("text", part.text)
+    yield from _archives(study.vocabulary)
+    teacher = study.pretrained_by(start)
+    if teacher is not None:
+        yield Job("pretrain", teacher)
+
+
+def _pretrain_decides(specs: Specs, start: Start) -> Any:
+    study, released = specs.study, specs.study.corpora[start.corpus]
+    vocabulary = specs.model(study.vocabulary)
+    if isinstance(released, Released) and start.method is None:
+        own = released.of(start.architecture)
+        return {"checkpoint": specs.model(own), "vocabulary": vocabulary}
+    found = {
+        "corpus": start.corpus,
+        "architecture": str(start.architecture),
+        "parts": [specs.settings(part, "text") for part in study.corpus_parts(start.corpus)],
+        "vocabulary": vocabulary,
+        "pretrain": specs.settings(study.training.pretrain),
+        **specs.scaling,
+    }
+    if start.method is not None:
+        objective = study.methods[start.method].pretraining
+        assert objective is not None
+        found |= {"method": start.method, "objective": specs.settings(objective)}
+        found["code"] = specs.code(objective.objective)
+    return found
+
+
+def _teacher_decides(specs: Specs, task: str) -> Any:
+    settings = specs.study.tasks[task].teacher
+    assert settings is not None
+    return {"task": task, **specs.model(settings)}
+
+
+def _soft_labels_size(costs: Costs, key: SoftLabelled) -> float:
+    task = costs.study.tasks[key.task]
+    numbers = kind_of_task(task).soft_labels(task, costs.sizes.text_pieces(key.text))
+    return costs.study.items_labelled(key.text) * numbers * _PROBABILITY
+
+
+def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
+    host = study.trained_by(cell)
+    yield Job("task", cell.task)
+    if host != cell:
+        yield Job("cell", host)
+        return
+    yield from (Job("task", other) for other in study.scored_with(cell.task))
+    if cell.transfer is not None:
+        text = study.transfer_sets[cell.transfer].text
+        yield Job("text", text)
+        yield Job("soft_labels", SoftLabelled(cell.task, text))
+    start = study.initial_checkpoint(cell)
+    if start is not None:
+        yield Job("pretrain", start)
+    if study.methods[cell.method].asks_teacher:
+        yield Job("teacher", cell.task)
+
+
+def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
+    return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell.key, ()))]
+
+
+def _cell_size(costs: Costs, cell: Cell) -> float:
+    predictions = 2 * costs.sizes.items(cell.task, "test")
+    return costs.study.number_of_runs(cell) * (_RECORD + predictions)
+
+
+def _cell_decides(specs: Specs, cell: Cell) -> Any:
+    """All that decides its runs, and which runs it has."""
+    study, host = specs.study, specs.study.trained_by(cell)
+    points = [_plain(points) for points in study.points(host)]
+    return {"cell": specs.cell(host), "seeds": study.seeds[cell], "points": points}
+
+
+def _seed_decides(specs: Specs, key: SeedOf) -> Any:
+    return {**_cell_decides(specs, key.cell), "seeds": None, "seed": key.seed}
+
+
+def _run_decides(specs: Specs, run: Run) -> Any:
+    host = specs.study.trained_by(run.cell)
+    if host != run.cell:
+        trained = Job("run", replace(run, cell=host))
+        return {"task": specs.digest(Job("task", run.cell.task)), "run": specs.digest(trained)}
+    return {"cell": specs.cell(run.cell), "seed": run.seed_index, "points": _plain(run.points)}
+
+
+def _plain(points: Iterable[Point]) -> list[list[float]]:
+    return [[point.learning_rate, point.batch_size] for point in points]
+
+
+def _bundle_needs(study: Study, bundle: Bundle) -> list[Job]:
+    """What its cells need, except one another."""
+    own = {Job("cell", cell) for cell in bundle.cells}
+    needed = (job for cell in bundle.cells for job in _cell_needs(study, cell))
+    return [job for job in dict.fromkeys(needed) if job not in own]
+
+
+def _trained(graph: Graph) -> Iterator[Job]:
+    """The jobs whose records make the table of results."""
+    yield from (Job("teacher", task) for task in graph.study.taught)
+    yield from (Job("cell", cell) for cell in graph.alone)
+    yield from (Job("bundle", bundle) for bundle in graph.bundles)
+
+
+def _table_decides(specs: Specs, _: None) -> Any:
+    study = specs.study
+    jobs = [*(Job("teacher", t) for t in study.taught), *(Job("cell", c) for c in study.seeds)]
+    return {
+        "study": study.name,
+        "scale": study.scale,
+        "trained": [specs.digest(job) for job in jobs],
+        "imported": specs.imported,
+    }
+
+
+def _shown(specs: Specs) -> Any:
+    named = {"scale", "architectures", "tasks", "transfer_sets", "methods", "evidence"}
+    return specs.study.model_dump(mode="json", include=named)
+
+
+def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
+    return TABLE, AUDIT, Job("latency")
+
+
+def _artefact(name: str) -> JobKind:
+    return JobKind(
+        order=6,
+        keys=lambda graph: [a for a in graph.study.artefacts if kind_of(a) == name],
+        runs="pdbench.artefacts",
+        needs=_drawn_needs,
+        decides=lambda specs, name: {
+            "artefact": specs.settings(specs.study.artefacts[name]),
+            "shown": _shown(specs),
+            "reference": specs.references,
+            "code": own_code(f"pdbench.artefacts.{name}"),
+        },
+        work=lambda costs, key: Work(seconds=3.0),
+    )
+
+
+def kind_of(artefact: str) -> Literal["figure", "table"]:
+    """The kind of job that draws an artefact: a figure, as every id that begins so, or a table."""
+    return "figure" if artefact.startswith("figure") else "table"
+
+
+def _report_needs(study: Study, key: None) -> Iterator[Job]:
+    yield from _drawn_needs(study, key)
+    for name in study.artefacts:
+        yield Job(kind_of(name), name)
+    if study.gate:
+        yield Job("gate")
+
+
+KINDS: dict[str, JobKind] = {
+    "archive": JobKind(
+        order=0,
+        keys=_all_archives,
+        runs="pdbench.data.archives",
+        decides=lambda specs, name: ARCHIVES[name].sha256,
+        work=lambda costs, name: Work(seconds=4.0),
+        size=lambda costs, name: _ARCHIVE,
+    ),
+    "task": JobKind(
+        order=1,
+        keys=lambda graph: graph.study.tasks,
+        last="task.json",
+        runs="pdbench.jobs.prepare",
+        needs=lambda study, name: [
+            *_archives(study.tasks[name], study.vocabulary),
+            # The test items of tasks that its models are scored on are left out.
+            *(Job("task", other) for other in study.scored_with(name)),
+        ],
+        decides=_task_decides,
+        work=lambda costs, name: Work(seconds=3.0),
+        size=_task_size,
+    ),
+    "text": JobKind(
+        order=1,
+        keys=lambda graph: graph.study.texts,
+        last="text.json",
+        runs="pdbench.jobs.prepare",
+        needs=_text_needs,
+        # What they hold out is left out of it.
+        after=lambda graph, name: [Job("task", task) for task in graph.study.tasks],
+        decides=_text_decides,
+        work=lambda costs, name: costs.text(name),
+        size=_text_size,
+    ),
+    "audit": JobKind(
+        order=2,
+        keys=_one,
+        last="audit.json",
+        runs="pdbench.data.audit",
+        needs=lambda study, key: [
+            *(Job("task", task) for task in study.tasks),
+            *(Job("text", text) for text in study.texts),
+        ],
+        decides=lambda specs, key: {
+            name: specs.settings(chosen) for name, chosen in specs.study.transfer_sets.items()
+        },
+        work=lambda costs, key: Work(seconds=4.0),
+    ),
+    "latency": JobKind(
+        order=-100,  # it needs the machine for itself, which is never free once other jobs run
+        keys=_one,
+        last="latency.json",
+        runs="pdbench.engine.latency",
+        needs=lambda study, key: _archives(*_teachers(study)),
+        decides=lambda specs, key: {
+            "sizes": [str(size) for size in specs.study.all_architectures],
+            "teachers": [specs.model(teacher) for teacher in _teachers(specs.study)],
+        },
+        work=lambda costs, key: costs.latency(),
+    ),
+    "teacher": JobKind(
+        order=2,
+        keys=lambda graph: graph.study.taught,
+        last="record.json",
+        runs="pdbench.jobs.training",
+        needs=lambda study, task: [
+            Job("task", task),
+            *_archives(study.tasks[task].teacher, study.vocabulary),
+        ],
+        after=_after_audit,
+        decides=_teacher_decides,
+        work=lambda costs, task: costs.teacher(task),
+        size=lambda costs, task: _checkpoint(costs.teacher_size(task)) + _TOKENIZER,
+        model=lambda costs, task: costs.teacher_size(task),
+    ),
+    "soft_labels": JobKind(
+        order=3,
+        keys=lambda graph: graph.study.soft_labelled,
+        arguments=lambda key: f"{key.task} {key.text}",
+        last="soft_labels.json",
+        runs="pdbench.jobs.training",
+        needs=lambda study, key: [Job("teacher", key.task), Job("text", key.text)],
+        decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
+        work=lambda costs, key: costs.soft_labels(key),
+        size=_soft_labels_size,
+        on_device=True,
+    ),
+    "pretrain": JobKind(
+        order=4,
+        keys=lambda graph: graph.study.pretrained,
+        named=lambda start: f"{start.corpus}.{start.size}",
+        arguments=_start_arguments,
+        last="record.json",
+        runs="pdbench.jobs.training",
+        needs=_pretrain_needs,
+        after=_after_audit,
+        decides=_pretrain_decides,
+        work=lambda costs, start: costs.pretrain(start),
+        size=lambda costs, start: _checkpoint(start.architecture) + _TOKENIZER,
+        model=lambda costs, start: start.architecture,
+    ),
+    # A run is trained by the job of its cell, and stands in the store by itself.
+    "run": JobKind(
+        order=5,
+        keys=lambda graph: [run for cell in graph.study.seeds for run in graph.study.runs(cell)],
+        named=lambda run: f"{run.cell.key}.{run.name}",
+        last="record.json",
+        runs="pdbench.jobs.training",
+        decides=_run_decides,
+        work=lambda costs, run: Work(),
+    ),
+    "seed": JobKind(
+        order=5,
+        keys=lambda graph: [
+            SeedOf(graph.study.cells[key], seed)
+            for key, seeds in graph.split.items()
+            for seed in seeds
+        ],
+        arguments=lambda key: f"{key.cell} --seed {key.seed}",
+        last="seed.json",
+        runs="pdbench.jobs.training",
+        needs=lambda study, key: _cell_needs(study, key.cell),
+        after=_after_audit,
+        decides=_seed_decides,
+        work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seeds[key.cell]),
+        model=lambda costs, key: key.cell.architecture,
+    ),
+    "cell": JobKind(
+        order=5,
+        keys=lambda graph: graph.alone,
+        last="cell.json",
+        runs="pdbench.jobs.training",
+        needs=_cell_needs,
+        after=_cell_after,
+        decides=_cell_decides,
+        work=lambda costs, cell: costs.cell(cell),
+        size=_cell_size,
+        model=lambda costs, cell: cell.architecture,
+    ),
+    "bundle": JobKind(
+        order=5,
+        keys=lambda graph: graph.bundles,
+        named=lambda bundle: bundle.name,
+        arguments=lambda bundle: bundle.arguments,
+        last="bundle.json",
+        runs="pdbench.jobs.training",
+        needs=_bundle_needs,
+        after=_after_audit,
+        decides=lambda specs, bundle: [specs.digest(Job("cell", cell)) for cell in bundle.cells],
+        work=lambda costs, bundle: total(costs.cell(cell) for cell in bundle.cells),
+        model=lambda costs, bundle: bundle.cells[-1].architecture,
+    ),
+    "collect": JobKind(
+        order=6,
+        keys=_one,
+        runs="pdbench.jobs.collect",
+        after=lambda graph, key: _trained(graph),
+        decides=_table_decides,
+        work=lambda costs, key: Work(seconds=2.0),
+    ),
+    "figure": _artefact("figure"),
+    "table": _artefact("table"),
+    "gate": JobKind(
+        order=6,
+        keys=lambda graph: (None,) if graph.study.gate else (),
+        runs="pdbench.report.checking",
+        needs=lambda study, key: [TABLE],
+        decides=lambda specs, key: {"study": specs.whole, "waivers": specs.waivers},
+        work=lambda costs, key: Work(seconds=2.0),
+    ),
+    "report": JobKind(
+        order=6,
+        keys=_one,
+        runs="pdbench.report.build",
+        needs=_report_needs,
+        decides=lambda specs, key: {"study": specs.whole},
+        work=lambda costs, key: Work(seconds=2.0),
+    ),
+}
+"""Every kind of job by the name of its rule, in the order of the workflow."""
+
+
+def _checkpoint(size: Architecture) -> float:
+    """Bytes of a stored model."""
+    return float(_WEIGHT * size.parameters())
+
+
+def state_size(job: Job, costs: Costs) -> float:
+    """The bytes of the state that a training job saves, twice: the old one goes last."""
+    model = KINDS[job.kind].model
+    return 0.0 if model is None else 2 * _MOMENTS * _checkpoint(model(costs, job.key))
+
+
+def runs_of(study: Study, job: Job) -> Iterator[Run]:
+    """The runs that a job of a seed, a cell or a bundle trains."""
+    cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
+    seed = getattr(job.key, "seed", None)
+    for cell in cells:
+        yield from (run for run in study.runs(cell) if seed in (None, run.seed_index))
+
+
+def is_on_device(job: Job) -> bool:
+    """Whether a job runs on the device; others prepare data and draw, on a CPU."""
+    kind = KINDS[job.kind]
+    return kind.on_device or kind.model is not None
+
+
+def held_out(task: Task, specs: Specs) -> Any:
+    """What decides dev and test of a task, which every text leaves out."""
+    own = ("labels", "metrics", "train", "max_length", "version", "teacher", "model_of", "title")
+    return specs.source(task, *own)
