@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pdbench.evidence.table import read_results
     from pdbench.jobs.algorithm import (
         accuracy,
         distill,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         unlabelled_text,
         write_model,
     )
-    from pdbench.jobs.collect import read_results
     from pdbench.study import load_study
     from pdbench.study.settings import StageSettings
 
@@ -58,7 +58,7 @@ __all__ = [
 _ELSEWHERE = {
     "StageSettings": "pdbench.study.settings",
     "load_study": "pdbench.study",
-    "read_results": "pdbench.jobs.collect",
+    "read_results": "pdbench.evidence.table",
 }
 
 

@@ -7,10 +7,10 @@ import re
 
 import pytest
 import yaml
+from pdbench.workflow.jobs import Jobs
 
 from benchmarks import data, distill_grid, finetune, mlm, planning, scaling
 from pdbench.study import ROOT, Architecture, load_study
-from pdbench.workflow.jobs import Jobs
 
 FOLDER = ROOT / "benchmarks"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -21,11 +21,12 @@ from pdbench.core.errors import DataError, GuardError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import leaks
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
+from pdbench.evidence.table import read_results
 from pdbench.jobs import submission
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
+from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
 from pdbench.jobs.teachers import load_teacher
 from pdbench.kinds import Scores as Found
@@ -120,7 +121,7 @@ def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
     assert json.loads((paths.teacher("stsb") / "config.json").read_text())["problem_type"] == (
         "regression"
     )
-    estimator = Estimator.of(Scores(study, results))
+    estimator = Estimator.of(ResultsTable(study, results))
     for metric in ("pearson", "spearman"):
         selected = rows[rows["selected"] & (rows["cell"] == SCORES)]
         expected = 100 * selected[f"test_{metric}"].mean()
@@ -273,7 +274,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
 
     kept = submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     assert paths.imported == [kept], "an input of the next collection"
-    scores = Scores(study, read_results(collect(study, paths)))
+    scores = ResultsTable(study, read_results(collect(study, paths)))
 
     assert scores.of(study.cells[HOST], "submission").runs == (51.5,)
     assert scores.of(study.cells[GUEST], "submission").runs == (52.5,)

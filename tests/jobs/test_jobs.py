@@ -10,9 +10,10 @@ import transformers
 
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
+from pdbench.evidence.table import read_results
+from pdbench.jobs import read_record
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
-from pdbench.jobs.record import read_record
+from pdbench.jobs.collect import collect
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
 

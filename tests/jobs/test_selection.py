@@ -9,8 +9,9 @@ import yaml
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
+from pdbench.evidence.table import read_results
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
+from pdbench.jobs.collect import collect
 from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pdbench.workflow.disk import bytes_of
 
 from pdbench.core.errors import UsageError
 from pdbench.planning.sizes import Sizes
 from pdbench.study import ROOT, load_study
-from pdbench.workflow.disk import bytes_of
 
 
 def write(folder: Path, task: str, change: dict[str, Any], method: str | None = None) -> Path:

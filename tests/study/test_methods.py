@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from offered import METHODS, write_package
+from pdbench.workflow.jobs import Jobs
 from pydantic import ValidationError
 
 from pdbench.core.errors import UsageError
@@ -22,7 +23,6 @@ from pdbench.study.discovery import has_module
 from pdbench.study.loading import load_methods
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
-from pdbench.workflow.jobs import Jobs
 
 MINILM = "pdbench.methods.minilm:MiniLM"
 BLOCK = "artefacts.figure6.cells.0"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pdbench.workflow.jobs import Jobs
 
 from pdbench.study import Study, load_study
-from pdbench.workflow.jobs import Jobs
 
 CELL = "sentiment.pd.1-64.films-300.general"
 

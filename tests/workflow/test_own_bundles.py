@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pdbench.workflow.jobs import Jobs
 
 from pdbench.study import Study, load_study
 from pdbench.workflow.bundles import MOST_CELLS, partition
-from pdbench.workflow.jobs import Jobs
 
 
 def seconds(study: Study, each: float = 1.0) -> dict[str, float]:
