@@ -2,7 +2,8 @@
 
 The door, each name imported when it is first asked for:
 
-- ``load_study`` reads a study file; ``read_results`` the table of all its runs;
+- ``load_study`` reads a study file, ``read_results`` the table of all its runs, which
+  ``ResultsTable(study, frame)`` offers by cells;
 - the parts of Algorithm 1, in the order of ``examples/pre_trained_distillation.py``:
   ``embedded_vocabulary``, ``labelled_data``, ``unlabelled_text`` and ``tokens_of``; ``pretrain``;
   ``embedded_teacher``, ``StageSettings``, ``finetune`` and ``soft_labels``; ``student_of`` and
@@ -17,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pdbench.evidence.table import read_results
+    from pdbench.evidence.table import ResultsTable, read_results
     from pdbench.jobs.algorithm import (
         accuracy,
         distill,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ResultsTable",
     "StageSettings",
     "accuracy",
     "distill",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "ResultsTable": "pdbench.evidence.table",
     "StageSettings": "pdbench.study.settings",
     "load_study": "pdbench.study",
     "read_results": "pdbench.evidence.table",
