@@ -324,7 +324,7 @@ class Costs:
                 wanted.task, settings.epochs, settings.batch_size, settings.least_steps
             )
         found = classifier(wanted.architecture, seen)
-        if stage.is_own:  # the teacher is asked in every step, beyond its soft labels
+        if stage.is_custom:  # the teacher is asked in every step, beyond its soft labels
             found += prediction(self.teacher_size(wanted.task), seen)
         return found * stage.share
 

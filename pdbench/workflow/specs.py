@@ -92,7 +92,7 @@ class Specs:
         if cell not in self._cells:
             study, method = self.study, self.study.methods[cell.method]
             used = dict.fromkeys(stage.settings for stage in method.stages)
-            own = [stage.objective for stage in method.stages if stage.is_own]
+            own = [stage.objective for stage in method.stages if stage.is_custom]
             transfer = study.transfer_sets[cell.transfer] if cell.transfer is not None else None
             spec = {
                 "cell": cell.key,

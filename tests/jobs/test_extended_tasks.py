@@ -11,13 +11,13 @@ import pytest
 
 from pdbench.artefacts import datasets, scores
 from pdbench.artefacts.context import Context
-from pdbench.data.answers import unpacked
 from pdbench.data.tokens import Tokens
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
 from pdbench.jobs import training as jobs
 from pdbench.jobs.collect import collect
+from pdbench.kinds.answers import unpacked
 from pdbench.study import Study, load_study
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths

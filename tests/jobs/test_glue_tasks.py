@@ -28,10 +28,12 @@ from pdbench.jobs import submission
 from pdbench.jobs import training as jobs
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
-from pdbench.jobs.teachers import check_regression, load_teacher
-from pdbench.kinds.classification import Scores as Outcome
+from pdbench.jobs.teachers import load_teacher
+from pdbench.kinds import Scores as Found
+from pdbench.kinds.regression import Regression
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
+from pdbench.study.settings import Task
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
@@ -128,11 +130,17 @@ def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
 
 def test_a_teacher_of_scores_is_guarded() -> None:
     """A constant has no correlation; the margin is what more is asked."""
-    found = Outcome({"pearson": 0.04}, np.zeros(3, np.float32))
+    found, true = Found({"pearson": 0.04}, np.zeros(3, np.float32)), np.ones(3, np.float32)
+    about = {"source": "directory", "path": "stsb", "labels": (), "metrics": ("pearson",)}
 
-    check_regression("stsb", found, "pearson", margin=0.03)
+    def guard(margin: float) -> None:
+        teacher = {"source": "directory", "path": "teacher", "margin": margin}
+        task = Task.model_validate({**about, "teacher": teacher})
+        Regression(task).guard("stsb", found, true, 0.0)
+
+    guard(0.03)
     with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant has 0"):
-        check_regression("stsb", found, "pearson", margin=0.05)
+        guard(0.05)
 
 
 def test_every_grid_point_is_a_run(project: tuple[Study, Paths]) -> None:
