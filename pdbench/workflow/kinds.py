@@ -16,12 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pdbench.planning.costs import Costs, Work, total
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
-<<<<<<< HEAD
 from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
-=======
-from pdbench.study.cells import Point, SoftLabelled
 from pdbench.study.kinds import kind_of_task
->>>>>>> wt-kinds
 from pdbench.study.settings import Released, Source, Task
 from pdbench.workflow.engine import own_code
 
