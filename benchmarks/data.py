@@ -123,14 +123,14 @@ def _prepare_tasks() -> None:
 
 def _prepare_task(task: str) -> None:
     if not (paths().task(task) / "task.json").is_file():
-        from pdbench.data.prepare import prepare_task
+        from pdbench.jobs.prepare import prepare_task
 
         prepare_task(study(), task, paths())
 
 
 def _prepare_text(text: str) -> None:
     if not (paths().text(text) / "text.json").is_file():
-        from pdbench.data.prepare import prepare_text
+        from pdbench.jobs.prepare import prepare_text
 
         prepare_text(study(), text, paths())
 

@@ -17,52 +17,55 @@ from benchmarks.peak import matrix_peak, training_flops
 from benchmarks.worker import Clock, Request, serve
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.engine import BertShape, Classifier, Device, choose_device, prepare_process
+from pdbench.engine import (
+    BertShape,
+    Classifier,
+    Device,
+    Progress,
+    choose_device,
+    prepare_process,
+)
+from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import read_classifier
 from pdbench.engine.initialise import BERT_RANGE, random_classifier
 from pdbench.jobs.pretraining import pretrain_student
-from pdbench.jobs.teachers import soft_label
-from pdbench.kinds.classification import (
-    Labelled,
-    Pass,
-    open_split,
-    restrict_pieces,
-    score,
-    train_classifier,
-)
-from pdbench.study import Architecture, Start
+from pdbench.jobs.stages import Walk, objective_of, train_stage
+from pdbench.kinds import Labelled, kind_of
+from pdbench.study import Architecture, Stage, Start
+from pdbench.study.cells import Point
+from pdbench.study.settings import StageSettings
 from pdbench.workflow.paths import ARCHIVES
 
-LABELS = data.study().tasks[data.TASK].labels
+TASK = kind_of(data.study().tasks[data.TASK])
+LABELS = TASK.task.labels
 VOCABULARY = 30_522
 
 
-class FixedSteps(Pass):
+class FixedSteps(Walk):
     """A walk of so many updates, however many items there are to draw them from."""
 
     def updates(self, items: int) -> range:
         """The numbers of the updates."""
-        return range(self.least_steps)
+        return range(self.settings.least_steps)
 
 
 def finetune(request: Request, clock: Clock) -> dict[str, Any]:
     """Fine-tune on labelled sentences; score the test split if asked to."""
     folder = data.paths().task(data.TASK)
-    splits = {name: open_split(folder, name) for name in ("train", "dev", "test")}
+    splits = {name: TASK.open_split(folder / name) for name in ("train", "dev", "test")}
     train = _first(splits["train"], request["items"])
     model, device = _initial(request)
     with clock:
         # As a job does: the pieces of all splits are kept, for the scores that follow.
         numbers = restrict_pieces(model, [s.tokens for s in splits.values()], VOCABULARY)
-        progress = train_classifier(model, train, _pass(request), device, request["seed"], numbers)
+        progress = _trained("finetune", model, train, request, device, numbers)
     flops = training_flops(
         Architecture.parse(request["arch"]), train.tokens.lengths, request["epochs"]
     )
     found = {"flops": flops, "padding": progress.padding, "precision": device.precision}
     if request.get("score"):
-        found["accuracy"] = score(model, splits["test"], ("accuracy",), device, numbers).metrics[
-            "accuracy"
-        ]
+        scores = TASK.score(model, splits["test"], ("accuracy",), device, numbers)
+        found["accuracy"] = scores.metrics["accuracy"]
     return found
 
 
@@ -91,7 +94,7 @@ def distill_grid(request: Request, clock: Clock) -> dict[str, Any]:
             for seed in range(request["seeds"]):
                 student, device = _initial({**request, "arch": arch, "seed": seed})
                 with clock:
-                    _train(student, labelled, request, seed, device)
+                    _train(student, labelled, {**request, "seed": seed}, device)
     return {}
 
 
@@ -117,7 +120,7 @@ def scale(request: Request, clock: Clock) -> dict[str, Any]:
             BertShape.of(architecture, VOCABULARY), len(LABELS), BERT_RANGE, torch.Generator()
         )
         device = choose_device(architecture.hidden)
-        progress = _train(model, Labelled(tokens, soft), request, 0, device, FixedSteps)
+        progress = _train(model, Labelled(tokens, soft), {**request, "seed": 0}, device, FixedSteps)
     return {
         "open_seconds": opened - started,
         "prepare_seconds": clock.wall - (opened - started) - progress,
@@ -148,28 +151,38 @@ def _first(split: Labelled, items: int | None) -> Labelled:
 
 def _label(teacher: Classifier, tokens: Tokens, path: Path) -> None:
     device = choose_device(teacher.bert.shape.hidden)
-    soft_label(teacher.to(device.torch), tokens, len(tokens), device, path)
-
-
-def _pass(request: Request, kind: type[Pass] = Pass) -> Pass:
-    return kind(
-        passes=request["epochs"],
-        batch_size=request["batch"],
-        learning_rate=request["rate"],
-        least_steps=request.get("steps", 0),
-    )
+    TASK.soft_label(teacher, tokens, len(tokens), device, path)
 
 
 def _train(
     model: Classifier,
     labelled: Labelled,
     request: Request,
-    seed: int,
     device: Device,
-    kind: type[Pass] = Pass,
+    kind: type[Walk] = Walk,
 ) -> float:
-    numbers: NDArray[np.int64] = restrict_pieces(model, [labelled.tokens], VOCABULARY)
-    return train_classifier(model, labelled, _pass(request, kind), device, seed, numbers).seconds
+    numbers = restrict_pieces(model, [labelled.tokens], VOCABULARY)
+    return _trained("distill", model, labelled, request, device, numbers, kind).seconds
+
+
+def _trained(
+    objective: str,
+    model: Classifier,
+    labelled: Labelled,
+    request: Request,
+    device: Device,
+    numbers: NDArray[np.int64],
+    kind: type[Walk] = Walk,
+) -> Progress:
+    settings = StageSettings(
+        epochs=request["epochs"],
+        learning_rate=(request["rate"],),
+        least_steps=request.get("steps", 0),
+    )
+    seed = request["seed"]
+    walk = kind(settings, Point(request["rate"], request["batch"]), (0.0, 1.0), seed)
+    loss = objective_of(Stage(objective=objective), TASK, model, None, seed)
+    return train_stage(model, loss, labelled, walk, device, seed, numbers)
 
 
 WORKS = {

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-UPDATE = "pdbench.engine.loop:_Stage.update"
+UPDATE = "pdbench.engine.loop:_Running.update"
 FLUSH = "pdbench.engine.state:_flush"
 REPLACE = "os:replace"
 LOG = "attempts.log"

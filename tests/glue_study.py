@@ -11,7 +11,7 @@ import yaml
 
 from pdbench.core.files import write_json
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
-from pdbench.engine.checkpoints import to_hugging_face
+from pdbench.engine.checkpoints import _to_hugging_face
 from pdbench.study import Architecture
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -105,7 +105,7 @@ def write_released(root: Path, size: Architecture, pieces: list[str] = PIECES) -
     shape = BertShape.of(size, len(pieces))
     model = MaskedLM(Bert(shape))
     random_model(model, 0.07, torch.Generator().manual_seed(1))
-    stored = to_hugging_face(model)
+    stored = _to_hugging_face(model)
     stored |= {f"bert.pooler.dense.{k}": t for k, t in model.bert.pooler.state_dict().items()}
     stored["bert.embeddings.position_ids"] = torch.arange(shape.positions)[None]
     stored["cls.predictions.decoder.weight"] = stored["bert.embeddings.word_embeddings.weight"]

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from pdbench.methods.objective import Objective
 from pdbench.engine.exposed import Exposed
-from pdbench.engine import soft_cross_entropy
 
 
 class Soft(Objective):
@@ -19,7 +18,7 @@ class Soft(Objective):
     last_states = False
 
     def forward(self, student: Exposed, teacher: Exposed, targets: Tensor) -> Tensor:
-        return soft_cross_entropy(student.logits, targets)
+        return self.task_loss(student.logits, targets)
 '''
 METHODS = """
 toy:

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from pdbench.evidence import resampling
-from pdbench.evidence.gate import Outcome, judge, mean_terms, pools
-from pdbench.evidence.paired import Estimator, Group, Terms
+from pdbench.evidence.gate import GateOutcome, judge, mean_terms, pools
+from pdbench.evidence.paired import Estimator, RunGroup, Terms
 from pdbench.evidence.resampling import Sample
 
 EXAMPLES = 150
@@ -74,7 +74,7 @@ class World:
         labels = rng.integers(0, 2, EXAMPLES)
         predictions = np.where(sums > 0, labels, 1 - labels)
         groups = {
-            f"{method}{i}": Group("task", self._rows(place), method)
+            f"{method}{i}": RunGroup("task", self._rows(place), method)
             for place, (method, i) in enumerate((m, i) for m in "ab" for i in range(self.cells))
         }
         return Estimator({"task": Sample(predictions, labels)}, groups)
@@ -123,7 +123,7 @@ class Versions(World):
         labels = rng.integers(0, 2, EXAMPLES)
         predictions = np.where(np.concatenate([here, stored]) > 0, labels, 1 - labels)
         groups = {
-            f"a{i}": Group("task", self._rows(i), "a", tuple(r + runs for r in self._rows(i)))
+            f"a{i}": RunGroup("task", self._rows(i), "a", tuple(r + runs for r in self._rows(i)))
             for i in range(self.cells)
         }
         return Estimator({"task": Sample(predictions, labels)}, groups)
@@ -189,8 +189,10 @@ def regressed(study: Estimator, margin: float = 0.0) -> set[str]:
     return {
         key
         for family in (terms, means)
-        for key, one in judge({k: study.estimate(t) for k, t in family.items()}, margin).items()
-        if one.outcome is Outcome.REGRESSED
+        for key, one in judge(
+            {k: study.estimate(t) for k, t in family.items()}, dict.fromkeys(family, margin)
+        ).items()
+        if one.outcome is GateOutcome.REGRESSED
     }
 
 

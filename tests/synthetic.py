@@ -58,7 +58,8 @@ def write_study(
     write_json(paths.audit, audit(study))
     write_json(paths.latency, latency(study))
     if study.gate:
-        found = gate.evaluate(study, gate.matches(study), paths.table, (), date(2026, 11, 21))
+        gates = gate.evaluate(study, gate.matches(study), paths.table, (), date(2026, 11, 21))
+        found = gate.as_plain(gates)
         write_json(paths.gate["json"], gate.as_json(found))
         write_text(paths.gate["xml"], as_junit(found))
         write_text(paths.gate["md"], gate.as_markdown(found))

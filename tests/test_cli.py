@@ -45,7 +45,7 @@ COMMANDS = [
     ["claims"],
     ["check"],
     ["new-method", "NAME"],
-    ["clean", "[STUDY]"],
+    ["clean"],
     ["lock"],
     ["schema"],
 ]

@@ -54,6 +54,14 @@ def rooms_imported(module: Path) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 0), rest.split(".")[0]
 
 
+def test_evidence_needs_no_engine() -> None:
+    """What numbers mean does not depend on how they were made."""
+    own = (module for module in MODULES if room_of(module) == "evidence")
+    needed = {room for module in own for _, room in rooms_imported(module)}
+
+    assert needed <= {"core", "study", "workflow", "data", "evidence"}
+
+
 def test_every_module_stands_in_a_room() -> None:
     """A new room must be given its place in the order."""
     found = {room_of(module) for module in MODULES}

@@ -11,8 +11,8 @@ from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn
 from pdbench.core.words import short_count
+from pdbench.data.columns import TEACHER
 from pdbench.evidence import PAPER_SIZES, Interval, Reference
-from pdbench.evidence.scores import TEACHER
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
 from pdbench.study.axes import Axes, Setting, settings_of
 

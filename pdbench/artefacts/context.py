@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.core.files import read_json
-from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
-from pdbench.evidence.scores import TEACHER
+from pdbench.data.columns import TEACHER
+from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.views import Similarities
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
@@ -22,11 +22,11 @@ class Context:
     paths: Paths
 
     @cached_property
-    def scores(self) -> Scores:
+    def scores(self) -> ResultsTable:
         """The scores of all cells."""
-        from pdbench.jobs.collect import read_results
+        from pdbench.evidence.table import read_results
 
-        return Scores(self.study, read_results(self.paths.table))
+        return ResultsTable(self.study, read_results(self.paths.table))
 
     @cached_property
     def audit(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table
+from pdbench.study.kinds import kind_of_task
 from pdbench.study.settings import Task
 
 _CAPTION = (
@@ -50,9 +51,9 @@ def _tasks(context: Context) -> Iterator[Row]:
 
 def _answers(task: Task, labels: list[str]) -> str:
     """What a task's models answer with."""
-    if task.kind == "ranking":
-        return f"{len(labels):,} items"
-    return ", ".join(labels) or ("spans" if task.kind == "span" else "scores")
+    in_words = kind_of_task(task).in_words
+    named = f"{len(labels):,} {in_words}" if labels and not task.labels else ", ".join(labels)
+    return named or in_words
 
 
 def _transfer_sets(context: Context) -> Iterator[Row]:

@@ -106,7 +106,7 @@ def steps(method: Method) -> Iterator[Step]:
     """
     yield _start(method)
     for stage in method.stages:
-        step = _own(stage) if stage.is_own else OBJECTIVES[cast("Objective", stage.objective)]
+        step = _own(stage) if stage.is_custom else OBJECTIVES[cast("Objective", stage.objective)]
         share = "" if stage.share == 1 else f" ({stage.share:.0%} of the updates)"
         yield replace(step, name=step.name + share)
 

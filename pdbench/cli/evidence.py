@@ -69,6 +69,12 @@ def claims(study: Study | None, table: Path | None, json_file: Path | None) -> N
 )
 @click.option("--results", "table", type=FILE, help="Other results than the study's own.")
 @click.option(
+    "--from",
+    "written",
+    type=FILE,
+    help="Say again what an earlier check wrote with --json, and end with its exit code.",
+)
+@click.option(
     "--margin",
     type=click.FloatRange(min=0),
     metavar="POINTS",

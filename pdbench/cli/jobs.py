@@ -35,7 +35,7 @@ def archive(name: str) -> None:
 @click.argument("task")
 def task(study: Study, task: str) -> None:
     """Read TASK into splits, labels and tokens."""
-    from pdbench.data.prepare import prepare_task
+    from pdbench.jobs.prepare import prepare_task
 
     prepare_task(study, known(task, study.tasks, "task"), Paths(study))
 
@@ -45,7 +45,7 @@ def task(study: Study, task: str) -> None:
 @click.argument("text")
 def text(study: Study, text: str) -> None:
     """Read the unlabelled TEXT into tokens, without test sentences and dev items."""
-    from pdbench.data.prepare import prepare_text
+    from pdbench.jobs.prepare import prepare_text
 
     prepare_text(study, known(text, study.texts, "text"), Paths(study))
 

@@ -85,3 +85,9 @@ def stored_columns(folder: Path) -> Iterator[list[list[str]]]:
     except (OSError, pa.ArrowInvalid) as error:
         remedy = "prepare the tasks and texts first"
         raise DataError(f"{path}: missing or broken", remedy) from error
+
+
+def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
+    """Yield the same, with None in the place of the second texts where items have one."""
+    for first, *second in stored_columns(folder):
+        yield first, second[0] if second else None

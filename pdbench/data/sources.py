@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import amazon, dialogues, directory, embedded, hub, squad
+from pdbench.data import amazon, directory, embedded, hub
 from pdbench.data.archives import archives_of
 from pdbench.data.records import Breakage
 from pdbench.data.texts import TEXT_COLUMNS
@@ -16,29 +18,45 @@ from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Source, Task, Text
 
 
-def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> DatasetDict:
+class Reader(Protocol):
+    """What reads tasks and texts that are published in a layout of their own: a module does."""
+
+    def reads(self, source: Source) -> bool:
+        """Whether a text is published in this layout."""
+
+    def read_splits(self, task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+        """Read a task's splits; broken records are counted."""
+
+    def read_text(self, source: Source, breakage: Breakage) -> pa.Table:
+        """Read the text without labels."""
+
+
+def read_task(
+    task: Task,
+    archives: Path,
+    breakage: Breakage | None = None,
+    published: Reader | None = None,
+) -> DatasetDict:
     """Read a task's splits: train, and dev, test and submission where the source has them.
 
     Every split has the column text, or text_a and text_b, and label: a ClassLabel with the
     task's label names, or a float where the task has none (a regression). A test split
-    without labels, as GLUE's, is the split submission, which has no column label. Instead of
-    label, spans have answers and starts (:mod:`pdbench.data.squad`) and rankings have item
-    (:mod:`pdbench.data.dialogues`).
+    without labels, as GLUE's, is the split submission, which has no column label. What
+    ``published`` reads may have other columns instead.
 
     Args:
         task: Where the task comes from, and its label names.
         archives: Folder of the fetched archives.
         breakage: Counts broken records; by default as many as the task allows.
+        published: The reader of the task's kind, if its layout is its own.
     """
     breakage = breakage or Breakage(task.broken)
     if task.source == "embedded":
         tables = embedded.read_splits(task, archives)
     elif task.file is not None:
         tables = amazon.read_splits(task, breakage)
-    elif task.kind == "span":
-        tables = squad.read_splits(task, breakage)
-    elif task.kind == "ranking":
-        tables = dialogues.read_splits(task, breakage)
+    elif published is not None:
+        tables = published.read_splits(task, breakage)
     else:
         tables = (directory if task.source == "directory" else hub).read_splits(task, breakage)
     labelled = tables.keys() - {"submission"}
@@ -50,11 +68,17 @@ def read_task(task: Task, archives: Path, breakage: Breakage | None = None) -> D
     empty = [split for split, table in tables.items() if not len(table)]
     if empty:
         raise DataError(f"{task.path or task.name}: no rows in {empty[0]}", "fill or remove it")
+    if published is not None:
+        return DatasetDict({split: Dataset(table) for split, table in tables.items()})
     return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
 
 
 def read_text(
-    text: Text, archives: Path, breakage: Breakage | None = None, scratch: Path | None = None
+    text: Text,
+    archives: Path,
+    breakage: Breakage | None = None,
+    scratch: Path | None = None,
+    published: Callable[[Source], Reader | None] = lambda _: None,
 ) -> Dataset:
     """Read an unlabelled text: the column text, or text_a and text_b.
 
@@ -63,14 +87,15 @@ def read_text(
         archives: Folder of the fetched archives.
         breakage: Counts broken records; by default as many as the text allows.
         scratch: Folder for files that are mapped into memory; it must outlive the data set.
+        published: The reader of a source whose layout is its own.
     """
     breakage = breakage or Breakage(text.broken)
     if not text.parts:
-        return _read_part(text, text.size, archives, breakage, scratch)
+        return _read_part(text, text.size, archives, breakage, scratch, published)
     parts = []
     for part in text.parts:
         own = Breakage(part.broken)
-        parts.append(_read_part(part, text.size, archives, own, scratch))
+        parts.append(_read_part(part, text.size, archives, own, scratch, published))
         breakage.found += own.found
     names = {tuple(sorted(part.column_names)) for part in parts}
     if len(names) > 1:
@@ -80,16 +105,20 @@ def read_text(
 
 
 def _read_part(
-    source: Source, size: int, archives: Path, breakage: Breakage, scratch: Path | None
+    source: Source,
+    size: int,
+    archives: Path,
+    breakage: Breakage,
+    scratch: Path | None,
+    published: Callable[[Source], Reader | None],
 ) -> Dataset:
     if source.source == "embedded":
         return Dataset.from_dict(embedded.read_columns(source, archives))
     if source.file is not None:
         return amazon.read_text(source, size, breakage, scratch or archives)
-    if source.name.rpartition("/")[2].lower() in dialogues.LAYOUTS:
-        return Dataset(dialogues.read_text(source, breakage))
-    if source.source == "directory" and source.name == "squad":
-        return Dataset(squad.read_text(source, breakage))
+    reader = published(source)
+    if reader is not None:
+        return Dataset(reader.read_text(source, breakage))
     read = directory.read_text if source.source == "directory" else hub.read_text
     return Dataset(read(source, breakage))
 
@@ -110,8 +139,6 @@ def provenance(source: Source) -> dict[str, str]:
 
 
 def _typed(table: pa.Table, task: Task) -> Dataset:
-    if task.kind != "classification":
-        return Dataset(table)
     label = ClassLabel(names=list(task.labels)) if task.labels else Value("float32")
     texts = {name: Value("string") for name in table.column_names if name in TEXT_COLUMNS}
     features = Features({**texts, "label": label} if "label" in table.column_names else texts)

@@ -4,16 +4,14 @@ The encoder is our own module, equal to transformers' BERT within rounding (a te
 to that) but light enough that a training job starts without importing transformers.
 """
 
-from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM, SpanReader
+from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
 from pdbench.engine.checkpoints import read_checkpoint, write_checkpoint
 from pdbench.engine.device import Device, choose_device, prepare_process
 from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.initialise import initial_classifier, random_model
 from pdbench.engine.loop import Optimisation, Progress, optimise
-from pdbench.engine.losses import cross_entropy, soft_cross_entropy, squared_error
 from pdbench.engine.predict import predict, predict_ranges
-from pdbench.engine.state import Keeper
-from pdbench.engine.stopwatch import Stopwatch
+from pdbench.engine.state import Keeper, Stopwatch
 
 __all__ = [
     "ALONE",
@@ -26,10 +24,8 @@ __all__ = [
     "Optimisation",
     "Progress",
     "Ranks",
-    "SpanReader",
     "Stopwatch",
     "choose_device",
-    "cross_entropy",
     "initial_classifier",
     "optimise",
     "predict",
@@ -37,7 +33,5 @@ __all__ = [
     "prepare_process",
     "random_model",
     "read_checkpoint",
-    "soft_cross_entropy",
-    "squared_error",
     "write_checkpoint",
 ]

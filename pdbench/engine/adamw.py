@@ -25,8 +25,8 @@ class AdamW:
     def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
         trained = [p for p in parameters if p.requires_grad]
         self._groups = [
-            _Group([p for p in trained if p.ndim > 1], weight_decay),
-            _Group([p for p in trained if p.ndim <= 1], 0.0),
+            _ParameterGroup([p for p in trained if p.ndim > 1], weight_decay),
+            _ParameterGroup([p for p in trained if p.ndim <= 1], 0.0),
         ]
 
     def step(self, learning_rate: float, clip: float) -> None:
@@ -51,7 +51,7 @@ class AdamW:
         }
 
 
-class _Group:
+class _ParameterGroup:
     def __init__(self, parameters: list[nn.Parameter], weight_decay: float) -> None:
         self.parameters = parameters
         self._decay = weight_decay

@@ -5,13 +5,18 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pdbench.data.batches import pieces_used, renumbering
+from pdbench.data.tokens import Tokens
 from pdbench.engine.operations import Noise, add_dropout, attention, dropout, masked_lm_loss
 from pdbench.study import Architecture
 
@@ -157,7 +162,24 @@ class Bert(nn.Module):
 
 
 class Classifier(nn.Module):
-    """A BERT with one linear layer on the pooled first piece: C logits for each input."""
+    """A BERT with one linear layer on the pooled first piece: C logits for each input.
+
+    A kind of task whose models differ derives its own head from it.
+    """
+
+    rows: ClassVar[Literal["first"] | None] = "first"
+    """Which hidden states of the last layer the output layer reads: the first piece's, or all."""
+
+    published_as: ClassVar[str] = "BertForSequenceClassification"
+    """The class of transformers that loads its checkpoints."""
+
+    output_name: ClassVar[str] = "classifier"
+    """How that class calls the output layer."""
+
+    @staticmethod
+    def outputs(labels: int) -> int:
+        """The number of outputs: one for each label, and one score of a task without any."""
+        return max(1, labels)
 
     def __init__(self, bert: Bert, labels: int) -> None:
         super().__init__()
@@ -167,35 +189,17 @@ class Classifier(nn.Module):
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
         """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
         noise = self.bert.noise()
-        return self.classify(self.bert(ids, segments, mask, noise, "first"), noise)
+        return self.classify(self.bert(ids, segments, mask, noise, self.rows), mask, noise)
 
-    def classify(self, first: Tensor, noise: Noise | None) -> Tensor:
-        """Logits (B, C) from the last layer's first pieces (B, H)."""
-        return self.output(dropout(self.bert.pooled(first), noise))  # type: ignore[no-any-return]
-
-
-class SpanReader(Classifier):
-    """A BERT with one linear layer on every piece: is it the first, or the last, of a span?
-
-    Its logits are over the pieces, (B, S, 2), and the pooler is not used.
-    """
-
-    def __init__(self, bert: Bert, labels: int = 2) -> None:
-        super().__init__(bert, labels)
-
-    def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
-        """Return logits of each piece to be the first and the last, (B, S, 2)."""
-        noise = self.bert.noise()
-        logits: Tensor = self.output(self.bert(ids, segments, mask, noise))
-        return logits if mask is None else logits.masked_fill(~mask[:, :, None], PADDED)
-
-
-PADDED = -1e4
-"""The logit of padding: nothing after a softmax, and finite, since it is multiplied with 0."""
+    def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
+        """Logits (B, C) from the last layer's first pieces (B, H); ``mask`` is (B, S)."""
+        return self.output(dropout(self.bert.pooled(states), noise))  # type: ignore[no-any-return]
 
 
 class MaskedLM(nn.Module):
     """A BERT with the masked-LM head, whose output matrix is the word embeddings."""
+
+    published_as: ClassVar[str] = "BertForMaskedLM"
 
     def __init__(self, bert: Bert) -> None:
         super().__init__()
@@ -211,39 +215,15 @@ class MaskedLM(nn.Module):
         mask: Tensor | None,
         positions: Tensor,
     ) -> Tensor:
-        """Score word pieces at masked positions.
-
-        Args:
-            ids: Word-piece ids with masked ones replaced, (B, S).
-            segments: As in :meth:`Bert.forward`.
-            mask: As in :meth:`Bert.forward`.
-            positions: Indices into the flattened (B * S) pieces to predict, (M,).
-
-        Returns:
-            Logits, (M, V).
-        """
+        """Logits of the word pieces (M, V) at masked positions (M,) among the B * S."""
         return self.scores(self.states(ids, segments, mask, positions))
 
-    def loss(
-        self,
-        ids: Tensor,
-        segments: Tensor | None,
-        mask: Tensor | None,
-        positions: Tensor,
-        targets: Tensor,
-        scored: int | None = None,
-    ) -> Tensor:
-        """Mean cross-entropy at masked positions, without keeping their logits.
+    def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
+        """Mean cross-entropy of states (M, H) with true ids (M,), without keeping the logits.
 
-        Args:
-            ids: As in :meth:`forward`.
-            segments: As in :meth:`forward`.
-            mask: As in :meth:`forward`.
-            positions: As in :meth:`forward`.
-            targets: True ids, (M,).
-            scored: Choose among the first K pieces only; None takes all V.
+        The model chooses among the first ``scored`` pieces only; None takes all V.
         """
-        hidden = self.transformed(self.states(ids, segments, mask, positions))
+        hidden = self._transformed(states)
         weight = self.bert.word_embeddings.weight[:scored]
         if torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(torch.get_autocast_dtype(hidden.device.type))
@@ -255,14 +235,14 @@ class MaskedLM(nn.Module):
         """Hidden states of the last layer at M positions, (M, H)."""
         return self.bert(ids, segments, mask, self.bert.noise(), positions)  # type: ignore[no-any-return]
 
-    def transformed(self, states: Tensor) -> Tensor:
+    def _transformed(self, states: Tensor) -> Tensor:
         """What the output matrix is multiplied with: (M, H) to (M, H)."""
         return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
     def scores(self, states: Tensor, scored: int | None = None) -> Tensor:
         """Logits of the first K word pieces, or of all, (M, K), from hidden states (M, H)."""
         weight = self.bert.word_embeddings.weight[:scored]
-        return functional.linear(self.transformed(states), weight, self.bias[:scored])
+        return functional.linear(self._transformed(states), weight, self.bias[:scored])
 
 
 def embedding_of(weight: Tensor) -> nn.Embedding:
@@ -282,3 +262,12 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     bert.word_embeddings = embedding_of(weight)
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
+
+
+def restrict_pieces(
+    model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int
+) -> NDArray[np.int64]:
+    """Keep the word embeddings that any of ``all_tokens`` needs; return the new numbers."""
+    kept = pieces_used(all_tokens, vocabulary)
+    keep_pieces(model, torch.from_numpy(kept))
+    return renumbering(kept, vocabulary)

@@ -23,14 +23,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.data.weights import configuration_file, weights_file
-from pdbench.engine.bert import (
-    LAYER_NORM_EPSILON,
-    Bert,
-    BertShape,
-    Classifier,
-    MaskedLM,
-    SpanReader,
-)
+from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
 from pdbench.study import Architecture
 from pdbench.study.settings import Source
 
@@ -48,12 +41,10 @@ _RENAMED_IN_LAYER = {
     "outer": "output.dense",
     "output_norm": "output.LayerNorm",
 }
-_RENAMED_HEADS = {
-    "output": "classifier",
+_RENAMED_LM_HEAD = {
     "transform": "cls.predictions.transform.dense",
     "transform_norm": "cls.predictions.transform.LayerNorm",
 }
-_SPAN_HEAD = {"output": "qa_outputs"}
 _SIZES = {
     "layers": "num_hidden_layers",
     "hidden": "hidden_size",
@@ -81,15 +72,17 @@ def write_checkpoint(
         vocabulary: The tokenizer to write beside the weights.
         labels: Label names in class order, for a classifier.
     """
-    weights = {k: v.contiguous() for k, v in to_hugging_face(model).items()}
+    weights = {k: v.contiguous() for k, v in _to_hugging_face(model).items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
         write_vocabulary(folder, vocabulary, model.bert.shape.positions)
 
 
-def read_checkpoint(folder: Path) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint folder.
+def read_checkpoint(
+    folder: Path, head: type[Classifier] | None = None
+) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint folder, and the output layer of a kind of model if one is named.
 
     Returns:
         The shape, the weights in float32 under our names (without a leading "bert."), and
@@ -100,7 +93,8 @@ def read_checkpoint(folder: Path) -> tuple[BertShape, dict[str, Tensor], dict[st
     """
     shape, configuration = _read_shape(folder)
     path = weights_file(folder)
-    return shape, from_hugging_face(_stored(path), shape, path), configuration
+    names = {} if head is None else {"output": head.output_name}
+    return shape, _from_hugging_face(_stored(path), shape, path, names), configuration
 
 
 def convert_checkpoint(source: Path, target: Path) -> BertShape:
@@ -116,10 +110,10 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
     shape, configuration = _read_shape(source)
     path = weights_file(source)
     stored = _stored(path)
-    load_encoder(Bert(shape), from_hugging_face(stored, shape, path), path)
+    load_encoder(Bert(shape), _from_hugging_face(stored, shape, path, {}), path)
     kept = {own: tensor.clone() for name, tensor in stored.items() if (own := _kept_as(name))}
     save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
-    kind = {"model_type": "bert", "architectures": ["BertForMaskedLM"]}
+    kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
     write_json(target / "config.json", {**configuration, **kind})
     return shape
 
@@ -183,18 +177,6 @@ def _stored(path: Path) -> dict[str, Tensor]:
     return stored
 
 
-def read_bert(folder: Path, dropout: float = 0.1) -> Bert:
-    """Read the encoder of a checkpoint; a pooler that it lacks stays zero.
-
-    Raises:
-        DataError: As :func:`read_checkpoint`.
-    """
-    shape, weights, _ = read_checkpoint(folder)
-    bert = Bert(shape, dropout)
-    load_encoder(bert, weights, folder)
-    return bert
-
-
 def read_classifier(
     folder: Path,
     labels: Sequence[str],
@@ -203,20 +185,20 @@ def read_classifier(
 ) -> Classifier:
     """Read a fine-tuned classifier whose label names must be ``labels``, in that order.
 
-    ``head`` is the kind of model; a :class:`SpanReader` has no labels.
+    ``head`` is the kind of model.
 
     Raises:
         DataError: The checkpoint has other labels or no such head, or as
             :func:`read_checkpoint`.
     """
-    shape, weights, configuration = read_checkpoint(folder)
+    shape, weights, configuration = read_checkpoint(folder, head)
     found = [] if _is_regression(configuration) else _label_names(configuration)
     if found != list(labels):
         raise DataError(
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
-    model = head(Bert(shape, dropout), outputs(labels, head))
+    model = head(Bert(shape, dropout), head.outputs(len(labels)))
     load_encoder(model.bert, weights, folder)
     _load_head(model.output, _below(weights, "output."), folder)
     return model
@@ -239,16 +221,8 @@ def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
     return model
 
 
-def outputs(labels: Sequence[str], head: type[Classifier] = Classifier) -> int:
-    """The outputs of a classifier: one for each label, and one score of a task without any.
-
-    A span has two: where it begins, and where it ends.
-    """
-    return 2 if head is SpanReader else max(1, len(labels))
-
-
 def _is_regression(configuration: Mapping[str, Any]) -> bool:
-    return bool(configuration.get("problem_type") == REGRESSION["problem_type"])
+    return bool(configuration.get("problem_type") == _REGRESSION["problem_type"])
 
 
 def _label_names(configuration: Mapping[str, Any]) -> list[str]:
@@ -282,12 +256,13 @@ def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None
     bert.load_state_dict(found)
 
 
-def to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
+def _to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
     """Return the weights under transformers' names."""
     weights: dict[str, Tensor] = {}
-    is_span = isinstance(model, SpanReader)
-    pools = isinstance(model, Classifier) and not is_span
-    heads = {**_RENAMED_HEADS, **(_SPAN_HEAD if is_span else {})}
+    pools = isinstance(model, Classifier) and model.rows == "first"
+    heads = dict(_RENAMED_LM_HEAD)
+    if isinstance(model, Classifier):
+        heads["output"] = model.output_name
     for name, tensor in model.state_dict().items():
         if name == "bias":
             weights["cls.predictions.bias"] = tensor
@@ -311,13 +286,12 @@ def _encoder_names(name: str, tensor: Tensor) -> dict[str, Tensor]:
     return {f"{prefix}.{_RENAMED_IN_LAYER[part]}.{kind}": tensor}
 
 
-def from_hugging_face(
-    stored: Mapping[str, Tensor], shape: BertShape, path: Path
+def _from_hugging_face(
+    stored: Mapping[str, Tensor], shape: BertShape, path: Path, head: Mapping[str, str]
 ) -> dict[str, Tensor]:
-    """Return float32 weights under our names; those of unknown heads are left out."""
+    """Float32 weights under our names, but those of other heads than ``head`` and masked LM's."""
     plain = {_modern(name).removeprefix("bert."): t.float() for name, t in stored.items()}
-    weights = _renamed(plain, _RENAMED, "", "") | _renamed(plain, _RENAMED_HEADS, "", "")
-    weights |= _renamed(plain, _SPAN_HEAD, "", "")
+    weights = _renamed(plain, {**_RENAMED, **_RENAMED_LM_HEAD, **head}, "", "")
     if "cls.predictions.bias" in plain:
         weights["bias"] = plain["cls.predictions.bias"]
     try:
@@ -357,24 +331,22 @@ def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[str, Any]:
     shape = model.bert.shape
-    kind = "ForSequenceClassification" if isinstance(model, Classifier) else "ForMaskedLM"
-    kind = "ForQuestionAnswering" if isinstance(model, SpanReader) else kind
     return {
-        "architectures": [f"Bert{kind}"],
+        "architectures": [model.published_as],
         "model_type": "bert",
         **{theirs: getattr(shape, ours) for ours, theirs in _SIZES.items()},
         "hidden_act": "gelu",
         "hidden_dropout_prob": model.bert.dropout,
         "attention_probs_dropout_prob": model.bert.dropout,
-        "layer_norm_eps": 1e-12,
+        "layer_norm_eps": LAYER_NORM_EPSILON,
         "initializer_range": 0.02,
         "pad_token_id": 0,
         **_label_maps(labels),
-        **(REGRESSION if isinstance(model, Classifier) and model.output.out_features == 1 else {}),
+        **(_REGRESSION if isinstance(model, Classifier) and model.output.out_features == 1 else {}),
     }
 
 
-REGRESSION = {
+_REGRESSION = {
     "problem_type": "regression",
     "id2label": {"0": "LABEL_0"},
     "label2id": {"LABEL_0": 0},

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from pdbench.data.batches import Batch
 
-Precision = Literal["bf16", "fp32"]
+_Precision = Literal["bf16", "fp32"]
 
 _MALLOC_TRIM_THRESHOLD, _MALLOC_MMAP_THRESHOLD = -1, -3  # malloc.h
 _KEPT_BYTES = 2**30
 
-SMALLEST_BF16_HIDDEN = 64
+_SMALLEST_BF16_HIDDEN = 64
 """Below this width the conversions cost more than the matrix products gain."""
 
 
@@ -28,7 +28,7 @@ class Device:
     """A torch device and the precision of its matrix products; weights stay in float32."""
 
     torch: torch.device
-    precision: Precision
+    precision: _Precision
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which a forward pass runs."""
@@ -69,7 +69,7 @@ def choose_device(hidden: int) -> Device:
         hidden: Width H of the model.
     """
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    wide = hidden >= SMALLEST_BF16_HIDDEN
+    wide = hidden >= _SMALLEST_BF16_HIDDEN
     return Device(kind, "bf16" if wide and _fast_bf16(kind) else "fp32")
 
 

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from pdbench.core.errors import PdbenchError
-from pdbench.engine.portions import W, Work
+from pdbench.engine.targets import Targeted, W
 
-MEETING = 10
+_MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
 
 
@@ -54,7 +54,7 @@ class Ranks:
 
     def meet(self, step: int) -> bool:
         """Whether the processes agree on something after so many steps."""
-        return step % (1 if self.world == 1 else MEETING) == 0
+        return step % (1 if self.world == 1 else _MEETING) == 0
 
     def any(self, *wishes: bool) -> tuple[bool, ...]:
         """Which wishes some process has; all processes must ask."""
@@ -101,7 +101,7 @@ class Learner:
             parallel = DistributedDataParallel(self._loss)
             self._loss, self._waiting = parallel, parallel.no_sync
 
-    def learn(self, work: Work, share: float, *, last: bool) -> Tensor:
+    def learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
         """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
 
         Args:
@@ -125,7 +125,7 @@ class _Loss(nn.Module):
         self.model = model
         self._loss_of = loss_of
 
-    def forward(self, work: Work) -> Tensor:
+    def forward(self, work: Targeted) -> Tensor:
         return self._loss_of(work)
 
 

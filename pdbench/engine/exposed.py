@@ -17,7 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pdbench.engine.bert import Classifier, Layer
+from pdbench.engine.bert import Classifier, Layer, MaskedLM
 
 
 class Exposed:
@@ -25,9 +25,7 @@ class Exposed:
 
     Args:
         model: The classifier.
-        ids: As in :meth:`pdbench.engine.bert.Bert.forward`.
-        segments: As there.
-        mask: As there.
+        ids, segments, mask: As in :meth:`pdbench.engine.bert.Bert.forward`.
         context: Entered whenever the model computes: precision, or no gradients.
         last_states: Whether all hidden states of the last layer may be asked for. Without
             them it computes the first piece of each input alone, as a plain classifier does.
@@ -65,10 +63,15 @@ class Exposed:
 
     @cached_property
     def logits(self) -> Tensor:
-        """Logits of the classes, (B, C)."""
+        """The model's outputs: logits of the classes, (B, C)."""
         with self._context():
-            first = self._state(self.layers)[:, 0] if self._last_states else self._last_firsts
-            return self._model.classify(first, self._noise).float()
+            if self._model.rows is None:
+                states = self._state(self.layers)
+            elif self._last_states:
+                states = self._state(self.layers)[:, 0]
+            else:
+                states = self._last_firsts
+            return self._model.classify(states, self._mask, self._noise).float()
 
     def hidden(self, layer: int) -> Tensor:
         """Hidden states after a layer, or the embeddings for 0, (B, S, H)."""
@@ -136,3 +139,43 @@ class Exposed:
         with self._context():
             *_, split = self._projected(layer)
         return split[:, :, which].transpose(1, 2).float()
+
+
+class ExposedLM:
+    """A masked-LM model at M masked pieces, of which it may predict the first K of its pieces.
+
+    Args:
+        model: The model.
+        inputs: Ids, segments and mask, as in :meth:`pdbench.engine.bert.Bert.forward`.
+        positions: Where pieces are masked, among the B * S, (M,).
+        scored: K.
+        context: As in :class:`Exposed`.
+    """
+
+    def __init__(
+        self,
+        model: MaskedLM,
+        inputs: tuple[Tensor, Tensor | None, Tensor | None],
+        positions: Tensor,
+        scored: int,
+        context: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        self._model, self._scored, self._context = model, scored, context
+        with context():
+            self._states = model.states(*inputs, positions)
+
+    @cached_property
+    def states(self) -> Tensor:
+        """Hidden states of the last layer, (M, H) float32."""
+        return self._states.float()
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Scores of the pieces, (M, K) float32."""
+        with self._context():
+            return self._model.scores(self._states, self._scored).float()
+
+    def cross_entropy(self, targets: Tensor) -> Tensor:
+        """The mean cross-entropy with the true pieces (M,), without keeping the scores."""
+        with self._context():
+            return self._model.cross_entropy(self._states, targets, self._scored)

@@ -15,7 +15,7 @@ from pdbench.engine.checkpoints import load_encoder, read_checkpoint
 from pdbench.study import Initialisation
 
 BERT_RANGE = 0.02
-BERT_BASE_HIDDEN = 768
+_BERT_BASE_HIDDEN = 768
 
 
 def standard_deviation(hidden: int, rule: str) -> float:
@@ -25,7 +25,7 @@ def standard_deviation(hidden: int, rule: str) -> float:
     a short training never learns to use context; "scaled" gives every width the activation
     scale that BERT_BASE has at 768.
     """
-    return BERT_RANGE if rule == "bert" else BERT_RANGE * math.sqrt(BERT_BASE_HIDDEN / hidden)
+    return BERT_RANGE if rule == "bert" else BERT_RANGE * math.sqrt(_BERT_BASE_HIDDEN / hidden)
 
 
 def random_classifier(

@@ -16,9 +16,9 @@ from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
 
-SEQUENCE_LENGTH = 128
-ROUNDS = 15
-WARM_UP_ROUNDS = 2
+_SEQUENCE_LENGTH = 128
+_ROUNDS = 15
+_WARM_UP_ROUNDS = 2
 
 
 def measure(study: Study, paths: Paths) -> None:
@@ -38,9 +38,9 @@ def measure(study: Study, paths: Paths) -> None:
         paths.latency,
         {
             "batch_size": 1,
-            "sequence_length": SEQUENCE_LENGTH,
+            "sequence_length": _SEQUENCE_LENGTH,
             "threads": torch.get_num_threads(),
-            "rounds": ROUNDS,
+            "rounds": _ROUNDS,
             "device": platform.processor() or platform.machine(),
             "precision": "fp32",
             "largest": largest,
@@ -52,14 +52,14 @@ def measure(study: Study, paths: Paths) -> None:
 @torch.inference_mode()
 def _rounds(models: dict[str, Classifier]) -> dict[str, list[float]]:
     ids = torch.randint(
-        1000, 2000, (1, SEQUENCE_LENGTH), generator=torch.Generator().manual_seed(0)
+        1000, 2000, (1, _SEQUENCE_LENGTH), generator=torch.Generator().manual_seed(0)
     )
     times: dict[str, list[float]] = {name: [] for name in models}
-    for number in range(WARM_UP_ROUNDS + ROUNDS):
+    for number in range(_WARM_UP_ROUNDS + _ROUNDS):
         for name, model in models.items():
             started = time.perf_counter()
             model(ids, None, None)
-            if number >= WARM_UP_ROUNDS:
+            if number >= _WARM_UP_ROUNDS:
                 times[name].append(1000 * (time.perf_counter() - started))
     return times
 

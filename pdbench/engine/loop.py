@@ -18,10 +18,11 @@ from pdbench.data.batches import Batch
 from pdbench.data.order import Purpose, stream
 from pdbench.engine.adamw import AdamW
 from pdbench.engine.distributed import ALONE, Learner, Ranks
-from pdbench.engine.portions import W, portions
 from pdbench.engine.state import Keeper, stop_signals
+from pdbench.engine.targets import W, portions
+from pdbench.study.settings import Pretraining, StageSettings
 
-REPORTED_STEPS = 50
+_REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
 
 log = logging.getLogger(__name__)
@@ -34,23 +35,16 @@ class Optimisation:
     Attributes:
         steps: Updates in all; the rate falls linearly to zero at the last.
         learning_rate: Peak rate of AdamW.
-        warmup: Share of the steps in which the rate rises linearly from zero.
-        weight_decay: Decoupled decay of matrices; biases and norms have none.
-        clip: Largest norm of the gradient.
-        at_once: Most word pieces, padding counted, of a forward pass; the gradients of a
-            larger batch are accumulated. None processes every batch whole.
+        settings: The study's: warm-up, weight decay, largest gradient and portions.
     """
 
     steps: int
     learning_rate: float
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    at_once: int | None = None
+    settings: StageSettings | Pretraining
 
     def rate(self, step: int) -> float:
         """The learning rate of update ``step``, counted from zero."""
-        rising = max(1, int(self.steps * self.warmup))
+        rising = max(1, int(self.steps * self.settings.warmup))
         falling = max(1, self.steps - rising)
         return self.learning_rate * min((step + 1) / rising, (self.steps - step) / falling)
 
@@ -108,7 +102,7 @@ def optimise(
     if keeper is not None and (known := keeper.next_stage()) is not None:
         done, losses = known
         return Progress(**done, losses=losses.numpy())
-    stage = _Stage(model, loss_of, settings, seed, ranks)
+    stage = _Running(model, loss_of, settings, seed, ranks)
     if keeper is not None:
         stage.restore(keeper)
     model.train()
@@ -129,7 +123,7 @@ def optimise(
     return stage.finish(keeper)
 
 
-class _Stage:
+class _Running:
     """A stage in the middle of its training."""
 
     def __init__(
@@ -142,9 +136,10 @@ class _Stage:
     ) -> None:
         self.step = 0
         self._model, self._settings, self._seed, self._ranks = model, settings, seed, ranks
+        self._how = settings.settings
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._device = self._parameters[0].device
-        self._optimiser = AdamW(self._parameters, settings.weight_decay)
+        self._optimiser = AdamW(self._parameters, self._how.weight_decay)
         self._learner = Learner(model, loss_of, ranks)
         self._losses = torch.zeros(settings.steps, device=self._device)  # of this process
         self._count = _Count()
@@ -154,7 +149,7 @@ class _Stage:
     def update(self, whole: W) -> None:
         """Make one update from a batch."""
         self._seed_dropout()
-        own = [p for p in portions(self._ranks.share(whole), self._settings.at_once) if len(p)]
+        own = [p for p in portions(self._ranks.share(whole), self._how.at_once) if len(p)]
         for portion in own:
             share = len(portion) / len(whole)
             loss = self._learner.learn(portion, share, last=portion is own[-1])
@@ -163,7 +158,7 @@ class _Stage:
         if not own and len(whole) and self._ranks.world > 1:
             # The others wait for this process's gradients: it gives them zeros.
             self._learner.learn(whole, 0.0, last=True)
-        self._optimiser.step(self._settings.rate(self.step), self._settings.clip)
+        self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
     def restore(self, keeper: Keeper) -> None:
@@ -187,7 +182,7 @@ class _Stage:
     def finish(self, keeper: Keeper | None) -> Progress:
         """What the stage did; all processes take part."""
         losses, count = self._totals()
-        final = float(losses[-REPORTED_STEPS:].mean())
+        final = float(losses[-_REPORTED_STEPS:].mean())
         if not np.isfinite(final):
             raise FloatingPointError(f"the training loss is {final} after {self.step} steps")
         done: dict[str, Any] = {

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-INTEGERS = {
+_INTEGERS = {
     torch.bfloat16: (torch.int16, 16),
     torch.float32: (torch.int32, 32),
     torch.float64: (torch.int64, 64),
@@ -29,7 +29,7 @@ INTEGERS = {
 
 _TINY = torch.finfo(torch.float32).tiny
 
-ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 64
 """Rows of the masked-LM scores computed together: 64 x 30,522 in bf16 stay in the cache."""
 
 
@@ -54,7 +54,7 @@ class Noise:
         Returns:
             A tensor of the shape of ``like`` and an integer type of its width.
         """
-        kind, width = INTEGERS[like.dtype]
+        kind, width = _INTEGERS[like.dtype]
         count = -(-like.numel() * width // 64)
         words = self._words.integers(0, 2**64 - 1, count, dtype=np.uint64, endpoint=True)
         drawn = torch.from_numpy(words.view(np.int64)).view(kind)[: like.numel()]
@@ -266,8 +266,8 @@ class _MaskedLMLoss(Function):
         narrow, offset = weight.to(kind), bias.to(kind)
         errors = torch.empty(count, len(weight), dtype=kind, device=hidden.device)
         chosen = torch.empty(count, dtype=torch.float32, device=hidden.device)
-        for start in range(0, count, ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
             scores = torch.addmm(offset, hidden[rows], narrow.t())
             torch.softmax(scores, -1, out=errors[rows])
             at = targets[rows, None]
@@ -281,6 +281,9 @@ class _MaskedLMLoss(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.gradients is None:
+            raise RuntimeError("the gradients of a masked-LM loss can be asked for only once")
         hidden, weight, bias = ctx.gradients
+        ctx.gradients = None  # they are scaled in place
         factor = gradient / ctx.count
         return hidden.mul_(factor), weight.float().mul_(factor), bias.float().mul_(factor), None

@@ -14,7 +14,7 @@ from pdbench.engine import Classifier
 from pdbench.engine.device import Device
 
 BATCH_ITEMS = 128
-RANGE_ITEMS = 2**16
+_RANGE_ITEMS = 2**16
 """Items sorted by length together: enough to make padding rare, few enough to hold."""
 
 
@@ -30,7 +30,7 @@ def predict(
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
-LOGITS = 2**24
+_LOGITS = 2**24
 """Logits that are held together at most, where a model has hundreds of classes and more."""
 
 
@@ -44,18 +44,12 @@ def predict_ranges(
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
-    Deterministic: dropout is off, and batches depend on the lengths alone.
-
-    Args:
-        model: The classifier.
-        tokens: The items.
-        device: Where and how precisely to compute.
-        numbers: As in :func:`pdbench.data.batches.collate`.
-        items: How many to score; None scores all.
+    Deterministic: dropout is off, and batches depend on the lengths alone. ``numbers`` are those
+    of :func:`pdbench.data.batches.collate`; where ``items`` is None all are scored.
     """
     model.eval()
     lengths = tokens.lengths[:items]
-    together = max(BATCH_ITEMS, min(RANGE_ITEMS, LOGITS // model.output.out_features))
+    together = max(BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // model.output.out_features))
     for start in range(0, len(lengths), together):
         chosen = slice(start, min(start + together, len(lengths)))
         logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-OVERSAMPLING = 8
-POWER_ITERATIONS = 4
+_OVERSAMPLING = 8
+_POWER_ITERATIONS = 4
 
 
 def spectral_embeddings(
@@ -43,7 +43,7 @@ def spectral_embeddings(
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     _, values, vectors = torch.svd_lowrank(
-        matrix, q=min(rank + OVERSAMPLING, *matrix.shape), niter=POWER_ITERATIONS
+        matrix, q=min(rank + _OVERSAMPLING, *matrix.shape), niter=_POWER_ITERATIONS
     )
     torch.random.set_rng_state(state)
     rows = torch.zeros(pieces, hidden)

@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,21 +25,48 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pdbench.engine.stopwatch import Stopwatch
-
-FORMAT: Final = 1
+_FORMAT: Final = 2
 """Raised when an older state would be taken up wrongly."""
 
 SAVE_EVERY = 300.0
 """Seconds between two saved states: about what an interruption may cost."""
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 """What schedulers send before they end a job."""
 
 _NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
 _HEADER = "pdbench"
 
 log = logging.getLogger(__name__)
+
+
+class Stopwatch:
+    """Starts with a run; one that is taken up again goes on where its state was saved.
+
+    Attributes:
+        started: When the run was first started, UTC, ISO 8601.
+        resumed: How often it was taken up again after an interruption.
+    """
+
+    def __init__(self) -> None:
+        self.started = now()
+        self.resumed = 0
+        self._before = 0.0
+        self._clock = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of this start, and of earlier ones until their state was saved."""
+        return self._before + time.perf_counter() - self._clock
+
+    def take_up(self, started: str, seconds: float, resumed: int) -> None:
+        """Count an earlier start: when it began, what it took, and how often it was resumed."""
+        self.started, self._before, self.resumed = started, seconds, resumed + 1
+
+
+def now() -> str:
+    """The time now, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Keeper:
@@ -63,7 +91,7 @@ class Keeper:
     ) -> None:
         self.folder = folder
         self.stage = 0
-        self._identity = {**identity, "format": FORMAT}
+        self._identity = {**identity, "format": _FORMAT}
         self._every = every
         self._watch = watch or Stopwatch()
         self._writes = writes
@@ -154,7 +182,7 @@ class Keeper:
         ]
 
 
-class Stop:
+class _Stop:
     """Whether a signal asked to stop.
 
     Attributes:
@@ -165,13 +193,13 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_signals(*, active: bool) -> Iterator[Stop]:
+def stop_signals(*, active: bool) -> Iterator[_Stop]:
     """Note SIGTERM and SIGUSR1 instead of dying of them while the block runs.
 
     If it is not ``active``, and outside the main thread, where Python allows no handlers,
     nothing changes.
     """
-    stop = Stop()
+    stop = _Stop()
     if not active or threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -179,7 +207,7 @@ def stop_signals(*, active: bool) -> Iterator[Stop]:
     def note(number: int, _: object) -> None:
         stop.signal = signal.Signals(number).name
 
-    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
     try:
         yield stop
     finally:

@@ -1,9 +1,9 @@
 """What the results say: references, statistics, verdicts, claims and the gate."""
 
 from pdbench.evidence.compare import Comparison, compare
-from pdbench.evidence.intervals import Interval, t_interval
 from pdbench.evidence.references import PAPER_SIZES, Reference, load_references
-from pdbench.evidence.scores import Score, Scores, Split
+from pdbench.evidence.significance import Interval, t_interval
+from pdbench.evidence.table import ResultsTable, Score, Split
 from pdbench.evidence.verdicts import Verdict
 
 __all__ = [
@@ -11,8 +11,8 @@ __all__ = [
     "Comparison",
     "Interval",
     "Reference",
+    "ResultsTable",
     "Score",
-    "Scores",
     "Split",
     "Verdict",
     "compare",

@@ -1,48 +1,43 @@
-"""Many numbers as one: across tasks and sizes, and across the points of a grid."""
+"""Many numbers as one: across tasks and sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pdbench.evidence.intervals import LEVEL, Interval
-from pdbench.evidence.scores import Scores
+from pdbench.evidence.significance import LEVEL, Interval
+from pdbench.evidence.table import ResultsTable
 
-RESAMPLES = 2000
+_RESAMPLES = 2000
 
-Floats: TypeAlias = NDArray[np.float64]
-Strata: TypeAlias = Mapping[str, Floats]
+_Floats: TypeAlias = NDArray[np.float64]
+_Strata: TypeAlias = Mapping[str, _Floats]
 """Scores of the runs of a method, (n,), by task or by task and size; or (B, n) redrawn ones."""
 
 
-def interquartile_mean(scores: Strata) -> Floats:
+def _interquartile_mean(scores: _Strata) -> _Floats:
     """The mean of the middle half of all scores (Agarwal et al., 2021)."""
     from scipy.stats import trim_mean
 
     return np.asarray(trim_mean(np.concatenate(list(scores.values()), axis=-1), 0.25, axis=-1))
 
 
-def probability_of_improvement(first: Strata, second: Strata) -> Floats:
+def _probability_of_improvement(first: _Strata, second: _Strata) -> _Floats:
     """How often a run of ``first`` beats one of ``second`` in a stratum drawn at random.
 
-    Ties count half (Agarwal et al., 2021).
-
-    Raises:
-        ValueError: The two do not have the same strata.
+    Ties count half (Agarwal et al., 2021). Both must have the same strata.
     """
-    if set(first) != set(second):
-        raise ValueError("both methods need the same tasks")
     signs = [np.sign(first[s][..., :, None] - second[s][..., None, :]) for s in first]
     shares = [(sign.mean(axis=(-2, -1)) + 1) / 2 for sign in signs]
     return np.asarray(np.mean(shares, axis=0))
 
 
-def stratified(
-    statistic: Callable[..., Floats], *methods: Strata, rng: np.random.Generator
+def _stratified(
+    statistic: Callable[..., _Floats], *methods: _Strata, rng: np.random.Generator
 ) -> Interval:
     """A statistic of methods' scores with its percentile interval.
 
@@ -61,10 +56,10 @@ def stratified(
     return Interval(float(statistic(*methods)), float(low), float(high), runs)
 
 
-def _redrawn(runs: Floats, rng: np.random.Generator) -> Floats:
+def _redrawn(runs: _Floats, rng: np.random.Generator) -> _Floats:
     n = len(runs)
     wider = np.sqrt(n / (n - 1)) if n > 1 else 1.0
-    drawn = runs[rng.integers(n, size=(RESAMPLES, n))]
+    drawn = runs[rng.integers(n, size=(_RESAMPLES, n))]
     return np.asarray(runs.mean() + wider * (drawn - runs.mean()))
 
 
@@ -84,13 +79,15 @@ class Standing:
     beaten: Interval | None
 
 
-def standings(scores: Scores, artefact: str, method: str, seed: int = 0) -> tuple[Standing, ...]:
+def standings(
+    scores: ResultsTable, artefact: str, method: str, seed: int = 0
+) -> tuple[Standing, ...]:
     """Compare a method with the others of a figure over all its tasks and sizes.
 
     Nothing is returned where a cell is missing or a method lacks a task or size of another.
     """
     cells = scores.study.artefact_cells(artefact)
-    runs: dict[str, dict[str, Floats]] = {}
+    runs: dict[str, dict[str, _Floats]] = {}
     for cell in cells:
         found = scores.of(cell).runs
         if not found:
@@ -103,50 +100,16 @@ def standings(scores: Scores, artefact: str, method: str, seed: int = 0) -> tupl
     return tuple(
         Standing(
             other,
-            stratified(interquartile_mean, own, rng=rng),
+            _stratified(_interquartile_mean, own, rng=rng),
             None if other == method else _in_per_cent(_better(runs[method], own, rng)),
         )
         for other, own in runs.items()
     )
 
 
-def _better(first: Strata, second: Strata, rng: np.random.Generator) -> Interval:
-    return stratified(probability_of_improvement, first, second, rng=rng)
+def _better(first: _Strata, second: _Strata, rng: np.random.Generator) -> Interval:
+    return _stratified(_probability_of_improvement, first, second, rng=rng)
 
 
 def _in_per_cent(share: Interval) -> Interval:
     return Interval(100 * share.mean, 100 * share.low, 100 * share.high, share.n)
-
-
-@dataclass(frozen=True)
-class ExpectedBest:
-    """The score of the best of ``budget`` grid points, in expectation."""
-
-    budget: int
-    mean: float
-    deviation: float
-
-
-def expected_best(scores: Sequence[float]) -> tuple[ExpectedBest, ...]:
-    """Expected validation performance against the budget of a search (Dodge et al., 2019).
-
-    For each budget from 1 to N, the mean and the standard deviation of the best of so many of
-    the N scores, drawn without replacement: the unbiased form (Tang et al., 2020; Dodge et al.,
-    2021). It assumes points drawn independently; of a full grid it says what a random part of
-    it would have found.
-
-    Args:
-        scores: Dev scores of N grid points.
-    """
-    from scipy.special import comb
-
-    ordered = np.sort(np.asarray(scores, np.float64))
-    n = len(ordered)
-    points = []
-    for budget in range(1, n + 1):
-        # The i-th smallest is the best of a draw if the others come from the i - 1 below it.
-        shares = comb(np.arange(n), budget - 1) / comb(n, budget)
-        mean = float(shares @ ordered)
-        variance = float(shares @ (ordered - mean) ** 2)
-        points.append(ExpectedBest(budget, mean, variance**0.5))
-    return tuple(points)

@@ -5,24 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from pdbench.evidence.budget import same_budget
-from pdbench.evidence.gate import POOLED, Gate, Judged, Outcome, Row, judge, mean_terms, pools
-from pdbench.evidence.paired import Estimator, Group, Terms, check_scores, examples_of
+from pdbench.evidence.gate import POOLED, Gate, GateOutcome, Judged, Row, judge, mean_terms, pools
+from pdbench.evidence.paired import Estimator, RunGroup, Terms, sample_of
+from pdbench.evidence.pairs import (
+    STORED,
+    CellPair,
+    Match,
+    margins_of,
+    pairs_of_methods,
+    pairs_of_versions,
+    same_budget,
+)
 from pdbench.evidence.resampling import Sample
-from pdbench.evidence.scores import refuse_others
-from pdbench.evidence.sides import Side
 from pdbench.evidence.significance import mcnemar
-from pdbench.evidence.twins import STORED, Match, Twins, twins, versions
+from pdbench.evidence.table import ResultsTable, refuse_others
 from pdbench.study import Cell, Study
 from pdbench.study.waivers import Waiver
 
-Sides: TypeAlias = tuple[Side, Side]
+_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]
 """Baseline and candidate; one and the same table for two methods of a study."""
 
 
@@ -51,36 +55,39 @@ def check(
         UsageError: The study has nothing to compare, or a table is of another study.
         DataError: Predictions do not give the recorded scores.
     """
-    own = Side(study, frame)
-    sides = own if stored is None else Side(study, stored, stored=True), own
+    own = ResultsTable(study, frame)
+    sides = own if stored is None else ResultsTable(study, stored, stored=True), own
     for side in sides:
         refuse_others(study, side.frame)
-    pairs = versions(study, sides[0]) if match.by_seed else twins(study, match)
+    pairs = pairs_of_versions(study, sides[0]) if match.by_seed else pairs_of_methods(study, match)
     stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
-    tests = _Tests.of([pair for pair in pairs if pair not in stopped], sides, match, seed)
+    margins = margins_of(study, match, pairs)
+    tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
+    tests = _Tests(tested, sides, match, seed)
     rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
     cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
     means = tests.means(dict(zip(pairs, cells, strict=True)))
     pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
     problems = tuple(_problems(waivers, study, match, cells + pooled, today))
-    return Gate(study.name, match, cells, pooled, problems, _notes(study, match, pairs), today)
+    notes, named = _notes(study, match, pairs), tuple(sorted(set(margins.values())))
+    return Gate(study.name, match, named, cells, pooled, problems, notes, today)
 
 
-def _stopped(pair: Twins, sides: Sides, match: Match) -> Row | None:
+def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     """The row of a pair that cannot be tested; None if it can."""
     candidate, baseline = pair.candidate, pair.baseline
     if baseline is None:
         why = f"the study has no cell of {match.baseline} beside it"
-        return Row(candidate.key, (candidate.key,), Outcome.MISSING, why)
+        return Row(candidate.key, (candidate.key,), GateOutcome.MISSING, why)
     names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
     whole = zip(names, sides, (baseline, candidate), strict=True)
     cells = tuple(dict.fromkeys((baseline.key, candidate.key)))
     metric = _metric(sides[0].study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
-        return Row(candidate.key, cells, Outcome.MISSING, "; ".join(lost))
+        return Row(candidate.key, cells, GateOutcome.MISSING, "; ".join(lost))
     measure, measured = (sides[0], baseline), (sides[1], candidate)
     if found := list(same_budget(measure, measured, by_seed=match.by_seed)):
-        return Row(candidate.key, cells, Outcome.REFUSED, "; ".join(found))
+        return Row(candidate.key, cells, GateOutcome.REFUSED, "; ".join(found))
     return None
 
 
@@ -89,95 +96,88 @@ def _metric(study: Study, cell: Cell) -> str:
     return study.tasks[cell.task].metrics[0] if cell.task in study.tasks else ""
 
 
-@dataclass(frozen=True)
 class _Tests:
-    """The pairs that can be tested.
+    """The pairs that can be tested, each with its margin, and what the tests say of them."""
 
-    Attributes:
-        sides: Baseline and candidate.
-        match: What is compared.
-        estimator: Estimates their differences.
-        terms: The difference of each pair.
-        judged: What the tests say of each.
-    """
-
-    sides: Sides
-    match: Match
-    estimator: Estimator
-    terms: Mapping[Twins, Terms]
-    judged: Mapping[Twins, Judged]
-
-    @classmethod
-    def of(cls, pairs: Sequence[Twins], sides: Sides, match: Match, seed: int) -> _Tests:
-        """Test pairs of whole cells with the same budget."""
+    def __init__(
+        self, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
+    ) -> None:
+        self.sides, self.match, self.margins = sides, match, margins
         if match.by_seed:
-            estimator = _run_by_run(pairs, sides, seed)
+            self.estimator = _run_by_run(margins, sides, seed)
         else:
-            estimator = _method_by_method(pairs, sides[1], match, seed)
-        terms = {pair: _difference(pair, sides[0].study, match) for pair in pairs}
-        estimates = {pair: estimator.estimate(found) for pair, found in terms.items()}
-        exact = {pair: p for pair in pairs if (p := _mcnemar(pair, sides, estimator)) is not None}
-        return cls(sides, match, estimator, terms, judge(estimates, match.margin, exact))
+            self.estimator = _method_by_method(margins, sides[1], match, seed)
+        self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
+        self.estimates = {p: self.estimator.estimate(found) for p, found in self.terms.items()}
+        tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
+        exact = {pair: p for pair, p in tested.items() if p is not None}
+        self.judged = judge(self.estimates, margins, exact)
 
-    def row(self, pair: Twins) -> Row:
+    def row(self, pair: CellPair) -> Row:
         """What became of a pair."""
         assert pair.baseline is not None
         places = list(zip(self.sides, (pair.baseline, pair.candidate), strict=True))
-        metric = _metric(self.sides[0].study, pair.candidate)
-        scores = [side.scores(cell.key, metric) for side, cell in places]
+        scores = [side.of(cell).runs for side, cell in places]
         first, second = (math.fsum(found) / len(found) for found in scores)
-        outcome, reason = self.judged[pair].outcome, _reason(self.judged[pair], self.match.margin)
-        if outcome is Outcome.PASSED and self._has_collapsed(places):
-            outcome = Outcome.UNRESOLVED
+        outcome, reason = self.judged[pair].outcome, _reason(self.judged[pair], self.margins[pair])
+        if outcome is GateOutcome.PASSED and self._has_collapsed(places):
+            outcome = GateOutcome.UNRESOLVED
             reason += ", but one answer to everything is no skill"
         return Row(
             pair.candidate.key,
             tuple(dict.fromkeys((pair.baseline.key, pair.candidate.key))),
             outcome,
             reason,
-            self.estimator.estimate(self.terms[pair]),
+            self.estimates[pair],
             self.judged[pair].p,
             (first, second),
             (len(scores[0]), len(scores[1])),
             tuple(self._notes(pair, places)),
         )
 
-    def _has_collapsed(self, places: Iterable[tuple[Side, Cell]]) -> bool:
+    def _has_collapsed(self, places: Iterable[tuple[ResultsTable, Cell]]) -> bool:
         """Whether runs of the candidate predict one class only; of new code, more than before."""
-        before, now = (side.degenerate(cell.key) for side, cell in places)
+        before, now = (side.of(cell).degenerate for side, cell in places)
         return now > (before if self.match.by_seed else 0)
 
-    def _notes(self, pair: Twins, places: Iterable[tuple[Side, Cell]]) -> Iterator[str]:
+    def _notes(self, pair: CellPair, places: Iterable[tuple[ResultsTable, Cell]]) -> Iterator[str]:
         for role, (side, cell) in zip(("baseline", "candidate"), places, strict=True):
-            if constant := side.degenerate(cell.key):
-                runs = len(side.chosen(cell.key))
-                yield f"{role}: {constant} of {runs} runs predict one class only"
+            found = side.of(cell)
+            if found.degenerate:
+                runs = len(found.runs)
+                yield f"{role}: {found.degenerate} of {runs} runs predict one class only"
         if self.match.by_seed and self.estimator.groups[pair.candidate.key].pool is None:
             yield "single runs: tested over examples only"
 
-    def means(self, rows: Mapping[Twins, Row]) -> list[Row]:
+    def means(self, rows: Mapping[CellPair, Row]) -> list[Row]:
         """Judge the means over cells; a waived regression counts in none of them."""
         tested = {
-            str(place): pair
-            for place, (pair, row) in enumerate(rows.items())
-            if pair in self.terms and row.outcome is not Outcome.WAIVED
+            pair: pair.candidate.task
+            for pair, row in rows.items()
+            if pair in self.terms and row.outcome is not GateOutcome.WAIVED
         }
-        found = pools({name: pair.candidate.task for name, pair in tested.items()})
-        estimates = {
-            name: self.estimator.estimate(mean_terms([self.terms[tested[own]] for own in members]))
-            for name, members in found.items()
+        found = pools(tested)
+        terms = {name: mean_terms([self.terms[p] for p in own]) for name, own in found.items()}
+        estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
+        margins = {
+            name: _mean_margin([self.margins[pair] for pair in own]) for name, own in found.items()
         }
-        judged = judge(estimates, self.match.margin)
+        judged = judge(estimates, margins)
         return [
             replace(
-                _mean_row(name, [rows[tested[own]] for own in found[name]]),
+                _mean_row(name, [rows[pair] for pair in own]),
                 outcome=judged[name].outcome,
-                reason=_reason(judged[name], self.match.margin),
+                reason=_reason(judged[name], margins[name]),
                 estimate=estimates[name],
                 p=judged[name].p,
             )
-            for name in found
+            for name, own in found.items()
         ]
+
+
+def _mean_margin(margins: Sequence[float]) -> float:
+    """What a mean over cells may lose: as much as its cells on average."""
+    return margins[0] if len(set(margins)) == 1 else math.fsum(margins) / len(margins)
 
 
 def _mean_row(name: str, rows: Sequence[Row]) -> Row:
@@ -185,10 +185,10 @@ def _mean_row(name: str, rows: Sequence[Row]) -> Row:
     cells = tuple(dict.fromkeys(key for row in rows for key in row.cells))
     runs = min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)
     note = f"mean of {len(rows)} cells"
-    return Row(name, cells, Outcome.MISSING, scores=(first, second), runs=runs, notes=(note,))
+    return Row(name, cells, GateOutcome.MISSING, scores=(first, second), runs=runs, notes=(note,))
 
 
-def _difference(pair: Twins, study: Study, match: Match) -> Terms:
+def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
     metric = _metric(study, pair.candidate)
     assert pair.baseline is not None
     if match.by_seed:
@@ -196,7 +196,9 @@ def _difference(pair: Twins, study: Study, match: Match) -> Terms:
     return {(pair.candidate.key, metric): 1.0, (pair.baseline.key, metric): -1.0}
 
 
-def _method_by_method(pairs: Sequence[Twins], side: Side, match: Match, seed: int) -> Estimator:
+def _method_by_method(
+    pairs: Iterable[CellPair], side: ResultsTable, match: Match, seed: int
+) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
     study = side.study
     tasks = dict.fromkeys(pair.candidate.task for pair in pairs)
@@ -206,11 +208,11 @@ def _method_by_method(pairs: Sequence[Twins], side: Side, match: Match, seed: in
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
         samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
         for cell, rows in zip(whole, places, strict=True):
-            groups[cell.key] = Group(task, rows, cell.method)
+            groups[cell.key] = RunGroup(task, rows, cell.method)
     return Estimator(samples, groups)
 
 
-def _run_by_run(pairs: Sequence[Twins], sides: Sides, seed: int) -> Estimator:
+def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimator:
     """Each run less the stored one of the same seed; single runs are taken as they are."""
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
@@ -220,27 +222,23 @@ def _run_by_run(pairs: Sequence[Twins], sides: Sides, seed: int) -> Estimator:
         several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
             pool = cell.method if cell.method in several else None
-            groups[cell.key] = Group(task, rows, pool, against)
+            groups[cell.key] = RunGroup(task, rows, pool, against)
     return Estimator(samples, groups)
 
 
 def _sample(
-    members: Sequence[tuple[Side, Cell]], task: str, seed: int
+    members: Sequence[tuple[ResultsTable, Cell]], task: str, seed: int
 ) -> tuple[Sample, list[tuple[int, ...]]]:
     """The chosen runs of some cells on a task's test examples, and the rows of each there."""
     import pandas as pd
 
-    found = [side.predictions(cell.key) for side, cell in members]
-    ends = np.cumsum([0, *map(len, found)]).tolist()
-    rows = pd.concat([side.chosen(cell.key) for side, cell in members])
-    labels, metrics = members[0][0].labels(task), members[0][0].study.tasks[task].metrics
-    sample = Sample(np.concatenate(found), labels, seed, examples_of(rows, metrics))
-    check_scores(sample, rows, task)
+    found = [side.chosen(cell.key) for side, cell in members]
+    ends = itertools.accumulate(map(len, found), initial=0)
     places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
-    return sample, places
+    return sample_of(members[0][0], task, pd.concat(found), seed), places
 
 
-def _mcnemar(pair: Twins, sides: Sides, estimator: Estimator) -> float | None:
+def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:
     """One-sided exact p of two single runs; None where there are several or another metric."""
     group = estimator.groups[pair.candidate.key]
     if group.pool is not None or _metric(sides[0].study, pair.candidate) != "accuracy":
@@ -252,25 +250,25 @@ def _mcnemar(pair: Twins, sides: Sides, estimator: Estimator) -> float | None:
 
 
 def _reason(judged: Judged, margin: float) -> str:
-    if judged.outcome is Outcome.REGRESSED:
+    if judged.outcome is GateOutcome.REGRESSED:
         return f"worse by more than {margin:g}"
-    if judged.outcome is Outcome.PASSED:
+    if judged.outcome is GateOutcome.PASSED:
         return f"not worse by more than {margin:g}"
-    if judged.outcome is Outcome.MISSING:
+    if judged.outcome is GateOutcome.MISSING:
         return "single runs have no spread; train two seeds or more"
     return f"neither is shown; a regression of {judged.detectable:.1f} would have been found"
 
 
 def _waive(row: Row, waivers: Sequence[Waiver], study: Study, match: Match, today: date) -> Row:
     """Accept a regression that a waiver covers, unless its last day is over."""
-    if row.outcome is not Outcome.REGRESSED:
+    if row.outcome is not GateOutcome.REGRESSED:
         return row
     for waiver in waivers:
         if not waiver.covers(study.name, match.baseline, row.name):
             continue
         if not waiver.is_expired(today):
             why = f"{row.reason}; waived until {waiver.expires}: {waiver.reason}"
-            return replace(row, outcome=Outcome.WAIVED, reason=why)
+            return replace(row, outcome=GateOutcome.WAIVED, reason=why)
         why = f"waiver expired on {waiver.expires}: {waiver.reason}"
         row = replace(row, notes=(*row.notes, why))
     return row
@@ -297,10 +295,10 @@ def _problems(
 def _concerns_others(waiver: Waiver, study: Study, match: Match, rows: Sequence[Row]) -> bool:
     """Whether an expired waiver is for another check, or covers a regression, which fails."""
     here = [row for row in rows if waiver.covers(study.name, match.baseline, row.name)]
-    return not here or any(row.outcome is Outcome.REGRESSED for row in here)
+    return not here or any(row.outcome is GateOutcome.REGRESSED for row in here)
 
 
-def _notes(study: Study, match: Match, pairs: Sequence[Twins]) -> tuple[str, ...]:
+def _notes(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:
     if match.by_seed:
         return ()
     first, second = study.methods[match.baseline], study.methods[match.candidate]

@@ -1,14 +1,14 @@
-"""The paper's claims as tests: one short function each, which says what its docstring states.
+"""The paper's claims as tests: one short function each, named by what the claim says.
 
 A claim is given published or measured :class:`~pdbench.evidence.views.Numbers` and returns a
-statement about them. Its other columns stand in ``config/reference/claims.csv``, and a test keeps
-the two together. ``n.points(4)`` is a magnitude of the paper's numbers that the statement does not
-claim; any other bound is kept at every scale.
+statement about them. Its sentence and its other columns stand in ``config/reference/claims.csv``.
+``n.points(4)`` is a magnitude of the paper's numbers that the sentence does not claim; any other
+bound is kept at every scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -22,79 +22,118 @@ from pdbench.evidence.statements import (
     not_ascending,
     some,
 )
-from pdbench.evidence.views import Numbers
+from pdbench.evidence.views import Figure, Numbers
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
-Test: TypeAlias = Callable[[Numbers], Statement]
+_Test: TypeAlias = Callable[[Numbers], Statement]
+
+TESTS: dict[str, _Test] = {}
+"""The test of every claim by its id."""
 
 
-def c01(n: Numbers) -> Statement:
-    """PD has the best 6-task meta score on GLUE test among TF, PF, PKD, PD."""
+def _claim(*ids: str) -> Callable[[_Test], _Test]:
+    """Register a test for the claims of these ids."""
+
+    def register(test: _Test) -> _Test:
+        TESTS.update(dict.fromkeys(ids, test))
+        return test
+
+    return register
+
+
+def _ahead(
+    n: Numbers, method: str, others: Sequence[str], task: str, split: str, metric: str = "accuracy"
+) -> Iterator[Statement]:
+    """In table 3 a method is above each of the others on a task."""
+    for other in others:
+        yield n.score("table3", method, task, split, metric) > n.score(
+            "table3", other, task, split, metric
+        )
+
+
+def _nowhere_below(n: Numbers, method: str, other: str, split: str) -> Statement:
+    """In table 3 a method is at least as good as another in every column of a split."""
+    return every(
+        n.score("table3", method, task, split, metric)
+        >= n.score("table3", other, task, split, metric)
+        for task, metric in n.columns("table3", split)
+    )
+
+
+def _above(
+    f: Figure, method: str, other: str, sizes: Sequence[Architecture]
+) -> Iterator[Statement]:
+    """In a figure a method is above another at each of these sizes."""
+    return (f.acc(method, size) > f.acc(other, size) for size in sizes)
+
+
+def _gains(f: Figure, method: str, other: str, sizes: Sequence[Architecture]) -> Iterator[Quantity]:
+    """By how much a method is above another at each of these sizes."""
+    return (f.acc(method, size) - f.acc(other, size) for size in sizes)
+
+
+def _gains_of_depth(
+    f: Figure, methods: Sequence[str], shallow: int, deep: int
+) -> Iterator[Quantity]:
+    """What a method gains by depth, at each width."""
+    for method in methods:
+        for less, more in f.across_widths(shallow, deep):
+            yield f.acc(method, more) - f.acc(method, less)
+
+
+def _shortfall(f: Figure, method: str, size: str, transfer: int) -> Quantity:
+    """By how much the teacher is above a student with so many transfer items."""
+    return f.teacher - f.acc(method, size, transfer=transfer)
+
+
+@_claim("C01")
+def _pd_has_best_test_meta(n: Numbers) -> Statement:
     return every(n.meta("pd", "test") > n.meta(m, "test") for m in ("tf", "pf", "patient-kd"))
 
 
-def c02(n: Numbers) -> Statement:
-    """PD has the best meta score on GLUE dev among PF, DistilBERT, PD; PF alone also beats
-    DistilBERT.
-    """
+@_claim("C02")
+def _pd_then_pf_have_best_dev_meta(n: Numbers) -> Statement:
     return descending(*(n.meta(m, "dev") for m in ("pd", "pf", "distilbert")))
 
 
-def c03(n: Numbers) -> Statement:
-    """Plain pre-train+fine-tune (PF) is competitive with the more elaborate PKD on test."""
+@_claim("C03")
+def _pf_competes_with_patient_kd(n: Numbers) -> Statement:
     return abs(n.meta("pf", "test") - n.meta("patient-kd", "test")) <= 0.5
 
 
-def c04(n: Numbers) -> Statement:
-    """Pre-training the 6-layer student from scratch beats truncating the 12-layer teacher."""
-    return every(
-        n.score("table3", "pf", task, "test", metric)
-        >= n.score("table3", "tf", task, "test", metric)
-        for task, metric in n.columns("table3", "test")
-    )
+@_claim("C04")
+def _pretraining_beats_truncation(n: Numbers) -> Statement:
+    return _nowhere_below(n, "pf", "tf", "test")
 
 
-def c05(n: Numbers) -> Statement:
-    """On dev PD is at least as good as PF on every task/metric (tie on SST-2)."""
-    return every(
-        n.score("table3", "pd", task, "dev", metric) >= n.score("table3", "pf", task, "dev", metric)
-        for task, metric in n.columns("table3", "dev")
-    )
+@_claim("C05")
+def _pd_is_nowhere_below_pf_on_dev(n: Numbers) -> Statement:
+    return _nowhere_below(n, "pd", "pf", "dev")
 
 
-def c06(n: Numbers) -> Statement:
-    """Exceptions on test: PF beats PD on SST-2 (and MRPC accuracy); PKD is best on QNLI and RTE
-    (tiny margins) and QQP f1.
-    """
-
-    def on(task: str, method: str, metric: str = "accuracy") -> Quantity:
-        return n.score("table3", method, task, "test", metric)
-
+@_claim("C06")
+def _pd_is_not_best_everywhere_on_test(n: Numbers) -> Statement:
     others = ("tf", "pf", "pd")
     return every(
-        on("sst2", "pf") > on("sst2", "pd"),
-        on("mrpc", "pf") > on("mrpc", "pd"),
-        (on("qnli", "patient-kd") > on("qnli", m) for m in others),
-        (on("rte", "patient-kd") > on("rte", m) for m in others),
-        (on("qqp", "patient-kd", "f1") > on("qqp", m, "f1") for m in others),
+        _ahead(n, "pf", ["pd"], "sst2", "test"),
+        _ahead(n, "pf", ["pd"], "mrpc", "test"),
+        _ahead(n, "patient-kd", others, "qnli", "test"),
+        _ahead(n, "patient-kd", others, "rte", "test"),
+        _ahead(n, "patient-kd", others, "qqp", "test", "f1"),
     )
 
 
-def c07(n: Numbers) -> Statement:
-    """Exceptions on dev: DistilBERT is best on SST-2 and QQP f1."""
-
-    def on(task: str, method: str, metric: str = "accuracy") -> Quantity:
-        return n.score("table3", method, task, "dev", metric)
-
+@_claim("C07")
+def _distilbert_is_best_twice_on_dev(n: Numbers) -> Statement:
     others = ("pf", "pd")
     return every(
-        (on("sst2", "distilbert") > on("sst2", m) for m in others),
-        (on("qqp", "distilbert", "f1") > on("qqp", m, "f1") for m in others),
+        _ahead(n, "distilbert", others, "sst2", "dev"),
+        _ahead(n, "distilbert", others, "qqp", "dev", "f1"),
     )
 
 
-def c08(n: Numbers) -> Statement:
-    """Meta score is the mean of six task scores, two-metric tasks averaged first."""
+@_claim("C08")
+def _meta_score_is_a_mean_over_tasks(n: Numbers) -> Statement:
     rows = {"test": ("tf", "pf", "patient-kd", "pd"), "dev": ("pf", "pd", "distilbert")}
     return every(
         abs(n.meta(method, split) - n.mean_of_tasks(method, split)) <= 0.05
@@ -103,19 +142,15 @@ def c08(n: Numbers) -> Statement:
     )
 
 
-def c09(n: Numbers) -> Statement:
-    """LM pre-training is the best student initialisation at every size; truncating a 12-layer
-    model second; word embeddings only third; random init (plain distillation) last.
-    """
+@_claim("C09")
+def _starts_rank_by_what_is_pretrained(n: Numbers) -> Statement:
     f = n.figure("figure5")
     order = ("pd", "pd-truncated", "pd-embeddings", "d")
     return every(not_ascending(*(f.acc(start, size) for start in order)) for size in f.named)
 
 
-def c10(n: Numbers) -> Statement:
-    """The cost of truncation shrinks with depth: largest for Tiny (2 layers), zero for Base (12
-    layers, same initialisation).
-    """
+@_claim("C10")
+def _truncation_costs_less_with_depth(n: Numbers) -> Statement:
     f = n.figure("figure5")
     tiny, mini = f.from_shallow_to_deep("Tiny", "Mini")
     small, medium, base = f.from_shallow_to_deep("Small", "Medium", "Base")
@@ -133,16 +168,14 @@ def c10(n: Numbers) -> Statement:
     )
 
 
-def c11(n: Numbers) -> Statement:
-    """Pre-training only word embeddings is not enough."""
+@_claim("C11")
+def _pretrained_embeddings_are_not_enough(n: Numbers) -> Statement:
     f = n.figure("figure5")
-    return every(
-        f.acc("pd", size) - f.acc("pd-embeddings", size) >= n.points(5) for size in f.named
-    )
+    return every(gain >= n.points(5) for gain in _gains(f, "pd", "pd-embeddings", f.named))
 
 
-def c12(n: Numbers) -> Statement:
-    """Without full pre-training, accuracy saturates from Small upwards."""
+@_claim("C12")
+def _size_helps_little_without_pretraining(n: Numbers) -> Statement:
     f = n.figure("figure5")
 
     def gain(method: str) -> Quantity:
@@ -151,26 +184,26 @@ def c12(n: Numbers) -> Statement:
     return every(gain("pd-embeddings") <= 1.5, gain("d") <= 1.5, gain("pd") >= n.points(3))
 
 
-def c13(n: Numbers) -> Statement:
-    """PD beats PF at all 24 sizes (SST-2)."""
+@_claim("C13")
+def _pd_beats_pf_at_all_sizes(n: Numbers) -> Statement:
     f = n.figure("figure6")
-    return every(f.acc("pd", size) > f.acc("pf", size) for size in f.sizes)
+    return every(_above(f, "pd", "pf", f.sizes))
 
 
-def c14(n: Numbers) -> Statement:
-    """PF beats plain distillation at all but the two thinnest sizes."""
+@_claim("C14")
+def _pf_beats_distillation_but_for_the_thinnest(n: Numbers) -> Statement:
     f = n.figure("figure6")
-    return every(f.acc("pf", size) > f.acc("d", size) for size in f.sizes[2:])
+    return every(_above(f, "pf", "d", f.sizes[2:]))
 
 
-def c15(n: Numbers) -> Statement:
-    """Plain distillation beats basic training at all 24 sizes."""
+@_claim("C15")
+def _distillation_beats_basic_training(n: Numbers) -> Statement:
     f = n.figure("figure6")
-    return every(f.acc("d", size) > f.acc("basic", size) for size in f.sizes)
+    return every(_above(f, "d", "basic", f.sizes))
 
 
-def c16(n: Numbers) -> Statement:
-    """No student reaches the teacher line; best PD within 0.5 of it."""
+@_claim("C16")
+def _no_student_reaches_the_teacher(n: Numbers) -> Statement:
     f = n.figure("figure6")
     return every(
         (f.teacher > f.acc("pd", size) for size in f.sizes),
@@ -178,32 +211,20 @@ def c16(n: Numbers) -> Statement:
     )
 
 
-def c17(n: Numbers) -> Statement:
-    """Depth helps pre-trained students: at each width 6 layers clearly beat 2 layers for PD and
-    PF.
-    """
-    f = n.figure("figure6")
-    return every(
-        f.acc(method, deep) - f.acc(method, shallow) >= n.points(1)
-        for method in ("pd", "pf")
-        for shallow, deep in f.across_widths(2, 6)
-    )
+@_claim("C17")
+def _depth_helps_pretrained_students(n: Numbers) -> Statement:
+    gains = _gains_of_depth(n.figure("figure6"), ("pd", "pf"), 2, 6)
+    return every(gain >= n.points(1) for gain in gains)
 
 
-def c18(n: Numbers) -> Statement:
-    """Randomly initialised students do not show the depth benefit."""
-    f = n.figure("figure6")
-    return every(
-        abs(f.acc(method, deep) - f.acc(method, shallow)) <= 0.8
-        for method in ("d", "basic")
-        for shallow, deep in f.across_widths(2, 6)
-    )
+@_claim("C18")
+def _depth_does_not_help_random_starts(n: Numbers) -> Statement:
+    gains = _gains_of_depth(n.figure("figure6"), ("d", "basic"), 2, 6)
+    return every(abs(gain) <= 0.8 for gain in gains)
 
 
-def c19(n: Numbers) -> Statement:
-    """A deep narrow pre-trained student beats a shallow wide one with several times its
-    parameters.
-    """
+@_claim("C19", "C20")
+def _deep_and_narrow_beats_shallow_and_wide(n: Numbers) -> Statement:
     f = n.figure("figure6")
     return every(
         f.acc("pd", f.like("6/128")) > f.acc("pd", f.like("2/512")),
@@ -212,26 +233,14 @@ def c19(n: Numbers) -> Statement:
     )
 
 
-def c20(n: Numbers) -> Statement:
-    """For a fixed parameter budget prioritise depth over width, especially with pre-trained
-    students.
-    """
-    return c19(n)
+@_claim("C21")
+def _six_layers_have_most_of_the_gain(n: Numbers) -> Statement:
+    gains = _gains_of_depth(n.figure("figure6"), ("pd",), 6, 12)
+    return every(abs(gain) <= 1.3 for gain in gains)
 
 
-def c21(n: Numbers) -> Statement:
-    """Most of the depth gain is reached by 6 layers (6 to 12 layers similar on SST-2)."""
-    f = n.figure("figure6")
-    return every(
-        abs(f.acc("pd", deepest) - f.acc("pd", deep)) <= 1.3
-        for deep, deepest in f.across_widths(6, 12)
-    )
-
-
-def c22(n: Numbers) -> Statement:
-    """At every transfer-set size PD with Mini beats distillation with Mini and with the 10x
-    larger Base.
-    """
+@_claim("C22")
+def _pd_is_robust_to_transfer_size(n: Numbers) -> Statement:
     f = n.figure("figure8")
     return every(
         f.acc("pd", "Mini", transfer=size) > f.acc("d", other, transfer=size)
@@ -240,23 +249,21 @@ def c22(n: Numbers) -> Statement:
     )
 
 
-def c23(n: Numbers) -> Statement:
-    """Plain distillation needs the large (8m) set: Base only matches the teacher at 8m."""
+@_claim("C23")
+def _distillation_needs_much_transfer_data(n: Numbers) -> Statement:
     f = n.figure("figure8")
     return every(
-        f.teacher - f.acc("d", "Base", transfer=8_000_000) <= 0.5,
-        f.teacher - f.acc("d", "Base", transfer=5_000_000) >= 1.0,
+        _shortfall(f, "d", "Base", 8_000_000) <= 0.5, _shortfall(f, "d", "Base", 5_000_000) >= 1.0
     )
 
 
-def c24(n: Numbers) -> Statement:
-    """PD with Mini matches the teacher with a 5m transfer set."""
-    f = n.figure("figure8")
-    return f.teacher - f.acc("pd", "Mini", transfer=5_000_000) <= 0.3
+@_claim("C24")
+def _pd_matches_the_teacher_with_less(n: Numbers) -> Statement:
+    return _shortfall(n.figure("figure8"), "pd", "Mini", 5_000_000) <= 0.3
 
 
-def c25(n: Numbers) -> Statement:
-    """Accuracy does not decrease with transfer-set size for any series."""
+@_claim("C25")
+def _more_transfer_data_never_hurts(n: Numbers) -> Statement:
     f = n.figure("figure8")
     return every(
         f.acc(method, size, transfer=more) - f.acc(method, size, transfer=less) >= -0.1
@@ -265,10 +272,8 @@ def c25(n: Numbers) -> Statement:
     )
 
 
-def c26(n: Numbers) -> Statement:
-    """With little transfer data plain distillation of Mini falls below basic training, PD does
-    not.
-    """
+@_claim("C26")
+def _little_transfer_data_hurts_distillation_alone(n: Numbers) -> Statement:
     f = n.figure("figure8")
     little = f.transfers[0]
     return descending(
@@ -278,8 +283,8 @@ def c26(n: Numbers) -> Statement:
     )
 
 
-def c27(n: Numbers) -> Statement:
-    """PD and PD-F beat plain distillation at every domain similarity S."""
+@_claim("C27")
+def _pd_beats_distillation_in_every_domain(n: Numbers) -> Statement:
     f = n.figure("figure9")
     return every(
         f.acc(method, similarity=s) > f.acc("d", similarity=s)
@@ -288,10 +293,8 @@ def c27(n: Numbers) -> Statement:
     )
 
 
-def c28(n: Numbers) -> Statement:
-    """Distillation needs an in-domain transfer set: its accuracy rises with S and drops below
-    basic training at S=0.43.
-    """
+@_claim("C28")
+def _distillation_needs_the_domain(n: Numbers) -> Statement:
     f = n.figure("figure9")
     lowest = f.similarity(0.43)
     return every(
@@ -303,8 +306,8 @@ def c28(n: Numbers) -> Statement:
     )
 
 
-def c29(n: Numbers) -> Statement:
-    """PD-F (with the final fine-tuning step) is the most robust to domain shift."""
+@_claim("C29")
+def _pd_f_is_most_robust_to_domain(n: Numbers) -> Statement:
     f = n.figure("figure9")
     lowest, highest = f.similarities[0], f.similarities[-1]
 
@@ -314,10 +317,8 @@ def c29(n: Numbers) -> Statement:
     return descending(drop("d"), drop("pd"), drop("pd-f"))
 
 
-def c30(n: Numbers) -> Statement:
-    """Final fine-tuning helps when the transfer set is out of domain and not when it is in
-    domain.
-    """
+@_claim("C30")
+def _finetuning_helps_out_of_domain_alone(n: Numbers) -> Statement:
     f = n.figure("figure9")
     *outside, inside = f.similarities
     return every(
@@ -326,8 +327,8 @@ def c30(n: Numbers) -> Statement:
     )
 
 
-def c31(n: Numbers) -> Statement:
-    """Without the final fine-tuning PD falls below plain PF only at the lowest similarity."""
+@_claim("C31")
+def _pd_is_below_pf_at_lowest_similarity_alone(n: Numbers) -> Statement:
     f = n.figure("figure9")
     lowest, *others = f.similarities
     return every(
@@ -337,62 +338,48 @@ def c31(n: Numbers) -> Statement:
     )
 
 
-def c32(n: Numbers) -> Statement:
-    """Pre-training and distillation are complementary: chaining both on the same data (NLI*)
-    beats either alone at every size.
-    """
+@_claim("C32")
+def _pretraining_and_distillation_add_up(n: Numbers) -> Statement:
     f = n.figure("figure10")
-    return every(
-        descending(f.acc("pd", size), f.acc("pf", size), f.acc("d", size)) for size in f.named
-    )
+    return every(descending(*(f.acc(m, size) for m in ("pd", "pf", "d"))) for size in f.named)
 
 
-def c33(n: Numbers) -> Statement:
-    """The compound gain of PD over PF on the same data is about 2 points or more at every size."""
+@_claim("C33")
+def _gain_on_the_same_data_is_two_points(n: Numbers) -> Statement:
     f = n.figure("figure10")
-    return every(f.acc("pd", size) - f.acc("pf", size) >= 1.5 for size in f.named)
+    return every(gain >= 1.5 for gain in _gains(f, "pd", "pf", f.named))
 
 
-def c34(n: Numbers) -> Statement:
-    """General-domain LM data is better than task data for pre-training."""
+@_claim("C34")
+def _general_text_is_better_than_task_text(n: Numbers) -> Statement:
     general, same = n.figure("figure5", tag="figure5"), n.figure("figure10", tag="figure10")
     return every(
         general.acc("pd", size) - same.acc("pd", size) >= n.points(3) for size in general.named
     )
 
 
-def c35(n: Numbers) -> Statement:
-    """The plain-distillation series of Fig5 and Fig10 is the same experiment."""
+@_claim("C35")
+def _two_figures_show_one_distillation(n: Numbers) -> Statement:
     one, other = n.figure("figure5", tag="figure5"), n.figure("figure10", tag="figure10")
     return every(abs(one.acc("d", size) - other.acc("d", size)) <= 0.15 for size in one.named)
 
 
-def c36(n: Numbers) -> Statement:
-    """With a moderate (1.3m), slightly out-of-domain transfer set PF beats plain distillation,
-    by 12% on MNLI and 8% on RTE on average.
-    """
-    return every(
-        f.acc("pf", size) > f.acc("d", size)
-        for f in (n.figure("figure7", task, tag=task) for task in ("mnli", "rte"))
-        for size in f.named
-    )
+@_claim("C36")
+def _pf_beats_distillation_on_moderate_transfer(n: Numbers) -> Statement:
+    figures = (n.figure("figure7", task, tag=task) for task in ("mnli", "rte"))
+    return every(part for f in figures for part in _above(f, "pf", "d", f.named))
 
 
-def c37(n: Numbers) -> Statement:
-    """With a large in-domain transfer set (8m book reviews) PD lets Mini (11m) recover the
-    teacher; plain distillation needs a 10x larger student.
-    """
+@_claim("C37")
+def _pd_needs_a_tenth_of_the_size(n: Numbers) -> Statement:
     f = n.figure("figure8")
     return every(
-        f.teacher - f.acc("pd", "Mini", transfer=8_000_000) <= 0.3,
-        f.teacher - f.acc("d", "Base", transfer=8_000_000) <= 0.5,
+        _shortfall(f, "pd", "Mini", 8_000_000) <= 0.3, _shortfall(f, "d", "Base", 8_000_000) <= 0.5
     )
 
 
-def c38(n: Numbers) -> Statement:
-    """PD outperforms the three baselines (basic training, distillation, PF) across sizes and
-    tasks.
-    """
+@_claim("C38")
+def _pd_beats_three_baselines(n: Numbers) -> Statement:
     return every(
         f.acc("pd", size) >= f.acc(baseline, size)
         for f in (n.figure("figure7", task, tag=task) for task in n.tasks("figure7"))
@@ -401,38 +388,31 @@ def c38(n: Numbers) -> Statement:
     )
 
 
-def c39(n: Numbers) -> Statement:
-    """Parameter counts 4.4m (Tiny) to 110.1m (Base); ratio teacher 340m / model."""
+@_claim("C39")
+def _parameters_are_as_printed(n: Numbers) -> Statement:
     return every(
-        abs(n.value("params_millions", size=str(size)) - size.parameters() / 1e6) <= 0.1
+        abs(n.value("params_millions", size=str(size)) - _millions(size)) <= 0.1
         for size in PAPER_ARCHITECTURES
     )
 
 
-def c40(n: Numbers) -> Statement:
-    """Speed-up falls as 1/(L*H) within a width; shallow-and-wide models run faster than
-    deep-and-narrow ones with the same parameters.
-    """
-
-    def speed(size: Architecture) -> Quantity:
-        return n.value("speedup_vs_BERT_LARGE_TPUv2", size=str(size))
-
+@_claim("C40")
+def _speed_falls_with_depth_and_width(n: Numbers) -> Statement:
     columns = (
         [size for size in PAPER_ARCHITECTURES if size.hidden == hidden]
         for hidden in dict.fromkeys(size.hidden for size in PAPER_ARCHITECTURES)
     )
     parts: list[Statement] = []
     for sizes in columns:
-        average = mean((speed(size) * size.layers for size in sizes), "mean")
-        parts += [speed(size) * size.layers <= average * 1.04 for size in sizes]
-        parts += [speed(size) * size.layers >= average * 0.96 for size in sizes]
-    return every(parts, speed(Architecture(2, 512)) > speed(Architecture(12, 256)))
+        scaled = [_speed(n, size) * size.layers for size in sizes]
+        average = mean(scaled, "mean")
+        parts += [speed <= average * 1.04 for speed in scaled]
+        parts += [speed >= average * 0.96 for speed in scaled]
+    return every(parts, _speed(n, Architecture(2, 512)) > _speed(n, Architecture(12, 256)))
 
 
-def c41(n: Numbers) -> Statement:
-    """On Amazon Book Reviews pre-training lifts the size reduction / TPU speed-up at teacher
-    quality from 3.1x/1.25x to 31x/16x.
-    """
+@_claim("C41")
+def _pretraining_lifts_the_reduction_tenfold(n: Numbers) -> Statement:
     base, mini = PAPER_SIZES["Base"], PAPER_SIZES["Mini"]
     large = n.value("params_millions", "figure8", method="teacher")
 
@@ -440,91 +420,39 @@ def c41(n: Numbers) -> Statement:
         return n.value(metric, "abstract_v1", method=method)
 
     def excess(method: str, size: Architecture) -> Quantity:
-        return large - of_abstract("size_reduction_x", method) * millions(size)
-
-    def speed(size: Architecture) -> Quantity:
-        return n.value("speedup_vs_BERT_LARGE_TPUv2", size=str(size))
+        return large - of_abstract("size_reduction_x", method) * _millions(size)
 
     return every(
-        abs(excess("d", base)) <= 0.05 * millions(base),
-        abs(excess("pd", mini)) <= 1 * millions(mini),
-        abs(speed(base) - of_abstract("TPU_speedup_x", "d")) <= 0.005,
-        abs(speed(mini) - of_abstract("TPU_speedup_x", "pd")) <= 0.5,
+        abs(excess("d", base)) <= 0.05 * _millions(base),
+        abs(excess("pd", mini)) <= 1 * _millions(mini),
+        abs(_speed(n, base) - of_abstract("TPU_speedup_x", "d")) <= 0.005,
+        abs(_speed(n, mini) - of_abstract("TPU_speedup_x", "pd")) <= 0.5,
     )
 
 
-def c42(n: Numbers) -> Statement:
-    """Released checkpoints, plain fine-tuning: GLUE score grows with size."""
-    return descending(*(glue(n, "pf", name) for name in ("Medium", "Small", "Mini", "Tiny")))
+@_claim("C42")
+def _glue_score_grows_with_size(n: Numbers) -> Statement:
+    return descending(*(_glue(n, "pf", name) for name in ("Medium", "Small", "Mini", "Tiny")))
 
 
-def c43(n: Numbers) -> Statement:
-    """The small models are most effective when distilled from a larger, more accurate teacher."""
+@_claim("C43")
+def _released_models_gain_by_distillation(n: Numbers) -> Statement:
     names = ("Tiny", "Mini", "Small", "Medium")
-    return every(glue(n, "pd", name) > glue(n, "pf", name) for name in names)
+    return every(_glue(n, "pd", name) > _glue(n, "pf", name) for name in names)
 
 
-def c44(n: Numbers) -> Statement:
-    """PD is more robust than standard distillation to the size and the domain of the transfer
-    set.
-    """
-    return every(c22(n), c29(n))
+@_claim("C44")
+def _pd_is_robust_to_size_and_domain(n: Numbers) -> Statement:
+    return every(_pd_is_robust_to_transfer_size(n), _pd_f_is_most_robust_to_domain(n))
 
 
-def glue(n: Numbers, method: str, name: str) -> Quantity:
-    """The GLUE score of a released model."""
+def _speed(n: Numbers, size: Architecture) -> Quantity:
+    return n.value("speedup_vs_BERT_LARGE_TPUv2", size=str(size))
+
+
+def _glue(n: Numbers, method: str, name: str) -> Quantity:
     return n.value("glue_score", "released_models", size=str(PAPER_SIZES[name]), method=method)
 
 
-def millions(size: Architecture) -> float:
-    """The parameters of a size, counted, in millions."""
+def _millions(size: Architecture) -> float:
     return size.parameters() / 1e6
-
-
-TESTS: dict[str, Test] = {
-    "C01": c01,
-    "C02": c02,
-    "C03": c03,
-    "C04": c04,
-    "C05": c05,
-    "C06": c06,
-    "C07": c07,
-    "C08": c08,
-    "C09": c09,
-    "C10": c10,
-    "C11": c11,
-    "C12": c12,
-    "C13": c13,
-    "C14": c14,
-    "C15": c15,
-    "C16": c16,
-    "C17": c17,
-    "C18": c18,
-    "C19": c19,
-    "C20": c20,
-    "C21": c21,
-    "C22": c22,
-    "C23": c23,
-    "C24": c24,
-    "C25": c25,
-    "C26": c26,
-    "C27": c27,
-    "C28": c28,
-    "C29": c29,
-    "C30": c30,
-    "C31": c31,
-    "C32": c32,
-    "C33": c33,
-    "C34": c34,
-    "C35": c35,
-    "C36": c36,
-    "C37": c37,
-    "C38": c38,
-    "C39": c39,
-    "C40": c40,
-    "C41": c41,
-    "C42": c42,
-    "C43": c43,
-    "C44": c44,
-}
-"""The test of every claim by its id."""

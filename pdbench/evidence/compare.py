@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from pdbench.evidence.intervals import Interval, t_interval
+from pdbench.data.columns import TEACHER
 from pdbench.evidence.matching import (
     SIMILARITY_TOLERANCE,
     data_id,
@@ -16,15 +16,14 @@ from pdbench.evidence.matching import (
 )
 from pdbench.evidence.references import Reference
 from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
-from pdbench.evidence.scores import TEACHER, Score, Scores, Split
-from pdbench.evidence.verdicts import MARKS, Case, Judgement, Verdict, judge
+from pdbench.evidence.significance import NO_RUNS, Interval, t_interval
+from pdbench.evidence.table import ResultsTable, Split
+from pdbench.evidence.verdicts import MARKS, Measured, Verdict, judge
 from pdbench.study import Architecture, Cell, Study
 from pdbench.study.catalogue.metrics import METRICS
 
-PARAMETER_MARGIN = 0.05
+_PARAMETER_MARGIN = 0.05
 """Millions; with the rounding of the paper's one decimal, 0.1."""
-
-NONE = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class _NoCounterpartError(Exception):
 
 
 def compare(
-    scores: Scores,
+    scores: ResultsTable,
     references: Iterable[Reference],
     similarity: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[Comparison, ...]:
@@ -77,50 +76,47 @@ def compare(
 
 
 def _compare(
-    scores: Scores, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
+    scores: ResultsTable, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
 ) -> Comparison:
-    if reference.metric == "params_millions":
-        return _compare_count(reference)
-    if not reference.is_score:
-        return _without(reference, Verdict.NOT_COMPARABLE, _why_no_score(reference))
     try:
+        if reference.metric == "params_millions":
+            return _compare_count(reference)
+        if not reference.is_score:
+            raise _NoCounterpartError(_why_no_score(reference), differs=True)
         if reference.metric == "meta_score":
             return _compare_mean(scores, reference)
-        task, cell = _counterpart(scores.study, reference, similarity)
-        split = _own_split(scores, reference, task, cell)
-        score = _score(scores, reference, task, cell, split)
+        ours = _own(scores, reference, similarity)
     except _NoCounterpartError as error:
         verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
-        return _without(reference, verdict, str(error))
-    case = _case(scores.study, reference, task, score, split)
-    if split == "dev" and cell and _has_grid(scores, cell):
-        case = replace(case, differs=case.differs or "our dev chose the grid point")
-    judgement = judge(case)
-    key = cell.key if cell else scores.teacher_key(task)
-    beside = f"{task} for {reference.task}" + (f", {cell.architecture}" if cell else ", teacher")
-    return _comparison(reference, score.interval, judgement, key, beside)
+        return Comparison(reference, NO_RUNS, verdict, MARKS[verdict], str(error))
+    found, cell = ours.measured, ours.cell
+    if ours.split == "dev" and cell and _has_grid(scores, cell):
+        found = replace(found, differs=found.differs or "our dev chose the grid point")
+    key = cell.key if cell else scores.teacher_key(ours.task)
+    size = f"{cell.architecture}" if cell else "teacher"
+    return _judged(reference, found, f"{ours.task} for {reference.task}, {size}", key)
 
 
-def _compare_mean(scores: Scores, reference: Reference) -> Comparison:
+def _compare_mean(scores: ResultsTable, reference: Reference) -> Comparison:
     """Compare a meta score with the mean over the same tasks, seed by seed."""
-    tasks, differences, constant = [], [], 0
-    for parts in META_TASKS:
+    tasks, parts = [], []
+    for scored in META_TASKS:
         own = []
-        for word, metric in parts:
+        for word, metric in scored:
             part = replace(reference, task=word, metric=metric, task_version=_version(word))
-            task, cell = _counterpart(scores.study, part, {})
-            split = _own_split(scores, part, task, cell)
-            score = _score(scores, part, task, cell, split)
-            differences.append(_case(scores.study, part, task, score, split).differs)
-            own.append(score.runs)
-            constant = max(constant, score.degenerate)
-        tasks.append([fmean(seed) for seed in zip(*own, strict=False)])
-    runs = tuple(fmean(seed) for seed in zip(*tasks, strict=False))
-    margin = scores.study.margin(reference.artefact)
-    differs = next(filter(None, differences), "")
-    value, rounding, open_ = reference.value, reference.uncertainty, _left_open(reference)
-    case = Case(value, rounding, runs, margin, differs, open_, constant)
-    return _comparison(reference, t_interval(runs), judge(case), None, "mean over six tasks")
+            own.append(_own(scores, part, {}).measured)
+        tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
+        parts += own
+    found = Measured(
+        published=reference.value,
+        uncertainty=reference.uncertainty,
+        runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
+        margin=scores.study.margin(reference.artefact),
+        differs=next((part.differs for part in parts if part.differs), ""),
+        unstated=_left_open(reference),
+        constant=max(part.constant for part in parts),
+    )
+    return _judged(reference, found, "mean over six tasks")
 
 
 def _version(word: str) -> str:
@@ -129,30 +125,27 @@ def _version(word: str) -> str:
     return UNSTATED if UNSTATED in versions else versions[0]
 
 
-def _comparison(
-    reference: Reference, ours: Interval, judgement: Judgement, key: str | None, beside: str
+def _judged(
+    reference: Reference, found: Measured, beside: str, key: str | None = None
 ) -> Comparison:
+    judgement = judge(found)
     reason = f"{judgement.reason} ({beside})"
+    ours = t_interval(found.runs)
+    if found.exact:
+        ours = Interval(ours.mean, ours.mean, ours.mean, 1)
     return Comparison(reference, ours, judgement.verdict, judgement.mark, reason, key)
-
-
-def _without(reference: Reference, verdict: Verdict, reason: str) -> Comparison:
-    return Comparison(reference, NONE, verdict, MARKS[verdict], reason)
 
 
 def _compare_count(reference: Reference) -> Comparison:
     """Compare a number of parameters, which is counted and has no spread."""
     try:
-        size = Architecture.parse(reference.architecture)
+        count = Architecture.parse(reference.architecture).parameters() / 1e6
     except ValueError:
-        return _without(reference, Verdict.MISSING, "no size of pdbench")
-    count = size.parameters() / 1e6
+        raise _NoCounterpartError("no size of pdbench") from None
     differs = _CONTEXT if reference.is_context else ""
-    margin, rounding = PARAMETER_MARGIN, reference.uncertainty
-    judgement = judge(
-        Case(reference.value, rounding, (count,), margin, differs=differs, exact=True)
-    )
-    return _comparison(reference, Interval(count, count, count, 1), judgement, None, "counted")
+    value, rounding = reference.value, reference.uncertainty
+    found = Measured(value, rounding, (count,), _PARAMETER_MARGIN, differs=differs, exact=True)
+    return _judged(reference, found, "counted")
 
 
 _CONTEXT = "context, never a target: secondary, or another publication's"
@@ -164,23 +157,42 @@ def _why_no_score(reference: Reference) -> str:
     return "no score of a model that a study trains"
 
 
-def _case(study: Study, reference: Reference, task: str, score: Score, split: Split) -> Case:
-    identity = data_id(study, reference.artefact, task)
-    differs = _difference(study, reference, task, identity, split)
-    metric = METRICS.get(reference.metric)
-    trivial = (0.0,) if metric is not None and metric.is_correlation else ()
-    if reference.metric == "accuracy" and score.majority is not None:
+@dataclass(frozen=True)
+class _Own:
+    """Our counterpart of a published score, and where it was found; no cell for the teacher."""
+
+    measured: Measured
+    task: str
+    cell: Cell | None
+    split: Split
+
+
+def _own(
+    scores: ResultsTable, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
+) -> _Own:
+    study, metric = scores.study, reference.metric
+    task, cell = _counterpart(study, reference, similarity)
+    identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
+    split = _own_split(scores, reference, identity, cell)
+    if metric not in metrics:
+        what = f"{metric} there; {task} has {', '.join(metrics)}"
+        raise _NoCounterpartError(what, differs=True)
+    score = scores.of(cell, split, metric) if cell else scores.teacher(task, split, metric)
+    known = METRICS.get(metric)
+    trivial = (0.0,) if known is not None and known.is_correlation else ()
+    if metric == "accuracy" and score.majority is not None:
         trivial = (score.majority,)
-    return Case(
+    measured = Measured(
         published=reference.value,
         uncertainty=reference.uncertainty,
         runs=score.runs,
         margin=study.margin(reference.artefact),
-        differs=differs,
+        differs=_difference(study, reference, task, identity, split),
         unstated=_left_open(reference),
         constant=score.degenerate,
         trivial=trivial,
     )
+    return _Own(measured, task, cell, split)
 
 
 def _difference(study: Study, reference: Reference, task: str, identity: str, own: Split) -> str:
@@ -210,21 +222,10 @@ def _left_open(reference: Reference) -> str:
     return f"the source states no {' and no '.join(open_)}" if open_ else ""
 
 
-def _score(
-    scores: Scores, reference: Reference, task: str, cell: Cell | None, split: Split
-) -> Score:
-    metrics = scores.study.tasks[task].metrics
-    if reference.metric not in metrics:
-        reason = f"{reference.metric} there; {task} has {', '.join(metrics)}"
-        raise _NoCounterpartError(reason, differs=True)
-    if cell is None:
-        return scores.teacher(task, split, reference.metric)
-    return scores.of(cell, split, reference.metric)
-
-
-def _own_split(scores: Scores, reference: Reference, task: str, cell: Cell | None) -> Split:
+def _own_split(
+    scores: ResultsTable, reference: Reference, identity: str, cell: Cell | None
+) -> Split:
     """Our split that is the published one; our test split where none is."""
-    identity = data_id(scores.study, reference.artefact, task)
     splits: tuple[Split, ...] = ("test", "dev")
     if cell is not None and scores.of(cell, "submission", reference.metric).runs:
         splits = (*splits, "submission")
@@ -232,7 +233,7 @@ def _own_split(scores: Scores, reference: Reference, task: str, cell: Cell | Non
     return next(same, "test")
 
 
-def _has_grid(scores: Scores, cell: Cell) -> bool:
+def _has_grid(scores: ResultsTable, cell: Cell) -> bool:
     """Whether dev chose among several grid points."""
     return len(scores.study.runs(cell)) > scores.study.seeds[cell]
 

@@ -18,18 +18,18 @@ from enum import StrEnum
 from typing import TypeVar
 
 from pdbench.evidence.paired import Terms
-from pdbench.evidence.significance import ALPHA, Estimate, holm
-from pdbench.evidence.twins import Match
+from pdbench.evidence.pairs import Match
+from pdbench.evidence.significance import ALPHA, Difference, holm
 
-K = TypeVar("K", bound=Hashable)
+_K = TypeVar("_K", bound=Hashable)
 
-LEVEL = ALPHA / 2
+_LEVEL = ALPHA / 2
 """One-sided level of each family: the cells, and the means over cells."""
 
 POOLED = "pooled"
 
 
-class Outcome(StrEnum):
+class GateOutcome(StrEnum):
     """What became of a cell."""
 
     REGRESSED = "regressed"
@@ -46,28 +46,30 @@ class Outcome(StrEnum):
 
 
 _MARKS = {
-    Outcome.REGRESSED: "\N{MINUS SIGN}",
-    Outcome.WAIVED: "w",
-    Outcome.REFUSED: "x",
-    Outcome.MISSING: ".",
-    Outcome.UNRESOLVED: "?",
-    Outcome.PASSED: "+",
+    GateOutcome.REGRESSED: "\N{MINUS SIGN}",
+    GateOutcome.WAIVED: "w",
+    GateOutcome.REFUSED: "x",
+    GateOutcome.MISSING: ".",
+    GateOutcome.UNRESOLVED: "?",
+    GateOutcome.PASSED: "+",
 }
 
 RULES = {
-    Outcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or data",
-    Outcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
+    GateOutcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or "
+    "data",
+    GateOutcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
     "have no spread",
-    Outcome.REGRESSED: "shown to be worse by more than the margin",
-    Outcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a day",
-    Outcome.PASSED: "shown not to be worse by more than the margin, by runs that do not predict "
-    "one class only",
-    Outcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found is "
-    "printed",
+    GateOutcome.REGRESSED: "shown to be worse by more than the margin",
+    GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
+    "day",
+    GateOutcome.PASSED: "shown not to be worse by more than the margin, by runs that do not "
+    "predict one class only",
+    GateOutcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found "
+    "is printed",
 }
 """The rules in the order in which they are tried."""
 
-INCOMPLETE = (Outcome.REFUSED, Outcome.MISSING)
+INCOMPLETE = (GateOutcome.REFUSED, GateOutcome.MISSING)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Judged:
         detectable: The smallest regression that would be found in four of five cases, in points.
     """
 
-    outcome: Outcome
+    outcome: GateOutcome
     p: float
     detectable: float
 
@@ -103,9 +105,9 @@ class Row:
 
     name: str
     cells: tuple[str, ...]
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str = ""
-    estimate: Estimate | None = None
+    estimate: Difference | None = None
     p: float = math.nan
     scores: tuple[float, float] = (math.nan, math.nan)
     runs: tuple[int, int] = (0, 0)
@@ -119,6 +121,7 @@ class Gate:
     Attributes:
         study: The study's name.
         match: What was compared.
+        margins: What its cells may lose, in points: every margin that was used, ascending.
         cells: Every cell of the candidate.
         pooled: The means over the cells of a task, and over all.
         problems: What is wrong with the waivers.
@@ -128,6 +131,7 @@ class Gate:
 
     study: str
     match: Match
+    margins: tuple[float, ...]
     cells: tuple[Row, ...]
     pooled: tuple[Row, ...]
     problems: tuple[str, ...]
@@ -146,64 +150,66 @@ class Gate:
             strict: Take what is unresolved as incomplete.
         """
         found = {row.outcome for row in self.rows}
-        if Outcome.REGRESSED in found:
+        if GateOutcome.REGRESSED in found:
             return 1
-        open_ends = (*INCOMPLETE, Outcome.UNRESOLVED) if strict else INCOMPLETE
+        open_ends = (*INCOMPLETE, GateOutcome.UNRESOLVED) if strict else INCOMPLETE
         return 2 if self.problems or found & set(open_ends) else 0
 
 
 def judge(
-    estimates: Mapping[K, Estimate], margin: float, exact: Mapping[K, float] | None = None
-) -> dict[K, Judged]:
+    estimates: Mapping[_K, Difference],
+    margins: Mapping[_K, float],
+    exact: Mapping[_K, float] | None = None,
+) -> dict[_K, Judged]:
     """Judge a family of differences.
 
     Those of cells that answer as before are no part of it: they cannot be called a regression.
 
     Args:
         estimates: Candidate less baseline, in points.
-        margin: Points that the candidate may lose.
+        margins: Points that the candidate may lose, for each of them.
         exact: P of an exact test that the candidate is not worse at all, where there is one; a
             regression must pass both.
     """
     lost = {
-        key: max(found.below(-margin), (exact or {}).get(key, 0.0))
+        key: max(found.below(-margins[key]), (exact or {}).get(key, 0.0))
         for key, found in estimates.items()
         if not (math.isnan(found.error) or _is_unchanged(found))
     }
-    level = LEVEL / max(len(lost), 1)
+    level = _LEVEL / max(len(lost), 1)
     adjusted = holm(lost)
     judged = {}
     for key, found in estimates.items():
-        outcome = Outcome.UNRESOLVED
+        outcome = GateOutcome.UNRESOLVED
         if math.isnan(found.error):
-            outcome = Outcome.MISSING
-        elif key in lost and adjusted[key] <= LEVEL:
-            outcome = Outcome.REGRESSED
-        elif found.above(-margin) <= LEVEL or _is_unchanged(found):
-            outcome = Outcome.PASSED
-        least = margin + found.detectable_at(level)
-        p = adjusted.get(key, 1.0 if outcome is Outcome.PASSED else math.nan)
+            outcome = GateOutcome.MISSING
+        elif key in lost and adjusted[key] <= _LEVEL:
+            outcome = GateOutcome.REGRESSED
+        elif found.above(-margins[key]) <= _LEVEL or _is_unchanged(found):
+            outcome = GateOutcome.PASSED
+        least = margins[key] + found.detectable_at(level)
+        p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
         judged[key] = Judged(outcome, p, least)
     return judged
 
 
-def _is_unchanged(found: Estimate) -> bool:
+def _is_unchanged(found: Difference) -> bool:
     """Whether no example of any run is answered otherwise: then nothing is lost at any margin."""
     return found.value == 0 and found.error == 0
 
 
-def pools(names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
     """The families of cells whose means are judged too, from the task of each cell.
 
     One for each task with several cells, and one for all where there are several tasks.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    for task in dict.fromkeys(names.values()):
-        own = tuple(name for name, its in names.items() if its == task)
+    found: dict[str, tuple[_K, ...]] = {}
+    for task in dict.fromkeys(tasks.values()):
+        own = tuple(cell for cell, its in tasks.items() if its == task)
         if len(own) > 1:
             found[f"{POOLED}.{task}"] = own
-    if len(set(names.values())) > 1:
-        found[f"{POOLED}.all"] = tuple(names)
+    if len(set(tasks.values())) > 1:
+        found[f"{POOLED}.all"] = tuple(tasks)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pdbench.evidence.registry import OWN_VERSION, TASKS
-from pdbench.evidence.scores import Split
+from pdbench.evidence.table import Split
 from pdbench.study import Study
 from pdbench.study.catalogue.glue import GLUE
 

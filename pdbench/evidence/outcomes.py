@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 
 from pdbench.core.errors import DataError
@@ -15,25 +14,24 @@ from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
 from pdbench.evidence.registry import GRADES
-from pdbench.evidence.scores import Scores
-from pdbench.evidence.significance import ALPHA, Estimate, holm
+from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
-    Comparison,
-    Part,
     Quantity,
-    Statement,
+    Single,
     Term,
+    Trial,
     Untestable,
     comparisons,
     slack,
     try_out,
     weigh,
 )
+from pdbench.evidence.table import ResultsTable
 from pdbench.evidence.views import Numbers, Similarities, term_of
 
 CLAIMS_FILE = "claims.csv"
-COLUMNS = {
-    "id": "C01 ... C44; the test is the function of that name in pdbench/evidence/claims.py",
+_COLUMNS = {
+    "id": "C01 ... C44; pdbench/evidence/claims.py has its test",
     "artefact": "Table or figure whose numbers it is about; claims of one are one family of tests",
     "place": "Where the publication makes it",
     "statement": "The claim in words",
@@ -46,7 +44,7 @@ COLUMNS = {
 """Every column of the claims file with its meaning, in order."""
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """What the evidence says about a claim."""
 
     HOLDS = "holds"
@@ -72,14 +70,14 @@ class Claim:
     at_other_scales: str
     grade: str
     note: str
-    on_reference: Outcome
+    on_reference: ClaimOutcome
 
 
-def outcome_of(part: Part) -> Outcome:
+def outcome_of(part: Trial) -> ClaimOutcome:
     """What a comparison says by itself, without correction for others."""
     if min(part.shown, part.refuted) > ALPHA / 2:
-        return Outcome.INCONCLUSIVE
-    return Outcome.HOLDS if part.shown < part.refuted else Outcome.FAILS
+        return ClaimOutcome.INCONCLUSIVE
+    return ClaimOutcome.HOLDS if part.shown < part.refuted else ClaimOutcome.FAILS
 
 
 @dataclass(frozen=True)
@@ -98,25 +96,20 @@ class Result:
     """
 
     claim: Claim
-    outcome: Outcome
+    outcome: ClaimOutcome
     reason: str
     p: float = math.nan
     adjusted: float = math.nan
     family: int = 0
-    deciding: Part | None = None
-    parts: tuple[Part, ...] = ()
-
-    @cached_property
-    def cells(self) -> tuple[str, ...]:
-        """The keys of the cells behind it, each once."""
-        return tuple(dict.fromkeys(key for part in self.parts for key, _ in part.terms))
+    deciding: Trial | None = None
+    parts: tuple[Trial, ...] = ()
 
     @property
     def counts(self) -> str:
         """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
         found = Counter(map(outcome_of, self.parts))
-        words = {Outcome.HOLDS: "shown", Outcome.FAILS: "refuted", Outcome.INCONCLUSIVE: "open"}
-        return ", ".join(f"{found[o]} {word}" for o, word in words.items() if found[o])
+        words = {"holds": "shown", "fails": "refuted", "inconclusive": "open"}
+        return ", ".join(f"{found[o]} {words[o]}" for o in ClaimOutcome if found[o])
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
@@ -127,15 +120,15 @@ def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
     """
     path = folder / CLAIMS_FILE
     found: dict[str, Claim] = {}
-    for number, row in read_rows(path, tuple(COLUMNS)):
+    for number, row in read_rows(path, tuple(_COLUMNS)):
         if row["id"] not in TESTS or row["id"] in found:
             what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
             raise DataError(what, "see pdbench/evidence/claims.py")
-        if row["grade"] not in GRADES or row["on_reference"] not in set(Outcome):
+        if row["grade"] not in GRADES or row["on_reference"] not in set(ClaimOutcome):
             what = f"{path}:{number}: unknown grade or outcome"
-            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(Outcome)}")
+            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(ClaimOutcome)}")
         words = {key: word for key, word in row.items() if key != "on_reference"}
-        found[row["id"]] = Claim(**words, on_reference=Outcome(row["on_reference"]))
+        found[row["id"]] = Claim(**words, on_reference=ClaimOutcome(row["on_reference"]))
     if lost := sorted(set(TESTS) - set(found)):
         raise DataError(f"{path}: no line for {lost[0]}", "restore it from the repository")
     return tuple(found.values())
@@ -155,14 +148,14 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     try:
         statement = TESTS[claim.id](numbers)
     except Untestable as error:
-        return Result(claim, Outcome.UNTESTABLE, str(error))
+        return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
 
     def value(term: Term) -> float:
         return published[term].value
 
     parts = tuple(_published_part(one, published) for one in comparisons(statement))
     left = slack(statement, value)
-    outcome = Outcome.HOLDS if left >= 0 else Outcome.FAILS
+    outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
     reason = f"by {_points(abs(left))}" if left >= 0 else f"short by {_points(-left)}"
     if nearest.estimate.error > abs(left):
@@ -170,13 +163,13 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     return Result(claim, outcome, reason, deciding=nearest, parts=parts)
 
 
-def _published_part(comparison: Comparison, published: Mapping[Term, Reference]) -> Part:
+def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
     quantity = comparison.quantity
     left = slack(comparison, lambda term: published[term].value)
     error = math.fsum(abs(f) * published[t].uncertainty for t, f in quantity.terms.items())
-    estimate = Estimate(left, error, math.inf)
-    return Part(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
+    estimate = Difference(left, error, math.inf)
+    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
 
 
 def _points(value: float) -> str:
@@ -184,7 +177,7 @@ def _points(value: float) -> str:
 
 
 def on_study(
-    claims: Sequence[Claim], scores: Scores, similarity: Similarities, seed: int = 0
+    claims: Sequence[Claim], scores: ResultsTable, similarity: Similarities, seed: int = 0
 ) -> tuple[Result, ...]:
     """Test every claim on a study's runs.
 
@@ -212,21 +205,22 @@ def on_study(
 
 
 def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
-    def estimate(quantity: Quantity) -> Estimate:
+    def estimate(quantity: Quantity) -> Difference:
         return estimator.estimate(quantity.terms, quantity.constant)
 
     try:
         statement = TESTS[claim.id](numbers)
-        _refuse_identity(statement)
+        if not any(one.quantity.terms for one in comparisons(statement)):
+            raise Untestable("both sides are the same runs here")
     except Untestable as error:
-        return Result(claim, Outcome.UNTESTABLE, str(error))
+        return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
     evidence = weigh(statement, lambda one: parts[id(one)])
     p = min(1.0, 2 * min(evidence.shown, evidence.refuted))
     fails = evidence.refuted < evidence.shown
     return Result(
         claim,
-        Outcome.FAILS if fails else Outcome.HOLDS,
+        ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
         "",
         p,
         deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
@@ -234,25 +228,15 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
     )
 
 
-def _refuse_identity(statement: Statement) -> None:
-    """Refuse to test that runs are as good as themselves.
-
-    Raises:
-        Untestable: No comparison has two sides.
-    """
-    if not any(one.quantity.terms for one in comparisons(statement)):
-        raise Untestable("both sides are the same runs here")
-
-
 def _decide(result: Result, adjusted: float, family: int) -> Result:
     if result.deciding is None:
         return result
     outcome, least = result.outcome, result.deciding.estimate.detectable
     if math.isnan(least):
-        outcome, reason = Outcome.INCONCLUSIVE, "single runs have no spread"
+        outcome, reason = ClaimOutcome.INCONCLUSIVE, "single runs have no spread"
     elif adjusted > ALPHA:
-        outcome = Outcome.INCONCLUSIVE
+        outcome = ClaimOutcome.INCONCLUSIVE
         reason = f"smallest detectable difference {least:.1f} points"
     else:
-        reason = "every comparison is shown" if outcome is Outcome.HOLDS else "refuted"
+        reason = "every comparison is shown" if outcome is ClaimOutcome.HOLDS else "refuted"
     return replace(result, outcome=outcome, reason=reason, adjusted=adjusted, family=family)

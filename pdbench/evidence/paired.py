@@ -27,23 +27,24 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pdbench.core.errors import DataError
+from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
 from pdbench.data.metrics import Floats
 from pdbench.evidence.resampling import Sample
-from pdbench.evidence.scores import TEACHER, Scores
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
+from pdbench.evidence.table import ResultsTable
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
 
-Weights: TypeAlias = tuple[tuple[str, float], ...]
+_Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 """How far a recorded score may be from the one that its predictions give."""
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """The runs of one cell.
 
     Attributes:
@@ -68,13 +69,13 @@ class Estimator:
         groups: The runs of each cell, by its key.
     """
 
-    def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, Group]) -> None:
+    def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
         self.samples = samples
         self.groups = groups
-        self._spreads: dict[tuple[str, str, Weights], tuple[float, float]] = {}
+        self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, scores: Scores, seed: int = 0) -> Estimator:
+    def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
         """Read the selected runs of every whole cell of a study, and its teachers.
 
         Raises:
@@ -83,26 +84,20 @@ class Estimator:
         """
         samples, groups = {}, {}
         for task, rows in scores.by_task():
-            labels, metrics = scores.labels(task), scores.study.tasks[task].metrics
-            predictions = rows["test_predictions"].tolist()
-            if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
-                what = f"results.parquet: a run on {task} has no prediction for every test example"
-                raise DataError(what, "collect the results again")
-            samples[task] = Sample(np.stack(predictions), labels, seed, examples_of(rows, metrics))
-            check_scores(samples[task], rows, task)
+            samples[task] = sample_of(scores, task, rows, seed)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
-                groups[str(key)] = Group(task, tuple(map(int, places)), pool)
+                groups[str(key)] = RunGroup(task, tuple(map(int, places)), pool)
         return cls(samples, groups)
 
-    def estimate(self, terms: Terms, constant: float = 0.0) -> Estimate:
+    def estimate(self, terms: Terms, constant: float = 0.0) -> Difference:
         """Estimate a sum of scores, each times its factor, and a constant.
 
         Its error is NaN if no group of a pool has more than one run.
         """
         value, doubled = constant, 0.0
-        spreads: dict[tuple[str, str, Weights], float] = {}
+        spreads: dict[tuple[str, str, _Weights], float] = {}
         resampled: dict[str, Floats | float] = {}
         for key, factors in _by_cell(terms).items():
             group, runs = self.groups[key], len(self.groups[key].rows)
@@ -127,9 +122,9 @@ class Estimator:
         freedom = math.fsum(part**2 / df if df else math.nan for part, df in parts)
         n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
         known = math.inf if freedom == 0 else variance**2 / freedom
-        return Estimate(value, math.sqrt(variance), known, n)
+        return Difference(value, math.sqrt(variance), known, n)
 
-    def _part(self, source: tuple[str, str, Weights], share: float) -> tuple[float, float]:
+    def _part(self, source: tuple[str, str, _Weights], share: float) -> tuple[float, float]:
         """What the seeds of one pool add to a variance, and how well that is known.
 
         All its cells rest on the same estimate, which is no better known for being used twice.
@@ -137,7 +132,7 @@ class Estimator:
         spread, known = self._spread(*source)
         return share * spread, known
 
-    def _scores(self, group: Group, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
+    def _scores(self, group: RunGroup, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The group's runs in points, (S,), and on resampled examples, (B, S)."""
         sample = self.samples[group.task]
         rows, against = list(group.rows), list(group.against)
@@ -151,16 +146,16 @@ class Estimator:
                 replicates = replicates - 100 * factor * drawn[:, against]
         return scores, replicates
 
-    def _spread(self, task: str, pool: str, weights: Weights) -> tuple[float, float]:
+    def _spread(self, task: str, pool: str, weights: _Weights) -> tuple[float, float]:
         """The variance over seeds in a pool, and the degrees of freedom it is known with."""
         key = task, pool, weights
         if key not in self._spreads:
             alike = [g for g in self.groups.values() if (g.task, g.pool) == (task, pool)]
             runs = [self._apart(g, dict(weights)) for g in alike if len(g.rows) > 1]
-            self._spreads[key] = pooled_variance(runs)
+            self._spreads[key] = _pooled_variance(runs)
         return self._spreads[key]
 
-    def _apart(self, group: Group, factors: Mapping[str, float]) -> Floats:
+    def _apart(self, group: RunGroup, factors: Mapping[str, float]) -> Floats:
         """Numbers that spread as the group's scores, or differences, do from seed to seed, (S,)."""
         if not self._is_unchanged(group):
             return self._scores(group, factors)[0]
@@ -168,7 +163,7 @@ class Estimator:
         spread: Floats = math.sqrt(2) * own
         return spread
 
-    def _is_unchanged(self, group: Group) -> bool:
+    def _is_unchanged(self, group: RunGroup) -> bool:
         """Whether all runs answer every example as those that they are compared with."""
         found = self.samples[group.task].predictions
         return bool(group.against) and np.array_equal(
@@ -176,7 +171,7 @@ class Estimator:
         )
 
 
-def pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
+def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     """The variance within groups of runs, and the degrees of freedom it is known with.
 
     The more the groups differ in their spread, the fewer degrees of freedom there are: those of
@@ -207,34 +202,35 @@ def _by_cell(terms: Terms) -> dict[str, dict[str, float]]:
     return found
 
 
-def _weights(factors: Mapping[str, float], size: float) -> Weights:
+def _weights(factors: Mapping[str, float], size: float) -> _Weights:
     """A cell's factors without their common size and sign, which the spread does not feel."""
     first = next(iter(factors.values()))
     scale = math.copysign(size, first)
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
 
 
-def examples_of(rows: Any, metrics: Sequence[str]) -> dict[str, Floats]:
-    """What each example scores in some runs, (R, N), by those metrics that the table has so."""
-    found = {metric: f"test_{metric}_examples" for metric in metrics}
-    return {
-        metric: np.stack(rows[column].tolist())
-        for metric, column in found.items()
-        if column in rows and rows[column].notna().all()
-    }
-
-
-def check_scores(sample: Sample, rows: Any, task: str) -> None:
-    """Refuse labels that do not give the recorded scores: those of other examples.
+def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
+    """The predictions of some runs of a task on its test examples.
 
     Raises:
-        DataError: They do not.
+        DataError: There are no labels of the test examples, a run has no prediction for every
+            one of them, or labels and predictions do not give the recorded scores.
     """
+    labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
+    if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
+        what = f"results.parquet: a run on {task} has no prediction for every test example"
+        raise DataError(what, "collect the results again")
+    columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
+    scored = {
+        metric: np.stack(rows[column].tolist())
+        for metric, column in columns.items()
+        if column in rows and rows[column].notna().all()
+    }
+    sample = Sample(np.stack(predictions), labels, seed, scored)
     recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None
     if recorded is None or np.isnan(recorded).any():
-        return
-    if np.abs(sample.scores("accuracy") - recorded).max() > TOLERANCE:
-        raise DataError(
-            f"results.parquet: predictions on {task} do not give the recorded scores",
-            "collect the results again where they were made",
-        )
+        return sample
+    if np.abs(sample.scores("accuracy") - recorded).max() > _TOLERANCE:
+        what = f"results.parquet: predictions on {task} do not give the recorded scores"
+        raise DataError(what, "collect the results again where they were made")
+    return sample

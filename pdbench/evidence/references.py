@@ -29,9 +29,7 @@ from pdbench.evidence.registry import (
 from pdbench.study import ROOT, Architecture
 
 FOLDER = ROOT / "config" / "reference"
-FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
-
-COUNT_UNITS = {"k": 1_000, "m": 1_000_000}
+_FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
 
 PAPER_SIZES = {
     "Tiny": Architecture(2, 128),
@@ -49,33 +47,28 @@ _METHODS = {
     "PKD": "patient-kd",
 }
 
-Row: TypeAlias = dict[str, str]
+_AS_WRITTEN = (
+    *("artefact", "series", "task", "task_version", "split", "metric"),
+    *("unit", "obtained", "grade", "source"),
+)
+"""Columns whose words stand in a reference as they are."""
+
+_NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
+
+_Row: TypeAlias = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One published number.
+    """One published number: its line, of whose columns the registry says what they mean.
 
     Attributes:
-        artefact: The table or figure it belongs to; an id of pdbench where there is one.
-        series: Its row or curve, in the source's words.
-        architecture: "L/H", or the source's own words.
         method: Method id of pdbench where there is one, else the source's word in lower case.
         method_word: The method in the source's own word.
-        task: The task in the source's words.
-        task_version: Which of a task's several versions; "" where there is one only.
-        split: dev, test, or "unstated" where the source does not say.
-        metric: Metric id.
-        unit: Unit of value and tolerance: "%" for scores.
         value: The number, in per cent for scores.
         printed: The number as the file writes it, with its digits.
         tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
         seeds: Runs behind it; None where the source does not say or no run gave it.
-        obtained: printed, quoted or digitised.
-        grade: primary (the paper's own statement) or secondary.
-        source: Publication and place.
-        transfer_size: Items of the transfer set, where it matters.
-        similarity: Domain similarity S of the transfer set, where it matters.
         file: Name of the file it was read from.
     """
 
@@ -133,7 +126,7 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
             none that the registry knows, or a number stands in it twice; the message names file
             and line.
     """
-    return tuple(reference for name in FILES for reference in _read(folder / name))
+    return tuple(reference for name in _FILES for reference in _read(folder / name))
 
 
 def _read(path: Path) -> Iterator[Reference]:
@@ -152,10 +145,7 @@ def _read(path: Path) -> Iterator[Reference]:
         yield reference
 
 
-_NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
-
-
-def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
     """Yield the line number and the row of every row of a file with exactly these columns.
 
     Raises:
@@ -180,7 +170,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]
             yield reader.line_num, row
 
 
-def _check(row: Row) -> None:
+def _check(row: _Row) -> None:
     """Refuse words that the registry does not know, and numbers that contradict each other.
 
     Raises:
@@ -210,7 +200,7 @@ def _known(column: str, word: str, words: Iterable[str]) -> None:
         raise ValueError(f"unknown {column} {word!r} ({suggestion(word, names)})")
 
 
-def _parse(row: Row, file: str) -> Reference:
+def _parse(row: _Row, file: str) -> Reference:
     value, tolerance = float(row["value"]), float(row["tolerance"] or 0)
     similarity = float(row["similarity"]) if row["similarity"] else None
     if not (tolerance >= 0 and abs(value) < float("inf")):
@@ -219,24 +209,16 @@ def _parse(row: Row, file: str) -> Reference:
         raise ValueError(f"value {row['value']} is more than 100%")
     if similarity is not None and not 0 <= similarity <= 1:
         raise ValueError(f"similarity {row['similarity']} is not between 0 and 1")
+    words = {column: row[column] for column in _AS_WRITTEN}
     return Reference(
-        artefact=row["artefact"],
-        series=row["series"],
+        **words,
         architecture=row["arch"],
         method=_METHODS.get(row["method"], row["method"].lower()),
         method_word=row["method"],
-        task=row["task"],
-        task_version=row["task_version"],
-        split=row["split"],
-        metric=row["metric"],
-        unit=row["unit"],
         value=value,
         printed=row["value"],
         tolerance=tolerance,
         seeds=None if row["seeds"] in (UNSTATED, "-") else int(row["seeds"]),
-        obtained=row["obtained"],
-        grade=row["grade"],
-        source=row["source"],
         transfer_size=_count(row["transfer_size"]),
         similarity=similarity,
         file=file,
@@ -246,5 +228,5 @@ def _parse(row: Row, file: str) -> Reference:
 def _count(text: str) -> int | None:
     if not text:
         return None
-    unit = COUNT_UNITS.get(text[-1], 1)
+    unit = {"k": 1_000, "m": 1_000_000}.get(text[-1], 1)
     return round(float(text.rstrip("km")) * unit)

@@ -1,7 +1,7 @@
-"""Tests of one estimate against a bound, and of many at once.
+"""Intervals and tests of one difference, and tests of many at once.
 
-An :class:`Estimate` is a difference with its standard error and degrees of freedom, however it
-was obtained; everything here follows from these three numbers.
+A :class:`Difference` has a standard error and degrees of freedom, however it was obtained;
+everything here follows from these three numbers.
 """
 
 from __future__ import annotations
@@ -11,19 +11,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pdbench.evidence.intervals import LEVEL, Interval
+LEVEL = 0.95
+"""Level of every interval."""
 
 ALPHA = round(1 - LEVEL, 10)
 """Two-sided level of every test; the level of the intervals is 1 - ALPHA."""
 
-POWER = 0.8
+_POWER = 0.8
 """The share of times that a difference must be found to be called detectable."""
 
-K = TypeVar("K")
+_K = TypeVar("_K")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Interval:
+    """A mean over ``n`` runs with the ends of its interval, all in one unit.
+
+    ``low`` and ``high`` are NaN for a single run, which has no spread; everything is NaN
+    for none.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's length; NaN below two runs."""
+        return (self.high - self.low) / 2
+
+    def __str__(self) -> str:
+        if self.n == 0:
+            return "missing"
+        if math.isnan(self.low):
+            return f"{self.mean:.1f}"
+        return f"{self.mean:.1f} ± {self.half_width:.1f}"
+
+
+NO_RUNS = Interval(math.nan, math.nan, math.nan, 0)
+
+
+@dataclass(frozen=True)
+class Difference:
     """A difference in points with its standard error.
 
     Attributes:
@@ -41,7 +71,9 @@ class Estimate:
     @property
     def interval(self) -> Interval:
         """The value with its t interval of level 1 - ALPHA."""
-        half = quantile(1 - ALPHA / 2, self.freedom) * self.error
+        if math.isnan(self.error):
+            return Interval(self.value, math.nan, math.nan, self.n)
+        half = _quantile(1 - ALPHA / 2, self.freedom) * self.error
         return Interval(self.value, self.value - half, self.value + half, self.n)
 
     @property
@@ -51,7 +83,7 @@ class Estimate:
 
     def detectable_at(self, level: float) -> float:
         """The smallest true difference that a one-sided test at ``level`` finds so often."""
-        return self.error * (quantile(1 - level, self.freedom) + quantile(POWER, self.freedom))
+        return self.error * (_quantile(1 - level, self.freedom) + _quantile(_POWER, self.freedom))
 
     def above(self, bound: float) -> float:
         """One-sided p of the difference being no larger than ``bound``: small if it is larger."""
@@ -81,7 +113,25 @@ class Estimate:
         return float(stdtr(_finite(self.freedom), -distance / self.error))
 
 
-def quantile(probability: float, freedom: float) -> float:
+def t_interval(values: Sequence[float]) -> Interval:
+    """The mean of ``values`` with Student's t interval.
+
+    Exact for normally distributed runs at any number of seeds, and therefore wide for two
+    or three; a bootstrap of so few values would be too narrow.
+    """
+    return difference_of(values).interval if values else NO_RUNS
+
+
+def difference_of(values: Sequence[float], bound: float = 0.0) -> Difference:
+    """The mean of ``values`` less a number that has no spread."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    error = math.sqrt(squares / (n - 1) / n) if n > 1 else math.nan
+    return Difference(mean - bound, error, max(n - 1, 1), n)
+
+
+def _quantile(probability: float, freedom: float) -> float:
     """A quantile of Student's t distribution, of the normal one for infinite freedom."""
     from scipy.special import stdtrit
 
@@ -115,13 +165,13 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     return float(binomtest(gained, gained + lost).pvalue)
 
 
-def holm(p_values: Mapping[K, float]) -> dict[K, float]:
+def holm(p_values: Mapping[_K, float]) -> dict[_K, float]:
     """Holm's step-down adjustment: p-values that may each be compared with ALPHA.
 
     The chance of any false rejection in the family stays below ALPHA, whatever the dependence
     between the tests (Holm, 1979).
     """
-    adjusted: dict[K, float] = {}
+    adjusted: dict[_K, float] = {}
     largest = 0.0
     for i, key in enumerate(sorted(p_values, key=p_values.__getitem__)):
         largest = max(largest, min(1.0, (len(p_values) - i) * p_values[key]))

@@ -2,7 +2,7 @@
 
 A :class:`Quantity` is a score, or a sum of scores each times a factor. Comparing two gives a
 statement, and :func:`every` and :func:`some` join statements. Nothing is computed here: the same
-statement is checked on published numbers (:func:`check`) and weighed on runs (:func:`weigh`).
+statement is checked on published numbers (:func:`slack`) and weighed on runs (:func:`weigh`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 
 Term: TypeAlias = tuple[str, str]
 """What identifies one score: the key of a cell, or of a published number, and its metric."""
 
-ROUNDING = 1e-9
+_ROUNDING = 1e-9
 """Published decimals are not exact in binary."""
 
 
@@ -66,7 +66,7 @@ class Quantity:
     def _compare(self, other: Quantity | float, sign: str) -> Statement:
         other = Quantity.of(other)
         difference = other - self if sign in "<≤" else self - other
-        return Above(difference, strict=sign in "<>", text=f"{self.name} {sign} {other.name}")
+        return _Above(difference, strict=sign in "<>", text=f"{self.name} {sign} {other.name}")
 
     def _plus(self, other: Quantity, sign: int, word: str) -> Quantity:
         terms = dict(self.terms)
@@ -98,11 +98,11 @@ class Size:
     of: Quantity
 
     def __le__(self, margin: float) -> Statement:
-        return Within(self.of, margin, f"|{self.of.name}| ≤ {margin:g}")
+        return _Within(self.of, margin, f"|{self.of.name}| ≤ {margin:g}")
 
 
 @dataclass(frozen=True)
-class Above:
+class _Above:
     """The quantity is above 0, or not below it."""
 
     quantity: Quantity
@@ -111,7 +111,7 @@ class Above:
 
 
 @dataclass(frozen=True)
-class Within:
+class _Within:
     """The quantity is at most ``margin`` away from 0."""
 
     quantity: Quantity
@@ -127,14 +127,14 @@ class Every:
 
 
 @dataclass(frozen=True)
-class Some:
+class _Some:
     """At least one part holds."""
 
     parts: tuple[Statement, ...]
 
 
-Comparison: TypeAlias = Above | Within
-Statement: TypeAlias = Above | Within | Every | Some
+Single: TypeAlias = _Above | _Within
+Statement: TypeAlias = _Above | _Within | Every | _Some
 
 
 def every(*parts: Statement | Iterable[Statement]) -> Every:
@@ -146,13 +146,13 @@ def every(*parts: Statement | Iterable[Statement]) -> Every:
     return Every(_flat(parts))
 
 
-def some(*parts: Statement | Iterable[Statement]) -> Some:
+def some(*parts: Statement | Iterable[Statement]) -> _Some:
     """At least one of these holds.
 
     Raises:
         Untestable: There is no part.
     """
-    return Some(_flat(parts))
+    return _Some(_flat(parts))
 
 
 def descending(*quantities: Quantity) -> Every:
@@ -166,44 +166,35 @@ def not_ascending(*quantities: Quantity) -> Every:
 
 
 def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:
-    single = (Above, Within, Every, Some)
+    single = (_Above, _Within, Every, _Some)
     found = [one for p in parts for one in ([p] if isinstance(p, single) else p)]
     if not found:
         raise Untestable("there is nothing to compare")
     return tuple(found)
 
 
-def comparisons(statement: Statement) -> tuple[Comparison, ...]:
+def comparisons(statement: Statement) -> tuple[Single, ...]:
     """Every single comparison of a statement, in order."""
-    if isinstance(statement, Above | Within):
+    if isinstance(statement, _Above | _Within):
         return (statement,)
     return tuple(one for part in statement.parts for one in comparisons(part))
-
-
-def check(statement: Statement, value: Callable[[Term], float]) -> bool:
-    """Whether a statement holds exactly, for scores that ``value`` looks up."""
-    return slack(statement, value) >= 0
 
 
 def slack(statement: Statement, value: Callable[[Term], float]) -> float:
     """How far the numbers could move before the statement fails; negative if it fails."""
     if isinstance(statement, Every):
         return min(slack(part, value) for part in statement.parts)
-    if isinstance(statement, Some):
+    if isinstance(statement, _Some):
         return max(slack(part, value) for part in statement.parts)
-    found = evaluate(statement.quantity, value)
-    if isinstance(statement, Within):
-        return statement.margin - abs(found) + ROUNDING
-    return found - ROUNDING if statement.strict else found + ROUNDING
-
-
-def evaluate(quantity: Quantity, value: Callable[[Term], float]) -> float:
-    """The value of a quantity."""
-    return quantity.constant + sum(f * value(term) for term, f in quantity.terms.items())
+    quantity = statement.quantity
+    found = quantity.constant + sum(f * value(term) for term, f in quantity.terms.items())
+    if isinstance(statement, _Within):
+        return statement.margin - abs(found) + _ROUNDING
+    return found - _ROUNDING if statement.strict else found + _ROUNDING
 
 
 @dataclass(frozen=True)
-class Part:
+class Trial:
     """One comparison of a statement, as it stands.
 
     Attributes:
@@ -215,24 +206,24 @@ class Part:
     """
 
     text: str
-    estimate: Estimate
+    estimate: Difference
     shown: float
     refuted: float
     terms: tuple[Term, ...]
 
 
-def try_out(comparison: Comparison, estimate: Callable[[Quantity], Estimate]) -> Part:
+def try_out(comparison: Single, estimate: Callable[[Quantity], Difference]) -> Trial:
     """Test a single comparison on runs."""
     found = estimate(comparison.quantity)
-    if isinstance(comparison, Within):
+    if isinstance(comparison, _Within):
         shown, refuted = found.within(comparison.margin), found.outside(comparison.margin)
     else:
         shown, refuted = found.above(0), found.below(0)
-    return Part(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
+    return Trial(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
 
 
 @dataclass(frozen=True)
-class Evidence:
+class _Weighed:
     """What runs say about a statement.
 
     Attributes:
@@ -244,11 +235,11 @@ class Evidence:
 
     shown: float
     refuted: float
-    weakest: Part
-    against: Part
+    weakest: Trial
+    against: Trial
 
 
-def weigh(statement: Statement, part_of: Callable[[Comparison], Part]) -> Evidence:
+def weigh(statement: Statement, part_of: Callable[[Single], Trial]) -> _Weighed:
     """Weigh the parts of a statement, in both directions.
 
     A conjunction is shown by an intersection-union test: each part at full level, without
@@ -256,19 +247,19 @@ def weigh(statement: Statement, part_of: Callable[[Comparison], Part]) -> Eviden
     whose smallest p is therefore multiplied by their number (Bonferroni); and the other way
     round for a disjunction.
     """
-    if isinstance(statement, Above | Within):
+    if isinstance(statement, _Above | _Within):
         part = part_of(statement)
-        return Evidence(part.shown, part.refuted, part, part)
+        return _Weighed(part.shown, part.refuted, part, part)
     parts = [weigh(part, part_of) for part in statement.parts]
     last_shown, first_shown = _ends(parts, lambda one: one.shown)
     last_refuted, first_refuted = _ends(parts, lambda one: one.refuted)
     if isinstance(statement, Every):
         refuted = min(1.0, len(parts) * first_refuted.refuted)
-        return Evidence(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
+        return _Weighed(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
     shown = min(1.0, len(parts) * first_shown.shown)
-    return Evidence(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
+    return _Weighed(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
 
 
-def _ends(parts: list[Evidence], p: Callable[[Evidence], float]) -> tuple[Evidence, Evidence]:
+def _ends(parts: list[_Weighed], p: Callable[[_Weighed], float]) -> tuple[_Weighed, _Weighed]:
     """The parts of the largest and of the smallest p."""
     return max(parts, key=p), min(parts, key=p)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pdbench.evidence.significance import ALPHA, Estimate
+from pdbench.evidence.significance import ALPHA, Difference, difference_of
 
 
 class Verdict(StrEnum):
@@ -53,7 +53,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Case:
+class Measured:
     """What a verdict is about, in the unit of the published number.
 
     Attributes:
@@ -64,7 +64,7 @@ class Case:
         differs: What is not the same on both sides; empty if all is.
         unstated: What the source leaves open.
         constant: How many of our runs predict one class only.
-        trivial: Scores of constant predictors.
+        trivial: ResultsTable of constant predictors.
         exact: Whether the number is counted, not measured: one value is all there is.
     """
 
@@ -79,19 +79,18 @@ class Case:
     exact: bool = False
 
     @property
-    def estimate(self) -> Estimate:
+    def estimate(self) -> Difference:
         """Our mean less the published number."""
-        n = len(self.runs)
-        mean = math.fsum(self.runs) / n
-        error = 0.0 if self.exact else math.nan
+        found = difference_of(self.runs, self.published)
+        if self.exact:
+            return replace(found, error=0.0)
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
-        if n > 1 and max(self.runs) > min(self.runs):
-            error = math.sqrt(math.fsum((run - mean) ** 2 for run in self.runs) / (n - 1) / n)
-        return Estimate(mean - self.published, error, max(n - 1, 1), n)
+        tied = max(self.runs) == min(self.runs)
+        return replace(found, error=math.nan) if tied else found
 
 
 @dataclass(frozen=True)
-class Judgement:
+class _Judgement:
     """A verdict with its mark and its reason."""
 
     verdict: Verdict
@@ -99,7 +98,7 @@ class Judgement:
     reason: str
 
 
-def judge(case: Case) -> Judgement:
+def judge(case: Measured) -> _Judgement:
     """Give the verdict on a published number: the first rule of :data:`RULES` that applies."""
     if not case.runs:
         return _judgement(Verdict.MISSING, "no finished runs")
@@ -117,23 +116,23 @@ def judge(case: Case) -> Judgement:
         return _judgement(Verdict.REPRODUCED, reason)
     if found.outside(case.uncertainty) <= ALPHA:
         mark = "+" if found.value > 0 else "\N{MINUS SIGN}"
-        return Judgement(Verdict.DEVIATES, mark, f"{off}, more than chance over seeds explains")
+        return _Judgement(Verdict.DEVIATES, mark, f"{off}, more than chance over seeds explains")
     least = f"smallest detectable difference {found.detectable:.1f}"
     if math.isnan(found.error):
         runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; {runs} no spread")
     if case.margin is None:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}")
-    if Estimate(0.0, found.error, found.freedom).within(bound) > ALPHA:
+    if Difference(0.0, found.error, found.freedom).within(bound) > ALPHA:
         return _judgement(Verdict.INCONCLUSIVE, f"{off}; too few runs for ±{bound:.2g}; {least}")
     return _judgement(Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown")
 
 
-def _judgement(verdict: Verdict, reason: str) -> Judgement:
-    return Judgement(verdict, MARKS[verdict], reason)
+def _judgement(verdict: Verdict, reason: str) -> _Judgement:
+    return _Judgement(verdict, MARKS[verdict], reason)
 
 
-def _degenerate(case: Case) -> str:
+def _degenerate(case: Measured) -> str:
     n = len(case.runs)
     if case.constant:
         return f"{case.constant} of {n} runs predict one class only"

@@ -21,8 +21,8 @@ from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_jso
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.jobs import training
 from pdbench.study import Cell, Study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.kinds import Job
 
 State: TypeAlias = Literal["running", "stopped", "failed", "done"]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import replacing
+from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS
 from pdbench.jobs.record import (
     PREDICTIONS,
-    SCHEMA_VERSION,
     RunRecord,
     examples_file,
     read_record,
@@ -25,14 +25,6 @@ from pdbench.workflow import Paths
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-NEEDED = (
-    *("study", "cell", "task", "method", "architecture", "transfer", "corpus"),
-    *("run", "spec", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
-    *("test_predictions", "test_labels"),
-)
-"""The columns of every table of results, whatever its tasks are."""
 
 
 def collect(study: Study, paths: Paths) -> Path:
@@ -53,36 +45,11 @@ def collect(study: Study, paths: Paths) -> Path:
         raise DataError(f"study {study.name}: no finished run", "run it first")
     frame = pd.DataFrame(rows)
     frame["selected"] = _selected(frame, study)
-    frame["test_labels"] = _labels(frame, paths)
+    frame[TEST_LABELS] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
     with replacing(paths.table) as temporary:
         frame.reset_index(drop=True).to_parquet(temporary)
     return paths.table
-
-
-def read_results(path: Path) -> pd.DataFrame:
-    """Read collected results.
-
-    Raises:
-        DataError: The file is missing, unreadable, of another schema version, lacks a column,
-            or has a run twice, which would count as two.
-    """
-    import pandas as pd
-
-    remedy = "collect the results again"
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})", remedy) from error
-    if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
-        raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", remedy)
-    if lost := [column for column in NEEDED if column not in frame]:
-        raise DataError(f"{path}: no column {lost[0]!r}", remedy)
-    twice = frame[frame.duplicated(["cell", "run"])]
-    if len(twice):
-        what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
-        raise DataError(what, remedy)
-    return frame
 
 
 def _run_folders(study: Study, paths: Paths) -> list[Path]:
@@ -109,7 +76,7 @@ def _row(folder: Path) -> dict[str, Any]:
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
         **_environment(record),
-        "test_predictions": predictions.tolist(),
+        TEST_PREDICTIONS: predictions.tolist(),
         **{
             file.removesuffix(".npy"): _array(folder / file, record).tolist()
             for file in each

@@ -15,7 +15,7 @@ import torch
 from pdbench import __version__
 from pdbench.engine import Device, Stopwatch
 from pdbench.engine.distributed import processes
-from pdbench.engine.stopwatch import now
+from pdbench.engine.state import now
 from pdbench.jobs.record import Environment
 from pdbench.study import ROOT
 

@@ -56,6 +56,6 @@ def cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> di
         ]
     if data.checkpoint is not None:
         found["checkpoint"] = weights_digest(data.checkpoint)
-    if data.asked is not None:
+    if data.teacher is not None:
         found["teacher"] = weights_digest(paths.teacher(chosen.task))
     return found

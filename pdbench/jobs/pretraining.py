@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pdbench.data.batches import collate, renumbering
 from pdbench.data.order import PieceBatches, Purpose, generator
@@ -16,6 +16,7 @@ from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import (
     ALONE,
+    Bert,
     BertShape,
     Device,
     Keeper,
@@ -26,17 +27,26 @@ from pdbench.engine import (
     optimise,
 )
 from pdbench.engine.bert import embedding_of, keep_pieces
+from pdbench.engine.checkpoints import read_masked_lm
+from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_masked_lm, standard_deviation
-from pdbench.engine.losses import Masked, mask_pieces
 from pdbench.engine.spectral import spectral_embeddings
-from pdbench.jobs.taught import Taught, open_taught
+from pdbench.engine.targets import Masked, mask_pieces
+from pdbench.jobs.stages import OnlineTeacher, frozen
+from pdbench.methods.objective import (
+    MaskedLanguage,
+    PretrainingObjective,
+    build_objective,
+    checked_loss,
+)
 from pdbench.study import Start, Study
 from pdbench.study.cells import seed_of
+from pdbench.study.settings import Pretraining
 from pdbench.workflow import Paths
 
 
 @dataclass(frozen=True)
-class Part:
+class CorpusText:
     """One text of a corpus: its items and the word pieces to train on."""
 
     tokens: Tokens
@@ -45,18 +55,20 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class _Pieces:
     """The word pieces of a corpus: special ones first, then the others by frequency.
 
     Attributes:
         kept: Their ids in the vocabulary, (K,).
         numbers: Table from id to position in ``kept``, (V,).
         special: How many special pieces lead.
+        mask: The position of [MASK] in ``kept``.
     """
 
     kept: NDArray[np.int64]
     numbers: NDArray[np.int64]
     special: int
+    mask: int
 
     def predicted(self, limit: int | None) -> range:
         """The pieces that may be masked and predicted, at most ``limit`` of them."""
@@ -86,67 +98,126 @@ def pretrain_student(
     Returns:
         The model with the whole vocabulary, and what training did.
     """
-    settings = study.training.pretrain
-    seed = pretraining_seed(start)
-    parts = open_corpus(study, paths, start.corpus)
-    pieces = corpus_pieces(parts, vocabulary)
-    taught = open_taught(study, paths, start, vocabulary.size)
+    settings, seed = study.training.pretrain, pretraining_seed(start)
+    texts = _open_corpus(study, paths, start.corpus)
+    pieces = corpus_pieces(texts, vocabulary)
+    teacher = _open_teacher(study, paths, start, device)
+    objective = _objective(study, start, vocabulary.size, teacher)
     model = (
-        taught.student(settings.dropout)
-        if taught
-        else _first_weights(study, start, parts, pieces, vocabulary, seed)
+        _student_of(teacher.model, objective, settings.dropout)
+        if teacher
+        else _first_weights(study, start, texts, pieces, vocabulary, seed)
     )
-    whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
-    kept = torch.from_numpy(pieces.kept)
-    keep_pieces(model, kept)
-    if taught:
-        taught.prepare(kept, device)
-    model.bert.pooler.requires_grad_(False)  # masked LM does not use it
-    model.to(device.torch)
-    order = CorpusOrder(parts, settings.batch_tokens, seed)
-    predicted = pieces.predicted(settings.softmax_pieces)
-    mask_id = int(pieces.numbers[vocabulary.mask])
-    loss_of = _loss(model, taught, predicted.stop, device)
-
-    def batch_of(step: int) -> Masked:
-        part, index = order[step]
-        batch = collate(parts[part].tokens, index, pieces.numbers)
-        random = generator(Purpose.MASKS, seed, step)
-        return mask_pieces(batch, settings.masked, predicted, mask_id, random)
-
-    how = Optimisation(
-        len(order),
-        study.learning_rate(settings.learning_rate, start.architecture),
-        settings.warmup,
-        at_once=settings.at_once,
+    rate = study.learning_rate(settings.learning_rate, start.architecture)
+    progress = train_masked_lm(
+        model, texts, pieces, settings, rate, device, seed, objective, teacher, keeper, ranks
     )
-    trained = taught.trained(model) if taught else model
-    progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
-    _restore_pieces(model.cpu(), whole, bias, pieces)
     return model, progress
 
 
-def _loss(
-    model: MaskedLM, taught: Taught | None, scored: int, device: Device
-) -> Callable[[Masked], Tensor]:
-    """The loss of a batch: masked LM over the first ``scored`` pieces, or a method's own."""
+def train_masked_lm(
+    model: MaskedLM,
+    texts: Sequence[CorpusText],
+    pieces: _Pieces,
+    settings: Pretraining,
+    learning_rate: float,
+    device: Device,
+    seed: int,
+    objective: PretrainingObjective,
+    teacher: OnlineTeacher[MaskedLM] | None = None,
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
+) -> Progress:
+    """Train a model with the whole vocabulary on the pieces that occur in the texts.
+
+    It stands on the CPU, before and after. The seed decides the order of the items, the masks and
+    the dropout; the teacher is the deeper model that the objective asks, if it does.
+    """
+    whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
+    kept = torch.from_numpy(pieces.kept)
+    keep_pieces(model, kept)
+    if teacher:
+        keep_pieces(teacher.model, kept)
+        frozen(teacher.model).to(device.torch)
+    model.bert.pooler.requires_grad_(False)  # masked LM does not use it
+    trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
+    order = _CorpusOrder(texts, settings.batch_tokens, seed)
+    predicted = pieces.predicted(settings.softmax_pieces)
+
+    def batch_of(step: int) -> Masked:
+        text, index = order[step]
+        batch = collate(texts[text].tokens, index, pieces.numbers)
+        random = generator(Purpose.MASKS, seed, step)
+        return mask_pieces(batch, settings.masked, predicted, pieces.mask, random)
 
     def loss_of(masked: Masked) -> Tensor:
-        positions, targets = device.tensor(masked.positions), device.tensor(masked.targets)
-        inputs = device.inputs(masked.batch)
-        if taught:
-            return taught.loss(model, inputs, positions, targets, scored, device)
-        with device.autocast():
-            return model.loss(*inputs, positions, targets, scored)
+        inputs, positions = device.inputs(masked.batch), device.tensor(masked.positions)
+        ours = ExposedLM(model, inputs, positions, predicted.stop, device.autocast)
+        theirs = teacher and ExposedLM(
+            teacher.model, inputs, positions, predicted.stop, teacher.computing
+        )
+        return checked_loss(objective, ours, theirs, device.tensor(masked.targets))
 
-    return loss_of
+    how = Optimisation(len(order), learning_rate, settings)
+    progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
+    _restore_pieces(model.cpu(), whole, bias, pieces)
+    return progress
+
+
+def _open_teacher(
+    study: Study, paths: Paths, start: Start, device: Device
+) -> OnlineTeacher[MaskedLM] | None:
+    """Read the deeper pre-trained model that teaches a student, if its method has one.
+
+    Raises:
+        DataError: Its checkpoint is not whole.
+    """
+    deeper = study.pretrained_by(start)
+    return deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)), device)
+
+
+def _objective(
+    study: Study, start: Start, vocabulary: int, teacher: OnlineTeacher[MaskedLM] | None
+) -> PretrainingObjective:
+    """Masked LM, or what the method of a pre-trained student names.
+
+    Raises:
+        UsageError: The objective is missing or does not fit the sizes.
+    """
+    shape = BertShape.of(start.architecture, vocabulary)
+    if teacher is None or start.method is None:
+        return MaskedLanguage(shape, shape, 0)
+    definition = study.methods[start.method].pretraining
+    assert definition is not None
+    return build_objective(
+        definition.objective,
+        PretrainingObjective,
+        definition.options,
+        shape,
+        teacher.model.bert.shape,
+        0,
+        seed_of("objective", start.corpus, start.architecture, start.method),
+    )
+
+
+def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: float) -> MaskedLM:
+    """A student that begins with the embeddings, the head and some layers of its teacher."""
+    model = MaskedLM(Bert(objective.student, dropout))
+    theirs = teacher.state_dict()
+    weights = dict(theirs)
+    for own, layer in enumerate(objective.start_layers()):
+        prefix = f"bert.layers.{layer - 1}."
+        found = {name: tensor for name, tensor in theirs.items() if name.startswith(prefix)}
+        weights |= {k.replace(prefix, f"bert.layers.{own}."): v for k, v in found.items()}
+    model.load_state_dict({name: weights[name].clone() for name in model.state_dict()})
+    return model
 
 
 def _first_weights(
     study: Study,
     start: Start,
-    parts: list[Part],
-    pieces: Pieces,
+    parts: list[CorpusText],
+    pieces: _Pieces,
     vocabulary: Vocabulary,
     seed: int,
 ) -> MaskedLM:
@@ -161,17 +232,17 @@ def _first_weights(
     return model
 
 
-def open_corpus(study: Study, paths: Paths, corpus: str) -> list[Part]:
+def _open_corpus(study: Study, paths: Paths, corpus: str) -> list[CorpusText]:
     """Open the texts of a corpus."""
     parts = []
     for part in study.corpus_parts(corpus):
         tokens = Tokens.open(paths.text(part.text))
         items = len(tokens) if part.size is None else min(part.size, len(tokens))
-        parts.append(Part(tokens, items, part.tokens))
+        parts.append(CorpusText(tokens, items, part.tokens))
     return parts
 
 
-def corpus_pieces(parts: list[Part], vocabulary: Vocabulary) -> Pieces:
+def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> _Pieces:
     """Count the word pieces of a corpus and order them by frequency."""
     counts = np.zeros(vocabulary.size, dtype=np.int64)
     for part in parts:
@@ -180,10 +251,11 @@ def corpus_pieces(parts: list[Part], vocabulary: Vocabulary) -> Pieces:
     counts[special] = 0
     order = np.argsort(-counts, kind="stable")
     kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
-    return Pieces(kept, renumbering(kept, vocabulary.size), len(special))
+    numbers = renumbering(kept, vocabulary.size)
+    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
 
 
-class CorpusOrder:
+class _CorpusOrder:
     """The batch of each step of pre-training: the parts mixed, each until its budget is met.
 
     Args:
@@ -192,7 +264,7 @@ class CorpusOrder:
         seed: Decides the order.
     """
 
-    def __init__(self, parts: Sequence[Part], batch_tokens: int, seed: int) -> None:
+    def __init__(self, parts: Sequence[CorpusText], batch_tokens: int, seed: int) -> None:
         self._batches = [
             PieceBatches(part.tokens.lengths[: part.items], batch_tokens, seed, number)
             for number, part in enumerate(parts)
@@ -220,7 +292,7 @@ class CorpusOrder:
 
 
 def _start_spectral(
-    weight: Tensor, parts: list[Part], pieces: Pieces, deviation: float, seed: int
+    weight: Tensor, parts: list[CorpusText], pieces: _Pieces, deviation: float, seed: int
 ) -> None:
     items = [
         pieces.numbers[part.tokens.item(i).astype(np.int64)]
@@ -233,9 +305,9 @@ def _start_spectral(
     weight[torch.from_numpy(pieces.kept)[found]] = rows[found]
 
 
-def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: Pieces) -> None:
+def _restore_pieces(model: MaskedLM, whole: Tensor, bias: Tensor, pieces: _Pieces) -> None:
     kept = torch.from_numpy(pieces.kept)
     whole[kept] = model.bert.word_embeddings.weight.detach()
     bias[kept] = model.bias.detach()
     model.bert.word_embeddings = embedding_of(whole)
-    model.bias = torch.nn.Parameter(bias)
+    model.bias = nn.Parameter(bias)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
+from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
 
-SCHEMA_VERSION: Final = 1
-PREDICTIONS = "test_predictions.npy"
+PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
 
 In a regression it is the score, float32; of spans the place of the answer, packed in an int64
-(:mod:`pdbench.data.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
+(:mod:`pdbench.kinds.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
 """
 
 
@@ -25,7 +25,7 @@ def examples_file(metric: str) -> str:
 
     It is there where predictions and labels alone do not say it: for spans.
     """
-    return f"test_{metric}_examples.npy"
+    return f"{examples_column(metric)}.npy"
 
 
 class _Typed(BaseModel):

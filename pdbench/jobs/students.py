@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdbench.core.errors import DataError, UsageError
+from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
@@ -23,17 +23,10 @@ from pdbench.engine import (
     choose_device,
     initial_classifier,
 )
+from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import read_classifier
-from pdbench.jobs.stages import Asked, frozen, objective_of, train_objective
-from pdbench.kinds.classification import (
-    Labelled,
-    Pass,
-    Scores,
-    predicted,
-    restrict_pieces,
-    train_classifier,
-)
-from pdbench.kinds.heads import Head, head_of, open_split, soft_labelled
+from pdbench.jobs.stages import OnlineTeacher, frozen, objective_of, train_stage, walk_of
+from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.workflow import Paths
 
@@ -47,8 +40,9 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
-        head: What stands on the encoder.
-        asked: The fine-tuned teacher, if a stage asks it.
+        kind: What the task's kind makes of it.
+        labels: The names of the outputs.
+        teacher: The fine-tuned teacher, if a stage asks it.
         others: What else is predicted, by the name of its file: hidden-label splits, and the
             test splits of other tasks on which this one's models are scored.
     """
@@ -57,8 +51,9 @@ class CellData:
     transfer: Labelled | None
     checkpoint: Path | None
     vocabulary: int
-    head: Head
-    asked: Asked | None = None
+    kind: Kind
+    labels: tuple[str, ...]
+    teacher: OnlineTeacher[Classifier] | None = None
     others: dict[str, Tokens] = field(default_factory=dict)
 
     @property
@@ -69,7 +64,7 @@ class CellData:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedRun:
     """A trained run: its stages in order, its scores by split, and the model.
 
     ``others`` is what it predicts beside them, by the name of its file.
@@ -87,18 +82,20 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     Raises:
         DataError: An input is missing, edited, or made from another text.
     """
-    start = study.initial_checkpoint(cell)
+    start, kind = study.initial_checkpoint(cell), kind_of(study.tasks[cell.task])
+    folder = paths.task(cell.task)
     data = CellData(
-        splits={s: open_split(paths.task(cell.task), s) for s in ("train", "dev", "test")},
+        splits={s: kind.open_split(folder / s) for s in ("train", "dev", "test")},
         transfer=_open_transfer(study, paths, cell),
         checkpoint=None if start is None else paths.pretrained(start),
         vocabulary=vocabulary.size,
-        head=head_of(study.tasks[cell.task], paths.task(cell.task)),
+        kind=kind,
+        labels=kind.labels(folder),
         others=_open_others(study, paths, cell.task),
     )
     if not study.methods[cell.method].asks_teacher:
         return data
-    return replace(data, asked=_open_asked(paths, cell, data))
+    return replace(data, teacher=_open_teacher(paths, cell, data))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
@@ -134,87 +131,48 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
             f"{cell.transfer!r} asks {chosen.size}",
             f"lower transfer_sets.{cell.transfer}.size",
         )
-    return soft_labelled(study.tasks[cell.task], tokens, soft, chosen.size)
+    return kind_of(study.tasks[cell.task]).soft_labelled(tokens, soft, chosen.size)
 
 
 def train_student(
     study: Study, run: Run, data: CellData, device: Device, keeper: Keeper | None = None
-) -> Outcome:
+) -> TrainedRun:
     """Train one run from its initialisation through all stages, and score it."""
     cell = run.cell
     method = study.methods[cell.method]
     model = initial_classifier(
         method.initialisation,
         BertShape.of(cell.architecture, data.vocabulary),
-        data.head.outputs,
+        data.kind.head.outputs(len(data.labels)),
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
         data.checkpoint,
-        data.head.model,
+        data.kind.head,
     )
     numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
     for number, stage in enumerate(method.stages):
-        targets = data.splits["train"] if stage.data == "labelled" else data.transfer
-        assert targets is not None
-        model.bert.dropout = study.stage(stage.settings).dropout
-        how = _pass(study, run, number, targets.items)
-        seed = run.seed + number
-        if stage.is_own:
-            assert data.asked is not None
-            objective = objective_of(stage, model, data.asked, seed)
-            stages[stage.name] = train_objective(
-                model, data.asked, objective, targets, how, device, seed, numbers, keeper
-            )
-        else:
-            stages[stage.name] = train_classifier(
-                model, targets, how, device, seed, numbers, keeper
-            )
-    scores = _scores(study, cell, model, data, device, numbers)
-    others = {n: predicted(model, t, device, numbers) for n, t in data.others.items()}
-    return Outcome(stages, scores, model, others)
+        items = data.splits["train"] if stage.data == "labelled" else data.transfer
+        assert items is not None
+        walk, seed = walk_of(study, run, number, items.items), run.seed + number
+        teacher = data.teacher if stage.is_custom else None
+        objective = objective_of(stage, data.kind, model, teacher, seed)
+        stages[stage.name] = train_stage(
+            model, objective, items, walk, device, seed, numbers, teacher, keeper
+        )
+    metrics = study.tasks[cell.task].metrics
+    scores = {
+        split: data.kind.score(model, data.splits[split], metrics, device, numbers)
+        for split in ("dev", "test")
+    }
+    others = {n: data.kind.predict(model, t, device, numbers) for n, t in data.others.items()}
+    return TrainedRun(stages, scores, model, others)
 
 
-def _pass(study: Study, run: Run, number: int, items: int) -> Pass:
-    """How a stage of a run walks over its data, of so many items."""
-    method, point = study.methods[run.cell.method], run.points[number]
-    stage = method.stages[number]
-    settings = study.stage(stage.settings)
-    found = Pass(
-        passes=settings.epochs,
-        batch_size=point.batch_size,
-        learning_rate=point.learning_rate,
-        warmup=settings.warmup,
-        weight_decay=settings.weight_decay,
-        clip=settings.clip,
-        least_steps=settings.least_steps,
-        at_once=settings.at_once,
-        span=method.span(number),
-        order_seed=run.seed + method.first(number),
-    )
-    if not found.steps(items):
-        whole = replace(found, span=(0.0, 1.0)).steps(items)
-        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
-        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
-    return found
-
-
-def _open_asked(paths: Paths, cell: Cell, data: CellData) -> Asked:
+def _open_teacher(paths: Paths, cell: Cell, data: CellData) -> OnlineTeacher[Classifier]:
     """Load the teacher that the stages of a cell ask, with the pieces of the cell's texts."""
-    model = read_classifier(paths.teacher(cell.task), data.head.labels, head=data.head.model)
+    model = read_classifier(paths.teacher(cell.task), data.labels, head=data.kind.head)
     restrict_pieces(model, data.all_tokens, data.vocabulary)
     device = choose_device(model.bert.shape.hidden)
-    return Asked(frozen(model).to(device.torch), device)
-
-
-def _scores(
-    study: Study,
-    cell: Cell,
-    model: Classifier,
-    data: CellData,
-    device: Device,
-    numbers: NDArray[np.int64],
-) -> dict[str, Scores]:
-    metrics = study.tasks[cell.task].metrics
-    return {s: data.splits[s].scored(model, metrics, device, numbers) for s in ("dev", "test")}
+    return OnlineTeacher(frozen(model).to(device.torch), device)

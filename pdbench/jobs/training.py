@@ -54,10 +54,8 @@ from pdbench.jobs.record import (
     write_record,
 )
 from pdbench.jobs.students import CellData, open_cell, train_student
-from pdbench.jobs.teachers import load_teacher, settings_of, soft_label, train_teacher
-from pdbench.kinds.classification import Scores, majority
-from pdbench.kinds.heads import head_of, open_split
-from pdbench.kinds.spans import soft_label_spans
+from pdbench.jobs.teachers import load_teacher, settings_of, train_teacher
+from pdbench.kinds import Scores, kind_of, majority
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.settings import Released, Source
 from pdbench.workflow import Paths
@@ -177,7 +175,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     progress, scores = train_teacher(study, paths, task, model, seed, device, job.keeper)
 
     def write(folder: Path) -> None:
-        labels = head_of(study.tasks[task], paths.task(task)).labels
+        labels = kind_of(study.tasks[task]).labels(paths.task(task))
         write_checkpoint(folder, model.cpu(), vocabulary, labels)
         _write_predictions(folder, scores["test"])
 
@@ -196,25 +194,25 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
 def _soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     watch = Stopwatch()
     tokens = Tokens.open(paths.text(text))
-    head = head_of(study.tasks[task], paths.task(task))
+    kind = kind_of(study.tasks[task])
+    labels = kind.labels(paths.task(task))
     items = min(study.items_labelled(text), len(tokens))
     asked = {
         "task": task,
         "text": text,
         "items": items,
-        "labels": list(head.labels),
+        "labels": list(labels),
         "text_digest": tokens.digest,
         "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
     }
     if _are_there(paths.soft_labels(task, text), asked):
         log.info("soft labels of %s by the %s teacher: already done", text, task)
         return
-    model = read_classifier(paths.teacher(task), head.labels, head=head.model)
+    model = read_classifier(paths.teacher(task), labels, head=kind.head)
     device = choose_device(model.bert.shape.hidden)
     with replacing(paths.soft_labels(task, text)) as folder:
         folder.mkdir(parents=True)
-        label = soft_label_spans if study.tasks[task].kind == "span" else soft_label
-        mean = label(model, tokens, items, device, folder / "soft_labels.npy")
+        mean = kind.soft_label(model, tokens, items, device, folder / "soft_labels.npy")
         content = {
             **asked,
             "digest": file_digest(folder / "soft_labels.npy"),
@@ -298,7 +296,7 @@ def _score_runs(study: Study, paths: Paths, chosen: Cell, save_every: float) -> 
         DataError: One of those runs is missing or was edited, or predicted another test split.
     """
     metrics = study.tasks[chosen.task].metrics
-    data = open_split(paths.task(chosen.task), "test")
+    data = kind_of(study.tasks[chosen.task]).open_split(paths.task(chosen.task) / "test")
     digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}
     file = predictions_file("test", chosen.task)
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size

@@ -1,1 +1,51 @@
-"""The kinds of tasks: how each is read, what stands on the encoder, its loss and its scores."""
+"""The kinds of tasks: how each is read, what stands on the encoder, its loss and its scores.
+
+A kind is a class in a file of its own (:mod:`pdbench.kinds.kind` says what it may define), a line
+here, and a line in :mod:`pdbench.study.kinds`, which says what a study may ask of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pdbench.kinds.classes import Classes
+from pdbench.kinds.kind import Kind, Labelled, LabelledBatch, Scores, majority
+from pdbench.kinds.rankings import Rankings
+from pdbench.kinds.regression import Regression
+from pdbench.kinds.spans import Spans
+from pdbench.study.settings import Source, Task
+
+if TYPE_CHECKING:
+    from pdbench.data.sources import Reader
+
+KINDS: dict[str, type[Kind]] = {
+    "classification": Classes,
+    "regression": Regression,
+    "span": Spans,
+    "ranking": Rankings,
+}
+"""Every kind by the name that a study gives it; a classification without labels is a regression."""
+
+
+def kind_of(task: Task) -> Kind:
+    """A task, seen as what its kind makes of it."""
+    regresses = task.kind == "classification" and not task.labels
+    return KINDS["regression" if regresses else task.kind](task)
+
+
+def reader_of_text(source: Source) -> Reader | None:
+    """What reads a text that is published in the layout of some kind's tasks, if any does."""
+    readers = (kind.reader() for kind in KINDS.values())
+    return next((reader for reader in readers if reader and reader.reads(source)), None)
+
+
+__all__ = [
+    "KINDS",
+    "Kind",
+    "Labelled",
+    "LabelledBatch",
+    "Scores",
+    "kind_of",
+    "majority",
+    "reader_of_text",
+]

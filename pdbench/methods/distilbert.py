@@ -20,16 +20,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.engine import BertShape
-from pdbench.methods.objective import ExposedLM, PretrainingObjective
+from pdbench.engine.exposed import ExposedLM
+from pdbench.methods.objective import PretrainingObjective
 
 
 class DistilBert(PretrainingObjective):
     """The triple loss.
 
     Args:
-        student: The student's shape.
-        teacher: That of the deeper pre-trained model.
-        labels: Not used.
         temperature: T.
         soft: w_ce.
         masked: w_mlm.

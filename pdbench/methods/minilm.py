@@ -28,9 +28,6 @@ class MiniLM(Objective):
     """The loss of all three relations, weighted alike.
 
     Args:
-        student: The student's shape.
-        teacher: The teacher's.
-        labels: Number of classes.
         relation_heads: A_r; it divides both widths.
     """
 

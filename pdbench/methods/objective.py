@@ -1,6 +1,7 @@
-"""Objectives of one's own: a loss over what student and teacher expose.
+"""Objectives: a loss over what student and teacher expose.
 
-A stage of config/methods.yaml names the class as ``module:Class``, here or in another package.
+A stage of config/methods.yaml names ``distill`` or ``finetune``, the paper's two, or the class of
+an objective of one's own as ``module:Class``, here or in another package.
 The class sees one batch at a time; order, budget, optimiser, precision and resuming are the
 loop's, the same for every method.
 """
@@ -11,7 +12,7 @@ import contextlib
 import importlib
 import inspect
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -21,12 +22,12 @@ from torch.nn import functional
 
 from pdbench.core.errors import PdbenchError, UsageError, suggestion
 from pdbench.engine import BertShape
-from pdbench.engine.exposed import Exposed
+from pdbench.engine.exposed import Exposed, ExposedLM
 
-T = TypeVar("T", bound="Described")
+T = TypeVar("T", bound="_Described")
 
 
-class Described(nn.Module):
+class _Described(nn.Module):
     """What the table of methods says about an objective, and the shapes that it connects.
 
     Args:
@@ -53,12 +54,15 @@ class Described(nn.Module):
         self.student, self.teacher, self.labels = student, teacher, labels
 
 
-class Objective(Described):
+class Objective(_Described):
     """The base of an objective for a stage on a transfer set or on labelled data."""
 
     last_states: ClassVar[bool] = True
     """Whether :meth:`forward` reads all hidden states of a last layer, not the first piece's
     alone. Where it does not, saying so saves computing them."""
+
+    task_loss: Callable[[Tensor, Tensor], Tensor]
+    """What the task's kind makes of outputs and targets; it is set when the objective is made."""
 
     def forward(self, student: Exposed, teacher: Exposed, targets: Tensor) -> Tensor:
         """The mean loss over a batch, as a scalar.
@@ -75,7 +79,7 @@ class Objective(Described):
         raise NotImplementedError("it has no forward")
 
 
-class PretrainingObjective(Described):
+class PretrainingObjective(_Described):
     """The base of an objective for masked-LM pre-training from a deeper pre-trained model."""
 
     def start_layers(self) -> tuple[int, ...]:
@@ -93,16 +97,42 @@ class PretrainingObjective(Described):
         raise NotImplementedError("it has no forward")
 
 
-class ExposedLM:
-    """A masked-LM model at M masked pieces, of which it may predict K.
+class _TaskLoss(Objective):
+    """The task's own loss: the student's outputs against the targets."""
 
-    Attributes:
-        states: Hidden states of the last layer, (M, H) float32.
-        logits: Scores of the pieces, (M, K) float32.
-    """
+    last_states = False
 
-    def __init__(self, states: Tensor, logits: Tensor) -> None:
-        self.states, self.logits = states.float(), logits.float()
+    def forward(self, student: Exposed, teacher: Exposed | None, targets: Tensor) -> Tensor:
+        """The loss of a batch; no teacher is asked, beyond the soft labels that it stored."""
+        return self.task_loss(student.logits, targets)
+
+
+class Distill(_TaskLoss):
+    """The distillation of Algorithm 1: no temperature, and no share of hard labels."""
+
+    title = "Distillation"
+    formula = "cross-entropy with the teacher's soft labels"
+    exposes = "class probabilities"
+
+
+class Finetune(_TaskLoss):
+    """The fine-tuning of Algorithm 1."""
+
+    title = "Fine-tuning"
+    formula = "cross-entropy with the labels"
+    exposes = ""
+
+
+class MaskedLanguage(PretrainingObjective):
+    """Masked LM alone, from a start of the student's own."""
+
+    title = "Pre-training"
+    formula = "masked-LM cross-entropy"
+    exposes = ""
+
+    def forward(self, student: ExposedLM, teacher: ExposedLM | None, targets: Tensor) -> Tensor:
+        """The mean cross-entropy at the masked pieces."""
+        return student.cross_entropy(targets)
 
 
 def uniform_layers(student: int, teacher: int) -> tuple[int, ...]:
@@ -144,7 +174,9 @@ def item_means(losses: Tensor, mask: Tensor) -> Tensor:
     return ((losses * weights).sum(dim=1) / weights.sum(dim=1)).mean()
 
 
-def checked_loss(objective: Described, student: object, teacher: object, targets: Tensor) -> Tensor:
+def checked_loss(
+    objective: _Described, student: object, teacher: object, targets: Tensor
+) -> Tensor:
     """The loss of an objective, whose code may be anybody's; the arguments are its own.
 
     Raises:
@@ -164,7 +196,7 @@ def checked_loss(objective: Described, student: object, teacher: object, targets
 
 
 @contextlib.contextmanager
-def _blamed(where: str, found: type[Described]) -> Iterator[None]:
+def _blamed(where: str, found: type[_Described]) -> Iterator[None]:
     """Say in one line what fails in a class's own code; a lack of memory stays what it is."""
     try:
         yield

@@ -33,9 +33,6 @@ class PatientKD(Objective):
     """L_PKD.
 
     Args:
-        student: The student's shape.
-        teacher: The teacher's.
-        labels: Number of classes.
         layers: Which of the teacher's layers are mapped: skip or last.
         alpha: Weight of the soft labels against the hard ones.
         beta: Weight of the hidden states.

@@ -18,12 +18,12 @@ from pdbench.artefacts import ARTEFACTS
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core import words
 from pdbench.core.files import read_json, replacing, write_json, write_text
-from pdbench.evidence import Comparison, Reference, Scores, compare, load_references
+from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import Standing, standings
-from pdbench.evidence.outcomes import Outcome, Result, load_claims, on_study, outcome_of
+from pdbench.evidence.outcomes import ClaimOutcome, Result, load_claims, on_study, outcome_of
+from pdbench.evidence.table import read_results
 from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.evidence.views import Similarities
-from pdbench.jobs.collect import read_results
 from pdbench.report import claims
 from pdbench.report.facts import Facts, gather
 from pdbench.report.runs import Trained, gather_runs
@@ -117,7 +117,7 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
 def _gather(study: Study, paths: Paths) -> Page:
     frame = read_results(paths.table)
     references = load_references()
-    scores, similar = Scores(study, frame), claims.similarities(paths)
+    scores, similar = ResultsTable(study, frame), claims.similarities(paths)
     sections = tuple(_section(name, paths, scores, references, similar) for name in study.artefacts)
     others = [r for r in references if r.artefact not in study.artefacts]
     return Page(
@@ -136,7 +136,7 @@ def _gather(study: Study, paths: Paths) -> Page:
 def _section(
     artefact: str,
     paths: Paths,
-    scores: Scores,
+    scores: ResultsTable,
     references: Sequence[Reference],
     similarity: Similarities,
 ) -> _Section:
@@ -192,7 +192,7 @@ def _helpers() -> dict[str, Any]:
         "marks": MARKS,
         "rules": RULES,
         "claims": claims,
-        "outcomes": Outcome,
+        "outcomes": ClaimOutcome,
         "outcome_of": outcome_of,
         "report_page": _INDEX,
         "runs_page": _RUNS,

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from pdbench.core.errors import UsageError
-from pdbench.core.files import write_json, write_text
-from pdbench.evidence.gate import Gate, Outcome
-from pdbench.evidence.twins import Match, match_methods, match_versions
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import read_json, write_json, write_text
+from pdbench.evidence.gate import GateOutcome
+from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.report import ci, gate
 from pdbench.study import Study
 from pdbench.study.waivers import load_waivers
 from pdbench.workflow import Paths
 
-COLOURS = {
-    Outcome.REGRESSED: "red",
-    Outcome.REFUSED: "red",
-    Outcome.MISSING: "red",
-    Outcome.WAIVED: "yellow",
-    Outcome.UNRESOLVED: "yellow",
-    Outcome.PASSED: "green",
+_COLOURS = {
+    GateOutcome.REGRESSED: "red",
+    GateOutcome.REFUSED: "red",
+    GateOutcome.MISSING: "red",
+    GateOutcome.WAIVED: "yellow",
+    GateOutcome.UNRESOLVED: "yellow",
+    GateOutcome.PASSED: "green",
 }
 
 
@@ -46,6 +45,7 @@ class Options:
     json_file: Path | None
     annotations: bool
     exit_zero: bool
+    written: Path | None
 
 
 def run(options: Options) -> int:
@@ -54,14 +54,32 @@ def run(options: Options) -> int:
     Raises:
         PdbenchError: There is nothing to check, or it cannot be read.
     """
+    found = _again(options) if options.written else _evaluated(options)
+    for line, outcome in gate.as_text(found):
+        click.echo(click.style(line, _COLOURS[outcome]) if outcome else line)
+    _write(found, options)
+    return 0 if options.exit_zero else int(found["code"])
+
+
+def _evaluated(options: Options) -> gate.Plain:
     waivers = load_waivers(options.waivers)
     table = options.table or Paths(options.study).table
     today = datetime.now(UTC).date()
     found = gate.evaluate(options.study, _matches(options), table, waivers, today, options.stored)
-    for line, outcome in gate.as_text(found, strict=options.strict):
-        click.echo(click.style(line, COLOURS[outcome]) if outcome else line)
-    _write(found, options)
-    return 0 if options.exit_zero else gate.code(found, strict=options.strict)
+    return gate.as_plain(found, strict=options.strict)
+
+
+def _again(options: Options) -> gate.Plain:
+    """What an earlier check wrote as JSON; nothing else can be asked of it."""
+    chosen = (options.baseline, options.candidate, options.stored, options.table, options.waivers)
+    if any(chosen) or options.margin is not None or options.strict:
+        what = "--from repeats a check that was made"
+        raise UsageError(what, "leave out what would have to be checked anew")
+    assert options.written is not None
+    found: gate.Plain = read_json(options.written)
+    if not isinstance(found, dict) or "checks" not in found:
+        raise DataError(f"{options.written}: not written by pdbench check", "check again")
+    return found
 
 
 def _matches(options: Options) -> tuple[Match, ...]:
@@ -78,15 +96,15 @@ def _matches(options: Options) -> tuple[Match, ...]:
     return gate.matches(study)
 
 
-def _write(found: Sequence[Gate], options: Options) -> None:
+def _write(found: gate.Plain, options: Options) -> None:
     if options.junit is not None:
-        write_text(options.junit, ci.as_junit(found, strict=options.strict))
+        write_text(options.junit, ci.as_junit(found))
     if options.json_file is not None:
-        write_json(options.json_file, gate.as_json(found, strict=options.strict))
+        write_json(options.json_file, gate.as_json(found))
     if options.markdown is not None:
-        _summarise(options.markdown, gate.as_markdown(found, strict=options.strict))
+        _summarise(options.markdown, gate.as_markdown(found))
     if options.annotations:
-        for line in ci.error_lines(found, strict=options.strict):
+        for line in ci.error_lines(found):
             click.echo(line)
 
 

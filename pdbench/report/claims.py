@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +16,21 @@ from pdbench.core.files import read_json
 from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence.outcomes import (
     CLAIMS_FILE,
-    Outcome,
+    ClaimOutcome,
     Result,
     load_claims,
     on_reference,
     on_study,
     outcome_of,
 )
-from pdbench.evidence.scores import Scores, refuse_others
-from pdbench.evidence.statements import Part
+from pdbench.evidence.statements import Trial
+from pdbench.evidence.table import ResultsTable, read_results, refuse_others
 from pdbench.evidence.views import Similarities
-from pdbench.jobs.collect import read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
 
-WIDTH = 96
-WORDS = {
-    Outcome.HOLDS: "shown to hold",
-    Outcome.FAILS: "shown to fail",
-    Outcome.INCONCLUSIVE: "neither is shown",
-    Outcome.UNTESTABLE: "what it is about is not there",
-}
+_WIDTH = 96
 
 
 def check_reference() -> tuple[Result, ...]:
@@ -64,7 +58,7 @@ def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[
     """
     frame = read_results(table or paths.table)
     refuse_others(study, frame)
-    return on_study(load_claims(), Scores(study, frame), similarities(paths))
+    return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
 
 
 def similarities(paths: Paths) -> Similarities:
@@ -78,10 +72,10 @@ def similarities(paths: Paths) -> Similarities:
 def counted(results: Sequence[Result]) -> str:
     """How many claims have each outcome: "3 hold, 5 fail"."""
     found = Counter(one.outcome for one in results)
-    return ", ".join(f"{found[outcome]} {outcome}" for outcome in Outcome if found[outcome])
+    return ", ".join(f"{found[outcome]} {outcome}" for outcome in ClaimOutcome if found[outcome])
 
 
-def effect(part: Part | None) -> str:
+def effect(part: Trial | None) -> str:
     """The comparison that decides, by how much it is met, and with which interval."""
     if part is None:
         return ""
@@ -97,9 +91,9 @@ def as_text(results: Sequence[Result]) -> str:
     lines = []
     for one in results:
         head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
-        lines += textwrap.wrap(head + one.claim.statement, WIDTH, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=" " * 7)
         about = "; ".join(word for word in (effect(one.deciding), _why(one)) if word)
-        lines += textwrap.wrap(about, WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(about, _WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
     return "\n".join([*lines, "", counted(results)])
 
 
@@ -136,22 +130,16 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """
     counts = Counter(one.outcome for one in results)
     return {
-        "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
+        "outcomes": {str(outcome): counts[outcome] for outcome in ClaimOutcome},
         "claims": [_claim_as_json(one) for one in results],
     }
 
 
 def _claim_as_json(result: Result) -> dict[str, Any]:
-    claim = result.claim
+    claim = asdict(result.claim)
+    del claim["note"]
     return {
-        "id": claim.id,
-        "artefact": claim.artefact,
-        "place": claim.place,
-        "statement": claim.statement,
-        "formal_check": claim.formal_check,
-        "at_other_scales": claim.at_other_scales,
-        "grade": claim.grade,
-        "on_reference": str(claim.on_reference),
+        **claim,
         "outcome": str(result.outcome),
         "reason": result.reason,
         "p": for_json(result.p),
@@ -162,7 +150,7 @@ def _claim_as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _part_as_json(part: Part) -> dict[str, Any]:
+def _part_as_json(part: Trial) -> dict[str, Any]:
     keys = list(dict.fromkeys(key for key, _ in part.terms))
     if math.isnan(part.shown):
         by, off = for_json(part.estimate.value), for_json(part.estimate.error)

@@ -9,7 +9,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
-from pdbench.evidence.scores import TEACHER
+from pdbench.data.columns import TEACHER
 from pdbench.jobs.record import RunRecord, read_record
 from pdbench.study import Study
 from pdbench.workflow import Paths

@@ -1,31 +1,42 @@
-"""The gate's findings as a table for terminals, as Markdown and as JSON."""
+"""The gate's findings as plain data, and from that as a table for terminals and as Markdown."""
 
 from __future__ import annotations
 
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import UsageError
 from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence.check import check
-from pdbench.evidence.gate import RULES, Gate, Outcome, Row
-from pdbench.evidence.twins import Match, match_methods
-from pdbench.jobs.collect import read_results
+from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row
+from pdbench.evidence.pairs import STORED, Match, match_methods
+from pdbench.evidence.table import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 
-WIDTH = 100
-COLUMNS = ("", "Outcome", "Cell", "Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
-ALIGN = "lllrrrrrr"
+Plain: TypeAlias = dict[str, Any]
+"""Findings as :func:`as_plain` has them, or a part of them: what the JSON file says."""
 
-CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
-"""What the exit codes mean."""
+_WIDTH = 100
+_COLUMNS = (
+    "",
+    "Outcome",
+    "Cell",
+    "Baseline",
+    "Candidate",
+    "Difference",
+    "95%",
+    "p, Holm",
+    "Runs",
+)
+_ALIGN = "lllrrrrrr"
+_CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
 
 
 def matches(study: Study) -> tuple[Match, ...]:
@@ -54,125 +65,49 @@ def evaluate(
     return tuple(check(study, frame, m, today, stored=before, waivers=waivers) for m in found)
 
 
-def code(gates: Sequence[Gate], *, strict: bool = False) -> int:
-    """The exit code of several checks: a regression before anything incomplete."""
-    codes = {gate.code(strict=strict) for gate in gates}
-    return 1 if 1 in codes else max(codes)
-
-
-def verdict(gates: Sequence[Gate], *, strict: bool = False) -> str:
-    """What several checks come to, in words: with exit code 0, also how much they leave open."""
-    ended = code(gates, strict=strict)
-    unresolved = sum(row.outcome is Outcome.UNRESOLVED for gate in gates for row in gate.rows)
-    return CODES[ended] + (f", {unresolved} unresolved" if unresolved and not ended else "")
-
-
-def counted(rows: Sequence[Row]) -> str:
-    """How many cells have each outcome: "1 regressed, 8 passed"."""
-    found = Counter(row.outcome for row in rows)
-    return ", ".join(f"{found[outcome]} {outcome}" for outcome in Outcome if found[outcome])
-
-
-def headline(gate: Gate) -> str:
-    """What was compared, and how: one line."""
-    return f"{gate.study}: {gate.match}, margin {gate.match.margin:g} points, {gate.today}"
-
-
-def why(row: Row, gate: Gate) -> str:
-    """The reason of a row, its notes, and with what it was compared."""
-    words = [row.reason, *row.notes]
-    if not gate.match.by_seed and row.outcome is not Outcome.MISSING and len(row.cells) == 2:
-        words.insert(1, f"beside {row.cells[0]}")
-    return "; ".join(words)
-
-
-def entries(row: Row) -> tuple[str, ...]:
-    """A row as text, in the order of :data:`COLUMNS`."""
-    numbers: tuple[str, ...] = ("",) * 6
-    if row.estimate is not None:
-        interval = row.estimate.interval
-        runs = "/".join(map(str, dict.fromkeys(row.runs)))
-        ends = (
-            "" if math.isnan(interval.low) else f"{signed(interval.low)} to {signed(interval.high)}"
-        )
-        scores = tuple(f"{score:.1f}" for score in row.scores)
-        numbers = (*scores, signed(interval.mean), ends, p_value(row.p), runs)
-    return (row.outcome.mark, str(row.outcome), row.name, *numbers)
-
-
-def as_text(gates: Sequence[Gate], *, strict: bool = False) -> list[tuple[str, Outcome | None]]:
-    """The lines for a terminal, each with the outcome that may colour it."""
-    lines: list[tuple[str, Outcome | None]] = []
-    for gate in gates:
-        lines += [(headline(gate), None), *((note, None) for note in gate.notes), ("", None)]
-        rows = [entries(row) for row in gate.rows]
-        widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-        lines.append((_aligned(COLUMNS, widths), None))
-        for row, words in zip(gate.rows, rows, strict=True):
-            lines.append((_aligned(words, widths), row.outcome))
-            if row.outcome is not Outcome.PASSED or row.notes:
-                wrapped = textwrap.wrap(why(row, gate), WIDTH - 4, break_on_hyphens=False)
-                lines += [("    " + part, None) for part in wrapped]
-        lines += [("", None), *((problem, Outcome.MISSING) for problem in gate.problems)]
-        lines.append((counted(gate.rows), None))
-    found = f"{verdict(gates, strict=strict)} (exit code {code(gates, strict=strict)})"
-    return [*lines, (found, None)]
-
-
-def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
-    sides = zip(words, widths, ALIGN, strict=True)
-    return "  ".join(w.ljust(n) if side == "l" else w.rjust(n) for w, n, side in sides).rstrip()
-
-
-def as_markdown(gates: Sequence[Gate], *, strict: bool = False) -> str:
-    """A summary for a job's page: the outcome first, and every row in a table."""
-    parts = []
-    for gate in gates:
-        rows = tuple((*entries(row), why(row, gate)) for row in gate.rows)
-        lines = [*gate.notes, *(f"**{problem}**" for problem in gate.problems)]
-        table = Table(headline(gate), (*COLUMNS, "Why"), rows, ALIGN + "l")
-        parts.append("\n\n".join([*lines, to_markdown([table]), counted(gate.rows)]))
-    found = verdict(gates, strict=strict)
-    return "\n\n".join([f"### pdbench check: {found}", *parts]) + "\n"
-
-
-def as_json(gates: Sequence[Gate], *, strict: bool = False) -> dict[str, Any]:
+def as_plain(gates: Sequence[Gate], *, strict: bool = False) -> Plain:
     """Everything that is known about every check.
 
     Each of ``checks`` has what was compared and the rules, and for each of its ``rows`` the
     ``outcome`` with its ``reason``, both mean ``scores``, the ``difference`` with the ends of its
     95% interval in points, the Holm-corrected ``p`` of no regression, the number of ``runs`` and
-    the ``cells`` behind it; baseline first.
+    the ``cells`` behind it; baseline first. ``code`` is the exit code: a regression goes before
+    anything incomplete, and with ``strict`` what is unresolved is incomplete.
     """
+    codes = {gate.code(strict=strict) for gate in gates}
+    code = 1 if 1 in codes else max(codes)
+    unresolved = sum(row.outcome is GateOutcome.UNRESOLVED for gate in gates for row in gate.rows)
+    left_open = f", {unresolved} unresolved" if unresolved and not code else ""
     return {
-        "code": code(gates, strict=strict),
-        "verdict": verdict(gates, strict=strict),
+        "code": code,
+        "verdict": _CODES[code] + left_open,
         "strict": strict,
         "rules": [
             {"outcome": str(one), "mark": one.mark, "when": rule} for one, rule in RULES.items()
         ],
-        "checks": [_gate_as_json(gate) for gate in gates],
+        "checks": [_plain_gate(gate) for gate in gates],
     }
 
 
-def _gate_as_json(gate: Gate) -> dict[str, Any]:
+def _plain_gate(gate: Gate) -> Plain:
     counts = Counter(row.outcome for row in gate.rows)
+    margins = " to ".join(f"{end:g}" for end in dict.fromkeys((gate.margins[0], gate.margins[-1])))
     return {
         "study": gate.study,
         "baseline": gate.match.baseline,
         "candidate": gate.match.candidate or None,
-        "title": headline(gate),
-        "margin": gate.match.margin,
+        "title": f"{gate.study}: {gate.match}, margin {margins} points, {gate.today}",
+        "margin": gate.margins[-1],
         "date": gate.today.isoformat(),
-        "outcomes": {str(outcome): counts[outcome] for outcome in Outcome},
-        "counted": counted(gate.rows),
+        "outcomes": {str(outcome): counts[outcome] for outcome in GateOutcome},
+        "counted": ", ".join(f"{counts[one]} {one}" for one in GateOutcome if counts[one]),
         "problems": list(gate.problems),
         "notes": list(gate.notes),
-        "rows": [_row_as_json(row) for row in gate.rows],
+        "rows": [_plain_row(row) for row in gate.rows],
     }
 
 
-def _row_as_json(row: Row) -> dict[str, Any]:
+def _plain_row(row: Row) -> Plain:
     interval = row.estimate.interval if row.estimate else None
     return {
         "name": row.name,
@@ -181,10 +116,82 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "reason": row.reason,
         "notes": list(row.notes),
         "cells": list(row.cells),
-        "scores": [for_json(score) for score in row.scores],
-        "difference": for_json(interval.mean) if interval else None,
-        "low": for_json(interval.low) if interval else None,
-        "high": for_json(interval.high) if interval else None,
-        "p": for_json(row.p),
+        "scores": [_known(score) for score in row.scores],
+        "difference": _known(interval.mean) if interval else None,
+        "low": _known(interval.low) if interval else None,
+        "high": _known(interval.high) if interval else None,
+        "p": _known(row.p),
         "runs": list(row.runs),
     }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def as_json(value: Any) -> Any:
+    """Findings as they are written: numbers with six decimals."""
+    if isinstance(value, dict):
+        return {key: as_json(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [as_json(part) for part in value]
+    return for_json(value) if isinstance(value, float) else value
+
+
+def why(row: Plain, check: Plain) -> str:
+    """The reason of a row, its notes, and with what it was compared."""
+    words = [row["reason"], *row["notes"]]
+    if is_between_cells(row, check) and row["outcome"] != GateOutcome.MISSING:
+        words.insert(1, f"beside {row['cells'][0]}")
+    return "; ".join(words)
+
+
+def is_between_cells(row: Plain, check: Plain) -> bool:
+    """Whether a row compares one cell with another one."""
+    return check["baseline"] != STORED and len(row["cells"]) == 2
+
+
+def as_text(found: Plain) -> Iterable[tuple[str, GateOutcome | None]]:
+    """The lines for a terminal, each with the outcome that may colour it."""
+    for one in found["checks"]:
+        yield from ((line, None) for line in (one["title"], *one["notes"], ""))
+        rows = [_entries(row) for row in one["rows"]]
+        widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+        yield _aligned(_COLUMNS, widths), None
+        for row, words in zip(one["rows"], rows, strict=True):
+            yield _aligned(words, widths), GateOutcome(row["outcome"])
+            if row["outcome"] != GateOutcome.PASSED or row["notes"]:
+                wrapped = textwrap.wrap(why(row, one), _WIDTH - 4, break_on_hyphens=False)
+                yield from (("    " + part, None) for part in wrapped)
+        yield "", None
+        yield from ((problem, GateOutcome.MISSING) for problem in one["problems"])
+        yield one["counted"], None
+    yield f"{found['verdict']} (exit code {found['code']})", None
+
+
+def _entries(row: Plain) -> tuple[str, ...]:
+    """A row as text, in the order of the columns."""
+    numbers: tuple[str, ...] = ("",) * 6
+    if row["difference"] is not None:
+        scores = tuple(f"{score:.1f}" for score in row["scores"])
+        ends = "" if row["low"] is None else f"{signed(row['low'])} to {signed(row['high'])}"
+        p = "" if row["p"] is None else p_value(row["p"])
+        runs = "/".join(map(str, dict.fromkeys(row["runs"])))
+        numbers = (*scores, signed(row["difference"]), ends, p, runs)
+    return (row["mark"], row["outcome"], row["name"], *numbers)
+
+
+def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
+    sides = zip(words, widths, _ALIGN, strict=True)
+    return "  ".join(w.ljust(n) if side == "l" else w.rjust(n) for w, n, side in sides).rstrip()
+
+
+def as_markdown(found: Plain) -> str:
+    """A summary for a job's page: the outcome first, and every row in a table."""
+    parts = [f"### pdbench check: {found['verdict']}"]
+    for one in found["checks"]:
+        rows = tuple((*_entries(row), why(row, one)) for row in one["rows"])
+        table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
+        problems = (f"**{problem}**" for problem in one["problems"])
+        parts += [*one["notes"], *problems, to_markdown([table]), one["counted"]]
+    return "\n\n".join(parts) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdbench.evidence.scores import TEACHER
+from pdbench.data.columns import TEACHER
 from pdbench.study import Study
 from pdbench.workflow import Paths
 

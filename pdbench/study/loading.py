@@ -17,6 +17,7 @@ from pdbench.study.catalogue.glue import expanded
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files
+from pdbench.study.kinds import kind_of_task
 from pdbench.study.methods import Method
 from pdbench.study.pins import PINS, Pins, fill_in, is_commit
 from pdbench.study.settings import (
@@ -312,15 +313,14 @@ def _bad_kind(key: str, task: Task) -> Iterator[tuple[str, str]]:
     if strange:
         what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
         yield what, f"choose among {', '.join(known)}"
-    if task.kind == "classification":
+    kind = kind_of_task(task)
+    if kind.has_labels:
         yield from _bad_labels(key, task)
         return
     if task.labels or task.model_of or task.file or task.source not in ("directory", "hub"):
         what = f"key {key}: a {task.kind} has no label names, model_of or file"
         yield what, "write labels: [], and source directory or hub"
-    if task.kind == "span" and task.max_length < task.windows.question + 4:
-        what = f"key {key}.max_length: {task.max_length} leaves no room for a context"
-        yield what, f"raise it above windows.question, {task.windows.question}, and 3"
+    yield from kind.problems(key, task)
 
 
 def _bad_labels(key: str, task: Task) -> Iterator[tuple[str, str]]:
@@ -385,15 +385,16 @@ def _bad_block(key: str, block: Any, study: Study) -> Iterator[tuple[str, str]]:
 def _only_classes(
     key: str, name: str, method: Method, block: Any, study: Study
 ) -> Iterator[tuple[str, str]]:
-    kinds = {task: study.tasks[task].kind for task in _as_list(block.task)}
-    other = [task for task, kind in kinds.items() if kind == "span"]
-    if other and any(stage.is_own for stage in method.stages):
-        what = f"key {key}: {name!r} has an objective of its own, and {other[0]!r} is of spans"
+    tasks = _as_list(block.task)
+    other = [task for task in tasks if not kind_of_task(study.tasks[task]).has_stages]
+    if other and method.asks_teacher:
+        kind = study.tasks[other[0]].kind
+        what = f"key {key}: {name!r} has an objective of its own, and {other[0]!r} is of {kind}s"
         yield what, "choose a method of distill and finetune alone"
 
 
 def _missing_modules(name: str, method: Method) -> Iterator[tuple[str, str]]:
-    own = [stage.objective for stage in method.stages if stage.is_own]
+    own = [stage.objective for stage in method.stages if stage.is_custom]
     for objective in [*own, *([method.pretraining.objective] if method.pretraining else [])]:
         module = objective.partition(":")[0]
         if not has_module(module):

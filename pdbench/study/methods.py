@@ -19,23 +19,23 @@ from pdbench.study.spellings import MayBeWritten
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
 Data: TypeAlias = Literal["transfer", "labelled"]
-Option: TypeAlias = bool | int | float | str | None
+_Option: TypeAlias = bool | int | float | str | None
 
-SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
+_SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
 """The block of ``training`` that says how a stage on these data trains."""
 
-OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def _checked_objective(text: str) -> str:
     known = get_args(Objective)
-    if text in known or OWN.fullmatch(text):
+    if text in known or _CLASS.fullmatch(text):
         return text
     raise ValueError(f"{text!r} is no objective: write {', '.join(known)} or module:Class")
 
 
 def _checked_class(text: str) -> str:
-    if OWN.fullmatch(text):
+    if _CLASS.fullmatch(text):
         return text
     raise ValueError(f"{text!r} is no objective of one's own: write module:Class")
 
@@ -47,7 +47,7 @@ _NAMED = MayBeWritten(
 """Lets a model be written as the name of its objective alone."""
 
 
-class OwnObjective(BaseModel):
+class CustomObjective(BaseModel):
     """An objective that a class defines, with its options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,7 +55,7 @@ class OwnObjective(BaseModel):
     objective: Annotated[str, AfterValidator(_checked_class)] = Field(
         description="Its class, as module:Class."
     )
-    options: dict[str, Option] = Field(
+    options: dict[str, _Option] = Field(
         default={}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
@@ -84,7 +84,7 @@ class Stage(BaseModel):
         description="Share of the updates that those settings ask for. Stages on the same data "
         "have at most 1 together, so that no method trains more than another.",
     )
-    options: dict[str, Option] = Field(
+    options: dict[str, _Option] = Field(
         default={}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
@@ -93,14 +93,14 @@ class Stage(BaseModel):
     def _known_data(cls, raw: Any) -> Any:
         if not isinstance(raw, dict) or raw.get("objective") not in get_args(Objective):
             return raw
-        own = next(data for data, name in SETTINGS.items() if name == raw["objective"])
+        own = next(data for data, name in _SETTINGS.items() if name == raw["objective"])
         if raw.get("data", own) != own or raw.get("options"):
             raise ValueError(f"{raw['objective']} reads the {own} data and has no options")
         return {**raw, "data": own}
 
     @model_serializer
     def _plain(self) -> dict[str, Any] | str:
-        if not self.is_own and self.share == 1:
+        if not self.is_custom and self.share == 1:
             return self.objective
         return {
             "objective": self.objective,
@@ -110,7 +110,7 @@ class Stage(BaseModel):
         }
 
     @property
-    def is_own(self) -> bool:
+    def is_custom(self) -> bool:
         """Whether a class of its own computes the loss, from what the teacher exposes."""
         return ":" in self.objective
 
@@ -122,7 +122,7 @@ class Stage(BaseModel):
     @property
     def settings(self) -> Objective:
         """The block of ``training`` that says how it trains."""
-        return SETTINGS[self.data]
+        return _SETTINGS[self.data]
 
 
 class Method(BaseModel):
@@ -135,7 +135,7 @@ class Method(BaseModel):
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
-    pretraining: Annotated[OwnObjective, _NAMED] | None = Field(
+    pretraining: Annotated[CustomObjective, _NAMED] | None = Field(
         default=None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "
@@ -167,7 +167,7 @@ class Method(BaseModel):
     @property
     def asks_teacher(self) -> bool:
         """Whether any stage asks the teacher itself, beyond its soft labels."""
-        return any(stage.is_own for stage in self.stages)
+        return any(stage.is_custom for stage in self.stages)
 
     @property
     def needs_corpus(self) -> bool:

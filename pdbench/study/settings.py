@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -309,6 +309,9 @@ _AT_ONCE = (
 
 class Pretraining(Strict):
     """Masked-LM pre-training of a student."""
+
+    weight_decay: ClassVar[float] = 0.01
+    clip: ClassVar[float] = 1.0
 
     batch_tokens: _Sourced[_PositiveInt] = Field(default=1024, description="Word pieces a step.")
     learning_rate: _Sourced[_Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")

@@ -37,39 +37,39 @@ from pdbench.engine.exposed import Exposed
 from pdbench.jobs import training as jobs
 from pdbench.jobs.inputs import WEIGHTS
 from pdbench.jobs.pretraining import pretrain_student
-from pdbench.jobs.stages import Asked, objective_of
-from pdbench.jobs.students import CellData, Outcome, open_cell, train_student
-from pdbench.kinds.classification import Labelled
+from pdbench.jobs.stages import OnlineTeacher, objective_of
+from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
+from pdbench.kinds import Labelled
 from pdbench.methods.objective import Objective, checked_loss
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
 
-TEACHER = Architecture(4, 64)
-STUDY = "small.yaml"
-STEPS = 48
+_TEACHER = Architecture(4, 64)
+_STUDY = "small.yaml"
+_STEPS = 48
 """Updates of a stage that has all of its data's."""
 
-ITEMS = {"transfer": 96, "labelled": 288}
+_ITEMS = {"transfer": 96, "labelled": 288}
 """Whole batches of 32, so that the mean loss of a pass is that of all items."""
 
 _TRAINING = {
     **CONFIG["training"],
-    "distill": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
-    "finetune": {"epochs": 3, "least_steps": STEPS, "learning_rate": [5e-3]},
+    "distill": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
+    "finetune": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
 }
 _CHANGES = {
     "architectures": {"grid": {"layers": [2, 4], "hidden": [32]}, "named": {"Tiny": "2/32"}},
-    "tasks": {"films": {**CONFIG["tasks"]["films"], "train": ITEMS["labelled"]}},
-    "transfer_sets": {"more": {"text": "more", "size": ITEMS["transfer"]}},
+    "tasks": {"films": {**CONFIG["tasks"]["films"], "train": _ITEMS["labelled"]}},
+    "transfer_sets": {"more": {"text": "more", "size": _ITEMS["transfer"]}},
     "training": _TRAINING,
 }
 _CELLS = {"task": "films", "architecture": "Tiny", "transfer": "more", "corpus": "plain"}
 
 
 @dataclass(frozen=True)
-class Case:
+class TrainedMethod:
     """A method in the small study: its data, and its two runs, which differ in their seeds."""
 
     study: Study
@@ -77,9 +77,9 @@ class Case:
     vocabulary: Vocabulary
     data: CellData
     runs: tuple[Run, ...]
-    first: Outcome
+    first: TrainedRun
 
-    def train(self, run: Run, keeper: Keeper | None = None) -> Outcome:
+    def train(self, run: Run, keeper: Keeper | None = None) -> TrainedRun:
         """Train one run."""
         device = choose_device(run.cell.architecture.hidden)
         return train_student(self.study, run, self.data, device, keeper)
@@ -93,22 +93,23 @@ class Case:
     @property
     def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
         """The objectives of the method's own: what some items of the stage's cost the student."""
-        asked, student = self.data.asked, self.first.model
+        teacher, student = self.data.teacher, self.first.model
         vocabulary = self.data.vocabulary
         numbers = renumbering(pieces_used(self.data.all_tokens, vocabulary), vocabulary)
         for stage in self.study.methods[self.runs[0].cell.method].stages:
-            if not stage.is_own:
+            if not stage.is_custom:
                 continue
-            assert asked is not None
-            objective = objective_of(stage, student, asked, seed=0).to(asked.device.torch)
-            found = partial(_loss, self.items(stage), objective, student, asked, numbers)
+            assert teacher is not None
+            objective = objective_of(stage, self.data.kind, student, teacher, seed=0)
+            objective.to(teacher.device.torch)
+            found = partial(_loss, self.items(stage), objective, student, teacher, numbers)
             yield stage.name, found
 
     @property
     def teacher_digest(self) -> str:
         """Digest of the teacher as it stands in memory, if the method asks it."""
-        asked = self.data.asked
-        return "" if asked is None else digest_of(asked.model.state_dict())
+        teacher = self.data.teacher
+        return "" if teacher is None else digest_of(teacher.model.state_dict())
 
 
 class MethodContract:
@@ -128,25 +129,27 @@ class MethodContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def case(cls, method_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    def case(
+        cls, method_id: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[TrainedMethod]:
         """The method's first run, trained; the tests run in the study's folder."""
         folder = tmp_path_factory.mktemp("contract") / "project"
         shutil.copytree(prepared(tmp_path_factory.getbasetemp()), folder)
         with contextlib.chdir(folder):
             yield open_case(method_id)
 
-    def test_the_loss_is_finite_and_falls(self, case: Case) -> None:
+    def test_the_loss_is_finite_and_falls(self, case: TrainedMethod) -> None:
         """The last pass of every stage over its data costs less than the first."""
         run = case.runs[0]
         stages = case.study.methods[run.cell.method].stages
         for stage, point in zip(stages, run.points, strict=True):
             losses = case.first.stages[stage.name].losses
-            a_pass = ITEMS[stage.data] // point.batch_size
+            a_pass = _ITEMS[stage.data] // point.batch_size
             assert np.isfinite(losses).all(), f"{stage.name}: a loss is not finite"
             first, last = losses[:a_pass].mean(), losses[-a_pass:].mean()
             assert last < first, f"{stage.name}: the loss goes from {first:g} to {last:g}"
 
-    def test_every_loss_reaches_the_student(self, case: Case) -> None:
+    def test_every_loss_reaches_the_student(self, case: TrainedMethod) -> None:
         """An objective of its own trains the student's layers, not its own parameters alone."""
         for name, loss_of in case.losses:
             layers = list(case.first.model.bert.layers.parameters())
@@ -154,7 +157,7 @@ class MethodContract:
             reached = any(gradient is not None and gradient.any() for gradient in found)
             assert reached, f"the loss of {name} has no gradient in the student's layers"
 
-    def test_a_batch_costs_the_mean_of_its_items(self, case: Case) -> None:
+    def test_a_batch_costs_the_mean_of_its_items(self, case: TrainedMethod) -> None:
         """Large batches are cut, and their gradients added up: no item counts its company."""
         for name, loss_of in case.losses:
             together = loss_of(list(range(8))).item()
@@ -163,7 +166,7 @@ class MethodContract:
                 f"{name}: 8 items cost {together:g} together, and {alone:g} in the mean alone"
             )
 
-    def test_every_stage_has_its_budget(self, case: Case) -> None:
+    def test_every_stage_has_its_budget(self, case: TrainedMethod) -> None:
         """The stages on one data set make its updates and see its items, no more and no fewer."""
         run = case.runs[0]
         stages = case.study.methods[run.cell.method].stages
@@ -182,20 +185,20 @@ class MethodContract:
                 len(order[step]) for step in range(steps)
             )
 
-    def test_the_teacher_is_untouched(self, case: Case) -> None:
+    def test_the_teacher_is_untouched(self, case: TrainedMethod) -> None:
         """Neither the teacher in memory nor its files change; it answers without dropout."""
         before, files = case.teacher_digest, _teacher_files(case.paths)
-        with _watched(case.data.asked) as modes:
+        with _watched(case.data.teacher) as modes:
             case.train(case.runs[0])
 
         assert case.teacher_digest == before, "the weights of the teacher changed"
         assert _teacher_files(case.paths) == files, "the files of the teacher changed"
-        expected = {False} if case.data.asked else set()
+        expected = {False} if case.data.teacher else set()
         assert modes == expected, "the teacher was in training mode when it was asked"
-        if case.data.asked is not None:
-            assert not any(p.requires_grad for p in case.data.asked.model.parameters())
+        if case.data.teacher is not None:
+            assert not any(p.requires_grad for p in case.data.teacher.model.parameters())
 
-    def test_a_stopped_run_goes_on_bit_for_bit(self, case: Case, tmp_path: Path) -> None:
+    def test_a_stopped_run_goes_on_bit_for_bit(self, case: TrainedMethod, tmp_path: Path) -> None:
         """Stopped in each stage and started again, it ends with the same weights and losses."""
         run, stages = case.runs[0], len(case.first.stages)
         for stage in range(stages):
@@ -210,7 +213,7 @@ class MethodContract:
         weights = [digest_of(o.model.state_dict()) for o in (resumed, case.first)]
         assert weights[0] == weights[1], lost
 
-    def test_seeds_decide_and_touch_nothing_global(self, case: Case) -> None:
+    def test_seeds_decide_and_touch_nothing_global(self, case: TrainedMethod) -> None:
         """One seed gives one model, another another; random and numpy.random stay as they were."""
         states = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what is tested
 
@@ -227,7 +230,7 @@ class PretrainingContract(MethodContract):
     """The same, for a method whose pre-training has an objective of its own."""
 
     def test_pretraining_learns_goes_on_and_leaves_its_teacher(
-        self, case: Case, tmp_path: Path
+        self, case: TrainedMethod, tmp_path: Path
     ) -> None:
         """It keeps what stages keep: a falling loss, a whole teacher, and the same bits."""
         start = case.study.initial_checkpoint(case.runs[0].cell)
@@ -257,27 +260,27 @@ def _loss(
     data: Labelled,
     objective: Objective,
     student: Classifier,
-    asked: Asked,
+    teacher: OnlineTeacher[Classifier],
     numbers: NDArray[np.int64],
     items: list[int],
 ) -> Tensor:
     """What an objective says of some items, in full precision and without dropout."""
     index = np.array(items)
-    inputs = asked.device.inputs(collate(data.tokens, index, numbers))
+    inputs = teacher.device.inputs(collate(data.tokens, index, numbers))
     whole = objective.last_states
     ours = Exposed(student, *inputs, last_states=whole)
-    theirs = Exposed(asked.model, *inputs, torch.no_grad, last_states=whole)
-    return checked_loss(objective, ours, theirs, asked.device.tensor(data.targets_of(index)))
+    theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
+    return checked_loss(objective, ours, theirs, teacher.device.tensor(data.targets_of(index)))
 
 
 @contextlib.contextmanager
-def _watched(asked: Asked | None) -> Iterator[set[bool]]:
+def _watched(teacher: OnlineTeacher[Classifier] | None) -> Iterator[set[bool]]:
     """Whether the teacher was in training mode when it was asked: all answers."""
     modes: set[bool] = set()
-    if asked is None:
+    if teacher is None:
         yield modes
         return
-    bert = asked.model.bert
+    bert = teacher.model.bert
     hook = bert.embedding_norm.register_forward_pre_hook(lambda *_: modes.add(bert.training))
     yield modes
     hook.remove()
@@ -305,19 +308,19 @@ def prepared(base: Path) -> Path:
     folder = base / "contract-study"
     folder.mkdir()
     artefacts = {"figure6": {"seeds": 2, "cells": [{**_CELLS, "method": ["pd", "tf"]}]}}
-    write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, TEACHER)
+    write_small_study(folder, {**CONFIG, **_CHANGES, "artefacts": artefacts}, _TEACHER)
     with contextlib.chdir(folder):
-        study = load_study(STUDY)
+        study = load_study(_STUDY)
         prepare_cells(study, Paths(study))
     return folder
 
 
-def open_case(method: str) -> Case:
+def open_case(method: str) -> TrainedMethod:
     """Train a method's first run in the prepared study, which is the working directory."""
-    raw = yaml.safe_load(Path(STUDY).read_text(encoding="utf-8"))
+    raw = yaml.safe_load(Path(_STUDY).read_text(encoding="utf-8"))
     raw["artefacts"]["figure6"]["cells"] = [{**_CELLS, "method": method}]
-    Path(STUDY).write_text(yaml.safe_dump(raw), encoding="utf-8")
-    study = load_study(STUDY)
+    Path(_STUDY).write_text(yaml.safe_dump(raw), encoding="utf-8")
+    study = load_study(_STUDY)
     paths = Paths(study)
     for start in study.pretrained:
         if not (paths.pretrained(start) / "record.json").exists():
@@ -327,10 +330,10 @@ def open_case(method: str) -> Case:
     data = open_cell(study, paths, cell, vocabulary)
     runs = study.runs(cell)
     first = train_student(study, runs[0], data, choose_device(cell.architecture.hidden))
-    return Case(study, paths, vocabulary, data, runs, first)
+    return TrainedMethod(study, paths, vocabulary, data, runs, first)
 
 
-def _pretrain(case: Case, start: Start, keeper: Keeper | None = None) -> Any:
+def _pretrain(case: TrainedMethod, start: Start, keeper: Keeper | None = None) -> Any:
     device = choose_device(start.architecture.hidden)
     return pretrain_student(case.study, case.paths, start, case.vocabulary, device, keeper)
 
@@ -344,9 +347,9 @@ def _teacher_files(paths: Paths) -> dict[str, str]:
 
 
 __all__ = [
-    "Case",
     "MethodContract",
     "PretrainingContract",
+    "TrainedMethod",
     "digest_of",
     "open_case",
     "prepared",

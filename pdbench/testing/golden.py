@@ -28,7 +28,7 @@ from pdbench.workflow.kinds import KINDS
 METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
 """The methods that the golden study trains."""
 
-_DATA, _TRAINING = "pdbench.data.prepare", "pdbench.jobs.training"
+_DATA, _TRAINING = "pdbench.jobs.prepare", "pdbench.jobs.training"
 
 
 def golden() -> dict[str, Any]:

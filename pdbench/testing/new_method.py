@@ -17,8 +17,8 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import write_text
 from pdbench.study.loading import ROOT, load_methods
 
-OWN = "pdbench.methods"
-TEMPLATES = Path(__file__).parent / "templates"
+_OWN = "pdbench.methods"
+_TEMPLATES = Path(__file__).parent / "templates"
 _IMPORTS = (
     "from pdbench.engine import Bert, BertShape, Classifier, random_model",
     "from pdbench.engine.exposed import Exposed",
@@ -56,7 +56,7 @@ class NewMethod:
         module = root / "pdbench" / "methods" / f"{stem}.py"
         test = root / "tests" / "methods" / f"test_{stem}.py"
         methods = root / "config" / "methods.yaml"
-        return cls(stem.replace("_", "-"), OWN, module, test, methods)
+        return cls(stem.replace("_", "-"), _OWN, module, test, methods)
 
     @classmethod
     def in_package(cls, name: str, folder: Path) -> NewMethod:
@@ -90,7 +90,7 @@ class NewMethod:
         Raises:
             UsageError: The method or one of its files is there already; nothing is written.
         """
-        if self.package == OWN and self.method in load_methods(self.methods.parents[1]):
+        if self.package == _OWN and self.method in load_methods(self.methods.parents[1]):
             raise UsageError(f"method {self.method!r} is there already", "choose another name")
         for path in (self.module, self.test):
             if path.exists():
@@ -114,7 +114,7 @@ class NewMethod:
         """What its author does next."""
         entry_point = (
             ""
-            if self.package == OWN
+            if self.package == _OWN
             else f"""
 Offer it, in the package's pyproject.toml, and install the package again:
   [project.entry-points."pdbench.methods"]
@@ -136,7 +136,7 @@ Run it beside pd: add {self.method} to the methods of a block in a study, such a
 Judge it:       pdbench check --baseline pd --candidate {self.method}"""
 
     def _filled(self, template: str) -> str:
-        text = (TEMPLATES / template).read_text(encoding="utf-8")
+        text = (_TEMPLATES / template).read_text(encoding="utf-8")
         return Template(text).substitute(self.words)
 
 
@@ -147,7 +147,7 @@ def _stem(name: str) -> str:
             f"{name!r} is no name of a method", "write lower-case words, like my-method"
         )
     class_name = _class_name(stem.replace("_", "-"))
-    template = (TEMPLATES / "objective.py.txt").read_text(encoding="utf-8")
+    template = (_TEMPLATES / "objective.py.txt").read_text(encoding="utf-8")
     if keyword.iskeyword(class_name) or re.search(
         rf"import .*\b{class_name}\b", "\n".join([template, *_IMPORTS])
     ):

@@ -11,7 +11,6 @@ import torch
 import yaml
 
 from pdbench.data.audit import audit
-from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.engine import (
     Bert,
     BertShape,
@@ -21,14 +20,15 @@ from pdbench.engine import (
     write_checkpoint,
 )
 from pdbench.jobs import training as jobs
+from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 
-GOOD = ["good", "great", "lovely", "fine"]
-BAD = ["bad", "awful", "dull", "poor"]
-PLAIN = [f"word{i}" for i in range(40)]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-TEACHER = Architecture(1, 64)
+_GOOD = ["good", "great", "lovely", "fine"]
+_BAD = ["bad", "awful", "dull", "poor"]
+_PLAIN = [f"word{i}" for i in range(40)]
+_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+_TEACHER = Architecture(1, 64)
 
 CONFIG: dict[str, Any] = {
     "name": "small",
@@ -80,7 +80,7 @@ CONFIG: dict[str, Any] = {
 def write_small_study(
     folder: Path,
     config: Mapping[str, Any] = CONFIG,
-    teacher: Architecture = TEACHER,
+    teacher: Architecture = _TEACHER,
 ) -> Path:
     """Write data, model and study file below ``folder``; return the study file.
 
@@ -94,7 +94,7 @@ def write_small_study(
         _write_task(folder / "data/task" / f"{split}.csv", size, rng)
     text = folder / "data/text/text.txt"
     text.parent.mkdir(parents=True)
-    text.write_text("\n".join(_sentence(rng.choice(GOOD + BAD), rng) for _ in range(200)) + "\n")
+    text.write_text("\n".join(_sentence(rng.choice(_GOOD + _BAD), rng) for _ in range(200)) + "\n")
     _write_model(folder / "data/model", teacher)
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(dict(config)))
@@ -122,20 +122,20 @@ def _write_task(path: Path, size: int, rng: random.Random) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = ["text,label"]
     for i in range(size):
-        word = rng.choice((BAD, GOOD)[i % 2])
+        word = rng.choice((_BAD, _GOOD)[i % 2])
         rows.append(f"{_sentence(word, rng)},{('negative', 'positive')[i % 2]}")
     path.write_text("\n".join(rows) + "\n")
 
 
 def _sentence(word: str, rng: random.Random) -> str:
-    words = rng.choices(PLAIN, k=rng.randint(3, 8))
+    words = rng.choices(_PLAIN, k=rng.randint(3, 8))
     words.insert(rng.randrange(len(words)), word)
     return " ".join(words)
 
 
 def _write_model(folder: Path, size: Architecture) -> None:
     folder.mkdir(parents=True)
-    pieces = SPECIAL + GOOD + BAD + PLAIN
+    pieces = _SPECIAL + _GOOD + _BAD + _PLAIN
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     shape = BertShape.of(size, len(pieces))
     model = Classifier(Bert(shape), 2)

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pdbench.planning.costs import Costs
-from pdbench.planning.work import Work, total
+from pdbench.planning.costs import Costs, Work, total
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
-from pdbench.study.cells import Point, SoftLabelled
+from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
+from pdbench.study.kinds import kind_of_task
 from pdbench.study.settings import Released, Source, Task
-from pdbench.workflow.bundles import Bundle, SeedOf
 from pdbench.workflow.engine import own_code
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ _TOKENIZER = 1e6  # vocabulary and tokenizer beside a checkpoint
 _RECORD = 12e3  # a run's record, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
 _PROBABILITY = 2  # bytes of a soft label
-_ITEMS = 6000.0  # items of a ranking: about those of ReDial
 _PIECE = 2  # bytes of a stored word piece
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _WEIGHT = 4  # bytes of a stored weight
@@ -194,11 +192,7 @@ def _teacher_decides(specs: Specs, task: str) -> Any:
 
 def _soft_labels_size(costs: Costs, key: SoftLabelled) -> float:
     task = costs.study.tasks[key.task]
-    numbers = float(max(1, len(task.labels)))
-    if task.kind == "span":  # to be the first piece, and the last
-        numbers = 2 * costs.sizes.text_pieces(key.text)
-    elif task.kind == "ranking":
-        numbers = _ITEMS
+    numbers = kind_of_task(task).soft_labels(task, costs.sizes.text_pieces(key.text))
     return costs.study.items_labelled(key.text) * numbers * _PROBABILITY
 
 
@@ -328,7 +322,7 @@ KINDS: dict[str, JobKind] = {
         order=1,
         keys=lambda graph: graph.study.tasks,
         last="task.json",
-        runs="pdbench.data.prepare",
+        runs="pdbench.jobs.prepare",
         needs=lambda study, name: [
             *_archives(study.tasks[name], study.vocabulary),
             # The test items of tasks that its models are scored on are left out.
@@ -342,7 +336,7 @@ KINDS: dict[str, JobKind] = {
         order=1,
         keys=lambda graph: graph.study.texts,
         last="text.json",
-        runs="pdbench.data.prepare",
+        runs="pdbench.jobs.prepare",
         needs=_text_needs,
         # What they hold out is left out of it.
         after=lambda graph, name: [Job("task", task) for task in graph.study.tasks],

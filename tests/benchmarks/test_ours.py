@@ -15,6 +15,8 @@ from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.engine import BertShape, write_checkpoint
 from pdbench.engine.initialise import random_classifier
 from pdbench.study import Architecture
+from pdbench.study.cells import Point
+from pdbench.study.settings import StageSettings
 
 REQUEST: dict[str, Any] = {
     "arch": "1/32",
@@ -97,18 +99,18 @@ def test_finetuning_can_be_scored() -> None:
 def test_grid_labels_once_and_trains_every_student(monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass of the teacher serves all seeds, whose students learn from its labels."""
     passes, targets = [], []
-    label, train = ours.soft_label, ours.train_classifier
+    label, train = ours.TASK.soft_label, ours.train_stage
 
     def labels(*arguments: Any) -> Any:
         passes.append(arguments)
         return label(*arguments)
 
-    def trains(model: Any, labelled: Any, *arguments: Any) -> Any:
+    def trains(model: Any, objective: Any, labelled: Any, *arguments: Any) -> Any:
         targets.append(np.array(labelled.targets))
-        return train(model, labelled, *arguments)
+        return train(model, objective, labelled, *arguments)
 
-    monkeypatch.setattr(ours, "soft_label", labels)
-    monkeypatch.setattr(ours, "train_classifier", trains)
+    monkeypatch.setattr(ours.TASK, "soft_label", labels)
+    monkeypatch.setattr(ours, "train_stage", trains)
     done("distill_grid")
 
     assert len(passes) == 1
@@ -134,7 +136,9 @@ def test_steps_do_not_grow_with_the_transfer_set(tmp_path: Path) -> None:
     assert set(answer) == {"open_seconds", "prepare_seconds", "train_seconds"}
     assert all(seconds >= 0 for seconds in answer.values())
     assert sum(answer.values()) == pytest.approx(clock.wall, rel=0.2)
-    assert ours.FixedSteps(1, 4, 1e-3, least_steps=3).steps(1000) == 3
+    settings = StageSettings(epochs=1, learning_rate=(1e-3,), least_steps=3)
+    walk = ours.FixedSteps(settings, Point(1e-3, 4), (0.0, 1.0), 0)
+    assert len(walk.updates(1000)) == 3
 
 
 def test_transfer_set_repeats_the_sentences(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from pdbench.core.errors import UsageError
-from pdbench.data.answers import SCORES
 from pdbench.data.metrics import check_metrics, compute
 from pdbench.evidence.resampling import Sample
+from pdbench.kinds.answers import SCORES
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.catalogue.metrics import METRICS, TaskMetric, metrics_for
 from pdbench.study.settings import Task, Teacher

@@ -14,9 +14,9 @@ import pytest
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
 from pdbench.data.leaks import stored_rows
-from pdbench.data.prepare import prepare_task, prepare_text
 from pdbench.data.texts import normalise
 from pdbench.data.tokens import Tokens
+from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph

@@ -27,10 +27,10 @@ from pdbench.engine import (
     random_model,
     write_checkpoint,
 )
-from pdbench.engine.checkpoints import read_classifier, to_hugging_face
-from pdbench.engine.losses import cross_entropy, mask_pieces, soft_cross_entropy
-from pdbench.engine.portions import portions
-from pdbench.kinds.classification import LabelledBatch
+from pdbench.engine.checkpoints import _to_hugging_face, read_classifier
+from pdbench.engine.targets import mask_pieces, portions
+from pdbench.kinds import LabelledBatch
+from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
 SHAPES = {
@@ -101,7 +101,7 @@ def _theirs(ours: Classifier | MaskedLM) -> transformers.PreTrainedModel:
     else:
         model = transformers.BertForMaskedLM(configuration)
     dtype = ours.bert.word_embeddings.weight.dtype
-    found = model.to(dtype).load_state_dict(to_hugging_face(ours), strict=False)
+    found = model.to(dtype).load_state_dict(_to_hugging_face(ours), strict=False)
     assert not found.unexpected_keys
     assert all(".decoder." in key for key in found.missing_keys)  # tied to the embeddings
     return model.eval()
@@ -130,7 +130,7 @@ def _same_gradients(ours: Classifier | MaskedLM, theirs: nn.Module) -> None:
     holder = copy.deepcopy(ours)
     for own, held in zip(ours.parameters(), holder.parameters(), strict=True):
         held.data = torch.zeros_like(own) if own.grad is None else own.grad
-    found = to_hugging_face(holder)
+    found = _to_hugging_face(holder)
     expected = {name: p.grad for name, p in theirs.named_parameters()}
     assert found.keys() == expected.keys()
     tolerance = TOLERANCE[ours.bert.word_embeddings.weight.dtype]
@@ -156,7 +156,7 @@ def test_a_classifier_has_transformers_logits_and_gradients(shape, dtype, pairs,
     labels = torch.arange(8) % LABELS
 
     logits, expected = ours(*_inputs(batch)), theirs(**_their_inputs(batch)).logits
-    cross_entropy(logits, labels).backward()
+    Classes.loss(logits, labels).backward()
     functional.cross_entropy(expected, labels).backward()
 
     assert (batch.mask is None) == (low == 40)
@@ -172,7 +172,7 @@ def test_soft_labels_have_transformers_gradients() -> None:
     batch = _batch(_text(8, pairs=True))
     soft = torch.rand(8, LABELS, generator=torch.Generator().manual_seed(5)).softmax(dim=1)
 
-    soft_cross_entropy(ours(*_inputs(batch)), soft).backward()
+    Classes.loss(ours(*_inputs(batch)), soft).backward()
     log_probabilities = theirs(**_their_inputs(batch)).logits.log_softmax(dim=1)
     (-(soft * log_probabilities).sum() / 8).backward()
 
@@ -216,7 +216,7 @@ def test_the_masked_lm_loss_has_transformers_gradients(shape, pairs, scored) -> 
     batch, positions, targets = _masked(_text(8, pairs=pairs))
     targets = targets % (scored or PIECES)
 
-    loss = ours.loss(*_inputs(batch), positions, targets, scored)
+    loss = ours.cross_entropy(ours.states(*_inputs(batch), positions), targets, scored)
     scores = _their_scores(theirs, batch, positions)[:, :scored]
     expected = functional.cross_entropy(scores, targets)
     loss.backward()
@@ -285,7 +285,7 @@ def test_batch_8_is_batch_4_accumulated_twice(pairs) -> None:
 
 
 def _mean_loss(model: Classifier, work: LabelledBatch) -> Tensor:
-    return cross_entropy(model(*_inputs(work.batch)), torch.from_numpy(work.targets))
+    return Classes.loss(model(*_inputs(work.batch)), torch.from_numpy(work.targets))
 
 
 def test_masked_lm_accumulates_by_masked_pieces() -> None:
@@ -297,7 +297,7 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
 
     def mean_loss(work) -> Tensor:
         positions, targets = torch.from_numpy(work.positions), torch.from_numpy(work.targets)
-        return model.loss(*_inputs(work.batch), positions, targets)
+        return model.cross_entropy(model.states(*_inputs(work.batch), positions), targets)
 
     assert len(halves) == 2
     assert len(halves[0]) != len(halves[1])
@@ -464,8 +464,8 @@ def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> N
     def loss() -> Tensor:
         torch.manual_seed(7)
         if isinstance(model, Classifier):
-            return cross_entropy(model(*_inputs(batch)), torch.arange(8) % LABELS)
-        return cross_entropy(model(*_inputs(batch), positions), targets)
+            return Classes.loss(model(*_inputs(batch)), torch.arange(8) % LABELS)
+        return Classes.loss(model(*_inputs(batch), positions), targets)
 
     loss().backward()
     gradients, weights = _gradients(model), [p.detach().clone() for p in model.parameters()]

@@ -12,7 +12,11 @@ from torch import Tensor
 
 from pdbench.data.batches import Batch
 from pdbench.engine import Optimisation, Progress, optimise
-from pdbench.engine.portions import rows_of
+from pdbench.engine.targets import rows_of
+from pdbench.study.settings import StageSettings
+
+HOW = StageSettings(epochs=1, learning_rate=(0.1,))
+"""How weights are updated, by the defaults."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,14 @@ def _train(
 ) -> tuple[torch.nn.Module, Progress]:
     torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Dropout(0.0 if at_once else 0.1), torch.nn.Linear(4, 2))
-    settings = Optimisation(steps, 0.05, at_once=at_once)
+    settings = Optimisation(steps, 0.05, HOW.model_copy(update={"at_once": at_once}))
     progress = optimise(model, lambda s: rows_at(s, items), loss_with(model), settings, seed)
     return model, progress
 
 
 def test_rate_rises_and_falls_linearly() -> None:
     """Warm-up to the peak, then linear decay towards zero."""
-    settings = Optimisation(steps=100, learning_rate=1.0, warmup=0.1)
+    settings = Optimisation(100, 1.0, HOW)
 
     rates = [settings.rate(step) for step in range(100)]
 
@@ -96,11 +100,11 @@ def test_dropout_depends_on_seed_and_step_alone() -> None:
         return model(torch.from_numpy(rows.batch.ids).float()).square().mean()
 
     for seed in (5, 6):
-        optimise(model, rows_at, loss_of, Optimisation(3, 0.1), seed)
+        optimise(model, rows_at, loss_of, Optimisation(3, 0.1, HOW), seed)
     first = drawn.pop(5)
     torch.rand(7)
     seed = 5
-    optimise(model, rows_at, loss_of, Optimisation(3, 0.1), seed)
+    optimise(model, rows_at, loss_of, Optimisation(3, 0.1, HOW), seed)
 
     assert all(torch.equal(a, b) for a, b in zip(first, drawn[5], strict=True))
     assert len({tuple(t.tolist()) for t in first + drawn[6]}) == 6
@@ -122,4 +126,6 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
     model = torch.nn.Linear(1, 1)
 
     with pytest.raises(FloatingPointError, match="nan"):
-        optimise(model, rows_at, lambda rows: model.weight.sum() * torch.nan, Optimisation(1, 0.1))
+        optimise(
+            model, rows_at, lambda rows: model.weight.sum() * torch.nan, Optimisation(1, 0.1, HOW)
+        )

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pdbench.data.batches import Batch
-from pdbench.engine import soft_cross_entropy
-from pdbench.engine.losses import mask_pieces
+from pdbench.engine.targets import mask_pieces
+from pdbench.kinds.classes import Classes
 
 
 def test_soft_cross_entropy_is_algorithm_1() -> None:
@@ -16,7 +16,7 @@ def test_soft_cross_entropy_is_algorithm_1() -> None:
 
     expected = -(soft * logits.softmax(1).log()).sum(1).mean()
 
-    torch.testing.assert_close(soft_cross_entropy(logits, soft), expected)
+    torch.testing.assert_close(Classes.loss(logits, soft), expected)
 
 
 def test_its_gradient_vanishes_at_the_teacher() -> None:
@@ -24,7 +24,7 @@ def test_its_gradient_vanishes_at_the_teacher() -> None:
     soft = torch.tensor([[0.9, 0.1], [0.3, 0.7]])
     logits = soft.log().requires_grad_()
 
-    soft_cross_entropy(logits, soft).backward()
+    Classes.loss(logits, soft).backward()
 
     torch.testing.assert_close(logits.grad, torch.zeros(2, 2), atol=1e-7, rtol=0)
 

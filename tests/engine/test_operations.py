@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from pdbench.engine.operations import (
-    ROWS_AT_ONCE,
+    _ROWS_AT_ONCE,
     Noise,
     add_dropout,
     attention,
@@ -111,7 +111,7 @@ def test_dropout_of_attention_keeps_its_expectation(first):
     assert (error > 0).all()
 
 
-@pytest.mark.parametrize("masked", [1, ROWS_AT_ONCE, ROWS_AT_ONCE + 7])
+@pytest.mark.parametrize("masked", [1, _ROWS_AT_ONCE, _ROWS_AT_ONCE + 7])
 def test_masked_lm_loss_is_torchs_cross_entropy(masked):
     inputs = (randn(masked, 6, seed=1), randn(50, 6, seed=2), randn(50, seed=3))
     targets = torch.randint(50, (masked,), generator=torch.Generator().manual_seed(0))
@@ -140,3 +140,13 @@ def test_masked_lm_loss_of_nothing_is_zero():
     loss.backward()
     assert loss == 0
     assert all(not t.grad.any() for t in inputs[1:])
+
+
+def test_gradients_of_masked_lm_are_asked_for_once() -> None:
+    """They are scaled in place: a second backward pass is refused, not wrong."""
+    hidden, weight = torch.randn(3, 4, requires_grad=True), torch.randn(7, 4)
+    loss = masked_lm_loss(hidden, weight, torch.zeros(7), torch.tensor([0, 3, 6]))
+    loss.backward(retain_graph=True)
+
+    with pytest.raises(RuntimeError, match="only once"):
+        loss.backward()

@@ -1,21 +1,18 @@
-"""Many numbers as one: middles, wins and budgets."""
+"""Many numbers as one: middles and wins."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
 import synthetic
 from scipy import stats
 
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.aggregate import (
-    expected_best,
-    interquartile_mean,
-    probability_of_improvement,
+    _interquartile_mean,
+    _probability_of_improvement,
+    _stratified,
     standings,
-    stratified,
 )
 from pdbench.study import Study
 
@@ -27,15 +24,15 @@ def strata(*runs: list[float]) -> dict[str, np.ndarray]:
 
 def test_interquartile_mean_leaves_out_both_ends() -> None:
     """One run that collapsed and one that was lucky do not move it."""
-    assert interquartile_mean(strata([0, 70, 71], [72, 73, 74, 75, 1000])) == 72.5
+    assert _interquartile_mean(strata([0, 70, 71], [72, 73, 74, 75, 1000])) == 72.5
 
 
 def test_probability_of_improvement_counts_pairs_within_tasks() -> None:
     """Three of four pairs are won on one task, ties count half on the other."""
     first, second = strata([1, 3], [5, 5]), strata([0, 2], [5, 5])
 
-    assert probability_of_improvement(first, second) == (3 / 4 + 1 / 2) / 2
-    assert probability_of_improvement(second, first) == (1 / 4 + 1 / 2) / 2
+    assert _probability_of_improvement(first, second) == (3 / 4 + 1 / 2) / 2
+    assert _probability_of_improvement(second, first) == (1 / 4 + 1 / 2) / 2
 
 
 def test_probability_of_improvement_is_mann_whitneys() -> None:
@@ -43,15 +40,9 @@ def test_probability_of_improvement_is_mann_whitneys() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(0.3, 1, 7), rng.normal(0, 1, 5)
 
-    found = probability_of_improvement({"t": first}, {"t": second})
+    found = _probability_of_improvement({"t": first}, {"t": second})
 
     assert found == pytest.approx(stats.mannwhitneyu(first, second).statistic / 35)
-
-
-def test_methods_need_the_same_tasks() -> None:
-    """A method that was not run on a task is not compared over it."""
-    with pytest.raises(ValueError, match="same tasks"):
-        probability_of_improvement(strata([1.0]), strata([1.0], [2.0]))
 
 
 def test_intervals_depend_on_their_generator_alone() -> None:
@@ -61,7 +52,7 @@ def test_intervals_depend_on_their_generator_alone() -> None:
     before = np.random.get_state()[1].copy()  # noqa: NPY002
 
     first, again, other = (
-        stratified(interquartile_mean, scores, rng=np.random.default_rng(seed))
+        _stratified(_interquartile_mean, scores, rng=np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
 
@@ -78,7 +69,7 @@ def test_intervals_over_tasks_are_not_too_narrow(runs: int) -> None:
     covered = []
     for _ in range(300):
         drawn = {str(i): place + rng.normal(0, 1, runs) for i, place in enumerate(places)}
-        found = stratified(interquartile_mean, drawn, rng=rng)
+        found = _stratified(_interquartile_mean, drawn, rng=rng)
         covered.append(found.low <= places.mean() <= found.high)
 
     assert np.mean(covered) == pytest.approx(0.95, abs=0.05)
@@ -86,7 +77,7 @@ def test_intervals_over_tasks_are_not_too_narrow(runs: int) -> None:
 
 def test_standings_of_a_figure(demo: Study) -> None:
     """Every method has a middle, and all but the one in question a share of runs it loses to."""
-    found = standings(Scores(demo, synthetic.results(demo)), "figure7", "pd")
+    found = standings(ResultsTable(demo, synthetic.results(demo)), "figure7", "pd")
 
     assert [one.method for one in found] == ["pd", "pf", "d", "basic"]
     assert found[0].beaten is None
@@ -97,18 +88,5 @@ def test_standings_need_every_cell(demo: Study) -> None:
     """With one cell missing, or another set of sizes, there is no fair mean."""
     key = demo.artefact_cells("figure7")[0].key
 
-    assert standings(Scores(demo, synthetic.results(demo, (key,))), "figure7", "pd") == ()
-    assert standings(Scores(demo, synthetic.results(demo)), "figure8", "pd") == ()
-
-
-def test_expected_best_is_the_mean_over_all_draws() -> None:
-    """For every budget: the mean and spread of the best over all subsets of that size."""
-    scores = [70.0, 80.0, 75.0, 75.0, 60.0]
-
-    found = expected_best(scores)
-
-    for point in found:
-        best = [max(some) for some in itertools.combinations(scores, point.budget)]
-        assert point.mean == pytest.approx(np.mean(best))
-        assert point.deviation == pytest.approx(np.std(best), abs=1e-9)
-    assert [point.budget for point in found] == [1, 2, 3, 4, 5]
+    assert standings(ResultsTable(demo, synthetic.results(demo, (key,))), "figure7", "pd") == ()
+    assert standings(ResultsTable(demo, synthetic.results(demo)), "figure8", "pd") == ()

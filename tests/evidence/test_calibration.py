@@ -9,7 +9,7 @@ import pytest
 import simulation
 from simulation import PAIR, World
 
-from pdbench.evidence.outcomes import Outcome
+from pdbench.evidence.outcomes import ClaimOutcome
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.significance import ALPHA
 from pdbench.evidence.statements import Quantity, comparisons, every, try_out, weigh
@@ -72,7 +72,7 @@ def test_no_effect_is_rarely_found() -> None:
     assert simulation.share(found, World(3), STUDIES) == pytest.approx(ALPHA, abs=ERROR)
 
 
-def decided(study: Estimator) -> Outcome:
+def decided(study: Estimator) -> ClaimOutcome:
     """What a study says of "a is better than b in every cell"."""
 
     def score(key: str) -> Quantity:
@@ -85,15 +85,16 @@ def decided(study: Estimator) -> Outcome:
     }
     evidence = weigh(claim, lambda one: parts[id(one)])
     if 2 * min(evidence.shown, evidence.refuted) > ALPHA:
-        return Outcome.INCONCLUSIVE
-    return Outcome.HOLDS if evidence.shown < evidence.refuted else Outcome.FAILS
+        return ClaimOutcome.INCONCLUSIVE
+    return ClaimOutcome.HOLDS if evidence.shown < evidence.refuted else ClaimOutcome.FAILS
 
 
 @pytest.mark.parametrize(
-    ("effect", "wrong"), [(0.0, Outcome.HOLDS), (0.0, Outcome.FAILS), (0.5, Outcome.FAILS)]
+    ("effect", "wrong"),
+    [(0.0, ClaimOutcome.HOLDS), (0.0, ClaimOutcome.FAILS), (0.5, ClaimOutcome.FAILS)],
 )
 def test_claims_about_several_cells_are_rarely_decided_wrongly(
-    effect: float, wrong: Outcome
+    effect: float, wrong: ClaimOutcome
 ) -> None:
     """Neither holding nor failing is shown by chance more often than in 2.5% of the studies."""
     world = World(3, effect)
@@ -107,6 +108,6 @@ def test_claims_about_several_cells_can_be_shown() -> None:
     """With a large effect in every cell, most studies show the claim."""
     world = World(5, effect=0.8)
 
-    share = simulation.share(lambda study: decided(study) is Outcome.HOLDS, world, 100)
+    share = simulation.share(lambda study: decided(study) is ClaimOutcome.HOLDS, world, 100)
 
     assert share > 0.7

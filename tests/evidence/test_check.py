@@ -14,8 +14,8 @@ from gate_results import change, table, without
 from pdbench.core.errors import DataError, UsageError
 from pdbench.evidence import resampling
 from pdbench.evidence.check import check
-from pdbench.evidence.gate import Gate, Outcome, Row
-from pdbench.evidence.twins import Match, match_methods, match_versions
+from pdbench.evidence.gate import Gate, GateOutcome, Row
+from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 
@@ -65,7 +65,7 @@ def test_a_better_method_passes(study: Study, equal: pd.DataFrame) -> None:
     """Six cells and their mean are shown not to be worse."""
     found = gate(study, equal)
 
-    assert [r.outcome for r in found.rows] == [Outcome.PASSED] * 7
+    assert [r.outcome for r in found.rows] == [GateOutcome.PASSED] * 7
     assert (found.code(), found.code(strict=True)) == (0, 0)
     assert found.pooled[0].name == "pooled.sentiment"
     assert row(found).cells == (TWIN, ONE)
@@ -75,7 +75,7 @@ def test_exactly_one_regression_fails(study: Study, worse: pd.DataFrame) -> None
     """One cell of six is enough, and it is the one that is named."""
     found = gate(study, worse)
 
-    assert [r.name for r in found.cells if r.outcome is Outcome.REGRESSED] == [ONE]
+    assert [r.name for r in found.cells if r.outcome is GateOutcome.REGRESSED] == [ONE]
     assert found.code() == 1
     assert row(found).scores[1] < row(found).scores[0] - 10
 
@@ -104,8 +104,8 @@ def test_exactly_one_loss_is_incomplete(study: Study, equal: pd.DataFrame, lose:
     """Five cells that pass do not hide that something of the sixth is not there."""
     found = gate(study, lose(equal))
 
-    assert row(found).outcome is Outcome.MISSING
-    assert [r.outcome for r in found.cells].count(Outcome.PASSED) == 5
+    assert row(found).outcome is GateOutcome.MISSING
+    assert [r.outcome for r in found.cells].count(GateOutcome.PASSED) == 5
     assert found.code() == 2
 
 
@@ -118,7 +118,7 @@ def test_a_task_without_a_teacher_is_judged(study: Study, equal: pd.DataFrame) -
         study, change(alone, {"cell": ONE, "run": alone["run"].iloc[0]}, test_labels=labels)
     )
 
-    assert {r.outcome for r in found.cells} == {Outcome.PASSED}
+    assert {r.outcome for r in found.cells} == {GateOutcome.PASSED}
 
 
 def test_runs_of_other_settings_are_incomplete(study: Study, equal: pd.DataFrame) -> None:
@@ -129,7 +129,7 @@ def test_runs_of_other_settings_are_incomplete(study: Study, equal: pd.DataFrame
     stored = gate(study, equal, STORED, stored=older)
 
     assert found.code() == 2
-    assert [row.name for row in found.cells if row.outcome is Outcome.MISSING] == [ONE]
+    assert [row.name for row in found.cells if row.outcome is GateOutcome.MISSING] == [ONE]
     assert "runs are of other settings or code; run the study again" in row(found).reason
     assert stored.code() == 0
 
@@ -138,7 +138,7 @@ def test_missing_labels_are_incomplete(study: Study, equal: pd.DataFrame) -> Non
     """Without the true labels nothing can be tested, and nothing passes."""
     found = gate(study, change(equal, {"method": "teacher"}, test_labels=None))
 
-    assert {r.outcome for r in found.rows} == {Outcome.MISSING}
+    assert {r.outcome for r in found.rows} == {GateOutcome.MISSING}
     assert "no labels of the test examples of sentiment" in row(found).reason
     assert found.code() == 2
 
@@ -175,7 +175,7 @@ def test_another_budget_is_refused(
     """One line says what differs, and a cell that is refused is no pass."""
     found = gate(study, change(equal, {"cell": ONE}, **values))
 
-    assert (row(found).outcome, row(found).reason) == (Outcome.REFUSED, line)
+    assert (row(found).outcome, row(found).reason) == (GateOutcome.REFUSED, line)
     assert found.code() == 2
 
 
@@ -203,7 +203,7 @@ def test_other_data_are_refused(study: Study, equal: pd.DataFrame) -> None:
     found = gate(study, equal, Match("pd", "pf", 2.0))
 
     assert "transfer set films-300 v none; updates 400 v 150" in found.cells[0].reason
-    assert {r.outcome for r in found.rows} == {Outcome.REFUSED}
+    assert {r.outcome for r in found.rows} == {GateOutcome.REFUSED}
 
 
 def test_the_shorter_last_batch_is_no_other_budget(study: Study, equal: pd.DataFrame) -> None:
@@ -224,7 +224,11 @@ def test_constant_predictions_are_noted(study: Study, equal: pd.DataFrame) -> No
 
     found = gate(study, flagged)
     assert row(found).notes == ("candidate: 1 of 3 runs predict one class only",)
-    assert (row(found).outcome, found.code(), found.code(strict=True)) == (Outcome.UNRESOLVED, 0, 2)
+    assert (row(found).outcome, found.code(), found.code(strict=True)) == (
+        GateOutcome.UNRESOLVED,
+        0,
+        2,
+    )
     assert "one answer to everything is no skill" in row(found).reason
 
 
@@ -237,10 +241,10 @@ def test_two_constant_predictors_do_not_pass_each_other(study: Study, equal: pd.
         constant = {"test_predictions": [1] * len(labels), "test_accuracy": score}
         frame = change(frame, {"cell": cell}, degenerate=True, **constant)
 
-    assert row(gate(study, frame)).outcome is Outcome.UNRESOLVED
-    assert row(gate(study, frame, STORED, stored=frame)).outcome is Outcome.PASSED
+    assert row(gate(study, frame)).outcome is GateOutcome.UNRESOLVED
+    assert row(gate(study, frame, STORED, stored=frame)).outcome is GateOutcome.PASSED
     assert row(gate(study, frame, Match("stored", "", 99.0), stored=equal)).outcome is not (
-        Outcome.PASSED
+        GateOutcome.PASSED
     )
 
 
@@ -248,7 +252,7 @@ def test_unresolved_cells_count_when_asked(study: Study) -> None:
     """Too little evidence passes, and does not with ``strict``."""
     found = gate(study, table(study), Match("d", "pd", 0.01))
 
-    reasons = [r.reason for r in found.cells if r.outcome is Outcome.UNRESOLVED]
+    reasons = [r.reason for r in found.cells if r.outcome is GateOutcome.UNRESOLVED]
     assert "would have been found" in reasons[0]
     assert (found.code(), found.code(strict=True)) == (0, 2)
 
@@ -261,7 +265,7 @@ def test_single_runs_of_two_methods_cannot_be_judged(tmp_path: Path) -> None:
 
     found = gate(study, table(study, {"pd": -1.0}))
 
-    assert {r.outcome for r in found.cells} == {Outcome.MISSING}
+    assert {r.outcome for r in found.cells} == {GateOutcome.MISSING}
     assert "single runs have no spread" in row(found).reason
     assert found.code() == 2
 
@@ -270,7 +274,7 @@ def test_the_same_results_pass(study: Study, equal: pd.DataFrame) -> None:
     """Bit for bit the same, at any margin: no cell is lost, none unresolved."""
     found = gate(study, equal, Match("stored", "", 0.0), stored=equal)
 
-    assert {r.outcome for r in found.rows} == {Outcome.PASSED}
+    assert {r.outcome for r in found.rows} == {GateOutcome.PASSED}
     assert len(found.cells) == len(study.cells)
     assert found.code(strict=True) == 0
 
@@ -281,7 +285,7 @@ def test_a_worse_version_of_one_cell_fails(
     """Run by run with the same seeds, the changed cell is found and no other."""
     found = gate(study, worse, STORED, stored=equal)
 
-    assert [r.name for r in found.cells if r.outcome is Outcome.REGRESSED] == [ONE]
+    assert [r.name for r in found.cells if r.outcome is GateOutcome.REGRESSED] == [ONE]
     assert found.code() == 1
 
 
@@ -296,7 +300,7 @@ def test_exactly_one_missing_run_of_either_version_is_incomplete(
     found = gate(study, frames[0], STORED, stored=frames[1])
 
     assert row(found).reason == f"{side}: 1 of 6 runs missing, of seed 0"
-    assert [r.outcome for r in found.cells].count(Outcome.PASSED) == len(study.cells) - 1
+    assert [r.outcome for r in found.cells].count(GateOutcome.PASSED) == len(study.cells) - 1
     assert found.code() == 2
 
 
@@ -331,7 +335,7 @@ def test_single_runs_of_two_versions_are_tested_over_examples(tmp_path: Path) ->
 
     found = gate(study, table(study, {ONE: -1.0}), STORED, stored=before)
 
-    assert [r.name for r in found.cells if r.outcome is Outcome.REGRESSED] == [ONE]
+    assert [r.name for r in found.cells if r.outcome is GateOutcome.REGRESSED] == [ONE]
     assert row(found).notes == ("single runs: tested over examples only",)
     assert gate(study, before, STORED, stored=before).code(strict=True) == 0
 
@@ -362,7 +366,7 @@ def test_a_waived_regression_does_not_fail(study: Study, worse: pd.DataFrame) ->
     """It is still there, with its reason, and counts in no mean."""
     found = gate(study, worse, waivers=[waiver(cell="sentiment.pd.2-128.*")])
 
-    assert row(found).outcome is Outcome.WAIVED
+    assert row(found).outcome is GateOutcome.WAIVED
     assert "waived until 2026-11-21: known" in row(found).reason
     assert found.pooled[0].notes == ("mean of 5 cells",)
     assert found.code() == 0
@@ -377,7 +381,7 @@ def test_a_waiver_covers_what_it_names(
     study: Study, worse: pd.DataFrame, changes: dict[str, Any]
 ) -> None:
     """One of another cell, baseline or study does not count."""
-    assert row(gate(study, worse, waivers=[waiver(**changes)])).outcome is Outcome.REGRESSED
+    assert row(gate(study, worse, waivers=[waiver(**changes)])).outcome is GateOutcome.REGRESSED
 
 
 def test_an_expired_waiver_fails(study: Study, worse: pd.DataFrame, equal: pd.DataFrame) -> None:
@@ -385,7 +389,7 @@ def test_an_expired_waiver_fails(study: Study, worse: pd.DataFrame, equal: pd.Da
     old = waiver(expires=date(2026, 11, 20))
 
     found = gate(study, worse, waivers=[old])
-    assert row(found).outcome is Outcome.REGRESSED
+    assert row(found).outcome is GateOutcome.REGRESSED
     assert row(found).notes == ("waiver expired on 2026-11-20: known",)
     assert (found.code(), found.problems) == (1, ())
 
@@ -415,11 +419,11 @@ def test_a_mean_can_be_waived(study: Study) -> None:
     """Small losses that only the mean shows."""
     frame = table(study, {"pd": -0.15})
     match = Match("d", "pd", 0.5)
-    assert row(gate(study, frame, match), "pooled.sentiment").outcome is Outcome.REGRESSED
+    assert row(gate(study, frame, match), "pooled.sentiment").outcome is GateOutcome.REGRESSED
 
     found = gate(study, frame, match, waivers=[waiver(cell="pooled.*"), waiver(cell="*.pd.*")])
 
-    assert row(found, "pooled.sentiment").outcome in (Outcome.WAIVED, Outcome.UNRESOLVED)
+    assert row(found, "pooled.sentiment").outcome in (GateOutcome.WAIVED, GateOutcome.UNRESOLVED)
     assert found.code() == 0
 
 
@@ -444,6 +448,24 @@ def test_the_margin_is_the_studys_unless_given(study: Study, tmp_path: Path) -> 
     none = gate_results.small_study(tmp_path, {"evidence": {}})
     with pytest.raises(UsageError, match="no margin is named"):
         match_versions(none, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "outcome"),
+    [(None, GateOutcome.PASSED), (2.0, GateOutcome.REGRESSED)],
+    ids=["artefact", "own"],
+)
+def test_an_artefacts_margin_goes_before_the_studys(
+    tmp_path: Path, own: float | None, outcome: GateOutcome
+) -> None:
+    """Unless one is said of the comparison itself."""
+    study = gate_results.small_study(tmp_path, {"artefacts.figure6.margin": 50.0})
+
+    found = gate(study, table(study, {ONE: -1.2}), match_methods(study, "d", "pd", own))
+
+    assert row(found).outcome is outcome
+    assert found.margins == (own or 50.0,)
+    assert f"than {own or 50:g}" in row(found).reason
 
 
 def test_a_method_without_cells_is_misuse(study: Study, equal: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from pdbench.evidence import Comparison, Reference, Scores, Verdict, compare, load_references
+from pdbench.evidence import Comparison, Reference, ResultsTable, Verdict, compare, load_references
 from pdbench.study import Architecture, Cell, Study
 from pdbench.study.settings import Evidence
 
@@ -23,7 +23,7 @@ def references() -> tuple[Reference, ...]:
 @pytest.fixture(scope="module")
 def comparisons(demo: Study, references: tuple[Reference, ...]) -> tuple[Comparison, ...]:
     """All published numbers beside invented results of the whole demo."""
-    return compare(Scores(demo, synthetic.results(demo)), references)
+    return compare(ResultsTable(demo, synthetic.results(demo)), references)
 
 
 def of(
@@ -33,7 +33,7 @@ def of(
     similarity: dict[str, dict[str, float]] | None = None,
 ) -> Comparison:
     """Compare one published number with invented results."""
-    scores = Scores(study, synthetic.results(study, missing))
+    scores = ResultsTable(study, synthetic.results(study, missing))
     (found,) = compare(scores, [reference], similarity)
     return found
 
@@ -168,7 +168,7 @@ def test_exactly_one_missing_cell_is_missing(
     """One cell without results takes the numbers in its place from comparison, and no others."""
     gone = tiny(demo).key
 
-    found = compare(Scores(demo, synthetic.results(demo, (gone,))), references)
+    found = compare(ResultsTable(demo, synthetic.results(demo, (gone,))), references)
 
     other = [now.verdict for now, then in zip(found, comparisons, strict=True) if then.cell != gone]
     missing = [now for now, then in zip(found, comparisons, strict=True) if then.cell == gone]
@@ -183,7 +183,7 @@ def test_exactly_one_missing_reference_changes_no_other(
     """Numbers are joined by what they are: dropping one and shuffling moves no verdict."""
     gone, *others = reversed(references)
 
-    found = compare(Scores(demo, synthetic.results(demo)), others)
+    found = compare(ResultsTable(demo, synthetic.results(demo)), others)
 
     before = {one.reference: one for one in comparisons}
     assert all(one == before[one.reference] for one in found)
@@ -222,7 +222,7 @@ def test_degenerate_runs_are_the_verdict(demo: Study, references: tuple[Referenc
     cell = tiny(demo)
     frame = synthetic.results(demo, degenerate=(cell.key,))
 
-    (found,) = compare(Scores(demo, frame), [figure5(references)])
+    (found,) = compare(ResultsTable(demo, frame), [figure5(references)])
 
     assert (found.verdict, found.mark) == (Verdict.DEGENERATE, "!")
 
@@ -251,7 +251,7 @@ def test_a_score_is_reproduced_within_the_named_margin(
     near = [85.5, 85.6, 85.4, 85.5, 85.45]
     stated = replace(reference, split="dev")
 
-    scores = Scores(study, with_scores(study, "pd", near))
+    scores = ResultsTable(study, with_scores(study, "pd", near))
     open_, closed = compare(scores, [reference, stated])
 
     assert (open_.verdict, open_.mark) == (Verdict.CONSISTENT, "~")
@@ -269,7 +269,7 @@ def test_an_artefact_may_have_a_margin_of_its_own(
     runs = [85.8, 85.9, 85.7, 85.8, 85.75]
 
     verdicts = [
-        compare(Scores(one, with_scores(one, "pd", runs)), [reference])[0].verdict
+        compare(ResultsTable(one, with_scores(one, "pd", runs)), [reference])[0].verdict
         for one in (study, narrow)
     ]
 
@@ -281,7 +281,7 @@ def test_paper_scale_without_a_margin_is_inconclusive(
 ) -> None:
     """Reproduced needs a margin named beforehand; without one nothing is claimed."""
     study = changed(paper_study(demo), evidence=Evidence())
-    scores = Scores(study, with_scores(study, "pd", [85.5, 85.6, 85.4, 85.5, 85.45]))
+    scores = ResultsTable(study, with_scores(study, "pd", [85.5, 85.6, 85.4, 85.5, 85.45]))
 
     (found,) = compare(scores, [figure6(references)])
 
@@ -295,7 +295,7 @@ def test_deviations_have_a_direction(demo: Study, references: tuple[Reference, .
 
     marks = []
     for runs in ([88.0, 88.1, 88.0, 87.9, 88.0], [83.0, 83.1, 83.0, 82.9, 83.0]):
-        (found,) = compare(Scores(study, with_scores(study, "pd", runs)), [reference])
+        (found,) = compare(ResultsTable(study, with_scores(study, "pd", runs)), [reference])
         assert found.verdict is Verdict.DEVIATES
         marks.append(found.mark)
 
@@ -360,7 +360,7 @@ def test_an_open_version_is_no_match(demo: Study, references: tuple[Reference, .
     reference = replace(figure6(references), task="MNLI", task_version="unstated", split="dev")
     runs = with_scores(study, "pd", [85.5, 85.6, 85.4, 85.5, 85.45])
 
-    (found,) = compare(Scores(study, runs), [reference])
+    (found,) = compare(ResultsTable(study, runs), [reference])
 
     assert found.verdict is Verdict.CONSISTENT
     assert "states no task version" in found.reason
@@ -387,7 +387,7 @@ def test_dev_numbers_stand_beside_dev_numbers(
     """The paper's dev score is shown beside ours on dev, not beside ours on test."""
     frame = synthetic.results(demo).assign(dev_accuracy=0.6, test_accuracy=0.7)
     found = {
-        r.split: compare(Scores(demo, frame), [r])[0].ours.mean
+        r.split: compare(ResultsTable(demo, frame), [r])[0].ours.mean
         for r in references
         if (r.artefact, r.method, r.task) == ("table3", "pd", "SST-2")
     }
@@ -477,14 +477,14 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
     wanted = ("meta_score", "dev", "pd")
     meta = next(r for r in references if (r.metric, r.split, r.method) == wanted)
 
-    (found,) = compare(Scores(study, frame), [replace(meta, architecture="2/128")])
+    (found,) = compare(ResultsTable(study, frame), [replace(meta, architecture="2/128")])
 
     assert found.ours.mean == pytest.approx((80 + 85 + 85 + 70 + 80 + 80) / 6)
     assert found.ours.n == 2
     flagged = frame.assign(degenerate=frame["task"] == "rte")
-    (collapsed,) = compare(Scores(study, flagged), [replace(meta, architecture="2/128")])
+    (collapsed,) = compare(ResultsTable(study, flagged), [replace(meta, architecture="2/128")])
     assert collapsed.verdict is Verdict.DEGENERATE
-    (lacking,) = compare(Scores(study, frame[frame["task"] != "rte"]), [meta])
+    (lacking,) = compare(ResultsTable(study, frame[frame["task"] != "rte"]), [meta])
     assert lacking.verdict in {Verdict.MISSING, Verdict.NOT_COMPARABLE}
 
 
@@ -493,8 +493,8 @@ def test_the_study_may_have_any_order(demo: Study, references: tuple[Reference, 
     frame = synthetic.results(demo)
     shuffled: pd.DataFrame = frame.sample(frac=1, random_state=7)
 
-    assert str(compare(Scores(demo, frame), references)) == str(
-        compare(Scores(demo, shuffled), references)
+    assert str(compare(ResultsTable(demo, frame), references)) == str(
+        compare(ResultsTable(demo, shuffled), references)
     )
 
 

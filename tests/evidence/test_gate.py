@@ -8,84 +8,94 @@ import pytest
 import simulation
 from simulation import Versions, World
 
-from pdbench.evidence.gate import LEVEL, RULES, Outcome, judge, mean_terms, pools
-from pdbench.evidence.significance import ALPHA, Estimate
+from pdbench.evidence.gate import _LEVEL, RULES, GateOutcome, judge, mean_terms, pools
+from pdbench.evidence.significance import ALPHA, Difference
 
 STUDIES = 400
 ERROR = 3 * (ALPHA * (1 - ALPHA) / STUDIES) ** 0.5
 """Three standard errors of a share of 5%, counted in so many studies."""
 
 
-def outcome(value: float, error: float, margin: float = 0.5) -> Outcome:
+def outcome(value: float, error: float, margin: float = 0.5) -> GateOutcome:
     """What becomes of a single difference."""
-    return judge({"cell": Estimate(value, error, 30.0)}, margin)["cell"].outcome
+    return judge({"cell": Difference(value, error, 30.0)}, {"cell": margin})["cell"].outcome
 
 
 @pytest.mark.parametrize(
     ("value", "error", "expected"),
     [
-        (-3.0, 0.5, Outcome.REGRESSED),
-        (-3.0, 2.0, Outcome.UNRESOLVED),
-        (-0.4, 0.01, Outcome.PASSED),
-        (-0.6, 0.01, Outcome.REGRESSED),
-        (0.0, 0.1, Outcome.PASSED),
-        (0.0, 1.0, Outcome.UNRESOLVED),
-        (2.0, 1.0, Outcome.PASSED),
-        (0.0, 0.0, Outcome.PASSED),
-        (-9.0, math.nan, Outcome.MISSING),
-        (math.nan, math.nan, Outcome.MISSING),
+        (-3.0, 0.5, GateOutcome.REGRESSED),
+        (-3.0, 2.0, GateOutcome.UNRESOLVED),
+        (-0.4, 0.01, GateOutcome.PASSED),
+        (-0.6, 0.01, GateOutcome.REGRESSED),
+        (0.0, 0.1, GateOutcome.PASSED),
+        (0.0, 1.0, GateOutcome.UNRESOLVED),
+        (2.0, 1.0, GateOutcome.PASSED),
+        (0.0, 0.0, GateOutcome.PASSED),
+        (-9.0, math.nan, GateOutcome.MISSING),
+        (math.nan, math.nan, GateOutcome.MISSING),
     ],
 )
 def test_a_difference_beyond_the_margin_must_be_shown(
-    value: float, error: float, expected: Outcome
+    value: float, error: float, expected: GateOutcome
 ) -> None:
     """Regressed and passed are both shown; what has no error is never a pass."""
     assert outcome(value, error) is expected
 
 
+def test_each_difference_has_its_own_margin() -> None:
+    """The same loss is a regression for the one and allowed to the other."""
+    cells = dict.fromkeys("ab", Difference(-1.0, 0.1, 30.0))
+
+    judged = judge(cells, {"a": 0.5, "b": 2.0})
+
+    assert [judged[key].outcome for key in "ab"] == [GateOutcome.REGRESSED, GateOutcome.PASSED]
+
+
 def test_nothing_changed_passes_at_any_margin() -> None:
     """No answer is another: that is no regression even where nothing may be lost."""
-    assert outcome(0.0, 0.0, margin=0.0) is Outcome.PASSED
-    assert outcome(-0.1, 0.0, margin=0.0) is Outcome.REGRESSED
+    assert outcome(0.0, 0.0, margin=0.0) is GateOutcome.PASSED
+    assert outcome(-0.1, 0.0, margin=0.0) is GateOutcome.REGRESSED
 
 
 def test_one_regression_among_many_is_found() -> None:
     """Exactly one is enough, and the others keep their own outcome."""
-    cells = {f"c{i}": Estimate(0.0, 0.1, 30.0) for i in range(20)}
+    cells = {f"c{i}": Difference(0.0, 0.1, 30.0) for i in range(20)}
+    both = {**cells, "worse": Difference(-3.0, 0.3, 30.0)}
 
-    judged = judge({**cells, "worse": Estimate(-3.0, 0.3, 30.0)}, 0.5)
+    judged = judge(both, dict.fromkeys(both, 0.5))
 
-    assert {key for key, one in judged.items() if one.outcome is Outcome.REGRESSED} == {"worse"}
-    assert {judged[key].outcome for key in cells} == {Outcome.PASSED}
+    assert {key for key, one in judged.items() if one.outcome is GateOutcome.REGRESSED} == {"worse"}
+    assert {judged[key].outcome for key in cells} == {GateOutcome.PASSED}
 
 
 def test_many_cells_are_corrected() -> None:
     """A difference that one cell alone would show is not shown among twenty."""
-    alone = Estimate(-1.55, 0.5, 1e6)
-    others = {f"c{i}": Estimate(-0.5, 0.5, 1e6) for i in range(19)}
+    alone = Difference(-1.55, 0.5, 1e6)
+    cells = {"cell": alone, **{f"c{i}": Difference(-0.5, 0.5, 1e6) for i in range(19)}}
 
-    assert judge({"cell": alone}, 0.5)["cell"].outcome is Outcome.REGRESSED
-    judged = judge({"cell": alone, **others}, 0.5)["cell"]
-    assert judged.outcome is Outcome.UNRESOLVED
+    assert judge({"cell": alone}, {"cell": 0.5})["cell"].outcome is GateOutcome.REGRESSED
+    judged = judge(cells, dict.fromkeys(cells, 0.5))["cell"]
+    assert judged.outcome is GateOutcome.UNRESOLVED
     assert judged.p == pytest.approx(20 * alone.below(-0.5))
-    assert judged.detectable > judge({"cell": alone}, 0.5)["cell"].detectable
+    assert judged.detectable > judge({"cell": alone}, {"cell": 0.5})["cell"].detectable
 
 
 def test_the_detectable_regression_is_found_four_times_of_five() -> None:
     """A true difference as large as that exceeds the critical one with 80%."""
-    estimate = Estimate(0.0, 1.0, math.inf)
+    estimate = Difference(0.0, 1.0, math.inf)
 
-    least = judge({"cell": estimate}, 0.5)["cell"].detectable
+    least = judge({"cell": estimate}, {"cell": 0.5})["cell"].detectable
 
     assert least == pytest.approx(0.5 + 1.96 + 0.8416, abs=1e-3)
 
 
 def test_a_regression_must_pass_the_exact_test_too() -> None:
     """Where few examples changed, the exact test decides."""
-    cell = {"cell": Estimate(-3.0, 0.5, math.inf)}
+    cell = {"cell": Difference(-3.0, 0.5, math.inf)}
 
-    assert judge(cell, 0.5, {"cell": 0.01})["cell"].outcome is Outcome.REGRESSED
-    assert judge(cell, 0.5, {"cell": 0.3})["cell"].outcome is Outcome.UNRESOLVED
+    assert judge(cell, {"cell": 0.5}, {"cell": 0.01})["cell"].outcome is GateOutcome.REGRESSED
+    assert judge(cell, {"cell": 0.5}, {"cell": 0.3})["cell"].outcome is GateOutcome.UNRESOLVED
 
 
 def test_means_are_over_tasks_with_several_cells_and_over_all() -> None:
@@ -105,8 +115,8 @@ def test_a_cell_that_stands_beside_two_counts_twice_in_the_mean() -> None:
 
 def test_every_outcome_has_a_rule_and_a_mark_of_its_own() -> None:
     """Colour is never the only difference."""
-    assert set(RULES) == set(Outcome)
-    assert len({one.mark for one in Outcome}) == len(Outcome)
+    assert set(RULES) == set(GateOutcome)
+    assert len({one.mark for one in GateOutcome}) == len(GateOutcome)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +151,4 @@ def test_the_only_regression_is_found_and_no_other(world: World) -> None:
 
     assert sum("a2" in one for one in found) > 0.9 * 200
     others = sum(bool(one - {"a2", "pooled.task"}) for one in found)
-    assert others / 200 <= LEVEL + 3 * (LEVEL * (1 - LEVEL) / 200) ** 0.5
+    assert others / 200 <= _LEVEL + 3 * (_LEVEL * (1 - _LEVEL) / 200) ** 0.5

@@ -10,26 +10,26 @@ import pytest
 import synthetic
 
 from pdbench.core.errors import DataError
-from pdbench.evidence import Scores
-from pdbench.evidence.paired import Estimator, Group, pooled_variance
+from pdbench.evidence import ResultsTable
+from pdbench.evidence.paired import Estimator, RunGroup, _pooled_variance
 from pdbench.evidence.resampling import Sample
-from pdbench.evidence.significance import Estimate
+from pdbench.evidence.significance import Difference
 from pdbench.study import Study
 
 A, B = ("a", "accuracy"), ("b", "accuracy")
 
 
-def estimator(predictions: np.ndarray, groups: dict[str, Group], seed: int = 0) -> Estimator:
+def estimator(predictions: np.ndarray, groups: dict[str, RunGroup], seed: int = 0) -> Estimator:
     """Groups on examples that all have label 1."""
     labels = np.ones(predictions.shape[1], int)
     return Estimator({"task": Sample(predictions, labels, seed)}, groups)
 
 
-def two_groups(n: int, pools: tuple[str | None, str | None] = ("a", "b")) -> dict[str, Group]:
+def two_groups(n: int, pools: tuple[str | None, str | None] = ("a", "b")) -> dict[str, RunGroup]:
     """Two cells of ``n`` runs each."""
     return {
-        "a": Group("task", tuple(range(n)), pools[0]),
-        "b": Group("task", tuple(range(n, 2 * n)), pools[1]),
+        "a": RunGroup("task", tuple(range(n)), pools[0]),
+        "b": RunGroup("task", tuple(range(n, 2 * n)), pools[1]),
     }
 
 
@@ -79,7 +79,7 @@ def test_what_is_hard_for_one_does_not_cancel() -> None:
 
 def test_a_cell_against_itself_has_no_difference_and_no_error() -> None:
     """Terms that cancel leave nothing."""
-    found = estimator(answers([0.8, 0.7]), {"a": Group("task", (0, 1), "a")}).estimate({})
+    found = estimator(answers([0.8, 0.7]), {"a": RunGroup("task", (0, 1), "a")}).estimate({})
 
     assert (found.value, found.error) == (0.0, 0.0)
 
@@ -106,10 +106,10 @@ def test_spread_is_pooled_within_a_method_and_not_beyond() -> None:
     """Steady cells of another method do not make a wild method look steady."""
     wild = answers([0.9, 0.5, 0.9, 0.5, 0.7, 0.7, 0.7, 0.7], 2000)
     groups = {
-        "a": Group("task", (0, 1), "wild"),
-        "c": Group("task", (2, 3), "wild"),
-        "b": Group("task", (4, 5), "steady"),
-        "d": Group("task", (6, 7), "steady"),
+        "a": RunGroup("task", (0, 1), "wild"),
+        "c": RunGroup("task", (2, 3), "wild"),
+        "b": RunGroup("task", (4, 5), "steady"),
+        "d": RunGroup("task", (6, 7), "steady"),
     }
 
     wild_one = estimator(wild, groups).estimate({A: 1})
@@ -146,7 +146,7 @@ def test_the_same_seeds_are_paired_run_by_run() -> None:
     """A new version of the code that changes nothing differs by exactly nothing."""
     predictions = answers([0.8, 0.6, 0.8, 0.6])
     predictions[2:] = predictions[:2]
-    paired = {"a": Group("task", (2, 3), "new", against=(0, 1))}
+    paired = {"a": RunGroup("task", (2, 3), "new", against=(0, 1))}
 
     found = estimator(predictions, paired).estimate({A: 1})
     unpaired = estimator(predictions, two_groups(2)).estimate({A: 1, B: -1})
@@ -160,14 +160,14 @@ def test_unchanged_cells_say_how_runs_spread() -> None:
     predictions = answers([0.9, 0.6, 0.8, 0.7, 0.9, 0.6, 0.8, 0.7])
     predictions[4:6] = predictions[:2]  # "b" answers as before; "a" by chance differs by nothing
     paired = {
-        "b": Group("task", (4, 5), "new", against=(0, 1)),
-        "a": Group("task", (6, 7), "new", against=(2, 3)),
+        "b": RunGroup("task", (4, 5), "new", against=(0, 1)),
+        "a": RunGroup("task", (6, 7), "new", against=(2, 3)),
     }
 
     study = estimator(predictions, paired)
     alone = estimator(predictions, {"a": paired["a"]})
 
-    assert study.estimate({B: 1}) == Estimate(0.0, 0.0, math.inf, 2)
+    assert study.estimate({B: 1}) == Difference(0.0, 0.0, math.inf, 2)
     assert study.estimate({A: 1}).error > alone.estimate({A: 1}).error > 0
 
 
@@ -188,7 +188,7 @@ def test_pooled_variance_is_the_mean_within_groups() -> None:
     """Groups count by their degrees of freedom; their means do not matter."""
     groups = [np.array([1.0, 3.0]), np.array([10.0, 11.0, 12.0])]
 
-    variance, freedom = pooled_variance(groups)
+    variance, freedom = _pooled_variance(groups)
 
     assert variance == pytest.approx((2 + 2 * 1) / 3)
     assert freedom <= 3
@@ -200,14 +200,14 @@ def test_unlike_groups_are_known_with_fewer_degrees_of_freedom() -> None:
     alike = [rng.normal(0, 1, 5) for _ in range(8)]
     unlike = [rng.normal(0, 10 if i == 0 else 0.1, 5) for i in range(8)]
 
-    assert pooled_variance(alike)[1] > 20
-    assert pooled_variance(unlike)[1] < 8
+    assert _pooled_variance(alike)[1] > 20
+    assert _pooled_variance(unlike)[1] < 8
 
 
 def test_no_group_and_equal_runs_are_no_error() -> None:
     """Nothing is known of nothing, and runs that agree have no spread."""
-    assert math.isnan(pooled_variance([])[0])
-    assert pooled_variance([np.array([2.0, 2.0])]) == (0.0, 1.0)
+    assert math.isnan(_pooled_variance([])[0])
+    assert _pooled_variance([np.array([2.0, 2.0])]) == (0.0, 1.0)
 
 
 def test_a_study_is_read_whole(demo: Study) -> None:
@@ -216,7 +216,7 @@ def test_a_study_is_read_whole(demo: Study) -> None:
     frame = synthetic.results(demo)
     frame = frame[(frame["cell"] != gone) | (frame["seed_index"] != 0)]
 
-    found = Estimator.of(Scores(demo, frame))
+    found = Estimator.of(ResultsTable(demo, frame))
 
     assert set(found.groups) == set(frame["cell"]) - {gone}
     assert [key for key, group in found.groups.items() if group.pool is None] == [
@@ -233,7 +233,7 @@ def test_labels_of_other_examples_are_refused(demo: Study) -> None:
     )
 
     with pytest.raises(DataError, match="do not give the recorded scores"):
-        Estimator.of(Scores(demo, frame))
+        Estimator.of(ResultsTable(demo, frame))
 
 
 def test_results_without_labels_are_one_line(demo: Study) -> None:
@@ -241,7 +241,7 @@ def test_results_without_labels_are_one_line(demo: Study) -> None:
     frame = synthetic.results(demo).drop(columns="test_labels")
 
     with pytest.raises(DataError, match=r"no test labels of task .*; collect the results again"):
-        Estimator.of(Scores(demo, frame))
+        Estimator.of(ResultsTable(demo, frame))
 
 
 def test_equal_losses_on_other_examples_are_no_certainty() -> None:
@@ -249,7 +249,7 @@ def test_equal_losses_on_other_examples_are_no_certainty() -> None:
     stored = np.ones((2, 400), int)
     here = stored.copy()
     here[0, 0] = here[1, 1] = 0
-    groups = {"a": Group("task", (0, 1), "a", (2, 3))}
+    groups = {"a": RunGroup("task", (0, 1), "a", (2, 3))}
 
     found = estimator(np.concatenate([here, stored]), groups).estimate({A: 1})
 
@@ -262,7 +262,7 @@ def test_a_mean_over_cells_knows_the_spread_no_better_than_they() -> None:
     """All cells of a pool rest on one estimate of it: its degrees of freedom, not their sum."""
     cells = "abcd"
     rates = np.random.default_rng(3).uniform(0.5, 0.9, 8).tolist()
-    groups = {key: Group("task", (2 * i, 2 * i + 1), "p") for i, key in enumerate(cells)}
+    groups = {key: RunGroup("task", (2 * i, 2 * i + 1), "p") for i, key in enumerate(cells)}
     found = estimator(answers(rates, 20_000), groups)
 
     mean = found.estimate({(key, "accuracy"): 1 / 4 for key in cells})

@@ -10,7 +10,7 @@ import pytest
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import PAPER_SIZES, load_references
-from pdbench.evidence.references import FILES, FOLDER
+from pdbench.evidence.references import _FILES, FOLDER
 from pdbench.evidence.registry import COLUMNS, SPLITS, VERSIONS
 from pdbench.study import PAPER_ARCHITECTURES
 
@@ -18,7 +18,7 @@ from pdbench.study import PAPER_ARCHITECTURES
 def test_every_line_of_every_file_is_read() -> None:
     """No number is lost between the files and the references."""
     lines = 0
-    for name in FILES:
+    for name in _FILES:
         with (FOLDER / name).open(encoding="utf-8", newline="") as handle:
             lines += len(list(csv.DictReader(handle)))
 

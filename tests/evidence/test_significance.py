@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pdbench.evidence.significance import ALPHA, Estimate, holm, mcnemar
+from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar, t_interval
 
 
-def estimate_of(values: list[float], reference: float = 0.0) -> Estimate:
+def estimate_of(values: list[float], reference: float = 0.0) -> Difference:
     """The mean of some runs less a reference."""
     error = float(stats.sem(values))
-    return Estimate(float(np.mean(values)) - reference, error, len(values) - 1, len(values))
+    return Difference(float(np.mean(values)) - reference, error, len(values) - 1, len(values))
 
 
 def test_interval_and_p_are_those_of_students_t() -> None:
@@ -61,7 +61,7 @@ def test_equivalence_is_wrongly_shown_at_most_so_often() -> None:
 def test_detectable_difference_is_detected_four_times_in_five() -> None:
     """A true difference of that size is found with the stated power."""
     rng = np.random.default_rng(1)
-    size = Estimate(0, 1 / math.sqrt(5), 4, 5).detectable
+    size = Difference(0, 1 / math.sqrt(5), 4, 5).detectable
 
     found = [estimate_of(list(rng.normal(size, 1, 5))).outside(0) <= ALPHA for _ in range(2000)]
 
@@ -70,7 +70,7 @@ def test_detectable_difference_is_detected_four_times_in_five() -> None:
 
 def test_a_single_run_shows_nothing() -> None:
     """Without a standard error no test is passed in any direction."""
-    found = Estimate(5.0, math.nan, 1, 1)
+    found = Difference(5.0, math.nan, 1, 1)
 
     assert found.above(0) == found.below(0) == found.within(100) == 1.0
     assert math.isnan(found.detectable)
@@ -78,7 +78,7 @@ def test_a_single_run_shows_nothing() -> None:
 
 def test_known_numbers_are_compared_exactly() -> None:
     """Without any error a difference is shown or it is not."""
-    found = Estimate(0.05, 0.0, math.inf)
+    found = Difference(0.05, 0.0, math.inf)
 
     assert (found.within(0.1), found.within(0.01)) == (0.0, 1.0)
     assert (found.above(0), found.below(0)) == (0.0, 1.0)
@@ -130,3 +130,42 @@ def test_holm_keeps_the_error_of_the_family() -> None:
     wrong = [min(holm(family).values()) <= ALPHA for family in families]
 
     assert np.mean(wrong) <= 0.05 + 0.015
+
+
+@pytest.mark.parametrize("values", [[70.0, 72.5], [81.2, 80.9, 81.9], [1.0, 2, 3, 4, 10]])
+def test_interval_is_scipys(values: list[float]) -> None:
+    """Mean and ends agree with scipy.stats.t."""
+    expected = stats.t.interval(
+        0.95, len(values) - 1, loc=stats.tmean(values), scale=stats.sem(values)
+    )
+
+    found = t_interval(values)
+
+    assert found.mean == pytest.approx(stats.tmean(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.n == len(values)
+
+
+def test_equal_runs_have_an_interval_of_no_width() -> None:
+    """Seeds that agree exactly give mean, low and high in one place."""
+    found = t_interval([50.0, 50.0, 50.0])
+
+    assert (found.mean, found.low, found.high) == (50.0, 50.0, 50.0)
+
+
+def test_one_run_has_a_mean_and_no_interval() -> None:
+    """One seed says nothing about the spread."""
+    found = t_interval([83.0])
+
+    assert (found.mean, found.n) == (83.0, 1)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [([], "missing"), ([83.04], "83.0"), ([80.0, 82.0], "81.0 ± 12.7")],
+)
+def test_text(values: list[float], text: str) -> None:
+    """An interval reads as mean and half width, and nothing at all as missing."""
+    assert str(t_interval(values)) == text

@@ -9,15 +9,15 @@ import pytest
 
 from pdbench.evidence import Verdict
 from pdbench.evidence.references import FOLDER
-from pdbench.evidence.verdicts import MARKS, RULES, Case, judge
+from pdbench.evidence.verdicts import MARKS, RULES, Measured, judge
 
 STEADY = (81.9, 82.0, 82.1, 82.0, 81.95)
 WILD = (80.0, 84.0)
 
 
-def case(runs: tuple[float, ...] = STEADY, published: float = 82.0, **changes: object) -> Case:
+def case(runs: tuple[float, ...] = STEADY, published: float = 82.0, **changes: object) -> Measured:
     """A published 82.0, printed with one decimal, beside runs of ours; margin half a point."""
-    return replace(Case(published, 0.05, runs, 0.5), **changes)
+    return replace(Measured(published, 0.05, runs, 0.5), **changes)
 
 
 def test_verdicts_are_the_words_of_the_design() -> None:
@@ -72,7 +72,7 @@ def test_the_documented_table_is_that_of_the_code() -> None:
         (case(()), Verdict.MISSING, ".", "no finished runs"),
     ],
 )
-def test_a_case_has_its_verdict(found: Case, verdict: Verdict, mark: str, words: str) -> None:
+def test_a_case_has_its_verdict(found: Measured, verdict: Verdict, mark: str, words: str) -> None:
     """One case for each rule."""
     judgement = judge(found)
 

@@ -22,8 +22,8 @@ from pdbench.jobs import training as jobs
 from pdbench.jobs.attempts import attempt_all
 from pdbench.jobs.record import read_record
 from pdbench.study import Cell, Study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.kinds import Job
 
 PD = "films.pd.1-32.more-100.plain"

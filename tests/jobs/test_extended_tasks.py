@@ -11,12 +11,13 @@ import pytest
 
 from pdbench.artefacts import datasets, scores
 from pdbench.artefacts.context import Context
-from pdbench.data.answers import unpacked
 from pdbench.data.tokens import Tokens
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
+from pdbench.evidence.table import read_results
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
+from pdbench.jobs.collect import collect
+from pdbench.kinds.answers import unpacked
 from pdbench.study import Study, load_study
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
@@ -75,7 +76,7 @@ def test_predicted_places_say_the_scores(project: tuple[Study, Paths]) -> None:
         each = np.stack(frame[f"test_{metric}_examples"].tolist())
         assert each.shape == (len(frame), 50)
         assert each.mean(axis=1) == pytest.approx(frame[f"test_{metric}"], abs=1e-6)
-    estimator = Estimator.of(Scores(study, results))
+    estimator = Estimator.of(ResultsTable(study, results))
     cell = "squad.d.1-32.questions.none"
     expected = 100 * frame[frame["cell"] == cell]["test_f1"].mean()
     assert estimator.estimate({(cell, "f1"): 1.0}).value == pytest.approx(expected, abs=1e-4)
@@ -104,7 +105,7 @@ def test_items_are_ranked(project: tuple[Study, Paths]) -> None:
     assert (ranks.min(), rows["test_recall@10"].min()) == (1, 1.0), "there are six items"
     assert np.mean(ranks == 1, axis=1) == pytest.approx(rows["test_recall@1"])
     assert not rows["degenerate"].any(), "all ranks may be 1, the items differ"
-    estimator = Estimator.of(Scores(study, results))
+    estimator = Estimator.of(ResultsTable(study, results))
     cell = "redial.d.1-32.dialogues.none"
     expected = 100 * rows[rows["cell"] == cell]["test_recall@1"].mean()
     assert estimator.estimate({(cell, "recall@1"): 1.0}).value == pytest.approx(expected)

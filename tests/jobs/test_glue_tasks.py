@@ -21,16 +21,19 @@ from pdbench.core.errors import DataError, GuardError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import leaks
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
+from pdbench.evidence.table import read_results
 from pdbench.jobs import submission
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
+from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
-from pdbench.jobs.teachers import check_regression, load_teacher
-from pdbench.kinds.classification import Scores as Outcome
+from pdbench.jobs.teachers import load_teacher
+from pdbench.kinds import Scores as Found
+from pdbench.kinds.regression import Regression
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
+from pdbench.study.settings import Task
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
@@ -125,7 +128,7 @@ def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
     assert json.loads((paths.teacher("stsb") / "config.json").read_text())["problem_type"] == (
         "regression"
     )
-    estimator = Estimator.of(Scores(study, results))
+    estimator = Estimator.of(ResultsTable(study, results))
     for metric in ("pearson", "spearman"):
         selected = rows[rows["selected"] & (rows["cell"] == SCORES)]
         expected = 100 * selected[f"test_{metric}"].mean()
@@ -134,11 +137,17 @@ def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
 
 def test_a_teacher_of_scores_is_guarded() -> None:
     """A constant has no correlation; the margin is what more is asked."""
-    found = Outcome({"pearson": 0.04}, np.zeros(3, np.float32))
+    found, true = Found({"pearson": 0.04}, np.zeros(3, np.float32)), np.ones(3, np.float32)
+    about = {"source": "directory", "path": "stsb", "labels": (), "metrics": ("pearson",)}
 
-    check_regression("stsb", found, "pearson", margin=0.03)
+    def guard(margin: float) -> None:
+        teacher = {"source": "directory", "path": "teacher", "margin": margin}
+        task = Task.model_validate({**about, "teacher": teacher})
+        Regression(task).guard("stsb", found, true, 0.0)
+
+    guard(0.03)
     with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant has 0"):
-        check_regression("stsb", found, "pearson", margin=0.05)
+        guard(0.05)
 
 
 def test_every_grid_point_is_a_run(project: tuple[Study, Paths]) -> None:
@@ -272,7 +281,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
 
     kept = submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     assert paths.imported == [kept], "an input of the next collection"
-    scores = Scores(study, read_results(collect(study, paths)))
+    scores = ResultsTable(study, read_results(collect(study, paths)))
 
     assert scores.of(study.cells[HOST], "submission").runs == (51.5,)
     assert scores.of(study.cells[GUEST], "submission").runs == (52.5,)

@@ -10,9 +10,10 @@ import transformers
 
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
+from pdbench.evidence.table import read_results
+from pdbench.jobs import read_record
 from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect, read_results
-from pdbench.jobs.record import read_record
+from pdbench.jobs.collect import collect
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import STORE
@@ -78,7 +79,7 @@ def test_ranges_of_soft_labels_are_one_whole(
     study, paths = project
     path = paths.soft_labels("films", "more") / "soft_labels.npy"
     whole = np.load(path, allow_pickle=False).astype(float)
-    monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "RANGE_ITEMS", 33)
+    monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "_RANGE_ITEMS", 33)
     path.with_name("soft_labels.json").unlink()
 
     jobs.soft_labels(study, paths, "films", "more")

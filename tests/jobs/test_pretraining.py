@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from pdbench.data.tokens import Tokens
-from pdbench.jobs.pretraining import CorpusOrder, Part, corpus_pieces
+from pdbench.jobs.pretraining import CorpusText, _CorpusOrder, corpus_pieces
 
 VOCABULARY = SimpleNamespace(size=60, special=(0, 1, 2, 3, 4), mask=4)
 
@@ -24,7 +24,7 @@ def test_pieces_are_special_then_by_frequency() -> None:
     """The most frequent pieces come first, so that a limit keeps those."""
     tokens = _tokens(200, 0)
 
-    pieces = corpus_pieces([Part(tokens, 200, 1)], VOCABULARY)
+    pieces = corpus_pieces([CorpusText(tokens, 200, 1)], VOCABULARY)
 
     counts = np.bincount(tokens.pieces, minlength=60)[pieces.kept[5:]]
     assert pieces.kept[:5].tolist() == [0, 1, 2, 3, 4]
@@ -35,7 +35,7 @@ def test_pieces_are_special_then_by_frequency() -> None:
 
 def test_predicted_pieces_are_the_frequent_ones() -> None:
     """A limit counts from behind the special pieces; none means all."""
-    pieces = corpus_pieces([Part(_tokens(200, 0), 200, 1)], VOCABULARY)
+    pieces = corpus_pieces([CorpusText(_tokens(200, 0), 200, 1)], VOCABULARY)
 
     assert pieces.predicted(10) == range(5, 15)
     assert pieces.predicted(None) == range(5, len(pieces.kept))
@@ -44,9 +44,9 @@ def test_predicted_pieces_are_the_frequent_ones() -> None:
 
 def test_every_part_meets_its_budget() -> None:
     """A budget beyond the text means more passes, one below it a share of a pass."""
-    parts = [Part(_tokens(100, 0), 100, 5000), Part(_tokens(400, 1), 400, 500)]
+    parts = [CorpusText(_tokens(100, 0), 100, 5000), CorpusText(_tokens(400, 1), 400, 500)]
 
-    order = list(CorpusOrder(parts, 64, 0))
+    order = list(_CorpusOrder(parts, 64, 0))
 
     for number, part in enumerate(parts):
         seen = sum(int(part.tokens.lengths[i].sum()) for n, i in order if n == number)
@@ -55,18 +55,18 @@ def test_every_part_meets_its_budget() -> None:
 
 def test_items_beyond_the_size_are_never_read() -> None:
     """D_LM = D_T means the same items."""
-    part = Part(_tokens(100, 0), 30, 2000)
+    part = CorpusText(_tokens(100, 0), 30, 2000)
 
-    order = list(CorpusOrder([part], 64, 0))
+    order = list(_CorpusOrder([part], 64, 0))
 
     assert max(int(index.max()) for _, index in order) < 30
 
 
 def test_parts_are_mixed() -> None:
     """The parts of a corpus alternate instead of following one another."""
-    parts = [Part(_tokens(200, s), 200, 4000) for s in (0, 1)]
+    parts = [CorpusText(_tokens(200, s), 200, 4000) for s in (0, 1)]
 
-    numbers = [number for number, _ in CorpusOrder(parts, 64, 0)]
+    numbers = [number for number, _ in _CorpusOrder(parts, 64, 0)]
 
     changes = sum(a != b for a, b in itertools.pairwise(numbers))
     assert changes > len(numbers) / 4

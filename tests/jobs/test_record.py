@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pdbench.core.errors import DataError
+from pdbench.data.columns import SCHEMA_VERSION
 from pdbench.jobs.record import (
-    SCHEMA_VERSION,
     Environment,
     RunRecord,
     StageRecord,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from pdbench.engine.exposed import Exposed
 from pdbench.methods.distilbert import DistilBert
 from pdbench.methods.minilm import MiniLM
 from pdbench.methods.objective import (
-    ExposedLM,
     Objective,
     build_objective,
     checked_loss,
@@ -224,7 +224,10 @@ def test_distilbert() -> None:
     objective = DistilBert(STUDENT, STUDENT, 0, temperature=t)
 
     found = objective(
-        *(ExposedLM(torch.tensor(h), torch.tensor(z)) for h, z in ((h_s, ours), (h_t, theirs))),
+        *(
+            SimpleNamespace(states=torch.tensor(h), logits=torch.tensor(z))
+            for h, z in ((h_s, ours), (h_t, theirs))
+        ),
         torch.tensor(targets),
     )
 

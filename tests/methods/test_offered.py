@@ -13,7 +13,7 @@ from offered import write_package
 from pdbench.engine import choose_device
 from pdbench.jobs.students import train_student
 from pdbench.study import Cell, Run
-from pdbench.testing.contract import Case, MethodContract, digest_of
+from pdbench.testing.contract import MethodContract, TrainedMethod, digest_of
 
 
 class TestOfferedMethod(MethodContract):
@@ -33,7 +33,7 @@ class TestOfferedMethod(MethodContract):
         for name in [name for name in sys.modules if name.startswith("toy_methods")]:
             del sys.modules[name]
 
-    def test_a_plain_objective_is_distill_bit_for_bit(self, case: Case) -> None:
+    def test_a_plain_objective_is_distill_bit_for_bit(self, case: TrainedMethod) -> None:
         """An objective of one's own that is the soft cross-entropy gives pd's very weights."""
         toy, pd = case.study.methods["toy"], case.study.methods["pd"]
         cell = replace(case.runs[0].cell, method="pd")

@@ -20,8 +20,8 @@ from pdbench.core.files import write_json
 from pdbench.ops import redo, status_text
 from pdbench.ops.status import FRESH, STOPPED, Survey, last_line, survey
 from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.kinds import AUDIT, Job
 from pdbench.workflow.paths import STORE
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.planning.costs import Costs, size_of
+from pdbench.planning.costs import _FILLED, Costs, Sizes, size_of
 from pdbench.planning.machines import LAPTOP
-from pdbench.planning.sizes import _FILLED, Sizes
 from pdbench.study import Architecture, Cell, Study, load_study
 from pdbench.study.cells import SoftLabelled
 from pdbench.study.settings import Source

@@ -11,9 +11,9 @@ import synthetic
 from commands import run
 
 from pdbench.core.errors import DataError
-from pdbench.evidence.outcomes import Outcome, load_claims, on_reference
-from pdbench.evidence.significance import Estimate
-from pdbench.evidence.statements import Part
+from pdbench.evidence.outcomes import ClaimOutcome, load_claims, on_reference
+from pdbench.evidence.significance import Difference
+from pdbench.evidence.statements import Trial
 from pdbench.report import claims
 from pdbench.study import Study
 
@@ -103,14 +103,14 @@ def test_an_outcome_that_is_not_the_recorded_one_is_an_error(
 ) -> None:
     """A published number that was changed by mistake is noticed."""
     monkeypatch.setattr(
-        claims, "load_claims", lambda: load_claims()[:1] and _recorded(Outcome.FAILS)
+        claims, "load_claims", lambda: load_claims()[:1] and _recorded(ClaimOutcome.FAILS)
     )
 
     with pytest.raises(DataError, match="C01 is recorded as fails, but holds on the published"):
         claims.check_reference()
 
 
-def _recorded(outcome: Outcome) -> tuple:
+def _recorded(outcome: ClaimOutcome) -> tuple:
     from dataclasses import replace
 
     return (replace(load_claims()[0], on_reference=outcome),)
@@ -125,7 +125,7 @@ def test_text_fits_a_terminal() -> None:
 
 def test_effects_read_as_a_comparison_with_its_interval() -> None:
     """By how much, and from where to where."""
-    part = Part("PD > PF", Estimate(2.0, 0.5, math.inf), 0.01, 0.99, ())
+    part = Trial("PD > PF", Difference(2.0, 0.5, math.inf), 0.01, 0.99, ())
 
     assert claims.effect(part) == "PD > PF: by +2.0 [+1.0, +3.0]"
     assert claims.effect(None) == ""

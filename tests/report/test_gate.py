@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import gate_results
@@ -15,11 +14,11 @@ import pytest
 from commands import run
 
 from pdbench.evidence import resampling
-from pdbench.evidence.gate import Gate, Outcome, Row
-from pdbench.evidence.significance import Estimate
-from pdbench.evidence.twins import Match
+from pdbench.evidence.gate import Gate, GateOutcome, Row
+from pdbench.evidence.pairs import Match
+from pdbench.evidence.significance import Difference
 from pdbench.report import ci, gate
-from pdbench.report.checking import COLOURS
+from pdbench.report.checking import _COLOURS
 from pdbench.study import Study
 
 ONE = "sentiment.pd.2-128.films-300.general"
@@ -100,6 +99,16 @@ def test_files_may_be_wanted_without_the_verdict(folder: Path) -> None:
     assert json.loads((folder / "g.json").read_text(encoding="utf-8"))["code"] == 1
 
 
+def test_what_was_written_is_said_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is checked twice: the same words and the same exit code, without the results."""
+    check(*TWO, "--results", "worse.parquet", "--exit-zero", "--json", "g.json")
+    said = capsys.readouterr().out
+    (folder / "worse.parquet").unlink()
+
+    assert run("check", "--from", "g.json") == 1
+    assert capsys.readouterr().out == said
+
+
 def test_the_study_says_what_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its gate block, with its margin, where no method is named."""
     assert check() == 0
@@ -166,6 +175,10 @@ def test_annotations_appear_in_actions(
         (["--against", "none.parquet"], "none.parquet: cannot be read"),
         (["--results", "small.yaml"], "small.yaml: cannot be read"),
         (["--waivers", "none.yaml"], "none.yaml: cannot be read"),
+        (["--from", "none.json"], "none.json: no such file"),
+        (["--from", "small.yaml"], "small.yaml: not valid JSON"),
+        (["--from", "list.json"], "list.json: not written by pdbench check"),
+        (["--from", "list.json", "--strict"], "--from repeats a check"),
         (["--margin", "1"], "--margin needs two methods"),
         ([*TWO[:4], "--margin", "nan"], "a margin of nan points decides nothing"),
         ([*TWO[:4], "--margin", "inf"], "a margin of inf points decides nothing"),
@@ -175,6 +188,8 @@ def test_misuse_is_one_line_and_no_regression(
     folder: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, also for files that cannot be read: 1 would say that something is worse."""
+    (folder / "list.json").write_text("[]", encoding="utf-8")
+
     assert check(*arguments) == 2
 
     (line,) = capsys.readouterr().err.splitlines()
@@ -240,21 +255,26 @@ def test_a_file_that_cannot_be_written_is_no_regression(
 
 def rows() -> tuple[Row, ...]:
     """One row of each outcome."""
-    estimate, cells = Estimate(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
+    estimate, cells = Difference(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
     return tuple(
         Row(f"cell-{one}", cells, one, f"why <{one}>", estimate, 0.01, (70.0, 69.0), (3, 2))
-        for one in Outcome
+        for one in GateOutcome
     )
 
 
 def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
     """A check with these rows."""
-    return Gate("demo", Match("pd", "d", 0.5), found, (), problems, (), date(2026, 11, 21))
+    return Gate("demo", Match("pd", "d", 0.5), (0.5,), found, (), problems, (), date(2026, 11, 21))
+
+
+def plain(*gates: Gate, strict: bool = False) -> gate.Plain:
+    """What several checks found."""
+    return gate.as_plain(gates, strict=strict)
 
 
 def test_junit_has_the_shape_that_ci_reads() -> None:
     """The elements, attributes and order of Jenkins' schema, with counts that agree."""
-    text = ci.as_junit([judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0])])
+    text = ci.as_junit(plain(judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0])))
 
     root = ET.fromstring(text)
     assert (root.tag, [suite.tag for suite in root]) == ("testsuites", ["testsuite"] * 2)
@@ -275,21 +295,23 @@ def test_junit_has_the_shape_that_ci_reads() -> None:
 
 def test_unresolved_is_an_error_where_asked() -> None:
     """``strict`` turns a skipped case into an error, in every format."""
-    unresolved = judged(*(row for row in rows() if row.outcome is Outcome.UNRESOLVED))
+    unresolved = judged(*(row for row in rows() if row.outcome is GateOutcome.UNRESOLVED))
 
-    assert "<skipped" in ci.as_junit([unresolved])
-    assert "<error" in ci.as_junit([unresolved], strict=True)
-    assert list(ci.error_lines([unresolved])) == []
-    assert len(list(ci.error_lines([unresolved], strict=True))) == 1
-    assert gate.as_json([unresolved], strict=True)["verdict"] == "incomplete"
+    lenient, strict = plain(unresolved), plain(unresolved, strict=True)
+
+    assert "<skipped" in ci.as_junit(lenient)
+    assert "<error" in ci.as_junit(strict)
+    assert list(ci.error_lines(lenient)) == []
+    assert len(list(ci.error_lines(strict))) == 1
+    assert strict["verdict"] == "incomplete"
 
 
 def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Per cent, line ends, colons and commas, as the runner undoes them."""
     monkeypatch.chdir(tmp_path)
-    row = Row("a:b,c", ("x",), Outcome.MISSING, "100%\nlost: a, b")
+    row = Row("a:b,c", ("x",), GateOutcome.MISSING, "100%\nlost: a, b")
 
-    (line,) = ci.error_lines([judged(row)])
+    (line,) = ci.error_lines(plain(judged(row)))
 
     assert line == (
         "::error file=config/demo.yaml,title=pdbench check%2C missing%3A a%3Ab%2Cc"
@@ -305,7 +327,7 @@ def test_annotations_point_at_the_candidate(
     (tmp_path / "config").mkdir()
     (tmp_path / "config/methods.yaml").write_text("dd:\n  x: 1\nd:\n  x: 2\n", encoding="utf-8")
 
-    lines = list(ci.error_lines([judged(rows()[0], problems=("old",))]))
+    lines = list(ci.error_lines(plain(judged(rows()[0], problems=("old",)))))
 
     assert lines[0].startswith("::error file=config/methods.yaml,line=3,")
     assert lines[1].startswith(
@@ -316,32 +338,32 @@ def test_annotations_point_at_the_candidate(
 @pytest.mark.parametrize(
     ("outcomes", "code", "verdict"),
     [
-        ([Outcome.PASSED], 0, "no regression shown"),
-        ([Outcome.PASSED, Outcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
-        ([Outcome.PASSED, Outcome.WAIVED], 0, "no regression shown"),
-        ([Outcome.UNRESOLVED, Outcome.MISSING], 2, "incomplete"),
-        ([Outcome.REFUSED], 2, "incomplete"),
-        ([Outcome.REGRESSED, Outcome.MISSING], 1, "regression"),
+        ([GateOutcome.PASSED], 0, "no regression shown"),
+        ([GateOutcome.PASSED, GateOutcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
+        ([GateOutcome.PASSED, GateOutcome.WAIVED], 0, "no regression shown"),
+        ([GateOutcome.UNRESOLVED, GateOutcome.MISSING], 2, "incomplete"),
+        ([GateOutcome.REFUSED], 2, "incomplete"),
+        ([GateOutcome.REGRESSED, GateOutcome.MISSING], 1, "regression"),
     ],
 )
-def test_several_checks_have_one_code(outcomes: list[Outcome], code: int, verdict: str) -> None:
+def test_several_checks_have_one_code(outcomes: list[GateOutcome], code: int, verdict: str) -> None:
     """A regression in any of them comes before something incomplete in another."""
-    checks = [judged(row) for row in rows() if row.outcome in outcomes]
+    found = plain(*(judged(row) for row in rows() if row.outcome in outcomes))
 
-    assert gate.code(checks) == code
-    assert gate.as_markdown(checks).startswith(f"### pdbench check: {verdict}\n")
+    assert found["code"] == code
+    assert gate.as_markdown(found).startswith(f"### pdbench check: {verdict}\n")
 
 
 def test_rows_without_a_comparison_have_no_numbers() -> None:
     """What is missing shows no score, and JSON has null."""
-    row = Row("cell", ("cell",), Outcome.MISSING, "lost")
+    found = plain(judged(Row("cell", ("cell",), GateOutcome.MISSING, "lost")))
 
-    assert gate.entries(row) == (".", "missing", "cell", "", "", "", "", "", "")
-    plain: dict[str, Any] = gate.as_json([judged(row)])["checks"][0]["rows"][0]
-    assert (plain["difference"], plain["p"], plain["scores"]) == (None, None, [None, None])
-    json.dumps(plain, allow_nan=False)
+    (row,) = found["checks"][0]["rows"]
+    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate.as_markdown(found)
+    assert (row["difference"], row["p"], row["scores"]) == (None, None, [None, None])
+    json.dumps(gate.as_json(found), allow_nan=False)
 
 
 def test_every_outcome_has_a_colour_besides_its_mark() -> None:
     """On a terminal."""
-    assert set(COLOURS) == set(Outcome)
+    assert set(_COLOURS) == set(GateOutcome)

@@ -15,10 +15,12 @@ from offered import METHODS, write_package
 from pydantic import ValidationError
 
 from pdbench.core.errors import UsageError
-from pdbench.kinds.classification import Pass
+from pdbench.jobs.stages import Walk
 from pdbench.study import Architecture, Method, Start, Study, load_study
+from pdbench.study.cells import Point
 from pdbench.study.discovery import has_module
 from pdbench.study.loading import load_methods
+from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
@@ -70,10 +72,9 @@ def test_shares_neither_repeat_nor_leave_out_an_update(
     """Stages take up where the one before ends, also in the middle of an odd number of updates."""
     found = method(*({"objective": f"a:Part{i}", "share": s} for i, s in enumerate(shares)))
     spans = [found.span(i) for i in range(len(shares))]
+    settings = StageSettings(epochs=1, learning_rate=(1.0,))
     taken = [
-        update
-        for span in spans
-        for update in Pass(1, 1, learning_rate=1.0, span=span).updates(whole)
+        update for span in spans for update in Walk(settings, Point(1.0, 1), span, 0).updates(whole)
     ]
 
     assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from offered import write_package
 
-from pdbench.testing.contract import Case, MethodContract, open_case, prepared
+from pdbench.testing.contract import MethodContract, TrainedMethod, open_case, prepared
 
 BROKEN = """
 import numpy as np
@@ -74,7 +74,7 @@ CLASSES = ("Ignores", "Sums", "Rises", "Moves", "Counts", "Draws")
 @pytest.fixture
 def case(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Case]:
+) -> Iterator[TrainedMethod]:
     """A method whose only stage has one of the broken objectives."""
     site = tmp_path_factory.mktemp("site")
     entry = '{{name: {0}, initialisation: random, stages: [{{objective: "toy_methods.soft:{0}"}}]}}'
@@ -104,7 +104,7 @@ def case(
     ],
     indirect=["case"],
 )
-def test_a_broken_method_fails(case: Case, rule: str, words: str, tmp_path: Path) -> None:
+def test_a_broken_method_fails(case: TrainedMethod, rule: str, words: str, tmp_path: Path) -> None:
     """Each of its rules is broken by a loss that is wrong in one way, and names what is wrong."""
     more = (tmp_path,) if "stopped" in rule else ()
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pdbench.study import load_study
 from pdbench.study.catalogue.archives import archive_file
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
 from pdbench.workflow.paths import ARCHIVES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pdbench.study import Study, load_study
-from pdbench.workflow.bundles import MOST_CELLS, partition
+from pdbench.workflow.graph import MOST_CELLS, partition
 
 
 def seconds(study: Study, each: float = 1.0) -> dict[str, float]:

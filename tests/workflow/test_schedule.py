@@ -9,7 +9,7 @@ import pytest
 
 from pdbench.study import Architecture, Start
 from pdbench.workflow.kinds import Job
-from pdbench.workflow.schedule import makespan
+from pdbench.workflow.plan import makespan
 
 
 def job(name: str) -> Job:

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from pdbench.study import Architecture, Start, Study, load_study
-from pdbench.study.cells import SoftLabelled
+from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
 

@@ -104,10 +104,11 @@ rule check:
         "../envs/pdbench.yaml"
     params:
         study=ARGUMENT,
+        stored=lambda w, input: f"--from {PATHS.gate['json']}" if input else "",
     message:
         "refuse regressions"
     shell:
-        "pdbench check --study {params.study:q} > {log} 2>&1 && code=0 || code=$?;"
+        "pdbench check --study {params.study:q} {params.stored} > {log} 2>&1 && code=0 || code=$?;"
         " cat {log}; exit $code"
 
 

@@ -13,6 +13,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.data import hub
 from pdbench.data.metrics import compute, ranks
 from pdbench.data.sources import read_task
+from pdbench.kinds import dialogues
 from pdbench.study.settings import Task
 
 FORM = {"suggested": 1, "seen": 0, "liked": 1}
@@ -60,7 +61,7 @@ def redial(tmp_path: Path) -> Path:
 
 def test_redial_is_read(redial: Path) -> None:
     """An item counts where the recommender first names it, if no form says otherwise."""
-    read = read_task(task(redial, "redial"), redial)
+    read = read_task(task(redial, "redial"), redial, published=dialogues)
 
     assert read["test"].to_list() == [
         {
@@ -87,8 +88,10 @@ def test_the_hubs_dialogues_are_the_same(redial: Path, monkeypatch: pytest.Monke
 
     splits = {split: listed(redial / f"{split}_data.jsonl") for split in ("train", "test")}
     monkeypatch.setattr(hub, "load", lambda source: DatasetDict(splits))
-    ours = read_task(task(redial, "redial"), redial)
-    theirs = read_task(task(redial, "community-datasets/re_dial", source="hub"), redial)
+    ours = read_task(task(redial, "redial"), redial, published=dialogues)
+    theirs = read_task(
+        task(redial, "community-datasets/re_dial", source="hub"), redial, published=dialogues
+    )
 
     assert {s: theirs[s].to_list() for s in theirs} == {s: ours[s].to_list() for s in ours}
 
@@ -100,7 +103,7 @@ def test_a_broken_dialogue_is_named(redial: Path) -> None:
     (redial / "train_data.jsonl").write_text("\n".join(lines) + "\n")
 
     with pytest.raises(DataError, match=r"train_data\.jsonl:4: not a dialogue of ReDial.*messages"):
-        read_task(task(redial, "redial"), redial)
+        read_task(task(redial, "redial"), redial, published=dialogues)
 
 
 HEADER = "dialog_id\tutt_id\tspeaker\tturn_id\ttext\tmovies\tmovie_id"
@@ -123,7 +126,7 @@ def inspired(tmp_path: Path) -> Path:
 
 def test_inspired_is_read(inspired: Path) -> None:
     """Its own three splits; a line may recommend several films."""
-    read = read_task(task(inspired, "inspired"), inspired)
+    read = read_task(task(inspired, "inspired"), inspired, published=dialogues)
 
     before = 'system: Hello. Seen Heat? user: Yes, so "dark" system:'
     assert read["dev"].to_list() == [
@@ -147,13 +150,13 @@ def test_a_broken_line_is_named(inspired: Path, old: str, new: str, message: str
     path.write_text(path.read_text().replace(old, new))
 
     with pytest.raises(DataError, match=message):
-        read_task(task(inspired, "inspired"), inspired)
+        read_task(task(inspired, "inspired"), inspired, published=dialogues)
 
 
 def test_an_unknown_release_is_refused(inspired: Path) -> None:
     """With the names that are known."""
     with pytest.raises(UsageError, match=r"key name: 'redail' is no release.*redial"):
-        read_task(task(inspired, "redail"), inspired)
+        read_task(task(inspired, "redail"), inspired, published=dialogues)
 
 
 def test_ranks_and_recalls() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from pdbench.data.batches import Batch
-from pdbench.engine.losses import Masked, mask_pieces
-from pdbench.engine.portions import portions, rows_of
+from pdbench.engine.targets import Masked, mask_pieces, portions, rows_of
 
 
 def batch(items: int = 7, width: int = 9) -> Batch:

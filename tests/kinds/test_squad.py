@@ -10,10 +10,11 @@ import pytest
 
 from pdbench.core.errors import DataError
 from pdbench.data import hub
-from pdbench.data.answers import exact_match, f1, packed, unpacked
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.data.windows import encode_windows
+from pdbench.kinds import squad
+from pdbench.kinds.answers import exact_match, f1, packed, unpacked
+from pdbench.kinds.windows import _encode_windows
 from pdbench.study.settings import Task, VocabularySource
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -85,7 +86,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_release_is_read(folder: Path) -> None:
     """The published dev set is test; dev are whole articles of the training set."""
-    read = read_task(task(folder), folder)
+    read = read_task(task(folder), folder, published=squad)
 
     assert {split: len(rows) for split, rows in read.items()} == {
         "train": 60 - len(read["dev"]),
@@ -120,7 +121,7 @@ def test_broken_answers_are_named(
     (folder / "dev-v1.1.json").write_text(release(answers))
 
     with pytest.raises(DataError, match=rf"dev-v1\.1\.json: {message}"):
-        read_task(task(folder), folder)
+        read_task(task(folder), folder, published=squad)
 
 
 def test_a_share_of_broken_answers_is_left_out(folder: Path) -> None:
@@ -129,7 +130,7 @@ def test_a_share_of_broken_answers_is_left_out(folder: Path) -> None:
     one["data"][7]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = 1
     (folder / "train-v1.1.json").write_text(json.dumps(one))
 
-    read = read_task(task(folder, broken=0.05), folder)
+    read = read_task(task(folder, broken=0.05), folder, published=squad)
 
     assert len(read["train"]) + len(read["dev"]) == 59
 
@@ -160,8 +161,8 @@ def test_the_hubs_rows_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatc
 
     stored = DatasetDict(train=rows("train"), validation=rows("dev"))
     monkeypatch.setattr(hub, "load", lambda source: stored)
-    ours = read_task(task(folder), folder)
-    theirs = read_task(task(folder, source="hub", name="rajpurkar/squad"), folder)
+    ours = read_task(task(folder), folder, published=squad)
+    theirs = read_task(task(folder, source="hub", name="rajpurkar/squad"), folder, published=squad)
 
     assert {s: theirs[s].to_list() for s in theirs} == {s: ours[s].to_list() for s in ours}
 
@@ -190,7 +191,7 @@ def test_windows_hold_all_of_a_context(vocabulary: Any, tmp_path: Path) -> None:
     """Each begins a stride after the one before, and the last ends with the context."""
     settings = task(tmp_path, max_length=14, windows={"stride": 6, "question": 2})
 
-    part = encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
+    part = _encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
 
     names = vocabulary.pieces
     texts = [" ".join(names[i] for i in part.tokens.item(k)) for k in range(len(part.tokens))]
@@ -212,7 +213,7 @@ def test_windows_hold_all_of_a_context(vocabulary: Any, tmp_path: Path) -> None:
 
 def test_pieces_know_their_characters(vocabulary: Any, tmp_path: Path) -> None:
     """The answer's text is cut from the context itself, accents and all."""
-    part = encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
+    part = _encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
     first, last = part.targets[0]
 
     start, end = part.chars[first, 0], part.chars[last, 1]

@@ -16,19 +16,19 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.data.answers import packed
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
+from pdbench.kinds.answers import packed
 from pdbench.study.settings import Task
 
-ROWS = 2048
+_ROWS = 2048
 """Questions that are cut into pieces together."""
 
-NOWHERE = -1
+_NOWHERE = -1
 """The character of a piece that is not of the context."""
 
 
-class Window(NamedTuple):
+class _Window(NamedTuple):
     """One input: its pieces, where the context begins among them, and what they stand for.
 
     ``chars`` has the first and the last character, plus one, of each of its context's pieces;
@@ -42,12 +42,12 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part:
+class _Encoded:
     """The windows of some questions.
 
     Attributes:
         tokens: K windows of T pieces in all.
-        examples: The question of each window, counted in this part, int32 of shape (K,).
+        examples: The question of each window, counted here, int32 of shape (K,).
         chars: Where each piece stands in its context, int32 of shape (T, 2).
         targets: The first and the last piece of the answer in each window, int64, (K, 2).
     """
@@ -71,13 +71,13 @@ def write_windows(
         How many windows and pieces there are.
     """
     parts = [
-        encode_windows(vocabulary, split[start : start + ROWS], task)
-        for start in range(0, len(split), ROWS)
+        _encode_windows(vocabulary, split[start : start + _ROWS], task)
+        for start in range(0, len(split), _ROWS)
     ]
     if not parts:
         raise DataError(f"{folder.name}: no question", "the split needs some")
     tokens = write_tokens(folder, (part.tokens for part in parts))
-    firsts = np.arange(len(parts), dtype=np.int32) * ROWS
+    firsts = np.arange(len(parts), dtype=np.int32) * _ROWS
     examples = [part.examples + first for part, first in zip(parts, firsts, strict=True)]
     _save(folder / "examples.npy", np.concatenate(examples).astype(np.int32))
     _save(folder / "chars.npy", np.concatenate([part.chars for part in parts]))
@@ -93,7 +93,7 @@ def _save(path: Path, array: NDArray[Any]) -> None:
     np.save(path, array, allow_pickle=False)
 
 
-def encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task) -> Part:
+def _encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task) -> _Encoded:
     """Cut questions and their contexts into windows.
 
     Args:
@@ -109,7 +109,7 @@ def encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Tas
     asked = tokenizer.encode_batch(rows["text_a"], add_special_tokens=False)
     read = tokenizer.encode_batch(contexts, add_special_tokens=False)
     encoded = dict(zip(contexts, read, strict=True))
-    windows: list[Window] = []
+    windows: list[_Window] = []
     examples: list[int] = []
     columns = (rows["text_b"], rows["answers"], rows["starts"])
     for number, (context, answers, starts) in enumerate(zip(*columns, strict=True)):
@@ -125,7 +125,7 @@ def encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Tas
 
 def _windows(
     vocabulary: Vocabulary, question: Sequence[int], read: Any, answer: tuple[int, int], task: Task
-) -> Iterator[Window]:
+) -> Iterator[_Window]:
     ids, chars = read.ids, read.offsets
     begin = [vocabulary.cls, *question, vocabulary.sep]
     most = task.max_length - len(begin) - 1
@@ -135,7 +135,7 @@ def _windows(
         inside = start <= first <= last < end
         moved = len(begin) - start
         target = (first + moved, last + moved) if inside else (0, 0)
-        yield Window(
+        yield _Window(
             [*begin, *ids[start:end], vocabulary.sep], len(begin), chars[start:end], target
         )
         if end == len(ids):
@@ -146,14 +146,14 @@ def _pieces_of(answer: tuple[int, int], chars: Sequence[tuple[int, int]]) -> tup
     """The first and the last piece that hold a character of the answer; -1 where none does."""
     start, end = answer
     held = [i for i, (first, last) in enumerate(chars) if first < end and last > start]
-    return (held[0], held[-1]) if held else (NOWHERE, NOWHERE)
+    return (held[0], held[-1]) if held else (_NOWHERE, _NOWHERE)
 
 
 def _gathered(
-    windows: Sequence[Window], examples: Sequence[int], vocabulary: Vocabulary, max_length: int
-) -> Part:
+    windows: Sequence[_Window], examples: Sequence[int], vocabulary: Vocabulary, max_length: int
+) -> _Encoded:
     offsets = np.cumsum([0, *(len(window.ids) for window in windows)])
-    chars = np.full((offsets[-1], 2), NOWHERE, np.int32)
+    chars = np.full((offsets[-1], 2), _NOWHERE, np.int32)
     for window, start in zip(windows, offsets[:-1], strict=True):
         first = start + window.second
         chars[first : first + len(window.chars)] = window.chars
@@ -165,4 +165,4 @@ def _gathered(
         max_length,
     )
     targets = np.array([window.target for window in windows], np.int64)
-    return Part(tokens, np.asarray(examples, np.int32), chars, targets)
+    return _Encoded(tokens, np.asarray(examples, np.int32), chars, targets)

@@ -7,11 +7,20 @@ import pytest
 from numpy.typing import NDArray
 
 from pdbench.core.errors import GuardError
-from pdbench.jobs.teachers import best_order, check_teacher
-from pdbench.kinds.classification import Scores
+from pdbench.kinds import Scores
+from pdbench.kinds.classes import Classes, _best_order
+from pdbench.study.settings import Task
 
 NLI = ("entailment", "neutral", "contradiction")
 TRUE = np.repeat([0, 1, 2], 50)
+
+
+def guard(predictions: NDArray[np.int64], margin: float) -> None:
+    """Guard a teacher of MNLI that predicts this on ``TRUE``."""
+    teacher = {"source": "directory", "path": "teacher", "margin": margin}
+    about = {"source": "directory", "path": "mnli", "labels": NLI, "metrics": ["accuracy"]}
+    task = Task.model_validate({**about, "teacher": teacher})
+    Classes(task).guard("mnli", scores_of(predictions), TRUE, 1 / 3)
 
 
 def scores_of(predictions: NDArray[np.int64]) -> Scores:
@@ -28,7 +37,7 @@ def good(seed: int = 0) -> NDArray[np.int64]:
 
 def test_a_good_teacher_passes() -> None:
     """Nothing is said."""
-    check_teacher("mnli", scores_of(good()), TRUE, NLI, 1 / 3, 0.05)
+    guard(good(), 0.05)
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 2, 0), (2, 1, 0), (0, 2, 1)])
@@ -38,7 +47,7 @@ def test_labels_in_another_order_are_named(order: tuple[int, ...]) -> None:
     names = tuple(NLI[order.index(place)] for place in range(3))
 
     with pytest.raises(GuardError, match=f"mixed up: in the order {', '.join(names)} it") as error:
-        check_teacher("mnli", scores_of(mixed_up), TRUE, NLI, 1 / 3, 0.5)
+        guard(mixed_up, 0.5)
 
     assert "tasks.mnli.teacher.margin" in str(error.value)
 
@@ -46,11 +55,11 @@ def test_labels_in_another_order_are_named(order: tuple[int, ...]) -> None:
 def test_a_teacher_that_learnt_nothing_has_no_better_order() -> None:
     """One class for every example is no matter of order."""
     with pytest.raises(GuardError, match="learning rate and its epochs"):
-        check_teacher("mnli", scores_of(np.zeros_like(TRUE)), TRUE, NLI, 1 / 3, 0.05)
+        guard(np.zeros_like(TRUE), 0.05)
 
 
 def test_the_best_order_is_that_of_most_agreement() -> None:
     """Two classes that are swapped, but for one example."""
-    order, reached = best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
+    order, reached = _best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
 
     assert (order, reached) == (("yes", "no"), 0.75)

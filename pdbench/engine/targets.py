@@ -1,37 +1,63 @@
-"""The losses of Algorithm 1 of the paper, and masked LM's."""
+"""What one update learns from: batches with their targets, cut into shares, and masked LM's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from pdbench.data.batches import Batch
-from pdbench.engine.portions import rows_of
 
-MASK_SHARE, RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy with labels: (B, C) float32 and (B,) int64 to a scalar."""
-    return functional.cross_entropy(logits, labels)
+_MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
 
 
-def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """Mean soft cross-entropy, -sum_c q_c log p_c: (B, C) and (B, C) to a scalar.
+class Targeted(Protocol):
+    """A batch with its targets; its length is the number of targets."""
 
-    The distillation loss of Algorithm 1: the teacher's probabilities q as they are, with no
-    temperature and no share of hard labels.
+    @property
+    def batch(self) -> Batch:
+        """The items."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, chosen: slice) -> Self:
+        """Some of the items, with their targets."""
+
+
+W = TypeVar("W", bound=Targeted)
+
+
+def rows_of(batch: Batch, chosen: slice) -> Batch:
+    """Some rows of a batch, without the columns in which all of them are padded."""
+    mask = None if batch.mask is None else batch.mask[chosen]
+    width = batch.ids.shape[1] if mask is None else int(mask.sum(axis=1).max(initial=0))
+
+    def cut(array: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.ascontiguousarray(array[chosen, :width])
+
+    return Batch(
+        batch.index[chosen],
+        cut(batch.ids),
+        None if batch.segments is None else cut(batch.segments),
+        None if mask is None or mask[:, :width].all() else np.ascontiguousarray(mask[:, :width]),
+    )
+
+
+def portions(work: W, largest: int | None) -> Iterator[W]:
+    """Cut work into portions of at most ``largest`` word pieces, padding counted.
+
+    A portion has at least one item; None does not cut.
     """
-    return functional.cross_entropy(logits, probabilities)
-
-
-def squared_error(outputs: Tensor, scores: Tensor) -> Tensor:
-    """Mean squared error of a regression: (B, 1), and (B,) or (B, 1), to a scalar."""
-    return functional.mse_loss(outputs[:, 0], scores.reshape(-1))
+    items, width = work.batch.ids.shape
+    rows = items if largest is None else max(1, largest // width)
+    if rows >= items:
+        yield work
+        return
+    for first in range(0, items, rows):
+        yield work.rows(slice(first, first + rows))
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ def mask_pieces(
     targets = ids[positions]
     fate = generator.random(positions.size)
     strange = generator.integers(predicted.start, predicted.stop, positions.size)
-    hidden = np.where(fate < MASK_SHARE + RANDOM_SHARE, strange, targets)
-    ids[positions] = np.where(fate < MASK_SHARE, mask_id, hidden)
+    hidden = np.where(fate < _MASK_SHARE + _RANDOM_SHARE, strange, targets)
+    ids[positions] = np.where(fate < _MASK_SHARE, mask_id, hidden)
     changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
     return Masked(changed, positions, targets)

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 
 from pdbench.core.errors import DataError
-from pdbench.evidence import Scores
+from pdbench.evidence import ResultsTable
 from pdbench.jobs.collect import _selected
 from pdbench.study import Cell, Study
 
@@ -31,7 +31,7 @@ def test_runs_are_in_per_cent_and_in_order_of_the_seeds(
     rows = frame[frame["cell"] == cell.key].sort_values("seed_index")
     shuffled = frame.sample(frac=1, random_state=1)
 
-    found = Scores(demo, shuffled).of(cell, "dev", "accuracy")
+    found = ResultsTable(demo, shuffled).of(cell, "dev", "accuracy")
 
     assert found.runs == pytest.approx(tuple(100 * rows["dev_accuracy"]))
     assert found.interval.n == 3
@@ -41,7 +41,7 @@ def test_only_the_selected_grid_point_counts(demo: Study, frame: pd.DataFrame, c
     """Runs at other learning rates, which dev did not choose, are left out."""
     worse = frame[frame["cell"] == cell.key].assign(selected=False, test_accuracy=0.0)
 
-    found = Scores(demo, pd.concat([worse, frame])).of(cell)
+    found = ResultsTable(demo, pd.concat([worse, frame])).of(cell)
 
     assert found.interval.n == 3
     assert min(found.runs) > 0
@@ -57,7 +57,7 @@ def test_the_grid_point_is_chosen_on_dev_and_reported_on_test(
     both = pd.concat([own.assign(dev_accuracy=0.6, test_accuracy=0.7), lucky], ignore_index=True)
     both["selected"] = _selected(both, demo)
 
-    found = Scores(demo, both).of(cell, "test")
+    found = ResultsTable(demo, both).of(cell, "test")
 
     assert found.runs == pytest.approx((70.0, 70.0, 70.0))
 
@@ -66,12 +66,12 @@ def test_cell_with_a_missing_run_is_missing(demo: Study, frame: pd.DataFrame, ce
     """Two of three seeds are no result."""
     kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
 
-    assert Scores(demo, kept).of(cell).runs == ()
+    assert ResultsTable(demo, kept).of(cell).runs == ()
 
 
 def test_cell_that_was_never_run_is_missing(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
     """No rows, no score, no error."""
-    found = Scores(demo, frame[frame["cell"] != cell.key]).of(cell)
+    found = ResultsTable(demo, frame[frame["cell"] != cell.key]).of(cell)
 
     assert found.interval.n == 0
 
@@ -80,14 +80,14 @@ def test_degenerate_runs_are_counted(demo: Study, frame: pd.DataFrame, cell: Cel
     """Constant predictors stay in the mean and are reported."""
     constant = frame.assign(degenerate=frame["cell"] == cell.key)
 
-    assert Scores(demo, constant).of(cell).degenerate == 3
+    assert ResultsTable(demo, constant).of(cell).degenerate == 3
 
 
 def test_teacher_is_no_student(demo: Study, frame: pd.DataFrame) -> None:
     """The teacher of a task is found among the rows of method teacher."""
     task = next(iter(demo.tasks))
 
-    found = Scores(demo, frame).teacher(task)
+    found = ResultsTable(demo, frame).teacher(task)
 
     assert found.runs == pytest.approx((84.2,), abs=2)
 
@@ -95,13 +95,13 @@ def test_teacher_is_no_student(demo: Study, frame: pd.DataFrame) -> None:
 def test_unknown_metric_is_one_line(demo: Study, frame: pd.DataFrame, cell: Cell) -> None:
     """A metric that no run has names the column that is not there."""
     with pytest.raises(DataError, match="no column 'test_bleu'"):
-        Scores(demo, frame).of(cell, "test", "bleu")
+        ResultsTable(demo, frame).of(cell, "test", "bleu")
 
 
 def test_labels_stand_once_with_the_teacher(demo: Study, frame: pd.DataFrame) -> None:
     """Every task's true labels are in its teacher's row, one for each test example."""
     for task in demo.tasks:
-        assert tuple(Scores(demo, frame).labels(task)) == synthetic.LABELS
+        assert tuple(ResultsTable(demo, frame).labels(task)) == synthetic.LABELS
 
 
 def test_rows_of_a_task_are_its_teacher_and_its_whole_cells(
@@ -110,7 +110,7 @@ def test_rows_of_a_task_are_its_teacher_and_its_whole_cells(
     """A cell with a missing run is left out of everything that is paired."""
     kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
 
-    found = dict(Scores(demo, kept).by_task())
+    found = dict(ResultsTable(demo, kept).by_task())
 
     assert set(found) == set(demo.tasks)
     assert cell.key not in set(found[cell.task]["cell"])

@@ -22,14 +22,14 @@ from pdbench.data.records import Breakage, Located, records, tab_separated
 from pdbench.data.splits import is_held_out
 from pdbench.study.settings import Source, Task
 
-ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])
+_ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])
 
-USER, SYSTEM = "user:", "system:"
+_USER, _SYSTEM = "user:", "system:"
 
 _MENTION = re.compile(r"@(\d+)")
 
 
-class Turn(NamedTuple):
+class _Turn(NamedTuple):
     """What one side says, and the items that it recommends; a user's are none."""
 
     side: str
@@ -39,25 +39,30 @@ class Turn(NamedTuple):
     """All items that it names, recommended or not."""
 
 
-class Dialogue(NamedTuple):
+class _Dialogue(NamedTuple):
     """A dialogue by its id."""
 
     key: str
-    turns: tuple[Turn, ...]
+    turns: tuple[_Turn, ...]
+
+
+def reads(source: Source) -> bool:
+    """Whether a text has the name of a release."""
+    return _name(source) in _RELEASES
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     """Read train, dev and test: the dialogue so far in text, the id of the next item in item.
 
     Raises:
-        UsageError: No layout of this name is known.
+        UsageError: No release of this name is known.
         DataError: A file is missing or broken.
     """
-    layout = _layout(task)
-    found: dict[str, list[Dialogue]] = {"train": [], "dev": [], "test": []}
-    for split in layout.files:
-        for dialogue in layout.read(_rows(task, layout, split), breakage):
-            held_out = "dev" not in layout.files and split == "train" and is_held_out(dialogue.key)
+    release = _release(task)
+    found: dict[str, list[_Dialogue]] = {"train": [], "dev": [], "test": []}
+    for split in release.files:
+        for dialogue in release.read(_rows(task, release, split), breakage):
+            held_out = "dev" not in release.files and split == "train" and is_held_out(dialogue.key)
             found["dev" if held_out else split].append(dialogue)
     return {split: _table(dialogues) for split, dialogues in found.items()}
 
@@ -66,33 +71,33 @@ def read_text(source: Source, breakage: Breakage) -> pa.Table:
     """Read what stands before each item of the training file, without the item.
 
     Raises:
-        UsageError: No layout of this name is known.
+        UsageError: No release of this name is known.
         DataError: A file is missing or broken.
     """
-    layout = _layout(source)
-    return _table(layout.read(_rows(source, layout, "train"), breakage)).select(["text"])
+    release = _release(source)
+    return _table(release.read(_rows(source, release, "train"), breakage)).select(["text"])
 
 
-def examples(dialogue: Dialogue) -> Iterator[tuple[str, str]]:
+def _examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
     """Yield the dialogue so far and the item, for each item that is recommended."""
     said: list[str] = []
     named: set[str] = set()
     heard = False
     for turn in dialogue.turns:
         if heard:
-            context = " ".join([*said, SYSTEM])
+            context = " ".join([*said, _SYSTEM])
             yield from ((context, item) for item in turn.items if item not in named)
-        heard = heard or turn.side == USER
+        heard = heard or turn.side == _USER
         said.append(f"{turn.side} {turn.text}")
         named.update(turn.named)
 
 
-def _table(dialogues: Iterable[Dialogue]) -> pa.Table:
-    found = [pair for dialogue in dialogues for pair in examples(dialogue)]
-    return pa.table([[text for text, _ in found], [item for _, item in found]], schema=ROWS)
+def _table(dialogues: Iterable[_Dialogue]) -> pa.Table:
+    found = [pair for dialogue in dialogues for pair in _examples(dialogue)]
+    return pa.table([[text for text, _ in found], [item for _, item in found]], schema=_ROWS)
 
 
-def _redial(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
+def _redial(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
     total = 0
     for where, row in rows:
         total += 1
@@ -104,7 +109,7 @@ def _redial(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
     breakage.check(total)
 
 
-def _redial_dialogue(row: dict[str, Any]) -> Dialogue:
+def _redial_dialogue(row: dict[str, Any]) -> _Dialogue:
     names = {
         str(i): str(name or "").strip() for i, name in _pairs(row["movieMentions"], "movieName")
     }
@@ -115,11 +120,11 @@ def _redial_dialogue(row: dict[str, Any]) -> Dialogue:
     for message in row["messages"]:
         mentioned = tuple(i for i in _MENTION.findall(message["text"]) if i in names)
         text = _MENTION.sub(lambda found: names.get(found[1], found[0]), message["text"])
-        side = SYSTEM if message["senderWorkerId"] == recommender else USER
+        side = _SYSTEM if message["senderWorkerId"] == recommender else _USER
         items = tuple(i for i in dict.fromkeys(mentioned) if i not in denied)
         said = " ".join(text.split())
-        turns.append(Turn(side, said, items if side == SYSTEM else (), mentioned))
-    return Dialogue(str(row["conversationId"]), tuple(turns))
+        turns.append(_Turn(side, said, items if side == _SYSTEM else (), mentioned))
+    return _Dialogue(str(row["conversationId"]), tuple(turns))
 
 
 def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
@@ -135,7 +140,7 @@ def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
         yield from ((entry["movieId"], entry[value]) for entry in form)
 
 
-def _inspired(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
+def _inspired(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
     def key(row: tuple[str, dict[str, Any]]) -> str:
         where, record = row
         missing = {"dialog_id", "speaker", "text", "movies"} - record.keys()
@@ -153,40 +158,44 @@ def _inspired(rows: Located, breakage: Breakage) -> Iterator[Dialogue]:
                 what = f"{where}: speaker {row['speaker']!r}"
                 breakage.leave_out(DataError(what, "write RECOMMENDER or SEEKER"))
                 continue
-            side = SYSTEM if row["speaker"] == "RECOMMENDER" else USER
+            side = _SYSTEM if row["speaker"] == "RECOMMENDER" else _USER
             text = " ".join(row["text"].replace("QUOTATION_MARK", '"').split())
             named = tuple(filter(None, (title.strip() for title in row["movies"].split(";"))))
-            items = tuple(dict.fromkeys(named)) if side == SYSTEM else ()
-            turns.append(Turn(side, text, items, named))
-        yield Dialogue(name, tuple(turns))
+            items = tuple(dict.fromkeys(named)) if side == _SYSTEM else ()
+            turns.append(_Turn(side, text, items, named))
+        yield _Dialogue(name, tuple(turns))
     breakage.check(total)
 
 
-class _Layout(NamedTuple):
+class _Release(NamedTuple):
     """How a release is published: its files by split, and what reads their rows."""
 
     files: dict[str, str]
-    read: Callable[[Located, Breakage], Iterator[Dialogue]]
+    read: Callable[[Located, Breakage], Iterator[_Dialogue]]
 
 
-_REDIAL = _Layout({"train": "train_data.jsonl", "test": "test_data.jsonl"}, _redial)
-_INSPIRED = _Layout({s: f"{s}.tsv" for s in ("train", "dev", "test")}, _inspired)
+_REDIAL = _Release({"train": "train_data.jsonl", "test": "test_data.jsonl"}, _redial)
+_INSPIRED = _Release({s: f"{s}.tsv" for s in ("train", "dev", "test")}, _inspired)
 
-LAYOUTS = {"redial": _REDIAL, "re_dial": _REDIAL, "inspired": _INSPIRED}
+_RELEASES = {"redial": _REDIAL, "re_dial": _REDIAL, "inspired": _INSPIRED}
 """By the name that a directory source gives, or the last part of a repository's."""
 
 
-def _layout(source: Source) -> _Layout:
-    name = source.name.rpartition("/")[2].lower()
-    if name not in LAYOUTS:
+def _release(source: Source) -> _Release:
+    name = _name(source)
+    if name not in _RELEASES:
         what = f"key name: {source.name!r} is no release of dialogues"
-        raise UsageError(what, suggestion(name, LAYOUTS))
-    return LAYOUTS[name]
+        raise UsageError(what, suggestion(name, _RELEASES))
+    return _RELEASES[name]
 
 
-def _rows(source: Source, layout: _Layout, split: str) -> Located:
+def _name(source: Source) -> str:
+    return source.name.rpartition("/")[2].lower()
+
+
+def _rows(source: Source, release: _Release, split: str) -> Located:
     if source.source == "directory":
-        path = Path(source.path or "") / layout.files[split]
+        path = Path(source.path or "") / release.files[split]
         if not path.is_file():
             raise DataError(f"{path}: no such file", "mend key path, or fetch the release's files")
         return tab_separated(path) if path.suffix == ".tsv" else records(path)

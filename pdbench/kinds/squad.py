@@ -20,10 +20,10 @@ from pdbench.data.records import Breakage
 from pdbench.data.splits import is_held_out
 from pdbench.study.settings import Source, Task
 
-FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}
+_FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}
 """The published files."""
 
-ROWS = pa.schema(
+_ROWS = pa.schema(
     [
         ("text_a", pa.string()),
         ("text_b", pa.string()),
@@ -33,7 +33,7 @@ ROWS = pa.schema(
 )
 
 
-class Question(NamedTuple):
+class _Question(NamedTuple):
     """One example, and where it stands for messages."""
 
     where: str
@@ -44,14 +44,19 @@ class Question(NamedTuple):
     starts: list[int]
 
 
+def reads(source: Source) -> bool:
+    """Whether a text is the published files'."""
+    return source.source == "directory" and source.name == "squad"
+
+
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     """Read train, dev (held out by article) and test (the published dev).
 
     Raises:
         DataError: A file is missing or broken, or an answer does not stand where it should.
     """
-    published = {split: list(_checked(_questions(task, split), breakage)) for split in FILES}
-    found: dict[str, list[Question]] = {"train": [], "dev": [], "test": published["dev"]}
+    published = {split: list(_checked(_questions(task, split), breakage)) for split in _FILES}
+    found: dict[str, list[_Question]] = {"train": [], "dev": [], "test": published["dev"]}
     for example in published["train"]:
         found["dev" if is_held_out(example.article) else "train"].append(example)
     return {split: _table(examples) for split, examples in found.items()}
@@ -68,18 +73,18 @@ def read_text(source: Source, breakage: Breakage) -> pa.Table:
     )
 
 
-def _table(examples: list[Question]) -> pa.Table:
+def _table(examples: list[_Question]) -> pa.Table:
     columns = zip(*(example[2:] for example in examples), strict=True)
-    return pa.table([list(column) for column in columns] if examples else [[]] * 4, schema=ROWS)
+    return pa.table([list(column) for column in columns] if examples else [[]] * 4, schema=_ROWS)
 
 
-def _questions(source: Source, split: str) -> Iterator[Question]:
+def _questions(source: Source, split: str) -> Iterator[_Question]:
     if source.source == "directory":
-        return _from_file(Path(source.path or "") / FILES[split])
+        return _from_file(Path(source.path or "") / _FILES[split])
     return _from_hub(source, "validation" if split == "dev" else split)
 
 
-def _from_file(path: Path) -> Iterator[Question]:
+def _from_file(path: Path) -> Iterator[_Question]:
     if not path.is_file():
         raise DataError(f"{path}: no such file", "mend key path, or fetch SQuAD's own files")
     where = f"{path}"
@@ -88,7 +93,7 @@ def _from_file(path: Path) -> Iterator[Question]:
             for number, paragraph in enumerate(article["paragraphs"], start=1):
                 where = f"{path}: {article['title']}, paragraph {number}"
                 for asked in paragraph["qas"]:
-                    yield Question(
+                    yield _Question(
                         f"{path}: question {asked['id']}",
                         article["title"],
                         " ".join(asked["question"].split()),
@@ -101,7 +106,7 @@ def _from_file(path: Path) -> Iterator[Question]:
         raise DataError(what, "use its own files") from error
 
 
-def _from_hub(source: Source, split: str) -> Iterator[Question]:
+def _from_hub(source: Source, split: str) -> Iterator[_Question]:
     loaded = hub.load(source)
     wanted = {"title", "question", "context", "answers"}
     if split not in loaded or not wanted <= set(loaded[split].column_names):
@@ -110,7 +115,7 @@ def _from_hub(source: Source, split: str) -> Iterator[Question]:
     rows: Any = loaded[split]
     for number, row in enumerate(rows, start=1):
         answers = row["answers"]
-        yield Question(
+        yield _Question(
             f"{source.name}: {split}: row {number}",
             row["title"],
             " ".join(row["question"].split()),
@@ -120,7 +125,7 @@ def _from_hub(source: Source, split: str) -> Iterator[Question]:
         )
 
 
-def _checked(examples: Iterator[Question], breakage: Breakage) -> Iterator[Question]:
+def _checked(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:
     total = 0
     for example in examples:
         total += 1
@@ -133,7 +138,7 @@ def _checked(examples: Iterator[Question], breakage: Breakage) -> Iterator[Quest
     breakage.check(total)
 
 
-def _problem(example: Question) -> str:
+def _problem(example: _Question) -> str:
     if not example.question or not example.context.strip():
         return "empty question or context"
     if not example.answers:

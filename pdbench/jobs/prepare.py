@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
@@ -19,19 +19,19 @@ from pdbench.data.leaks import (
     ROWS,
     Row,
     is_leak,
-    stored_columns,
+    stored_sides,
     tested_elsewhere,
     tested_sentences,
 )
-from pdbench.data.metrics import UNSEEN, check_metrics
+from pdbench.data.metrics import check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
-from pdbench.data.windows import write_windows
+from pdbench.kinds import Kind, kind_of, reader_of_text
 from pdbench.study import Study
-from pdbench.study.settings import Task, Text
+from pdbench.study.settings import Text
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES, STORE
@@ -46,15 +46,14 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     settings = study.tasks[task]
     check_metrics(settings)
     breakage = Breakage(settings.broken)
-    read, elsewhere = read_task(settings, ARCHIVES, breakage), tested_elsewhere(study, paths, task)
-    splits, excluded = arrange(read, settings, task, elsewhere)
+    kind = kind_of(settings)
+    read = read_task(settings, ARCHIVES, breakage, kind.reader())
+    splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    labels = list(settings.labels)
-    if settings.kind == "ranking":
-        labels, splits = _numbered(splits)
+    labels, splits = kind.numbered(splits)
     with replacing(paths.task(task)) as folder:
         about = {
-            split: _write_split(folder / split, dataset, settings, vocabulary)
+            split: _write_split(folder / split, dataset, kind, vocabulary)
             for split, dataset in splits.items()
         }
         content = {
@@ -65,7 +64,6 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             "excluded": excluded,
             "broken": breakage.found,
             "splits": about,
-            **({"longest_answer": settings.windows.answer} if settings.kind == "span" else {}),
             "majority": _majority(splits) if labels else {},
             **provenance(settings),
         }
@@ -86,13 +84,13 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
     with replacing(paths.text(text)) as folder, scratch(STORE) as files:
-        dataset = read_text(settings, ARCHIVES, breakage, files)
+        dataset = read_text(settings, ARCHIVES, breakage, files, reader_of_text)
         chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
         if len(chosen) < (settings.least or settings.size):
             found = f"{settings.size} items, but the source holds {len(chosen)}"
             raise UsageError(f"key texts.{text}.size: {found}", "lower it")
         vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-        counts = _write_items(folder, dataset.select(chosen), settings, vocabulary)
+        counts = _write_text(folder, dataset.select(chosen), settings, vocabulary)
         content = {
             "spec": paths.digest(Job("text", text)),
             "excluded": excluded,
@@ -139,53 +137,31 @@ def _each_row(dataset: Dataset) -> Iterator[Row]:
         yield from zip(*(batch[name] for name in names), strict=True)
 
 
-def _numbered(splits: DatasetDict) -> tuple[list[str], DatasetDict]:
-    """Number the items of the labelled set in alphabetical order; others have -1.
-
-    Returns:
-        The items, and the splits with numbers in the column label in the place of item.
-    """
-    items = sorted(set(splits["train"]["item"][:]))
-    known = {item: number for number, item in enumerate(items)}
-
-    def numbered(split: Dataset) -> Dataset:
-        labels = [known.get(item, UNSEEN) for item in split["item"][:]]
-        return Dataset.from_dict({"text": split["text"][:], "label": labels})
-
-    return items, DatasetDict({name: numbered(split) for name, split in splits.items()})
-
-
 def _write_split(
-    folder: Path, split: Dataset, task: Task, vocabulary: Vocabulary
+    folder: Path, split: Dataset, kind: Kind, vocabulary: Vocabulary
 ) -> dict[str, Any]:
-    if task.kind == "span":
-        folder.mkdir(parents=True)
-        words = _write_rows(folder / "text.parquet", split)
-        return {
-            "items": len(split),
-            "words": words,
-            "labels": {},
-            **write_windows(folder, split, task, vocabulary),
-        }
-    counts = _write_items(folder, split, task, vocabulary)
-    if "label" not in split.column_names:
-        return counts
-    labels = split["label"][:]
-    is_regression = task.kind == "classification" and not task.labels
-    np.save(folder / "labels.npy", np.asarray(labels, np.float32 if is_regression else np.int64))
-    found = Counter(labels)
-    return {**counts, "labels": {name: found[i] for i, name in enumerate(task.labels)}}
+    """Write the rows of a split, its tokens and its targets; return what is counted."""
+    folder.mkdir(parents=True)
+    words = _write_rows(folder / "text.parquet", split)
+    return {"words": words, **kind.write(folder, split, vocabulary)}
 
 
-def _write_items(
-    folder: Path, dataset: Dataset, settings: Task | Text, vocabulary: Vocabulary
+def _write_text(
+    folder: Path, dataset: Dataset, settings: Text, vocabulary: Vocabulary
 ) -> dict[str, int]:
     """Write the rows and their tokens; return how many items, pieces and words there are."""
     folder.mkdir(parents=True)
     words = _write_rows(folder / "text.parquet", dataset)
-    parts = (_encode(columns, settings, vocabulary) for columns in stored_columns(folder))
-    tokens = write_tokens(folder, parts)
+    tokens = write_tokens(folder, _encoded(folder, settings, vocabulary))
     return {"items": len(tokens), "pieces": len(tokens.pieces), "words": words}
+
+
+def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[Tokens]:
+    for first, second in stored_sides(folder):
+        if settings.split:
+            yield encode_blocks(vocabulary, first, settings.max_length)
+        else:
+            yield encode(vocabulary, first, second, settings.max_length, settings.keep)
 
 
 def _write_rows(path: Path, dataset: Dataset) -> int:
@@ -197,17 +173,6 @@ def _write_rows(path: Path, dataset: Dataset) -> int:
             writer.write_table(pa.table(batch, schema))
             words += sum(len(text.split()) for name in names for text in batch[name])
     return words
-
-
-def _encode(columns: list[list[str]], settings: Task | Text, vocabulary: Vocabulary) -> Tokens:
-    first, *others = columns
-    if isinstance(settings, Text) and settings.split:
-        return encode_blocks(vocabulary, first, settings.max_length)
-    if isinstance(settings, Text):
-        keep = settings.keep
-    else:
-        keep = "end" if settings.kind == "ranking" else "start"
-    return encode(vocabulary, first, others[0] if others else None, settings.max_length, keep)
 
 
 def _majority(splits: dict[str, Dataset]) -> dict[str, float]:

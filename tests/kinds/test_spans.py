@@ -9,17 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    SpanReader,
-    cross_entropy,
-    random_model,
-    write_checkpoint,
-)
-from pdbench.engine.bert import PADDED
+from pdbench.engine import Bert, BertShape, random_model, write_checkpoint
 from pdbench.engine.checkpoints import read_classifier
-from pdbench.kinds.spans import best_span, soft_spans
+from pdbench.kinds.spans import _PADDED, Spans, _best_span, _SpanReader
 
 IDS = torch.tensor([[2, 5, 6, 3, 20, 21, 3], [2, 8, 3, 9, 3, 0, 0]])
 SEGMENTS = torch.tensor([[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]])
@@ -27,20 +19,20 @@ MASK = IDS > 0
 
 
 @pytest.fixture
-def model() -> SpanReader:
+def model() -> _SpanReader:
     """A small model with random weights."""
-    found = SpanReader(Bert(BertShape(2, 16, 2, 32, 40)))
+    found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)))
     random_model(found, 0.2, torch.Generator().manual_seed(0))
     return found.eval()
 
 
-def test_checkpoints_are_transformers_own(model: SpanReader, tmp_path: Path) -> None:
+def test_checkpoints_are_transformers_own(model: _SpanReader, tmp_path: Path) -> None:
     """It reads what is written here and says the same, and so does what is read back."""
     from transformers import BertForQuestionAnswering
 
     write_checkpoint(tmp_path, model)
     theirs = BertForQuestionAnswering.from_pretrained(tmp_path).eval()
-    again = read_classifier(tmp_path, (), head=SpanReader).eval()
+    again = read_classifier(tmp_path, (), head=_SpanReader).eval()
     with torch.no_grad():
         expected = theirs(input_ids=IDS, token_type_ids=SEGMENTS, attention_mask=MASK.long())
         ours, back = model(IDS, SEGMENTS, MASK), again(IDS, SEGMENTS, MASK)
@@ -48,10 +40,10 @@ def test_checkpoints_are_transformers_own(model: SpanReader, tmp_path: Path) -> 
     for place, logits in enumerate((expected.start_logits, expected.end_logits)):
         assert torch.allclose(ours[..., place][MASK], logits[MASK], atol=1e-5)
     assert torch.equal(ours, back)
-    assert (ours[~MASK] == PADDED).all()
+    assert (ours[~MASK] == _PADDED).all()
 
 
-def test_losses_are_means_of_both_places(model: SpanReader) -> None:
+def test_losses_are_means_of_both_places(model: _SpanReader) -> None:
     """Half of each cross-entropy, with the answer's pieces and with a teacher's distributions."""
     logits = model(IDS, SEGMENTS, MASK).detach()
     places = torch.tensor([[4, 5], [0, 0]])
@@ -62,8 +54,8 @@ def test_losses_are_means_of_both_places(model: SpanReader) -> None:
     logs = logits.log_softmax(dim=1)
     expected = -(soft[:, :7] * logs).sum(dim=1).mean()
 
-    assert cross_entropy(logits, places).item() == pytest.approx(float(hard), rel=1e-6)
-    assert soft_spans(logits, soft).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert Spans.loss(logits, places).item() == pytest.approx(float(hard), rel=1e-6)
+    assert Spans.loss(logits, soft).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 3, 9])
@@ -72,7 +64,7 @@ def test_the_best_span_is_the_best_of_all(longest: int) -> None:
     logits = np.random.default_rng(longest).normal(size=(7, 2)).astype(np.float32)
     pairs = [(i, j) for i in range(7) for j in range(i, min(7, i + longest))]
 
-    score, first, last = best_span(logits, longest)
+    score, first, last = _best_span(logits, longest)
 
     assert (first, last) == max(pairs, key=lambda pair: logits[pair[0], 0] + logits[pair[1], 1])
     assert score == pytest.approx(float(logits[first, 0] + logits[last, 1]))

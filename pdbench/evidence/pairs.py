@@ -1,0 +1,220 @@
+"""What a check compares: cells of two methods or of two versions of the code, of one budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pdbench.core.errors import UsageError, suggestion
+from pdbench.evidence.table import ResultsTable
+from pdbench.study import Cell, Study
+
+_ITEMS_APART = 0.01
+"""Share by which items seen may differ: where the last pass is not a whole one, it depends on the
+seed whether the shorter batch of the pass was in it."""
+
+_DATA = ("train", "dev", "test")
+_SHARED = "soft_labels"
+
+STORED = "stored"
+"""What stands for stored results in place of a baseline method."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What is compared.
+
+    Attributes:
+        baseline: The method that is the measure, or ``stored``.
+        candidate: The method that is measured; "" for every cell of the study.
+        margin: Points that the candidate may lose.
+        is_own: Whether that is said of this comparison; else an artefact's own margin goes first.
+    """
+
+    baseline: str
+    candidate: str
+    margin: float
+    is_own: bool = True
+
+    @property
+    def by_seed(self) -> bool:
+        """Whether runs are compared with those of the same seeds: two versions of the code."""
+        return self.baseline == STORED
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The two methods; none where versions are compared."""
+        return () if self.by_seed else (self.baseline, self.candidate)
+
+    def __str__(self) -> str:
+        return (
+            "this code v stored results" if self.by_seed else f"{self.candidate} v {self.baseline}"
+        )
+
+
+@dataclass(frozen=True)
+class CellPair:
+    """A cell of the candidate with the baseline's; None where the study has none."""
+
+    baseline: Cell | None
+    candidate: Cell
+
+
+def match_methods(
+    study: Study, baseline: str | None, candidate: str | None, margin: float | None
+) -> Match:
+    """A candidate method and its baseline, with the study's margin if none is given.
+
+    Raises:
+        UsageError: They are not two methods, or there is no finite margin.
+    """
+    for name in (baseline, candidate):
+        if name is not None and name not in study.methods:
+            raise UsageError(f"unknown method {name!r}", suggestion(name, study.methods))
+    if baseline is None or candidate is None or baseline == candidate:
+        what = "--baseline and --candidate name two methods"
+        raise UsageError(what, "or give stored results with --against")
+    return _match(study, baseline, candidate, margin)
+
+
+def match_versions(study: Study, margin: float | None) -> Match:
+    """This version of the code and stored results, with the study's margin if none is given.
+
+    Raises:
+        UsageError: There is no finite margin.
+    """
+    return _match(study, STORED, "", margin)
+
+
+def _match(study: Study, baseline: str, candidate: str, own: float | None) -> Match:
+    margin = study.evidence.margin if own is None else own
+    if margin is None:
+        what = f"study {study.name}: no margin is named"
+        raise UsageError(what, "give --margin POINTS or set evidence.margin in the study file")
+    if not math.isfinite(margin):
+        raise UsageError(f"a margin of {margin:g} points decides nothing", "give a finite one")
+    return Match(baseline, candidate, margin, is_own=own is not None)
+
+
+def margins_of(study: Study, match: Match, pairs: Sequence[CellPair]) -> dict[CellPair, float]:
+    """What the candidate may lose in each pair, in points.
+
+    It is the match's own margin; else the smallest of the artefacts that name one and show both
+    cells; else the study's.
+    """
+    named = {} if match.is_own else study.artefacts
+    shown = [
+        (about.margin, set(study.artefact_cells(name)))
+        for name, about in named.items()
+        if about.margin is not None
+    ]
+    return {
+        pair: min(
+            (own for own, cells in shown if {pair.baseline, pair.candidate} <= cells),
+            default=match.margin,
+        )
+        for pair in pairs
+    }
+
+
+def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
+    """The candidate's cells, each with the baseline's at the same task, size, data and corpus.
+
+    A transfer set or a corpus that only one of the methods uses fits any of the other's: that
+    the one is trained on other data is then for the budget to refuse, and a start that needs no
+    corpus is the method's own. So a cell may have several baselines.
+
+    Raises:
+        UsageError: The study has no cell of a method.
+    """
+    for method in (match.baseline, match.candidate):
+        if not any(cell.method == method for cell in study.seeds):
+            what = f"study {study.name}: no artefact has a cell of method {method!r}"
+            raise UsageError(what, "name it under artefacts, and run the study")
+    pairs = []
+    for cell in study.seeds:
+        if cell.method == match.candidate:
+            found = tuple(_baselines_of(cell, study, match.baseline))
+            pairs += [CellPair(baseline, cell) for baseline in found or (None,)]
+    return tuple(pairs)
+
+
+def pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
+    """Every cell of the study or of the stored results, with itself.
+
+    Raises:
+        UsageError: Neither has one.
+    """
+    if not (study.cells or stored.keys):
+        what = f"study {study.name}: no artefact has a cell"
+        raise UsageError(what, "name some under artefacts, and run the study")
+    gone = (stored.cell(key) for key in sorted(stored.keys - set(study.cells)))
+    return tuple(CellPair(cell, cell) for cell in (*study.seeds, *gone))
+
+
+def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
+    for other in study.seeds:
+        place = (other.method, other.task, other.architecture)
+        same = place == (method, cell.task, cell.architecture)
+        if same and _fit(other.transfer, cell.transfer) and _fit(other.corpus, cell.corpus):
+            yield other
+
+
+def _fit(one: str | None, other: str | None) -> bool:
+    return one == other or one is None or other is None
+
+
+def same_budget(
+    baseline: tuple[ResultsTable, Cell], candidate: tuple[ResultsTable, Cell], *, by_seed: bool
+) -> Iterator[str]:
+    """Every quantity in which two whole cells differ: "updates 250 v 200", the baseline first.
+
+    Updates, items seen, grid points, the transfer set and, where both tables have their digests,
+    the data themselves. The number of seeds is no part of it: more seeds are no better a
+    score, only a better known one. Neither is where the weights begin, which is what a method is.
+
+    Args:
+        baseline: The table and the cell of the measure.
+        candidate: Those of what is measured.
+        by_seed: Compare run by run, with the same seeds and the same test examples, as two
+            versions of the code are: their teachers and so their soft labels may differ.
+    """
+    (one, first), (other, second) = baseline, candidate
+    ours, theirs = one.runs(first.key), other.runs(second.key)
+    if first.transfer != second.transfer:
+        yield _differ("transfer set", first.transfer or "none", second.transfer or "none")
+    for name, column, apart in (
+        ("updates", "steps", 0.0),
+        ("items seen", "examples", _ITEMS_APART),
+    ):
+        mean, its = float(ours[column].mean()), float(theirs[column].mean())
+        if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
+            yield _differ(name, f"{mean:,.0f}", f"{its:,.0f}")
+    points = one.grid_points(first.key), other.grid_points(second.key)
+    if points[0] != points[1]:
+        yield _differ("grid points", *points)
+    for role in _DATA if by_seed else (*_DATA, _SHARED):
+        if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
+            yield f"data of {role} not the same"
+    if by_seed:
+        yield from _same_runs(one, other, first, second)
+
+
+def _same_runs(one: ResultsTable, other: ResultsTable, first: Cell, second: Cell) -> Iterator[str]:
+    seeds = [list(side.chosen(cell.key)["seed"]) for side, cell in ((one, first), (other, second))]
+    if seeds[0] != seeds[1]:
+        yield _differ("seeds", *(", ".join(map(str, found)) for found in seeds))
+    if list(one.labels(first.task)) != list(other.labels(second.task)):
+        yield "labels of the test examples not the same"
+
+
+def _digests(rows: Any, role: str) -> list[str]:
+    """The digests of one kind of data that a cell's runs have read."""
+    column = f"{role}_digest"
+    return sorted(set(rows[column].dropna())) if column in rows else []
+
+
+def _differ(what: str, baseline: object, candidate: object) -> str:
+    return f"{what} {baseline} v {candidate}"

@@ -1,0 +1,246 @@
+"""The table of results: reading it, and the runs and scores of a study's cells in it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from pdbench.core.errors import DataError, UsageError
+from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
+from pdbench.evidence.significance import Interval, t_interval
+from pdbench.study import Architecture, Cell, Study
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
+
+Split: TypeAlias = Literal["dev", "test", "submission"]
+"""submission: GLUE's test split, of runs whose predictions its server has scored."""
+
+_NEEDED = (
+    *("study", "cell", "task", "method", "architecture", "transfer", "corpus"),
+    *("run", "spec", "seed_index", "seed", "selected", "degenerate", "steps", "examples"),
+    *(TEST_PREDICTIONS, TEST_LABELS),
+)
+"""The columns of every table of results, whatever its tasks are."""
+
+_AGAIN = "collect the results again"
+
+
+def read_results(path: Path) -> Any:
+    """Read collected results as a pandas DataFrame, one row a run.
+
+    Raises:
+        DataError: The file is missing, unreadable, of another schema version, lacks a column,
+            or has a run twice, which would count as two.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _AGAIN) from error
+    if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
+        raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
+    if lost := [column for column in _NEEDED if column not in frame]:
+        raise DataError(f"{path}: no column {lost[0]!r}", _AGAIN)
+    twice = frame[frame.duplicated(["cell", "run"])]
+    if len(twice):
+        what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
+        raise DataError(what, _AGAIN)
+    return frame
+
+
+def refuse_others(study: Study, frame: Any) -> None:
+    """Refuse results of another study, whose cells may have the same names.
+
+    Raises:
+        UsageError: They are.
+    """
+    for name in sorted(set(frame["study"]) - {study.name}):
+        what = f"the results are those of study {name!r}, not {study.name!r}"
+        raise UsageError(what, "name their study")
+
+
+@dataclass(frozen=True)
+class Score:
+    """The runs of one cell on one split, in per cent.
+
+    Attributes:
+        runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
+            Empty when a run of the cell is missing: a cell is whole or it is missing.
+        degenerate: How many of the runs predict one class only.
+        majority: The accuracy of always answering the largest class; None where unknown.
+    """
+
+    runs: tuple[float, ...]
+    degenerate: int
+    majority: float | None = None
+
+    @property
+    def interval(self) -> Interval:
+        """Mean and 95% t interval over the seeds."""
+        return t_interval(self.runs)
+
+
+class ResultsTable:
+    """The runs of a study's cells in one table.
+
+    Args:
+        study: The study that says which runs there must be.
+        frame: ``results.parquet`` as a pandas DataFrame, one row a run.
+        stored: Whether they are of an earlier time, when settings and code may have been others.
+    """
+
+    def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
+        self.study = study
+        self.frame = frame
+        self._stored = stored
+
+    @cached_property
+    def _by_cell(self) -> dict[str, Any]:
+        rows = self.frame[self.frame["method"] != TEACHER]
+        ordered = rows.sort_values(["seed_index", "run"], kind="stable")
+        return {str(key): found for key, found in ordered.groupby("cell", sort=False)}
+
+    @cached_property
+    def _chosen(self) -> dict[str, Any]:
+        return {key: rows[rows["selected"].astype(bool)] for key, rows in self._by_cell.items()}
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The cells that have any run."""
+        return frozenset(self._by_cell)
+
+    def cell(self, key: str) -> Cell:
+        """The cell that runs belong to, from their own columns."""
+        row = self.runs(key).iloc[0]
+        axes = (row["transfer"], row["corpus"])
+        transfer, corpus = (value if isinstance(value, str) else None for value in axes)
+        return Cell(
+            row["task"], row["method"], Architecture.parse(row["architecture"]), transfer, corpus
+        )
+
+    def runs(self, key: str) -> Any:
+        """All rows of a cell, in order of seeds and grid points."""
+        return self._by_cell.get(key, self.frame.iloc[:0])
+
+    def chosen(self, key: str) -> Any:
+        """The rows that numbers are made of: those of the grid point that dev chose."""
+        return self._chosen.get(key, self.frame.iloc[:0])
+
+    def grid_points(self, key: str) -> int:
+        """The size of a cell's grid: its runs of one seed."""
+        return int(self.runs(key).groupby("seed_index")["run"].nunique().max())
+
+    def is_whole(self, cell: Cell) -> bool:
+        """Whether all runs of a cell are there."""
+        return len(self.chosen(cell.key)) >= self.study.seeds[cell]
+
+    def of(self, cell: Cell, split: Split = "test", metric: str | None = None) -> Score:
+        """Return a cell's scores on a split; the metric is the task's first by default."""
+        column = self._column(cell.task, split, metric)
+        return _score(self.chosen(cell.key), column) if self.is_whole(cell) else Score((), 0)
+
+    def teacher(self, task: str, split: Split = "test", metric: str | None = None) -> Score:
+        """Return the scores of a task's teacher; no runs when there is none."""
+        return _score(self._teachers(task), self._column(task, split, metric))
+
+    def teacher_key(self, task: str) -> str | None:
+        """The key of a task's teacher; None when there is none."""
+        rows = self._teachers(task)
+        return str(rows["cell"].iloc[0]) if len(rows) else None
+
+    def by_task(self) -> Iterator[tuple[str, Any]]:
+        """Every task with the rows of its teacher and of its whole cells, one row a run."""
+        import pandas as pd
+
+        for task in self.study.tasks:
+            cells = (cell for cell in self.study.seeds if cell.task == task)
+            found = [self.chosen(cell.key) for cell in cells if self.is_whole(cell)]
+            if found:
+                yield task, pd.concat([self._teachers(task), *found])
+
+    def labels(self, task: str) -> Any:
+        """The true labels of a task's test examples, (N,), which one of its rows carries.
+
+        Raises:
+            DataError: The table has none.
+        """
+        found = self._labels(task)
+        if found is None:
+            raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
+        return found
+
+    def _labels(self, task: str) -> Any:
+        if TEST_LABELS not in self.frame:
+            return None
+        found = self.frame.loc[self.frame["task"] == task, TEST_LABELS].dropna()
+        return found.iloc[0] if len(found) else None
+
+    def _teachers(self, task: str) -> Any:
+        return self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
+
+    def _column(self, task: str, split: Split, metric: str | None) -> str:
+        column = f"{split}_{metric or self.study.tasks[task].metrics[0]}"
+        if split != "submission" and column not in self.frame.columns:
+            raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
+        return column
+
+    def lacks(self, cell: Cell, metric: str) -> str:
+        """What of a cell is not there, in words; nothing if it is whole."""
+        return next(self._lacking(cell, metric), "")
+
+    def _lacking(self, cell: Cell, metric: str) -> Iterator[str]:
+        rows = self.runs(cell.key)
+        if cell.key not in self.study.cells:
+            yield "the study has no such cell any more"
+        if not len(rows):
+            yield "none of its runs is there"
+        wanted = Counter(run.seed_index for run in self.study.runs(cell))
+        lost = wanted - Counter(rows.drop_duplicates("run")["seed_index"])
+        if lost:
+            seeds = ", ".join(map(str, lost))
+            yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
+        expected = rows["spec"] if self._stored else self._expected(cell)
+        if older := int((~rows["spec"].isin(expected)).sum()):
+            yield f"{older} runs are of other settings or code; run the study again"
+        yield from self._unscored(cell, metric)
+
+    def _expected(self, cell: Cell) -> list[str]:
+        """The digests that the runs of a cell have if they are of the study's settings."""
+        return [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return Paths(self.study)
+
+    def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:
+        rows, column = self.chosen(cell.key), f"test_{metric}"
+        if not self.is_whole(cell):
+            yield f"{len(rows)} of {self.study.seeds[cell]} runs chosen on dev"
+        if column not in rows or not all(map(math.isfinite, rows[column])):
+            yield f"a run has no test {metric}"
+        labels = self._labels(cell.task)
+        if labels is None:
+            yield f"no labels of the test examples of {cell.task}"
+        elif any(_length(found) != len(labels) for found in rows.get(TEST_PREDICTIONS, [None])):
+            yield "a run has no prediction for every test example"
+
+
+def _length(predictions: Any) -> int:
+    return len(predictions) if hasattr(predictions, "__len__") else -1
+
+
+def _score(rows: Any, column: str) -> Score:
+    split = column.partition("_")[0]
+    if split == "submission":  # of one run, once a server has answered
+        answered = rows[column].dropna() if column in rows else ()
+        return Score(tuple(100 * float(value) for value in answered), 0)
+    runs = tuple(100 * float(value) for value in rows[column])
+    majority = rows.get(f"majority_{split}")
+    share = None if majority is None or not len(rows) else 100 * float(majority.iloc[0])
+    return Score(runs, int(rows["degenerate"].sum()), share)

@@ -1,0 +1,174 @@
+"""The parts of Algorithm 1, over texts and models in memory: no study file, no folders.
+
+Each takes the same path as the jobs of a study; what they leave out are its grid, its guards, its
+records and its resuming.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from numpy.typing import NDArray
+
+from pdbench.core.files import replacing
+from pdbench.data import archives
+from pdbench.data.sources import read_task, read_text
+from pdbench.data.tokens import Tokens
+from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
+from pdbench.data.weights import model_folder
+from pdbench.engine import BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
+from pdbench.engine.checkpoints import load_encoder, read_checkpoint
+from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_masked_lm
+from pdbench.jobs.pretraining import CorpusText, corpus_pieces, train_masked_lm
+from pdbench.jobs.stages import Walk, objective_of, train_stage
+from pdbench.kinds import Labelled
+from pdbench.kinds.classes import Classes
+from pdbench.methods.objective import MaskedLanguage
+from pdbench.study import Architecture, Stage
+from pdbench.study.cells import Point
+from pdbench.study.settings import (
+    Pretraining,
+    Source,
+    StageSettings,
+    Task,
+    Text,
+    VocabularySource,
+)
+from pdbench.workflow.paths import ARCHIVES
+
+
+def labelled_data(name: str, labels: Sequence[str]) -> DatasetDict:
+    """Fetch and read the splits of an embedded task: columns text and label."""
+    task = Task(source="embedded", name=name, labels=tuple(labels), metrics=("accuracy",))
+    return read_task(task, _fetched(task))
+
+
+def unlabelled_text(name: str) -> list[str]:
+    """Fetch and read an embedded text."""
+    text = Text(source="embedded", name=name, size=1)
+    return list(read_text(text, _fetched(text))["text"])
+
+
+def embedded_vocabulary(name: str = "bert-base-uncased") -> Vocabulary:
+    """Fetch and open an embedded vocabulary."""
+    source = VocabularySource(source="embedded", name=name)
+    return open_vocabulary(source, _fetched(source))
+
+
+def tokens_of(texts: Sequence[str], vocabulary: Vocabulary, max_length: int = 64) -> Tokens:
+    """The word pieces of texts, each cut to ``max_length``."""
+    return encode(vocabulary, texts, None, max_length)
+
+
+def pretrain(
+    tokens: Tokens, size: str, vocabulary: Vocabulary, pieces: int, seed: int = 0
+) -> MaskedLM:
+    """Pre-train a student of a size, such as 2/128, by masked LM on so many word pieces."""
+    shape = BertShape.of(Architecture.parse(size), vocabulary.size)
+    random = torch.Generator().manual_seed(seed)
+    model = random_masked_lm(shape, Pretraining().dropout, BERT_RANGE, random)
+    texts, settings = [CorpusText(tokens, len(tokens), pieces)], Pretraining()
+    train_masked_lm(
+        model,
+        texts,
+        corpus_pieces(texts, vocabulary),
+        settings,
+        settings.learning_rate,
+        choose_device(shape.hidden),
+        seed,
+        MaskedLanguage(shape, shape, 0),
+    )
+    return model
+
+
+def embedded_teacher(name: str, labels: int, seed: int = 0) -> Classifier:
+    """Fetch the weights of an embedded model, under a new output layer."""
+    source = Source(source="embedded", name=name)
+    folder = model_folder(source, _fetched(source))
+    shape, weights, _ = read_checkpoint(folder)
+    model = random_classifier(shape, labels, BERT_RANGE, torch.Generator().manual_seed(seed))
+    load_encoder(model.bert, weights, folder)
+    return model
+
+
+def student_of(pretrained: MaskedLM, labels: int, seed: int = 0) -> Classifier:
+    """A student that begins with a pre-trained encoder, under a new pooler and output layer."""
+    shape, random = pretrained.bert.shape, torch.Generator().manual_seed(seed)
+    model = random_classifier(shape, labels, BERT_RANGE, random)
+    kept = {k: v for k, v in pretrained.bert.state_dict().items() if not k.startswith("pooler.")}
+    model.bert.load_state_dict(kept, strict=False)
+    return model
+
+
+def finetune(
+    model: Classifier,
+    tokens: Tokens,
+    labels: NDArray[np.int64],
+    settings: StageSettings,
+    seed: int = 0,
+) -> float:
+    """Fine-tune on labels, (N,); return the final training loss."""
+    return _train("finetune", model, Labelled(tokens, labels), settings, seed)
+
+
+def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float16]:
+    """The teacher's probabilities of every item, (N, C)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "soft_labels.npy")
+        device = choose_device(teacher.bert.shape.hidden)
+        _kind(teacher).soft_label(teacher, tokens, len(tokens), device, path)
+        found: NDArray[np.float16] = np.load(path, allow_pickle=False)
+    return found
+
+
+def distill(
+    student: Classifier,
+    tokens: Tokens,
+    probabilities: NDArray[np.float16],
+    settings: StageSettings,
+    seed: int = 0,
+) -> float:
+    """Distil on soft labels, (N, C); return the final training loss."""
+    return _train("distill", student, Labelled(tokens, probabilities), settings, seed)
+
+
+def accuracy(model: Classifier, tokens: Tokens, labels: NDArray[np.int64]) -> float:
+    """The share of items whose most likely class is their label, (N,)."""
+    device = choose_device(model.bert.shape.hidden)
+    data = Labelled(tokens, labels)
+    return _kind(model).score(model, data, ("accuracy",), device).metrics["accuracy"]
+
+
+def write_model(
+    folder: Path, model: Classifier, vocabulary: Vocabulary, labels: Sequence[str]
+) -> None:
+    """Write a checkpoint that transformers loads; a folder that is there is replaced."""
+    with replacing(folder) as target:
+        target.mkdir(parents=True)
+        write_checkpoint(target, model.cpu(), vocabulary, labels)
+
+
+def _fetched(source: Source) -> Path:
+    for name in archives.archives_of(source):
+        archives.fetch(name, ARCHIVES)
+    return ARCHIVES
+
+
+def _kind(model: Classifier) -> Classes:
+    labels = tuple(str(number) for number in range(model.output.out_features))
+    return Classes(Task(source="embedded", labels=labels, metrics=("accuracy",)))
+
+
+def _train(
+    objective: str, model: Classifier, data: Labelled, settings: StageSettings, seed: int
+) -> float:
+    device = choose_device(model.bert.shape.hidden)
+    point = Point(settings.learning_rate[0], settings.batch_size[0])
+    loss = objective_of(Stage(objective=objective), _kind(model), model, None, seed)
+    walk = Walk(settings, point, (0.0, 1.0), seed)
+    return train_stage(model.to(device.torch), loss, data, walk, device, seed).loss

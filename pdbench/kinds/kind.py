@@ -1,0 +1,250 @@
+"""What differs between kinds of tasks: one class for each kind, with this one as its base.
+
+It says how a task's data are read and prepared, what stands on the encoder, its loss, its scores,
+its soft labels, and what a teacher must be better than. :data:`pdbench.kinds.KINDS` lists them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
+
+from pdbench.core.errors import GuardError
+from pdbench.core.files import read_json
+from pdbench.data.batches import Batch, collate
+from pdbench.data.metrics import compute
+from pdbench.data.tokens import Tokens, write_tokens
+from pdbench.data.vocabulary import Vocabulary
+from pdbench.engine import Classifier, Device, predict, predict_ranges
+from pdbench.engine.targets import rows_of
+from pdbench.study.settings import Task
+
+if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
+    from datasets import Dataset, DatasetDict
+
+    from pdbench.data.sources import Reader
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Items with targets.
+
+    They are labels, (N,) int64, or the teacher's probabilities, (N, C); in a regression scores,
+    (N,) float32, or the teacher's, (N, 1); other kinds have subclasses.
+    """
+
+    tokens: Tokens
+    targets: NDArray[Any]
+
+    @property
+    def items(self) -> int:
+        """How many of the tokens' items have a target."""
+        return len(self.targets)
+
+    def targets_of(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The targets of some items: labels as int64, all others as float32."""
+        whole = np.issubdtype(self.targets.dtype, np.integer)
+        return self.targets[index].astype(np.int64 if whole else np.float32)
+
+    def batch(self, index: NDArray[np.int64], numbers: NDArray[np.int64] | None) -> LabelledBatch:
+        """Some items; ``numbers`` are those of :func:`pdbench.data.batches.collate`."""
+        return LabelledBatch(collate(self.tokens, index, numbers), self.targets_of(index))
+
+
+@dataclass(frozen=True)
+class LabelledBatch:
+    """B items with their targets."""
+
+    batch: Batch
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> LabelledBatch:
+        """Some of the items with their targets."""
+        return LabelledBatch(rows_of(self.batch, chosen), self.targets[chosen])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of one split (fractions) and what was predicted for every example, (N,).
+
+    A prediction is a class, int16; in a regression a score, float32; the place of an answer,
+    packed (:mod:`pdbench.kinds.answers`), int64; or the rank of the true item, int32.
+
+    ``examples`` is what each example scores, (N,) by metric, where predictions and labels alone
+    do not say it; ``answered`` what was answered, (N,), where a prediction does not say it.
+    """
+
+    metrics: dict[str, float]
+    predictions: NDArray[Any]
+    examples: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    answered: NDArray[np.int32] | None = None
+
+    @property
+    def constant(self) -> bool:
+        """Whether every example got the same answer: a degenerate predictor."""
+        said = self.predictions if self.answered is None else self.answered
+        return bool((said == said[0]).all())
+
+
+class Kind(ABC):
+    """One task, seen as what its kind makes of it.
+
+    Args:
+        task: The task's settings.
+    """
+
+    head: ClassVar[type[Classifier]] = Classifier
+    """The kind of model: the encoder and its output layer."""
+
+    keeps: ClassVar[Literal["start", "end"]] = "start"
+    """What stays of a text that is too long."""
+
+    stored: ClassVar[DTypeLike] = np.int64
+    """The type of the stored labels."""
+
+    guarded_by: ClassVar[tuple[str, ...]] = ()
+    """Metrics that guard the teacher beside those of the task."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @classmethod
+    def reader(cls) -> Reader | None:
+        """What reads the layouts in which such tasks are published; None: labelled columns."""
+        return None
+
+    def numbered(self, splits: DatasetDict) -> tuple[list[str], DatasetDict]:
+        """The names of the labels, and the splits with their numbers in the column label."""
+        return list(self.task.labels), splits
+
+    def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
+        """Write the tokens and the targets of a split whose text stands in ``folder``.
+
+        Returns:
+            What is counted: items, pieces, and how often each label occurs.
+        """
+        from pdbench.data.leaks import stored_sides
+        from pdbench.data.vocabulary import encode
+
+        parts = (
+            encode(vocabulary, first, second, self.task.max_length, self.keeps)
+            for first, second in stored_sides(folder)
+        )
+        tokens = write_tokens(folder, parts)
+        counts: dict[str, Any] = {"items": len(tokens), "pieces": len(tokens.pieces)}
+        if "label" not in split.column_names:
+            return counts
+        labels = split["label"][:]
+        np.save(folder / "labels.npy", np.asarray(labels, self.stored), allow_pickle=False)
+        found = Counter(labels)
+        return {**counts, "labels": {name: found[i] for i, name in enumerate(self.task.labels)}}
+
+    def labels(self, folder: Path) -> tuple[str, ...]:
+        """The names of the outputs in order, of a task that is prepared in ``folder``."""
+        return self.task.labels
+
+    def outputs(self, folder: Path) -> int:
+        """How many outputs a model has."""
+        return self.head.outputs(len(self.labels(folder)))
+
+    def open_split(self, folder: Path) -> Labelled:
+        """Open a prepared split."""
+        return Labelled(Tokens.open(folder), np.load(folder / "labels.npy", allow_pickle=False))
+
+    def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> Labelled:
+        """The first ``size`` items of a text with a teacher's soft labels, as they are stored."""
+        return Labelled(tokens.first(size), soft[:size])
+
+    @staticmethod
+    @abstractmethod
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch of outputs, for labels and for soft labels, as a scalar."""
+
+    @staticmethod
+    def soft(outputs: Tensor) -> Tensor:
+        """The soft labels that outputs (N, C) of a teacher say: probabilities, (N, C)."""
+        return outputs.softmax(dim=1)
+
+    def soft_label(
+        self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
+    ) -> NDArray[np.float64]:
+        """Write a teacher's soft labels of the first N items, float16 of shape (N, C).
+
+        They go to disk range after range, so that they are never in memory together. Their
+        mean is returned, (C,).
+        """
+        stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
+        total = np.zeros(stored.shape[1])
+        for chosen, logits in predict_ranges(teacher.to(device.torch), tokens, device, items=items):
+            labels = self.soft(torch.from_numpy(logits)).numpy()
+            stored[chosen] = labels
+            total += labels.sum(axis=0, dtype=np.float64)
+        stored.flush()
+        return total / items
+
+    def predict(
+        self,
+        model: Classifier,
+        tokens: Tokens,
+        device: Device,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int16] | NDArray[np.float32]:
+        """What a model says of every item: the most likely class, (N,) int16."""
+        logits = predict(model, tokens, device, numbers)
+        classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
+        return classes
+
+    def score(
+        self,
+        model: Classifier,
+        data: Labelled,
+        metrics: Sequence[str],
+        device: Device,
+        numbers: NDArray[np.int64] | None = None,
+    ) -> Scores:
+        """Evaluate a model on a labelled split."""
+        predictions = self.predict(model, data.tokens, device, numbers)
+        return Scores(compute(metrics, predictions, data.targets), predictions)
+
+    def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
+        """Refuse a teacher that is hardly better than a constant answer.
+
+        Its scores must correlate with the true ones, its spans match, its items be found more
+        often than the most frequent one is true.
+
+        Raises:
+            GuardError: It is not better than ``constant``, the score of such an answer, by the
+                task's margin.
+        """
+        metric, margin = self.task.metrics[0], self.margin
+        found = dev.metrics[metric]
+        if found >= constant + margin:
+            return
+        what = f"task {name!r}: the teacher's dev {metric} is {found:.3f}"
+        asked = f"a constant has {constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}"
+        remedy = "check the scores, its learning rate and its epochs"
+        raise GuardError(f"{what}, {asked}", remedy)
+
+    @property
+    def margin(self) -> float:
+        """How much better than a constant answer the teacher must be."""
+        return self.task.teacher.margin if self.task.teacher else 0.0
+
+
+def majority(task_folder: Path, split: str) -> float:
+    """Share of the most frequent label in a split; 0 of a task without labels."""
+    share: float = read_json(task_folder / "task.json")["majority"].get(split, 0.0)
+    return share
