@@ -158,7 +158,7 @@ class Contents:
 
     def __init__(self) -> None:
         self._known: dict[str, list[object]] = {}
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(DataError, OSError):
             found = read_json(KNOWN)
             self._known = found if isinstance(found, dict) else {}
         self._seen: dict[str, str] = {}
