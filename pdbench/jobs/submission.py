@@ -20,8 +20,14 @@ from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
-from pdbench.jobs.record import RunRecord, read_record, verified
-from pdbench.jobs.selection import best_point, point_of, selection_metric
+from pdbench.jobs.record import (
+    RunRecord,
+    best_point,
+    point_of,
+    read_record,
+    selection_metric,
+    verified,
+)
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths

@@ -16,8 +16,7 @@ from pdbench.study import offline
 from pdbench.study.axes import Artefact
 from pdbench.study.config import Study
 from pdbench.study.loading import check_artefacts, load_study, read_yaml
-from pdbench.workflow.bundles import BUNDLE
-from pdbench.workflow.graph import Graph
+from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, runs_of
 from pdbench.workflow.paths import SHOWN, STORE, Paths
 
