@@ -18,9 +18,9 @@ from commands import run
 from pdbench import cli
 from pdbench.core.errors import DataError, Stopped
 from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_json
-from pdbench.jobs import training as jobs
-from pdbench.jobs.attempts import attempt_all
+from pdbench.jobs import students
 from pdbench.jobs.record import read_record
+from pdbench.jobs.students import attempt_all
 from pdbench.study import Cell, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -94,14 +94,14 @@ def test_a_failing_cell_stops_no_other(
 ) -> None:
     """The others are trained, and the failed one leaves its reason and a log."""
     study, paths = project
-    file, opened = Path("some/bundle.json"), jobs.open_cell
+    file, opened = Path("some/bundle.json"), students.open_cell
 
     def fail(study: Study, paths: Paths, cell: Cell, *more: Any) -> Any:
         if cell.key == PD:
             raise NotADirectoryError("in the way")
         return opened(study, paths, cell, *more)
 
-    monkeypatch.setattr(jobs, "open_cell", fail)
+    monkeypatch.setattr(students, "open_cell", fail)
 
     with caplog.at_level(logging.INFO), pytest.raises(DataError, match=f"1 of 2 .*: {PD}; mend"):
         attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
@@ -115,7 +115,7 @@ def test_a_failing_cell_stops_no_other(
     assert f"{PD}: NotADirectoryError" in caplog.text
     assert not file.exists()
 
-    monkeypatch.setattr(jobs, "open_cell", opened)
+    monkeypatch.setattr(students, "open_cell", opened)
     attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
 
     assert read_json(file) == {"cells": sorted([PD, BASIC])}
@@ -151,7 +151,9 @@ def test_a_cell_that_killed_its_process_goes_last(
     """What died without a word is tried after the others of its bundle."""
     study, paths = project
     order: list[str] = []
-    monkeypatch.setattr(jobs, "cell", lambda study, paths, cell, *_: order.append(cell.key))
+    monkeypatch.setattr(
+        students, "_train_cell", lambda study, paths, cell, *_: order.append(cell.key)
+    )
     write_json(paths.status(job(paths, PD)), {"state": "running"})
 
     attempt_all(study, paths, cells(paths, PD, PDF, BASIC))
@@ -168,7 +170,7 @@ def test_a_signal_stops_the_whole_bundle(project: Project, monkeypatch: pytest.M
         order.append(cell.key)
         raise Stopped
 
-    monkeypatch.setattr(jobs, "cell", stop)
+    monkeypatch.setattr(students, "_train_cell", stop)
 
     with pytest.raises(Stopped):
         attempt_all(study, paths, cells(paths, PD, BASIC), file=Path("some/bundle.json"))

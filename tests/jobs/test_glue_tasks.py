@@ -24,8 +24,7 @@ from pdbench.data.vocabulary import open_vocabulary
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import submission
-from pdbench.jobs import training as jobs
+from pdbench.jobs import pretraining, students, submission
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
 from pdbench.jobs.teachers import load_teacher
@@ -54,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
         for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
-            jobs.cell(study, paths, cell)
+            students.attempt(study, paths, cell)
         collect(study, paths)
     return folder
 
@@ -109,7 +108,7 @@ def test_edited_predictions_are_not_scored(project: tuple[Study, Paths]) -> None
     np.save(file, np.zeros(80, np.int16))
 
     with pytest.raises(DataError, match=r"mismatched\.test_predictions\.npy: .*record says"):
-        jobs.cell(study, paths, study.cells[GUEST])
+        students.attempt(study, paths, study.cells[GUEST])
 
 
 def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
@@ -198,7 +197,7 @@ def test_a_released_checkpoint_of_another_size_is_refused(project: tuple[Study, 
     shutil.copytree(*names)
 
     with pytest.raises(DataError, match=r"a 1/32 model in the place of 2/32"):
-        jobs.pretrain(study, paths, Start("released", Architecture(2, 32)))
+        pretraining.pretrain(study, paths, Start("released", Architecture(2, 32)))
 
 
 @pytest.mark.parametrize("change", ["swapped", "shorter"])
@@ -213,7 +212,7 @@ def test_a_released_vocabulary_must_be_the_studys(
     file.write_text("\n".join(lines) + "\n")
 
     with pytest.raises(DataError, match=r"vocabulary differs from the study's, first in piece \d+"):
-        jobs.pretrain(study, paths, Start("released", Architecture(1, 32)))
+        pretraining.pretrain(study, paths, Start("released", Architecture(1, 32)))
 
 
 def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) -> None:

@@ -11,8 +11,7 @@ import transformers
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
 from pdbench.evidence.table import read_results
-from pdbench.jobs import read_record
-from pdbench.jobs import training as jobs
+from pdbench.jobs import read_record, students, teachers
 from pdbench.jobs.collect import collect
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
@@ -82,7 +81,7 @@ def test_ranges_of_soft_labels_are_one_whole(
     monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "_RANGE_ITEMS", 33)
     path.with_name("soft_labels.json").unlink()
 
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
 
     np.testing.assert_allclose(np.load(path).astype(float), whole, atol=0.02)  # bf16
     assert abs(whole[1:] - whole[:-1]).max() > 0.1, "another order would be seen"
@@ -94,12 +93,12 @@ def test_soft_labels_are_made_once(project: Project) -> None:
     record = paths.soft_labels("films", "more") / "soft_labels.json"
     labels, before = record.with_name("soft_labels.npy"), record.read_bytes()
 
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
     assert record.read_bytes() == before
 
     content = labels.read_bytes()
     labels.write_bytes(content[:-2] + b"xx")
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
     assert record.read_bytes() != before
     assert labels.read_bytes() == content
 
@@ -110,18 +109,18 @@ def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project
     more = study.transfer_sets["more-100"].model_copy(update={"size": 500})
     longer = study.model_copy(update={"transfer_sets": {"more-100": more}})
 
-    jobs.soft_labels(longer, paths, "films", "more")
+    teachers.soft_labels(longer, paths, "films", "more")
 
     assert len(np.load(paths.soft_labels("films", "more") / "soft_labels.npy")) == 200
     with pytest.raises(DataError, match="200 items, but transfer set 'more-100' asks 500"):
-        jobs.cell(longer, paths, longer.cells[PD])
+        students.attempt(longer, paths, longer.cells[PD])
 
 
 def test_every_method_trains_and_is_collected(project: Project) -> None:
     """Each cell gives its runs; each row says what it is."""
     study, paths = project
     for cell in study.seeds:
-        jobs.cell(study, paths, cell)
+        students.attempt(study, paths, cell)
 
     frame = read_results(collect(study, paths))
 
@@ -143,10 +142,10 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
 def test_a_finished_cell_does_nothing_again(project: Project) -> None:
     """A second start changes no byte."""
     study, paths = project
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
     before = _contents(STORE)
 
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
 
     assert _contents(STORE) == before
 
@@ -154,14 +153,14 @@ def test_a_finished_cell_does_nothing_again(project: Project) -> None:
 def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> None:
     """The missing run is trained again to the same scores; the finished one is kept."""
     study, paths = project
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
     expected = _metrics(paths, PD)
     kept, lost = (path / "record.json" for path in _folders(paths, PD).values())
     record = kept.read_bytes()
     lost.unlink()
     paths.cell(study.cells[PD]).unlink()
 
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
 
     assert _metrics(paths, PD) == expected
     assert kept.read_bytes() == record
@@ -177,7 +176,7 @@ def test_small_transfer_sets_get_the_least_steps(project: Project) -> None:
     steps = []
     for chosen in (study, longer):
         own = Paths(chosen)
-        jobs.cell(chosen, own, chosen.cells[PD])
+        students.attempt(chosen, own, chosen.cells[PD])
         record = read_record(_folders(own, PD)["seed0_lr0.001-b32"] / "record.json")
         steps.append((record.stages[0].steps, record.stages[0].examples))
 
@@ -190,17 +189,17 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
 ) -> None:
     """No cell.json, one clear line, and every other run's record."""
     study, paths = project
-    trained = jobs.train_student
+    trained = students.train_student
 
     def fail_once(study, run, data, device, keeper):
         if run.seed_index == 0:
             raise FloatingPointError("the training loss is nan")
         return trained(study, run, data, device, keeper)
 
-    monkeypatch.setattr(jobs, "train_student", fail_once)
+    monkeypatch.setattr(students, "train_student", fail_once)
 
     with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001-b32: .*nan"):
-        jobs.cell(study, paths, study.cells[PD])
+        students.attempt(study, paths, study.cells[PD])
 
     assert not paths.cell(study.cells[PD]).exists()
     assert list(_metrics(paths, PD)) == ["seed1_lr0.001-b32"]
@@ -209,13 +208,16 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
 def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) -> None:
     """Never silently overwritten, never collected."""
     study, paths = project
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
     record = _folders(paths, PD)["seed0_lr0.001-b32"] / "record.json"
     content = json.loads(record.read_text())
     content["metrics"]["test"]["accuracy"] = 0.99
     record.write_text(json.dumps(content))
 
-    for act in (lambda: jobs.cell(study, paths, study.cells[PD]), lambda: collect(study, paths)):
+    for act in (
+        lambda: students.attempt(study, paths, study.cells[PD]),
+        lambda: collect(study, paths),
+    ):
         with pytest.raises(DataError, match=r"seed0_lr0\.001-b32-\w+/record\.json: .*edited"):
             act()
 
@@ -223,7 +225,7 @@ def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) ->
 def test_edited_predictions_are_not_collected(project: Project) -> None:
     """The examples that a record vouches for are verified too."""
     study, paths = project
-    jobs.cell(study, paths, study.cells[PD])
+    students.attempt(study, paths, study.cells[PD])
     path = _folders(paths, PD)["seed0_lr0.001-b32"] / "test_predictions.npy"
     np.save(path, 1 - np.load(path))
 
@@ -239,13 +241,13 @@ def test_edited_soft_labels_are_found_out(project: Project) -> None:
     np.save(path, soft[::-1])
 
     with pytest.raises(DataError, match=r"soft_labels\.npy was changed"):
-        jobs.cell(study, paths, study.cells[PD])
+        students.attempt(study, paths, study.cells[PD])
 
 
 def test_a_changed_setting_trains_beside_what_there_is(project: Project) -> None:
     """Records of other settings have places of their own, and are in no table of the new ones."""
     study, paths = project
-    jobs.cell(study, paths, study.cells[BASIC])
+    students.attempt(study, paths, study.cells[BASIC])
     before = _contents(STORE)
     text = (
         Path("small.yaml")
@@ -257,7 +259,7 @@ def test_a_changed_setting_trains_beside_what_there_is(project: Project) -> None
     own = Paths(changed)
     assert set(read_results(collect(changed, own))["method"]) == {"teacher"}
 
-    jobs.cell(changed, own, changed.cells[BASIC])
+    students.attempt(changed, own, changed.cells[BASIC])
 
     assert before.items() <= _contents(STORE).items()
     name = "seed0_lr0.001-b32"
@@ -276,7 +278,7 @@ def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
     untaught = study.model_copy(update={"tasks": {"films": task}})
 
     with pytest.raises(GuardError, match=r"majority class alone .* check the label order"):
-        jobs.teacher(untaught, Paths(untaught), "films")
+        teachers.teacher(untaught, Paths(untaught), "films")
 
     assert _contents(paths.teacher("films")) == before
 
@@ -288,7 +290,7 @@ def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
     swapped = study.model_copy(update={"tasks": {"films": task}})
 
     with pytest.raises(DataError, match=r"labels \['negative', 'positive'\] are not the task's"):
-        jobs.soft_labels(swapped, Paths(swapped), "films", "more")
+        teachers.soft_labels(swapped, Paths(swapped), "films", "more")
 
 
 def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:
@@ -299,7 +301,7 @@ def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:
     untrained = study.model_copy(update={"training": training})
 
     paths = Paths(untrained)
-    jobs.cell(untrained, paths, untrained.cells[BASIC])
+    students.attempt(untrained, paths, untrained.cells[BASIC])
 
     folders = _folders(paths, BASIC).values()
     flags = [read_record(folder / "record.json").degenerate for folder in folders]

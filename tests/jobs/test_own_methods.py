@@ -10,9 +10,9 @@ import yaml
 from commands import run
 
 from pdbench.core.files import file_digest
-from pdbench.jobs import training as jobs
-from pdbench.jobs.inputs import WEIGHTS
+from pdbench.jobs import students
 from pdbench.jobs.record import read_record
+from pdbench.jobs.run import WEIGHTS
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
@@ -36,7 +36,7 @@ def _train(project: Project, key: str) -> list[Any]:
     """Train a cell; return the records of its runs."""
     study, paths = project
     cell = study.cells[key]
-    jobs.cell(study, paths, cell)
+    students.attempt(study, paths, cell)
     return [read_record(paths.run(run) / "record.json") for run in study.runs(cell)]
 
 

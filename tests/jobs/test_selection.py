@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from pdbench.jobs.selection import best_point, point_of, selection_metric
+from pdbench.jobs.record import best_point, point_of, selection_metric
 from pdbench.study import load_study
 from tests.glue_study import write_glue_study
 

@@ -123,11 +123,11 @@ def test_a_few_runs_change_nothing(example: list[Observation]) -> None:
 
 def test_finished_cells_are_read(project: tuple[Study, Paths]) -> None:
     """Stages of every finished run count; a job's start is what its benchmark file has more."""
-    from pdbench.jobs import training as jobs
+    from pdbench.jobs import students
 
     study, paths = project
     basic = study.cells["films.basic.1-32.none.none"]
-    jobs.cell(study, paths, basic)
+    students.attempt(study, paths, basic)
     before = observations(study)
     benchmark = paths.benchmarks / "cell" / f"{paths.label(Job('cell', basic))}.tsv"
     benchmark.parent.mkdir(parents=True)

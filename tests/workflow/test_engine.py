@@ -24,7 +24,7 @@ from pdbench.workflow.kinds import Job
 study = load_study("small.yaml")
 paths, (cell, *_) = Paths(study), study.seeds
 jobs = Job("run", study.runs(cell)[0]), Job("teacher", "sentiment"), Job("task", "sentiment")
-print(engine_of("pdbench.jobs.training"), *(paths.digest(job) for job in jobs))
+print(engine_of("pdbench.jobs.students"), *(paths.digest(job) for job in jobs))
 """
 RENEW = "the lock of the engine is not of this code: run `pdbench lock`"
 
@@ -51,12 +51,14 @@ def test_the_lock_is_current(root: str) -> None:
 
 def test_training_runs_the_engine_and_no_drawing() -> None:
     """The closure has what decides numbers, and nothing that only shows them."""
-    modules = closure("pdbench.jobs.training")
+    modules = closure("pdbench.jobs.students")
 
-    assert {"pdbench.engine.losses", "pdbench.engine.loop", "pdbench.data.tokens"} <= set(modules)
+    assert {"pdbench.engine.operations", "pdbench.engine.loop", "pdbench.data.tokens"} <= set(
+        modules
+    )
     rooms = {name.split(".")[1] for name in modules if "." in name}
     assert not rooms & {"artefacts", "report", "evidence", "cli", "ops"}
-    assert code_of("pdbench.jobs.training") != code_of("pdbench.data.prepare")
+    assert code_of("pdbench.jobs.students") != code_of("pdbench.jobs.prepare")
 
 
 @pytest.fixture
@@ -78,20 +80,23 @@ def digests(folder: Path) -> list[str]:
 
 def test_edited_code_never_passes_for_the_old(copied: Path) -> None:
     """A line of a loss is another engine; a comment, a docstring and data are not."""
-    losses, latency = copied / "pdbench/engine/losses.py", copied / "pdbench/engine/latency.py"
-    code = losses.read_text(encoding="utf-8")
+    operations, latency = (
+        copied / "pdbench/engine/operations.py",
+        copied / "pdbench/engine/latency.py",
+    )
+    code = operations.read_text(encoding="utf-8")
     before = digests(copied)
 
-    losses.write_text(
+    operations.write_text(
         f'"""Losses."""\n# Edited.\n{code.split(chr(34) * 3, 2)[2]}', encoding="utf-8"
     )
     latency.write_text(latency.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
     assert digests(copied) == before
 
-    losses.write_text(f"{code}\nOTHER = 1\n", encoding="utf-8")
+    operations.write_text(f"{code}\nOTHER = 1\n", encoding="utf-8")
     edited = digests(copied)
 
     assert edited[0].startswith(f"{before[0].partition('+')[0]}+")
     assert [old != new for old, new in zip(before, edited, strict=True)] == [True] * 3 + [False]
-    losses.write_text(code, encoding="utf-8")
+    operations.write_text(code, encoding="utf-8")
     assert digests(copied) == before
