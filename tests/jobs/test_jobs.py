@@ -11,8 +11,9 @@ import transformers
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
 from pdbench.evidence.table import read_results
-from pdbench.jobs import read_record, students, teachers
+from pdbench.jobs import students, teachers
 from pdbench.jobs.collect import collect
+from pdbench.jobs.record import read_record
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import STORE
