@@ -25,7 +25,7 @@ from pdbench.engine import BertShape, Classifier, MaskedLM, choose_device, write
 from pdbench.engine.checkpoints import load_encoder, read_checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_masked_lm
 from pdbench.jobs.pretraining import CorpusText, corpus_pieces, train_masked_lm
-from pdbench.jobs.stages import Walk, objective_of, train_stage
+from pdbench.jobs.training import Walk, objective_of, train_stage
 from pdbench.kinds import Labelled
 from pdbench.kinds.classes import Classes
 from pdbench.methods.objective import MaskedLanguage

@@ -11,26 +11,21 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, PdbenchError, Stopped
-from pdbench.core.files import (
-    exclusive_lock,
-    file_digest,
-    read_json,
-    shared_lock,
-    write_json,
-)
+from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lock, write_json
 from pdbench.data.metrics import compute
-from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.prepared import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import (
@@ -43,35 +38,28 @@ from pdbench.engine import (
     initial_classifier,
 )
 from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import (
-    read_classifier,
-)
+from pdbench.engine.checkpoints import read_classifier
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    RunRequest,
-    read_record,
-    verified,
-)
-from pdbench.jobs.run import (
+from pdbench.jobs.record import RunRequest, read_record, verified
+from pdbench.jobs.training import (
+    OnlineTeacher,
     TrainingJob,
+    frozen,
+    objective_of,
     refuse_several,
     stage_record,
     task_digests,
-    tokens_digest,
+    train_stage,
+    walk_of,
     weights_digest,
     write_predictions,
 )
-from pdbench.jobs.stages import OnlineTeacher, frozen, objective_of, train_stage, walk_of
 from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
-
-State: TypeAlias = Literal["running", "stopped", "failed", "done"]
-
 
 log = logging.getLogger(__name__)
 
@@ -157,11 +145,16 @@ def _died(paths: Paths, cell: Cell) -> bool:
     """Whether the last attempt at a cell ended without a word."""
     try:
         return bool(read_json(paths.status(Job("cell", cell)))["state"] == "running")
-    except (DataError, KeyError, TypeError):
+    except DataError:
         return False
 
 
-def _note(paths: Paths, job: Job, state: State, reason: str | None = None) -> None:
+def _note(
+    paths: Paths,
+    job: Job,
+    state: Literal["running", "stopped", "failed", "done"],
+    reason: str | None = None,
+) -> None:
     content = {
         "job": str(job),
         "state": state,
@@ -194,11 +187,11 @@ def _logging_to(path: Path) -> Iterator[None]:
         yield
     except Stopped:
         raise
+    except PdbenchError as error:
+        log.error("%s", error)
+        raise
     except Exception as error:
-        if isinstance(error, PdbenchError):
-            log.error("%s", error)
-        else:
-            log.exception("%s", type(error).__name__)
+        log.exception("%s", type(error).__name__)
         raise
     finally:
         root.handlers = before
@@ -206,95 +199,51 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _train_cell(
-    study: Study,
-    paths: Paths,
-    chosen: Cell,
-    save_every: float = SAVE_EVERY,
-    seed: int | None = None,
+    study: Study, paths: Paths, cell: Cell, save_every: float, seed: int | None
 ) -> None:
-    """Train every run of a cell that is not there yet; a failed run stops no other."""
+    """Make every run of a cell that is not there yet; a failed run stops no other."""
     refuse_several()
-    runs = [run for run in study.runs(chosen) if seed in (None, run.seed_index)]
-    if study.trained_by(chosen) != chosen:
-        _score_runs(study, paths, chosen, save_every)
+    device = choose_device(cell.architecture.hidden)
+    make: Callable[[Run], None]
+    if study.trained_by(cell) == cell:
+        data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
+        inputs = _cell_digests(study, paths, data, cell)
+        make = partial(_train_run, study, paths, data, inputs, device, save_every)
     else:
-        _train_runs(study, paths, chosen, runs, save_every)
-    file = paths.cell(chosen) if seed is None else paths.seed(chosen, seed)
-    write_json(file, {"cell": chosen.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
-
-
-def _train_runs(
-    study: Study, paths: Paths, chosen: Cell, runs: Sequence[Run], save_every: float
-) -> None:
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    data = open_cell(study, paths, chosen, vocabulary)
-    inputs = cell_digests(study, paths, data, chosen)
-    device = choose_device(chosen.architecture.hidden)
+        test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
+        make = partial(_score_run, study, paths, test, device, save_every)
+    runs = [run for run in study.runs(cell) if seed in (None, run.seed_index)]
     failed: dict[str, Exception] = {}
     for run in runs:
-        asked = _asked(run, paths, inputs)
-        job = TrainingJob(paths, paths.run(run), asked, device, save_every)
-        if job.is_done:
-            job.keeper.remove()
-            log.info("%s %s: already done", chosen, run.name)
-            continue
         try:
-            _train_run(study, run, data, device, job)
+            make(run)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
-            log.error("%s %s: %s", chosen, run.name, error)
+            log.error("%s %s: %s", cell, run.name, error)
             failed[run.name] = error
     if failed:
         name, cause = next(iter(failed.items()))
         raise DataError(
-            f"cell {chosen}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
+            f"cell {cell}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
+    file = paths.cell(cell) if seed is None else paths.seed(cell, seed)
+    write_json(file, {"cell": cell.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
 
 
-def _score_runs(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
-    """Score the runs of another task's cell on this task, from what they predicted for it."""
-    metrics = study.tasks[chosen.task].metrics
-    data = kind_of(study.tasks[chosen.task]).open_split(paths.task(chosen.task) / "test")
-    digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}
-    file = predictions_file("test", chosen.task)
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size
-    device = choose_device(chosen.architecture.hidden)
-    for run in study.runs(chosen):
-        origin = paths.run(replace(run, cell=study.trained_by(chosen)))
-        host = read_record(origin / "record.json")
-        predictions = np.load(verified(origin / file, host), allow_pickle=False)
-        inputs = {**digests, "predictions": host.outputs[file]}
-        asked = _asked(run, paths, inputs).model_copy(update={"seed": host.seed})
-        job = TrainingJob(paths, paths.run(run), asked, device, save_every)
-        if job.is_done:
-            continue
-        found = Scores(compute(metrics, predictions, data.targets), predictions)
-
-        def write(folder: Path, predictions: NDArray[Any] = predictions) -> None:
-            np.save(folder / PREDICTIONS, predictions, allow_pickle=False)
-
-        scores = {"dev": Scores(host.metrics["dev"], predictions), "test": found}
-        job.finish(write, host.stages, vocabulary, scores)
-
-
-def _asked(run: Run, paths: Paths, inputs: dict[str, str]) -> RunRequest:
-    chosen = run.cell
-    return RunRequest(
-        cell=chosen.key,
-        task=chosen.task,
-        method=chosen.method,
-        architecture=str(chosen.architecture),
-        transfer=chosen.transfer,
-        corpus=chosen.corpus,
-        run=run.name,
-        seed_index=run.seed_index,
-        seed=run.seed,
-        spec=paths.digest(Job("run", run)),
-        inputs=inputs,
-    )
-
-
-def _train_run(study: Study, run: Run, data: CellData, device: Device, job: TrainingJob) -> None:
+def _train_run(
+    study: Study,
+    paths: Paths,
+    data: CellData,
+    inputs: dict[str, str],
+    device: Device,
+    save_every: float,
+    run: Run,
+) -> None:
+    job = TrainingJob(paths, paths.run(run), _asked(paths, run, inputs), device, save_every)
+    if job.is_done:
+        job.keeper.remove()
+        log.info("%s %s: already done", run.cell, run.name)
+        return
     outcome = train_student(study, run, data, device, job.keeper)
 
     def write(folder: Path) -> None:
@@ -306,24 +255,58 @@ def _train_run(study: Study, run: Run, data: CellData, device: Device, job: Trai
         stage_record(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
     ]
-    record = job.finish(write, stages, data.vocabulary, outcome.scores)
+    parameters = run.cell.architecture.parameters(data.vocabulary)
+    record = job.finish(write, stages, parameters, outcome.scores)
     seconds = record.environment.seconds
-    log.info("%s %s: %s in %.1f s", run.cell.key, run.name, record.metrics, seconds)
+    log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
-def cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> dict[str, str]:
-    """Of all that the runs of a cell read."""
-    found = task_digests(paths, chosen.task)
+def _score_run(
+    study: Study, paths: Paths, test: Labelled, device: Device, save_every: float, run: Run
+) -> None:
+    """Score the run of another task's cell on this task, from what it predicted for it."""
+    task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
+    trained, file = read_record(host / "record.json"), predictions_file("test", task)
+    predictions = np.load(verified(host / file, trained), allow_pickle=False)
+    inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
+    asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
+    job = TrainingJob(paths, paths.run(run), asked, device, save_every)
+    if job.is_done:
+        return
+    found = Scores(compute(study.tasks[task].metrics, predictions, test.targets), predictions)
+    scores = {"dev": Scores(trained.metrics["dev"], predictions), "test": found}
+    write = partial(write_predictions, test=found)
+    job.finish(write, trained.stages, trained.parameters, scores)
+
+
+def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
+    cell = run.cell
+    return RunRequest(
+        cell=cell.key,
+        task=cell.task,
+        method=cell.method,
+        architecture=str(cell.architecture),
+        transfer=cell.transfer,
+        corpus=cell.corpus,
+        run=run.name,
+        seed_index=run.seed_index,
+        seed=run.seed,
+        spec=paths.digest(Job("run", run)),
+        inputs=inputs,
+    )
+
+
+def _cell_digests(study: Study, paths: Paths, data: CellData, cell: Cell) -> dict[str, str]:
+    """Digests of all that the runs of a cell read."""
+    found = task_digests(paths, cell.task)
     found |= {n.removesuffix("_predictions.npy"): t.digest for n, t in data.others.items()}
-    if chosen.transfer is not None:
-        text = study.transfer_sets[chosen.transfer].text
-        found["soft_labels"] = read_json(paths.soft_labels(chosen.task, text) / "soft_labels.json")[
-            "digest"
-        ]
+    if cell.transfer is not None:
+        folder = paths.soft_labels(cell.task, study.transfer_sets[cell.transfer].text)
+        found["soft_labels"] = read_json(folder / "soft_labels.json")["digest"]
     if data.checkpoint is not None:
         found["checkpoint"] = weights_digest(data.checkpoint)
     if data.teacher is not None:
-        found["teacher"] = weights_digest(paths.teacher(chosen.task))
+        found["teacher"] = weights_digest(paths.teacher(cell.task))
     return found
 
 
@@ -359,19 +342,6 @@ class CellData:
         return found if self.transfer is None else [*found, self.transfer.tokens]
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """A trained run: its stages in order, its scores by split, and the model.
-
-    ``others`` is what it predicts beside them, by the name of its file.
-    """
-
-    stages: dict[str, Progress]
-    scores: dict[str, Scores]
-    model: Classifier
-    others: dict[str, NDArray[np.int16] | NDArray[np.float32]]
-
-
 def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
     """Open the data of a cell; soft labels are verified against their record.
 
@@ -381,7 +351,7 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     start, kind = study.initial_checkpoint(cell), kind_of(study.tasks[cell.task])
     folder = paths.task(cell.task)
     data = CellData(
-        splits={s: kind.open_split(folder / s) for s in ("train", "dev", "test")},
+        splits={split: kind.open_split(folder / split) for split in SPLITS},
         transfer=_open_transfer(study, paths, cell),
         checkpoint=None if start is None else paths.pretrained(start),
         vocabulary=vocabulary.size,
@@ -391,7 +361,10 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     )
     if not study.methods[cell.method].asks_teacher:
         return data
-    return replace(data, teacher=_open_teacher(paths, cell, data))
+    model = read_classifier(paths.teacher(cell.task), data.labels, head=kind.head)
+    restrict_pieces(model, data.all_tokens, data.vocabulary)
+    device = choose_device(model.bert.shape.hidden)
+    return replace(data, teacher=OnlineTeacher(frozen(model).to(device.torch), device))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
@@ -408,17 +381,15 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
     if cell.transfer is None:
         return None
     chosen = study.transfer_sets[cell.transfer]
-    folder = paths.soft_labels(cell.task, chosen.text)
+    folder, remedy = paths.soft_labels(cell.task, chosen.text), "delete the folder and run again"
     soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
     record = read_json(folder / "soft_labels.json")
     tokens = Tokens.open(paths.text(chosen.text))
     if record["text_digest"] != tokens.digest:
-        raise DataError(
-            f"{folder}: soft labels of another version of text {chosen.text!r}",
-            "delete the folder and run again",
-        )
+        what = f"{folder}: soft labels of another version of text {chosen.text!r}"
+        raise DataError(what, remedy)
     if record["digest"] != file_digest(folder / "soft_labels.npy"):
-        raise DataError(f"{folder}: soft_labels.npy was changed", "delete the folder and run again")
+        raise DataError(f"{folder}: soft_labels.npy was changed", remedy)
     available = min(record["items"], len(tokens))
     least = study.texts[chosen.text].least
     if available < chosen.size and (least is None or available < min(least, chosen.size)):
@@ -430,15 +401,27 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
     return kind_of(study.tasks[cell.task]).soft_labelled(tokens, soft, chosen.size)
 
 
+@dataclass(frozen=True)
+class TrainedRun:
+    """A trained run: its stages in order, its scores by split, and the model.
+
+    ``others`` is what it predicts beside them, by the name of its file.
+    """
+
+    stages: dict[str, Progress]
+    scores: dict[str, Scores]
+    model: Classifier
+    others: dict[str, NDArray[np.int16] | NDArray[np.float32]]
+
+
 def train_student(
     study: Study, run: Run, data: CellData, device: Device, keeper: Keeper | None = None
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, and score it."""
-    cell = run.cell
-    method = study.methods[cell.method]
+    method = study.methods[run.cell.method]
     model = initial_classifier(
         method.initialisation,
-        BertShape.of(cell.architecture, data.vocabulary),
+        BertShape.of(run.cell.architecture, data.vocabulary),
         data.kind.head.outputs(len(data.labels)),
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
@@ -457,18 +440,10 @@ def train_student(
         stages[stage.name] = train_stage(
             model, objective, items, walk, device, seed, numbers, teacher, keeper
         )
-    metrics = study.tasks[cell.task].metrics
+    metrics = study.tasks[run.cell.task].metrics
     scores = {
         split: data.kind.score(model, data.splits[split], metrics, device, numbers)
         for split in ("dev", "test")
     }
     others = {n: data.kind.predict(model, t, device, numbers) for n, t in data.others.items()}
     return TrainedRun(stages, scores, model, others)
-
-
-def _open_teacher(paths: Paths, cell: Cell, data: CellData) -> OnlineTeacher[Classifier]:
-    """Load the teacher that the stages of a cell ask, with the pieces of the cell's texts."""
-    model = read_classifier(paths.teacher(cell.task), data.labels, head=data.kind.head)
-    restrict_pieces(model, data.all_tokens, data.vocabulary)
-    device = choose_device(model.bert.shape.hidden)
-    return OnlineTeacher(frozen(model).to(device.torch), device)

@@ -9,13 +9,7 @@ from typing import Any
 import torch
 
 from pdbench.core.errors import UsageError
-from pdbench.core.files import (
-    exclusive_lock,
-    file_digest,
-    read_json,
-    replacing,
-    write_json,
-)
+from pdbench.core.files import exclusive_lock, file_digest, read_json, replacing, write_json
 from pdbench.data.columns import TEACHER
 from pdbench.data.prepared import SPLITS
 from pdbench.data.tokens import Tokens
@@ -36,24 +30,21 @@ from pdbench.engine.checkpoints import (
     read_checkpoint,
     read_classifier,
 )
-from pdbench.engine.initialise import (
-    BERT_RANGE,
-    random_classifier,
-)
+from pdbench.engine.initialise import BERT_RANGE, random_classifier
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.jobs.record import (
-    RunRequest,
-)
-from pdbench.jobs.run import (
+from pdbench.jobs.record import RunRequest
+from pdbench.jobs.training import (
     WEIGHTS,
     TrainingJob,
+    Walk,
     environment,
+    objective_of,
     refuse_several,
     stage_record,
     task_digests,
+    train_stage,
     write_predictions,
 )
-from pdbench.jobs.stages import Walk, objective_of, train_stage
 from pdbench.kinds import Scores, kind_of, majority
 from pdbench.study import Cell, Stage, Study
 from pdbench.study.cells import Point, seed_of
@@ -91,16 +82,70 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     if job.is_done:
         log.info("teacher of %s: already done", task)
         return
-    progress, scores = train_teacher(study, paths, task, model, seed, device, job.keeper)
+    progress, scores = _train(study, paths, task, model, seed, device, job.keeper)
 
     def write(folder: Path) -> None:
         labels = kind_of(study.tasks[task]).labels(paths.task(task))
         write_checkpoint(folder, model.cpu(), vocabulary, labels)
         write_predictions(folder, scores["test"])
 
-    stage = stage_record("finetune", settings_of(study, task).learning_rate, progress)
-    record = job.finish(write, [stage], vocabulary.size, scores)
+    stage = stage_record("finetune", _settings_of(study, task).learning_rate, progress)
+    record = job.finish(write, [stage], architecture.parameters(vocabulary.size), scores)
     log.info("teacher of %s: %s", task, record.metrics)
+
+
+def load_teacher(
+    study: Study, paths: Paths, task: str, vocabulary: Vocabulary
+) -> tuple[Classifier, int]:
+    """Load the teacher's pre-trained weights under a new output layer; return the seed too.
+
+    Raises:
+        UsageError: The task has no teacher.
+        DataError: Its vocabulary is not the study's.
+    """
+    folder = model_folder(_settings_of(study, task), ARCHIVES)
+    shape, weights, _ = read_checkpoint(folder)
+    check_vocabulary(folder, shape, vocabulary)
+    seed, kind = seed_of("teacher", task), kind_of(study.tasks[task])
+    generator = torch.Generator().manual_seed(seed)
+    outputs = kind.outputs(paths.task(task))
+    model = random_classifier(shape, outputs, BERT_RANGE, generator, kind.head)
+    load_encoder(model.bert, weights, folder)
+    return model, seed
+
+
+def _settings_of(study: Study, task: str) -> TeacherSettings:
+    found = study.tasks[task].teacher
+    if found is None:
+        raise UsageError(f"key tasks.{task}.teacher: missing", "name the task's teacher")
+    return found
+
+
+def _train(
+    study: Study,
+    paths: Paths,
+    task: str,
+    model: Classifier,
+    seed: int,
+    device: Device,
+    keeper: Keeper,
+) -> tuple[Progress, dict[str, Scores]]:
+    """Fine-tune a teacher from :func:`load_teacher` and check that it learnt something."""
+    kind, settings = kind_of(study.tasks[task]), _settings_of(study, task)
+    model.to(device.torch)
+    train, dev, test = (kind.open_split(paths.task(task) / split) for split in SPLITS)
+    rate, size = settings.learning_rate, settings.batch_size
+    stage = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
+    walk = Walk(stage, Point(rate, size), (0.0, 1.0), seed)
+    objective = objective_of(Stage(objective="finetune"), kind, model, None, seed)
+    progress = train_stage(model, objective, train, walk, device, seed, keeper=keeper)
+    metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
+    scores = {
+        split: kind.score(model, data, metrics, device)
+        for split, data in (("dev", dev), ("test", test))
+    }
+    kind.guard(task, scores["dev"], dev.targets, majority(paths.task(task), "dev"))
+    return progress, scores
 
 
 def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
@@ -111,8 +156,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
 
 
 def _soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
-    watch = Stopwatch()
-    tokens = Tokens.open(paths.text(text))
+    watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
     kind = kind_of(study.tasks[task])
     labels = kind.labels(paths.task(task))
     items = min(study.items_labelled(text), len(tokens))
@@ -149,67 +193,3 @@ def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
     said = read_json(record)
     same = all(said.get(key) == value for key, value in asked.items())
     return same and file_digest(labels) == said["digest"]
-
-
-def load_teacher(
-    study: Study, paths: Paths, task: str, vocabulary: Vocabulary
-) -> tuple[Classifier, int]:
-    """Load the teacher's pre-trained weights under a new output layer; return the seed too.
-
-    Raises:
-        UsageError: The task has no teacher.
-        DataError: Its vocabulary is not the study's.
-    """
-    folder = model_folder(settings_of(study, task), ARCHIVES)
-    shape, weights, _ = read_checkpoint(folder)
-    check_vocabulary(folder, shape, vocabulary)
-    seed = seed_of("teacher", task)
-    generator = torch.Generator().manual_seed(seed)
-    kind = kind_of(study.tasks[task])
-    outputs = kind.outputs(paths.task(task))
-    model = random_classifier(shape, outputs, BERT_RANGE, generator, kind.head)
-    load_encoder(model.bert, weights, folder)
-    return model, seed
-
-
-def settings_of(study: Study, task: str) -> TeacherSettings:
-    """The teacher of a task.
-
-    Raises:
-        UsageError: It has none.
-    """
-    found = study.tasks[task].teacher
-    if found is None:
-        raise UsageError(f"key tasks.{task}.teacher: missing", "name the task's teacher")
-    return found
-
-
-def train_teacher(
-    study: Study,
-    paths: Paths,
-    task: str,
-    model: Classifier,
-    seed: int,
-    device: Device,
-    keeper: Keeper | None = None,
-) -> tuple[Progress, dict[str, Scores]]:
-    """Fine-tune a task's teacher from :func:`load_teacher` and check that it learnt something.
-
-    Raises:
-        GuardError: On dev it is hardly better than a constant answer.
-    """
-    kind, settings = kind_of(study.tasks[task]), settings_of(study, task)
-    model.to(device.torch)
-    train, dev, test = (kind.open_split(paths.task(task) / split) for split in SPLITS)
-    rate, size = settings.learning_rate, settings.batch_size
-    stage = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
-    walk = Walk(stage, Point(rate, size), (0.0, 1.0), seed)
-    objective = objective_of(Stage(objective="finetune"), kind, model, None, seed)
-    progress = train_stage(model, objective, train, walk, device, seed, keeper=keeper)
-    metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
-    scores = {
-        split: kind.score(model, data, metrics, device)
-        for split, data in (("dev", dev), ("test", test))
-    }
-    kind.guard(task, scores["dev"], dev.targets, majority(paths.task(task), "dev"))
-    return progress, scores

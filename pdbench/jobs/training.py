@@ -1,37 +1,42 @@
-"""A job that trains: what is asked of it, the record of what it made, and on which machine."""
+"""Training: one stage of it, and one run from what is asked of it to its record."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
 import resource
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from pdbench import __version__
 from pdbench.core.errors import UsageError
-from pdbench.core.files import (
-    digest,
-    file_digest,
-    read_json,
-    replacing,
-)
+from pdbench.core.files import digest, file_digest, read_json, replacing
+from pdbench.data.order import ItemBatches
 from pdbench.data.prepared import SPLITS
 from pdbench.engine import (
     ALONE,
+    Classifier,
     Device,
     Keeper,
+    Optimisation,
     Progress,
     Ranks,
     Stopwatch,
+    optimise,
 )
 from pdbench.engine.distributed import processes
+from pdbench.engine.exposed import Exposed
 from pdbench.engine.state import now
 from pdbench.jobs.record import (
     PREDICTIONS,
@@ -43,11 +48,137 @@ from pdbench.jobs.record import (
     read_record,
     write_record,
 )
-from pdbench.kinds import Scores, majority
-from pdbench.study import ROOT, Architecture
+from pdbench.kinds import Kind, Labelled, LabelledBatch, Scores, majority
+from pdbench.methods.objective import Distill, Finetune, Objective, build_objective, checked_loss
+from pdbench.study import ROOT, Run, Stage, Study
+from pdbench.study.cells import Point
+from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 
 WEIGHTS = "model.safetensors"
+
+_M = TypeVar("_M", bound=nn.Module)
+_PAPERS: dict[str, type[Objective]] = {"distill": Distill, "finetune": Finetune}
+
+
+@dataclass(frozen=True)
+class OnlineTeacher(Generic[_M]):
+    """A teacher that is asked while a student trains: frozen, in evaluation mode.
+
+    Attributes:
+        model: The teacher, on its device, with the student's word pieces.
+        device: Where and how precisely it computes.
+    """
+
+    model: _M
+    device: Device
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """The context of its forward passes: its precision, and no gradients."""
+        with torch.no_grad(), self.device.autocast():
+            yield
+
+
+def frozen(model: _M) -> _M:
+    """A model that only answers: in evaluation mode, and with weights that no one trains."""
+    return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How a stage walks over its data.
+
+    Attributes:
+        settings: The study's: passes, least updates, and how weights are updated.
+        point: The learning rate and the batch size.
+        span: The part of these updates that the stage takes, where several share them.
+        order_seed: Decides the order of the items, in which stages that share them go on.
+    """
+
+    settings: StageSettings
+    point: Point
+    span: tuple[float, float]
+    order_seed: int
+
+    def updates(self, items: int) -> range:
+        """The numbers of the stage's updates among all that share so many items."""
+        passes = self.settings.epochs * -(-items // self.point.batch_size)
+        whole = max(passes, self.settings.least_steps)
+        start, end = self.span
+        return range(round(start * whole), round(end * whole))
+
+
+def walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
+    """How a stage of a run walks over its data, of so many items.
+
+    Raises:
+        UsageError: Its share of the updates is none.
+    """
+    method = study.methods[run.cell.method]
+    stage = method.stages[number]
+    order_seed = run.seed + method.first(number)
+    settings, point = study.stage(stage.settings), run.points[number]
+    found = Walk(settings, point, method.span(number), order_seed)
+    if not found.updates(items):
+        whole = len(Walk(settings, point, (0.0, 1.0), order_seed).updates(items))
+        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
+        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
+    return found
+
+
+def objective_of(
+    stage: Stage,
+    kind: Kind,
+    student: Classifier,
+    teacher: OnlineTeacher[Classifier] | None,
+    seed: int,
+) -> Objective:
+    """Make the objective of a stage for a student and the teacher that it asks, if it does."""
+    own, labels = student.bert.shape, student.output.out_features
+    if stage.is_custom:
+        assert teacher is not None
+        theirs, options = teacher.model.bert.shape, stage.options
+        objective = build_objective(stage.objective, Objective, options, own, theirs, labels, seed)
+    else:
+        objective = _PAPERS[stage.objective](own, own, labels)
+    objective.task_loss = kind.loss
+    return objective
+
+
+def train_stage(
+    student: Classifier,
+    objective: Objective,
+    data: Labelled,
+    walk: Walk,
+    device: Device,
+    seed: int,
+    numbers: NDArray[np.int64] | None = None,
+    teacher: OnlineTeacher[Classifier] | None = None,
+    keeper: Keeper | None = None,
+) -> Progress:
+    """Train a student, already on ``device``, and the objective's own parameters.
+
+    The seed decides the dropout; ``numbers`` are those of :func:`pdbench.data.batches.collate`;
+    a teacher is given if the objective asks one beyond its soft labels.
+    """
+    whole = objective.last_states
+    order = ItemBatches(data.tokens.lengths[: data.items], walk.point.batch_size, walk.order_seed)
+    updates = walk.updates(data.items)
+
+    def batch_of(step: int) -> LabelledBatch:
+        return data.batch(order[updates[step]], numbers)
+
+    def loss_of(labelled: LabelledBatch) -> Tensor:
+        inputs = device.inputs(labelled.batch)
+        ours = Exposed(student, *inputs, device.autocast, last_states=whole)
+        theirs = teacher and Exposed(teacher.model, *inputs, teacher.computing, last_states=whole)
+        return checked_loss(objective, ours, theirs, device.tensor(labelled.targets))
+
+    student.bert.dropout = walk.settings.dropout
+    trained = nn.ModuleDict({"student": student, "objective": objective.to(device.torch)})
+    how = Optimisation(len(updates), walk.point.learning_rate, walk.settings)
+    return optimise(trained, batch_of, loss_of, how, seed, keeper)
 
 
 class TrainingJob:
@@ -56,7 +187,6 @@ class TrainingJob:
     Args:
         folder: Where the record will stand, beside what the run made.
         asked: What is asked.
-        device: Where and how precisely it trains.
         save_every: Seconds between two saved states.
         ranks: The processes that train together.
     """
@@ -98,7 +228,7 @@ class TrainingJob:
         self,
         write: Callable[[Path], None],
         stages: Sequence[StageRecord],
-        vocabulary: int,
+        parameters: int,
         scores: Mapping[str, Scores] | None = None,
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
@@ -106,11 +236,12 @@ class TrainingJob:
         Args:
             write: Writes the files that the record vouches for into a folder.
             stages: What was trained.
-            vocabulary: Number of word pieces.
+            parameters: How many the encoder, the pooler and the tied MLM head have.
             scores: By split; a pre-trained student has none.
         """
         scores = scores or {}
-        task, architecture = self._asked.task, Architecture.parse(self._asked.architecture)
+        task = self._asked.task
+        constant = {s: majority(self._paths.task(task), s) for s in ("dev", "test")} if task else {}
         with replacing(self._folder) as folder:
             folder.mkdir(parents=True)
             write(folder)
@@ -119,9 +250,9 @@ class TrainingJob:
                 outputs={file.name: file_digest(file) for file in sorted(folder.iterdir())},
                 stages=tuple(stages),
                 metrics={split: found.metrics for split, found in scores.items()},
-                majority={} if task is None else _majorities(self._paths, task),
+                majority=constant,
                 degenerate=bool(scores) and scores["test"].constant,
-                parameters=architecture.parameters(vocabulary),
+                parameters=parameters,
                 environment=environment(self._watch, self._device),
             )
             write_record(folder / "record.json", record)
@@ -143,10 +274,6 @@ def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord
     )
 
 
-def _majorities(paths: Paths, task: str) -> dict[str, float]:
-    return {split: majority(paths.task(task), split) for split in ("dev", "test")}
-
-
 def write_predictions(folder: Path, test: Scores) -> None:
     """Write what was predicted for every test example."""
     np.save(folder / PREDICTIONS, test.predictions, allow_pickle=False)
@@ -155,11 +282,7 @@ def write_predictions(folder: Path, test: Scores) -> None:
 
 
 def refuse_several() -> None:
-    """Refuse torchrun for a job that does not share its work.
-
-    Raises:
-        UsageError: Several processes were started.
-    """
+    """Refuse torchrun for a job that does not share its work."""
     if processes() > 1:
         raise UsageError(
             f"torchrun started {processes()} processes, but only pretrain shares its work",
@@ -168,19 +291,18 @@ def refuse_several() -> None:
 
 
 def task_digests(paths: Paths, task: str) -> dict[str, str]:
-    """Of a task's splits, by split."""
-    folder = paths.task(task)
-    return {split: tokens_digest(folder / split) for split in SPLITS}
+    """Digests of a task's splits."""
+    return {split: tokens_digest(paths.task(task) / split) for split in SPLITS}
 
 
 def tokens_digest(folder: Path) -> str:
-    """Of tokens: the digest that opening them verifies."""
+    """The digest of tokens that opening them verifies."""
     found: str = read_json(folder / "tokens.json")["digest"]
     return found
 
 
 def weights_digest(folder: Path) -> str:
-    """Of a model's weights, from its record."""
+    """The digest of a model's weights, from its record."""
     return read_record(folder / "record.json").outputs[WEIGHTS]
 
 
