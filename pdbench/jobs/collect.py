@@ -28,6 +28,9 @@ from pdbench.workflow import Paths
 if TYPE_CHECKING:
     import pandas as pd
 
+_LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
+"""Of a record; each has columns of its own, or stands beside it."""
+
 
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``.
@@ -66,7 +69,7 @@ def _row(folder: Path) -> dict[str, Any]:
     each = map(examples_file, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
-        **_plain(record),
+        **record.model_dump(mode="json", exclude=_LEFT_OUT),
         "layers": architecture.layers,
         "hidden": architecture.hidden,
         **{
@@ -90,11 +93,6 @@ def _row(folder: Path) -> dict[str, Any]:
 def _array(path: Path, record: RunRecord) -> NDArray[Any]:
     found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
     return found
-
-
-def _plain(record: RunRecord) -> dict[str, Any]:
-    left_out = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
-    return record.model_dump(mode="json", exclude=left_out)
 
 
 def _training(record: RunRecord) -> dict[str, Any]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import (
-    digest,
-    file_digest,
-    read_json,
-    write_json,
-)
+from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
 from pdbench.study import Study
+from pdbench.study.settings import Strict
 
 PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
@@ -36,11 +31,7 @@ def examples_file(metric: str) -> str:
     return f"{examples_column(metric)}.npy"
 
 
-class _Typed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageRecord(_Typed):
+class StageRecord(Strict):
     """What one training stage did."""
 
     objective: str = Field(
@@ -55,7 +46,7 @@ class StageRecord(_Typed):
     seconds: float = Field(description="Wall time.")
 
 
-class Environment(_Typed):
+class Environment(Strict):
     """The machine and the software of the job that ran it, not of the head node."""
 
     host: str
@@ -80,7 +71,7 @@ class Environment(_Typed):
     peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
 
 
-class RunRequest(_Typed):
+class RunRequest(Strict):
     """Which run it is, and what decides its result: known before it trains."""
 
     cell: str
@@ -114,7 +105,7 @@ class RunRecord(RunRequest):
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a record with the digest of its own content."""
     content = record.model_dump(mode="json")
-    write_json(path, {**content, "digest": digest(_canonical(content))})
+    write_json(path, {**content, "digest": digest(content)})
 
 
 def read_record(path: Path) -> RunRecord:
@@ -128,7 +119,7 @@ def read_record(path: Path) -> RunRecord:
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
     stated = content.pop("digest", None)
-    if stated != digest(_canonical(content)):
+    if stated != digest(content):
         raise DataError(f"{path}: its content does not match its digest, so it was edited", remedy)
     try:
         return RunRecord.model_validate(content)
@@ -149,11 +140,6 @@ def verified(path: Path, record: RunRecord) -> Path:
     raise DataError(
         f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
     )
-
-
-def _canonical(content: object) -> object:
-    """Content as JSON gives it back, so that writing and reading agree on the digest."""
-    return json.loads(json.dumps(content))
 
 
 def selection_metric(study: Study, task: str) -> str:
