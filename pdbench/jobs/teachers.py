@@ -36,18 +36,16 @@ from pdbench.jobs.record import RunRequest
 from pdbench.jobs.training import (
     WEIGHTS,
     TrainingJob,
-    Walk,
     environment,
-    objective_of,
     refuse_several,
     stage_record,
     task_digests,
-    train_stage,
+    train_whole,
     write_predictions,
 )
 from pdbench.kinds import Scores, kind_of, majority
-from pdbench.study import Cell, Stage, Study
-from pdbench.study.cells import Point, seed_of
+from pdbench.study import Cell, Study
+from pdbench.study.cells import seed_of
 from pdbench.study.settings import StageSettings
 from pdbench.study.settings import Teacher as TeacherSettings
 from pdbench.workflow import Paths
@@ -132,13 +130,10 @@ def _train(
 ) -> tuple[Progress, dict[str, Scores]]:
     """Fine-tune a teacher from :func:`load_teacher` and check that it learnt something."""
     kind, settings = kind_of(study.tasks[task]), _settings_of(study, task)
-    model.to(device.torch)
     train, dev, test = (kind.open_split(paths.task(task) / split) for split in SPLITS)
     rate, size = settings.learning_rate, settings.batch_size
     stage = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
-    walk = Walk(stage, Point(rate, size), (0.0, 1.0), seed)
-    objective = objective_of(Stage(objective="finetune"), kind, model, None, seed)
-    progress = train_stage(model, objective, train, walk, device, seed, keeper=keeper)
+    progress = train_whole("finetune", model, kind, train, stage, device, seed, keeper)
     metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
     scores = {
         split: kind.score(model, data, metrics, device)

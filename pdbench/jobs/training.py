@@ -181,6 +181,23 @@ def train_stage(
     return optimise(trained, batch_of, loss_of, how, seed, keeper)
 
 
+def train_whole(
+    objective: str,
+    model: Classifier,
+    kind: Kind,
+    data: Labelled,
+    settings: StageSettings,
+    device: Device,
+    seed: int,
+    keeper: Keeper | None = None,
+) -> Progress:
+    """Train a model by one of the paper's objectives, at the first point of the settings' grid."""
+    point = Point(settings.learning_rate[0], settings.batch_size[0])
+    loss = objective_of(Stage(objective=objective), kind, model, None, seed)
+    walk = Walk(settings, point, (0.0, 1.0), seed)
+    return train_stage(model.to(device.torch), loss, data, walk, device, seed, keeper=keeper)
+
+
 class TrainingJob:
     """One run, from what is asked of it to its record.
 
