@@ -30,14 +30,7 @@ from pdbench.kinds import Labelled
 from pdbench.kinds.classes import Classes
 from pdbench.methods.objective import MaskedLanguage
 from pdbench.study import Architecture
-from pdbench.study.settings import (
-    Pretraining,
-    Source,
-    StageSettings,
-    Task,
-    Text,
-    VocabularySource,
-)
+from pdbench.study.settings import Pretraining, Source, StageSettings, Task, Text, VocabularySource
 from pdbench.workflow.paths import ARCHIVES
 
 

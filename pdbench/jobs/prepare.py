@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.leaks import (
-    ROWS,
-    Row,
-    is_leak,
-    stored_sides,
-    tested_elsewhere,
-    tested_sentences,
-)
+from pdbench.data.leaks import ROWS, Row, is_leak, stored_sides, tested_elsewhere, tested_sentences
 from pdbench.data.metrics import check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text

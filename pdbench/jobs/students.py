@@ -12,7 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -65,11 +65,7 @@ log = logging.getLogger(__name__)
 
 
 def attempt(
-    study: Study,
-    paths: Paths,
-    cell: Cell,
-    save_every: float = SAVE_EVERY,
-    seed: int | None = None,
+    study: Study, paths: Paths, cell: Cell, save_every: float = SAVE_EVERY, seed: int | None = None
 ) -> None:
     """Train a cell, or one seed of it, and leave word of how that went in a status file.
 
@@ -110,9 +106,7 @@ def attempt_all(
 ) -> None:
     """Train cells one after the other; each has its log, and this one a line for each.
 
-    Args:
-        save_every: Seconds between two saved states.
-        file: Written once all of them are done.
+    ``file`` is written once all of them are done.
 
     Raises:
         DataError: Some cell failed; the others were trained.
@@ -207,8 +201,7 @@ def _train_cell(
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
         data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
-        inputs = _cell_digests(study, paths, data, cell)
-        make = partial(_train_run, study, paths, data, inputs, device, save_every)
+        make = partial(_train_run, study, paths, data, device, save_every)
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
         make = partial(_score_run, study, paths, test, device, save_every)
@@ -231,15 +224,9 @@ def _train_cell(
 
 
 def _train_run(
-    study: Study,
-    paths: Paths,
-    data: CellData,
-    inputs: dict[str, str],
-    device: Device,
-    save_every: float,
-    run: Run,
+    study: Study, paths: Paths, data: CellData, device: Device, save_every: float, run: Run
 ) -> None:
-    job = TrainingJob(paths, paths.run(run), _asked(paths, run, inputs), device, save_every)
+    job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), device, save_every)
     if job.is_done:
         job.keeper.remove()
         log.info("%s %s: already done", run.cell, run.name)
@@ -296,20 +283,6 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
     )
 
 
-def _cell_digests(study: Study, paths: Paths, data: CellData, cell: Cell) -> dict[str, str]:
-    """Digests of all that the runs of a cell read."""
-    found = task_digests(paths, cell.task)
-    found |= {n.removesuffix("_predictions.npy"): t.digest for n, t in data.others.items()}
-    if cell.transfer is not None:
-        folder = paths.soft_labels(cell.task, study.transfer_sets[cell.transfer].text)
-        found["soft_labels"] = read_json(folder / "soft_labels.json")["digest"]
-    if data.checkpoint is not None:
-        found["checkpoint"] = weights_digest(data.checkpoint)
-    if data.teacher is not None:
-        found["teacher"] = weights_digest(paths.teacher(cell.task))
-    return found
-
-
 @dataclass(frozen=True)
 class CellData:
     """Everything that the runs of a cell share, opened once.
@@ -319,11 +292,11 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
-        kind: What the task's kind makes of it.
         labels: The names of the outputs.
-        teacher: The fine-tuned teacher, if a stage asks it.
         others: What else is predicted, by the name of its file: hidden-label splits, and the
             test splits of other tasks on which this one's models are scored.
+        inputs: Digests of all that is read, by role.
+        teacher: The fine-tuned teacher, if a stage asks it.
     """
 
     splits: dict[str, Labelled]
@@ -332,8 +305,9 @@ class CellData:
     vocabulary: int
     kind: Kind
     labels: tuple[str, ...]
+    others: dict[str, Tokens]
+    inputs: dict[str, str]
     teacher: OnlineTeacher[Classifier] | None = None
-    others: dict[str, Tokens] = field(default_factory=dict)
 
     @property
     def all_tokens(self) -> list[Tokens]:
@@ -348,21 +322,25 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     Raises:
         DataError: An input is missing, edited, or made from another text.
     """
-    start, kind = study.initial_checkpoint(cell), kind_of(study.tasks[cell.task])
-    folder = paths.task(cell.task)
-    data = CellData(
-        splits={split: kind.open_split(folder / split) for split in SPLITS},
-        transfer=_open_transfer(study, paths, cell),
-        checkpoint=None if start is None else paths.pretrained(start),
-        vocabulary=vocabulary.size,
-        kind=kind,
-        labels=kind.labels(folder),
-        others=_open_others(study, paths, cell.task),
-    )
+    kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
+    inputs = task_digests(paths, cell.task)
+    others = _open_others(study, paths, cell.task)
+    inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
+    transfer = checkpoint = None
+    if cell.transfer is not None:
+        transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
+    start = study.initial_checkpoint(cell)
+    if start is not None:
+        checkpoint = paths.pretrained(start)
+        inputs["checkpoint"] = weights_digest(checkpoint)
+    splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
+    size = vocabulary.size
+    data = CellData(splits, transfer, checkpoint, size, kind, labels, others, inputs)
     if not study.methods[cell.method].asks_teacher:
         return data
-    model = read_classifier(paths.teacher(cell.task), data.labels, head=kind.head)
-    restrict_pieces(model, data.all_tokens, data.vocabulary)
+    inputs["teacher"] = weights_digest(paths.teacher(cell.task))
+    model = read_classifier(paths.teacher(cell.task), labels, head=kind.head)
+    restrict_pieces(model, data.all_tokens, size)
     device = choose_device(model.bert.shape.hidden)
     return replace(data, teacher=OnlineTeacher(frozen(model).to(device.torch), device))
 
@@ -377,11 +355,10 @@ def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
     return found
 
 
-def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
-    if cell.transfer is None:
-        return None
-    chosen = study.transfer_sets[cell.transfer]
-    folder, remedy = paths.soft_labels(cell.task, chosen.text), "delete the folder and run again"
+def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tuple[Labelled, str]:
+    """Open a transfer set with its soft labels; return their digest too."""
+    chosen = study.transfer_sets[transfer]
+    folder, remedy = paths.soft_labels(task, chosen.text), "delete the folder and run again"
     soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
     record = read_json(folder / "soft_labels.json")
     tokens = Tokens.open(paths.text(chosen.text))
@@ -393,12 +370,11 @@ def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
     available = min(record["items"], len(tokens))
     least = study.texts[chosen.text].least
     if available < chosen.size and (least is None or available < min(least, chosen.size)):
-        raise DataError(
-            f"{paths.text(chosen.text)}: {available} items, but transfer set "
-            f"{cell.transfer!r} asks {chosen.size}",
-            f"lower transfer_sets.{cell.transfer}.size",
-        )
-    return kind_of(study.tasks[cell.task]).soft_labelled(tokens, soft, chosen.size)
+        what = f"{available} items, but transfer set {transfer!r} asks {chosen.size}"
+        remedy = f"lower transfer_sets.{transfer}.size"
+        raise DataError(f"{paths.text(chosen.text)}: {what}", remedy)
+    labelled = kind_of(study.tasks[task]).soft_labelled(tokens, soft, chosen.size)
+    return labelled, record["digest"]
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,10 @@ import torch
 from pdbench.core.errors import UsageError
 from pdbench.core.files import exclusive_lock, file_digest, read_json, replacing, write_json
 from pdbench.data.columns import TEACHER
-from pdbench.data.prepared import SPLITS
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.data.weights import model_folder
-from pdbench.engine import (
-    Classifier,
-    Device,
-    Keeper,
-    Progress,
-    Stopwatch,
-    choose_device,
-    write_checkpoint,
-)
+from pdbench.engine import Classifier, Device, Stopwatch, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import (
     check_vocabulary,
     load_encoder,
@@ -43,7 +34,7 @@ from pdbench.jobs.training import (
     train_whole,
     write_predictions,
 )
-from pdbench.kinds import Scores, kind_of, majority
+from pdbench.kinds import Kind, Scores, kind_of, majority
 from pdbench.study import Cell, Study
 from pdbench.study.cells import seed_of
 from pdbench.study.settings import StageSettings
@@ -80,27 +71,38 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     if job.is_done:
         log.info("teacher of %s: already done", task)
         return
-    progress, scores = _train(study, paths, task, model, seed, device, job.keeper)
+    kind, folder = kind_of(study.tasks[task]), paths.task(task)
+    settings = _settings_of(study, task)
+    rate, size = settings.learning_rate, settings.batch_size
+    how = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
+    train = kind.open_split(folder / "train")
+    progress = train_whole("finetune", model, kind, train, how, device, seed, job.keeper)
+    scores = _guarded(kind, task, folder, model, device)
 
-    def write(folder: Path) -> None:
-        labels = kind_of(study.tasks[task]).labels(paths.task(task))
-        write_checkpoint(folder, model.cpu(), vocabulary, labels)
-        write_predictions(folder, scores["test"])
+    def write(made: Path) -> None:
+        write_checkpoint(made, model.cpu(), vocabulary, kind.labels(folder))
+        write_predictions(made, scores["test"])
 
-    stage = stage_record("finetune", _settings_of(study, task).learning_rate, progress)
+    stage = stage_record("finetune", rate, progress)
     record = job.finish(write, [stage], architecture.parameters(vocabulary.size), scores)
     log.info("teacher of %s: %s", task, record.metrics)
+
+
+def _guarded(
+    kind: Kind, task: str, folder: Path, model: Classifier, device: Device
+) -> dict[str, Scores]:
+    """Score a teacher, and refuse it if it learnt nothing."""
+    metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
+    data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
+    scores = {split: kind.score(model, own, metrics, device) for split, own in data.items()}
+    kind.guard(task, scores["dev"], data["dev"].targets, majority(folder, "dev"))
+    return scores
 
 
 def load_teacher(
     study: Study, paths: Paths, task: str, vocabulary: Vocabulary
 ) -> tuple[Classifier, int]:
-    """Load the teacher's pre-trained weights under a new output layer; return the seed too.
-
-    Raises:
-        UsageError: The task has no teacher.
-        DataError: Its vocabulary is not the study's.
-    """
+    """Load the teacher's pre-trained weights under a new output layer; return the seed too."""
     folder = model_folder(_settings_of(study, task), ARCHIVES)
     shape, weights, _ = read_checkpoint(folder)
     check_vocabulary(folder, shape, vocabulary)
@@ -119,64 +121,37 @@ def _settings_of(study: Study, task: str) -> TeacherSettings:
     return found
 
 
-def _train(
-    study: Study,
-    paths: Paths,
-    task: str,
-    model: Classifier,
-    seed: int,
-    device: Device,
-    keeper: Keeper,
-) -> tuple[Progress, dict[str, Scores]]:
-    """Fine-tune a teacher from :func:`load_teacher` and check that it learnt something."""
-    kind, settings = kind_of(study.tasks[task]), _settings_of(study, task)
-    train, dev, test = (kind.open_split(paths.task(task) / split) for split in SPLITS)
-    rate, size = settings.learning_rate, settings.batch_size
-    stage = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
-    progress = train_whole("finetune", model, kind, train, stage, device, seed, keeper)
-    metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
-    scores = {
-        split: kind.score(model, data, metrics, device)
-        for split, data in (("dev", dev), ("test", test))
-    }
-    kind.guard(task, scores["dev"], dev.targets, majority(paths.task(task), "dev"))
-    return progress, scores
-
-
 def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     """Compute the teacher's probabilities on a text once, for every student to share."""
     refuse_several()
-    with exclusive_lock(paths.lock(paths.soft_labels(task, text))):
-        _soft_labels(study, paths, task, text)
-
-
-def _soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
-    watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
-    kind = kind_of(study.tasks[task])
-    labels = kind.labels(paths.task(task))
-    items = min(study.items_labelled(text), len(tokens))
-    asked = {
-        "task": task,
-        "text": text,
-        "items": items,
-        "labels": list(labels),
-        "text_digest": tokens.digest,
-        "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
-    }
-    if _are_there(paths.soft_labels(task, text), asked):
-        log.info("soft labels of %s by the %s teacher: already done", text, task)
-        return
-    model = read_classifier(paths.teacher(task), labels, head=kind.head)
-    device = choose_device(model.bert.shape.hidden)
-    with replacing(paths.soft_labels(task, text)) as folder:
-        folder.mkdir(parents=True)
-        mean = kind.soft_label(model, tokens, items, device, folder / "soft_labels.npy")
-        content = {
-            **asked,
-            "digest": file_digest(folder / "soft_labels.npy"),
-            "environment": environment(watch, device).model_dump(mode="json"),
+    target = paths.soft_labels(task, text)
+    with exclusive_lock(paths.lock(target)):
+        watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
+        kind = kind_of(study.tasks[task])
+        labels = kind.labels(paths.task(task))
+        items = min(study.items_labelled(text), len(tokens))
+        asked = {
+            "task": task,
+            "text": text,
+            "items": items,
+            "labels": list(labels),
+            "text_digest": tokens.digest,
+            "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
         }
-        write_json(folder / "soft_labels.json", content)
+        if _are_there(target, asked):
+            log.info("soft labels of %s by the %s teacher: already done", text, task)
+            return
+        model = read_classifier(paths.teacher(task), labels, head=kind.head)
+        device = choose_device(model.bert.shape.hidden)
+        with replacing(target) as folder:
+            folder.mkdir(parents=True)
+            mean = kind.soft_label(model, tokens, items, device, folder / "soft_labels.npy")
+            content = {
+                **asked,
+                "digest": file_digest(folder / "soft_labels.npy"),
+                "environment": environment(watch, device).model_dump(mode="json"),
+            }
+            write_json(folder / "soft_labels.json", content)
     log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
 
 
