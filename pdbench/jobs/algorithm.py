@@ -152,5 +152,4 @@ def _kind(model: Classifier) -> Classes:
 def _train(
     objective: str, model: Classifier, data: Labelled, settings: StageSettings, seed: int
 ) -> float:
-    device = choose_device(model.bert.shape.hidden)
-    return train_whole(objective, model, _kind(model), data, settings, device, seed).loss
+    return train_whole(objective, model, _kind(model), data, settings, seed).loss

@@ -28,7 +28,6 @@ from pdbench.engine import (
     Optimisation,
     Progress,
     Ranks,
-    choose_device,
     optimise,
     write_checkpoint,
 )
@@ -90,7 +89,7 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
     vocabulary, folder = open_vocabulary(study.vocabulary, ARCHIVES), model_folder(source, ARCHIVES)
     check_checkpoint(folder, start.architecture, vocabulary)
     inputs = {"released": file_digest(weights_file(folder))}
-    job = _job(paths, start, inputs, choose_device(start.architecture.hidden), save_every)
+    job = _job(paths, start, inputs, save_every)
 
     def write(target: Path) -> None:
         shape = convert_checkpoint(folder, target)
@@ -102,12 +101,12 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    device = choose_device(start.architecture.hidden)
-    job = _job(paths, start, _digests(study, paths, start), device, save_every, ranks)
+    job = _job(paths, start, _digests(study, paths, start), save_every, ranks)
     if ranks is ALONE and job.is_done:
         log.info("%s on %s: already done", start.size, start.corpus)
         return
-    model, progress = pretrain_student(study, paths, start, vocabulary, device, job.keeper, ranks)
+    how = (job.device, job.keeper, ranks)
+    model, progress = pretrain_student(study, paths, start, vocabulary, *how)
     if not ranks.first:
         return
 
@@ -123,12 +122,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
 
 
 def _job(
-    paths: Paths,
-    start: Start,
-    inputs: dict[str, str],
-    device: Device,
-    save_every: float,
-    ranks: Ranks = ALONE,
+    paths: Paths, start: Start, inputs: dict[str, str], save_every: float, ranks: Ranks = ALONE
 ) -> TrainingJob:
     asked = RunRequest(
         cell=f"{_PRETRAINING}.{start.corpus}.{start.size}",
@@ -139,7 +133,7 @@ def _job(
         spec=paths.digest(Job("pretrain", start)),
         inputs=inputs,
     )
-    return TrainingJob(paths, paths.pretrained(start), asked, device, save_every, ranks)
+    return TrainingJob(paths, paths.pretrained(start), asked, save_every, ranks)
 
 
 def _seed(start: Start) -> int:

@@ -197,14 +197,13 @@ def _train_cell(
 ) -> None:
     """Make every run of a cell that is not there yet; a failed run stops no other."""
     refuse_several()
-    device = choose_device(cell.architecture.hidden)
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
         data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
-        make = partial(_train_run, study, paths, data, device, save_every)
+        make = partial(_train_run, study, paths, data, save_every)
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
-        make = partial(_score_run, study, paths, test, device, save_every)
+        make = partial(_score_run, study, paths, test, save_every)
     runs = [run for run in study.runs(cell) if seed in (None, run.seed_index)]
     failed: dict[str, Exception] = {}
     for run in runs:
@@ -223,15 +222,13 @@ def _train_cell(
     write_json(file, {"cell": cell.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
 
 
-def _train_run(
-    study: Study, paths: Paths, data: CellData, device: Device, save_every: float, run: Run
-) -> None:
-    job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), device, save_every)
+def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:
+    job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), save_every)
     if job.is_done:
         job.keeper.remove()
         log.info("%s %s: already done", run.cell, run.name)
         return
-    outcome = train_student(study, run, data, device, job.keeper)
+    outcome = train_student(study, run, data, job.device, job.keeper)
 
     def write(folder: Path) -> None:
         write_predictions(folder, outcome.scores["test"])
@@ -248,16 +245,14 @@ def _train_run(
     log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
-def _score_run(
-    study: Study, paths: Paths, test: Labelled, device: Device, save_every: float, run: Run
-) -> None:
+def _score_run(study: Study, paths: Paths, test: Labelled, save_every: float, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
     trained, file = read_record(host / "record.json"), predictions_file("test", task)
     predictions = np.load(verified(host / file, trained), allow_pickle=False)
     inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
-    job = TrainingJob(paths, paths.run(run), asked, device, save_every)
+    job = TrainingJob(paths, paths.run(run), asked, save_every)
     if job.is_done:
         return
     found = Scores(compute(study.tasks[task].metrics, predictions, test.targets), predictions)

@@ -57,7 +57,6 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     model, seed = load_teacher(study, paths, task, vocabulary)
     architecture = model.bert.shape.architecture
-    device = choose_device(architecture.hidden)
     asked = RunRequest(
         cell=Cell(task, TEACHER, architecture, None, None).key,
         task=task,
@@ -67,7 +66,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         spec=paths.digest(Job("teacher", task)),
         inputs=task_digests(paths, task),
     )
-    job = TrainingJob(paths, paths.teacher(task), asked, device, save_every)
+    job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done:
         log.info("teacher of %s: already done", task)
         return
@@ -76,8 +75,8 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     rate, size = settings.learning_rate, settings.batch_size
     how = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
     train = kind.open_split(folder / "train")
-    progress = train_whole("finetune", model, kind, train, how, device, seed, job.keeper)
-    scores = _guarded(kind, task, folder, model, device)
+    progress = train_whole("finetune", model, kind, train, how, seed, job.keeper)
+    scores = _guarded(kind, task, folder, model, job.device)
 
     def write(made: Path) -> None:
         write_checkpoint(made, model.cpu(), vocabulary, kind.labels(folder))

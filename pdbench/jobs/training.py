@@ -33,6 +33,7 @@ from pdbench.engine import (
     Progress,
     Ranks,
     Stopwatch,
+    choose_device,
     optimise,
 )
 from pdbench.engine.distributed import processes
@@ -50,7 +51,7 @@ from pdbench.jobs.record import (
 )
 from pdbench.kinds import Kind, Labelled, LabelledBatch, Scores, majority
 from pdbench.methods.objective import Distill, Finetune, Objective, build_objective, checked_loss
-from pdbench.study import ROOT, Run, Stage, Study
+from pdbench.study import ROOT, Architecture, Run, Stage, Study
 from pdbench.study.cells import Point
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
@@ -187,11 +188,11 @@ def train_whole(
     kind: Kind,
     data: Labelled,
     settings: StageSettings,
-    device: Device,
     seed: int,
     keeper: Keeper | None = None,
 ) -> Progress:
     """Train a model by one of the paper's objectives, at the first point of the settings' grid."""
+    device = choose_device(model.bert.shape.hidden)
     point = Point(settings.learning_rate[0], settings.batch_size[0])
     loss = objective_of(Stage(objective=objective), kind, model, None, seed)
     walk = Walk(settings, point, (0.0, 1.0), seed)
@@ -206,24 +207,23 @@ class TrainingJob:
         asked: What is asked.
         save_every: Seconds between two saved states.
         ranks: The processes that train together.
+
+    Attributes:
+        device: Where and how precisely it trains.
+        keeper: Keeps its state until it is finished.
     """
 
     def __init__(
-        self,
-        paths: Paths,
-        folder: Path,
-        asked: RunRequest,
-        device: Device,
-        save_every: float,
-        ranks: Ranks = ALONE,
+        self, paths: Paths, folder: Path, asked: RunRequest, save_every: float, ranks: Ranks = ALONE
     ) -> None:
-        self._paths, self._folder, self._asked, self._device = paths, folder, asked, device
+        self._paths, self._folder, self._asked = paths, folder, asked
         self._watch = Stopwatch()
+        self.device = choose_device(Architecture.parse(asked.architecture).hidden)
         identity: dict[str, str | int] = {
             "spec": asked.spec,
             "inputs": digest(asked.inputs),
             "seed": asked.seed,
-            "precision": device.precision,
+            "precision": self.device.precision,
         }
         state = paths.state(folder)
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=ranks.first)
@@ -270,7 +270,7 @@ class TrainingJob:
                 majority=constant,
                 degenerate=bool(scores) and scores["test"].constant,
                 parameters=parameters,
-                environment=environment(self._watch, self._device),
+                environment=environment(self._watch, self.device),
             )
             write_record(folder / "record.json", record)
         self.keeper.remove()
