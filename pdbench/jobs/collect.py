@@ -33,17 +33,13 @@ _LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"
 
 
 def collect(study: Study, paths: Paths) -> Path:
-    """Gather the records of every finished run into ``results.parquet``.
-
-    Runs that are not there are left out.
-
-    Raises:
-        DataError: There is no finished run, or a record or its predictions were edited.
-    """
+    """Gather the records of every finished run into ``results.parquet``."""
     import pandas as pd
 
     whose = {"study": study.name, "scale": study.scale}
-    rows = [{**whose, **_row(folder)} for folder in _run_folders(study, paths)]
+    folders = [paths.teacher(task) for task in study.taught]
+    folders += [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+    rows = [{**whose, **_row(own)} for own in folders if (own / "record.json").is_file()]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
@@ -55,12 +51,6 @@ def collect(study: Study, paths: Paths) -> Path:
     with replacing(paths.table) as temporary:
         frame.reset_index(drop=True).to_parquet(temporary)
     return paths.table
-
-
-def _run_folders(study: Study, paths: Paths) -> list[Path]:
-    teachers = [paths.teacher(task) for task in study.taught]
-    runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
-    return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
 
 
 def _row(folder: Path) -> dict[str, Any]:

@@ -43,7 +43,6 @@ from pdbench.jobs.record import RunRequest
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
-    frozen,
     refuse_several,
     stage_record,
     tokens_digest,
@@ -105,8 +104,8 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     if ranks is ALONE and job.is_done:
         log.info("%s on %s: already done", start.size, start.corpus)
         return
-    how = (job.device, job.keeper, ranks)
-    model, progress = pretrain_student(study, paths, start, vocabulary, *how)
+    device, keeper = job.device, job.keeper
+    model, progress = pretrain_student(study, paths, start, vocabulary, device, keeper, ranks)
     if not ranks.first:
         return
 
@@ -171,7 +170,7 @@ def pretrain_student(
     texts = _open_corpus(study, paths, start.corpus)
     pieces = corpus_pieces(texts, vocabulary)
     deeper = study.pretrained_by(start)
-    teacher = deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)), device)
+    teacher = deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)))
     objective = _objective(study, start, vocabulary.size, teacher)
     model = (
         _student_of(teacher.model, objective, settings.dropout)
@@ -192,17 +191,10 @@ def _objective(
     shape = BertShape.of(start.architecture, vocabulary)
     if teacher is None or start.method is None:
         return MaskedLanguage(shape, shape, 0)
-    definition = study.methods[start.method].pretraining
-    assert definition is not None
-    return build_objective(
-        definition.objective,
-        PretrainingObjective,
-        definition.options,
-        shape,
-        teacher.model.bert.shape,
-        0,
-        seed_of("objective", start.corpus, start.architecture, start.method),
-    )
+    own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
+    assert own is not None
+    seed = seed_of("objective", start.corpus, start.architecture, start.method)
+    return build_objective(own.objective, PretrainingObjective, own.options, shape, theirs, 0, seed)
 
 
 def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: float) -> MaskedLM:
@@ -345,7 +337,6 @@ def train_masked_lm(
     keep_pieces(model, kept)
     if teacher:
         keep_pieces(teacher.model, kept)
-        frozen(teacher.model).to(device.torch)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
     order = _CorpusOrder(texts, settings.batch_tokens, seed)

@@ -24,10 +24,7 @@ In a regression it is the score, float32; of spans the place of the answer, pack
 
 
 def examples_file(metric: str) -> str:
-    """Beside a record: what each test example scores, float32 of shape (N,).
-
-    It is there where predictions and labels alone do not say it: for spans.
-    """
+    """Beside a record of spans: what each test example scores, float32 of shape (N,)."""
     return f"{examples_column(metric)}.npy"
 
 
@@ -109,11 +106,7 @@ def write_record(path: Path, record: RunRecord) -> None:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read a record.
-
-    Raises:
-        DataError: The file is missing, of another schema version, or was edited.
-    """
+    """Read a record; one of another schema version, or that was edited, is refused."""
     content = read_json(path)
     remedy = "delete its folder and run again; other runs are kept"
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
@@ -130,11 +123,7 @@ def read_record(path: Path) -> RunRecord:
 
 
 def verified(path: Path, record: RunRecord) -> Path:
-    """Return the path of a file that stands beside a record, if it is what the record says.
-
-    Raises:
-        DataError: It is missing or was changed.
-    """
+    """The path of a file beside a record, which is refused if it is not what the record says."""
     if path.is_file() and file_digest(path) == record.outputs.get(path.name):
         return path
     raise DataError(
@@ -153,11 +142,7 @@ def point_of(run: str) -> str:
 
 
 def best_point(dev: Iterable[tuple[str, float]]) -> str:
-    """The grid point of a cell that is best on dev, averaged over seeds.
-
-    Args:
-        dev: Grid point and dev score of every run. Of equal points the first by name counts.
-    """
+    """The grid point that is best on dev, averaged over seeds; of equals the first by name."""
     scores: dict[str, list[float]] = {}
     for point, score in dev:
         scores.setdefault(point, []).append(score)

@@ -28,15 +28,7 @@ from pdbench.data.metrics import compute
 from pdbench.data.prepared import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import (
-    BertShape,
-    Classifier,
-    Device,
-    Keeper,
-    Progress,
-    choose_device,
-    initial_classifier,
-)
+from pdbench.engine import BertShape, Classifier, Device, Keeper, Progress, initial_classifier
 from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import read_classifier
 from pdbench.engine.state import SAVE_EVERY
@@ -44,7 +36,6 @@ from pdbench.jobs.record import RunRequest, read_record, verified
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
-    frozen,
     objective_of,
     refuse_several,
     stage_record,
@@ -106,11 +97,7 @@ def attempt_all(
 ) -> None:
     """Train cells one after the other; each has its log, and this one a line for each.
 
-    ``file`` is written once all of them are done.
-
-    Raises:
-        DataError: Some cell failed; the others were trained.
-        Stopped: A signal asked to stop.
+    ``file`` is written once all of them are done; a signal that asks to stop begins no more.
     """
     failed: dict[str, str] = {}
     for cell in sorted(cells, key=lambda cell: _died(paths, cell)):
@@ -229,12 +216,7 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
         log.info("%s %s: already done", run.cell, run.name)
         return
     outcome = train_student(study, run, data, job.device, job.keeper)
-
-    def write(folder: Path) -> None:
-        write_predictions(folder, outcome.scores["test"])
-        for name, predictions in outcome.others.items():
-            np.save(folder / name, predictions, allow_pickle=False)
-
+    write = partial(write_predictions, test=outcome.scores["test"], others=outcome.others)
     stages = [
         stage_record(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
@@ -312,11 +294,7 @@ class CellData:
 
 
 def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
-    """Open the data of a cell; soft labels are verified against their record.
-
-    Raises:
-        DataError: An input is missing, edited, or made from another text.
-    """
+    """Open the data of a cell; what is missing, edited or made from other data is refused."""
     kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
     inputs = task_digests(paths, cell.task)
     others = _open_others(study, paths, cell.task)
@@ -336,8 +314,7 @@ def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) ->
     inputs["teacher"] = weights_digest(paths.teacher(cell.task))
     model = read_classifier(paths.teacher(cell.task), labels, head=kind.head)
     restrict_pieces(model, data.all_tokens, size)
-    device = choose_device(model.bert.shape.hidden)
-    return replace(data, teacher=OnlineTeacher(frozen(model).to(device.torch), device))
+    return replace(data, teacher=OnlineTeacher(model))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:

@@ -51,10 +51,6 @@ def write_submission(
 
     Returns:
         The manifest: of each file its cell and run, or that it was filled.
-
-    Raises:
-        UsageError: A task has several cells or none, or the zip is called as its manifest.
-        DataError: A run is missing or was edited, or its predictions are not of GLUE's test set.
     """
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
@@ -156,12 +152,6 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         file: A CSV file with the columns task (as the zip's files are called), metric and
             score, in per cent, as the server shows it.
         manifest: What :func:`write_submission` wrote beside the zip.
-
-    Raises:
-        UsageError: The manifest is of another study, or another submission's scores are kept
-            under its name.
-        DataError: It is no manifest; or a line names no file of the submission or no metric of
-            it, or no score, or one that another line has.
     """
     about = read_json(manifest)
     if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
@@ -210,10 +200,7 @@ def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tup
 def imported_scores(study: Study, paths: Paths) -> dict[tuple[str, str], dict[str, float]]:
     """Every imported score by (cell, run), then by its column in the table of results.
 
-    A partial table leaves out the scores of predictions that have been made anew.
-
-    Raises:
-        DataError: The scores in a file are of other predictions than those that are there.
+    Scores of predictions that have been made anew are refused; a partial table leaves them out.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
     for path in paths.imported:

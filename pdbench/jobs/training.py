@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from pdbench.engine import (
     Classifier,
     Device,
     Keeper,
+    MaskedLM,
     Optimisation,
     Progress,
     Ranks,
@@ -58,32 +59,22 @@ from pdbench.workflow import Paths
 
 WEIGHTS = "model.safetensors"
 
-_M = TypeVar("_M", bound=nn.Module)
+_M = TypeVar("_M", Classifier, MaskedLM)
 _PAPERS: dict[str, type[Objective]] = {"distill": Distill, "finetune": Finetune}
 
 
-@dataclass(frozen=True)
 class OnlineTeacher(Generic[_M]):
-    """A teacher that is asked while a student trains: frozen, in evaluation mode.
+    """A teacher, with the student's word pieces, that is asked while a student trains."""
 
-    Attributes:
-        model: The teacher, on its device, with the student's word pieces.
-        device: Where and how precisely it computes.
-    """
-
-    model: _M
-    device: Device
+    def __init__(self, model: _M) -> None:
+        self.device = choose_device(model.bert.shape.hidden)
+        self.model: _M = model.eval().requires_grad_(False).to(self.device.torch)
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
         """The context of its forward passes: its precision, and no gradients."""
         with torch.no_grad(), self.device.autocast():
             yield
-
-
-def frozen(model: _M) -> _M:
-    """A model that only answers: in evaluation mode, and with weights that no one trains."""
-    return model.eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -111,11 +102,7 @@ class Walk:
 
 
 def walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
-    """How a stage of a run walks over its data, of so many items.
-
-    Raises:
-        UsageError: Its share of the updates is none.
-    """
+    """How a stage of a run walks over its data, of so many items; an empty walk is refused."""
     method = study.methods[run.cell.method]
     stage = method.stages[number]
     order_seed = run.seed + method.first(number)
@@ -204,13 +191,8 @@ class TrainingJob:
 
     Args:
         folder: Where the record will stand, beside what the run made.
-        asked: What is asked.
         save_every: Seconds between two saved states.
         ranks: The processes that train together.
-
-    Attributes:
-        device: Where and how precisely it trains.
-        keeper: Keeps its state until it is finished.
     """
 
     def __init__(
@@ -250,11 +232,8 @@ class TrainingJob:
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
 
-        Args:
-            write: Writes the files that the record vouches for into a folder.
-            stages: What was trained.
-            parameters: How many the encoder, the pooler and the tied MLM head have.
-            scores: By split; a pre-trained student has none.
+        ``write`` writes the files that the record vouches for into a folder; a pre-trained
+        student has no scores.
         """
         scores = scores or {}
         task = self._asked.task
@@ -291,9 +270,13 @@ def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord
     )
 
 
-def write_predictions(folder: Path, test: Scores) -> None:
-    """Write what was predicted for every test example."""
+def write_predictions(
+    folder: Path, test: Scores, others: Mapping[str, NDArray[Any]] | None = None
+) -> None:
+    """Write what was predicted for every test example, and for others by name of their file."""
     np.save(folder / PREDICTIONS, test.predictions, allow_pickle=False)
+    for name, predictions in (others or {}).items():
+        np.save(folder / name, predictions, allow_pickle=False)
     for metric, values in test.examples.items():
         np.save(folder / examples_file(metric), values, allow_pickle=False)
 
