@@ -100,7 +100,7 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    job = _job(paths, start, _digests(study, paths, start), save_every, ranks)
+    job = _job(paths, start, _digests(study, paths, start), save_every, ranks.first)
     if ranks is ALONE and job.is_done:
         log.info("%s on %s: already done", start.size, start.corpus)
         return
@@ -121,7 +121,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
 
 
 def _job(
-    paths: Paths, start: Start, inputs: dict[str, str], save_every: float, ranks: Ranks = ALONE
+    paths: Paths, start: Start, inputs: dict[str, str], save_every: float, writes: bool = True
 ) -> TrainingJob:
     asked = RunRequest(
         cell=f"{_PRETRAINING}.{start.corpus}.{start.size}",
@@ -132,7 +132,7 @@ def _job(
         spec=paths.digest(Job("pretrain", start)),
         inputs=inputs,
     )
-    return TrainingJob(paths, paths.pretrained(start), asked, save_every, ranks)
+    return TrainingJob(paths, paths.pretrained(start), asked, save_every, writes)
 
 
 def _seed(start: Start) -> int:

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdbench.core.errors import DataError, PdbenchError, Stopped
+from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
 from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lock, write_json
 from pdbench.data.metrics import compute
 from pdbench.data.prepared import SPLITS, SUBMISSION, predictions_file, prepared_splits
@@ -36,12 +35,12 @@ from pdbench.jobs.record import RunRequest, read_record, verified
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
+    Walk,
     objective_of,
     refuse_several,
     stage_record,
     task_digests,
     train_stage,
-    walk_of,
     weights_digest,
     write_predictions,
 )
@@ -130,12 +129,7 @@ def _died(paths: Paths, cell: Cell) -> bool:
         return False
 
 
-def _note(
-    paths: Paths,
-    job: Job,
-    state: Literal["running", "stopped", "failed", "done"],
-    reason: str | None = None,
-) -> None:
+def _note(paths: Paths, job: Job, state: str, reason: str | None = None) -> None:
     content = {
         "job": str(job),
         "state": state,
@@ -166,13 +160,9 @@ def _logging_to(path: Path) -> Iterator[None]:
     root.handlers = [handler]
     try:
         yield
-    except Stopped:
-        raise
-    except PdbenchError as error:
-        log.error("%s", error)
-        raise
     except Exception as error:
-        log.exception("%s", type(error).__name__)
+        if not isinstance(error, Stopped):
+            log.error("%s", _in_words(error), exc_info=not isinstance(error, PdbenchError))
         raise
     finally:
         root.handlers = before
@@ -382,7 +372,7 @@ def train_student(
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert items is not None
-        walk, seed = walk_of(study, run, number, items.items), run.seed + number
+        walk, seed = _walk_of(study, run, number, items.items), run.seed + number
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(
@@ -395,3 +385,17 @@ def train_student(
     }
     others = {n: data.kind.predict(model, t, device, numbers) for n, t in data.others.items()}
     return TrainedRun(stages, scores, model, others)
+
+
+def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
+    """How a stage of a run walks over its data, of so many items; an empty walk is refused."""
+    method = study.methods[run.cell.method]
+    stage = method.stages[number]
+    order_seed = run.seed + method.first(number)
+    settings, point = study.stage(stage.settings), run.points[number]
+    found = Walk(settings, point, method.span(number), order_seed)
+    if not found.updates(items):
+        whole = len(Walk(settings, point, (0.0, 1.0), order_seed).updates(items))
+        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
+        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
+    return found

@@ -25,14 +25,12 @@ from pdbench.core.files import digest, file_digest, read_json, replacing
 from pdbench.data.order import ItemBatches
 from pdbench.data.prepared import SPLITS
 from pdbench.engine import (
-    ALONE,
     Classifier,
     Device,
     Keeper,
     MaskedLM,
     Optimisation,
     Progress,
-    Ranks,
     Stopwatch,
     choose_device,
     optimise,
@@ -52,7 +50,7 @@ from pdbench.jobs.record import (
 )
 from pdbench.kinds import Kind, Labelled, LabelledBatch, Scores, majority
 from pdbench.methods.objective import Distill, Finetune, Objective, build_objective, checked_loss
-from pdbench.study import ROOT, Architecture, Run, Stage, Study
+from pdbench.study import ROOT, Architecture, Stage
 from pdbench.study.cells import Point
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
@@ -99,20 +97,6 @@ class Walk:
         whole = max(passes, self.settings.least_steps)
         start, end = self.span
         return range(round(start * whole), round(end * whole))
-
-
-def walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
-    """How a stage of a run walks over its data, of so many items; an empty walk is refused."""
-    method = study.methods[run.cell.method]
-    stage = method.stages[number]
-    order_seed = run.seed + method.first(number)
-    settings, point = study.stage(stage.settings), run.points[number]
-    found = Walk(settings, point, method.span(number), order_seed)
-    if not found.updates(items):
-        whole = len(Walk(settings, point, (0.0, 1.0), order_seed).updates(items))
-        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
-        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
-    return found
 
 
 def objective_of(
@@ -192,11 +176,11 @@ class TrainingJob:
     Args:
         folder: Where the record will stand, beside what the run made.
         save_every: Seconds between two saved states.
-        ranks: The processes that train together.
+        writes: Whether this process keeps the state; of several that train together, one does.
     """
 
     def __init__(
-        self, paths: Paths, folder: Path, asked: RunRequest, save_every: float, ranks: Ranks = ALONE
+        self, paths: Paths, folder: Path, asked: RunRequest, save_every: float, writes: bool = True
     ) -> None:
         self._paths, self._folder, self._asked = paths, folder, asked
         self._watch = Stopwatch()
@@ -208,7 +192,7 @@ class TrainingJob:
             "precision": self.device.precision,
         }
         state = paths.state(folder)
-        self.keeper = Keeper(state, identity, save_every, self._watch, writes=ranks.first)
+        self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 
     @property
     def is_done(self) -> bool:
@@ -331,17 +315,12 @@ def environment(watch: Stopwatch, device: Device) -> Environment:
 @functools.cache
 def commit() -> str:
     """The commit of the checkout that pdbench runs from."""
+    how = ["--always", "--exclude=*", "--abbrev=40", "--dirty=+changes"]
+    command = ["git", "-C", str(ROOT), "describe", *how]
     try:
-        head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return head + ("+changes" if changed else "")
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @functools.cache
