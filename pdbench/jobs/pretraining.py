@@ -63,7 +63,7 @@ from pdbench.workflow.paths import ARCHIVES
 
 _PRETRAINING = "pretraining"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_EVERY) -> None:
@@ -95,14 +95,14 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source, save_ever
         write_vocabulary(target, vocabulary, shape.positions)
 
     job.finish(write, [], start.architecture.parameters(vocabulary.size))
-    log.info("took %s from %s", start.size, folder)
+    _log.info("took %s from %s", start.size, folder)
 
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     job = _job(paths, start, _digests(study, paths, start), save_every, ranks.first)
     if ranks is ALONE and job.is_done:
-        log.info("%s on %s: already done", start.size, start.corpus)
+        _log.info("%s on %s: already done", start.size, start.corpus)
         return
     device, keeper = job.device, job.keeper
     model, progress = pretrain_student(study, paths, start, vocabulary, device, keeper, ranks)
@@ -117,7 +117,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     own = study.methods[start.method].pretraining if start.method else None
     stage = stage_record(own.name if own else "pretrain", rate, progress)
     job.finish(write, [stage], start.architecture.parameters(vocabulary.size))
-    log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
+    _log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
 
 
 def _job(

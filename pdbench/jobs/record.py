@@ -31,9 +31,7 @@ def examples_file(metric: str) -> str:
 class StageRecord(Strict):
     """What one training stage did."""
 
-    objective: str = Field(
-        description="pretrain, distill, finetune, or the class of a method's own objective."
-    )
+    objective: str = Field(description="pretrain, distill, finetune, or a method's own class.")
     learning_rate: float
     steps: int = Field(description="Updates.")
     examples: int = Field(description="Items seen, counted with repetition.")
@@ -58,12 +56,8 @@ class Environment(Strict):
     slurm_job: str | None = None
     started: str = Field(description="UTC, ISO 8601.")
     finished: str = Field(description="UTC, ISO 8601.")
-    seconds: float = Field(
-        description="Wall time of the run, scoring included, over all its starts."
-    )
-    resumed: int = Field(
-        default=0, description="Times that it was taken up again after an interruption."
-    )
+    seconds: float = Field(description="Wall time of all its starts, scoring included.")
+    resumed: int = Field(default=0, description="Times that it was taken up after an interruption.")
     processes: int = Field(default=1, description="Processes that trained it together.")
     peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
 
@@ -90,9 +84,7 @@ class RunRecord(RunRequest):
     schema_version: Literal[1] = SCHEMA_VERSION
     outputs: dict[str, str] = Field(description="Digests of the files beside the record.")
     stages: tuple[StageRecord, ...]
-    metrics: dict[str, dict[str, float]] = Field(
-        description="Scores as fractions: {split: {metric id: value}}."
-    )
+    metrics: dict[str, dict[str, float]] = Field(description="Fractions, by split and metric.")
     majority: dict[str, float] = Field(description="Share of the largest class, by split.")
     degenerate: bool = Field(description="All test predictions are the same class.")
     parameters: int = Field(description="Parameters of encoder, pooler and tied MLM head.")
@@ -126,9 +118,8 @@ def verified(path: Path, record: RunRecord) -> Path:
     """The path of a file beside a record, which is refused if it is not what the record says."""
     if path.is_file() and file_digest(path) == record.outputs.get(path.name):
         return path
-    raise DataError(
-        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
-    )
+    what = f"{path}: missing, or not what its record says"
+    raise DataError(what, f"delete {path.parent} and run again")
 
 
 def selection_metric(study: Study, task: str) -> str:

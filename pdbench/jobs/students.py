@@ -13,7 +13,6 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import BertShape, Classifier, Device, Keeper, Progress, initial_classifier
 from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import read_classifier
-from pdbench.engine.state import SAVE_EVERY
+from pdbench.engine.state import SAVE_EVERY, now
 from pdbench.jobs.record import RunRequest, read_record, verified
 from pdbench.jobs.training import (
     OnlineTeacher,
@@ -51,7 +50,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def attempt(
@@ -105,13 +104,13 @@ def attempt_all(
             with _logging_to(own):
                 attempt(study, paths, cell, save_every)
         except Stopped:
-            log.info("stopped  %s", cell)
+            _log.info("stopped  %s", cell)
             raise
         except Exception as error:
             failed[cell.key] = _in_words(error)
-            log.error("failed   %s: %s; its log is %s", cell, failed[cell.key], own)
+            _log.error("failed   %s: %s; its log is %s", cell, failed[cell.key], own)
         else:
-            log.info("done     %s in %.1f s", cell, time.monotonic() - began)
+            _log.info("done     %s in %.1f s", cell, time.monotonic() - began)
     if failed:
         raise DataError(
             f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}",
@@ -138,7 +137,7 @@ def _note(paths: Paths, job: Job, state: str, reason: str | None = None) -> None
         "host": platform.node(),
         "pid": os.getpid(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "when": now(),
     }
     write_json(paths.status(job), content)
 
@@ -162,7 +161,7 @@ def _logging_to(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if not isinstance(error, Stopped):
-            log.error("%s", _in_words(error), exc_info=not isinstance(error, PdbenchError))
+            _log.error("%s", _in_words(error), exc_info=not isinstance(error, PdbenchError))
         raise
     finally:
         root.handlers = before
@@ -187,7 +186,7 @@ def _train_cell(
         try:
             make(run)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
-            log.error("%s %s: %s", cell, run.name, error)
+            _log.error("%s %s: %s", cell, run.name, error)
             failed[run.name] = error
     if failed:
         name, cause = next(iter(failed.items()))
@@ -203,7 +202,7 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
     job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), save_every)
     if job.is_done:
         job.keeper.remove()
-        log.info("%s %s: already done", run.cell, run.name)
+        _log.info("%s %s: already done", run.cell, run.name)
         return
     outcome = train_student(study, run, data, job.device, job.keeper)
     write = partial(write_predictions, test=outcome.scores["test"], others=outcome.others)
@@ -214,7 +213,7 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
     parameters = run.cell.architecture.parameters(data.vocabulary)
     record = job.finish(write, stages, parameters, outcome.scores)
     seconds = record.environment.seconds
-    log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
+    _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
 def _score_run(study: Study, paths: Paths, test: Labelled, save_every: float, run: Run) -> None:

@@ -80,19 +80,18 @@ def _predictions(
     study: Study, paths: Paths, cells: Iterable[Cell]
 ) -> tuple[dict[str, Sequence[str]], dict[str, dict[str, str]]]:
     """The answers to every GLUE task among the cells, and whose they are, by file."""
-    chosen: dict[str, list[Cell]] = {}
+    chosen: dict[str, Cell] = {}
     for cell in cells:
         name = _glue_name(study, cell.task)
-        if name is not None and study.trained_by(cell) == cell:
-            chosen.setdefault(name, []).append(cell)
-    several = next((found for found in chosen.values() if len(found) > 1), None)
-    if several:
-        keys = ", ".join(cell.key for cell in several[:2])
-        what = f"{len(several)} cells for one task, such as {keys}"
-        raise UsageError(what, "choose by --artefact and --architecture")
+        if name is None or study.trained_by(cell) != cell:
+            continue
+        if name in chosen:
+            what = f"several cells for one task, such as {chosen[name]}, {cell}"
+            raise UsageError(what, "choose by --artefact and --architecture")
+        chosen[name] = cell
     content: dict[str, Sequence[str]] = {}
     files: dict[str, dict[str, str]] = {}
-    for (cell,) in chosen.values():
+    for cell in chosen.values():
         folder, record = _best_run(study, paths, cell)
         for task in (cell.task, *study.scored_with(cell.task)):
             name = _glue_name(study, task)

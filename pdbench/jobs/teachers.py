@@ -43,7 +43,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVERY) -> None:
@@ -68,7 +68,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     )
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done:
-        log.info("teacher of %s: already done", task)
+        _log.info("teacher of %s: already done", task)
         return
     kind, folder = kind_of(study.tasks[task]), paths.task(task)
     settings = _settings_of(study, task)
@@ -84,7 +84,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 
     stage = stage_record("finetune", rate, progress)
     record = job.finish(write, [stage], architecture.parameters(vocabulary.size), scores)
-    log.info("teacher of %s: %s", task, record.metrics)
+    _log.info("teacher of %s: %s", task, record.metrics)
 
 
 def _guarded(
@@ -138,7 +138,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
             "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
         }
         if _are_there(target, asked):
-            log.info("soft labels of %s by the %s teacher: already done", text, task)
+            _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
         model = read_classifier(paths.teacher(task), labels, head=kind.head)
         device = choose_device(model.bert.shape.hidden)
@@ -151,7 +151,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
                 "environment": environment(watch, device).model_dump(mode="json"),
             }
             write_json(folder / "soft_labels.json", content)
-    log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
+    _log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
 
 
 def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
