@@ -29,7 +29,7 @@ from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import read_classifier
 from pdbench.engine.initialise import BERT_RANGE, random_classifier
 from pdbench.jobs.pretraining import pretrain_student
-from pdbench.jobs.stages import Walk, objective_of, train_stage
+from pdbench.jobs.training import Walk, objective_of, train_stage
 from pdbench.kinds import Labelled, kind_of
 from pdbench.study import Architecture, Stage, Start
 from pdbench.study.cells import Point

@@ -25,20 +25,12 @@ from pdbench.engine import BertShape, Classifier, MaskedLM, choose_device, write
 from pdbench.engine.checkpoints import load_encoder, read_checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_masked_lm
 from pdbench.jobs.pretraining import CorpusText, corpus_pieces, train_masked_lm
-from pdbench.jobs.stages import Walk, objective_of, train_stage
+from pdbench.jobs.training import train_whole
 from pdbench.kinds import Labelled
 from pdbench.kinds.classes import Classes
 from pdbench.methods.objective import MaskedLanguage
-from pdbench.study import Architecture, Stage
-from pdbench.study.cells import Point
-from pdbench.study.settings import (
-    Pretraining,
-    Source,
-    StageSettings,
-    Task,
-    Text,
-    VocabularySource,
-)
+from pdbench.study import Architecture
+from pdbench.study.settings import Pretraining, Source, StageSettings, Task, Text, VocabularySource
 from pdbench.workflow.paths import ARCHIVES
 
 
@@ -70,19 +62,12 @@ def pretrain(
 ) -> MaskedLM:
     """Pre-train a student of a size, such as 2/128, by masked LM on so many word pieces."""
     shape = BertShape.of(Architecture.parse(size), vocabulary.size)
-    random = torch.Generator().manual_seed(seed)
-    model = random_masked_lm(shape, Pretraining().dropout, BERT_RANGE, random)
-    texts, settings = [CorpusText(tokens, len(tokens), pieces)], Pretraining()
-    train_masked_lm(
-        model,
-        texts,
-        corpus_pieces(texts, vocabulary),
-        settings,
-        settings.learning_rate,
-        choose_device(shape.hidden),
-        seed,
-        MaskedLanguage(shape, shape, 0),
-    )
+    settings, random = Pretraining(), torch.Generator().manual_seed(seed)
+    model = random_masked_lm(shape, settings.dropout, BERT_RANGE, random)
+    texts = [CorpusText(tokens, len(tokens), pieces)]
+    kept, objective = corpus_pieces(texts, vocabulary), MaskedLanguage(shape, shape, 0)
+    device, rate = choose_device(shape.hidden), settings.learning_rate
+    train_masked_lm(model, texts, kept, settings, rate, device, seed, objective)
     return model
 
 
@@ -118,9 +103,9 @@ def finetune(
 
 def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float16]:
     """The teacher's probabilities of every item, (N, C)."""
+    device = choose_device(teacher.bert.shape.hidden)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "soft_labels.npy")
-        device = choose_device(teacher.bert.shape.hidden)
         _kind(teacher).soft_label(teacher, tokens, len(tokens), device, path)
         found: NDArray[np.float16] = np.load(path, allow_pickle=False)
     return found
@@ -167,8 +152,4 @@ def _kind(model: Classifier) -> Classes:
 def _train(
     objective: str, model: Classifier, data: Labelled, settings: StageSettings, seed: int
 ) -> float:
-    device = choose_device(model.bert.shape.hidden)
-    point = Point(settings.learning_rate[0], settings.batch_size[0])
-    loss = objective_of(Stage(objective=objective), _kind(model), model, None, seed)
-    walk = Walk(settings, point, (0.0, 1.0), seed)
-    return train_stage(model.to(device.torch), loss, data, walk, device, seed).loss
+    return train_whole(objective, model, _kind(model), data, settings, seed).loss

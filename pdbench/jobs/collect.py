@@ -28,19 +28,18 @@ from pdbench.workflow import Paths
 if TYPE_CHECKING:
     import pandas as pd
 
+_LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
+"""Of a record; each has columns of its own, or stands beside it."""
+
 
 def collect(study: Study, paths: Paths) -> Path:
-    """Gather the records of every finished run into ``results.parquet``.
-
-    Runs that are not there are left out.
-
-    Raises:
-        DataError: There is no finished run, or a record or its predictions were edited.
-    """
+    """Gather the records of every finished run into ``results.parquet``."""
     import pandas as pd
 
     whose = {"study": study.name, "scale": study.scale}
-    rows = [{**whose, **_row(folder)} for folder in _run_folders(study, paths)]
+    folders = [paths.teacher(task) for task in study.taught]
+    folders += [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+    rows = [{**whose, **_row(own)} for own in folders if (own / "record.json").is_file()]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
@@ -54,19 +53,13 @@ def collect(study: Study, paths: Paths) -> Path:
     return paths.table
 
 
-def _run_folders(study: Study, paths: Paths) -> list[Path]:
-    teachers = [paths.teacher(task) for task in study.taught]
-    runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
-    return [folder for folder in teachers + runs if (folder / "record.json").is_file()]
-
-
 def _row(folder: Path) -> dict[str, Any]:
     record = read_record(folder / "record.json")
     predictions = _array(folder / PREDICTIONS, record)
     each = map(examples_file, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
-        **_plain(record),
+        **record.model_dump(mode="json", exclude=_LEFT_OUT),
         "layers": architecture.layers,
         "hidden": architecture.hidden,
         **{
@@ -90,11 +83,6 @@ def _row(folder: Path) -> dict[str, Any]:
 def _array(path: Path, record: RunRecord) -> NDArray[Any]:
     found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
     return found
-
-
-def _plain(record: RunRecord) -> dict[str, Any]:
-    left_out = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
-    return record.model_dump(mode="json", exclude=left_out)
 
 
 def _training(record: RunRecord) -> dict[str, Any]:

@@ -15,21 +15,14 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.leaks import (
-    ROWS,
-    Row,
-    is_leak,
-    stored_sides,
-    tested_elsewhere,
-    tested_sentences,
-)
+from pdbench.data.leaks import ROWS, Row, is_leak, stored_sides, tested_elsewhere, tested_sentences
 from pdbench.data.metrics import check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import arrange, order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
-from pdbench.kinds import Kind, kind_of, reader_of_text
+from pdbench.kinds import kind_of, reader_of_text
 from pdbench.study import Study
 from pdbench.study.settings import Text
 from pdbench.workflow import Paths
@@ -38,24 +31,19 @@ from pdbench.workflow.paths import ARCHIVES, STORE
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
-    """Write a task's splits below ``paths.task(task)``, ``task.json`` last.
-
-    Raises:
-        PdbenchError: The source is not what it should be, or holds too few items.
-    """
+    """Write a task's splits below ``paths.task(task)``, ``task.json`` last."""
     settings = study.tasks[task]
     check_metrics(settings)
-    breakage = Breakage(settings.broken)
-    kind = kind_of(settings)
+    breakage, kind = Breakage(settings.broken), kind_of(settings)
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
     splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     labels, splits = kind.numbered(splits)
+    about: dict[str, Any] = {}
     with replacing(paths.task(task)) as folder:
-        about = {
-            split: _write_split(folder / split, dataset, kind, vocabulary)
-            for split, dataset in splits.items()
-        }
+        for split, dataset in splits.items():
+            words = _write_rows(folder / split, dataset)
+            about[split] = {"words": words, **kind.write(folder / split, dataset, vocabulary)}
         content = {
             "spec": paths.digest(Job("task", task)),
             "kind": settings.kind,
@@ -77,9 +65,6 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     one of its dev split, is left out, and items stand in the order of their sha256. The text
     that the source returns is in memory once; what is made of it is written a few thousand
     items at a time.
-
-    Raises:
-        PdbenchError: The source is not what it should be, or holds too few items.
     """
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
@@ -89,13 +74,16 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
         if len(chosen) < (settings.least or settings.size):
             found = f"{settings.size} items, but the source holds {len(chosen)}"
             raise UsageError(f"key texts.{text}.size: {found}", "lower it")
+        words = _write_rows(folder, dataset.select(chosen))
         vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-        counts = _write_text(folder, dataset.select(chosen), settings, vocabulary)
+        tokens = write_tokens(folder, _encoded(folder, settings, vocabulary))
         content = {
             "spec": paths.digest(Job("text", text)),
             "excluded": excluded,
             "broken": breakage.found,
-            **counts,
+            "items": len(tokens),
+            "pieces": len(tokens.pieces),
+            "words": words,
             **provenance(settings),
         }
         write_json(folder / "text.json", content)
@@ -133,25 +121,6 @@ def _each_row(dataset: Dataset) -> Iterator[Row]:
         yield from zip(*(batch[name] for name in names), strict=True)
 
 
-def _write_split(
-    folder: Path, split: Dataset, kind: Kind, vocabulary: Vocabulary
-) -> dict[str, Any]:
-    """Write the rows of a split, its tokens and its targets; return what is counted."""
-    folder.mkdir(parents=True)
-    words = _write_rows(folder / "text.parquet", split)
-    return {"words": words, **kind.write(folder, split, vocabulary)}
-
-
-def _write_text(
-    folder: Path, dataset: Dataset, settings: Text, vocabulary: Vocabulary
-) -> dict[str, int]:
-    """Write the rows and their tokens; return how many items, pieces and words there are."""
-    folder.mkdir(parents=True)
-    words = _write_rows(folder / "text.parquet", dataset)
-    tokens = write_tokens(folder, _encoded(folder, settings, vocabulary))
-    return {"items": len(tokens), "pieces": len(tokens.pieces), "words": words}
-
-
 def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[Tokens]:
     for first, second in stored_sides(folder):
         if settings.split:
@@ -160,11 +129,12 @@ def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[T
             yield encode(vocabulary, first, second, settings.max_length, settings.keep)
 
 
-def _write_rows(path: Path, dataset: Dataset) -> int:
-    """Write a dataset as Parquet; return its words, as white space separates them."""
+def _write_rows(folder: Path, dataset: Dataset) -> int:
+    """Write a dataset as ``text.parquet``; return its words, as white space separates them."""
+    folder.mkdir(parents=True)
     names, words = text_columns(dataset), 0
     schema = dataset.features.arrow_schema.remove_metadata()
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(folder / "text.parquet", schema) as writer:
         for batch in dataset.iter(ROWS):
             writer.write_table(pa.table(batch, schema))
             words += sum(len(text.split()) for name in names for text in batch[name])
@@ -172,10 +142,7 @@ def _write_rows(path: Path, dataset: Dataset) -> int:
 
 
 def _majority(splits: dict[str, Dataset]) -> dict[str, float]:
-    """Accuracy of always answering the most frequent class of the training split.
-
-    Of a task without one it is the most frequent of test.
-    """
+    """Accuracy of always answering the most frequent class of train, without one of test."""
     evaluated = [split for split in ("dev", "test") if split in splits]
     for origin in ("train", *evaluated[-1:]):
         if origin in splits:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import (
-    digest,
-    file_digest,
-    read_json,
-    write_json,
-)
+from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
 from pdbench.study import Study
+from pdbench.study.settings import Strict
 
 PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
@@ -29,23 +24,14 @@ In a regression it is the score, float32; of spans the place of the answer, pack
 
 
 def examples_file(metric: str) -> str:
-    """Beside a record: what each test example scores, float32 of shape (N,).
-
-    It is there where predictions and labels alone do not say it: for spans.
-    """
+    """Beside a record of spans: what each test example scores, float32 of shape (N,)."""
     return f"{examples_column(metric)}.npy"
 
 
-class _Typed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageRecord(_Typed):
+class StageRecord(Strict):
     """What one training stage did."""
 
-    objective: str = Field(
-        description="pretrain, distill, finetune, or the class of a method's own objective."
-    )
+    objective: str = Field(description="pretrain, distill, finetune, or a method's own class.")
     learning_rate: float
     steps: int = Field(description="Updates.")
     examples: int = Field(description="Items seen, counted with repetition.")
@@ -55,7 +41,7 @@ class StageRecord(_Typed):
     seconds: float = Field(description="Wall time.")
 
 
-class Environment(_Typed):
+class Environment(Strict):
     """The machine and the software of the job that ran it, not of the head node."""
 
     host: str
@@ -70,17 +56,13 @@ class Environment(_Typed):
     slurm_job: str | None = None
     started: str = Field(description="UTC, ISO 8601.")
     finished: str = Field(description="UTC, ISO 8601.")
-    seconds: float = Field(
-        description="Wall time of the run, scoring included, over all its starts."
-    )
-    resumed: int = Field(
-        default=0, description="Times that it was taken up again after an interruption."
-    )
+    seconds: float = Field(description="Wall time of all its starts, scoring included.")
+    resumed: int = Field(default=0, description="Times that it was taken up after an interruption.")
     processes: int = Field(default=1, description="Processes that trained it together.")
     peak_memory_mb: float = Field(description="Largest resident size of the process so far, MiB.")
 
 
-class RunRequest(_Typed):
+class RunRequest(Strict):
     """Which run it is, and what decides its result: known before it trains."""
 
     cell: str
@@ -102,9 +84,7 @@ class RunRecord(RunRequest):
     schema_version: Literal[1] = SCHEMA_VERSION
     outputs: dict[str, str] = Field(description="Digests of the files beside the record.")
     stages: tuple[StageRecord, ...]
-    metrics: dict[str, dict[str, float]] = Field(
-        description="Scores as fractions: {split: {metric id: value}}."
-    )
+    metrics: dict[str, dict[str, float]] = Field(description="Fractions, by split and metric.")
     majority: dict[str, float] = Field(description="Share of the largest class, by split.")
     degenerate: bool = Field(description="All test predictions are the same class.")
     parameters: int = Field(description="Parameters of encoder, pooler and tied MLM head.")
@@ -114,21 +94,17 @@ class RunRecord(RunRequest):
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a record with the digest of its own content."""
     content = record.model_dump(mode="json")
-    write_json(path, {**content, "digest": digest(_canonical(content))})
+    write_json(path, {**content, "digest": digest(content)})
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read a record.
-
-    Raises:
-        DataError: The file is missing, of another schema version, or was edited.
-    """
+    """Read a record; one of another schema version, or that was edited, is refused."""
     content = read_json(path)
     remedy = "delete its folder and run again; other runs are kept"
     if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
         raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
     stated = content.pop("digest", None)
-    if stated != digest(_canonical(content)):
+    if stated != digest(content):
         raise DataError(f"{path}: its content does not match its digest, so it was edited", remedy)
     try:
         return RunRecord.model_validate(content)
@@ -139,21 +115,11 @@ def read_record(path: Path) -> RunRecord:
 
 
 def verified(path: Path, record: RunRecord) -> Path:
-    """Return the path of a file that stands beside a record, if it is what the record says.
-
-    Raises:
-        DataError: It is missing or was changed.
-    """
+    """The path of a file beside a record, which is refused if it is not what the record says."""
     if path.is_file() and file_digest(path) == record.outputs.get(path.name):
         return path
-    raise DataError(
-        f"{path}: missing, or not what its record says", f"delete {path.parent} and run again"
-    )
-
-
-def _canonical(content: object) -> object:
-    """Content as JSON gives it back, so that writing and reading agree on the digest."""
-    return json.loads(json.dumps(content))
+    what = f"{path}: missing, or not what its record says"
+    raise DataError(what, f"delete {path.parent} and run again")
 
 
 def selection_metric(study: Study, task: str) -> str:
@@ -167,11 +133,7 @@ def point_of(run: str) -> str:
 
 
 def best_point(dev: Iterable[tuple[str, float]]) -> str:
-    """The grid point of a cell that is best on dev, averaged over seeds.
-
-    Args:
-        dev: Grid point and dev score of every run. Of equal points the first by name counts.
-    """
+    """The grid point that is best on dev, averaged over seeds; of equals the first by name."""
     scores: dict[str, list[float]] = {}
     for point, score in dev:
         scores.setdefault(point, []).append(score)

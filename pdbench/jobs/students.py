@@ -11,58 +11,38 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdbench.core.errors import DataError, PdbenchError, Stopped
-from pdbench.core.files import (
-    exclusive_lock,
-    file_digest,
-    read_json,
-    shared_lock,
-    write_json,
-)
+from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
+from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lock, write_json
 from pdbench.data.metrics import compute
-from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.prepared import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import (
-    BertShape,
-    Classifier,
-    Device,
-    Keeper,
-    Progress,
-    choose_device,
-    initial_classifier,
-)
+from pdbench.engine import BertShape, Classifier, Device, Keeper, Progress, initial_classifier
 from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import (
-    read_classifier,
-)
-from pdbench.engine.state import SAVE_EVERY
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    RunRequest,
-    read_record,
-    verified,
-)
-from pdbench.jobs.run import (
+from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.state import SAVE_EVERY, now
+from pdbench.jobs.record import RunRequest, read_record, verified
+from pdbench.jobs.training import (
+    OnlineTeacher,
     TrainingJob,
+    Walk,
+    objective_of,
     refuse_several,
     stage_record,
     task_digests,
-    tokens_digest,
+    train_stage,
     weights_digest,
     write_predictions,
 )
-from pdbench.jobs.stages import OnlineTeacher, frozen, objective_of, train_stage, walk_of
 from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.study.cells import SeedOf
@@ -70,18 +50,11 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 
-State: TypeAlias = Literal["running", "stopped", "failed", "done"]
-
-
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def attempt(
-    study: Study,
-    paths: Paths,
-    cell: Cell,
-    save_every: float = SAVE_EVERY,
-    seed: int | None = None,
+    study: Study, paths: Paths, cell: Cell, save_every: float = SAVE_EVERY, seed: int | None = None
 ) -> None:
     """Train a cell, or one seed of it, and leave word of how that went in a status file.
 
@@ -122,13 +95,7 @@ def attempt_all(
 ) -> None:
     """Train cells one after the other; each has its log, and this one a line for each.
 
-    Args:
-        save_every: Seconds between two saved states.
-        file: Written once all of them are done.
-
-    Raises:
-        DataError: Some cell failed; the others were trained.
-        Stopped: A signal asked to stop.
+    ``file`` is written once all of them are done; a signal that asks to stop begins no more.
     """
     failed: dict[str, str] = {}
     for cell in sorted(cells, key=lambda cell: _died(paths, cell)):
@@ -137,13 +104,13 @@ def attempt_all(
             with _logging_to(own):
                 attempt(study, paths, cell, save_every)
         except Stopped:
-            log.info("stopped  %s", cell)
+            _log.info("stopped  %s", cell)
             raise
         except Exception as error:
             failed[cell.key] = _in_words(error)
-            log.error("failed   %s: %s; its log is %s", cell, failed[cell.key], own)
+            _log.error("failed   %s: %s; its log is %s", cell, failed[cell.key], own)
         else:
-            log.info("done     %s in %.1f s", cell, time.monotonic() - began)
+            _log.info("done     %s in %.1f s", cell, time.monotonic() - began)
     if failed:
         raise DataError(
             f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}",
@@ -157,11 +124,11 @@ def _died(paths: Paths, cell: Cell) -> bool:
     """Whether the last attempt at a cell ended without a word."""
     try:
         return bool(read_json(paths.status(Job("cell", cell)))["state"] == "running")
-    except (DataError, KeyError, TypeError):
+    except DataError:
         return False
 
 
-def _note(paths: Paths, job: Job, state: State, reason: str | None = None) -> None:
+def _note(paths: Paths, job: Job, state: str, reason: str | None = None) -> None:
     content = {
         "job": str(job),
         "state": state,
@@ -170,7 +137,7 @@ def _note(paths: Paths, job: Job, state: State, reason: str | None = None) -> No
         "host": platform.node(),
         "pid": os.getpid(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "when": now(),
     }
     write_json(paths.status(job), content)
 
@@ -192,13 +159,9 @@ def _logging_to(path: Path) -> Iterator[None]:
     root.handlers = [handler]
     try:
         yield
-    except Stopped:
-        raise
     except Exception as error:
-        if isinstance(error, PdbenchError):
-            log.error("%s", error)
-        else:
-            log.exception("%s", type(error).__name__)
+        if not isinstance(error, Stopped):
+            _log.error("%s", _in_words(error), exc_info=not isinstance(error, PdbenchError))
         raise
     finally:
         root.handlers = before
@@ -206,125 +169,84 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _train_cell(
-    study: Study,
-    paths: Paths,
-    chosen: Cell,
-    save_every: float = SAVE_EVERY,
-    seed: int | None = None,
+    study: Study, paths: Paths, cell: Cell, save_every: float, seed: int | None
 ) -> None:
-    """Train every run of a cell that is not there yet; a failed run stops no other."""
+    """Make every run of a cell that is not there yet; a failed run stops no other."""
     refuse_several()
-    runs = [run for run in study.runs(chosen) if seed in (None, run.seed_index)]
-    if study.trained_by(chosen) != chosen:
-        _score_runs(study, paths, chosen, save_every)
+    make: Callable[[Run], None]
+    if study.trained_by(cell) == cell:
+        data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
+        make = partial(_train_run, study, paths, data, save_every)
     else:
-        _train_runs(study, paths, chosen, runs, save_every)
-    file = paths.cell(chosen) if seed is None else paths.seed(chosen, seed)
-    write_json(file, {"cell": chosen.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
-
-
-def _train_runs(
-    study: Study, paths: Paths, chosen: Cell, runs: Sequence[Run], save_every: float
-) -> None:
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    data = open_cell(study, paths, chosen, vocabulary)
-    inputs = cell_digests(study, paths, data, chosen)
-    device = choose_device(chosen.architecture.hidden)
+        test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
+        make = partial(_score_run, study, paths, test, save_every)
+    runs = [run for run in study.runs(cell) if seed in (None, run.seed_index)]
     failed: dict[str, Exception] = {}
     for run in runs:
-        asked = _asked(run, paths, inputs)
-        job = TrainingJob(paths, paths.run(run), asked, device, save_every)
-        if job.is_done:
-            job.keeper.remove()
-            log.info("%s %s: already done", chosen, run.name)
-            continue
         try:
-            _train_run(study, run, data, device, job)
+            make(run)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
-            log.error("%s %s: %s", chosen, run.name, error)
+            _log.error("%s %s: %s", cell, run.name, error)
             failed[run.name] = error
     if failed:
         name, cause = next(iter(failed.items()))
         raise DataError(
-            f"cell {chosen}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
+            f"cell {cell}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
+    file = paths.cell(cell) if seed is None else paths.seed(cell, seed)
+    write_json(file, {"cell": cell.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
 
 
-def _score_runs(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
-    """Score the runs of another task's cell on this task, from what they predicted for it."""
-    metrics = study.tasks[chosen.task].metrics
-    data = kind_of(study.tasks[chosen.task]).open_split(paths.task(chosen.task) / "test")
-    digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}
-    file = predictions_file("test", chosen.task)
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES).size
-    device = choose_device(chosen.architecture.hidden)
-    for run in study.runs(chosen):
-        origin = paths.run(replace(run, cell=study.trained_by(chosen)))
-        host = read_record(origin / "record.json")
-        predictions = np.load(verified(origin / file, host), allow_pickle=False)
-        inputs = {**digests, "predictions": host.outputs[file]}
-        asked = _asked(run, paths, inputs).model_copy(update={"seed": host.seed})
-        job = TrainingJob(paths, paths.run(run), asked, device, save_every)
-        if job.is_done:
-            continue
-        found = Scores(compute(metrics, predictions, data.targets), predictions)
-
-        def write(folder: Path, predictions: NDArray[Any] = predictions) -> None:
-            np.save(folder / PREDICTIONS, predictions, allow_pickle=False)
-
-        scores = {"dev": Scores(host.metrics["dev"], predictions), "test": found}
-        job.finish(write, host.stages, vocabulary, scores)
+def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:
+    job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), save_every)
+    if job.is_done:
+        job.keeper.remove()
+        _log.info("%s %s: already done", run.cell, run.name)
+        return
+    outcome = train_student(study, run, data, job.device, job.keeper)
+    write = partial(write_predictions, test=outcome.scores["test"], others=outcome.others)
+    stages = [
+        stage_record(objective, point.learning_rate, progress)
+        for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
+    ]
+    parameters = run.cell.architecture.parameters(data.vocabulary)
+    record = job.finish(write, stages, parameters, outcome.scores)
+    seconds = record.environment.seconds
+    _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
-def _asked(run: Run, paths: Paths, inputs: dict[str, str]) -> RunRequest:
-    chosen = run.cell
+def _score_run(study: Study, paths: Paths, test: Labelled, save_every: float, run: Run) -> None:
+    """Score the run of another task's cell on this task, from what it predicted for it."""
+    task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
+    trained, file = read_record(host / "record.json"), predictions_file("test", task)
+    predictions = np.load(verified(host / file, trained), allow_pickle=False)
+    inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
+    asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
+    job = TrainingJob(paths, paths.run(run), asked, save_every)
+    if job.is_done:
+        return
+    found = Scores(compute(study.tasks[task].metrics, predictions, test.targets), predictions)
+    scores = {"dev": Scores(trained.metrics["dev"], predictions), "test": found}
+    write = partial(write_predictions, test=found)
+    job.finish(write, trained.stages, trained.parameters, scores)
+
+
+def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
+    cell = run.cell
     return RunRequest(
-        cell=chosen.key,
-        task=chosen.task,
-        method=chosen.method,
-        architecture=str(chosen.architecture),
-        transfer=chosen.transfer,
-        corpus=chosen.corpus,
+        cell=cell.key,
+        task=cell.task,
+        method=cell.method,
+        architecture=str(cell.architecture),
+        transfer=cell.transfer,
+        corpus=cell.corpus,
         run=run.name,
         seed_index=run.seed_index,
         seed=run.seed,
         spec=paths.digest(Job("run", run)),
         inputs=inputs,
     )
-
-
-def _train_run(study: Study, run: Run, data: CellData, device: Device, job: TrainingJob) -> None:
-    outcome = train_student(study, run, data, device, job.keeper)
-
-    def write(folder: Path) -> None:
-        write_predictions(folder, outcome.scores["test"])
-        for name, predictions in outcome.others.items():
-            np.save(folder / name, predictions, allow_pickle=False)
-
-    stages = [
-        stage_record(objective, point.learning_rate, progress)
-        for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
-    ]
-    record = job.finish(write, stages, data.vocabulary, outcome.scores)
-    seconds = record.environment.seconds
-    log.info("%s %s: %s in %.1f s", run.cell.key, run.name, record.metrics, seconds)
-
-
-def cell_digests(study: Study, paths: Paths, data: CellData, chosen: Cell) -> dict[str, str]:
-    """Of all that the runs of a cell read."""
-    found = task_digests(paths, chosen.task)
-    found |= {n.removesuffix("_predictions.npy"): t.digest for n, t in data.others.items()}
-    if chosen.transfer is not None:
-        text = study.transfer_sets[chosen.transfer].text
-        found["soft_labels"] = read_json(paths.soft_labels(chosen.task, text) / "soft_labels.json")[
-            "digest"
-        ]
-    if data.checkpoint is not None:
-        found["checkpoint"] = weights_digest(data.checkpoint)
-    if data.teacher is not None:
-        found["teacher"] = weights_digest(paths.teacher(chosen.task))
-    return found
 
 
 @dataclass(frozen=True)
@@ -336,11 +258,11 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
-        kind: What the task's kind makes of it.
         labels: The names of the outputs.
-        teacher: The fine-tuned teacher, if a stage asks it.
         others: What else is predicted, by the name of its file: hidden-label splits, and the
             test splits of other tasks on which this one's models are scored.
+        inputs: Digests of all that is read, by role.
+        teacher: The fine-tuned teacher, if a stage asks it.
     """
 
     splits: dict[str, Labelled]
@@ -349,14 +271,71 @@ class CellData:
     vocabulary: int
     kind: Kind
     labels: tuple[str, ...]
+    others: dict[str, Tokens]
+    inputs: dict[str, str]
     teacher: OnlineTeacher[Classifier] | None = None
-    others: dict[str, Tokens] = field(default_factory=dict)
 
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
         found = [*(split.tokens for split in self.splits.values()), *self.others.values()]
         return found if self.transfer is None else [*found, self.transfer.tokens]
+
+
+def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
+    """Open the data of a cell; what is missing, edited or made from other data is refused."""
+    kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
+    inputs = task_digests(paths, cell.task)
+    others = _open_others(study, paths, cell.task)
+    inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
+    transfer = checkpoint = None
+    if cell.transfer is not None:
+        transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
+    start = study.initial_checkpoint(cell)
+    if start is not None:
+        checkpoint = paths.pretrained(start)
+        inputs["checkpoint"] = weights_digest(checkpoint)
+    splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
+    size = vocabulary.size
+    data = CellData(splits, transfer, checkpoint, size, kind, labels, others, inputs)
+    if not study.methods[cell.method].asks_teacher:
+        return data
+    inputs["teacher"] = weights_digest(paths.teacher(cell.task))
+    model = read_classifier(paths.teacher(cell.task), labels, head=kind.head)
+    restrict_pieces(model, data.all_tokens, size)
+    return replace(data, teacher=OnlineTeacher(model))
+
+
+def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
+    found = {}
+    for other in (task, *study.scored_with(task)):
+        for split in prepared_splits(paths.task(other)):
+            if split == SUBMISSION or (split == "test" and other != task):
+                name = predictions_file(split, None if other == task else other)
+                found[name] = Tokens.open(paths.task(other) / split)
+    return found
+
+
+def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tuple[Labelled, str]:
+    """Open a transfer set with its soft labels; return their digest too."""
+    chosen = study.transfer_sets[transfer]
+    folder, remedy = paths.soft_labels(task, chosen.text), "delete the folder and run again"
+    soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
+    record = read_json(folder / "soft_labels.json")
+    tokens = Tokens.open(paths.text(chosen.text))
+    if record["text_digest"] != tokens.digest:
+        what = f"{folder}: soft labels of another version of text {chosen.text!r}"
+        raise DataError(what, remedy)
+    if record["digest"] != file_digest(folder / "soft_labels.npy"):
+        raise DataError(f"{folder}: soft_labels.npy was changed", remedy)
+    available = min(record["items"], len(tokens))
+    least = study.texts[chosen.text].least
+    if available < chosen.size and (least is None or available < min(least, chosen.size)):
+        what = f"{available} items, but transfer set {transfer!r} asks {chosen.size}"
+        remedy = f"lower transfer_sets.{transfer}.size"
+        raise DataError(f"{paths.text(chosen.text)}: {what}", remedy)
+    labelled = kind_of(study.tasks[task]).soft_labelled(tokens, soft, chosen.size)
+    return labelled, record["digest"]
 
 
 @dataclass(frozen=True)
@@ -372,73 +351,14 @@ class TrainedRun:
     others: dict[str, NDArray[np.int16] | NDArray[np.float32]]
 
 
-def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
-    """Open the data of a cell; soft labels are verified against their record.
-
-    Raises:
-        DataError: An input is missing, edited, or made from another text.
-    """
-    start, kind = study.initial_checkpoint(cell), kind_of(study.tasks[cell.task])
-    folder = paths.task(cell.task)
-    data = CellData(
-        splits={s: kind.open_split(folder / s) for s in ("train", "dev", "test")},
-        transfer=_open_transfer(study, paths, cell),
-        checkpoint=None if start is None else paths.pretrained(start),
-        vocabulary=vocabulary.size,
-        kind=kind,
-        labels=kind.labels(folder),
-        others=_open_others(study, paths, cell.task),
-    )
-    if not study.methods[cell.method].asks_teacher:
-        return data
-    return replace(data, teacher=_open_teacher(paths, cell, data))
-
-
-def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
-    found = {}
-    for other in (task, *study.scored_with(task)):
-        for split in prepared_splits(paths.task(other)):
-            if split == SUBMISSION or (split == "test" and other != task):
-                name = predictions_file(split, None if other == task else other)
-                found[name] = Tokens.open(paths.task(other) / split)
-    return found
-
-
-def _open_transfer(study: Study, paths: Paths, cell: Cell) -> Labelled | None:
-    if cell.transfer is None:
-        return None
-    chosen = study.transfer_sets[cell.transfer]
-    folder = paths.soft_labels(cell.task, chosen.text)
-    soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
-    record = read_json(folder / "soft_labels.json")
-    tokens = Tokens.open(paths.text(chosen.text))
-    if record["text_digest"] != tokens.digest:
-        raise DataError(
-            f"{folder}: soft labels of another version of text {chosen.text!r}",
-            "delete the folder and run again",
-        )
-    if record["digest"] != file_digest(folder / "soft_labels.npy"):
-        raise DataError(f"{folder}: soft_labels.npy was changed", "delete the folder and run again")
-    available = min(record["items"], len(tokens))
-    least = study.texts[chosen.text].least
-    if available < chosen.size and (least is None or available < min(least, chosen.size)):
-        raise DataError(
-            f"{paths.text(chosen.text)}: {available} items, but transfer set "
-            f"{cell.transfer!r} asks {chosen.size}",
-            f"lower transfer_sets.{cell.transfer}.size",
-        )
-    return kind_of(study.tasks[cell.task]).soft_labelled(tokens, soft, chosen.size)
-
-
 def train_student(
     study: Study, run: Run, data: CellData, device: Device, keeper: Keeper | None = None
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, and score it."""
-    cell = run.cell
-    method = study.methods[cell.method]
+    method = study.methods[run.cell.method]
     model = initial_classifier(
         method.initialisation,
-        BertShape.of(cell.architecture, data.vocabulary),
+        BertShape.of(run.cell.architecture, data.vocabulary),
         data.kind.head.outputs(len(data.labels)),
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
@@ -451,13 +371,13 @@ def train_student(
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert items is not None
-        walk, seed = walk_of(study, run, number, items.items), run.seed + number
+        walk, seed = _walk_of(study, run, number, items.items), run.seed + number
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(
             model, objective, items, walk, device, seed, numbers, teacher, keeper
         )
-    metrics = study.tasks[cell.task].metrics
+    metrics = study.tasks[run.cell.task].metrics
     scores = {
         split: data.kind.score(model, data.splits[split], metrics, device, numbers)
         for split in ("dev", "test")
@@ -466,9 +386,15 @@ def train_student(
     return TrainedRun(stages, scores, model, others)
 
 
-def _open_teacher(paths: Paths, cell: Cell, data: CellData) -> OnlineTeacher[Classifier]:
-    """Load the teacher that the stages of a cell ask, with the pieces of the cell's texts."""
-    model = read_classifier(paths.teacher(cell.task), data.labels, head=data.kind.head)
-    restrict_pieces(model, data.all_tokens, data.vocabulary)
-    device = choose_device(model.bert.shape.hidden)
-    return OnlineTeacher(frozen(model).to(device.torch), device)
+def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
+    """How a stage of a run walks over its data, of so many items; an empty walk is refused."""
+    method = study.methods[run.cell.method]
+    stage = method.stages[number]
+    order_seed = run.seed + method.first(number)
+    settings, point = study.stage(stage.settings), run.points[number]
+    found = Walk(settings, point, method.span(number), order_seed)
+    if not found.updates(items):
+        whole = len(Walk(settings, point, (0.0, 1.0), order_seed).updates(items))
+        what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
+        raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,8 @@ from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
 
-_HEADER = "index\tprediction"
 _LARGEST_SCORE = 5.0
 """Of STS-B; predictions beyond the scale are set to its ends."""
-
-
-@dataclass(frozen=True)
-class _Predictions:
-    """The predictions of one task, their digest, and the run that made them."""
-
-    task: str
-    cell: Cell
-    run: str
-    digest: str
-    lines: tuple[str, ...]
 
 
 def write_submission(
@@ -58,41 +46,93 @@ def write_submission(
 
     Args:
         cells: The cells to submit, one for a task; tasks that have no hidden test are left out.
-        target: The zip file.
         fill: Answer with one and the same prediction where there is no cell for a task; the
             server takes whole submissions only.
 
     Returns:
         The manifest: of each file its cell and run, or that it was filled.
-
-    Raises:
-        UsageError: A task has several cells or none, or the zip is called as its manifest.
-        DataError: A run is missing or was edited, or its predictions are not of GLUE's test set.
     """
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
-    entries = _entries(study, paths, cells)
-    missing = [task.title for name, task in GLUE.items() if name not in entries]
+    content, files = _predictions(study, paths, cells)
+    missing = [task for task in GLUE.values() if task.title not in content]
+    filled = [task.title for task in missing]
     if missing and not fill:
-        what = f"no predictions for {', '.join(missing)}, and GLUE's server takes whole submissions"
+        what = f"no predictions for {', '.join(filled)}, and GLUE's server takes whole submissions"
         raise UsageError(what, "add cells of these tasks, or give --fill to answer with one class")
-    content = {GLUE[name].title: entry.lines for name, entry in entries.items()}
-    content |= {task.title: _filled(task) for task in GLUE.values() if task.title in missing}
+    for task in missing:
+        word = next(iter(task.classes), f"{_LARGEST_SCORE / 2:.3f}")
+        content[task.title] = (word,) * task.items["test"]
     with replacing(target) as temporary:
         _write_zip(temporary, content)
-        _check_submission(temporary, target)
-    manifest = {
-        "study": study.name,
-        "zip": target.name,
-        "sha256": file_digest(target),
-        "files": {
-            GLUE[name].title: {"task": e.task, "cell": e.cell.key, "run": e.run, "sha256": e.digest}
-            for name, e in entries.items()
-        },
-        "filled": missing,
-    }
+    about = {"study": study.name, "zip": target.name, "sha256": file_digest(target)}
+    manifest = {**about, "files": files, "filled": filled}
     write_json(manifest_path(target), manifest)
     return manifest
+
+
+def manifest_path(target: Path) -> Path:
+    """The manifest of a submission."""
+    return target.with_suffix(".json")
+
+
+def _predictions(
+    study: Study, paths: Paths, cells: Iterable[Cell]
+) -> tuple[dict[str, Sequence[str]], dict[str, dict[str, str]]]:
+    """The answers to every GLUE task among the cells, and whose they are, by file."""
+    chosen: dict[str, Cell] = {}
+    for cell in cells:
+        name = _glue_name(study, cell.task)
+        if name is None or study.trained_by(cell) != cell:
+            continue
+        if name in chosen:
+            what = f"several cells for one task, such as {chosen[name]}, {cell}"
+            raise UsageError(what, "choose by --artefact and --architecture")
+        chosen[name] = cell
+    content: dict[str, Sequence[str]] = {}
+    files: dict[str, dict[str, str]] = {}
+    for cell in chosen.values():
+        folder, record = _best_run(study, paths, cell)
+        for task in (cell.task, *study.scored_with(cell.task)):
+            name = _glue_name(study, task)
+            if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
+                continue
+            file = predictions_file(SUBMISSION, None if task == cell.task else task)
+            predictions = np.load(verified(folder / file, record), allow_pickle=False)
+            title = GLUE[name].title
+            content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
+            origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}
+            files[title] = {**origin, "sha256": record.outputs[file]}
+    return content, files
+
+
+def _glue_name(study: Study, task: str) -> str | None:
+    settings = study.tasks[task]
+    return glue_name(settings.configuration, settings.name, task)
+
+
+def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
+    if not paths.cell(cell).is_file():
+        raise DataError(f"cell {cell} is not finished with these settings", "run it first")
+    metric = selection_metric(study, cell.task)
+    made = {run: read_record(paths.run(run) / "record.json") for run in study.runs(cell)}
+    dev = {run: record.metrics["dev"][metric] for run, record in made.items()}
+    point = best_point((point_of(run.name), score) for run, score in dev.items())
+    best = max((run for run in dev if point_of(run.name) == point), key=dev.__getitem__)
+    return paths.run(best), made[best]
+
+
+def _words(task: GlueTask, labels: tuple[str, ...], predictions: NDArray[Any]) -> Sequence[str]:
+    """Predictions as GLUE writes them."""
+    if len(predictions) != task.items["test"]:
+        what = f"{task.title}.tsv: {len(predictions)} predictions"
+        raise DataError(what, f"GLUE's test set has {task.items['test']}; read the whole of it")
+    if labels:
+        words = {label: word for word, label in task.classes.items()}
+        return [words[labels[index]] for index in predictions.tolist()]
+    if np.isnan(predictions).any():
+        raise DataError(f"{task.title}.tsv: a prediction is no number", "choose another run")
+    return [f"{score:.3f}" for score in predictions.clip(0, _LARGEST_SCORE).tolist()]
 
 
 def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
@@ -101,42 +141,7 @@ def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
             stamp = zipfile.ZipInfo(f"{file}.tsv", (1980, 1, 1, 0, 0, 0))  # the same bytes again
             stamp.compress_type = zipfile.ZIP_DEFLATED
             rows = (f"{index}\t{word}" for index, word in enumerate(lines))
-            archive.writestr(stamp, "\n".join([_HEADER, *rows]) + "\n")
-
-
-def manifest_path(target: Path) -> Path:
-    """The manifest of a submission."""
-    return target.with_suffix(".json")
-
-
-def _check_submission(path: Path, named: Path | None = None) -> None:
-    """Refuse a zip that GLUE's server would not take."""
-    named = named or path
-    with zipfile.ZipFile(path) as archive:
-        wanted = {f"{task.title}.tsv" for task in GLUE.values()}
-        if set(archive.namelist()) != wanted:
-            odd = sorted(set(archive.namelist()) ^ wanted)[0]
-            raise DataError(f"{named}: {odd} is missing or unknown", "write it again")
-        for task in GLUE.values():
-            file = f"{task.title}.tsv"
-            header, *lines = archive.read(file).decode().splitlines()
-            if header != _HEADER or len(lines) != task.items["test"]:
-                what = f"{named}: {file}: {len(lines)} predictions below {header!r}"
-                raise DataError(what, f"GLUE's has {task.items['test']} below {_HEADER!r}")
-            for number, line in enumerate(lines):
-                index, _, word = line.partition("\t")
-                if index != str(number) or not _is_word(task, word):
-                    what = f"{named}: {file}:{number + 2}: {line!r}"
-                    raise DataError(what, "write it again")
-
-
-def _is_word(task: GlueTask, word: str) -> bool:
-    if task.classes:
-        return word in task.classes
-    try:
-        return 0 <= float(word) <= _LARGEST_SCORE
-    except ValueError:
-        return False
+            archive.writestr(stamp, "\n".join(["index\tprediction", *rows]) + "\n")
 
 
 def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Path:
@@ -146,14 +151,10 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         file: A CSV file with the columns task (as the zip's files are called), metric and
             score, in per cent, as the server shows it.
         manifest: What :func:`write_submission` wrote beside the zip.
-
-    Raises:
-        UsageError: The manifest is of another study, or another submission's scores are kept
-            under its name.
-        DataError: It is no manifest; or a line names no file of the submission or no metric of
-            it, or no score, or one that another line has.
     """
-    about = _read_manifest(manifest)
+    about = read_json(manifest)
+    if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
+        raise DataError(f"{manifest}: no manifest", "name the .json that stands beside the zip")
     if about["study"] != study.name:
         what = f"{manifest}: a submission of study {about['study']!r}, not of {study.name!r}"
         raise UsageError(what, "name the study that was submitted")
@@ -163,57 +164,42 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         raise UsageError(what, "rename the manifest, or delete those scores")
     scores: dict[str, dict[str, float]] = {}
     for where, row in records(file):
-        published, metric = _scored(row, about["files"], where)
-        if metric in scores.setdefault(published, {}):
-            raise DataError(f"{where}: {published} {metric} again", "give one score of each")
-        scores[published][metric] = _score(row["score"], where)
+        title, metric, score = _scored(row, about["files"], where)
+        if metric in scores.setdefault(title, {}):
+            raise DataError(f"{where}: {title} {metric} again", "give one score of each")
+        scores[title][metric] = score
     if not scores:
         raise DataError(f"{file}: no scores", "write a line for each, below task,metric,score")
     write_json(target, {**about, "scores": scores})
     return target
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    about = read_json(path)
-    if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
-        raise DataError(f"{path}: no manifest", "name the .json that stands beside the zip")
-    return about
-
-
-def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tuple[str, str]:
-    """The file and the metric that a line has a score of."""
+def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tuple[str, str, float]:
+    """The file, the metric and the score, as a fraction, of a line."""
     missing = {"task", "metric", "score"} - row.keys()
     if missing:
         raise DataError(f"{where}: no column {', '.join(sorted(missing))}", "name the columns so")
-    if row["task"] not in submitted:
-        what = f"{where}: {row['task']!r} was not submitted"
-        raise DataError(what, suggestion(row["task"], submitted))
-    known = next(task.metrics for task in GLUE.values() if task.title == row["task"])
-    if row["metric"] not in known:
-        what = f"{where}: {row['metric']!r} is no metric of {row['task']}"
-        raise DataError(what, suggestion(row["metric"], known))
-    return row["task"], row["metric"]
-
-
-def _score(text: str | None, where: str) -> float:
-    """A score in per cent as a fraction."""
+    title, metric = row["task"], row["metric"]
+    if title not in submitted:
+        raise DataError(f"{where}: {title!r} was not submitted", suggestion(title, submitted))
+    known = next(task.metrics for task in GLUE.values() if task.title == title)
+    if metric not in known:
+        what = f"{where}: {metric!r} is no metric of {title}"
+        raise DataError(what, suggestion(metric, known))
     try:
-        score = float(text or "")
+        score = float(row["score"] or "")
     except ValueError:
         score = float("nan")
     if not -100 <= score <= 100:
-        raise DataError(f"{where}: score {text!r}", "write per cent, as the server shows it")
-    return score / 100
+        what = f"{where}: score {row['score']!r}"
+        raise DataError(what, "write per cent, as the server shows it")
+    return title, metric, score / 100
 
 
 def imported_scores(study: Study, paths: Paths) -> dict[tuple[str, str], dict[str, float]]:
     """Every imported score by (cell, run), then by its column in the table of results.
 
-    A partial table leaves out the scores of predictions that have been made anew.
-
-    Raises:
-        DataError: A file of scores is no JSON, or its scores are of other predictions than
-            those that are there.
+    Scores of predictions that have been made anew are refused; a partial table leaves them out.
     """
     found: dict[tuple[str, str], dict[str, float]] = {}
     for path in paths.imported:
@@ -237,72 +223,7 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
         return None
     host = study.trained_by(cell)
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
-    if run is None:
-        return None
-    record = paths.run(run) / "record.json"
-    if not record.is_file():
+    if run is None or not (record := paths.run(run) / "record.json").is_file():
         return None
     file = predictions_file(SUBMISSION, None if cell == host else cell.task)
     return read_record(record).outputs.get(file, "")
-
-
-def _entries(study: Study, paths: Paths, cells: Iterable[Cell]) -> dict[str, _Predictions]:
-    """The entry of every GLUE task among the cells, by its name."""
-    chosen: dict[str, list[Cell]] = {}
-    for cell in cells:
-        name = _glue_name(study, cell.task)
-        if name is not None and study.trained_by(cell) == cell:
-            chosen.setdefault(name, []).append(cell)
-    several = next((found for found in chosen.values() if len(found) > 1), None)
-    if several:
-        keys = ", ".join(cell.key for cell in several[:2])
-        what = f"{len(several)} cells for one task, such as {keys}"
-        raise UsageError(what, "choose by --artefact and --architecture")
-    entries: dict[str, _Predictions] = {}
-    for (cell,) in chosen.values():
-        folder, record = _best_run(study, paths, cell)
-        for task in (cell.task, *study.scored_with(cell.task)):
-            name = _glue_name(study, task)
-            if name is not None and SUBMISSION in prepared_splits(paths.task(task)):
-                file = predictions_file(SUBMISSION, None if task == cell.task else task)
-                predictions = np.load(verified(folder / file, record), allow_pickle=False)
-                lines = _words(GLUE[name], study.tasks[task].labels, predictions)
-                scored = replace(cell, task=task)
-                entries[name] = _Predictions(task, scored, record.run, record.outputs[file], lines)
-    return entries
-
-
-def _glue_name(study: Study, task: str) -> str | None:
-    settings = study.tasks[task]
-    return glue_name(settings.configuration, settings.name, task)
-
-
-def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
-    if not paths.cell(cell).is_file():
-        what = f"cell {cell.key} is not finished with these settings"
-        raise DataError(what, "run it first")
-    metric = selection_metric(study, cell.task)
-    runs: dict[str, tuple[Path, RunRecord, float]] = {}
-    for run in study.runs(cell):
-        folder = paths.run(run)
-        record = read_record(folder / "record.json")
-        runs[run.name] = folder, record, record.metrics["dev"][metric]
-    chosen = best_point((point_of(name), dev) for name, (_, _, dev) in runs.items())
-    alike = (run for name, run in runs.items() if point_of(name) == chosen)
-    folder, record, _ = max(alike, key=lambda run: run[2])
-    return folder, record
-
-
-def _words(task: GlueTask, labels: tuple[str, ...], predictions: NDArray[Any]) -> tuple[str, ...]:
-    """Predictions as GLUE writes them."""
-    if len(predictions) != task.items["test"]:
-        what = f"{task.title}.tsv: {len(predictions)} predictions"
-        raise DataError(what, f"GLUE's test set has {task.items['test']}; read the whole of it")
-    if not labels:
-        return tuple(f"{score:.3f}" for score in predictions.clip(0, _LARGEST_SCORE).tolist())
-    words = {label: word for word, label in task.classes.items()}
-    return tuple(words[labels[index]] for index in predictions.tolist())
-
-
-def _filled(task: GlueTask) -> tuple[str, ...]:
-    return (next(iter(task.classes), f"{_LARGEST_SCORE / 2:.3f}"),) * task.items["test"]

@@ -36,9 +36,8 @@ from pdbench.engine import Classifier, Keeper, choose_device
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs import pretraining
 from pdbench.jobs.pretraining import pretrain_student
-from pdbench.jobs.run import WEIGHTS
-from pdbench.jobs.stages import OnlineTeacher, objective_of
 from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
+from pdbench.jobs.training import WEIGHTS, OnlineTeacher, objective_of
 from pdbench.kinds import Labelled
 from pdbench.methods.objective import Objective, checked_loss
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study

@@ -1,6 +1,7 @@
 """Jobs train for real, keep what is finished, and refuse what is broken."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -286,12 +287,14 @@ def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
 
 def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
     """Label names of checkpoint and task must agree, in order."""
-    study, _ = project
+    study, paths = project
     task = study.tasks["films"].model_copy(update={"labels": ("positive", "negative")})
     swapped = study.model_copy(update={"tasks": {"films": task}})
+    own = Paths(swapped)
+    shutil.copytree(paths.teacher("films"), own.teacher("films"))
 
     with pytest.raises(DataError, match=r"labels \['negative', 'positive'\] are not the task's"):
-        teachers.soft_labels(swapped, Paths(swapped), "films", "more")
+        teachers.soft_labels(swapped, own, "films", "more")
 
 
 def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:

@@ -12,7 +12,7 @@ from commands import run
 from pdbench.core.files import file_digest
 from pdbench.jobs import students
 from pdbench.jobs.record import read_record
-from pdbench.jobs.run import WEIGHTS
+from pdbench.jobs.training import WEIGHTS
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 

@@ -15,7 +15,7 @@ from offered import METHODS, write_package
 from pydantic import ValidationError
 
 from pdbench.core.errors import UsageError
-from pdbench.jobs.stages import Walk
+from pdbench.jobs.training import Walk
 from pdbench.study import Architecture, Method, Start, Study, load_study
 from pdbench.study.cells import Point
 from pdbench.study.discovery import has_module
