@@ -12,8 +12,14 @@ from pathlib import Path
 from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
-from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
-from pdbench.evidence.registry import GRADES
+from pdbench.evidence.references import (
+    FOLDER,
+    GRADES,
+    Reference,
+    Similarities,
+    load_references,
+    read_rows,
+)
 from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
     Quantity,
@@ -27,7 +33,7 @@ from pdbench.evidence.statements import (
     weigh,
 )
 from pdbench.evidence.table import ResultsTable
-from pdbench.evidence.views import Numbers, Similarities, term_of
+from pdbench.evidence.views import Numbers, term_of
 
 CLAIMS_FILE = "claims.csv"
 _COLUMNS = {

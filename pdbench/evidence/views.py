@@ -18,12 +18,19 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 from pdbench.data.columns import TEACHER
-from pdbench.evidence.matching import SIMILARITY_TOLERANCE, data_id, published_split
-from pdbench.evidence.references import PAPER_SIZES, Reference
-from pdbench.evidence.registry import META_TASKS, TASKS
+from pdbench.evidence.references import (
+    META_TASKS,
+    PAPER_SIZES,
+    TASKS,
+    Reference,
+    Similarities,
+    data_id,
+    is_similar,
+    published_split,
+    transfer_of,
+)
 from pdbench.evidence.statements import Quantity, Term, Untestable, mean
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
@@ -38,9 +45,6 @@ _PAPER_TASKS = {
 """The task of each of the paper's figures that has one."""
 
 _NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
-
-Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
-"""S of each transfer set to each task, as the audit measured it."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,7 @@ class Figure:
     def similarity(self, wanted: float) -> float:
         """The similarity that is the paper's."""
         for found in self.similarities:
-            if abs(found - wanted) <= SIMILARITY_TOLERANCE:
+            if is_similar(found, wanted):
                 return found
         raise Untestable(f"no transfer set has S = {wanted:g} here")
 
@@ -345,6 +349,7 @@ def _of_cell(
     study = scores.study
     identity = data_id(study, artefact, cell.task)
     lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
+    size, found = transfer_of(study, cell, similarity)
     splits: tuple[Split, ...] = ("test", "dev")
     for split, metric in itertools.product(splits, study.tasks[cell.task].metrics):
         yield _Number(
@@ -356,7 +361,7 @@ def _of_cell(
             term=(cell.key, metric),
             shown=split == "test",
             size=cell.architecture,
-            transfer=study.transfer_sets[cell.transfer].size if cell.transfer else None,
-            similarity=similarity.get(cell.transfer or "", {}).get(cell.task),
+            transfer=size,
+            similarity=found,
             lacking=lacking or ("" if split == "test" else _NO_DEV),
         )

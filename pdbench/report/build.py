@@ -20,10 +20,10 @@ from pdbench.core import words
 from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import Standing, standings
+from pdbench.evidence.compare import MARKS, RULES
 from pdbench.evidence.outcomes import ClaimOutcome, Result, load_claims, on_study, outcome_of
+from pdbench.evidence.references import Similarities
 from pdbench.evidence.table import read_results
-from pdbench.evidence.verdicts import MARKS, RULES
-from pdbench.evidence.views import Similarities
 from pdbench.report import claims
 from pdbench.report.facts import Facts, gather
 from pdbench.report.runs import Trained, gather_runs

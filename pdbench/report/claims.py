@@ -23,9 +23,9 @@ from pdbench.evidence.outcomes import (
     on_study,
     outcome_of,
 )
+from pdbench.evidence.references import Similarities
 from pdbench.evidence.statements import Trial
 from pdbench.evidence.table import ResultsTable, read_results, refuse_others
-from pdbench.evidence.views import Similarities
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES

@@ -15,8 +15,8 @@ from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.evidence import load_references
+from pdbench.evidence.compare import MARKS, RULES
 from pdbench.evidence.outcomes import load_claims
-from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.report import build, export_example
 from pdbench.report.build import _listed
 from pdbench.study import ROOT, Study, load_study
