@@ -61,15 +61,16 @@ class CellPair:
     baseline: Cell | None
     candidate: Cell
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of its cells, baseline first, each once."""
+        return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
+
 
 def match_methods(
     study: Study, baseline: str | None, candidate: str | None, margin: float | None
 ) -> Match:
-    """A candidate method and its baseline, with the study's margin if none is given.
-
-    Raises:
-        UsageError: They are not two methods, or there is no finite margin.
-    """
+    """A candidate method and its baseline, with the study's margin if none is given."""
     for name in (baseline, candidate):
         if name is not None and name not in study.methods:
             raise UsageError(f"unknown method {name!r}", suggestion(name, study.methods))
@@ -80,11 +81,7 @@ def match_methods(
 
 
 def match_versions(study: Study, margin: float | None) -> Match:
-    """This version of the code and stored results, with the study's margin if none is given.
-
-    Raises:
-        UsageError: There is no finite margin.
-    """
+    """This version of the code and stored results, with the study's margin if none is given."""
     return _match(study, STORED, "", margin)
 
 
@@ -142,11 +139,7 @@ def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
 
 
 def pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
-    """Every cell of the study or of the stored results, with itself.
-
-    Raises:
-        UsageError: Neither has one.
-    """
+    """Every cell of the study or of the stored results, with itself."""
     if not (study.cells or stored.keys):
         what = f"study {study.name}: no artefact has a cell"
         raise UsageError(what, "name some under artefacts, and run the study")
@@ -174,12 +167,8 @@ def same_budget(
     Updates, items seen, grid points, the transfer set and, where both tables have their digests,
     the data themselves. The number of seeds is no part of it: more seeds are no better a
     score, only a better known one. Neither is where the weights begin, which is what a method is.
-
-    Args:
-        baseline: The table and the cell of the measure.
-        candidate: Those of what is measured.
-        by_seed: Compare run by run, with the same seeds and the same test examples, as two
-            versions of the code are: their teachers and so their soft labels may differ.
+    Two versions of the code (``by_seed``) must have the same seeds and test examples; their
+    teachers and so their soft labels may differ.
     """
     (one, first), (other, second) = baseline, candidate
     ours, theirs = one.runs(first.key), other.runs(second.key)
@@ -198,11 +187,8 @@ def same_budget(
     for role in _DATA if by_seed else (*_DATA, _SHARED):
         if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
             yield f"data of {role} not the same"
-    if by_seed:
-        yield from _same_runs(one, other, first, second)
-
-
-def _same_runs(one: ResultsTable, other: ResultsTable, first: Cell, second: Cell) -> Iterator[str]:
+    if not by_seed:
+        return
     seeds = [list(side.chosen(cell.key)["seed"]) for side, cell in ((one, first), (other, second))]
     if seeds[0] != seeds[1]:
         yield _differ("seeds", *(", ".join(map(str, found)) for found in seeds))
@@ -218,3 +204,23 @@ def _digests(rows: Any, role: str) -> list[str]:
 
 def _differ(what: str, baseline: object, candidate: object) -> str:
     return f"{what} {baseline} v {candidate}"
+
+
+def notes_on(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:
+    """What one should know of a comparison of methods: other starts, cells without a partner."""
+    if match.by_seed:
+        return ()
+    first, second = study.methods[match.baseline], study.methods[match.candidate]
+    notes = []
+    if first.initialisation != second.initialisation:
+        starts = f"{match.baseline} {first.initialisation}, {match.candidate}"
+        notes.append(
+            f"starts differ: {starts} {second.initialisation}; a start belongs to the method and "
+            "is no part of the budget"
+        )
+    compared = {pair.baseline for pair in pairs}
+    if alone := sum(c.method == match.baseline and c not in compared for c in study.seeds):
+        notes.append(
+            f"{alone} cells of {match.baseline} have none of {match.candidate} beside them"
+        )
+    return tuple(notes)

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import UsageError
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.check import check
-from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row
+from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check
 from pdbench.evidence.pairs import STORED, Match, match_methods
 from pdbench.evidence.table import read_results
 from pdbench.study import Study

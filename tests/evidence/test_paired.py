@@ -11,8 +11,7 @@ import synthetic
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import ResultsTable
-from pdbench.evidence.paired import Estimator, RunGroup, _pooled_variance
-from pdbench.evidence.resampling import Sample
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, _pooled_variance
 from pdbench.evidence.significance import Difference
 from pdbench.study import Study
 

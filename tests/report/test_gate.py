@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from commands import run
 
-from pdbench.evidence import resampling
+from pdbench.evidence import paired
 from pdbench.evidence.gate import Gate, GateOutcome, Row
 from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import Difference
@@ -46,7 +46,7 @@ def folder(
 ) -> Path:
     """A folder with the study, its results and those with a regression; the test runs there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    monkeypatch.setattr(paired, "RESAMPLES", 200)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     gate_results.small_study(tmp_path, {"gate": [{"baseline": "d", "candidate": "pd"}]})
     (tmp_path / "results/small").mkdir(parents=True)
