@@ -15,7 +15,6 @@ import pandas as pd
 from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
 from pdbench.report import gate
-from pdbench.report.ci import as_junit
 from pdbench.study import Run, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -61,7 +60,7 @@ def write_study(
         gates = gate.evaluate(study, gate.matches(study), paths.table, (), date(2026, 11, 21))
         found = gate.as_plain(gates)
         write_json(paths.gate["json"], gate.as_json(found))
-        write_text(paths.gate["xml"], as_junit(found))
+        write_text(paths.gate["xml"], gate.as_junit(found))
         write_text(paths.gate["md"], gate.as_markdown(found))
     return paths
 

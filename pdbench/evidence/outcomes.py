@@ -221,15 +221,15 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
-    evidence = weigh(statement, lambda one: parts[id(one)])
-    p = min(1.0, 2 * min(evidence.shown, evidence.refuted))
-    fails = evidence.refuted < evidence.shown
+    shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
+    refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)
+    p, fails = min(1.0, 2 * min(shown, refuted)), refuted < shown
     return Result(
         claim,
         ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
         "",
         p,
-        deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
+        deciding=against if fails and p <= ALPHA else weakest,
         parts=tuple(parts.values()),
     )
 

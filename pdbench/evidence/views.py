@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from pdbench.data.columns import TEACHER
 from pdbench.evidence.references import (
@@ -33,7 +33,7 @@ from pdbench.evidence.references import (
 )
 from pdbench.evidence.statements import Quantity, Term, Untestable, mean
 from pdbench.evidence.table import ResultsTable, Split
-from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
+from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
 
 _PAPER_TASKS = {
     "figure5": "mnli",
@@ -52,16 +52,11 @@ class _Number:
     """One number with what it is a number of.
 
     Attributes:
-        artefact: Table or figure.
-        task: What the task is: an id of the registry, or the study's own.
-        method: Method id.
+        task: What the task is: an id of a published one, or the study's own.
         split: The split as the paper calls it.
-        metric: Metric id.
-        term: What identifies it.
         shown: Whether figures show it: scores, in a study those of its test split.
         size: Size of the student; None for the teacher.
         transfer: Items of the transfer set, where the number depends on it.
-        similarity: S of the transfer set, where it is known.
         lacking: Why it cannot be used; empty if it can.
     """
 
@@ -94,7 +89,6 @@ class Numbers:
     """All numbers of one origin, by what they are.
 
     Attributes:
-        entries: The numbers.
         named: The named sizes, from small to large.
         own_magnitudes: Whether the paper's magnitudes hold here: at its own scale.
     """
@@ -112,8 +106,8 @@ class Numbers:
     def measured(cls, scores: ResultsTable, similarity: Similarities) -> Numbers:
         """The numbers of a study; terms are the cell's key and the metric."""
         study = scores.study
-        found = tuple(_measured(scores, similarity))
-        return cls(found, study.named_architectures, study.scale == "paper")
+        entries = tuple(_measured(scores, similarity))
+        return cls(entries, study.named_architectures, study.scale == "paper")
 
     def points(self, magnitude: float) -> float:
         """A magnitude of the paper's numbers that the statement does not claim.
@@ -228,10 +222,8 @@ class Figure:
         for found in self.sizes:
             if found.layers == depth * layers and found.hidden == width * hidden:
                 return found
-        raise Untestable(
-            f"no size here is {depth:g} times as deep and {width:g} times as wide as the smallest, "
-            f"as {size} is"
-        )
+        like = f"{depth:g} times as deep and {width:g} times as wide as the smallest"
+        raise Untestable(f"no size here is {like}, as {size} is")
 
     def across_widths(self, *depths: int) -> Iterator[tuple[Architecture, ...]]:
         """At each width, the sizes in the place of the paper's with these numbers of layers."""
@@ -295,16 +287,9 @@ def _short_name(method: str) -> str:
 
 def term_of(reference: Reference) -> Term:
     """What identifies a published number: everything that no other shares with it."""
-    where = (
-        reference.artefact,
-        reference.series,
-        reference.architecture,
-        reference.task,
-        reference.split,
-        reference.transfer_size,
-        reference.similarity,
-    )
-    return "|".join("" if part is None else str(part) for part in where), reference.metric
+    r = reference
+    where = (r.artefact, r.series, r.architecture, r.task, r.split, r.transfer_size, r.similarity)
+    return "|".join("" if part is None else str(part) for part in where), r.metric
 
 
 def _published(reference: Reference) -> _Number:
@@ -331,37 +316,42 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
     for artefact in study.artefacts:
         cells = study.artefact_cells(artefact)
         for cell in cells:
-            yield from _of_cell(scores, artefact, cell, similarity)
+            lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
+            own = partial(_scores, study, artefact, cell.task, cell.key)
+            size, found = transfer_of(study, cell, similarity)
+            place = (cell.method, cell.architecture, size, found)
+            yield from own("test", lacking, *place)
+            yield from own("dev", lacking or _NO_DEV, *place)
         for task in dict.fromkeys(cell.task for cell in cells):
-            key, identity = scores.teacher_key(task), data_id(study, artefact, task)
-            split = published_split("test", identity)
+            key = scores.teacher_key(task)
             lacking = "" if key else f"the teacher of {task} is missing"
-            for metric in study.tasks[task].metrics:
-                term = (key or "", metric)
-                yield _Number(
-                    artefact, identity, TEACHER, split, metric, term, True, lacking=lacking
-                )
+            yield from _scores(study, artefact, task, key or "", "test", lacking, TEACHER)
 
 
-def _of_cell(
-    scores: ResultsTable, artefact: str, cell: Cell, similarity: Similarities
+def _scores(
+    study: Study,
+    artefact: str,
+    task: str,
+    key: str,
+    split: Split,
+    lacking: str,
+    method: str,
+    size: Architecture | None = None,
+    transfer: int | None = None,
+    similarity: float | None = None,
 ) -> Iterator[_Number]:
-    study = scores.study
-    identity = data_id(study, artefact, cell.task)
-    lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
-    size, found = transfer_of(study, cell, similarity)
-    splits: tuple[Split, ...] = ("test", "dev")
-    for split, metric in itertools.product(splits, study.tasks[cell.task].metrics):
+    identity = data_id(study, artefact, task)
+    for metric in study.tasks[task].metrics:
         yield _Number(
             artefact=artefact,
             task=identity,
-            method=cell.method,
+            method=method,
             split=published_split(split, identity),
             metric=metric,
-            term=(cell.key, metric),
+            term=(key, metric),
             shown=split == "test",
-            size=cell.architecture,
-            transfer=size,
-            similarity=found,
-            lacking=lacking or ("" if split == "test" else _NO_DEV),
+            size=size,
+            transfer=transfer,
+            similarity=similarity,
+            lacking=lacking,
         )

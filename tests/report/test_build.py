@@ -156,10 +156,9 @@ def test_the_page_of_runs_names_records_and_commands(paths: Paths, demo: Study) 
     for key, cell in demo.cells.items():
         assert f"pdbench cell demo {key}" in runs.text
         for run in demo.runs(cell):
-            record = f"results/demo/cells/{key}/runs/{run.name}/record.json"
-            assert f"../../{record}" in runs.links
+            assert f"../../{paths.run(run)}/record.json" in runs.links
     assert "pdbench teacher demo sentiment" in runs.text
-    assert "../../results/demo/teachers/sentiment/record.json" in runs.links
+    assert f"../../{paths.teacher('sentiment')}/record.json" in runs.links
 
 
 def test_the_commands_of_a_report_can_be_typed(
