@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -66,7 +66,7 @@ class ClaimOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A published statement; the columns of its line in the claims file."""
+    """A published statement: the columns of its line in the claims file."""
 
     id: str
     artefact: str
@@ -91,14 +91,10 @@ class Result:
     """What became of a claim.
 
     Attributes:
-        claim: The claim.
-        outcome: Whether it holds.
-        reason: Why, in words.
         p: Two-sided p of the claim; NaN where nothing was tested.
         adjusted: The same after Holm's correction for the claims of the same artefact.
         family: How many claims that are.
         deciding: The comparison on which the outcome rests; None where nothing was compared.
-        parts: All comparisons.
     """
 
     claim: Claim
@@ -159,7 +155,7 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     def value(term: Term) -> float:
         return published[term].value
 
-    parts = tuple(_published_part(one, published) for one in comparisons(statement))
+    parts = tuple(_published_part(one, value, published) for one in comparisons(statement))
     left = slack(statement, value)
     outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
@@ -169,13 +165,14 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     return Result(claim, outcome, reason, deciding=nearest, parts=parts)
 
 
-def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
+def _published_part(
+    comparison: Single, value: Callable[[Term], float], published: Mapping[Term, Reference]
+) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
-    quantity = comparison.quantity
-    left = slack(comparison, lambda term: published[term].value)
-    error = math.fsum(abs(f) * published[t].uncertainty for t, f in quantity.terms.items())
-    estimate = Difference(left, error, math.inf)
-    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
+    terms = comparison.quantity.terms
+    error = math.fsum(abs(f) * published[t].uncertainty for t, f in terms.items())
+    estimate = Difference(slack(comparison, value), error, math.inf)
+    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(terms))
 
 
 def _points(value: float) -> str:
@@ -188,13 +185,8 @@ def on_study(
     """Test every claim on a study's runs.
 
     Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
-    corrected with Holm's method for all claims of the same artefact that can be tested.
-
-    Args:
-        claims: The claims.
-        scores: The study's scores.
-        similarity: S of each transfer set to each task; empty where it was not measured.
-        seed: Seed of the resampling of test examples.
+    corrected with Holm's method for all claims of the same artefact that can be tested. ``seed``
+    is that of the resampling of test examples.
 
     Raises:
         DataError: The results have no labels of the test examples, or wrong ones.

@@ -145,9 +145,8 @@ class Numbers:
         self, artefact: str, method: str, task: str, split: str, metric: str = "accuracy"
     ) -> Quantity:
         """A score of a table."""
-        asked = {"artefact": artefact, "method": method, "task": task}
-        name = f"{_short_name(method)} {task} {metric}"
-        return _only(self.entries, name, **asked, split=split, metric=metric)
+        asked = {"artefact": artefact, "method": method, "task": task, "split": split}
+        return _only(self.entries, f"{_short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:
         """The meta score of table3: as it is printed, or else the mean that it is."""
@@ -166,17 +165,13 @@ class Numbers:
         return mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
 
     def value(
-        self,
-        metric: str,
-        artefact: str = "sizes",
-        size: str | None = None,
-        method: str | None = None,
+        self, metric: str, artefact: str = "sizes", size: str = "", method: str | None = None
     ) -> Quantity:
-        """A number that is no score: parameters, a speed-up, a ratio; a study has none of them."""
+        """A number that is no score, which a study has none of: parameters, a speed-up, a ratio."""
         wanted = Architecture.parse(size) if size else None
         name = f"{' '.join(word for word in (metric, method, size) if word)} of {artefact}"
-        asked = {"artefact": artefact, "metric": metric, "method": method}
-        return _only(self.entries, name, **asked, size=wanted)
+        asked = {"artefact": artefact, "metric": metric, "method": method, "size": wanted}
+        return _only(self.entries, name, **asked)
 
 
 class Figure:
@@ -198,17 +193,16 @@ class Figure:
     @property
     def named(self) -> tuple[Architecture, ...]:
         """The five named sizes, from small to large."""
-        return tuple(self.size(name) for name in PAPER_SIZES)
+        return tuple(self._size(name) for name in PAPER_SIZES)
 
-    def size(self, name: str) -> Architecture:
-        """A named size."""
+    def _size(self, name: str) -> Architecture:
         if name not in self._named:
             raise Untestable(f"no size is named {name} here")
         return self._named[name]
 
     def from_shallow_to_deep(self, *names: str) -> tuple[Architecture, ...]:
         """Named sizes that must become deeper in this order."""
-        sizes = tuple(self.size(name) for name in names)
+        sizes = tuple(self._size(name) for name in names)
         if any(one.layers >= other.layers for one, other in itertools.pairwise(sizes)):
             order = ", ".join(f"{n} {s}" for n, s in zip(names, sizes, strict=True))
             raise Untestable(f"sizes do not go from shallow to deep here: {order}")
@@ -272,7 +266,7 @@ class Figure:
         similarity: float | None = None,
     ) -> Quantity:
         """The accuracy of a method at a size, on a transfer set of so many items or this S."""
-        wanted = self.size(size) if isinstance(size, str) else size
+        wanted = self._size(size) if isinstance(size, str) else size
         name = _short_name(method) + (f" {wanted}" if wanted else "")
         name += f" at {transfer:,}" if transfer is not None else ""
         name += f" at S={similarity:.2f}" if similarity is not None else ""

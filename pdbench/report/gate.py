@@ -25,6 +25,7 @@ from pdbench.core.files import read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence.gate import INCOMPLETE, RULES, Gate, GateOutcome, Row, check
 from pdbench.evidence.pairs import STORED, Match, match_methods, match_versions
+from pdbench.evidence.significance import NO_RUNS
 from pdbench.evidence.table import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
@@ -194,7 +195,7 @@ def _plain_gate(gate: Gate) -> _Plain:
 
 
 def _plain_row(row: Row) -> _Plain:
-    interval = row.estimate.interval if row.estimate else None
+    interval = row.estimate.interval if row.estimate else NO_RUNS
     return {
         "name": row.name,
         "mark": row.outcome.mark,
@@ -203,9 +204,9 @@ def _plain_row(row: Row) -> _Plain:
         "notes": list(row.notes),
         "cells": list(row.cells),
         "scores": [_known(score) for score in row.scores],
-        "difference": _known(interval.mean) if interval else None,
-        "low": _known(interval.low) if interval else None,
-        "high": _known(interval.high) if interval else None,
+        "difference": _known(interval.mean),
+        "low": _known(interval.low),
+        "high": _known(interval.high),
         "p": _known(row.p),
         "runs": list(row.runs),
     }
