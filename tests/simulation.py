@@ -134,13 +134,13 @@ PAIR = {("a0", "accuracy"): 1.0, ("b0", "accuracy"): -1.0}
 
 def studies(world: World, count: int, seed: int = 0) -> Iterator[Estimator]:
     """Draw ``count`` studies; resampling uses fewer samples than usual, for speed."""
-    usual = paired.RESAMPLES
-    paired.RESAMPLES = RESAMPLES
+    usual = paired._RESAMPLES
+    paired._RESAMPLES = RESAMPLES
     try:
         for stream in np.random.SeedSequence(seed).spawn(count):
             yield world.draw(np.random.default_rng(stream))
     finally:
-        paired.RESAMPLES = usual
+        paired._RESAMPLES = usual
 
 
 def share(found: Callable[[Estimator], bool], world: World, count: int) -> float:

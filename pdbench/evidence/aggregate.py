@@ -59,7 +59,7 @@ def _redrawn(runs: _Floats, rng: np.random.Generator) -> _Floats:
 
 
 @dataclass(frozen=True)
-class Standing:
+class _Standing:
     """A method over all tasks and sizes of a figure, in per cent.
 
     Attributes:
@@ -74,7 +74,7 @@ class Standing:
 
 def standings(
     scores: ResultsTable, artefact: str, method: str, seed: int = 0
-) -> tuple[Standing, ...]:
+) -> tuple[_Standing, ...]:
     """Compare a method with the others of a figure over all its tasks and sizes.
 
     Nothing is returned where a cell is missing or a method lacks a task or size of another.
@@ -96,5 +96,5 @@ def standings(
         if other != method:
             share = _stratified(_probability_of_improvement, runs[method], own, rng=rng)
             beaten = Interval(100 * share.mean, 100 * share.low, 100 * share.high, share.n)
-        compared.append(Standing(other, middle, beaten))
+        compared.append(_Standing(other, middle, beaten))
     return tuple(compared)

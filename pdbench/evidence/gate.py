@@ -41,7 +41,7 @@ _K = TypeVar("_K", bound=Hashable)
 _LEVEL = ALPHA / 2
 """One-sided level of each family: the cells, and the means over cells."""
 
-POOLED = "pooled"
+_POOLED = "pooled"
 
 
 class GateOutcome(StrEnum):
@@ -214,9 +214,9 @@ def _pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
     for task in dict.fromkeys(tasks.values()):
         own = tuple(cell for cell, its in tasks.items() if its == task)
         if len(own) > 1:
-            found[f"{POOLED}.{task}"] = own
+            found[f"{_POOLED}.{task}"] = own
     if len(set(tasks.values())) > 1:
-        found[f"{POOLED}.all"] = tuple(tasks)
+        found[f"{_POOLED}.all"] = tuple(tasks)
     return found
 
 
@@ -466,7 +466,7 @@ def _problems(
     waivers: Sequence[Waiver], study: Study, match: Match, rows: Sequence[Row], today: date
 ) -> Iterator[str]:
     """What is wrong with the waivers of this study: each a line that ends with the remedy."""
-    means = [f"{POOLED}.{task}" for task in (*study.tasks, "all")]
+    means = [f"{_POOLED}.{task}" for task in (*study.tasks, "all")]
     names = {*study.cells, *means, *(row.name for row in rows)}
     for waiver in waivers:
         if waiver.study != study.name:

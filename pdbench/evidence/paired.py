@@ -41,7 +41,7 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 _Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
-RESAMPLES = 2000
+_RESAMPLES = 2000
 """Samples of the test examples; their spread is known to about 2%."""
 
 _AT_ONCE = 4096
@@ -109,11 +109,11 @@ class _Samples(Items):
         if values.ndim == 3:
             values = values.sum(axis=2)
         rng = np.random.default_rng(self._seed)
-        sums = np.zeros((RESAMPLES, len(values)))
-        drawn = np.zeros((RESAMPLES, 1))
+        sums = np.zeros((_RESAMPLES, len(values)))
+        drawn = np.zeros((_RESAMPLES, 1))
         for start in range(0, values.shape[1], _AT_ONCE):
             part = values[:, start : start + _AT_ONCE].astype(np.float32)
-            weights = rng.poisson(1.0, (RESAMPLES, part.shape[1])).astype(np.float32)
+            weights = rng.poisson(1.0, (_RESAMPLES, part.shape[1])).astype(np.float32)
             sums += weights @ part.T
             drawn += weights.sum(axis=1, dtype=np.float64, keepdims=True)
         return sums / np.maximum(drawn, 1)

@@ -42,7 +42,7 @@ class _TrainingKind:
 
 
 @dataclass(frozen=True)
-class Facts:
+class _Facts:
     """The numbers at the head of a report."""
 
     runs: int
@@ -56,12 +56,12 @@ class Facts:
     software: dict[str, str]
 
 
-def gather(study: Study, paths: Paths, frame: Any) -> Facts:
+def gather(study: Study, paths: Paths, frame: Any) -> _Facts:
     """Collect the facts of a study from its runs and its pre-training records."""
     students = frame[frame["method"] != TEACHER]
     finished = set(students["cell"])
     stages = tuple(_stages(study, paths, frame))
-    return Facts(
+    return _Facts(
         runs=len(students),
         cells=len(study.seeds),
         missing=tuple(cell.key for cell in study.seeds if cell.key not in finished),
@@ -103,7 +103,7 @@ def _values(column: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Trained:
+class _Trained:
     """The runs of one cell, or a teacher, with the command that trains them; none if missing."""
 
     key: str
@@ -112,7 +112,7 @@ class Trained:
     runs: list[dict[str, Any]]
 
 
-def gather_runs(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
+def gather_runs(study: Study, paths: Paths, frame: Any) -> Iterator[_Trained]:
     """Collect the runs of every teacher and cell of a study, whole or not."""
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for task in study.taught:
@@ -121,13 +121,13 @@ def gather_runs(study: Study, paths: Paths, frame: Any) -> Iterator[Trained]:
         if rows:
             command = f"pdbench teacher {study.argument} {task}"
             runs = [_run(row, paths, folder, metrics) for row in rows]
-            yield Trained(rows[0]["cell"], command, metrics, runs)
+            yield _Trained(rows[0]["cell"], command, metrics, runs)
     for key, cell in study.cells.items():
         metrics = study.tasks[cell.task].metrics
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
         runs = [_run(row, paths, folders[row["run"]], metrics) for row in rows]
-        yield Trained(key, f"pdbench cell {study.argument} {key}", metrics, runs)
+        yield _Trained(key, f"pdbench cell {study.argument} {key}", metrics, runs)
 
 
 def _run(

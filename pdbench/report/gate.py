@@ -32,7 +32,7 @@ from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
 from pdbench.workflow import Paths
 
 _Plain: TypeAlias = dict[str, Any]
-"""Findings as :func:`as_plain` has them, or a part of them: what the JSON file says."""
+"""Findings as :func:`_as_plain` has them, or a part of them: what the JSON file says."""
 
 _METHODS = Path("config/methods.yaml")
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -78,8 +78,8 @@ def run(
     if written is None:
         accepted, today = load_waivers(waivers), datetime.now(UTC).date()
         compared = _matches(study, baseline, candidate, stored, margin)
-        gates = evaluate(study, compared, table or Paths(study).table, accepted, today, stored)
-        findings = as_plain(gates, strict=strict)
+        gates = _evaluate(study, compared, table or Paths(study).table, accepted, today, stored)
+        findings = _as_plain(gates, strict=strict)
     elif any((baseline, candidate, stored, table, waivers, strict)) or margin is not None:
         what = "--from repeats a check that was made"
         raise UsageError(what, "leave out what would have to be checked anew")
@@ -90,11 +90,11 @@ def run(
     for line, outcome in _as_text(findings):
         click.echo(click.style(line, _COLOURS[outcome]) if outcome else line)
     if junit is not None:
-        write_text(junit, as_junit(findings))
+        write_text(junit, _as_junit(findings))
     if json_file is not None:
-        write_json(json_file, as_json(findings))
+        write_json(json_file, _as_json(findings))
     if markdown is not None:
-        _summarise(markdown, as_markdown(findings))
+        _summarise(markdown, _as_markdown(findings))
     for line in _error_lines(findings) if annotations else ():
         click.echo(line)
     return 0 if exit_zero else int(findings["code"])
@@ -118,7 +118,7 @@ def _matches(
         return (match_methods(study, baseline, candidate, margin),)
     if margin is not None:
         raise UsageError("--margin needs two methods", "name --baseline and --candidate")
-    return matches(study)
+    return _asked_by(study)
 
 
 def _summarise(path: Path, text: str) -> None:
@@ -130,7 +130,7 @@ def _summarise(path: Path, text: str) -> None:
         file.write(text)
 
 
-def matches(study: Study) -> tuple[Match, ...]:
+def _asked_by(study: Study) -> tuple[Match, ...]:
     """What the study's file asks to be compared."""
     if not study.gate:
         what = f"study {study.name}: its file has no gate block"
@@ -138,7 +138,7 @@ def matches(study: Study) -> tuple[Match, ...]:
     return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 
-def evaluate(
+def _evaluate(
     study: Study,
     found: Sequence[Match],
     table: Path,
@@ -152,7 +152,7 @@ def evaluate(
     return tuple(check(study, frame, m, today, stored=before, waivers=waivers) for m in found)
 
 
-def as_plain(gates: Sequence[Gate], *, strict: bool = False) -> _Plain:
+def _as_plain(gates: Sequence[Gate], *, strict: bool = False) -> _Plain:
     """Everything that is known about every check.
 
     Each of ``checks`` has what was compared and the rules, and for each of its ``rows`` the
@@ -216,12 +216,12 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def as_json(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Findings as they are written: numbers with six decimals."""
     if isinstance(value, dict):
-        return {key: as_json(part) for key, part in value.items()}
+        return {key: _as_json(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [as_json(part) for part in value]
+        return [_as_json(part) for part in value]
     return for_json(value) if isinstance(value, float) else value
 
 
@@ -273,7 +273,7 @@ def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(w.ljust(n) if side == "l" else w.rjust(n) for w, n, side in sides).rstrip()
 
 
-def as_markdown(found: _Plain) -> str:
+def _as_markdown(found: _Plain) -> str:
     """A summary for a job's page: the outcome first, and every row in a table."""
     parts = [f"### pdbench check: {found['verdict']}"]
     for one in found["checks"]:
@@ -284,7 +284,7 @@ def as_markdown(found: _Plain) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def as_junit(found: _Plain) -> str:
+def _as_junit(found: _Plain) -> str:
     """One test suite a check and one test case a row, in the form that Jenkins reads.
 
     A regression is a failure; what is missing or refused, and a problem with a waiver, an error;

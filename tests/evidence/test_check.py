@@ -28,7 +28,7 @@ STORED = Match("stored", "", 2.0)
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Differences here are plain: a tenth of the usual samples shows them."""
-    monkeypatch.setattr(paired, "RESAMPLES", 200)
+    monkeypatch.setattr(paired, "_RESAMPLES", 200)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def folder(
 ) -> Path:
     """A folder with the study, its results and those with a regression; the test runs there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(paired, "RESAMPLES", 200)
+    monkeypatch.setattr(paired, "_RESAMPLES", 200)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     gate_results.small_study(tmp_path, {"gate": [{"baseline": "d", "candidate": "pd"}]})
     (tmp_path / "reports/small").mkdir(parents=True)
@@ -268,12 +268,14 @@ def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
 
 def plain(*gates: Gate, strict: bool = False) -> gate._Plain:
     """What several checks found."""
-    return gate.as_plain(gates, strict=strict)
+    return gate._as_plain(gates, strict=strict)
 
 
 def test_junit_has_the_shape_that_ci_reads() -> None:
     """The elements, attributes and order of Jenkins' schema, with counts that agree."""
-    text = gate.as_junit(plain(judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0])))
+    text = gate._as_junit(
+        plain(judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0]))
+    )
 
     root = ET.fromstring(text)
     assert (root.tag, [suite.tag for suite in root]) == ("testsuites", ["testsuite"] * 2)
@@ -298,8 +300,8 @@ def test_unresolved_is_an_error_where_asked() -> None:
 
     lenient, strict = plain(unresolved), plain(unresolved, strict=True)
 
-    assert "<skipped" in gate.as_junit(lenient)
-    assert "<error" in gate.as_junit(strict)
+    assert "<skipped" in gate._as_junit(lenient)
+    assert "<error" in gate._as_junit(strict)
     assert list(gate._error_lines(lenient)) == []
     assert len(list(gate._error_lines(strict))) == 1
     assert strict["verdict"] == "incomplete"
@@ -350,7 +352,7 @@ def test_several_checks_have_one_code(outcomes: list[GateOutcome], code: int, ve
     found = plain(*(judged(row) for row in rows() if row.outcome in outcomes))
 
     assert found["code"] == code
-    assert gate.as_markdown(found).startswith(f"### pdbench check: {verdict}\n")
+    assert gate._as_markdown(found).startswith(f"### pdbench check: {verdict}\n")
 
 
 def test_rows_without_a_comparison_have_no_numbers() -> None:
@@ -358,9 +360,9 @@ def test_rows_without_a_comparison_have_no_numbers() -> None:
     found = plain(judged(Row("cell", ("cell",), GateOutcome.MISSING, "lost")))
 
     (row,) = found["checks"][0]["rows"]
-    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate.as_markdown(found)
+    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate._as_markdown(found)
     assert (row["difference"], row["p"], row["scores"]) == (None, None, [None, None])
-    json.dumps(gate.as_json(found), allow_nan=False)
+    json.dumps(gate._as_json(found), allow_nan=False)
 
 
 def test_every_outcome_has_a_colour_besides_its_mark() -> None:
