@@ -85,7 +85,6 @@ class _Judged:
     Attributes:
         estimate: Candidate less baseline, in points.
         margin: Points that the candidate may lose.
-        outcome: regressed, passed, unresolved, or missing where nothing can be tested.
         p: Of no regression beyond the margin, after Holm's correction.
         detectable: The smallest regression that would be found in four of five cases, in points.
     """
@@ -138,10 +137,8 @@ class Gate:
 
     Attributes:
         margins: What its cells may lose, in points: every margin that was used, ascending.
-        cells: Every cell of the candidate.
         pooled: The means over the cells of a task, and over all.
         problems: What is wrong with the waivers.
-        today: The day that waivers were held against.
     """
 
     study: str
@@ -246,12 +243,9 @@ def check(
     """Check a candidate against its baseline.
 
     Args:
-        study: The study.
-        frame: Its collected results, one row a run.
-        match: What is compared.
+        frame: The study's collected results, one row a run.
         today: The day that waivers are held against.
         stored: Stored results of the same study, where ``match`` asks for them.
-        waivers: Accepted regressions.
         seed: Seed of the resampling of test examples.
 
     Raises:
@@ -401,9 +395,8 @@ def _method_by_method(
 ) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
     study = side.study
-    tasks = dict.fromkeys(pair.candidate.task for pair in pairs)
     samples, groups = {}, {}
-    for task in tasks:
+    for task in dict.fromkeys(pair.candidate.task for pair in pairs):
         own = [c for c in study.seeds if (c.task == task and c.method in match.methods)]
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
         samples[task], places = _sample([(side, cell) for cell in whole], task, seed)

@@ -55,9 +55,9 @@ class Sample:
     """The predictions of R runs on the N test examples of one task.
 
     Args:
-        predictions: Predicted classes, or numbers for a regression, or ranks, of shape (R, N).
-        labels: The true ones, of shape (N,).
-        seed: Seed of the resampling, its only source of randomness.
+        predictions: Classes, or numbers of a regression, or ranks, (R, N).
+        labels: The true ones, (N,).
+        seed: Seed of the resampling.
         examples: What each example scores, (R, N) by metric, where predictions do not say it.
     """
 
@@ -68,10 +68,8 @@ class Sample:
         seed: int = 0,
         examples: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        self.examples = examples or {}
-        self.predictions = np.asarray(predictions)
-        self.labels = np.asarray(labels)[None, :]
-        self.seed = seed
+        self.predictions, self.labels = np.asarray(predictions), np.asarray(labels)[None, :]
+        self._examples, self._seed = examples or {}, seed
         self._scores: dict[str, Floats] = {}
         self._replicates: dict[str, Floats] = {}
 
@@ -84,12 +82,12 @@ class Sample:
     def replicates(self, metric: str) -> Floats:
         """The score of every run on B samples of the examples, (B, R); drawn once."""
         if metric not in self._replicates:
-            self._replicates[metric] = self._score(metric, _Samples(self.seed))
+            self._replicates[metric] = self._score(metric, _Samples(self._seed))
         return self._replicates[metric]
 
     def _score(self, metric: str, items: Items) -> Floats:
-        if metric in self.examples:
-            return items.share(self.examples[metric])
+        if metric in self._examples:
+            return items.share(self._examples[metric])
         return np.asarray(METRICS[metric].formula(self.predictions, self.labels, items))
 
 
@@ -143,8 +141,7 @@ class RunGroup:
     """The runs of one cell.
 
     Attributes:
-        task: The task whose sample they stand in.
-        rows: Their rows there.
+        rows: Their rows in the sample of the task.
         pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
         against: Rows that are subtracted run by run: the runs with the same seeds of another
             version of the code, which share all that the seeds decide.
@@ -160,8 +157,7 @@ class Estimator:
     """Estimates differences between runs, by task and by the key of their cell, in points."""
 
     def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
-        self.samples = samples
-        self.groups = groups
+        self.samples, self.groups = samples, groups
         self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
@@ -213,16 +209,14 @@ class Estimator:
 
     def _scores(self, group: RunGroup, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The group's runs in points, (S,), and on resampled examples, (B, S)."""
-        sample = self.samples[group.task]
-        rows, against = list(group.rows), list(group.against)
-        scores, replicates = np.zeros(len(rows)), np.zeros((1, len(rows)))
+        sample, signs = self.samples[group.task], {1: group.rows, -1: group.against}
+        scores, replicates = np.zeros(len(group.rows)), np.zeros((1, len(group.rows)))
         for metric, factor in factors.items():
             found, drawn = sample.scores(metric), sample.replicates(metric)
-            scores = scores + 100 * factor * found[rows]
-            replicates = replicates + 100 * factor * drawn[:, rows]
-            if against:
-                scores = scores - 100 * factor * found[against]
-                replicates = replicates - 100 * factor * drawn[:, against]
+            for sign, rows in signs.items():
+                if rows:
+                    scores = scores + sign * 100 * factor * found[list(rows)]
+                    replicates = replicates + sign * 100 * factor * drawn[:, list(rows)]
         return scores, replicates
 
     def _spread(self, task: str, pool: str, weights: _Weights) -> tuple[float, float]:

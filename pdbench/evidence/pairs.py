@@ -30,7 +30,7 @@ class Match:
         baseline: The method that is the measure, or ``stored``.
         candidate: The method that is measured; "" for every cell of the study.
         margin: Points that the candidate may lose.
-        is_own: Whether that is said of this comparison; else an artefact's own margin goes first.
+        is_own: Whether that is said of this comparison; else an artefact's own goes first.
     """
 
     baseline: str
@@ -49,9 +49,8 @@ class Match:
         return () if self.by_seed else (self.baseline, self.candidate)
 
     def __str__(self) -> str:
-        return (
-            "this code v stored results" if self.by_seed else f"{self.candidate} v {self.baseline}"
-        )
+        two = f"{self.candidate} v {self.baseline}"
+        return "this code v stored results" if self.by_seed else two
 
 
 @dataclass(frozen=True)

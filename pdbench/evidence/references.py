@@ -147,11 +147,9 @@ class Reference:
     Attributes:
         method: Method id of pdbench where there is one, else the source's word in lower case.
         method_word: The method in the source's own word.
-        value: The number, in per cent for scores.
-        printed: The number as the file writes it, with its digits.
+        printed: The value as the file writes it, with its digits.
         tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
         seeds: Runs behind it; None where the source does not say or no run gave it.
-        file: Name of the file it was read from.
     """
 
     artefact: str

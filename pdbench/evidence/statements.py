@@ -124,20 +124,12 @@ Statement: TypeAlias = Single | _Joined
 
 
 def every(*parts: Statement | Iterable[Statement]) -> Statement:
-    """All of these hold; given nothing to compare, nothing is said.
-
-    Raises:
-        Untestable: There is no part.
-    """
+    """All of these hold; without any part, nothing is said."""
     return _Joined(_flat(parts), all=True)
 
 
 def some(*parts: Statement | Iterable[Statement]) -> Statement:
-    """At least one of these holds.
-
-    Raises:
-        Untestable: There is no part.
-    """
+    """At least one of these holds."""
     return _Joined(_flat(parts), all=False)
 
 
@@ -182,11 +174,9 @@ class Trial:
     """One comparison of a statement, as it stands.
 
     Attributes:
-        text: The comparison.
         estimate: By how much it is met, or for "within" the difference itself, in points.
         shown: P of it being false all the same; NaN on published numbers.
         refuted: P of it being true all the same.
-        terms: What it compares.
     """
 
     text: str

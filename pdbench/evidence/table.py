@@ -69,7 +69,7 @@ class Score:
         runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
             Empty when a run of the cell is missing: a cell is whole or it is missing.
         degenerate: How many of the runs predict one class only.
-        majority: The accuracy of always answering the largest class; None where unknown.
+        majority: The accuracy of always answering the largest class.
     """
 
     runs: tuple[float, ...]

@@ -8,16 +8,15 @@ The paper's sizes, transfer sets and tasks are found in a study by what they are
 - "every size", "every transfer set" and "every similarity" are all that the figure has;
 - anything else must be the same: a transfer set of 8m items, S = 0.43, QNLI.
 
-Whatever is asked for and is not there raises
-:class:`~pdbench.evidence.statements.Untestable`, which makes the statement untestable.
+Whatever is asked for and is not there raises ``Untestable``.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pdbench.data.columns import TEACHER
 from pdbench.evidence.references import (
@@ -63,13 +62,13 @@ class _Number:
     artefact: str
     task: str
     method: str
-    split: str
-    metric: str
-    term: Term
-    shown: bool
     size: Architecture | None = None
     transfer: int | None = None
     similarity: float | None = None
+    split: str = ""
+    metric: str = ""
+    term: Term = ("", "")
+    shown: bool = False
     lacking: str = ""
 
 
@@ -126,7 +125,7 @@ class Numbers:
         found = [e for e in self.entries if (e.artefact, e.task) == (artefact, chosen)]
         if not found:
             raise Untestable(f"{artefact} has no task {chosen} here")
-        return Figure(found, self.named, tag)
+        return Figure(self, found, tag)
 
     def tasks(self, artefact: str) -> tuple[str, ...]:
         """The tasks of a figure."""
@@ -136,16 +135,14 @@ class Numbers:
             raise Untestable(f"{artefact} has no scores here")
         return found
 
-    def columns(self, artefact: str, split: str) -> tuple[tuple[str, str], ...]:
-        """The (task, metric) columns of a table's split, without means over tasks."""
-        own = (e for e in self.entries if (e.artefact, e.split) == (artefact, split))
+    def columns(self, split: str) -> tuple[tuple[str, str], ...]:
+        """The (task, metric) columns of a split in table3, without means over tasks."""
+        own = (e for e in self.entries if (e.artefact, e.split) == ("table3", split))
         return tuple(dict.fromkeys((e.task, e.metric) for e in own if e.metric != "meta_score"))
 
-    def score(
-        self, artefact: str, method: str, task: str, split: str, metric: str = "accuracy"
-    ) -> Quantity:
-        """A score of a table."""
-        asked = {"artefact": artefact, "method": method, "task": task, "split": split}
+    def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
+        """A score of table3."""
+        asked = {"artefact": "table3", "method": method, "task": task, "split": split}
         return _only(self.entries, f"{_short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:
@@ -160,7 +157,7 @@ class Numbers:
         """The mean over the six tasks; two scores of one task are averaged first."""
         tasks = []
         for parts in META_TASKS:
-            own = [self.score("table3", method, TASKS[word], split, m) for word, m in parts]
+            own = [self.score(method, TASKS[word], split, m) for word, m in parts]
             tasks.append(mean(own, TASKS[parts[0][0]]))
         return mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
 
@@ -177,12 +174,10 @@ class Numbers:
 class Figure:
     """The numbers of one figure on one task; accuracies, on the test split of a study."""
 
-    def __init__(
-        self, entries: Sequence[_Number], named: Mapping[str, Architecture], tag: str
-    ) -> None:
+    def __init__(self, numbers: Numbers, entries: Sequence[_Number], tag: str) -> None:
         self._tag = f" ({tag})" if tag else ""
         self._entries = [e for e in entries if e.shown]
-        self._named = named
+        self._named, self.points = numbers.named, numbers.points
 
     @cached_property
     def sizes(self) -> tuple[Architecture, ...]:
@@ -311,41 +306,21 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
         cells = study.artefact_cells(artefact)
         for cell in cells:
             lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
-            own = partial(_scores, study, artefact, cell.task, cell.key)
-            size, found = transfer_of(study, cell, similarity)
-            place = (cell.method, cell.architecture, size, found)
-            yield from own("test", lacking, *place)
-            yield from own("dev", lacking or _NO_DEV, *place)
+            place = (cell.architecture, *transfer_of(study, cell, similarity))
+            own = _Number(artefact, cell.task, cell.method, *place)
+            yield from _scored(study, own, "test", cell.key, lacking)
+            yield from _scored(study, own, "dev", cell.key, lacking or _NO_DEV)
         for task in dict.fromkeys(cell.task for cell in cells):
             key = scores.teacher_key(task)
             lacking = "" if key else f"the teacher of {task} is missing"
-            yield from _scores(study, artefact, task, key or "", "test", lacking, TEACHER)
+            own = _Number(artefact, task, TEACHER)
+            yield from _scored(study, own, "test", key or "", lacking)
 
 
-def _scores(
-    study: Study,
-    artefact: str,
-    task: str,
-    key: str,
-    split: Split,
-    lacking: str,
-    method: str,
-    size: Architecture | None = None,
-    transfer: int | None = None,
-    similarity: float | None = None,
-) -> Iterator[_Number]:
-    identity = data_id(study, artefact, task)
-    for metric in study.tasks[task].metrics:
-        yield _Number(
-            artefact=artefact,
-            task=identity,
-            method=method,
-            split=published_split(split, identity),
-            metric=metric,
-            term=(key, metric),
-            shown=split == "test",
-            size=size,
-            transfer=transfer,
-            similarity=similarity,
-            lacking=lacking,
-        )
+def _scored(study: Study, own: _Number, split: Split, key: str, lacking: str) -> Iterator[_Number]:
+    """A number in each of its task's metrics, with the paper's words for task and split."""
+    identity = data_id(study, own.artefact, own.task)
+    found = replace(own, task=identity, shown=split == "test", lacking=lacking)
+    for metric in study.tasks[own.task].metrics:
+        named = published_split(split, identity)
+        yield replace(found, split=named, metric=metric, term=(key, metric))
