@@ -57,7 +57,7 @@ def write_study(
     write_json(paths.audit, audit(study))
     write_json(paths.latency, latency(study))
     if study.gate:
-        gates = gate._evaluate(study, gate._asked_by(study), paths.table, (), date(2026, 11, 21))
+        gates = gate._evaluate(study, gate._matches(study), paths.table, (), date(2026, 11, 21))
         found = gate._as_plain(gates)
         write_json(paths.gate["json"], gate._as_json(found))
         write_text(paths.gate["xml"], gate._as_junit(found))

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import standings
 from pdbench.evidence.compare import MARKS, RULES
-from pdbench.evidence.outcomes import ClaimOutcome, load_claims, on_study, outcome_of
+from pdbench.evidence.outcomes import load_claims, on_study, outcome_of
 from pdbench.evidence.table import read_results
 from pdbench.jobs.collect import collect
 from pdbench.report import claims
@@ -37,33 +36,6 @@ _log = logging.getLogger(__name__)
 _INDEX, _RUNS, _GATE = "index.html", "runs.html", "gate.html"
 _ACROSS = "figure7"  # compares methods over several tasks and sizes
 _PAPER_URL = "https://arxiv.org/abs/1908.08962"
-
-
-@dataclass(frozen=True)
-class _Section:
-    """One artefact on the page.
-
-    Attributes:
-        id: The artefact's id, and the anchor of its section.
-        alt: What a figure shows, in words.
-        tables: The table itself, or the numbers of a figure.
-        files: File name endings to download.
-    """
-
-    id: str
-    kind: str
-    title: str
-    caption: str
-    alt: str
-    tables: tuple[Table, ...]
-    files: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def verdicts(self) -> str:
-        """How often each verdict was given: "16 not-comparable, 4 missing"."""
-        counts = Counter(str(one.verdict) for one in self.comparisons)
-        return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
 
 
 def build(study: Study, paths: Paths) -> None:
@@ -115,8 +87,8 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
     page = _gather(study, paths)
     with replacing(target) as folder:
         for section in page["sections"]:
-            ending = ".png" if section.kind == "figure" else ".md"
-            source = paths.artefact(section.id)[0].with_suffix(ending)
+            ending = ".png" if section["kind"] == "figure" else ".md"
+            source = paths.artefact(section["id"])[0].with_suffix(ending)
             copy = folder / source.parent.name / source.name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -138,7 +110,7 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     return {
         "study": study,
         "facts": gather(study, paths, frame),
-        "sections": [_section(paths, name, tuple(found)) for name, found in beside.items()],
+        "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
@@ -148,19 +120,22 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     }
 
 
-def _section(paths: Paths, artefact: str, comparisons: tuple[Comparison, ...]) -> _Section:
+def _section(paths: Paths, artefact: str, comparisons: list[Comparison]) -> dict[str, Any]:
+    """One artefact on the page: what it shows, as whom, and its published numbers beside ours."""
     files = paths.artefact(artefact)
     told = read_json(files[0].with_suffix(".json"))
-    return _Section(
-        id=artefact,
-        kind=kind_of(artefact),
-        title=ARTEFACTS[artefact].title,
-        caption=told["caption"],
-        alt=told["alt"],
-        tables=tuple(_table(table) for table in told["tables"]),
-        files=tuple(file.suffix[1:] for file in files if file.suffix != ".json"),
-        comparisons=comparisons,
-    )
+    counts = Counter(str(one.verdict) for one in comparisons)
+    return {
+        "id": artefact,
+        "kind": kind_of(artefact),
+        "title": ARTEFACTS[artefact].title,
+        "caption": told["caption"],
+        "alt": told["alt"],
+        "tables": [_table(table) for table in told["tables"]],
+        "files": [file.suffix[1:] for file in files if file.suffix != ".json"],
+        "comparisons": comparisons,
+        "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()),
+    }
 
 
 def _table(plain: dict[str, Any]) -> Table:
@@ -183,9 +158,8 @@ def _rendered(template: str, page: dict[str, Any]) -> str:
 
 
 def _helpers() -> dict[str, Any]:
-    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     return {
-        "style": style,
+        "style": (Path(__file__).parent / "style.css").read_text(encoding="utf-8"),
         "version": __version__,
         "paper_url": _PAPER_URL,
         "duration": words.duration,
@@ -197,7 +171,6 @@ def _helpers() -> dict[str, Any]:
         "marks": MARKS,
         "rules": RULES,
         "claims": claims,
-        "outcomes": ClaimOutcome,
         "outcome_of": outcome_of,
         "report_page": _INDEX,
         "runs_page": _RUNS,
@@ -212,8 +185,7 @@ def _subscripts(text: str) -> Markup:
 
 def _published(reference: Reference) -> str:
     """A published number with its reading error: "72.16 ± 0.1"."""
-    error = f" ± {reference.tolerance:g}" if reference.tolerance else ""
-    return reference.printed + error
+    return reference.printed + (f" ± {reference.tolerance:g}" if reference.tolerance else "")
 
 
 def _listed(value: Any) -> str:

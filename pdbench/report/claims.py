@@ -51,11 +51,7 @@ def check_reference() -> tuple[Result, ...]:
 
 
 def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
-    """Test the claims on a study's results, or on those of another run of it.
-
-    Raises:
-        PdbenchError: The results cannot be read, or are those of another study.
-    """
+    """Test the claims on a study's results, or on those of another run of it."""
     frame = read_results(table or paths.table)
     refuse_others(study, frame)
     return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
@@ -106,27 +102,22 @@ def _why(result: Result) -> str:
 
 def as_table(results: Sequence[Result]) -> Table:
     """The claims as a table of words."""
-    rows = tuple(
-        (
-            one.claim.id,
-            one.claim.statement,
-            f"{one.outcome.mark} {one.outcome}",
-            effect(one.deciding),
-            _why(one),
-        )
-        for one in results
+    rows = []
+    for one in results:
+        outcome = f"{one.outcome.mark} {one.outcome}"
+        words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), _why(one))
+        rows.append(words)
+    return Table(
+        "Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), tuple(rows), "lllll"
     )
-    return Table("Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), rows, "lllll")
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Everything that is known about every claim.
 
     ``claims`` has for each its columns of the claims file, ``outcome`` and ``reason``, the
-    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, the
-    ``cells`` behind it and its ``comparisons``; ``deciding`` is the text of the one that the
-    outcome rests on. A comparison has what it says by itself, by how much it is met with the
-    ends of its 95% interval, and the smallest detectable difference, in points.
+    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, and its
+    ``comparisons``, in points; ``deciding`` is the text of the one that the outcome rests on.
     """
     counts = Counter(one.outcome for one in results)
     return {

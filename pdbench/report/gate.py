@@ -44,11 +44,8 @@ _COLUMNS = ("", "Outcome", "Cell", *_NUMBERS)
 _ALIGN = "lllrrrrrr"
 _CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
 _COLOURS = {
-    GateOutcome.REGRESSED: "red",
-    GateOutcome.REFUSED: "red",
-    GateOutcome.MISSING: "red",
-    GateOutcome.WAIVED: "yellow",
-    GateOutcome.UNRESOLVED: "yellow",
+    **dict.fromkeys((GateOutcome.REGRESSED, *INCOMPLETE), "red"),
+    **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.UNRESOLVED), "yellow"),
     GateOutcome.PASSED: "green",
 }
 
@@ -102,10 +99,10 @@ def run(
 
 def _matches(
     study: Study,
-    baseline: str | None,
-    candidate: str | None,
-    stored: Path | None,
-    margin: float | None,
+    baseline: str | None = None,
+    candidate: str | None = None,
+    stored: Path | None = None,
+    margin: float | None = None,
 ) -> tuple[Match, ...]:
     """What the options ask to be compared, or else the study's file."""
     two = baseline is not None or candidate is not None
@@ -118,7 +115,10 @@ def _matches(
         return (match_methods(study, baseline, candidate, margin),)
     if margin is not None:
         raise UsageError("--margin needs two methods", "name --baseline and --candidate")
-    return _asked_by(study)
+    if not study.gate:
+        what = f"study {study.name}: its file has no gate block"
+        raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
+    return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 
 def _summarise(path: Path, text: str) -> None:
@@ -128,14 +128,6 @@ def _summarise(path: Path, text: str) -> None:
         return
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
-
-
-def _asked_by(study: Study) -> tuple[Match, ...]:
-    """What the study's file asks to be compared."""
-    if not study.gate:
-        what = f"study {study.name}: its file has no gate block"
-        raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
-    return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 
 def _evaluate(
@@ -169,9 +161,7 @@ def _as_plain(gates: Sequence[Gate], *, strict: bool = False) -> _Plain:
         "code": code,
         "verdict": _CODES[code] + left_open,
         "strict": strict,
-        "rules": [
-            {"outcome": str(one), "mark": one.mark, "when": rule} for one, rule in RULES.items()
-        ],
+        "rules": [{"outcome": str(o), "mark": o.mark, "when": rule} for o, rule in RULES.items()],
         "checks": [_plain_gate(gate) for gate in gates],
     }
 
@@ -298,11 +288,13 @@ def _as_junit(found: _Plain) -> str:
         group = f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}"
         for row in one["rows"]:
             name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
-            case = ET.SubElement(suite, "testcase", classname=group, name=_legal(name), time="0")
-            _judge(case, row["outcome"], _legal(_why(row, one)), found["strict"])
+            case = ET.SubElement(
+                suite, "testcase", classname=group, name=_ILLEGAL.sub("?", name), time="0"
+            )
+            _judge(case, row["outcome"], _ILLEGAL.sub("?", _why(row, one)), found["strict"])
         for problem in one["problems"]:
             case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
-            ET.SubElement(case, "error", message=_legal(problem), type="waiver")
+            ET.SubElement(case, "error", message=_ILLEGAL.sub("?", problem), type="waiver")
         _count(suite)
     _count(root)
     ET.indent(root)
@@ -328,10 +320,6 @@ def _count(element: ET.Element) -> None:
     for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         if kind != "skipped" or element.tag == "testsuite":
             element.set(kind, str(len(list(element.iter(tag)))))
-
-
-def _legal(text: str) -> str:
-    return _ILLEGAL.sub("?", text)
 
 
 def _error_lines(found: _Plain) -> Iterator[str]:
