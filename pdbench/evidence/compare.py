@@ -52,15 +52,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
 
 
-MARKS = {
-    Verdict.REPRODUCED: "=",
-    Verdict.CONSISTENT: "~",
-    Verdict.INCONCLUSIVE: "?",
-    Verdict.DEVIATES: "+/\N{MINUS SIGN}",
-    Verdict.DEGENERATE: "!",
-    Verdict.NOT_COMPARABLE: "x",
-    Verdict.MISSING: ".",
-}
+MARKS = dict(zip(Verdict, ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", "."), strict=True))
 """The mark of each verdict; "deviates" has the one of its direction."""
 
 RULES = {
@@ -166,7 +158,6 @@ class Comparison:
 
     Attributes:
         ours: Our number; ``n`` is 0 where there is none.
-        reason: Why the verdict is this, in words.
         cell: Key of the cell that is our counterpart; None without one.
     """
 
@@ -364,14 +355,13 @@ class _Own:
 
         It is the one that the artefact names, or the same, or the artefact's only task.
         """
-        own, named = tuple(tasks), self._study.artefacts[artefact].stands_for
+        own, named = list(tasks), self._study.artefacts[artefact].stands_for
+        found: list[str] = []
         if word in named:
             found = [task for task in own if task == named[word]]
-        elif not TASKS[word]:
-            found = []
-        else:
-            same = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
-            found = same or (list(own) if len(own) == 1 and not named else [])
+        elif TASKS[word]:
+            found = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
+            found = found or (own if len(own) == 1 and not named else [])
         if not found:
             raise _NoCounterpartError(f"no task of this study stands for {word}")
         return found[0]

@@ -75,20 +75,19 @@ class Sample:
 
     def scores(self, metric: str) -> Floats:
         """The score of every run, (R,), as a fraction or correlation."""
-        if metric not in self._scores:
-            self._scores[metric] = self._score(metric, Items(self.labels.shape[1]))
-        return self._scores[metric]
+        return self._score(metric, Items(self.labels.shape[1]), self._scores)
 
     def replicates(self, metric: str) -> Floats:
         """The score of every run on B samples of the examples, (B, R); drawn once."""
-        if metric not in self._replicates:
-            self._replicates[metric] = self._score(metric, _Samples(self._seed))
-        return self._replicates[metric]
+        return self._score(metric, _Samples(self._seed), self._replicates)
 
-    def _score(self, metric: str, items: Items) -> Floats:
-        if metric in self._examples:
-            return items.share(self._examples[metric])
-        return np.asarray(METRICS[metric].formula(self.predictions, self.labels, items))
+    def _score(self, metric: str, items: Items, known: dict[str, Floats]) -> Floats:
+        if metric not in known and metric in self._examples:
+            known[metric] = items.share(self._examples[metric])
+        elif metric not in known:
+            formula = METRICS[metric].formula
+            known[metric] = np.asarray(formula(self.predictions, self.labels, items))
+        return known[metric]
 
 
 class _Samples(Items):
@@ -249,7 +248,6 @@ def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     The more the groups differ in their spread, the fewer degrees of freedom there are: those of
     a mean of unequal variances (Satterthwaite, 1946), with the squares of the variances
     estimated without bias.
-
     """
     if not groups:
         return math.nan, 0.0

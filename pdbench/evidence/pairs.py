@@ -172,17 +172,17 @@ def same_budget(
     (one, first), (other, second) = baseline, candidate
     ours, theirs = one.runs(first.key), other.runs(second.key)
     if first.transfer != second.transfer:
-        yield _differ("transfer set", first.transfer or "none", second.transfer or "none")
+        yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
     for name, column, apart in (
         ("updates", "steps", 0.0),
         ("items seen", "examples", _ITEMS_APART),
     ):
         mean, its = float(ours[column].mean()), float(theirs[column].mean())
         if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
-            yield _differ(name, f"{mean:,.0f}", f"{its:,.0f}")
+            yield f"{name} {mean:,.0f} v {its:,.0f}"
     points = one.grid_points(first.key), other.grid_points(second.key)
     if points[0] != points[1]:
-        yield _differ("grid points", *points)
+        yield f"grid points {points[0]} v {points[1]}"
     for role in _DATA if by_seed else (*_DATA, _SHARED):
         if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
             yield f"data of {role} not the same"
@@ -190,7 +190,7 @@ def same_budget(
         return
     seeds = [list(side.chosen(cell.key)["seed"]) for side, cell in ((one, first), (other, second))]
     if seeds[0] != seeds[1]:
-        yield _differ("seeds", *(", ".join(map(str, found)) for found in seeds))
+        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
     if list(one.labels(first.task)) != list(other.labels(second.task)):
         yield "labels of the test examples not the same"
 
@@ -199,10 +199,6 @@ def _digests(rows: Any, role: str) -> list[str]:
     """The digests of one kind of data that a cell's runs have read."""
     column = f"{role}_digest"
     return sorted(set(rows[column].dropna())) if column in rows else []
-
-
-def _differ(what: str, baseline: object, candidate: object) -> str:
-    return f"{what} {baseline} v {candidate}"
 
 
 def notes_on(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:
