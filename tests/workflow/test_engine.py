@@ -79,24 +79,24 @@ def digests(folder: Path) -> list[str]:
 
 
 def test_edited_code_never_passes_for_the_old(copied: Path) -> None:
-    """A line of a loss is another engine; a comment, a docstring and data are not."""
-    operations, latency = (
+    """A line of training is another engine; a comment, a docstring and data are not."""
+    stages, latency = (
         copied / "pdbench/engine/operations.py",
         copied / "pdbench/engine/latency.py",
     )
-    code = operations.read_text(encoding="utf-8")
+    code = stages.read_text(encoding="utf-8")
     before = digests(copied)
 
-    operations.write_text(
+    stages.write_text(
         f'"""Losses."""\n# Edited.\n{code.split(chr(34) * 3, 2)[2]}', encoding="utf-8"
     )
     latency.write_text(latency.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
     assert digests(copied) == before
 
-    operations.write_text(f"{code}\nOTHER = 1\n", encoding="utf-8")
+    stages.write_text(f"{code}\nOTHER = 1\n", encoding="utf-8")
     edited = digests(copied)
 
     assert edited[0].startswith(f"{before[0].partition('+')[0]}+")
     assert [old != new for old, new in zip(before, edited, strict=True)] == [True] * 3 + [False]
-    operations.write_text(code, encoding="utf-8")
+    stages.write_text(code, encoding="utf-8")
     assert digests(copied) == before
