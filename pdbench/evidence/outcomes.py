@@ -115,11 +115,7 @@ class Result:
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """Read the claims in the order of their file.
-
-    Raises:
-        DataError: A claim has no test, a test no claim, or a line a word that is not known.
-    """
+    """Read the claims in the order of their file."""
     path = folder / CLAIMS_FILE
     found: dict[str, Claim] = {}
     for number, row in read_rows(path, tuple(_COLUMNS)):
@@ -187,9 +183,6 @@ def on_study(
     Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
     corrected with Holm's method for all claims of the same artefact that can be tested. ``seed``
     is that of the resampling of test examples.
-
-    Raises:
-        DataError: The results have no labels of the test examples, or wrong ones.
     """
     numbers = Numbers.measured(scores, similarity)
     estimator = Estimator.of(scores, seed)

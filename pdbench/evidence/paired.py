@@ -275,12 +275,7 @@ def _weights(factors: Mapping[str, float], size: float) -> _Weights:
 
 
 def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
-    """The predictions of some runs of a task on its test examples.
-
-    Raises:
-        DataError: There are no labels of the test examples, a run has no prediction for every
-            one of them, or labels and predictions do not give the recorded scores.
-    """
+    """The predictions of some runs of a task on its test examples."""
     labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
     if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
         what = f"results.parquet: a run on {task} has no prediction for every test example"

@@ -121,9 +121,6 @@ def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
     A transfer set or a corpus that only one of the methods uses fits any of the other's: that
     the one is trained on other data is then for the budget to refuse, and a start that needs no
     corpus is the method's own. So a cell may have several baselines.
-
-    Raises:
-        UsageError: The study has no cell of a method.
     """
     for method in (match.baseline, match.candidate):
         if not any(cell.method == method for cell in study.seeds):

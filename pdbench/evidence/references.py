@@ -225,11 +225,7 @@ def _read(path: Path) -> Iterator[Reference]:
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the row of every row of a file with exactly these columns.
-
-    Raises:
-        DataError: The file is missing, or has other columns or a row of another length.
-    """
+    """Yield the line number and the row of every row of a file with exactly these columns."""
     try:
         handle = path.open(encoding="utf-8", newline="")
     except OSError as error:

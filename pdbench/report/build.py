@@ -39,11 +39,7 @@ _PAPER_URL = "https://arxiv.org/abs/1908.08962"
 
 
 def build(study: Study, paths: Paths) -> None:
-    """Write ``index.html``, and beside it the runs, the gate, the claims as JSON, the results.
-
-    Raises:
-        DataError: The results or the description of an artefact are missing or broken.
-    """
+    """Write ``index.html``, and beside it the runs, the gate, the claims as JSON, the results."""
     page = _gather(study, paths)
     write_json(paths.index.with_name("claims.json"), claims.as_json(page["claims"]))
     templates = {_RUNS: "runs.html.j2", _INDEX: "page.html.j2"}
@@ -57,9 +53,6 @@ def build_partial(study: Study) -> Path:
     """Collect what is finished and report on it; what cannot be drawn from it is left out.
 
     It has a folder of its own, so that nobody, Snakemake included, takes it for the whole report.
-
-    Raises:
-        DataError: No run is finished, or a record or its predictions were edited.
     """
     paths = Paths(study, partial=True)
     collect(study, paths)

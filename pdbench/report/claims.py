@@ -34,11 +34,7 @@ _WIDTH = 96
 
 
 def check_reference() -> tuple[Result, ...]:
-    """Check the claims on the paper's own numbers.
-
-    Raises:
-        DataError: An outcome is not the one that the file records.
-    """
+    """Check the claims on the paper's own numbers; their outcomes must be those on file."""
     results = on_reference(load_claims())
     for one in results:
         if one.outcome is not one.claim.on_reference:

@@ -67,11 +67,7 @@ def run(
     annotations: bool,
     exit_zero: bool,
 ) -> int:
-    """Check, or repeat what an earlier check wrote; say what was found, and return the exit code.
-
-    Raises:
-        PdbenchError: There is nothing to check, or it cannot be read.
-    """
+    """Check, or repeat what an earlier check wrote; say what was found, return the exit code."""
     if written is None:
         accepted, today = load_waivers(waivers), datetime.now(UTC).date()
         compared = _matches(study, baseline, candidate, stored, margin)
