@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from pdbench.evidence import resampling
-from pdbench.evidence.gate import GateOutcome, judge, mean_terms, pools
-from pdbench.evidence.paired import Estimator, RunGroup, Terms
-from pdbench.evidence.resampling import Sample
+from pdbench.evidence import paired
+from pdbench.evidence.gate import GateOutcome, _judge, _mean_terms, _pools
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
 
 EXAMPLES = 150
 RESAMPLES = 200
@@ -135,13 +134,13 @@ PAIR = {("a0", "accuracy"): 1.0, ("b0", "accuracy"): -1.0}
 
 def studies(world: World, count: int, seed: int = 0) -> Iterator[Estimator]:
     """Draw ``count`` studies; resampling uses fewer samples than usual, for speed."""
-    usual = resampling.RESAMPLES
-    resampling.RESAMPLES = RESAMPLES
+    usual = paired._RESAMPLES
+    paired._RESAMPLES = RESAMPLES
     try:
         for stream in np.random.SeedSequence(seed).spawn(count):
             yield world.draw(np.random.default_rng(stream))
     finally:
-        resampling.RESAMPLES = usual
+        paired._RESAMPLES = usual
 
 
 def share(found: Callable[[Estimator], bool], world: World, count: int) -> float:
@@ -184,12 +183,12 @@ def regressed(study: Estimator, margin: float = 0.0) -> set[str]:
         for key, group in study.groups.items()
         if group.pool == "a"
     }
-    families = pools(dict.fromkeys(terms, "task"))
-    means = {name: mean_terms([terms[key] for key in own]) for name, own in families.items()}
+    families = _pools(dict.fromkeys(terms, "task"))
+    means = {name: _mean_terms([terms[key] for key in own]) for name, own in families.items()}
     return {
         key
         for family in (terms, means)
-        for key, one in judge(
+        for key, one in _judge(
             {k: study.estimate(t) for k, t in family.items()}, dict.fromkeys(family, margin)
         ).items()
         if one.outcome is GateOutcome.REGRESSED

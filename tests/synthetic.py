@@ -15,7 +15,6 @@ import pandas as pd
 from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
 from pdbench.report import gate
-from pdbench.report.ci import as_junit
 from pdbench.study import Run, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -58,11 +57,11 @@ def write_study(
     write_json(paths.audit, audit(study))
     write_json(paths.latency, latency(study))
     if study.gate:
-        gates = gate.evaluate(study, gate.matches(study), paths.table, (), date(2026, 11, 21))
-        found = gate.as_plain(gates)
-        write_json(paths.gate["json"], gate.as_json(found))
-        write_text(paths.gate["xml"], as_junit(found))
-        write_text(paths.gate["md"], gate.as_markdown(found))
+        gates = gate._evaluate(study, gate._matches(study), paths.table, (), date(2026, 11, 21))
+        found = gate._as_plain(gates)
+        write_json(paths.gate["json"], gate._as_json(found))
+        write_text(paths.gate["xml"], gate._as_junit(found))
+        write_text(paths.gate["md"], gate._as_markdown(found))
     return paths
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pdbench.core.files import read_json
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
-from pdbench.evidence.views import Similarities
+from pdbench.evidence.references import Similarities
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 

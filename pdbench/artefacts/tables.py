@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
-from pdbench.evidence.verdicts import MARKS
+from pdbench.evidence.compare import MARKS
 
 Row: TypeAlias = dict[str, str | float | int | None]
 

@@ -101,10 +101,10 @@ def check(**options: Any) -> None:
     With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
     code 0: no regression shown; 1: a regression; 2: incomplete or misuse, which is never a pass.
     """
-    from pdbench.report.checking import Options, run
+    from pdbench.report.gate import run
 
     try:
-        code = run(Options(**options))
+        code = run(**options)
     except PdbenchError as error:
         # 1 would say that something is worse.
         raise UsageError(error.what, error.remedy) from error

@@ -1,10 +1,9 @@
 """What the results say: references, statistics, verdicts, claims and the gate."""
 
-from pdbench.evidence.compare import Comparison, compare
+from pdbench.evidence.compare import Comparison, Verdict, compare
 from pdbench.evidence.references import PAPER_SIZES, Reference, load_references
 from pdbench.evidence.significance import Interval, t_interval
 from pdbench.evidence.table import ResultsTable, Score, Split
-from pdbench.evidence.verdicts import Verdict
 
 __all__ = [
     "PAPER_SIZES",

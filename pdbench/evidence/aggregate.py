@@ -44,11 +44,6 @@ def _stratified(
     Runs are drawn with replacement within each stratum (a stratified bootstrap), so the interval
     speaks about these tasks, not about others. Redrawn runs vary too little by a factor of
     (n - 1) / n, which is half at two runs; they are spread by its inverse.
-
-    Args:
-        statistic: A function of as many strata as there are ``methods``.
-        methods: The scores of each method.
-        rng: The only source of randomness.
     """
     redrawn = [{s: _redrawn(runs, rng) for s, runs in scores.items()} for scores in methods]
     low, high = np.quantile(statistic(*redrawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -64,14 +59,12 @@ def _redrawn(runs: _Floats, rng: np.random.Generator) -> _Floats:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A method over all tasks and sizes of a figure.
+class _Standing:
+    """A method over all tasks and sizes of a figure, in per cent.
 
     Attributes:
-        method: Method id.
-        middle: Interquartile mean of its runs' test scores, in per cent.
-        beaten: How often a run of the method in question beats one of it, in per cent; None for
-            that method itself.
+        middle: Interquartile mean of its runs' test scores.
+        beaten: How often a run of the method in question beats one of it; None for that one.
     """
 
     method: str
@@ -81,7 +74,7 @@ class Standing:
 
 def standings(
     scores: ResultsTable, artefact: str, method: str, seed: int = 0
-) -> tuple[Standing, ...]:
+) -> tuple[_Standing, ...]:
     """Compare a method with the others of a figure over all its tasks and sizes.
 
     Nothing is returned where a cell is missing or a method lacks a task or size of another.
@@ -97,19 +90,11 @@ def standings(
     if method not in runs or any(set(own) != set(runs[method]) for own in runs.values()):
         return ()
     rng = np.random.default_rng(seed)
-    return tuple(
-        Standing(
-            other,
-            _stratified(_interquartile_mean, own, rng=rng),
-            None if other == method else _in_per_cent(_better(runs[method], own, rng)),
-        )
-        for other, own in runs.items()
-    )
-
-
-def _better(first: _Strata, second: _Strata, rng: np.random.Generator) -> Interval:
-    return _stratified(_probability_of_improvement, first, second, rng=rng)
-
-
-def _in_per_cent(share: Interval) -> Interval:
-    return Interval(100 * share.mean, 100 * share.low, 100 * share.high, share.n)
+    compared = []
+    for other, own in runs.items():
+        middle, beaten = _stratified(_interquartile_mean, own, rng=rng), None
+        if other != method:
+            share = _stratified(_probability_of_improvement, runs[method], own, rng=rng)
+            beaten = Interval(100 * share.mean, 100 * share.low, 100 * share.high, share.n)
+        compared.append(_Standing(other, middle, beaten))
+    return tuple(compared)

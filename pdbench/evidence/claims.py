@@ -41,22 +41,31 @@ def _claim(*ids: str) -> Callable[[_Test], _Test]:
     return register
 
 
+def _claim_of(
+    figure: str, *ids: str
+) -> Callable[[Callable[[Figure], Statement]], Callable[[Figure], Statement]]:
+    """Register a test of the numbers of one figure."""
+
+    def register(test: Callable[[Figure], Statement]) -> Callable[[Figure], Statement]:
+        TESTS.update(dict.fromkeys(ids, lambda n: test(n.figure(figure))))
+        return test
+
+    return register
+
+
 def _ahead(
     n: Numbers, method: str, others: Sequence[str], task: str, split: str, metric: str = "accuracy"
 ) -> Iterator[Statement]:
     """In table 3 a method is above each of the others on a task."""
     for other in others:
-        yield n.score("table3", method, task, split, metric) > n.score(
-            "table3", other, task, split, metric
-        )
+        yield n.score(method, task, split, metric) > n.score(other, task, split, metric)
 
 
 def _nowhere_below(n: Numbers, method: str, other: str, split: str) -> Statement:
     """In table 3 a method is at least as good as another in every column of a split."""
     return every(
-        n.score("table3", method, task, split, metric)
-        >= n.score("table3", other, task, split, metric)
-        for task, metric in n.columns("table3", split)
+        n.score(method, task, split, metric) >= n.score(other, task, split, metric)
+        for task, metric in n.columns(split)
     )
 
 
@@ -142,16 +151,14 @@ def _meta_score_is_a_mean_over_tasks(n: Numbers) -> Statement:
     )
 
 
-@_claim("C09")
-def _starts_rank_by_what_is_pretrained(n: Numbers) -> Statement:
-    f = n.figure("figure5")
+@_claim_of("figure5", "C09")
+def _starts_rank_by_what_is_pretrained(f: Figure) -> Statement:
     order = ("pd", "pd-truncated", "pd-embeddings", "d")
     return every(not_ascending(*(f.acc(start, size) for start in order)) for size in f.named)
 
 
-@_claim("C10")
-def _truncation_costs_less_with_depth(n: Numbers) -> Statement:
-    f = n.figure("figure5")
+@_claim_of("figure5", "C10")
+def _truncation_costs_less_with_depth(f: Figure) -> Statement:
     tiny, mini = f.from_shallow_to_deep("Tiny", "Mini")
     small, medium, base = f.from_shallow_to_deep("Small", "Medium", "Base")
     for shallow, deep in (("Tiny", "Small"), ("Mini", "Medium")):
@@ -161,71 +168,64 @@ def _truncation_costs_less_with_depth(n: Numbers) -> Statement:
         return f.acc("pd", size) - f.acc("pd-truncated", size)
 
     return every(
-        gap(tiny) >= n.points(4),
+        gap(tiny) >= f.points(4),
         descending(gap(tiny), gap(mini), gap(medium)),
         descending(gap(tiny), gap(small), gap(medium), gap(base)),
         abs(gap(base)) <= 0.2,
     )
 
 
-@_claim("C11")
-def _pretrained_embeddings_are_not_enough(n: Numbers) -> Statement:
-    f = n.figure("figure5")
-    return every(gain >= n.points(5) for gain in _gains(f, "pd", "pd-embeddings", f.named))
+@_claim_of("figure5", "C11")
+def _pretrained_embeddings_are_not_enough(f: Figure) -> Statement:
+    return every(gain >= f.points(5) for gain in _gains(f, "pd", "pd-embeddings", f.named))
 
 
-@_claim("C12")
-def _size_helps_little_without_pretraining(n: Numbers) -> Statement:
-    f = n.figure("figure5")
+@_claim_of("figure5", "C12")
+def _size_helps_little_without_pretraining(f: Figure) -> Statement:
 
     def gain(method: str) -> Quantity:
         return f.acc(method, "Base") - f.acc(method, "Small")
 
-    return every(gain("pd-embeddings") <= 1.5, gain("d") <= 1.5, gain("pd") >= n.points(3))
+    return every(gain("pd-embeddings") <= 1.5, gain("d") <= 1.5, gain("pd") >= f.points(3))
 
 
-@_claim("C13")
-def _pd_beats_pf_at_all_sizes(n: Numbers) -> Statement:
-    f = n.figure("figure6")
+@_claim_of("figure6", "C13")
+def _pd_beats_pf_at_all_sizes(f: Figure) -> Statement:
     return every(_above(f, "pd", "pf", f.sizes))
 
 
-@_claim("C14")
-def _pf_beats_distillation_but_for_the_thinnest(n: Numbers) -> Statement:
-    f = n.figure("figure6")
+@_claim_of("figure6", "C14")
+def _pf_beats_distillation_but_for_the_thinnest(f: Figure) -> Statement:
     return every(_above(f, "pf", "d", f.sizes[2:]))
 
 
-@_claim("C15")
-def _distillation_beats_basic_training(n: Numbers) -> Statement:
-    f = n.figure("figure6")
+@_claim_of("figure6", "C15")
+def _distillation_beats_basic_training(f: Figure) -> Statement:
     return every(_above(f, "d", "basic", f.sizes))
 
 
-@_claim("C16")
-def _no_student_reaches_the_teacher(n: Numbers) -> Statement:
-    f = n.figure("figure6")
+@_claim_of("figure6", "C16")
+def _no_student_reaches_the_teacher(f: Figure) -> Statement:
     return every(
         (f.teacher > f.acc("pd", size) for size in f.sizes),
         some(f.teacher - f.acc("pd", size) <= 0.5 for size in f.sizes),
     )
 
 
-@_claim("C17")
-def _depth_helps_pretrained_students(n: Numbers) -> Statement:
-    gains = _gains_of_depth(n.figure("figure6"), ("pd", "pf"), 2, 6)
-    return every(gain >= n.points(1) for gain in gains)
+@_claim_of("figure6", "C17")
+def _depth_helps_pretrained_students(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("pd", "pf"), 2, 6)
+    return every(gain >= f.points(1) for gain in gains)
 
 
-@_claim("C18")
-def _depth_does_not_help_random_starts(n: Numbers) -> Statement:
-    gains = _gains_of_depth(n.figure("figure6"), ("d", "basic"), 2, 6)
+@_claim_of("figure6", "C18")
+def _depth_does_not_help_random_starts(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("d", "basic"), 2, 6)
     return every(abs(gain) <= 0.8 for gain in gains)
 
 
-@_claim("C19", "C20")
-def _deep_and_narrow_beats_shallow_and_wide(n: Numbers) -> Statement:
-    f = n.figure("figure6")
+@_claim_of("figure6", "C19", "C20")
+def _deep_and_narrow_beats_shallow_and_wide(f: Figure) -> Statement:
     return every(
         f.acc("pd", f.like("6/128")) > f.acc("pd", f.like("2/512")),
         f.acc("pd", f.like("12/256")) > f.acc("pd", f.like("2/768")),
@@ -233,15 +233,14 @@ def _deep_and_narrow_beats_shallow_and_wide(n: Numbers) -> Statement:
     )
 
 
-@_claim("C21")
-def _six_layers_have_most_of_the_gain(n: Numbers) -> Statement:
-    gains = _gains_of_depth(n.figure("figure6"), ("pd",), 6, 12)
+@_claim_of("figure6", "C21")
+def _six_layers_have_most_of_the_gain(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("pd",), 6, 12)
     return every(abs(gain) <= 1.3 for gain in gains)
 
 
-@_claim("C22")
-def _pd_is_robust_to_transfer_size(n: Numbers) -> Statement:
-    f = n.figure("figure8")
+@_claim_of("figure8", "C22")
+def _pd_is_robust_to_transfer_size(f: Figure) -> Statement:
     return every(
         f.acc("pd", "Mini", transfer=size) > f.acc("d", other, transfer=size)
         for size in f.transfers
@@ -249,22 +248,20 @@ def _pd_is_robust_to_transfer_size(n: Numbers) -> Statement:
     )
 
 
-@_claim("C23")
-def _distillation_needs_much_transfer_data(n: Numbers) -> Statement:
-    f = n.figure("figure8")
+@_claim_of("figure8", "C23")
+def _distillation_needs_much_transfer_data(f: Figure) -> Statement:
     return every(
         _shortfall(f, "d", "Base", 8_000_000) <= 0.5, _shortfall(f, "d", "Base", 5_000_000) >= 1.0
     )
 
 
-@_claim("C24")
-def _pd_matches_the_teacher_with_less(n: Numbers) -> Statement:
-    return _shortfall(n.figure("figure8"), "pd", "Mini", 5_000_000) <= 0.3
+@_claim_of("figure8", "C24")
+def _pd_matches_the_teacher_with_less(f: Figure) -> Statement:
+    return _shortfall(f, "pd", "Mini", 5_000_000) <= 0.3
 
 
-@_claim("C25")
-def _more_transfer_data_never_hurts(n: Numbers) -> Statement:
-    f = n.figure("figure8")
+@_claim_of("figure8", "C25")
+def _more_transfer_data_never_hurts(f: Figure) -> Statement:
     return every(
         f.acc(method, size, transfer=more) - f.acc(method, size, transfer=less) >= -0.1
         for method, size in f.series
@@ -272,9 +269,8 @@ def _more_transfer_data_never_hurts(n: Numbers) -> Statement:
     )
 
 
-@_claim("C26")
-def _little_transfer_data_hurts_distillation_alone(n: Numbers) -> Statement:
-    f = n.figure("figure8")
+@_claim_of("figure8", "C26")
+def _little_transfer_data_hurts_distillation_alone(f: Figure) -> Statement:
     little = f.transfers[0]
     return descending(
         f.acc("pd", "Mini", transfer=little),
@@ -283,9 +279,8 @@ def _little_transfer_data_hurts_distillation_alone(n: Numbers) -> Statement:
     )
 
 
-@_claim("C27")
-def _pd_beats_distillation_in_every_domain(n: Numbers) -> Statement:
-    f = n.figure("figure9")
+@_claim_of("figure9", "C27")
+def _pd_beats_distillation_in_every_domain(f: Figure) -> Statement:
     return every(
         f.acc(method, similarity=s) > f.acc("d", similarity=s)
         for s in f.similarities
@@ -293,9 +288,8 @@ def _pd_beats_distillation_in_every_domain(n: Numbers) -> Statement:
     )
 
 
-@_claim("C28")
-def _distillation_needs_the_domain(n: Numbers) -> Statement:
-    f = n.figure("figure9")
+@_claim_of("figure9", "C28")
+def _distillation_needs_the_domain(f: Figure) -> Statement:
     lowest = f.similarity(0.43)
     return every(
         (
@@ -306,9 +300,8 @@ def _distillation_needs_the_domain(n: Numbers) -> Statement:
     )
 
 
-@_claim("C29")
-def _pd_f_is_most_robust_to_domain(n: Numbers) -> Statement:
-    f = n.figure("figure9")
+@_claim_of("figure9", "C29")
+def _pd_f_is_most_robust_to_domain(f: Figure) -> Statement:
     lowest, highest = f.similarities[0], f.similarities[-1]
 
     def drop(method: str) -> Quantity:
@@ -317,9 +310,8 @@ def _pd_f_is_most_robust_to_domain(n: Numbers) -> Statement:
     return descending(drop("d"), drop("pd"), drop("pd-f"))
 
 
-@_claim("C30")
-def _finetuning_helps_out_of_domain_alone(n: Numbers) -> Statement:
-    f = n.figure("figure9")
+@_claim_of("figure9", "C30")
+def _finetuning_helps_out_of_domain_alone(f: Figure) -> Statement:
     *outside, inside = f.similarities
     return every(
         (f.acc("pd-f", similarity=s) > f.acc("pd", similarity=s) for s in outside),
@@ -327,9 +319,8 @@ def _finetuning_helps_out_of_domain_alone(n: Numbers) -> Statement:
     )
 
 
-@_claim("C31")
-def _pd_is_below_pf_at_lowest_similarity_alone(n: Numbers) -> Statement:
-    f = n.figure("figure9")
+@_claim_of("figure9", "C31")
+def _pd_is_below_pf_at_lowest_similarity_alone(f: Figure) -> Statement:
     lowest, *others = f.similarities
     return every(
         f.acc("pd", similarity=lowest) < f.acc("pf"),
@@ -338,15 +329,13 @@ def _pd_is_below_pf_at_lowest_similarity_alone(n: Numbers) -> Statement:
     )
 
 
-@_claim("C32")
-def _pretraining_and_distillation_add_up(n: Numbers) -> Statement:
-    f = n.figure("figure10")
+@_claim_of("figure10", "C32")
+def _pretraining_and_distillation_add_up(f: Figure) -> Statement:
     return every(descending(*(f.acc(m, size) for m in ("pd", "pf", "d"))) for size in f.named)
 
 
-@_claim("C33")
-def _gain_on_the_same_data_is_two_points(n: Numbers) -> Statement:
-    f = n.figure("figure10")
+@_claim_of("figure10", "C33")
+def _gain_on_the_same_data_is_two_points(f: Figure) -> Statement:
     return every(gain >= 1.5 for gain in _gains(f, "pd", "pf", f.named))
 
 
@@ -370,9 +359,8 @@ def _pf_beats_distillation_on_moderate_transfer(n: Numbers) -> Statement:
     return every(part for f in figures for part in _above(f, "pf", "d", f.named))
 
 
-@_claim("C37")
-def _pd_needs_a_tenth_of_the_size(n: Numbers) -> Statement:
-    f = n.figure("figure8")
+@_claim_of("figure8", "C37")
+def _pd_needs_a_tenth_of_the_size(f: Figure) -> Statement:
     return every(
         _shortfall(f, "pd", "Mini", 8_000_000) <= 0.3, _shortfall(f, "d", "Base", 8_000_000) <= 0.5
     )
@@ -443,7 +431,7 @@ def _released_models_gain_by_distillation(n: Numbers) -> Statement:
 
 @_claim("C44")
 def _pd_is_robust_to_size_and_domain(n: Numbers) -> Statement:
-    return every(_pd_is_robust_to_transfer_size(n), _pd_f_is_most_robust_to_domain(n))
+    return every(TESTS["C22"](n), TESTS["C29"](n))
 
 
 def _speed(n: Numbers, size: Architecture) -> Quantity:

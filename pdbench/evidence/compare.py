@@ -1,29 +1,155 @@
-"""Every published number beside our own, joined by what both are numbers of."""
+"""Every published number beside our own, and the verdict: what ours says about it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from statistics import fmean
 
 from pdbench.data.columns import TEACHER
-from pdbench.evidence.matching import (
-    SIMILARITY_TOLERANCE,
+from pdbench.evidence.references import (
+    META_TASKS,
+    OWN_VERSION,
+    TASKS,
+    UNSTATED,
+    VERSIONS,
+    Reference,
+    Similarities,
     data_id,
-    in_place_of,
+    is_similar,
     published_split,
-    version_of,
+    transfer_of,
 )
-from pdbench.evidence.references import Reference
-from pdbench.evidence.registry import META_TASKS, TASKS, UNSTATED, VERSIONS
-from pdbench.evidence.significance import NO_RUNS, Interval, t_interval
+from pdbench.evidence.significance import (
+    ALPHA,
+    NO_RUNS,
+    Difference,
+    Interval,
+    difference_of,
+    t_interval,
+)
 from pdbench.evidence.table import ResultsTable, Split
-from pdbench.evidence.verdicts import MARKS, Measured, Verdict, judge
-from pdbench.study import Architecture, Cell, Study
+from pdbench.study import Architecture, Cell
 from pdbench.study.catalogue.metrics import METRICS
 
 _PARAMETER_MARGIN = 0.05
 """Millions; with the rounding of the paper's one decimal, 0.1."""
+
+_CONTEXT = "context, never a target: secondary, or another publication's"
+
+
+class Verdict(StrEnum):
+    """What the evidence says about a published number."""
+
+    REPRODUCED = "reproduced"
+    CONSISTENT = "consistent"
+    INCONCLUSIVE = "inconclusive"
+    DEVIATES = "deviates"
+    DEGENERATE = "degenerate"
+    NOT_COMPARABLE = "not-comparable"
+    MISSING = "missing"
+
+
+MARKS = dict(zip(Verdict, ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", "."), strict=True))
+"""The mark of each verdict; "deviates" has the one of its direction."""
+
+RULES = {
+    Verdict.MISSING: "the study has no finished runs for it",
+    Verdict.DEGENERATE: "one of our runs predicts one class only, all have one and the same "
+    "trivial score, or the published score is trivial",
+    Verdict.NOT_COMPARABLE: "scale, task, its version, split, metric, size or transfer set differ "
+    "or are not stated by the study, or the number is context",
+    Verdict.REPRODUCED: "equivalence is shown: two one-sided t tests over seeds, each at 5%, "
+    "within the margin that the study names beforehand plus the published number's uncertainty",
+    Verdict.DEVIATES: "a difference beyond the published number's uncertainty is shown by a "
+    "t test over seeds at 5% (and equivalence is not): + ours is higher, \N{MINUS SIGN} lower",
+    Verdict.INCONCLUSIVE: "no margin is named, our runs have no spread (one run, or the same score "
+    "in all), or they are so few with such a spread that even equal means could not have shown "
+    "equivalence; the smallest detectable difference is printed",
+    Verdict.CONSISTENT: "neither: no difference is shown, and equivalence, which could have been "
+    "shown, is not either; also what would be reproduced, but the source leaves its split or the "
+    "task's version open",
+}
+"""The rules in the order in which they are tried: the first that applies is the verdict."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a verdict is about, in the unit of the published number.
+
+    Attributes:
+        uncertainty: How far the true published number may be off: rounding or reading.
+        runs: Our scores, one a seed.
+        margin: The margin of equivalence; None if none was named.
+        differs: What is not the same on both sides; empty if all is.
+        unstated: What the source leaves open.
+        constant: How many of our runs predict one class only.
+        trivial: Scores of constant predictors.
+        exact: Whether the number is counted, not measured: one value is all there is.
+    """
+
+    published: float
+    uncertainty: float
+    runs: tuple[float, ...]
+    margin: float | None
+    differs: str = ""
+    unstated: str = ""
+    constant: int = 0
+    trivial: tuple[float, ...] = ()
+    exact: bool = False
+
+    @property
+    def estimate(self) -> Difference:
+        """Our mean less the published number."""
+        found = difference_of(self.runs, self.published)
+        if self.exact:
+            return replace(found, error=0.0)
+        # Runs that tie by chance, as few runs on few examples do, do not show that all would.
+        tied = max(self.runs) == min(self.runs)
+        return replace(found, error=math.nan) if tied else found
+
+
+def _judge(case: _Measured) -> tuple[Verdict, str]:
+    """The verdict, by the first of :data:`RULES` that applies, and its reason."""
+    if not case.runs:
+        return Verdict.MISSING, "no finished runs"
+    if degenerate := _degenerate(case):
+        return Verdict.DEGENERATE, degenerate
+    if case.differs:
+        return Verdict.NOT_COMPARABLE, case.differs
+    found = case.estimate
+    bound = (case.margin or 0.0) + case.uncertainty
+    off = f"ours {found.value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    if case.margin is not None and found.within(bound) <= ALPHA:
+        reason = f"{off}, shown to be within ±{bound:.2g}"
+        if case.unstated:
+            return Verdict.CONSISTENT, f"{reason}, but {case.unstated}"
+        return Verdict.REPRODUCED, reason
+    if found.outside(case.uncertainty) <= ALPHA:
+        return Verdict.DEVIATES, f"{off}, more than chance over seeds explains"
+    least = f"smallest detectable difference {found.detectable:.1f}"
+    if math.isnan(found.error):
+        runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
+        return Verdict.INCONCLUSIVE, f"{off}; {runs} no spread"
+    if case.margin is None:
+        return Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}"
+    if Difference(0.0, found.error, found.freedom).within(bound) > ALPHA:
+        return Verdict.INCONCLUSIVE, f"{off}; too few runs for ±{bound:.2g}; {least}"
+    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown"
+
+
+def _degenerate(case: _Measured) -> str:
+    n = len(case.runs)
+    if case.constant:
+        return f"{case.constant} of {n} runs predict one class only"
+    if any(abs(case.published - score) <= case.uncertainty for score in case.trivial):
+        return f"the published {case.published:g} is the score of a constant prediction"
+    same = n > 1 and max(case.runs) == min(case.runs)
+    if same and any(math.isclose(case.runs[0], score, abs_tol=1e-6) for score in case.trivial):
+        return f"all {n} runs score {case.runs[0]:.1f}, as a constant prediction does"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -31,20 +157,22 @@ class Comparison:
     """A published number, our own counterpart and what it says.
 
     Attributes:
-        reference: The published number.
         ours: Our number; ``n`` is 0 where there is none.
-        verdict: The verdict.
-        mark: Its mark.
-        reason: Why, in words.
         cell: Key of the cell that is our counterpart; None without one.
     """
 
     reference: Reference
     ours: Interval
     verdict: Verdict
-    mark: str
     reason: str
     cell: str | None = None
+
+    @property
+    def mark(self) -> str:
+        """The verdict's mark; of a deviation, its direction."""
+        if self.verdict is Verdict.DEVIATES:
+            return "+" if self.ours.mean > self.reference.value else "\N{MINUS SIGN}"
+        return MARKS[self.verdict]
 
 
 class _NoCounterpartError(Exception):
@@ -62,7 +190,7 @@ class _NoCounterpartError(Exception):
 def compare(
     scores: ResultsTable,
     references: Iterable[Reference],
-    similarity: Mapping[str, Mapping[str, float]] | None = None,
+    similarity: Similarities | None = None,
 ) -> tuple[Comparison, ...]:
     """Put every reference beside the study's own number, in the order given.
 
@@ -72,68 +200,18 @@ def compare(
         similarity: S of each transfer set to each task, as the audit measured it; without it,
             numbers that depend on S have no counterpart.
     """
-    return tuple(_compare(scores, reference, similarity or {}) for reference in references)
-
-
-def _compare(
-    scores: ResultsTable, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
-) -> Comparison:
-    try:
-        if reference.metric == "params_millions":
-            return _compare_count(reference)
-        if not reference.is_score:
-            raise _NoCounterpartError(_why_no_score(reference), differs=True)
-        if reference.metric == "meta_score":
-            return _compare_mean(scores, reference)
-        ours = _own(scores, reference, similarity)
-    except _NoCounterpartError as error:
-        verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
-        return Comparison(reference, NO_RUNS, verdict, MARKS[verdict], str(error))
-    found, cell = ours.measured, ours.cell
-    if ours.split == "dev" and cell and _has_grid(scores, cell):
-        found = replace(found, differs=found.differs or "our dev chose the grid point")
-    key = cell.key if cell else scores.teacher_key(ours.task)
-    size = f"{cell.architecture}" if cell else "teacher"
-    return _judged(reference, found, f"{ours.task} for {reference.task}, {size}", key)
-
-
-def _compare_mean(scores: ResultsTable, reference: Reference) -> Comparison:
-    """Compare a meta score with the mean over the same tasks, seed by seed."""
-    tasks, parts = [], []
-    for scored in META_TASKS:
-        own = []
-        for word, metric in scored:
-            part = replace(reference, task=word, metric=metric, task_version=_version(word))
-            own.append(_own(scores, part, {}).measured)
-        tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
-        parts += own
-    found = Measured(
-        published=reference.value,
-        uncertainty=reference.uncertainty,
-        runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
-        margin=scores.study.margin(reference.artefact),
-        differs=next((part.differs for part in parts if part.differs), ""),
-        unstated=_left_open(reference),
-        constant=max(part.constant for part in parts),
-    )
-    return _judged(reference, found, "mean over six tasks")
-
-
-def _version(word: str) -> str:
-    """The version of a task that a mean over tasks is taken to have, where no source says it."""
-    versions = VERSIONS.get(word, ("",))
-    return UNSTATED if UNSTATED in versions else versions[0]
+    own = _Own(scores, similarity or {})
+    return tuple(own.beside(reference) for reference in references)
 
 
 def _judged(
-    reference: Reference, found: Measured, beside: str, key: str | None = None
+    reference: Reference, found: _Measured, beside: str, key: str | None = None
 ) -> Comparison:
-    judgement = judge(found)
-    reason = f"{judgement.reason} ({beside})"
+    verdict, reason = _judge(found)
     ours = t_interval(found.runs)
     if found.exact:
         ours = Interval(ours.mean, ours.mean, ours.mean, 1)
-    return Comparison(reference, ours, judgement.verdict, judgement.mark, reason, key)
+    return Comparison(reference, ours, verdict, f"{reason} ({beside})", key)
 
 
 def _compare_count(reference: Reference) -> Comparison:
@@ -144,163 +222,179 @@ def _compare_count(reference: Reference) -> Comparison:
         raise _NoCounterpartError("no size of pdbench") from None
     differs = _CONTEXT if reference.is_context else ""
     value, rounding = reference.value, reference.uncertainty
-    found = Measured(value, rounding, (count,), _PARAMETER_MARGIN, differs=differs, exact=True)
+    found = _Measured(value, rounding, (count,), _PARAMETER_MARGIN, differs=differs, exact=True)
     return _judged(reference, found, "counted")
 
 
-_CONTEXT = "context, never a target: secondary, or another publication's"
-
-
-def _why_no_score(reference: Reference) -> str:
-    if reference.unit == "ratio":
-        return "a ratio on the paper's own hardware and models"
-    return "no score of a model that a study trains"
-
-
-@dataclass(frozen=True)
-class _Own:
-    """Our counterpart of a published score, and where it was found; no cell for the teacher."""
-
-    measured: Measured
-    task: str
-    cell: Cell | None
-    split: Split
-
-
-def _own(
-    scores: ResultsTable, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
-) -> _Own:
-    study, metric = scores.study, reference.metric
-    task, cell = _counterpart(study, reference, similarity)
-    identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
-    split = _own_split(scores, reference, identity, cell)
-    if metric not in metrics:
-        what = f"{metric} there; {task} has {', '.join(metrics)}"
-        raise _NoCounterpartError(what, differs=True)
-    score = scores.of(cell, split, metric) if cell else scores.teacher(task, split, metric)
-    known = METRICS.get(metric)
-    trivial = (0.0,) if known is not None and known.is_correlation else ()
-    if metric == "accuracy" and score.majority is not None:
-        trivial = (score.majority,)
-    measured = Measured(
-        published=reference.value,
-        uncertainty=reference.uncertainty,
-        runs=score.runs,
-        margin=study.margin(reference.artefact),
-        differs=_difference(study, reference, task, identity, split),
-        unstated=_left_open(reference),
-        constant=score.degenerate,
-        trivial=trivial,
-    )
-    return _Own(measured, task, cell, split)
-
-
-def _difference(study: Study, reference: Reference, task: str, identity: str, own: Split) -> str:
-    """What makes the two numbers different in kind; empty if nothing does."""
-    if reference.is_context:
-        return _CONTEXT
-    if study.scale == "demo":
-        return "demo scale"
-    if identity != TASKS[reference.task]:
-        return f"{task} is not {reference.task}"
-    version = version_of(study, task, identity)
-    if reference.task_version not in ("", UNSTATED, version):
-        stated = version or "not stated: name tasks.*.version"
-        return f"{reference.task} is {reference.task_version} there, here {stated}"
-    split = published_split(own, identity)
-    if reference.split not in (UNSTATED, split):
-        return f"split {reference.split} there, here {split}"
-    return ""
-
-
 def _left_open(reference: Reference) -> str:
-    open_ = [
-        word
-        for word, value in (("split", reference.split), ("task version", reference.task_version))
-        if value == UNSTATED
-    ]
+    stated = {"split": reference.split, "task version": reference.task_version}
+    open_ = [word for word, value in stated.items() if value == UNSTATED]
     return f"the source states no {' and no '.join(open_)}" if open_ else ""
 
 
-def _own_split(
-    scores: ResultsTable, reference: Reference, identity: str, cell: Cell | None
-) -> Split:
-    """Our split that is the published one; our test split where none is."""
-    splits: tuple[Split, ...] = ("test", "dev")
-    if cell is not None and scores.of(cell, "submission", reference.metric).runs:
-        splits = (*splits, "submission")
-    same = (split for split in splits if published_split(split, identity) == reference.split)
-    return next(same, "test")
+class _Own:
+    """The numbers of a study, found by what published ones are numbers of."""
 
+    def __init__(self, scores: ResultsTable, similarity: Similarities) -> None:
+        self._scores, self._study, self._similarity = scores, scores.study, similarity
 
-def _has_grid(scores: ResultsTable, cell: Cell) -> bool:
-    """Whether dev chose among several grid points."""
-    return len(scores.study.runs(cell)) > scores.study.seeds[cell]
+    def beside(self, reference: Reference) -> Comparison:
+        """A published number with the study's own and its verdict."""
+        try:
+            if reference.metric == "params_millions":
+                return _compare_count(reference)
+            if not reference.is_score:
+                ratio = "a ratio on the paper's own hardware and models"
+                other = "no score of a model that a study trains"
+                why = ratio if reference.unit == "ratio" else other
+                raise _NoCounterpartError(why, differs=True)
+            if reference.metric == "meta_score":
+                return self._mean(reference)
+            return _judged(reference, *self._measured(reference))
+        except _NoCounterpartError as error:
+            verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
+            return Comparison(reference, NO_RUNS, verdict, str(error))
 
+    def _mean(self, reference: Reference) -> Comparison:
+        """Compare a meta score with the mean over the same tasks, seed by seed."""
+        tasks, parts = [], []
+        for scored in META_TASKS:
+            own = []
+            for word, metric in scored:
+                # A mean over tasks is taken to have the version that no source states.
+                versions = VERSIONS.get(word, ("",))
+                version = UNSTATED if UNSTATED in versions else versions[0]
+                part = replace(reference, task=word, metric=metric, task_version=version)
+                own.append(self._measured(part)[0])
+            tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
+            parts += own
+        found = _Measured(
+            published=reference.value,
+            uncertainty=reference.uncertainty,
+            runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
+            margin=self._study.margin(reference.artefact),
+            differs=next((part.differs for part in parts if part.differs), ""),
+            unstated=_left_open(reference),
+            constant=max(part.constant for part in parts),
+        )
+        return _judged(reference, found, "mean over six tasks")
 
-def _counterpart(
-    study: Study, reference: Reference, similarity: Mapping[str, Mapping[str, float]]
-) -> tuple[str, Cell | None]:
-    """The task and cell of the same number; no cell for the teacher."""
-    if reference.artefact not in study.artefacts:
-        reason = _CONTEXT if reference.is_context else "no artefact of this study"
-        raise _NoCounterpartError(f"{reference.artefact}: {reason}", differs=reference.is_context)
-    cells = study.artefact_cells(reference.artefact)
-    if not cells:
-        raise _NoCounterpartError("needs the released checkpoints, or cells this study lacks")
-    task = in_place_of(study, reference.artefact, reference.task)
-    if task is None:
-        raise _NoCounterpartError(f"no task of this study stands for {reference.task}")
-    if reference.method == TEACHER:
-        return task, None
-    found = [cell for cell in cells if (cell.task, cell.method) == (task, reference.method)]
-    if not found:
-        raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
-    return task, _cell(study, found, reference, similarity)
+    def _measured(self, reference: Reference) -> tuple[_Measured, str, str | None]:
+        """Our counterpart of a published score, what it is, and the key of its cell."""
+        study, scores, metric = self._study, self._scores, reference.metric
+        task, cell = self._counterpart(reference)
+        identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
+        split = self._split(reference, identity, cell)
+        if metric not in metrics:
+            what = f"{metric} there; {task} has {', '.join(metrics)}"
+            raise _NoCounterpartError(what, differs=True)
+        score = scores.of(cell, split, metric) if cell else scores.teacher(task, split, metric)
+        trivial = (0.0,) if METRICS[metric].is_correlation else ()
+        if metric == "accuracy" and score.majority is not None:
+            trivial = (score.majority,)
+        differs = self._difference(reference, task, identity, split)
+        if split == "dev" and cell and len(study.runs(cell)) > study.seeds[cell]:
+            differs = differs or "our dev chose the grid point"
+        found = _Measured(
+            published=reference.value,
+            uncertainty=reference.uncertainty,
+            runs=score.runs,
+            margin=study.margin(reference.artefact),
+            differs=differs,
+            unstated=_left_open(reference),
+            constant=score.degenerate,
+            trivial=trivial,
+        )
+        what = f"{task} for {reference.task}, {cell.architecture if cell else 'teacher'}"
+        return found, what, cell.key if cell else scores.teacher_key(task)
 
+    def _difference(self, reference: Reference, task: str, identity: str, own: Split) -> str:
+        """What makes the two numbers different in kind; empty if nothing does."""
+        if reference.is_context:
+            return _CONTEXT
+        if self._study.scale == "demo":
+            return "demo scale"
+        if identity != TASKS[reference.task]:
+            return f"{task} is not {reference.task}"
+        version = self._study.tasks[task].version or OWN_VERSION.get(identity, "")
+        if reference.task_version not in ("", UNSTATED, version):
+            stated = version or "not stated: name tasks.*.version"
+            return f"{reference.task} is {reference.task_version} there, here {stated}"
+        split = published_split(own, identity)
+        if reference.split not in (UNSTATED, split):
+            return f"split {reference.split} there, here {split}"
+        return ""
 
-def _cell(
-    study: Study,
-    cells: list[Cell],
-    reference: Reference,
-    similarity: Mapping[str, Mapping[str, float]],
-) -> Cell:
-    architecture = _architecture(study, {cell.architecture for cell in cells}, reference)
-    found = [cell for cell in cells if cell.architecture == architecture]
-    found = [cell for cell in found if _same_transfer(study, cell, reference, similarity)]
-    if len(found) != 1:
-        named = [] if reference.transfer_size is None else [f"{reference.transfer_size:,} items"]
-        named += [] if reference.similarity is None else [f"S = {reference.similarity:g}"]
-        reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
+    def _split(self, reference: Reference, identity: str, cell: Cell | None) -> Split:
+        """Our split that is the published one; our test split where none is."""
+        splits: tuple[Split, ...] = ("test", "dev")
+        if cell is not None and self._scores.of(cell, "submission", reference.metric).runs:
+            splits = (*splits, "submission")
+        same = (split for split in splits if published_split(split, identity) == reference.split)
+        return next(same, "test")
+
+    def _counterpart(self, reference: Reference) -> tuple[str, Cell | None]:
+        """The task and cell of the same number; no cell for the teacher."""
+        artefact = reference.artefact
+        if artefact not in self._study.artefacts:
+            reason = _CONTEXT if reference.is_context else "no artefact of this study"
+            raise _NoCounterpartError(f"{artefact}: {reason}", differs=reference.is_context)
+        cells = self._study.artefact_cells(artefact)
+        if not cells:
+            raise _NoCounterpartError("needs the released checkpoints, or cells this study lacks")
+        task = self._in_place_of(reference.task, artefact, dict.fromkeys(c.task for c in cells))
+        if reference.method == TEACHER:
+            return task, None
+        found = [cell for cell in cells if (cell.task, cell.method) == (task, reference.method)]
+        if not found:
+            raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
+        return task, self._cell(found, reference)
+
+    def _in_place_of(self, word: str, artefact: str, tasks: Iterable[str]) -> str:
+        """The task of an artefact that is shown in the place of a published one.
+
+        It is the one that the artefact names, or the same, or the artefact's only task.
+        """
+        own, named = list(tasks), self._study.artefacts[artefact].stands_for
+        found: list[str] = []
+        if word in named:
+            found = [task for task in own if task == named[word]]
+        elif TASKS[word]:
+            found = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
+            found = found or (own if len(own) == 1 and not named else [])
+        if not found:
+            raise _NoCounterpartError(f"no task of this study stands for {word}")
+        return found[0]
+
+    def _cell(self, cells: list[Cell], reference: Reference) -> Cell:
+        architecture = self._architecture({cell.architecture for cell in cells}, reference)
+        found = [cell for cell in cells if cell.architecture == architecture]
+        found = [cell for cell in found if self._same_transfer(cell, reference)]
+        if len(found) != 1:
+            named = (
+                [] if reference.transfer_size is None else [f"{reference.transfer_size:,} items"]
+            )
+            named += [] if reference.similarity is None else [f"S = {reference.similarity:g}"]
+            reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
+            raise _NoCounterpartError(reason, differs=True)
+        return found[0]
+
+    def _same_transfer(self, cell: Cell, reference: Reference) -> bool:
+        size, similarity = transfer_of(self._study, cell, self._similarity)
+        if size is None:
+            return True
+        if reference.transfer_size not in (None, size):
+            return False
+        return reference.similarity is None or is_similar(similarity, reference.similarity)
+
+    def _architecture(self, drawn: set[Architecture], reference: Reference) -> Architecture:
+        """The study's size in place of the paper's: the same, or at the demo's scale its like."""
+        same = [size for size in drawn if str(size) == reference.architecture]
+        if self._study.scale == "demo":
+            named = self._study.named_architectures.get(reference.name or "")
+            only = list(drawn) if len(drawn) == 1 else []
+            same = [size for size in drawn if size == named] or same or only
+        if same:
+            return same[0]
+        reason = f"no size of this study stands for {reference.architecture}"
         raise _NoCounterpartError(reason, differs=True)
-    return found[0]
-
-
-def _same_transfer(
-    study: Study,
-    cell: Cell,
-    reference: Reference,
-    similarity: Mapping[str, Mapping[str, float]],
-) -> bool:
-    if cell.transfer is None:
-        return True
-    size = study.transfer_sets[cell.transfer].size
-    if reference.transfer_size not in (None, size):
-        return False
-    if reference.similarity is None:
-        return True
-    found = similarity.get(cell.transfer, {}).get(cell.task)
-    return found is not None and abs(found - reference.similarity) <= SIMILARITY_TOLERANCE
-
-
-def _architecture(study: Study, drawn: set[Architecture], reference: Reference) -> Architecture:
-    """The study's size in place of the paper's: the same, or at the demo's scale its like."""
-    same = [size for size in drawn if str(size) == reference.architecture]
-    if study.scale == "demo":
-        named = study.named_architectures.get(reference.name or "")
-        only = list(drawn) if len(drawn) == 1 else []
-        same = [size for size in drawn if size == named] or same or only
-    if same:
-        return same[0]
-    reason = f"no size of this study stands for {reference.architecture}"
-    raise _NoCounterpartError(reason, differs=True)

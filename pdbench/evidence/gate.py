@@ -10,23 +10,38 @@ corrected: that all cells pass is only said where each is shown by itself (Berge
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from pdbench.evidence.paired import Terms
-from pdbench.evidence.pairs import Match
-from pdbench.evidence.significance import ALPHA, Difference, holm
+import pandas as pd
+
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms, sample_of
+from pdbench.evidence.pairs import (
+    STORED,
+    CellPair,
+    Match,
+    margins_of,
+    notes_on,
+    pairs_of_methods,
+    pairs_of_versions,
+    same_budget,
+)
+from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
+from pdbench.evidence.table import ResultsTable, refuse_others
+from pdbench.study import Cell, Study
+from pdbench.study.waivers import Waiver
 
 _K = TypeVar("_K", bound=Hashable)
 
 _LEVEL = ALPHA / 2
 """One-sided level of each family: the cells, and the means over cells."""
 
-POOLED = "pooled"
+_POOLED = "pooled"
 
 
 class GateOutcome(StrEnum):
@@ -42,17 +57,8 @@ class GateOutcome(StrEnum):
     @property
     def mark(self) -> str:
         """Its mark: never colour alone."""
-        return _MARKS[self]
+        return dict(zip(GateOutcome, "\N{MINUS SIGN}wx.?+", strict=True))[self]
 
-
-_MARKS = {
-    GateOutcome.REGRESSED: "\N{MINUS SIGN}",
-    GateOutcome.WAIVED: "w",
-    GateOutcome.REFUSED: "x",
-    GateOutcome.MISSING: ".",
-    GateOutcome.UNRESOLVED: "?",
-    GateOutcome.PASSED: "+",
-}
 
 RULES = {
     GateOutcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or "
@@ -73,18 +79,32 @@ INCOMPLETE = (GateOutcome.REFUSED, GateOutcome.MISSING)
 
 
 @dataclass(frozen=True)
-class Judged:
+class _Judged:
     """What tests say of one difference.
 
     Attributes:
-        outcome: regressed, passed, unresolved, or missing where nothing can be tested.
+        estimate: Candidate less baseline, in points.
+        margin: Points that the candidate may lose.
         p: Of no regression beyond the margin, after Holm's correction.
         detectable: The smallest regression that would be found in four of five cases, in points.
     """
 
+    estimate: Difference
+    margin: float
     outcome: GateOutcome
     p: float
     detectable: float
+
+    @property
+    def reason(self) -> str:
+        return {
+            GateOutcome.REGRESSED: f"worse by more than {self.margin:g}",
+            GateOutcome.PASSED: f"not worse by more than {self.margin:g}",
+            GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
+        }.get(
+            self.outcome,
+            f"neither is shown; a regression of {self.detectable:.1f} would have been found",
+        )
 
 
 @dataclass(frozen=True)
@@ -94,13 +114,10 @@ class Row:
     Attributes:
         name: The key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``.
         cells: The cells behind it: baseline and candidate.
-        outcome: What became of it.
-        reason: Why, in words.
         estimate: Candidate less baseline, in points; None where nothing was compared.
         p: Of no regression, Holm-corrected.
         scores: Mean test scores of baseline and candidate, in per cent.
         runs: Their numbers of runs.
-        notes: What else one should know.
     """
 
     name: str
@@ -119,14 +136,9 @@ class Gate:
     """A check and what it found.
 
     Attributes:
-        study: The study's name.
-        match: What was compared.
         margins: What its cells may lose, in points: every margin that was used, ascending.
-        cells: Every cell of the candidate.
         pooled: The means over the cells of a task, and over all.
         problems: What is wrong with the waivers.
-        notes: What one should know of the whole.
-        today: The day that waivers were held against.
     """
 
     study: str
@@ -144,11 +156,7 @@ class Gate:
         return self.cells + self.pooled
 
     def code(self, *, strict: bool = False) -> int:
-        """The exit code: 1 with a regression, else 2 if incomplete, else 0.
-
-        Args:
-            strict: Take what is unresolved as incomplete.
-        """
+        """The exit code: 1 with a regression, else 2 if incomplete (or, strict, unresolved)."""
         found = {row.outcome for row in self.rows}
         if GateOutcome.REGRESSED in found:
             return 1
@@ -156,20 +164,16 @@ class Gate:
         return 2 if self.problems or found & set(open_ends) else 0
 
 
-def judge(
+def _judge(
     estimates: Mapping[_K, Difference],
     margins: Mapping[_K, float],
     exact: Mapping[_K, float] | None = None,
-) -> dict[_K, Judged]:
-    """Judge a family of differences.
+) -> dict[_K, _Judged]:
+    """Judge a family of differences, in points.
 
     Those of cells that answer as before are no part of it: they cannot be called a regression.
-
-    Args:
-        estimates: Candidate less baseline, in points.
-        margins: Points that the candidate may lose, for each of them.
-        exact: P of an exact test that the candidate is not worse at all, where there is one; a
-            regression must pass both.
+    ``exact`` has p of an exact test that the candidate is not worse at all, where there is one; a
+    regression must pass both.
     """
     lost = {
         key: max(found.below(-margins[key]), (exact or {}).get(key, 0.0))
@@ -189,7 +193,7 @@ def judge(
             outcome = GateOutcome.PASSED
         least = margins[key] + found.detectable_at(level)
         p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
-        judged[key] = Judged(outcome, p, least)
+        judged[key] = _Judged(found, margins[key], outcome, p, least)
     return judged
 
 
@@ -198,7 +202,7 @@ def _is_unchanged(found: Difference) -> bool:
     return found.value == 0 and found.error == 0
 
 
-def pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
+def _pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
     """The families of cells whose means are judged too, from the task of each cell.
 
     One for each task with several cells, and one for all where there are several tasks.
@@ -207,16 +211,269 @@ def pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
     for task in dict.fromkeys(tasks.values()):
         own = tuple(cell for cell, its in tasks.items() if its == task)
         if len(own) > 1:
-            found[f"{POOLED}.{task}"] = own
+            found[f"{_POOLED}.{task}"] = own
     if len(set(tasks.values())) > 1:
-        found[f"{POOLED}.all"] = tuple(tasks)
+        found[f"{_POOLED}.all"] = tuple(tasks)
     return found
 
 
-def mean_terms(terms: Sequence[Terms]) -> Terms:
+def _mean_terms(terms: Sequence[Terms]) -> Terms:
     """The mean of several differences."""
     total: dict[tuple[str, str], float] = {}
     for one in terms:
         for term, factor in one.items():
             total[term] = total.get(term, 0.0) + factor / len(terms)
     return total
+
+
+_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]
+"""Baseline and candidate; one and the same table for two methods of a study."""
+
+
+def check(
+    study: Study,
+    frame: Any,
+    match: Match,
+    today: date,
+    *,
+    stored: Any = None,
+    waivers: Sequence[Waiver] = (),
+    seed: int = 0,
+) -> Gate:
+    """Check a candidate against its baseline.
+
+    Args:
+        frame: The study's collected results, one row a run.
+        today: The day that waivers are held against.
+        stored: Stored results of the same study, where ``match`` asks for them.
+        seed: Seed of the resampling of test examples.
+
+    Raises:
+        UsageError: The study has nothing to compare, or a table is of another study.
+        DataError: Predictions do not give the recorded scores.
+    """
+    own = ResultsTable(study, frame)
+    sides = own if stored is None else ResultsTable(study, stored, stored=True), own
+    for side in sides:
+        refuse_others(study, side.frame)
+    pairs = pairs_of_versions(study, sides[0]) if match.by_seed else pairs_of_methods(study, match)
+    stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
+    margins = margins_of(study, match, pairs)
+    tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
+    tests = _Tests(tested, sides, match, seed)
+    rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
+    cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
+    means = tests.means(dict(zip(pairs, cells, strict=True)))
+    pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
+    problems = tuple(_problems(waivers, study, match, cells + pooled, today))
+    notes, named = notes_on(study, match, pairs), tuple(sorted(set(margins.values())))
+    return Gate(study.name, match, named, cells, pooled, problems, notes, today)
+
+
+def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
+    """The row of a pair that cannot be tested; None if it can."""
+    candidate, baseline = pair.candidate, pair.baseline
+    if baseline is None:
+        why = f"the study has no cell of {match.baseline} beside it"
+        return Row(candidate.key, pair.keys, GateOutcome.MISSING, why)
+    names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
+    whole = zip(names, sides, (baseline, candidate), strict=True)
+    metric = _metric(sides[0].study, candidate)
+    if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
+        return Row(candidate.key, pair.keys, GateOutcome.MISSING, "; ".join(lost))
+    measure, measured = (sides[0], baseline), (sides[1], candidate)
+    if found := list(same_budget(measure, measured, by_seed=match.by_seed)):
+        return Row(candidate.key, pair.keys, GateOutcome.REFUSED, "; ".join(found))
+    return None
+
+
+def _metric(study: Study, cell: Cell) -> str:
+    """The metric that is tested: the task's first; a task that is no more has none."""
+    return study.tasks[cell.task].metrics[0] if cell.task in study.tasks else ""
+
+
+class _Tests:
+    """The pairs that can be tested, each with its margin, and what the tests say of them."""
+
+    def __init__(
+        self, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
+    ) -> None:
+        self.sides, self.match, self.margins = sides, match, margins
+        if match.by_seed:
+            self.estimator = _run_by_run(margins, sides, seed)
+        else:
+            self.estimator = _method_by_method(margins, sides[1], match, seed)
+        self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
+        estimates = {pair: self.estimator.estimate(terms) for pair, terms in self.terms.items()}
+        tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
+        exact = {pair: p for pair, p in tested.items() if p is not None}
+        self.judged = _judge(estimates, margins, exact)
+
+    def row(self, pair: CellPair) -> Row:
+        """What became of a pair."""
+        assert pair.baseline is not None
+        places = list(zip(self.sides, (pair.baseline, pair.candidate), strict=True))
+        scores = [side.of(cell).runs for side, cell in places]
+        first, second = (math.fsum(found) / len(found) for found in scores)
+        judged = self.judged[pair]
+        outcome, reason = judged.outcome, judged.reason
+        if outcome is GateOutcome.PASSED and self._has_collapsed(places):
+            outcome = GateOutcome.UNRESOLVED
+            reason += ", but one answer to everything is no skill"
+        return Row(
+            pair.candidate.key,
+            pair.keys,
+            outcome,
+            reason,
+            judged.estimate,
+            judged.p,
+            (first, second),
+            (len(scores[0]), len(scores[1])),
+            tuple(self._notes(pair, places)),
+        )
+
+    def _has_collapsed(self, places: Iterable[tuple[ResultsTable, Cell]]) -> bool:
+        """Whether runs of the candidate predict one class only; of new code, more than before."""
+        before, now = (side.of(cell).degenerate for side, cell in places)
+        return now > (before if self.match.by_seed else 0)
+
+    def _notes(self, pair: CellPair, places: Iterable[tuple[ResultsTable, Cell]]) -> Iterator[str]:
+        for role, (side, cell) in zip(("baseline", "candidate"), places, strict=True):
+            found = side.of(cell)
+            if found.degenerate:
+                runs = len(found.runs)
+                yield f"{role}: {found.degenerate} of {runs} runs predict one class only"
+        if self.match.by_seed and self.estimator.groups[pair.candidate.key].pool is None:
+            yield "single runs: tested over examples only"
+
+    def means(self, rows: Mapping[CellPair, Row]) -> list[Row]:
+        """Judge the means over cells; a waived regression counts in none of them."""
+        tested = {
+            pair: pair.candidate.task
+            for pair, row in rows.items()
+            if pair in self.terms and row.outcome is not GateOutcome.WAIVED
+        }
+        pools = _pools(tested)
+        terms = {name: _mean_terms([self.terms[p] for p in own]) for name, own in pools.items()}
+        estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
+        margins = {name: self._mean_margin(own) for name, own in pools.items()}
+        judged = _judge(estimates, margins)
+        own = {name: [rows[pair] for pair in pairs] for name, pairs in pools.items()}
+        return [_mean_row(name, own[name], judged[name]) for name in pools]
+
+    def _mean_margin(self, pairs: Sequence[CellPair]) -> float:
+        """What a mean over cells may lose: as much as its cells on average."""
+        margins = [self.margins[pair] for pair in pairs]
+        return margins[0] if len(set(margins)) == 1 else math.fsum(margins) / len(margins)
+
+
+def _mean_row(name: str, rows: Sequence[Row], judged: _Judged) -> Row:
+    first, second = (math.fsum(row.scores[i] for row in rows) / len(rows) for i in (0, 1))
+    return Row(
+        name,
+        tuple(dict.fromkeys(key for row in rows for key in row.cells)),
+        judged.outcome,
+        judged.reason,
+        judged.estimate,
+        judged.p,
+        (first, second),
+        (min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
+        (f"mean of {len(rows)} cells",),
+    )
+
+
+def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
+    metric = _metric(study, pair.candidate)
+    assert pair.baseline is not None
+    if match.by_seed:
+        return {(pair.candidate.key, metric): 1.0}
+    return {(pair.candidate.key, metric): 1.0, (pair.baseline.key, metric): -1.0}
+
+
+def _method_by_method(
+    pairs: Iterable[CellPair], side: ResultsTable, match: Match, seed: int
+) -> Estimator:
+    """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
+    study = side.study
+    samples, groups = {}, {}
+    for task in dict.fromkeys(pair.candidate.task for pair in pairs):
+        own = [c for c in study.seeds if (c.task == task and c.method in match.methods)]
+        whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
+        samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
+        for cell, rows in zip(whole, places, strict=True):
+            groups[cell.key] = RunGroup(task, rows, cell.method)
+    return Estimator(samples, groups)
+
+
+def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimator:
+    """Each run less the stored one of the same seed; single runs are taken as they are."""
+    samples, groups = {}, {}
+    for task in dict.fromkeys(pair.candidate.task for pair in pairs):
+        cells = [pair.candidate for pair in pairs if pair.candidate.task == task]
+        members = [(side, cell) for cell in cells for side in sides]
+        samples[task], places = _sample(members, task, seed)
+        several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
+        for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
+            pool = cell.method if cell.method in several else None
+            groups[cell.key] = RunGroup(task, rows, pool, against)
+    return Estimator(samples, groups)
+
+
+def _sample(
+    members: Sequence[tuple[ResultsTable, Cell]], task: str, seed: int
+) -> tuple[Sample, list[tuple[int, ...]]]:
+    """The chosen runs of some cells on a task's test examples, and the rows of each there."""
+    found = [side.chosen(cell.key) for side, cell in members]
+    ends = itertools.accumulate(map(len, found), initial=0)
+    places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
+    return sample_of(members[0][0], task, pd.concat(found), seed), places
+
+
+def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:
+    """One-sided exact p of two single runs; None where there are several or another metric."""
+    group = estimator.groups[pair.candidate.key]
+    if group.pool is not None or _metric(sides[0].study, pair.candidate) != "accuracy":
+        return None
+    sample = estimator.samples[group.task]
+    right = sample.predictions == sample.labels
+    before, now = right[group.against[0]], right[group.rows[0]]
+    return mcnemar(before, now) / 2 if now.sum() < before.sum() else 1.0
+
+
+def _waive(row: Row, waivers: Sequence[Waiver], study: Study, match: Match, today: date) -> Row:
+    """Accept a regression that a waiver covers, unless its last day is over."""
+    if row.outcome is not GateOutcome.REGRESSED:
+        return row
+    for waiver in waivers:
+        if not waiver.covers(study.name, match.baseline, row.name):
+            continue
+        if not waiver.is_expired(today):
+            why = f"{row.reason}; waived until {waiver.expires}: {waiver.reason}"
+            return replace(row, outcome=GateOutcome.WAIVED, reason=why)
+        why = f"waiver expired on {waiver.expires}: {waiver.reason}"
+        row = replace(row, notes=(*row.notes, why))
+    return row
+
+
+def _problems(
+    waivers: Sequence[Waiver], study: Study, match: Match, rows: Sequence[Row], today: date
+) -> Iterator[str]:
+    """What is wrong with the waivers of this study: each a line that ends with the remedy."""
+    means = [f"{_POOLED}.{task}" for task in (*study.tasks, "all")]
+    names = {*study.cells, *means, *(row.name for row in rows)}
+    for waiver in waivers:
+        if waiver.study != study.name:
+            continue
+        about = f"waiver of {waiver.cell} against {waiver.baseline}"
+        if waiver.baseline not in (STORED, *study.methods):
+            yield f"{about}: no such method; mend its spelling or remove it"
+        elif not any(waiver.covers(study.name, waiver.baseline, name) for name in names):
+            yield f"{about}: fits no cell of study {study.name}; mend its spelling or remove it"
+        elif waiver.is_expired(today) and not _concerns_others(waiver, study, match, rows):
+            yield f"{about}: expired on {waiver.expires} and covers no regression; remove it"
+
+
+def _concerns_others(waiver: Waiver, study: Study, match: Match, rows: Sequence[Row]) -> bool:
+    """Whether an expired waiver is for another check, or covers a regression, which fails."""
+    here = [row for row in rows if waiver.covers(study.name, match.baseline, row.name)]
+    return not here or any(row.outcome is GateOutcome.REGRESSED for row in here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +12,14 @@ from pathlib import Path
 from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
-from pdbench.evidence.references import FOLDER, Reference, load_references, read_rows
-from pdbench.evidence.registry import GRADES
+from pdbench.evidence.references import (
+    FOLDER,
+    GRADES,
+    Reference,
+    Similarities,
+    load_references,
+    read_rows,
+)
 from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
     Quantity,
@@ -27,7 +33,7 @@ from pdbench.evidence.statements import (
     weigh,
 )
 from pdbench.evidence.table import ResultsTable
-from pdbench.evidence.views import Numbers, Similarities, term_of
+from pdbench.evidence.views import Numbers, term_of
 
 CLAIMS_FILE = "claims.csv"
 _COLUMNS = {
@@ -60,7 +66,7 @@ class ClaimOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """A published statement; the columns of its line in the claims file."""
+    """A published statement: the columns of its line in the claims file."""
 
     id: str
     artefact: str
@@ -85,14 +91,10 @@ class Result:
     """What became of a claim.
 
     Attributes:
-        claim: The claim.
-        outcome: Whether it holds.
-        reason: Why, in words.
         p: Two-sided p of the claim; NaN where nothing was tested.
         adjusted: The same after Holm's correction for the claims of the same artefact.
         family: How many claims that are.
         deciding: The comparison on which the outcome rests; None where nothing was compared.
-        parts: All comparisons.
     """
 
     claim: Claim
@@ -113,11 +115,7 @@ class Result:
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """Read the claims in the order of their file.
-
-    Raises:
-        DataError: A claim has no test, a test no claim, or a line a word that is not known.
-    """
+    """Read the claims in the order of their file."""
     path = folder / CLAIMS_FILE
     found: dict[str, Claim] = {}
     for number, row in read_rows(path, tuple(_COLUMNS)):
@@ -153,7 +151,7 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     def value(term: Term) -> float:
         return published[term].value
 
-    parts = tuple(_published_part(one, published) for one in comparisons(statement))
+    parts = tuple(_published_part(one, value, published) for one in comparisons(statement))
     left = slack(statement, value)
     outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
@@ -163,13 +161,14 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     return Result(claim, outcome, reason, deciding=nearest, parts=parts)
 
 
-def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
+def _published_part(
+    comparison: Single, value: Callable[[Term], float], published: Mapping[Term, Reference]
+) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
-    quantity = comparison.quantity
-    left = slack(comparison, lambda term: published[term].value)
-    error = math.fsum(abs(f) * published[t].uncertainty for t, f in quantity.terms.items())
-    estimate = Difference(left, error, math.inf)
-    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(quantity.terms))
+    terms = comparison.quantity.terms
+    error = math.fsum(abs(f) * published[t].uncertainty for t, f in terms.items())
+    estimate = Difference(slack(comparison, value), error, math.inf)
+    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(terms))
 
 
 def _points(value: float) -> str:
@@ -182,16 +181,8 @@ def on_study(
     """Test every claim on a study's runs.
 
     Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
-    corrected with Holm's method for all claims of the same artefact that can be tested.
-
-    Args:
-        claims: The claims.
-        scores: The study's scores.
-        similarity: S of each transfer set to each task; empty where it was not measured.
-        seed: Seed of the resampling of test examples.
-
-    Raises:
-        DataError: The results have no labels of the test examples, or wrong ones.
+    corrected with Holm's method for all claims of the same artefact that can be tested. ``seed``
+    is that of the resampling of test examples.
     """
     numbers = Numbers.measured(scores, similarity)
     estimator = Estimator.of(scores, seed)
@@ -215,15 +206,15 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
-    evidence = weigh(statement, lambda one: parts[id(one)])
-    p = min(1.0, 2 * min(evidence.shown, evidence.refuted))
-    fails = evidence.refuted < evidence.shown
+    shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
+    refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)
+    p, fails = min(1.0, 2 * min(shown, refuted)), refuted < shown
     return Result(
         claim,
         ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
         "",
         p,
-        deciding=evidence.against if fails and p <= ALPHA else evidence.weakest,
+        deciding=against if fails and p <= ALPHA else weakest,
         parts=tuple(parts.values()),
     )
 

@@ -5,7 +5,8 @@ variance adds them up, less what both count (two-way clustering; Cameron, Gelbac
 2011):
 
 - *Examples*: all runs are scored on the same test examples, which are resampled for all of them
-  at once (:mod:`pdbench.evidence.resampling`), so that what is hard for both sides cancels.
+  at once, so that what is hard for both sides cancels. Any metric can be resampled that is a
+  function of means over examples.
 - *Seeds*: two to five runs a cell are too few to resample. Their spread is estimated from all
   cells of the same method on the same task, which are taken to spread alike, and Student's t with
   the degrees of freedom of that estimate (Satterthwaite, 1946) widens the interval.
@@ -25,13 +26,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
-from pdbench.data.metrics import Floats
-from pdbench.evidence.resampling import Sample
+from pdbench.data.metrics import Floats, Items, centred
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.table import ResultsTable
+from pdbench.study.catalogue.metrics import METRICS
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
@@ -39,8 +41,98 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 _Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
+_RESAMPLES = 2000
+"""Samples of the test examples; their spread is known to about 2%."""
+
+_AT_ONCE = 4096
+"""Examples whose weights are in memory at once."""
+
 _TOLERANCE = 1e-4
 """How far a recorded score may be from the one that its predictions give."""
+
+
+class Sample:
+    """The predictions of R runs on the N test examples of one task.
+
+    Args:
+        predictions: Classes, or numbers of a regression, or ranks, (R, N).
+        labels: The true ones, (N,).
+        seed: Seed of the resampling.
+        examples: What each example scores, (R, N) by metric, where predictions do not say it.
+    """
+
+    def __init__(
+        self,
+        predictions: ArrayLike,
+        labels: ArrayLike,
+        seed: int = 0,
+        examples: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        self.predictions, self.labels = np.asarray(predictions), np.asarray(labels)[None, :]
+        self._examples, self._seed = examples or {}, seed
+        self._scores: dict[str, Floats] = {}
+        self._replicates: dict[str, Floats] = {}
+
+    def scores(self, metric: str) -> Floats:
+        """The score of every run, (R,), as a fraction or correlation."""
+        return self._score(metric, Items(self.labels.shape[1]), self._scores)
+
+    def replicates(self, metric: str) -> Floats:
+        """The score of every run on B samples of the examples, (B, R); drawn once."""
+        return self._score(metric, _Samples(self._seed), self._replicates)
+
+    def _score(self, metric: str, items: Items, known: dict[str, Floats]) -> Floats:
+        if metric not in known and metric in self._examples:
+            known[metric] = items.share(self._examples[metric])
+        elif metric not in known:
+            formula = METRICS[metric].formula
+            known[metric] = np.asarray(formula(self.predictions, self.labels, items))
+        return known[metric]
+
+
+class _Samples(Items):
+    """B samples of the items, the same at every call; sums are those of an item on average.
+
+    Each item counts a Poisson number of times, which is a bootstrap that can be drawn item by
+    item, however many there are (Chamandy et al., 2012).
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(1.0)
+        self._seed = seed
+
+    def total(self, values: NDArray[Any]) -> Floats:
+        """Means over B samples of the items, (B, R)."""
+        if values.ndim == 3:
+            values = values.sum(axis=2)
+        rng = np.random.default_rng(self._seed)
+        sums = np.zeros((_RESAMPLES, len(values)))
+        drawn = np.zeros((_RESAMPLES, 1))
+        for start in range(0, values.shape[1], _AT_ONCE):
+            part = values[:, start : start + _AT_ONCE].astype(np.float32)
+            weights = rng.poisson(1.0, (_RESAMPLES, part.shape[1])).astype(np.float32)
+            sums += weights @ part.T
+            drawn += weights.sum(axis=1, dtype=np.float64, keepdims=True)
+        return sums / np.maximum(drawn, 1)
+
+    def products(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
+        """Means of x², of y² and of xy about the means of each sample, (B, R)."""
+        if x.dtype != np.bool_:
+            x, y = centred(x), centred(y)
+        means_x, means_y = self._means(x), self._means(y)
+
+        def about(product: NDArray[Any], first: list[Floats], second: list[Floats]) -> Floats:
+            return self.total(product) - sum(a * b for a, b in zip(first, second, strict=True))
+
+        return (
+            about(x * x, means_x, means_x),
+            about(y * y, means_y, means_y),
+            about(x * y, means_x, means_y),
+        )
+
+    def _means(self, values: NDArray[Any]) -> list[Floats]:
+        several = [values] if values.ndim == 2 else np.moveaxis(values, 2, 0)
+        return [self.total(own) for own in several]
 
 
 @dataclass(frozen=True)
@@ -48,8 +140,7 @@ class RunGroup:
     """The runs of one cell.
 
     Attributes:
-        task: The task whose sample they stand in.
-        rows: Their rows there.
+        rows: Their rows in the sample of the task.
         pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
         against: Rows that are subtracted run by run: the runs with the same seeds of another
             version of the code, which share all that the seeds decide.
@@ -62,26 +153,15 @@ class RunGroup:
 
 
 class Estimator:
-    """Estimates differences between groups of runs, in points.
-
-    Args:
-        samples: The predictions on each task's test examples.
-        groups: The runs of each cell, by its key.
-    """
+    """Estimates differences between runs, by task and by the key of their cell, in points."""
 
     def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
-        self.samples = samples
-        self.groups = groups
+        self.samples, self.groups = samples, groups
         self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
     def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
-        """Read the selected runs of every whole cell of a study, and its teachers.
-
-        Raises:
-            DataError: There are no labels to score predictions with, or they are not those of
-                the test examples that were predicted.
-        """
+        """Read the selected runs of every whole cell of a study, and its teachers."""
         samples, groups = {}, {}
         for task, rows in scores.by_task():
             samples[task] = sample_of(scores, task, rows, seed)
@@ -115,35 +195,27 @@ class Estimator:
                 apart = replicates - replicates.mean(axis=1, keepdims=True)
                 doubled += float(apart.var(axis=0, ddof=1).sum()) / (runs - 1) / runs
         examples = sum(float(np.var(found, ddof=1)) for found in resampled.values())
-        parts = [self._part(source, share) for source, share in spreads.items()]
+        # All cells of a pool rest on one estimate, no better known for being used twice.
+        known = {source: self._spread(*source) for source in spreads}
+        parts = [(share * known[source][0], known[source][1]) for source, share in spreads.items()]
         seeds = math.fsum(part for part, _ in parts)
         # Neither seeds nor examples can add less than nothing to what both count.
         variance = max(seeds, doubled) + max(examples - doubled, 0.0)
         freedom = math.fsum(part**2 / df if df else math.nan for part, df in parts)
         n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
-        known = math.inf if freedom == 0 else variance**2 / freedom
-        return Difference(value, math.sqrt(variance), known, n)
-
-    def _part(self, source: tuple[str, str, _Weights], share: float) -> tuple[float, float]:
-        """What the seeds of one pool add to a variance, and how well that is known.
-
-        All its cells rest on the same estimate, which is no better known for being used twice.
-        """
-        spread, known = self._spread(*source)
-        return share * spread, known
+        freedom = math.inf if freedom == 0 else variance**2 / freedom
+        return Difference(value, math.sqrt(variance), freedom, n)
 
     def _scores(self, group: RunGroup, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
         """The group's runs in points, (S,), and on resampled examples, (B, S)."""
-        sample = self.samples[group.task]
-        rows, against = list(group.rows), list(group.against)
-        scores, replicates = np.zeros(len(rows)), np.zeros((1, len(rows)))
+        sample, signs = self.samples[group.task], {1: group.rows, -1: group.against}
+        scores, replicates = np.zeros(len(group.rows)), np.zeros((1, len(group.rows)))
         for metric, factor in factors.items():
             found, drawn = sample.scores(metric), sample.replicates(metric)
-            scores = scores + 100 * factor * found[rows]
-            replicates = replicates + 100 * factor * drawn[:, rows]
-            if against:
-                scores = scores - 100 * factor * found[against]
-                replicates = replicates - 100 * factor * drawn[:, against]
+            for sign, rows in signs.items():
+                if rows:
+                    scores = scores + sign * 100 * factor * found[list(rows)]
+                    replicates = replicates + sign * 100 * factor * drawn[:, list(rows)]
         return scores, replicates
 
     def _spread(self, task: str, pool: str, weights: _Weights) -> tuple[float, float]:
@@ -160,8 +232,7 @@ class Estimator:
         if not self._is_unchanged(group):
             return self._scores(group, factors)[0]
         own = self._scores(replace(group, against=()), factors)[0]
-        spread: Floats = math.sqrt(2) * own
-        return spread
+        return np.asarray(math.sqrt(2) * own)
 
     def _is_unchanged(self, group: RunGroup) -> bool:
         """Whether all runs answer every example as those that they are compared with."""
@@ -177,12 +248,6 @@ def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     The more the groups differ in their spread, the fewer degrees of freedom there are: those of
     a mean of unequal variances (Satterthwaite, 1946), with the squares of the variances
     estimated without bias.
-
-    Args:
-        groups: The scores of each group, of at least two runs.
-
-    Returns:
-        NaN and 0 without a group.
     """
     if not groups:
         return math.nan, 0.0
@@ -210,12 +275,7 @@ def _weights(factors: Mapping[str, float], size: float) -> _Weights:
 
 
 def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
-    """The predictions of some runs of a task on its test examples.
-
-    Raises:
-        DataError: There are no labels of the test examples, a run has no prediction for every
-            one of them, or labels and predictions do not give the recorded scores.
-    """
+    """The predictions of some runs of a task on its test examples."""
     labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
     if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
         what = f"results.parquet: a run on {task} has no prediction for every test example"

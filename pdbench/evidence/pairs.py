@@ -30,7 +30,7 @@ class Match:
         baseline: The method that is the measure, or ``stored``.
         candidate: The method that is measured; "" for every cell of the study.
         margin: Points that the candidate may lose.
-        is_own: Whether that is said of this comparison; else an artefact's own margin goes first.
+        is_own: Whether that is said of this comparison; else an artefact's own goes first.
     """
 
     baseline: str
@@ -49,9 +49,8 @@ class Match:
         return () if self.by_seed else (self.baseline, self.candidate)
 
     def __str__(self) -> str:
-        return (
-            "this code v stored results" if self.by_seed else f"{self.candidate} v {self.baseline}"
-        )
+        two = f"{self.candidate} v {self.baseline}"
+        return "this code v stored results" if self.by_seed else two
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,16 @@ class CellPair:
     baseline: Cell | None
     candidate: Cell
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of its cells, baseline first, each once."""
+        return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
+
 
 def match_methods(
     study: Study, baseline: str | None, candidate: str | None, margin: float | None
 ) -> Match:
-    """A candidate method and its baseline, with the study's margin if none is given.
-
-    Raises:
-        UsageError: They are not two methods, or there is no finite margin.
-    """
+    """A candidate method and its baseline, with the study's margin if none is given."""
     for name in (baseline, candidate):
         if name is not None and name not in study.methods:
             raise UsageError(f"unknown method {name!r}", suggestion(name, study.methods))
@@ -80,11 +80,7 @@ def match_methods(
 
 
 def match_versions(study: Study, margin: float | None) -> Match:
-    """This version of the code and stored results, with the study's margin if none is given.
-
-    Raises:
-        UsageError: There is no finite margin.
-    """
+    """This version of the code and stored results, with the study's margin if none is given."""
     return _match(study, STORED, "", margin)
 
 
@@ -125,9 +121,6 @@ def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
     A transfer set or a corpus that only one of the methods uses fits any of the other's: that
     the one is trained on other data is then for the budget to refuse, and a start that needs no
     corpus is the method's own. So a cell may have several baselines.
-
-    Raises:
-        UsageError: The study has no cell of a method.
     """
     for method in (match.baseline, match.candidate):
         if not any(cell.method == method for cell in study.seeds):
@@ -142,11 +135,7 @@ def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
 
 
 def pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
-    """Every cell of the study or of the stored results, with itself.
-
-    Raises:
-        UsageError: Neither has one.
-    """
+    """Every cell of the study or of the stored results, with itself."""
     if not (study.cells or stored.keys):
         what = f"study {study.name}: no artefact has a cell"
         raise UsageError(what, "name some under artefacts, and run the study")
@@ -174,38 +163,31 @@ def same_budget(
     Updates, items seen, grid points, the transfer set and, where both tables have their digests,
     the data themselves. The number of seeds is no part of it: more seeds are no better a
     score, only a better known one. Neither is where the weights begin, which is what a method is.
-
-    Args:
-        baseline: The table and the cell of the measure.
-        candidate: Those of what is measured.
-        by_seed: Compare run by run, with the same seeds and the same test examples, as two
-            versions of the code are: their teachers and so their soft labels may differ.
+    Two versions of the code (``by_seed``) must have the same seeds and test examples; their
+    teachers and so their soft labels may differ.
     """
     (one, first), (other, second) = baseline, candidate
     ours, theirs = one.runs(first.key), other.runs(second.key)
     if first.transfer != second.transfer:
-        yield _differ("transfer set", first.transfer or "none", second.transfer or "none")
+        yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
     for name, column, apart in (
         ("updates", "steps", 0.0),
         ("items seen", "examples", _ITEMS_APART),
     ):
         mean, its = float(ours[column].mean()), float(theirs[column].mean())
         if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
-            yield _differ(name, f"{mean:,.0f}", f"{its:,.0f}")
+            yield f"{name} {mean:,.0f} v {its:,.0f}"
     points = one.grid_points(first.key), other.grid_points(second.key)
     if points[0] != points[1]:
-        yield _differ("grid points", *points)
+        yield f"grid points {points[0]} v {points[1]}"
     for role in _DATA if by_seed else (*_DATA, _SHARED):
         if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
             yield f"data of {role} not the same"
-    if by_seed:
-        yield from _same_runs(one, other, first, second)
-
-
-def _same_runs(one: ResultsTable, other: ResultsTable, first: Cell, second: Cell) -> Iterator[str]:
+    if not by_seed:
+        return
     seeds = [list(side.chosen(cell.key)["seed"]) for side, cell in ((one, first), (other, second))]
     if seeds[0] != seeds[1]:
-        yield _differ("seeds", *(", ".join(map(str, found)) for found in seeds))
+        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
     if list(one.labels(first.task)) != list(other.labels(second.task)):
         yield "labels of the test examples not the same"
 
@@ -216,5 +198,21 @@ def _digests(rows: Any, role: str) -> list[str]:
     return sorted(set(rows[column].dropna())) if column in rows else []
 
 
-def _differ(what: str, baseline: object, candidate: object) -> str:
-    return f"{what} {baseline} v {candidate}"
+def notes_on(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:
+    """What one should know of a comparison of methods: other starts, cells without a partner."""
+    if match.by_seed:
+        return ()
+    first, second = study.methods[match.baseline], study.methods[match.candidate]
+    notes = []
+    if first.initialisation != second.initialisation:
+        starts = f"{match.baseline} {first.initialisation}, {match.candidate}"
+        notes.append(
+            f"starts differ: {starts} {second.initialisation}; a start belongs to the method and "
+            "is no part of the budget"
+        )
+    compared = {pair.baseline for pair in pairs}
+    if alone := sum(c.method == match.baseline and c not in compared for c in study.seeds):
+        notes.append(
+            f"{alone} cells of {match.baseline} have none of {match.candidate} beside them"
+        )
+    return tuple(notes)

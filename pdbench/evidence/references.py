@@ -1,35 +1,32 @@
 """Published numbers, each with where it stands and how it was obtained.
 
 The files in ``config/reference/`` are the only place in the project where a published number
-is written down; :mod:`pdbench.evidence.registry` says what may stand in them. Values are in the
-unit of the source: per cent for scores.
+is written down. What may stand in them is said here; ``config/reference/README.md`` shows the same
+tables to readers. Values are in the unit of the source: per cent for scores.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from pdbench.core.errors import DataError, suggestion
-from pdbench.evidence.registry import (
-    COLUMNS,
-    CONTEXT_FILE,
-    GRADES,
-    METRICS,
-    OBTAINED,
-    SIZES_IN_WORDS,
-    SPLITS,
-    TASKS,
-    UNSTATED,
-    VERSIONS,
-)
-from pdbench.study import ROOT, Architecture
+from pdbench.evidence.table import Split
+from pdbench.study import ROOT, Architecture, Cell, Study
+from pdbench.study.catalogue.glue import GLUE
+from pdbench.study.catalogue.metrics import METRICS, metrics_for
+
+Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
+"""S of each transfer set to each task, as the audit measured it."""
 
 FOLDER = ROOT / "config" / "reference"
-_FILES = ("paper.csv", "released_models.csv", CONTEXT_FILE)
+_CONTEXT_FILE = "concurrent_work.csv"
+"""Numbers of other publications: shown for context, never a target."""
+
+_FILES = ("paper.csv", "released_models.csv", _CONTEXT_FILE)
 
 PAPER_SIZES = {
     "Tiny": Architecture(2, 128),
@@ -40,6 +37,96 @@ PAPER_SIZES = {
 }
 """The paper's five named sizes, from small to large."""
 
+_COLUMNS = {
+    "artefact": "Table or figure: an id of pdbench, or one of another publication's",
+    "series": "Row or curve, in the source's words",
+    "arch": 'L/H, or one of "BERT_LARGE", "5 models", "Mini vs Base"; "-" where none is stated',
+    "method": "Method, in the source's words",
+    "init": "Initialisation, where the series is about it",
+    "task": "Task, in GLUE's or the paper's words; \"-\" for numbers that are no score",
+    "task_version": 'Which data, where a task has several: "unstated" if the source does not say',
+    "split": 'dev, test or "unstated"; "-" for numbers that are no score',
+    "metric": "Metric id",
+    "unit": "Unit of value and tolerance; it follows from the metric",
+    "transfer_size": "Items of the transfer set, where the number depends on it: 50k, 1.7m",
+    "similarity": "Similarity S of the transfer set to the labelled set, where it matters",
+    "value": "The number, with the digits of its source",
+    "tolerance": "Reading error of a digitised value; empty for others, whose last digit says it",
+    "seeds": 'Runs behind the number; "unstated"; "-" for numbers that no run gave',
+    "obtained": "printed (in a table), quoted (in the text) or digitised (read off a plot)",
+    "grade": "primary (the publication's own number) or secondary",
+    "source": "Publication and place",
+}
+"""Every column of a reference file with its meaning, in order."""
+
+_SCORES = {
+    **{name: METRICS[name].unit for name in metrics_for("classification")},
+    **dict.fromkeys(("meta_score", "glue_score", "average"), "%"),
+    **dict.fromkeys(("task_metric", "mean_of_task_metrics"), "%"),
+}
+"""The unit of every metric of the reference files that scores a split of a task."""
+
+_UNITS = {
+    **_SCORES,
+    "accuracy_points_or_percent": "points or %",
+    "params_millions": "million",
+    "transfer_set_millions": "million",
+    "inference_seconds": "s",
+    "speedup_vs_BERT_LARGE_TPUv2": "ratio",
+    "TPU_speedup_x": "ratio",
+    "speedup_x": "ratio",
+    "compression_x": "ratio",
+    "size_reduction_x": "ratio",
+    "size_ratio": "ratio",
+    "speed_ratio": "ratio",
+    "data_ratio": "ratio",
+}
+"""The unit of every metric of the reference files."""
+
+TASKS = {
+    "-": "",
+    "MNLI": "mnli",
+    **{task.title: name for name, task in GLUE.items()},
+    "Amazon Book Reviews": "book-reviews",
+    "GLUE-6": "",
+    "Score": "",
+    "avg": "",
+    "avg8": "",
+    "MNLI/RTE": "",
+}
+"""Tasks in the sources' words, each with the id of one task's data; "" for none or several."""
+
+VERSIONS = {
+    "MNLI": ("matched", "mismatched", "unstated"),
+    "MNLI-m": ("matched",),
+    "MNLI-mm": ("mismatched",),
+    "QNLI": ("v1", "v2", "unstated"),
+}
+"""Versions of the tasks that have several."""
+
+META_TASKS = (
+    (("SST-2", "accuracy"),),
+    (("MRPC", "f1"), ("MRPC", "accuracy")),
+    (("QQP", "f1"), ("QQP", "accuracy")),
+    (("MNLI-m", "accuracy"), ("MNLI-mm", "accuracy")),
+    (("QNLI", "accuracy"),),
+    (("RTE", "accuracy"),),
+)
+"""What the meta score of GLUE-6 is the mean of: the scores of a task are averaged first."""
+
+OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
+"""The version that a task's id implies."""
+
+_SPLITS = ("dev", "test", "unstated")
+"""Splits of scores; other numbers have "-"."""
+
+_OBTAINED = ("printed", "quoted", "digitised")
+GRADES = ("primary", "secondary")
+UNSTATED = "unstated"
+
+_SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")
+"""What stands for an architecture where the source names no single L/H."""
+
 _METHODS = {
     "PD-truncated-init": "pd-truncated",
     "PD-word-embedding-init": "pd-embeddings",
@@ -47,29 +134,22 @@ _METHODS = {
     "PKD": "patient-kd",
 }
 
-_AS_WRITTEN = (
-    *("artefact", "series", "task", "task_version", "split", "metric"),
-    *("unit", "obtained", "grade", "source"),
-)
-"""Columns whose words stand in a reference as they are."""
+_READ = ("arch", "method", "init", "value", "tolerance", "seeds", "transfer_size", "similarity")
+"""Columns whose words do not stand in a reference as they are."""
 
 _NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
-
-_Row: TypeAlias = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One published number: its line, of whose columns the registry says what they mean.
+    """One published number: its line, of whose columns ``_COLUMNS`` says what they mean.
 
     Attributes:
         method: Method id of pdbench where there is one, else the source's word in lower case.
         method_word: The method in the source's own word.
-        value: The number, in per cent for scores.
-        printed: The number as the file writes it, with its digits.
+        printed: The value as the file writes it, with its digits.
         tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
         seeds: Runs behind it; None where the source does not say or no run gave it.
-        file: Name of the file it was read from.
     """
 
     artefact: str
@@ -110,34 +190,33 @@ class Reference:
     @property
     def is_score(self) -> bool:
         """Whether it is the score of a model on a split."""
-        return METRICS[self.metric].scores
+        return self.metric in _SCORES
 
     @property
     def is_context(self) -> bool:
         """Whether it is shown for context only: secondary, or of another publication."""
-        return self.grade == "secondary" or self.file == CONTEXT_FILE
+        return self.grade == "secondary" or self.file == _CONTEXT_FILE
 
 
 def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
     """Read every reference file of a folder, in a fixed order.
 
     Raises:
-        DataError: A file is missing, its columns are not those of the registry, a value is
-            none that the registry knows, or a number stands in it twice; the message names file
-            and line.
+        DataError: A file is missing, its columns are others, a word is not known, or a number
+            stands in it twice; the message names file and line.
     """
     return tuple(reference for name in _FILES for reference in _read(folder / name))
 
 
 def _read(path: Path) -> Iterator[Reference]:
     lines: dict[tuple[str, ...], int] = {}
-    for number, row in read_rows(path, tuple(COLUMNS)):
+    for number, row in read_rows(path, tuple(_COLUMNS)):
         try:
             _check(row)
             reference = _parse(row, path.name)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}", "mend the line") from error
-        key = tuple(row[column] for column in COLUMNS if column not in _NO_KEY)
+        key = tuple(row[column] for column in _COLUMNS if column not in _NO_KEY)
         if key in lines:
             what = f"{path}:{number}: the same number as line {lines[key]}"
             raise DataError(what, "delete one of them")
@@ -145,12 +224,8 @@ def _read(path: Path) -> Iterator[Reference]:
         yield reference
 
 
-def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]]:
-    """Yield the line number and the row of every row of a file with exactly these columns.
-
-    Raises:
-        DataError: The file is missing, or has other columns or a row of another length.
-    """
+def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line number and the row of every row of a file with exactly these columns."""
     try:
         handle = path.open(encoding="utf-8", newline="")
     except OSError as error:
@@ -170,37 +245,31 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, _Row]
             yield reader.line_num, row
 
 
-def _check(row: _Row) -> None:
-    """Refuse words that the registry does not know, and numbers that contradict each other.
-
-    Raises:
-        ValueError: What is wrong.
-    """
+def _check(row: dict[str, str]) -> None:
+    """Refuse words that are not known, and numbers that contradict each other."""
     for column in ("artefact", "series", "method", "value", "source"):
         if not row[column]:
             raise ValueError(f"{column} is empty")
-    _known("metric", row["metric"], METRICS)
-    _known("task", row["task"], TASKS)
-    _known("grade", row["grade"], GRADES)
-    _known("obtained", row["obtained"], OBTAINED)
-    _known("task_version", row["task_version"], VERSIONS.get(row["task"], ("",)))
-    metric = METRICS[row["metric"]]
-    if row["unit"] != metric.unit:
-        raise ValueError(f"unit {row['unit']!r}, but {row['metric']} is in {metric.unit}")
-    _known("split", row["split"], SPLITS if metric.scores else ("-",))
+    known: dict[str, Collection[str]] = {
+        "metric": _UNITS,
+        "task": TASKS,
+        "grade": GRADES,
+        "obtained": _OBTAINED,
+        "task_version": VERSIONS.get(row["task"], ("",)),
+        "split": _SPLITS if row["metric"] in _SCORES else ("-",),
+    }
+    for column, words in known.items():
+        if row[column] not in words:
+            raise ValueError(f"unknown {column} {row[column]!r} ({suggestion(row[column], words)})")
+    if row["unit"] != (unit := _UNITS[row["metric"]]):
+        raise ValueError(f"unit {row['unit']!r}, but {row['metric']} is in {unit}")
     if bool(row["tolerance"]) != (row["obtained"] == "digitised"):
         raise ValueError("a digitised value needs a tolerance, and no other has one")
-    if row["arch"] not in SIZES_IN_WORDS:
+    if row["arch"] not in _SIZES_IN_WORDS:
         Architecture.parse(row["arch"])
 
 
-def _known(column: str, word: str, words: Iterable[str]) -> None:
-    names = tuple(words)
-    if word not in names:
-        raise ValueError(f"unknown {column} {word!r} ({suggestion(word, names)})")
-
-
-def _parse(row: _Row, file: str) -> Reference:
+def _parse(row: dict[str, str], file: str) -> Reference:
     value, tolerance = float(row["value"]), float(row["tolerance"] or 0)
     similarity = float(row["similarity"]) if row["similarity"] else None
     if not (tolerance >= 0 and abs(value) < float("inf")):
@@ -209,7 +278,7 @@ def _parse(row: _Row, file: str) -> Reference:
         raise ValueError(f"value {row['value']} is more than 100%")
     if similarity is not None and not 0 <= similarity <= 1:
         raise ValueError(f"similarity {row['similarity']} is not between 0 and 1")
-    words = {column: row[column] for column in _AS_WRITTEN}
+    words = {column: word for column, word in row.items() if column not in _READ}
     return Reference(
         **words,
         architecture=row["arch"],
@@ -230,3 +299,49 @@ def _count(text: str) -> int | None:
         return None
     unit = {"k": 1_000, "m": 1_000_000}.get(text[-1], 1)
     return round(float(text.rstrip("km")) * unit)
+
+
+_SIMILARITY_TOLERANCE = 0.02
+"""Similarities that are closer are one: S depends a little on which texts are drawn."""
+
+
+def is_similar(found: float | None, published: float) -> bool:
+    """Whether a measured similarity S is the published one."""
+    return found is not None and abs(found - published) <= _SIMILARITY_TOLERANCE
+
+
+def transfer_of(
+    study: Study, cell: Cell, similarity: Similarities
+) -> tuple[int | None, float | None]:
+    """The items of a cell's transfer set, and its S to the task where that was measured."""
+    if cell.transfer is None:
+        return None, None
+    found = similarity.get(cell.transfer, {}).get(cell.task)
+    return study.transfer_sets[cell.transfer].size, found
+
+
+def data_id(study: Study, artefact: str, task: str) -> str:
+    """What a task of the study is: an id of :data:`TASKS`, or its own.
+
+    A task is a published one if the artefact says that it stands for it, or if its id or its
+    data set has that name. At the demo's scale nothing stands for another thing.
+    """
+    known = set(TASKS.values()) - {""}
+    if study.scale == "paper":
+        for word, chosen in study.artefacts[artefact].stands_for.items():
+            if chosen == task and TASKS.get(word):
+                return TASKS[word]
+    settings = study.tasks[task]
+    names = ((settings.configuration or "").replace("_", "-"), settings.name, task)
+    return next((name for name in names if name in known), task)
+
+
+def published_split(split: Split, identity: str) -> str:
+    """What a publication calls a split of the study.
+
+    GLUE's test labels are hidden, so the study's test split is GLUE's dev, the study's own dev
+    is held out of the training examples, and GLUE's test is what its server scored.
+    """
+    if identity in GLUE:
+        return {"test": "dev", "dev": "held out", "submission": "test"}[split]
+    return split

@@ -1,8 +1,4 @@
-"""Intervals and tests of one difference, and tests of many at once.
-
-A :class:`Difference` has a standard error and degrees of freedom, however it was obtained;
-everything here follows from these three numbers.
-"""
+"""Intervals and tests of one difference, and tests of many at once."""
 
 from __future__ import annotations
 
@@ -25,11 +21,7 @@ _K = TypeVar("_K")
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over ``n`` runs with the ends of its interval, all in one unit.
-
-    ``low`` and ``high`` are NaN for a single run, which has no spread; everything is NaN
-    for none.
-    """
+    """A mean over ``n`` runs with the ends of its interval; NaN where there is none."""
 
     mean: float
     low: float
@@ -116,8 +108,7 @@ class Difference:
 def t_interval(values: Sequence[float]) -> Interval:
     """The mean of ``values`` with Student's t interval.
 
-    Exact for normally distributed runs at any number of seeds, and therefore wide for two
-    or three; a bootstrap of so few values would be too narrow.
+    It is wide for two or three values; a bootstrap of so few would be too narrow.
     """
     return difference_of(values).interval if values else NO_RUNS
 
@@ -132,7 +123,7 @@ def difference_of(values: Sequence[float], bound: float = 0.0) -> Difference:
 
 
 def _quantile(probability: float, freedom: float) -> float:
-    """A quantile of Student's t distribution, of the normal one for infinite freedom."""
+    """A quantile of Student's t distribution."""
     from scipy.special import stdtrit
 
     return float(stdtrit(_finite(freedom), probability))
@@ -144,18 +135,7 @@ def _finite(freedom: float) -> float:
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Exact McNemar test of two runs on the same examples, two-sided.
-
-    Args:
-        first: Whether the first run is right, for each of N examples.
-        second: Whether the second is.
-
-    Returns:
-        P of this many discordant pairs on one side by chance; 1 when there are none.
-
-    Raises:
-        ValueError: The runs were not scored on the same number of examples.
-    """
+    """Exact two-sided p of two runs that are right or not on the same N examples (McNemar)."""
     from scipy.stats import binomtest
 
     pairs = [(bool(a), bool(b)) for a, b in zip(first, second, strict=True)]

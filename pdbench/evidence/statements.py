@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeAlias
 
 from pdbench.evidence.significance import Difference
@@ -60,13 +61,13 @@ class Quantity:
     def __le__(self, other: Quantity | float) -> Statement:
         return self._compare(other, "≤")
 
-    def __abs__(self) -> Size:
-        return Size(self)
+    def __abs__(self) -> _Size:
+        return _Size(self)
 
     def _compare(self, other: Quantity | float, sign: str) -> Statement:
         other = Quantity.of(other)
         difference = other - self if sign in "<≤" else self - other
-        return _Above(difference, strict=sign in "<>", text=f"{self.name} {sign} {other.name}")
+        return Single(difference, f"{self.name} {sign} {other.name}", strict=sign in "<>")
 
     def _plus(self, other: Quantity, sign: int, word: str) -> Quantity:
         terms = dict(self.terms)
@@ -92,82 +93,58 @@ def mean(quantities: Iterable[Quantity], name: str) -> Quantity:
 
 
 @dataclass(frozen=True)
-class Size:
+class _Size:
     """The size of a quantity, whatever its sign."""
 
     of: Quantity
 
     def __le__(self, margin: float) -> Statement:
-        return _Within(self.of, margin, f"|{self.of.name}| ≤ {margin:g}")
+        return Single(self.of, f"|{self.of.name}| ≤ {margin:g}", margin=margin)
 
 
 @dataclass(frozen=True)
-class _Above:
-    """The quantity is above 0, or not below it."""
+class Single:
+    """One comparison: a quantity is above 0, or not below it; or it is within ±margin."""
 
     quantity: Quantity
-    strict: bool
     text: str
+    strict: bool = False
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
-class _Within:
-    """The quantity is at most ``margin`` away from 0."""
-
-    quantity: Quantity
-    margin: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Every:
-    """All parts hold."""
+class _Joined:
+    """All parts hold, or at least one."""
 
     parts: tuple[Statement, ...]
+    all: bool
 
 
-@dataclass(frozen=True)
-class _Some:
-    """At least one part holds."""
-
-    parts: tuple[Statement, ...]
+Statement: TypeAlias = Single | _Joined
 
 
-Single: TypeAlias = _Above | _Within
-Statement: TypeAlias = _Above | _Within | Every | _Some
+def every(*parts: Statement | Iterable[Statement]) -> Statement:
+    """All of these hold; without any part, nothing is said."""
+    return _Joined(_flat(parts), all=True)
 
 
-def every(*parts: Statement | Iterable[Statement]) -> Every:
-    """All of these hold; given nothing to compare, nothing is said.
-
-    Raises:
-        Untestable: There is no part.
-    """
-    return Every(_flat(parts))
+def some(*parts: Statement | Iterable[Statement]) -> Statement:
+    """At least one of these holds."""
+    return _Joined(_flat(parts), all=False)
 
 
-def some(*parts: Statement | Iterable[Statement]) -> _Some:
-    """At least one of these holds.
-
-    Raises:
-        Untestable: There is no part.
-    """
-    return _Some(_flat(parts))
-
-
-def descending(*quantities: Quantity) -> Every:
+def descending(*quantities: Quantity) -> Statement:
     """Each quantity is above the next."""
     return every(first > second for first, second in itertools.pairwise(quantities))
 
 
-def not_ascending(*quantities: Quantity) -> Every:
+def not_ascending(*quantities: Quantity) -> Statement:
     """No quantity is below the next."""
     return every(first >= second for first, second in itertools.pairwise(quantities))
 
 
 def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:
-    single = (_Above, _Within, Every, _Some)
-    found = [one for p in parts for one in ([p] if isinstance(p, single) else p)]
+    found = [one for p in parts for one in ([p] if isinstance(p, Single | _Joined) else p)]
     if not found:
         raise Untestable("there is nothing to compare")
     return tuple(found)
@@ -175,20 +152,19 @@ def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, 
 
 def comparisons(statement: Statement) -> tuple[Single, ...]:
     """Every single comparison of a statement, in order."""
-    if isinstance(statement, _Above | _Within):
+    if isinstance(statement, Single):
         return (statement,)
     return tuple(one for part in statement.parts for one in comparisons(part))
 
 
 def slack(statement: Statement, value: Callable[[Term], float]) -> float:
     """How far the numbers could move before the statement fails; negative if it fails."""
-    if isinstance(statement, Every):
-        return min(slack(part, value) for part in statement.parts)
-    if isinstance(statement, _Some):
-        return max(slack(part, value) for part in statement.parts)
+    if isinstance(statement, _Joined):
+        slacks = [slack(part, value) for part in statement.parts]
+        return min(slacks) if statement.all else max(slacks)
     quantity = statement.quantity
     found = quantity.constant + sum(f * value(term) for term, f in quantity.terms.items())
-    if isinstance(statement, _Within):
+    if statement.margin is not None:
         return statement.margin - abs(found) + _ROUNDING
     return found - _ROUNDING if statement.strict else found + _ROUNDING
 
@@ -198,11 +174,9 @@ class Trial:
     """One comparison of a statement, as it stands.
 
     Attributes:
-        text: The comparison.
         estimate: By how much it is met, or for "within" the difference itself, in points.
         shown: P of it being false all the same; NaN on published numbers.
         refuted: P of it being true all the same.
-        terms: What it compares.
     """
 
     text: str
@@ -214,52 +188,29 @@ class Trial:
 
 def try_out(comparison: Single, estimate: Callable[[Quantity], Difference]) -> Trial:
     """Test a single comparison on runs."""
-    found = estimate(comparison.quantity)
-    if isinstance(comparison, _Within):
-        shown, refuted = found.within(comparison.margin), found.outside(comparison.margin)
-    else:
+    found, margin = estimate(comparison.quantity), comparison.margin
+    if margin is None:
         shown, refuted = found.above(0), found.below(0)
+    else:
+        shown, refuted = found.within(margin), found.outside(margin)
     return Trial(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
 
 
-@dataclass(frozen=True)
-class _Weighed:
-    """What runs say about a statement.
-
-    Attributes:
-        shown: P of the statement being false all the same: small if it is shown to hold.
-        refuted: P of the statement being true all the same: small if it is shown to fail.
-        weakest: The comparison on which ``shown`` rests: the weakest of a conjunction.
-        against: The comparison on which ``refuted`` rests.
-    """
-
-    shown: float
-    refuted: float
-    weakest: Trial
-    against: Trial
-
-
-def weigh(statement: Statement, part_of: Callable[[Single], Trial]) -> _Weighed:
-    """Weigh the parts of a statement, in both directions.
+def weigh(
+    statement: Statement, part_of: Callable[[Single], Trial], *, holds: bool
+) -> tuple[float, Trial]:
+    """P of a statement not holding (``holds``) or holding all the same, and what it rests on.
 
     A conjunction is shown by an intersection-union test: each part at full level, without
     correction, because all must be shown (Berger, 1982). It is refuted by any one of its parts,
     whose smallest p is therefore multiplied by their number (Bonferroni); and the other way
     round for a disjunction.
     """
-    if isinstance(statement, _Above | _Within):
-        part = part_of(statement)
-        return _Weighed(part.shown, part.refuted, part, part)
-    parts = [weigh(part, part_of) for part in statement.parts]
-    last_shown, first_shown = _ends(parts, lambda one: one.shown)
-    last_refuted, first_refuted = _ends(parts, lambda one: one.refuted)
-    if isinstance(statement, Every):
-        refuted = min(1.0, len(parts) * first_refuted.refuted)
-        return _Weighed(last_shown.shown, refuted, last_shown.weakest, first_refuted.against)
-    shown = min(1.0, len(parts) * first_shown.shown)
-    return _Weighed(shown, last_refuted.refuted, first_shown.weakest, last_refuted.against)
-
-
-def _ends(parts: list[_Weighed], p: Callable[[_Weighed], float]) -> tuple[_Weighed, _Weighed]:
-    """The parts of the largest and of the smallest p."""
-    return max(parts, key=p), min(parts, key=p)
+    if isinstance(statement, Single):
+        trial = part_of(statement)
+        return (trial.shown if holds else trial.refuted), trial
+    parts = [weigh(part, part_of, holds=holds) for part in statement.parts]
+    if statement.all is holds:
+        return max(parts, key=itemgetter(0))
+    p, trial = min(parts, key=itemgetter(0))
+    return min(1.0, len(parts) * p), trial

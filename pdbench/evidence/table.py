@@ -34,8 +34,8 @@ def read_results(path: Path) -> Any:
     """Read collected results as a pandas DataFrame, one row a run.
 
     Raises:
-        DataError: The file is missing, unreadable, of another schema version, lacks a column,
-            or has a run twice, which would count as two.
+        DataError: The file is unreadable, of another schema version, lacks a column, or has a
+            run twice, which would count as two.
     """
     import pandas as pd
 
@@ -55,11 +55,7 @@ def read_results(path: Path) -> Any:
 
 
 def refuse_others(study: Study, frame: Any) -> None:
-    """Refuse results of another study, whose cells may have the same names.
-
-    Raises:
-        UsageError: They are.
-    """
+    """Refuse results of another study, whose cells may have the same names."""
     for name in sorted(set(frame["study"]) - {study.name}):
         what = f"the results are those of study {name!r}, not {study.name!r}"
         raise UsageError(what, "name their study")
@@ -73,7 +69,7 @@ class Score:
         runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
             Empty when a run of the cell is missing: a cell is whole or it is missing.
         degenerate: How many of the runs predict one class only.
-        majority: The accuracy of always answering the largest class; None where unknown.
+        majority: The accuracy of always answering the largest class.
     """
 
     runs: tuple[float, ...]
@@ -87,18 +83,13 @@ class Score:
 
 
 class ResultsTable:
-    """The runs of a study's cells in one table.
+    """The runs of a study's cells in one table: ``results.parquet``, one row a run.
 
-    Args:
-        study: The study that says which runs there must be.
-        frame: ``results.parquet`` as a pandas DataFrame, one row a run.
-        stored: Whether they are of an earlier time, when settings and code may have been others.
+    ``stored`` ones are of an earlier time, when settings and code may have been others.
     """
 
     def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
-        self.study = study
-        self.frame = frame
-        self._stored = stored
+        self.study, self.frame, self._stored = study, frame, stored
 
     @cached_property
     def _by_cell(self) -> dict[str, Any]:
@@ -118,11 +109,9 @@ class ResultsTable:
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
         row = self.runs(key).iloc[0]
-        axes = (row["transfer"], row["corpus"])
+        size, axes = Architecture.parse(row["architecture"]), (row["transfer"], row["corpus"])
         transfer, corpus = (value if isinstance(value, str) else None for value in axes)
-        return Cell(
-            row["task"], row["method"], Architecture.parse(row["architecture"]), transfer, corpus
-        )
+        return Cell(row["task"], row["method"], size, transfer, corpus)
 
     def runs(self, key: str) -> Any:
         """All rows of a cell, in order of seeds and grid points."""
@@ -165,21 +154,11 @@ class ResultsTable:
                 yield task, pd.concat([self._teachers(task), *found])
 
     def labels(self, task: str) -> Any:
-        """The true labels of a task's test examples, (N,), which one of its rows carries.
-
-        Raises:
-            DataError: The table has none.
-        """
-        found = self._labels(task)
-        if found is None:
-            raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
-        return found
-
-    def _labels(self, task: str) -> Any:
-        if TEST_LABELS not in self.frame:
-            return None
+        """The true labels of a task's test examples, (N,), which one of its rows carries."""
         found = self.frame.loc[self.frame["task"] == task, TEST_LABELS].dropna()
-        return found.iloc[0] if len(found) else None
+        if not len(found):
+            raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
+        return found.iloc[0]
 
     def _teachers(self, task: str) -> Any:
         return self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
@@ -224,11 +203,13 @@ class ResultsTable:
             yield f"{len(rows)} of {self.study.seeds[cell]} runs chosen on dev"
         if column not in rows or not all(map(math.isfinite, rows[column])):
             yield f"a run has no test {metric}"
-        labels = self._labels(cell.task)
-        if labels is None:
+        try:
+            count = len(self.labels(cell.task))
+        except DataError:
             yield f"no labels of the test examples of {cell.task}"
-        elif any(_length(found) != len(labels) for found in rows.get(TEST_PREDICTIONS, [None])):
-            yield "a run has no prediction for every test example"
+        else:
+            if any(_length(found) != count for found in rows[TEST_PREDICTIONS]):
+                yield "a run has no prediction for every test example"
 
 
 def _length(predictions: Any) -> int:

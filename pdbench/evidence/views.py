@@ -8,25 +8,31 @@ The paper's sizes, transfer sets and tasks are found in a study by what they are
 - "every size", "every transfer set" and "every similarity" are all that the figure has;
 - anything else must be the same: a transfer set of 8m items, S = 0.43, QNLI.
 
-Whatever is asked for and is not there raises
-:class:`~pdbench.evidence.statements.Untestable`, which makes the statement untestable.
+Whatever is asked for and is not there raises ``Untestable``.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 from pdbench.data.columns import TEACHER
-from pdbench.evidence.matching import SIMILARITY_TOLERANCE, data_id, published_split
-from pdbench.evidence.references import PAPER_SIZES, Reference
-from pdbench.evidence.registry import META_TASKS, TASKS
+from pdbench.evidence.references import (
+    META_TASKS,
+    PAPER_SIZES,
+    TASKS,
+    Reference,
+    Similarities,
+    data_id,
+    is_similar,
+    published_split,
+    transfer_of,
+)
 from pdbench.evidence.statements import Quantity, Term, Untestable, mean
 from pdbench.evidence.table import ResultsTable, Split
-from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
+from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
 
 _PAPER_TASKS = {
     "figure5": "mnli",
@@ -39,38 +45,30 @@ _PAPER_TASKS = {
 
 _NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
 
-Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
-"""S of each transfer set to each task, as the audit measured it."""
-
 
 @dataclass(frozen=True)
 class _Number:
     """One number with what it is a number of.
 
     Attributes:
-        artefact: Table or figure.
-        task: What the task is: an id of the registry, or the study's own.
-        method: Method id.
+        task: What the task is: an id of a published one, or the study's own.
         split: The split as the paper calls it.
-        metric: Metric id.
-        term: What identifies it.
         shown: Whether figures show it: scores, in a study those of its test split.
         size: Size of the student; None for the teacher.
         transfer: Items of the transfer set, where the number depends on it.
-        similarity: S of the transfer set, where it is known.
         lacking: Why it cannot be used; empty if it can.
     """
 
     artefact: str
     task: str
     method: str
-    split: str
-    metric: str
-    term: Term
-    shown: bool
     size: Architecture | None = None
     transfer: int | None = None
     similarity: float | None = None
+    split: str = ""
+    metric: str = ""
+    term: Term = ("", "")
+    shown: bool = False
     lacking: str = ""
 
 
@@ -90,7 +88,6 @@ class Numbers:
     """All numbers of one origin, by what they are.
 
     Attributes:
-        entries: The numbers.
         named: The named sizes, from small to large.
         own_magnitudes: Whether the paper's magnitudes hold here: at its own scale.
     """
@@ -108,8 +105,8 @@ class Numbers:
     def measured(cls, scores: ResultsTable, similarity: Similarities) -> Numbers:
         """The numbers of a study; terms are the cell's key and the metric."""
         study = scores.study
-        found = tuple(_measured(scores, similarity))
-        return cls(found, study.named_architectures, study.scale == "paper")
+        entries = tuple(_measured(scores, similarity))
+        return cls(entries, study.named_architectures, study.scale == "paper")
 
     def points(self, magnitude: float) -> float:
         """A magnitude of the paper's numbers that the statement does not claim.
@@ -128,7 +125,7 @@ class Numbers:
         found = [e for e in self.entries if (e.artefact, e.task) == (artefact, chosen)]
         if not found:
             raise Untestable(f"{artefact} has no task {chosen} here")
-        return Figure(found, self.named, tag)
+        return Figure(self, found, tag)
 
     def tasks(self, artefact: str) -> tuple[str, ...]:
         """The tasks of a figure."""
@@ -138,18 +135,15 @@ class Numbers:
             raise Untestable(f"{artefact} has no scores here")
         return found
 
-    def columns(self, artefact: str, split: str) -> tuple[tuple[str, str], ...]:
-        """The (task, metric) columns of a table's split, without means over tasks."""
-        own = (e for e in self.entries if (e.artefact, e.split) == (artefact, split))
+    def columns(self, split: str) -> tuple[tuple[str, str], ...]:
+        """The (task, metric) columns of a split in table3, without means over tasks."""
+        own = (e for e in self.entries if (e.artefact, e.split) == ("table3", split))
         return tuple(dict.fromkeys((e.task, e.metric) for e in own if e.metric != "meta_score"))
 
-    def score(
-        self, artefact: str, method: str, task: str, split: str, metric: str = "accuracy"
-    ) -> Quantity:
-        """A score of a table."""
-        asked = {"artefact": artefact, "method": method, "task": task}
-        name = f"{_short_name(method)} {task} {metric}"
-        return _only(self.entries, name, **asked, split=split, metric=metric)
+    def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
+        """A score of table3."""
+        asked = {"artefact": "table3", "method": method, "task": task, "split": split}
+        return _only(self.entries, f"{_short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:
         """The meta score of table3: as it is printed, or else the mean that it is."""
@@ -163,33 +157,27 @@ class Numbers:
         """The mean over the six tasks; two scores of one task are averaged first."""
         tasks = []
         for parts in META_TASKS:
-            own = [self.score("table3", method, TASKS[word], split, m) for word, m in parts]
+            own = [self.score(method, TASKS[word], split, m) for word, m in parts]
             tasks.append(mean(own, TASKS[parts[0][0]]))
         return mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
 
     def value(
-        self,
-        metric: str,
-        artefact: str = "sizes",
-        size: str | None = None,
-        method: str | None = None,
+        self, metric: str, artefact: str = "sizes", size: str = "", method: str | None = None
     ) -> Quantity:
-        """A number that is no score: parameters, a speed-up, a ratio; a study has none of them."""
+        """A number that is no score, which a study has none of: parameters, a speed-up, a ratio."""
         wanted = Architecture.parse(size) if size else None
         name = f"{' '.join(word for word in (metric, method, size) if word)} of {artefact}"
-        asked = {"artefact": artefact, "metric": metric, "method": method}
-        return _only(self.entries, name, **asked, size=wanted)
+        asked = {"artefact": artefact, "metric": metric, "method": method, "size": wanted}
+        return _only(self.entries, name, **asked)
 
 
 class Figure:
     """The numbers of one figure on one task; accuracies, on the test split of a study."""
 
-    def __init__(
-        self, entries: Sequence[_Number], named: Mapping[str, Architecture], tag: str
-    ) -> None:
+    def __init__(self, numbers: Numbers, entries: Sequence[_Number], tag: str) -> None:
         self._tag = f" ({tag})" if tag else ""
         self._entries = [e for e in entries if e.shown]
-        self._named = named
+        self._named, self.points = numbers.named, numbers.points
 
     @cached_property
     def sizes(self) -> tuple[Architecture, ...]:
@@ -200,17 +188,16 @@ class Figure:
     @property
     def named(self) -> tuple[Architecture, ...]:
         """The five named sizes, from small to large."""
-        return tuple(self.size(name) for name in PAPER_SIZES)
+        return tuple(self._size(name) for name in PAPER_SIZES)
 
-    def size(self, name: str) -> Architecture:
-        """A named size."""
+    def _size(self, name: str) -> Architecture:
         if name not in self._named:
             raise Untestable(f"no size is named {name} here")
         return self._named[name]
 
     def from_shallow_to_deep(self, *names: str) -> tuple[Architecture, ...]:
         """Named sizes that must become deeper in this order."""
-        sizes = tuple(self.size(name) for name in names)
+        sizes = tuple(self._size(name) for name in names)
         if any(one.layers >= other.layers for one, other in itertools.pairwise(sizes)):
             order = ", ".join(f"{n} {s}" for n, s in zip(names, sizes, strict=True))
             raise Untestable(f"sizes do not go from shallow to deep here: {order}")
@@ -224,10 +211,8 @@ class Figure:
         for found in self.sizes:
             if found.layers == depth * layers and found.hidden == width * hidden:
                 return found
-        raise Untestable(
-            f"no size here is {depth:g} times as deep and {width:g} times as wide as the smallest, "
-            f"as {size} is"
-        )
+        like = f"{depth:g} times as deep and {width:g} times as wide as the smallest"
+        raise Untestable(f"no size here is {like}, as {size} is")
 
     def across_widths(self, *depths: int) -> Iterator[tuple[Architecture, ...]]:
         """At each width, the sizes in the place of the paper's with these numbers of layers."""
@@ -252,7 +237,7 @@ class Figure:
     def similarity(self, wanted: float) -> float:
         """The similarity that is the paper's."""
         for found in self.similarities:
-            if abs(found - wanted) <= SIMILARITY_TOLERANCE:
+            if is_similar(found, wanted):
                 return found
         raise Untestable(f"no transfer set has S = {wanted:g} here")
 
@@ -276,7 +261,7 @@ class Figure:
         similarity: float | None = None,
     ) -> Quantity:
         """The accuracy of a method at a size, on a transfer set of so many items or this S."""
-        wanted = self.size(size) if isinstance(size, str) else size
+        wanted = self._size(size) if isinstance(size, str) else size
         name = _short_name(method) + (f" {wanted}" if wanted else "")
         name += f" at {transfer:,}" if transfer is not None else ""
         name += f" at S={similarity:.2f}" if similarity is not None else ""
@@ -291,16 +276,9 @@ def _short_name(method: str) -> str:
 
 def term_of(reference: Reference) -> Term:
     """What identifies a published number: everything that no other shares with it."""
-    where = (
-        reference.artefact,
-        reference.series,
-        reference.architecture,
-        reference.task,
-        reference.split,
-        reference.transfer_size,
-        reference.similarity,
-    )
-    return "|".join("" if part is None else str(part) for part in where), reference.metric
+    r = reference
+    where = (r.artefact, r.series, r.architecture, r.task, r.split, r.transfer_size, r.similarity)
+    return "|".join("" if part is None else str(part) for part in where), r.metric
 
 
 def _published(reference: Reference) -> _Number:
@@ -327,36 +305,22 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
     for artefact in study.artefacts:
         cells = study.artefact_cells(artefact)
         for cell in cells:
-            yield from _of_cell(scores, artefact, cell, similarity)
+            lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
+            place = (cell.architecture, *transfer_of(study, cell, similarity))
+            own = _Number(artefact, cell.task, cell.method, *place)
+            yield from _scored(study, own, "test", cell.key, lacking)
+            yield from _scored(study, own, "dev", cell.key, lacking or _NO_DEV)
         for task in dict.fromkeys(cell.task for cell in cells):
-            key, identity = scores.teacher_key(task), data_id(study, artefact, task)
-            split = published_split("test", identity)
+            key = scores.teacher_key(task)
             lacking = "" if key else f"the teacher of {task} is missing"
-            for metric in study.tasks[task].metrics:
-                term = (key or "", metric)
-                yield _Number(
-                    artefact, identity, TEACHER, split, metric, term, True, lacking=lacking
-                )
+            own = _Number(artefact, task, TEACHER)
+            yield from _scored(study, own, "test", key or "", lacking)
 
 
-def _of_cell(
-    scores: ResultsTable, artefact: str, cell: Cell, similarity: Similarities
-) -> Iterator[_Number]:
-    study = scores.study
-    identity = data_id(study, artefact, cell.task)
-    lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
-    splits: tuple[Split, ...] = ("test", "dev")
-    for split, metric in itertools.product(splits, study.tasks[cell.task].metrics):
-        yield _Number(
-            artefact=artefact,
-            task=identity,
-            method=cell.method,
-            split=published_split(split, identity),
-            metric=metric,
-            term=(cell.key, metric),
-            shown=split == "test",
-            size=cell.architecture,
-            transfer=study.transfer_sets[cell.transfer].size if cell.transfer else None,
-            similarity=similarity.get(cell.transfer or "", {}).get(cell.task),
-            lacking=lacking or ("" if split == "test" else _NO_DEV),
-        )
+def _scored(study: Study, own: _Number, split: Split, key: str, lacking: str) -> Iterator[_Number]:
+    """A number in each of its task's metrics, with the paper's words for task and split."""
+    identity = data_id(study, own.artefact, own.task)
+    found = replace(own, task=identity, shown=split == "test", lacking=lacking)
+    for metric in study.tasks[own.task].metrics:
+        named = published_split(split, identity)
+        yield replace(found, split=named, metric=metric, term=(key, metric))

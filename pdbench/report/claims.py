@@ -23,9 +23,9 @@ from pdbench.evidence.outcomes import (
     on_study,
     outcome_of,
 )
+from pdbench.evidence.references import Similarities
 from pdbench.evidence.statements import Trial
 from pdbench.evidence.table import ResultsTable, read_results, refuse_others
-from pdbench.evidence.views import Similarities
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
@@ -34,11 +34,7 @@ _WIDTH = 96
 
 
 def check_reference() -> tuple[Result, ...]:
-    """Check the claims on the paper's own numbers.
-
-    Raises:
-        DataError: An outcome is not the one that the file records.
-    """
+    """Check the claims on the paper's own numbers; their outcomes must be those on file."""
     results = on_reference(load_claims())
     for one in results:
         if one.outcome is not one.claim.on_reference:
@@ -51,11 +47,7 @@ def check_reference() -> tuple[Result, ...]:
 
 
 def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
-    """Test the claims on a study's results, or on those of another run of it.
-
-    Raises:
-        PdbenchError: The results cannot be read, or are those of another study.
-    """
+    """Test the claims on a study's results, or on those of another run of it."""
     frame = read_results(table or paths.table)
     refuse_others(study, frame)
     return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
@@ -106,27 +98,22 @@ def _why(result: Result) -> str:
 
 def as_table(results: Sequence[Result]) -> Table:
     """The claims as a table of words."""
-    rows = tuple(
-        (
-            one.claim.id,
-            one.claim.statement,
-            f"{one.outcome.mark} {one.outcome}",
-            effect(one.deciding),
-            _why(one),
-        )
-        for one in results
+    rows = []
+    for one in results:
+        outcome = f"{one.outcome.mark} {one.outcome}"
+        words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), _why(one))
+        rows.append(words)
+    return Table(
+        "Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), tuple(rows), "lllll"
     )
-    return Table("Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), rows, "lllll")
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Everything that is known about every claim.
 
     ``claims`` has for each its columns of the claims file, ``outcome`` and ``reason``, the
-    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, the
-    ``cells`` behind it and its ``comparisons``; ``deciding`` is the text of the one that the
-    outcome rests on. A comparison has what it says by itself, by how much it is met with the
-    ends of its 95% interval, and the smallest detectable difference, in points.
+    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, and its
+    ``comparisons``, in points; ``deciding`` is the text of the one that the outcome rests on.
     """
     counts = Counter(one.outcome for one in results)
     return {

@@ -1,16 +1,18 @@
-"""What was run and on what, from the records of the runs themselves."""
+"""What was run and on what: all in numbers, and every run with the command that made it."""
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from pdbench.data.columns import TEACHER
-from pdbench.jobs.record import RunRecord, read_record
+from pdbench.jobs.record import read_record
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
@@ -28,11 +30,9 @@ _MACHINE = {
 
 @dataclass(frozen=True)
 class _TrainingKind:
-    """A kind of training: how many runs it had, and how long they took.
+    """A kind of training: how many runs it had, and their wall time.
 
-    Attributes:
-        seconds: Wall time of all of them, added up.
-        elapsed: Wall time from the first start to the last end, other stages included.
+    ``elapsed`` is from the first start to the last end, other stages included.
     """
 
     name: str
@@ -42,7 +42,7 @@ class _TrainingKind:
 
 
 @dataclass(frozen=True)
-class Facts:
+class _Facts:
     """The numbers at the head of a report."""
 
     runs: int
@@ -56,12 +56,12 @@ class Facts:
     software: dict[str, str]
 
 
-def gather(study: Study, paths: Paths, frame: Any) -> Facts:
+def gather(study: Study, paths: Paths, frame: Any) -> _Facts:
     """Collect the facts of a study from its runs and its pre-training records."""
     students = frame[frame["method"] != TEACHER]
     finished = set(students["cell"])
     stages = tuple(_stages(study, paths, frame))
-    return Facts(
+    return _Facts(
         runs=len(students),
         cells=len(study.seeds),
         missing=tuple(cell.key for cell in study.seeds if cell.key not in finished),
@@ -75,12 +75,12 @@ def gather(study: Study, paths: Paths, frame: Any) -> Facts:
 
 
 def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[_TrainingKind]:
-    pretrained = list(_pretraining_records(study, paths))
-    if pretrained:
-        environments = [record.environment for record in pretrained]
+    records = (paths.pretrained(start) / "record.json" for start in study.pretrained)
+    environments = [read_record(path).environment for path in records if path.is_file()]
+    if environments:
         yield _TrainingKind(
             "Pre-training of students",
-            len(pretrained),
+            len(environments),
             sum(one.seconds for one in environments),
             _elapsed([e.started for e in environments], [e.finished for e in environments]),
         )
@@ -93,13 +93,6 @@ def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[_TrainingKind]:
             yield _TrainingKind(name, len(rows), float(rows["seconds"].sum()), elapsed)
 
 
-def _pretraining_records(study: Study, paths: Paths) -> Iterator[RunRecord]:
-    for start in study.pretrained:
-        path = paths.pretrained(start) / "record.json"
-        if path.is_file():
-            yield read_record(path)
-
-
 def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
     first = min(map(datetime.fromisoformat, started))
     return (max(map(datetime.fromisoformat, finished)) - first).total_seconds()
@@ -107,3 +100,41 @@ def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
 
 def _values(column: Any) -> str:
     return ", ".join(sorted({str(value) for value in column}))
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The runs of one cell, or a teacher, with the command that trains them; none if missing."""
+
+    key: str
+    command: str
+    metrics: tuple[str, ...]
+    runs: list[dict[str, Any]]
+
+
+def gather_runs(study: Study, paths: Paths, frame: Any) -> Iterator[_Trained]:
+    """Collect the runs of every teacher and cell of a study, whole or not."""
+    by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
+    for task in study.taught:
+        rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
+        metrics, folder = study.tasks[task].metrics, paths.teacher(task)
+        if rows:
+            command = f"pdbench teacher {study.argument} {task}"
+            runs = [_run(row, paths, folder, metrics) for row in rows]
+            yield _Trained(rows[0]["cell"], command, metrics, runs)
+    for key, cell in study.cells.items():
+        metrics = study.tasks[cell.task].metrics
+        folders = {run.name: paths.run(run) for run in study.runs(cell)}
+        rows = by_cell.get(key, [])
+        runs = [_run(row, paths, folders[row["run"]], metrics) for row in rows]
+        yield _Trained(key, f"pdbench cell {study.argument} {key}", metrics, runs)
+
+
+def _run(
+    row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]
+) -> dict[str, Any]:
+    """A run's row with its (dev, test) scores in per cent and the place of its record."""
+    record = folder / "record.json"
+    scores = [(100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics]
+    link = os.path.relpath(record, paths.reports)
+    return {**row, "steps": int(row["steps"]), "scores": scores, "record": record, "link": link}

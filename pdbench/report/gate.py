@@ -1,57 +1,132 @@
-"""The gate's findings as plain data, and from that as a table for terminals and as Markdown."""
+"""What ``pdbench check`` does: checks, and says what it found to terminals, CI and programs.
+
+Findings are plain data first, as the JSON file has them; from these come the text, the Markdown,
+the JUnit XML and the annotations, so that an earlier check can be said again.
+"""
 
 from __future__ import annotations
 
 import math
+import os
+import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
+from xml.etree import ElementTree as ET
+
+import click
 
 from pdbench.artefacts.tables import Table, to_markdown
-from pdbench.core.errors import UsageError
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.check import check
-from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row
-from pdbench.evidence.pairs import STORED, Match, match_methods
+from pdbench.evidence.gate import INCOMPLETE, RULES, Gate, GateOutcome, Row, check
+from pdbench.evidence.pairs import STORED, Match, match_methods, match_versions
+from pdbench.evidence.significance import NO_RUNS
 from pdbench.evidence.table import read_results
 from pdbench.study import Study
-from pdbench.study.waivers import Waiver
+from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
+from pdbench.workflow import Paths
 
-Plain: TypeAlias = dict[str, Any]
-"""Findings as :func:`as_plain` has them, or a part of them: what the JSON file says."""
+_Plain: TypeAlias = dict[str, Any]
+"""Findings as :func:`_as_plain` has them, or a part of them: what the JSON file says."""
+
+_METHODS = Path("config/methods.yaml")
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold."""
 
 _WIDTH = 100
-_COLUMNS = (
-    "",
-    "Outcome",
-    "Cell",
-    "Baseline",
-    "Candidate",
-    "Difference",
-    "95%",
-    "p, Holm",
-    "Runs",
-)
+_NUMBERS = ("Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
+_COLUMNS = ("", "Outcome", "Cell", *_NUMBERS)
 _ALIGN = "lllrrrrrr"
 _CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
+_COLOURS = {
+    **dict.fromkeys((GateOutcome.REGRESSED, *INCOMPLETE), "red"),
+    **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.UNRESOLVED), "yellow"),
+    GateOutcome.PASSED: "green",
+}
 
 
-def matches(study: Study) -> tuple[Match, ...]:
-    """What the study's file asks to be compared.
+def run(
+    study: Study,
+    *,
+    baseline: str | None,
+    candidate: str | None,
+    stored: Path | None,
+    table: Path | None,
+    written: Path | None,
+    margin: float | None,
+    waivers: Path | None,
+    strict: bool,
+    junit: Path | None,
+    markdown: Path | None,
+    json_file: Path | None,
+    annotations: bool,
+    exit_zero: bool,
+) -> int:
+    """Check, or repeat what an earlier check wrote; say what was found, return the exit code."""
+    if written is None:
+        accepted, today = load_waivers(waivers), datetime.now(UTC).date()
+        compared = _matches(study, baseline, candidate, stored, margin)
+        gates = _evaluate(study, compared, table or Paths(study).table, accepted, today, stored)
+        findings = _as_plain(gates, strict=strict)
+    elif any((baseline, candidate, stored, table, waivers, strict)) or margin is not None:
+        what = "--from repeats a check that was made"
+        raise UsageError(what, "leave out what would have to be checked anew")
+    else:
+        findings = read_json(written)
+        if not isinstance(findings, dict) or "checks" not in findings:
+            raise DataError(f"{written}: not written by pdbench check", "check again")
+    for line, outcome in _as_text(findings):
+        click.echo(click.style(line, _COLOURS[outcome]) if outcome else line)
+    if junit is not None:
+        write_text(junit, _as_junit(findings))
+    if json_file is not None:
+        write_json(json_file, _as_json(findings))
+    if markdown is not None:
+        _summarise(markdown, _as_markdown(findings))
+    for line in _error_lines(findings) if annotations else ():
+        click.echo(line)
+    return 0 if exit_zero else int(findings["code"])
 
-    Raises:
-        UsageError: It asks for nothing.
-    """
+
+def _matches(
+    study: Study,
+    baseline: str | None = None,
+    candidate: str | None = None,
+    stored: Path | None = None,
+    margin: float | None = None,
+) -> tuple[Match, ...]:
+    """What the options ask to be compared, or else the study's file."""
+    two = baseline is not None or candidate is not None
+    if stored is not None:
+        if two:
+            what = "--against compares every method with itself"
+            raise UsageError(what, "leave --baseline and --candidate out")
+        return (match_versions(study, margin),)
+    if two:
+        return (match_methods(study, baseline, candidate, margin),)
+    if margin is not None:
+        raise UsageError("--margin needs two methods", "name --baseline and --candidate")
     if not study.gate:
         what = f"study {study.name}: its file has no gate block"
         raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
     return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 
-def evaluate(
+def _summarise(path: Path, text: str) -> None:
+    """Write a summary; a job's own page also has those of the steps before."""
+    if str(path) != os.environ.get("GITHUB_STEP_SUMMARY"):
+        write_text(path, text)
+        return
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _evaluate(
     study: Study,
     found: Sequence[Match],
     table: Path,
@@ -65,7 +140,7 @@ def evaluate(
     return tuple(check(study, frame, m, today, stored=before, waivers=waivers) for m in found)
 
 
-def as_plain(gates: Sequence[Gate], *, strict: bool = False) -> Plain:
+def _as_plain(gates: Sequence[Gate], *, strict: bool = False) -> _Plain:
     """Everything that is known about every check.
 
     Each of ``checks`` has what was compared and the rules, and for each of its ``rows`` the
@@ -82,14 +157,12 @@ def as_plain(gates: Sequence[Gate], *, strict: bool = False) -> Plain:
         "code": code,
         "verdict": _CODES[code] + left_open,
         "strict": strict,
-        "rules": [
-            {"outcome": str(one), "mark": one.mark, "when": rule} for one, rule in RULES.items()
-        ],
+        "rules": [{"outcome": str(o), "mark": o.mark, "when": rule} for o, rule in RULES.items()],
         "checks": [_plain_gate(gate) for gate in gates],
     }
 
 
-def _plain_gate(gate: Gate) -> Plain:
+def _plain_gate(gate: Gate) -> _Plain:
     counts = Counter(row.outcome for row in gate.rows)
     margins = " to ".join(f"{end:g}" for end in dict.fromkeys((gate.margins[0], gate.margins[-1])))
     return {
@@ -107,8 +180,8 @@ def _plain_gate(gate: Gate) -> Plain:
     }
 
 
-def _plain_row(row: Row) -> Plain:
-    interval = row.estimate.interval if row.estimate else None
+def _plain_row(row: Row) -> _Plain:
+    interval = row.estimate.interval if row.estimate else NO_RUNS
     return {
         "name": row.name,
         "mark": row.outcome.mark,
@@ -117,9 +190,9 @@ def _plain_row(row: Row) -> Plain:
         "notes": list(row.notes),
         "cells": list(row.cells),
         "scores": [_known(score) for score in row.scores],
-        "difference": _known(interval.mean) if interval else None,
-        "low": _known(interval.low) if interval else None,
-        "high": _known(interval.high) if interval else None,
+        "difference": _known(interval.mean),
+        "low": _known(interval.low),
+        "high": _known(interval.high),
         "p": _known(row.p),
         "runs": list(row.runs),
     }
@@ -129,29 +202,29 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def as_json(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Findings as they are written: numbers with six decimals."""
     if isinstance(value, dict):
-        return {key: as_json(part) for key, part in value.items()}
+        return {key: _as_json(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [as_json(part) for part in value]
+        return [_as_json(part) for part in value]
     return for_json(value) if isinstance(value, float) else value
 
 
-def why(row: Plain, check: Plain) -> str:
+def _why(row: _Plain, check: _Plain) -> str:
     """The reason of a row, its notes, and with what it was compared."""
     words = [row["reason"], *row["notes"]]
-    if is_between_cells(row, check) and row["outcome"] != GateOutcome.MISSING:
+    if _is_between_cells(row, check) and row["outcome"] != GateOutcome.MISSING:
         words.insert(1, f"beside {row['cells'][0]}")
     return "; ".join(words)
 
 
-def is_between_cells(row: Plain, check: Plain) -> bool:
+def _is_between_cells(row: _Plain, check: _Plain) -> bool:
     """Whether a row compares one cell with another one."""
     return check["baseline"] != STORED and len(row["cells"]) == 2
 
 
-def as_text(found: Plain) -> Iterable[tuple[str, GateOutcome | None]]:
+def _as_text(found: _Plain) -> Iterable[tuple[str, GateOutcome | None]]:
     """The lines for a terminal, each with the outcome that may colour it."""
     for one in found["checks"]:
         yield from ((line, None) for line in (one["title"], *one["notes"], ""))
@@ -161,7 +234,7 @@ def as_text(found: Plain) -> Iterable[tuple[str, GateOutcome | None]]:
         for row, words in zip(one["rows"], rows, strict=True):
             yield _aligned(words, widths), GateOutcome(row["outcome"])
             if row["outcome"] != GateOutcome.PASSED or row["notes"]:
-                wrapped = textwrap.wrap(why(row, one), _WIDTH - 4, break_on_hyphens=False)
+                wrapped = textwrap.wrap(_why(row, one), _WIDTH - 4, break_on_hyphens=False)
                 yield from (("    " + part, None) for part in wrapped)
         yield "", None
         yield from ((problem, GateOutcome.MISSING) for problem in one["problems"])
@@ -169,7 +242,7 @@ def as_text(found: Plain) -> Iterable[tuple[str, GateOutcome | None]]:
     yield f"{found['verdict']} (exit code {found['code']})", None
 
 
-def _entries(row: Plain) -> tuple[str, ...]:
+def _entries(row: _Plain) -> tuple[str, ...]:
     """A row as text, in the order of the columns."""
     numbers: tuple[str, ...] = ("",) * 6
     if row["difference"] is not None:
@@ -186,12 +259,96 @@ def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(w.ljust(n) if side == "l" else w.rjust(n) for w, n, side in sides).rstrip()
 
 
-def as_markdown(found: Plain) -> str:
+def _as_markdown(found: _Plain) -> str:
     """A summary for a job's page: the outcome first, and every row in a table."""
     parts = [f"### pdbench check: {found['verdict']}"]
     for one in found["checks"]:
-        rows = tuple((*_entries(row), why(row, one)) for row in one["rows"])
+        rows = tuple((*_entries(row), _why(row, one)) for row in one["rows"])
         table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
         problems = (f"**{problem}**" for problem in one["problems"])
         parts += [*one["notes"], *problems, to_markdown([table]), one["counted"]]
     return "\n\n".join(parts) + "\n"
+
+
+def _as_junit(found: _Plain) -> str:
+    """One test suite a check and one test case a row, in the form that Jenkins reads.
+
+    A regression is a failure; what is missing or refused, and a problem with a waiver, an error;
+    what is waived or unresolved is skipped, in a strict check the latter is an error too.
+    """
+    root = ET.Element("testsuites", name="pdbench check")
+    for one in found["checks"]:
+        title = one["title"].partition(",")[0]
+        suite = ET.SubElement(root, "testsuite", name=title)
+        suite.set("timestamp", f"{one['date']}T00:00:00")
+        group = f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}"
+        for row in one["rows"]:
+            name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
+            case = ET.SubElement(
+                suite, "testcase", classname=group, name=_ILLEGAL.sub("?", name), time="0"
+            )
+            _judge(case, row["outcome"], _ILLEGAL.sub("?", _why(row, one)), found["strict"])
+        for problem in one["problems"]:
+            case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
+            ET.SubElement(case, "error", message=_ILLEGAL.sub("?", problem), type="waiver")
+        _count(suite)
+    _count(root)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _judge(case: ET.Element, outcome: str, message: str, strict: bool) -> None:
+    if outcome in _failing(strict):
+        tag = "failure" if outcome == GateOutcome.REGRESSED else "error"
+        ET.SubElement(case, tag, message=message, type=outcome)
+    elif outcome != GateOutcome.PASSED:
+        ET.SubElement(case, "skipped", message=f"{outcome}: {message}")
+
+
+def _failing(strict: bool) -> tuple[GateOutcome, ...]:
+    """The outcomes with which a check does not pass."""
+    return (GateOutcome.REGRESSED, *INCOMPLETE, *([GateOutcome.UNRESOLVED] if strict else []))
+
+
+def _count(element: ET.Element) -> None:
+    """Write how many cases an element holds, and of which kind."""
+    element.set("tests", str(len(list(element.iter("testcase")))))
+    for kind, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        if kind != "skipped" or element.tag == "testsuite":
+            element.set(kind, str(len(list(element.iter(tag)))))
+
+
+def _error_lines(found: _Plain) -> Iterator[str]:
+    """The ``::error`` line of every row that fails the check, and of every wrong waiver.
+
+    They point at the candidate's definition, where it stands in the methods' file; else at the
+    study's.
+    """
+    for one in found["checks"]:
+        place = _place(one)
+        for row in one["rows"]:
+            if row["outcome"] in _failing(found["strict"]):
+                yield _line(place, f"{row['outcome']}: {row['name']}", _why(row, one))
+        for problem in one["problems"]:
+            yield _line({"file": str(WAIVERS)}, "waiver", problem)
+
+
+def _place(check: _Plain) -> dict[str, str]:
+    lines = _METHODS.read_text(encoding="utf-8").splitlines() if _METHODS.is_file() else []
+    for count, line in enumerate(lines, 1):
+        if check["candidate"] and line.startswith(f"{check['candidate']}:"):
+            return {"file": str(_METHODS), "line": str(count)}
+    return {"file": f"config/{check['study']}.yaml"}
+
+
+def _line(place: dict[str, str], title: str, message: str) -> str:
+    words = {**place, "title": f"pdbench check, {title}"}
+    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in words.items())
+    return f"::error {properties}::{_escaped(message)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """Escape as GitHub's runner undoes it; ``also`` are the characters that end a property."""
+    for character in "%\r\n" + also:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

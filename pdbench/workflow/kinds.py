@@ -475,7 +475,7 @@ KINDS: dict[str, JobKind] = {
     "gate": JobKind(
         order=6,
         keys=lambda graph: (None,) if graph.study.gate else (),
-        runs="pdbench.report.checking",
+        runs="pdbench.report.gate",
         needs=lambda study, key: [TABLE],
         decides=lambda specs, key: {"study": specs.whole, "waivers": specs.waivers},
         work=lambda costs, key: Work(seconds=2.0),

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from pdbench.core.errors import UsageError
 from pdbench.data.metrics import check_metrics, compute
-from pdbench.evidence.resampling import Sample
+from pdbench.evidence.paired import Sample
 from pdbench.kinds.answers import SCORES
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.catalogue.metrics import METRICS, TaskMetric, metrics_for

@@ -12,9 +12,8 @@ import pytest
 from gate_results import change, table, without
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.evidence import resampling
-from pdbench.evidence.check import check
-from pdbench.evidence.gate import Gate, GateOutcome, Row
+from pdbench.evidence import paired
+from pdbench.evidence.gate import Gate, GateOutcome, Row, check
 from pdbench.evidence.pairs import Match, match_methods, match_versions
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
@@ -29,7 +28,7 @@ STORED = Match("stored", "", 2.0)
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Differences here are plain: a tenth of the usual samples shows them."""
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    monkeypatch.setattr(paired, "_RESAMPLES", 200)
 
 
 @pytest.fixture(scope="module")

@@ -454,7 +454,12 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
     task = demo.tasks["sentiment"].model_dump()
     two = {"mrpc", "qqp"}
     tasks = {
-        name: task | {"name": name, "metrics": ["f1", "accuracy"] if name in two else ["accuracy"]}
+        name: task
+        | {
+            "source": "hub",
+            "name": name,
+            "metrics": ["f1", "accuracy"] if name in two else ["accuracy"],
+        }
         for name in words
     }
     blocks = {

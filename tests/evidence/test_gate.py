@@ -8,7 +8,7 @@ import pytest
 import simulation
 from simulation import Versions, World
 
-from pdbench.evidence.gate import _LEVEL, RULES, GateOutcome, judge, mean_terms, pools
+from pdbench.evidence.gate import _LEVEL, RULES, GateOutcome, _judge, _mean_terms, _pools
 from pdbench.evidence.significance import ALPHA, Difference
 
 STUDIES = 400
@@ -18,7 +18,7 @@ ERROR = 3 * (ALPHA * (1 - ALPHA) / STUDIES) ** 0.5
 
 def outcome(value: float, error: float, margin: float = 0.5) -> GateOutcome:
     """What becomes of a single difference."""
-    return judge({"cell": Difference(value, error, 30.0)}, {"cell": margin})["cell"].outcome
+    return _judge({"cell": Difference(value, error, 30.0)}, {"cell": margin})["cell"].outcome
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_each_difference_has_its_own_margin() -> None:
     """The same loss is a regression for the one and allowed to the other."""
     cells = dict.fromkeys("ab", Difference(-1.0, 0.1, 30.0))
 
-    judged = judge(cells, {"a": 0.5, "b": 2.0})
+    judged = _judge(cells, {"a": 0.5, "b": 2.0})
 
     assert [judged[key].outcome for key in "ab"] == [GateOutcome.REGRESSED, GateOutcome.PASSED]
 
@@ -63,7 +63,7 @@ def test_one_regression_among_many_is_found() -> None:
     cells = {f"c{i}": Difference(0.0, 0.1, 30.0) for i in range(20)}
     both = {**cells, "worse": Difference(-3.0, 0.3, 30.0)}
 
-    judged = judge(both, dict.fromkeys(both, 0.5))
+    judged = _judge(both, dict.fromkeys(both, 0.5))
 
     assert {key for key, one in judged.items() if one.outcome is GateOutcome.REGRESSED} == {"worse"}
     assert {judged[key].outcome for key in cells} == {GateOutcome.PASSED}
@@ -74,18 +74,18 @@ def test_many_cells_are_corrected() -> None:
     alone = Difference(-1.55, 0.5, 1e6)
     cells = {"cell": alone, **{f"c{i}": Difference(-0.5, 0.5, 1e6) for i in range(19)}}
 
-    assert judge({"cell": alone}, {"cell": 0.5})["cell"].outcome is GateOutcome.REGRESSED
-    judged = judge(cells, dict.fromkeys(cells, 0.5))["cell"]
+    assert _judge({"cell": alone}, {"cell": 0.5})["cell"].outcome is GateOutcome.REGRESSED
+    judged = _judge(cells, dict.fromkeys(cells, 0.5))["cell"]
     assert judged.outcome is GateOutcome.UNRESOLVED
     assert judged.p == pytest.approx(20 * alone.below(-0.5))
-    assert judged.detectable > judge({"cell": alone}, {"cell": 0.5})["cell"].detectable
+    assert judged.detectable > _judge({"cell": alone}, {"cell": 0.5})["cell"].detectable
 
 
 def test_the_detectable_regression_is_found_four_times_of_five() -> None:
     """A true difference as large as that exceeds the critical one with 80%."""
     estimate = Difference(0.0, 1.0, math.inf)
 
-    least = judge({"cell": estimate}, {"cell": 0.5})["cell"].detectable
+    least = _judge({"cell": estimate}, {"cell": 0.5})["cell"].detectable
 
     assert least == pytest.approx(0.5 + 1.96 + 0.8416, abs=1e-3)
 
@@ -94,23 +94,23 @@ def test_a_regression_must_pass_the_exact_test_too() -> None:
     """Where few examples changed, the exact test decides."""
     cell = {"cell": Difference(-3.0, 0.5, math.inf)}
 
-    assert judge(cell, {"cell": 0.5}, {"cell": 0.01})["cell"].outcome is GateOutcome.REGRESSED
-    assert judge(cell, {"cell": 0.5}, {"cell": 0.3})["cell"].outcome is GateOutcome.UNRESOLVED
+    assert _judge(cell, {"cell": 0.5}, {"cell": 0.01})["cell"].outcome is GateOutcome.REGRESSED
+    assert _judge(cell, {"cell": 0.5}, {"cell": 0.3})["cell"].outcome is GateOutcome.UNRESOLVED
 
 
 def test_means_are_over_tasks_with_several_cells_and_over_all() -> None:
     """A mean over one cell would only repeat it."""
-    found = pools({"a": "films", "b": "films", "c": "pairs"})
+    found = _pools({"a": "films", "b": "films", "c": "pairs"})
 
     assert found == {"pooled.films": ("a", "b"), "pooled.all": ("a", "b", "c")}
-    assert pools({"a": "films"}) == {}
+    assert _pools({"a": "films"}) == {}
 
 
 def test_a_cell_that_stands_beside_two_counts_twice_in_the_mean() -> None:
     """Its share of a mean is that of both differences."""
     first, second = {("c", "f1"): 1.0, ("b", "f1"): -1.0}, {("c", "f1"): 1.0, ("a", "f1"): -1.0}
 
-    assert mean_terms([first, second]) == {("c", "f1"): 1.0, ("b", "f1"): -0.5, ("a", "f1"): -0.5}
+    assert _mean_terms([first, second]) == {("c", "f1"): 1.0, ("b", "f1"): -0.5, ("a", "f1"): -0.5}
 
 
 def test_every_outcome_has_a_rule_and_a_mark_of_its_own() -> None:

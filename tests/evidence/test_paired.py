@@ -11,8 +11,7 @@ import synthetic
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import ResultsTable
-from pdbench.evidence.paired import Estimator, RunGroup, _pooled_variance
-from pdbench.evidence.resampling import Sample
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, _pooled_variance
 from pdbench.evidence.significance import Difference
 from pdbench.study import Study
 
@@ -237,8 +236,8 @@ def test_labels_of_other_examples_are_refused(demo: Study) -> None:
 
 
 def test_results_without_labels_are_one_line(demo: Study) -> None:
-    """A table of an older version says what to do."""
-    frame = synthetic.results(demo).drop(columns="test_labels")
+    """A table that lost them says what to do."""
+    frame = synthetic.results(demo).assign(test_labels=None)
 
     with pytest.raises(DataError, match=r"no test labels of task .*; collect the results again"):
         Estimator.of(ResultsTable(demo, frame))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pdbench.data.metrics import compute
-from pdbench.evidence import resampling
-from pdbench.evidence.resampling import Sample
+from pdbench.evidence import paired
+from pdbench.evidence.paired import Sample
 
 
 def classes(count: int, seed: int = 0, examples: int = 300) -> Sample:
@@ -110,6 +110,6 @@ def test_metrics_are_resampled_on_the_same_examples() -> None:
 def test_large_test_sets_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many examples are in memory at once changes nothing in the mean over samples."""
     whole = classes(2).replicates("accuracy").mean(axis=0)
-    monkeypatch.setattr(resampling, "_AT_ONCE", 64)
+    monkeypatch.setattr(paired, "_AT_ONCE", 64)
 
     assert classes(2).replicates("accuracy").mean(axis=0) == pytest.approx(whole, abs=0.005)

@@ -15,8 +15,8 @@ from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.evidence import load_references
+from pdbench.evidence.compare import MARKS, RULES
 from pdbench.evidence.outcomes import load_claims
-from pdbench.evidence.verdicts import MARKS, RULES
 from pdbench.report import build, export_example
 from pdbench.report.build import _listed
 from pdbench.study import ROOT, Study, load_study
@@ -156,10 +156,9 @@ def test_the_page_of_runs_names_records_and_commands(paths: Paths, demo: Study) 
     for key, cell in demo.cells.items():
         assert f"pdbench cell demo {key}" in runs.text
         for run in demo.runs(cell):
-            record = f"results/demo/cells/{key}/runs/{run.name}/record.json"
-            assert f"../../{record}" in runs.links
+            assert f"../../{paths.run(run)}/record.json" in runs.links
     assert "pdbench teacher demo sentiment" in runs.text
-    assert "../../results/demo/teachers/sentiment/record.json" in runs.links
+    assert f"../../{paths.teacher('sentiment')}/record.json" in runs.links
 
 
 def test_the_commands_of_a_report_can_be_typed(

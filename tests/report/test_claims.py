@@ -66,7 +66,7 @@ def test_claims_on_other_results_of_the_study(
 ) -> None:
     """Another table of the same study is tested when it is named."""
     synthetic.results(demo).to_parquet(folder / "other.parquet")
-    (folder / "results/demo/results.parquet").unlink()
+    (folder / "reports/demo/results.parquet").unlink()
 
     assert run("claims", "--on", "demo", "--results", "other.parquet") == 0
     assert "C44" in capsys.readouterr().out

@@ -32,7 +32,7 @@ def environment(started: str, finished: str, seconds: float) -> Environment:
     )
 
 
-def pretraining(study: Study, found: Environment) -> RunRecord:
+def pretraining(found: Environment) -> RunRecord:
     """The record of a pre-trained checkpoint."""
     stage = StageRecord(
         objective="pretrain",
@@ -45,8 +45,6 @@ def pretraining(study: Study, found: Environment) -> RunRecord:
         seconds=60,
     )
     return RunRecord(
-        study=study.name,
-        scale=study.scale,
         cell="pretraining",
         task=None,
         method="pretraining",
@@ -79,8 +77,8 @@ def test_pretraining_is_a_stage(demo: Study, paths: Paths) -> None:
     """Checkpoints count with the wall time of their own records."""
     spans = [("10:00:00", "10:01:00", 60.0), ("10:00:30", "10:02:00", 90.0)]
     for start, span in zip(demo.pretrained, spans, strict=False):
-        record = pretraining(demo, environment(*span))
-        write_record(paths.pretrained(*start) / "record.json", record)
+        record = pretraining(environment(*span))
+        write_record(paths.pretrained(start) / "record.json", record)
 
     stage = gather(demo, paths, synthetic.results(demo)).stages[0]
 

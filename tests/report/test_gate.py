@@ -13,12 +13,11 @@ import pandas as pd
 import pytest
 from commands import run
 
-from pdbench.evidence import resampling
+from pdbench.evidence import paired
 from pdbench.evidence.gate import Gate, GateOutcome, Row
 from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import Difference
-from pdbench.report import ci, gate
-from pdbench.report.checking import _COLOURS
+from pdbench.report import gate
 from pdbench.study import Study
 
 ONE = "sentiment.pd.2-128.films-300.general"
@@ -46,11 +45,11 @@ def folder(
 ) -> Path:
     """A folder with the study, its results and those with a regression; the test runs there."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(resampling, "RESAMPLES", 200)
+    monkeypatch.setattr(paired, "_RESAMPLES", 200)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     gate_results.small_study(tmp_path, {"gate": [{"baseline": "d", "candidate": "pd"}]})
-    (tmp_path / "results/small").mkdir(parents=True)
-    tables["better"].to_parquet("results/small/results.parquet")
+    (tmp_path / "reports/small").mkdir(parents=True)
+    tables["better"].to_parquet("reports/small/results.parquet")
     tables["worse"].to_parquet("worse.parquet")
     return tmp_path
 
@@ -117,7 +116,7 @@ def test_the_study_says_what_is_compared(folder: Path, capsys: pytest.CaptureFix
 
 def test_a_new_version_is_compared_with_stored_results(folder: Path) -> None:
     """The same results pass; a cell that became worse does not, nor does one that is lost."""
-    stored = "results/small/results.parquet"
+    stored = "reports/small/results.parquet"
     assert check("--against", stored, "--strict") == 0
     assert check("--against", stored, "--results", "worse.parquet") == 1
 
@@ -237,7 +236,7 @@ def test_a_defect_of_pdbench_is_no_regression(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Python ends with 1 after an error that nobody expected, which means a regression here."""
-    monkeypatch.setattr(gate, "as_text", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(gate, "_as_text", lambda *_, **__: 1 / 0)
 
     assert check(*TWO) == 2
     assert "ZeroDivisionError" in capsys.readouterr().err
@@ -267,14 +266,16 @@ def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
     return Gate("demo", Match("pd", "d", 0.5), (0.5,), found, (), problems, (), date(2026, 11, 21))
 
 
-def plain(*gates: Gate, strict: bool = False) -> gate.Plain:
+def plain(*gates: Gate, strict: bool = False) -> gate._Plain:
     """What several checks found."""
-    return gate.as_plain(gates, strict=strict)
+    return gate._as_plain(gates, strict=strict)
 
 
 def test_junit_has_the_shape_that_ci_reads() -> None:
     """The elements, attributes and order of Jenkins' schema, with counts that agree."""
-    text = ci.as_junit(plain(judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0])))
+    text = gate._as_junit(
+        plain(judged(*rows(), problems=("waiver of nothing",)), judged(rows()[0]))
+    )
 
     root = ET.fromstring(text)
     assert (root.tag, [suite.tag for suite in root]) == ("testsuites", ["testsuite"] * 2)
@@ -299,10 +300,10 @@ def test_unresolved_is_an_error_where_asked() -> None:
 
     lenient, strict = plain(unresolved), plain(unresolved, strict=True)
 
-    assert "<skipped" in ci.as_junit(lenient)
-    assert "<error" in ci.as_junit(strict)
-    assert list(ci.error_lines(lenient)) == []
-    assert len(list(ci.error_lines(strict))) == 1
+    assert "<skipped" in gate._as_junit(lenient)
+    assert "<error" in gate._as_junit(strict)
+    assert list(gate._error_lines(lenient)) == []
+    assert len(list(gate._error_lines(strict))) == 1
     assert strict["verdict"] == "incomplete"
 
 
@@ -311,7 +312,7 @@ def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     row = Row("a:b,c", ("x",), GateOutcome.MISSING, "100%\nlost: a, b")
 
-    (line,) = ci.error_lines(plain(judged(row)))
+    (line,) = gate._error_lines(plain(judged(row)))
 
     assert line == (
         "::error file=config/demo.yaml,title=pdbench check%2C missing%3A a%3Ab%2Cc"
@@ -327,7 +328,7 @@ def test_annotations_point_at_the_candidate(
     (tmp_path / "config").mkdir()
     (tmp_path / "config/methods.yaml").write_text("dd:\n  x: 1\nd:\n  x: 2\n", encoding="utf-8")
 
-    lines = list(ci.error_lines(plain(judged(rows()[0], problems=("old",)))))
+    lines = list(gate._error_lines(plain(judged(rows()[0], problems=("old",)))))
 
     assert lines[0].startswith("::error file=config/methods.yaml,line=3,")
     assert lines[1].startswith(
@@ -351,7 +352,7 @@ def test_several_checks_have_one_code(outcomes: list[GateOutcome], code: int, ve
     found = plain(*(judged(row) for row in rows() if row.outcome in outcomes))
 
     assert found["code"] == code
-    assert gate.as_markdown(found).startswith(f"### pdbench check: {verdict}\n")
+    assert gate._as_markdown(found).startswith(f"### pdbench check: {verdict}\n")
 
 
 def test_rows_without_a_comparison_have_no_numbers() -> None:
@@ -359,11 +360,11 @@ def test_rows_without_a_comparison_have_no_numbers() -> None:
     found = plain(judged(Row("cell", ("cell",), GateOutcome.MISSING, "lost")))
 
     (row,) = found["checks"][0]["rows"]
-    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate.as_markdown(found)
+    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate._as_markdown(found)
     assert (row["difference"], row["p"], row["scores"]) == (None, None, [None, None])
-    json.dumps(gate.as_json(found), allow_nan=False)
+    json.dumps(gate._as_json(found), allow_nan=False)
 
 
 def test_every_outcome_has_a_colour_besides_its_mark() -> None:
     """On a terminal."""
-    assert set(_COLOURS) == set(GateOutcome)
+    assert set(gate._COLOURS) == set(GateOutcome)

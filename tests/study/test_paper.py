@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pdbench.evidence.matching import data_id
+from pdbench.evidence.references import data_id
 from pdbench.study import PAPER_ARCHITECTURES, ROOT, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Released, is_sourced
