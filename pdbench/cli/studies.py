@@ -1,4 +1,4 @@
-"""The commands around a run: its cost, its data, what is missing, how far it is."""
+"""The commands around a run, from its plan to what is left of it, and those for pdbench itself."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from pdbench.study import Study, offline
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
 
+COMMANDS = click.Group()
+PROJECT = click.Group()
 
-@click.command()
+
+@COMMANDS.command("plan")
 @with_study
 @click.option(
     "--device",
@@ -49,7 +52,7 @@ from pdbench.workflow.plan import DEVICES
 )
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
 @with_json
-def plan(
+def _plan(
     study: Study,
     device: str | None,
     devices: tuple[int, ...],
@@ -80,50 +83,7 @@ def plan(
         write_json(json_file, found.as_json(devices))
 
 
-@click.command()
-@with_study
-@click.option(
-    "--to",
-    "folder",
-    type=FOLDER,
-    required=True,
-    metavar="DIR",
-    help="Folder that the compute nodes can read; several studies may share it.",
-)
-def fetch(study: Study, folder: Path) -> None:
-    """Gather all that STUDY reads from the internet, for machines without it.
-
-    `snakemake --config data=DIR` then reads nothing else. Running it again verifies every
-    digest, and fetches what is missing or broken.
-    """
-    os.environ.update(offline.hub_caches(folder))
-    from pdbench.data.fetch import fetch as run  # the hub's libraries read them when they load
-
-    failed = run(study, folder, click.echo)
-    if failed:
-        what = f"{len(failed)} could not be fetched, first {failed[0]}"
-        raise DataError(what, "run it again; what was fetched is kept")
-    click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
-
-
-@click.command()
-@with_study
-def pin(study: Study) -> None:
-    """Write the present commits of the hub repositories that STUDY has not pinned yet.
-
-    They are added to config/pins.yaml, and what stands there is never changed.
-    """
-    from pdbench.data.needs import pin as run
-    from pdbench.data.needs import unpinned
-
-    added = run(unpinned(study))
-    for name, commit in added.items():
-        click.echo(f"{name} {commit}")
-    if not added:
-        click.echo("every repository is pinned")
-
-
-@click.command()
+@COMMANDS.command("doctor")
 @with_study_or_demo
 @click.option(
     "--profile",
@@ -137,7 +97,7 @@ def pin(study: Study) -> None:
     metavar="DIR",
     help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
 )
-def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
+def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
     from pdbench.ops import doctor as own
     from pdbench.ops import doctor_slurm
@@ -156,7 +116,7 @@ def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     sys.exit(own.worst(findings))
 
 
-@click.command()
+@COMMANDS.command("status")
 @with_study_or_demo
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option(
@@ -166,7 +126,7 @@ def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
 )
 @click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
-def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
+def _status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
     """Say what of STUDY is done, running, failed and missing, and why it failed.
 
     On a terminal it looks again every few seconds until the study is done or Ctrl-C.
@@ -188,11 +148,11 @@ def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
         click.echo(status_text.as_text(survey(study)))
 
 
-@click.command()
+@COMMANDS.command("clean")
 @click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
 @click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")
 @click.option("--yes", is_flag=True, help="Remove it; else it is only listed.")
-def clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
+def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
     """Remove what no study in config/ needs from the store, after listing it.
 
     With --of, remove the report, the logs and the results of one study that no other one needs.
@@ -205,4 +165,94 @@ def clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
     click.echo("\n".join(own.clean(going, yes=yes)))
 
 
-COMMANDS = (plan, doctor, status, clean, fetch, pin)
+@COMMANDS.command("fetch")
+@with_study
+@click.option(
+    "--to",
+    "folder",
+    type=FOLDER,
+    required=True,
+    metavar="DIR",
+    help="Folder that the compute nodes can read; several studies may share it.",
+)
+def _fetch(study: Study, folder: Path) -> None:
+    """Gather all that STUDY reads from the internet, for machines without it.
+
+    `snakemake --config data=DIR` then reads nothing else. Running it again verifies every
+    digest, and fetches what is missing or broken.
+    """
+    os.environ.update(offline.hub_caches(folder))
+    from pdbench.data.fetch import fetch as run  # the hub's libraries read them when they load
+
+    failed = run(study, folder, click.echo)
+    if failed:
+        what = f"{len(failed)} could not be fetched, first {failed[0]}"
+        raise DataError(what, "run it again; what was fetched is kept")
+    click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
+
+
+@COMMANDS.command("pin")
+@with_study
+def _pin(study: Study) -> None:
+    """Write the present commits of the hub repositories that STUDY has not pinned yet.
+
+    They are added to config/pins.yaml, and what stands there is never changed.
+    """
+    from pdbench.data.needs import pin as run
+    from pdbench.data.needs import unpinned
+
+    added = run(unpinned(study))
+    for name, commit in added.items():
+        click.echo(f"{name} {commit}")
+    if not added:
+        click.echo("every repository is pinned")
+
+
+@PROJECT.command("new-method")
+@click.argument("name")
+@click.option(
+    "--package",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The folder of another package, which is to hold it.",
+)
+def _new_method(name: str, package: Path | None) -> None:
+    """Write a method NAME with an objective of its own, its test and its entry."""
+    from pdbench.testing.new_method import NewMethod
+
+    made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
+    made.write()
+    click.echo(made.next_steps())
+
+
+@PROJECT.command("schema")
+def _schema() -> None:
+    """Write the JSON schemas of all configuration files to workflow/schemas/."""
+    from pdbench.study.schemas import write_schemas
+
+    for path in write_schemas():
+        click.echo(path)
+
+
+@PROJECT.command("example")
+@with_study
+def _example(study: Study) -> None:
+    """Copy the report of STUDY to reports/example, where the README shows it."""
+    from pdbench.report import export_example
+
+    export_example(study, Paths(study), Path("reports/example"))
+
+
+@PROJECT.command("lock")
+@click.option("--raise", "is_another", is_flag=True, help="Raise the version of all that changed.")
+def _lock(is_another: bool) -> None:
+    """Renew the engine's lock after its code was changed.
+
+    A small study is trained. Where it comes to the same bits as before, the engine keeps its
+    version, and so do all results; where it does not, the version is raised.
+    """
+    from pdbench.artefacts import ARTEFACTS
+    from pdbench.testing.golden import renew_lock
+
+    drawing = [f"pdbench.artefacts.{name}" for name in ARTEFACTS]
+    for part, version in sorted(renew_lock(drawing, is_another=is_another).items()):
+        click.echo(f"{part} {version}")
