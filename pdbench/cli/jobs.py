@@ -116,13 +116,13 @@ def _pretrain(
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again); torchrun
     makes that its own code, 1.
     """
-    from pdbench.jobs import training
+    from pdbench.jobs.pretraining import pretrain
 
     known(corpus, study.corpora, "corpus")
     if method is not None:
         own = [name for name, found in study.methods.items() if found.pretraining]
         known(method, own, "method with a pre-training of its own")
-    training.pretrain(study, Paths(study), Start(corpus, architecture, method), save_every)
+    pretrain(study, Paths(study), Start(corpus, architecture, method), save_every)
 
 
 @COMMANDS.command("teacher")
@@ -135,9 +135,9 @@ def _teacher(study: Study, task: str, save_every: float) -> None:
 
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again).
     """
-    from pdbench.jobs import training
+    from pdbench.jobs.teachers import teacher
 
-    training.teacher(study, Paths(study), known(task, study.tasks, "task"), save_every)
+    teacher(study, Paths(study), known(task, study.tasks, "task"), save_every)
 
 
 @COMMANDS.command("soft-labels")
@@ -147,10 +147,10 @@ def _teacher(study: Study, task: str, save_every: float) -> None:
 @_with_threads
 def _soft_labels(study: Study, task: str, text: str) -> None:
     """Label TEXT with the teacher of TASK."""
-    from pdbench.jobs import training
+    from pdbench.jobs.teachers import soft_labels
 
     known(task, study.tasks, "task")
-    training.soft_labels(study, Paths(study), task, known(text, study.texts, "text"))
+    soft_labels(study, Paths(study), task, known(text, study.texts, "text"))
 
 
 @COMMANDS.command("cell")
@@ -171,7 +171,7 @@ def _cell(study: Study, key: str, seed: int | None, save_every: float) -> None:
     On SIGTERM or SIGUSR1 it saves the state of the run that trains and ends with exit code
     75 (try again).
     """
-    from pdbench.jobs.attempts import attempt
+    from pdbench.jobs.students import attempt
 
     chosen = study.cells[known(key, study.cells, "cell")]
     trained = study.seeds[chosen] if study.trained_by(chosen) == chosen else 0
@@ -193,7 +193,7 @@ def _cells(study: Study, keys: tuple[str, ...], file: Path | None, save_every: f
     Each has its log below logs/, as if it had been trained by `pdbench cell`. On SIGTERM or
     SIGUSR1 it saves the state of the run that trains and ends with exit code 75 (try again).
     """
-    from pdbench.jobs.attempts import attempt_all
+    from pdbench.jobs.students import attempt_all
 
     cells = [study.cells[known(key, study.cells, "cell")] for key in keys]
     attempt_all(study, Paths(study), cells, save_every, file)

@@ -34,7 +34,6 @@ class Specs:
     """The specifications of a study's jobs.
 
     Args:
-        study: The study.
         imported: The scores that GLUE's server gave, which the table of results takes up.
     """
 
@@ -158,7 +157,7 @@ class Contents:
 
     def __init__(self) -> None:
         self._known: dict[str, list[object]] = {}
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(DataError, OSError):
             found = read_json(KNOWN)
             self._known = found if isinstance(found, dict) else {}
         self._seen: dict[str, str] = {}
