@@ -1,7 +1,7 @@
 """Every table and figure: its title, its axes, and for figures of scores their whole look.
 
-To add a figure of scores, declare it here. To add another artefact, write its module with a
-function ``draw(context)``, and declare it here under the module's name.
+To add a figure of scores, declare it here. To add another artefact, declare it here too, and
+name the function that draws it in :func:`pdbench.artefacts.draw`.
 """
 
 from __future__ import annotations

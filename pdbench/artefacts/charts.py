@@ -1,15 +1,19 @@
-"""Figures of scores, each from its declaration: this study's panels, then the paper's."""
+"""Charts of scores: panels of series of marks, each made from its figure's declaration.
+
+The picture, the CSV beside it, its caption and its alternative text are all made from the
+same marks, so none of them can say something that another does not.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
-from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Drawn
+from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, numbers, seeds_in_words
 from pdbench.core.words import short_count
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import PAPER_SIZES, Interval, Reference
@@ -19,12 +23,216 @@ from pdbench.study.axes import Axes, Setting, settings_of
 _Place: TypeAlias = Architecture | float
 """A value along the horizontal axis: a size, a number of items, or a similarity."""
 
+_QUOTED = "accuracy_points_or_percent"
+"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
+
 _Positions: TypeAlias = dict[_Place, tuple[float, str]]
 """Where each value stands on the horizontal axis, and what it is called there."""
 
 
-_QUOTED = "accuracy_points_or_percent"
-"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
+@dataclass(frozen=True)
+class Mark:
+    """One point or bar.
+
+    Attributes:
+        label: What stands at ``x``, in words ("Tiny 2/128").
+        interval: Mean and interval in per cent; a published value has its reading tolerance.
+        runs: The single runs behind the mean; empty for a published value.
+        degenerate: How many of the runs predict one class only.
+        cell: Key of the cell, or None for a published value.
+        verdict: Mark of the verdict on a published value; empty for one of ours.
+    """
+
+    x: float
+    label: str
+    interval: Interval
+    runs: tuple[float, ...] = ()
+    degenerate: int = 0
+    cell: str | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Marks of one method that belong together."""
+
+    name: str
+    method: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line across a panel: the teacher, the majority class, a baseline.
+
+    ``interval.n`` is 0 where its runs are missing.
+    """
+
+    name: str
+    method: str
+    interval: Interval
+    cell: str | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; ``published`` panels are drawn with hollow marks."""
+
+    title: str
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    ticks: tuple[tuple[float, str], ...] = ()
+    published: bool = False
+    notes: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks of all series."""
+        return tuple(mark for series in self.series for mark in series.marks)
+
+    @property
+    def shown(self) -> tuple[Mark | Level, ...]:
+        """All marks and lines."""
+        return (*self.marks, *self.levels)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of several panels with a common legend.
+
+    Attributes:
+        layout: How many panels each row has, from top to bottom.
+        y_labels: Label of the vertical axis of this study's and of published panels.
+        bars: Whether it has bars instead of curves.
+        share_y: Whether this study and the paper are on one scale.
+        about: What it shows, the first words of its caption.
+    """
+
+    panels: tuple[Panel, ...]
+    layout: tuple[int, ...]
+    x_label: str
+    y_labels: tuple[str, str]
+    bars: bool = False
+    logarithmic: bool = False
+    share_y: bool = False
+    about: str = ""
+
+    def row_length(self, panel: Panel) -> int:
+        """How many panels stand in the same row as ``panel``."""
+        index, ends = self.panels.index(panel), itertools.accumulate(self.layout)
+        return next(n for n, end in zip(self.layout, ends, strict=True) if index < end)
+
+    def rows(self) -> list[Row]:
+        """Everything that is plotted, one dictionary a mark or line, in drawing order."""
+        return [
+            {**row, "measure": self.y_labels[panel.published]}
+            for panel in self.panels
+            for row in _rows(panel)
+        ]
+
+    def tables(self) -> list[Table]:
+        """The numbers of each panel as a table: series and lines down, positions across."""
+        return [_table(panel) for panel in self.panels if panel.series]
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys of the cells that have no mark because a run is missing."""
+        shown = [one for panel in self.panels for one in panel.shown]
+        return tuple(dict.fromkeys(s.cell for s in shown if s.cell and s.interval.n == 0))
+
+    def legend(self) -> dict[tuple[str, str], tuple[Series | Level, Panel]]:
+        """Every series and line once by method and name, those of this study first."""
+        found: dict[tuple[str, str], tuple[Series | Level, Panel]] = {}
+        for panel in sorted(self.panels, key=lambda panel: panel.published):
+            both: tuple[Series | Level, ...] = (*panel.series, *panel.levels)
+            for one in both:
+                found.setdefault((one.method, one.name), (one, panel))
+        return found
+
+    def caption(self) -> str:
+        """Say what it shows, how many seeds and which interval, and what is missing."""
+        own = [mark for panel in self.panels if not panel.published for mark in panel.marks]
+        published = [mark for panel in self.panels if panel.published for mark in panel.marks]
+        verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
+        seeds, words = {mark.interval.n for mark in own} - {0}, [self.about]
+        if seeds:
+            means = f"Marks are means over {seeds_in_words(seeds)} of a student"
+            bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+            words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
+        if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
+            scale = "the same scale" if self.share_y else "its own scale"
+            words.append(
+                f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}, "
+                f"on {scale}."
+            )
+        if verdicts:
+            words.append(marks_in_words(verdicts))
+        if degenerate := sum(mark.degenerate for mark in own):
+            words.append(f"{degenerate} of the runs predict one class only.")
+        if self.missing():
+            words.append(f"Missing cells (crosses): {', '.join(self.missing())}.")
+        return " ".join(filter(None, words))
+
+    def describe(self) -> str:
+        """Say in words what the chart shows, for readers who do not see it."""
+        return " ".join(_describe(panel) for panel in self.panels)
+
+
+def _rows(panel: Panel) -> Iterator[Row]:
+    place: Row = {"source": "paper" if panel.published else "this study", "panel": panel.title}
+    for series in panel.series:
+        for mark in series.marks:
+            named: Row = {**place, "series": series.name, "x": mark.x, "label": mark.label}
+            runs = " ".join(f"{run:.4f}" for run in mark.runs)
+            behind: Row = {"runs": runs, "degenerate": mark.degenerate}
+            yield {**named, **numbers(mark.interval), **behind, **_origin(mark)}
+    for level in panel.levels:
+        named = {**place, "series": level.name, "label": "line"}
+        yield {**named, **numbers(level.interval), **_origin(level)}
+
+
+def _origin(shown: Mark | Level) -> Row:
+    return {"cell": shown.cell, "verdict": shown.verdict}
+
+
+def _table(panel: Panel) -> Table:
+    places = list(dict.fromkeys((mark.x, mark.label) for mark in panel.marks))
+    rows, keys = [], []
+    for series in panel.series:
+        shown = {(mark.x, mark.label): mark for mark in series.marks}
+        found = [shown.get(place) for place in places]
+        rows.append((series.name, *map(_text, found)))
+        keys.append(("", *((mark.cell or "") if mark else "" for mark in found)))
+    for level in panel.levels:
+        rows.append((level.name, *[_text(level)] * len(places)))
+        keys.append(("", *[level.cell or ""] * len(places)))
+    columns, align = ("", *(label for _, label in places)), "l" + "r" * len(places)
+    return Table(panel.title, columns, tuple(rows), align, tuple(keys))
+
+
+def _text(shown: Mark | Level | None) -> str:
+    return ABSENT if shown is None else f"{shown.interval} {shown.verdict}".strip()
+
+
+def _describe(panel: Panel) -> str:
+    parts = [_describe_series(series) for series in panel.series]
+    parts += [f"{level.name} {_mean(level.interval)}" for level in panel.levels]
+    return f"{panel.title}: {'; '.join(parts)}."
+
+
+def _describe_series(series: Series) -> str:
+    shown = [mark for mark in series.marks if mark.interval.n]
+    if not shown:
+        return f"{series.name} missing"
+    first, last = shown[0], shown[-1]
+    start = f"{_mean(first.interval)} at {first.label}"
+    if first is last:
+        return f"{series.name} {start}"
+    return f"{series.name} from {start} to {_mean(last.interval)} at {last.label}"
+
+
+def _mean(interval: Interval) -> str:
+    return f"{interval.mean:.1f}" if interval.n else "missing"
 
 
 @dataclass(frozen=True)
@@ -37,27 +245,10 @@ class _Shown:
     mark: Mark
 
 
-def draw(context: Context, artefact: str) -> Drawn:
-    """Draw a figure of scores, and complete its caption with what all of them must say."""
-    from pdbench.artefacts.render import render
-
-    chart = chart_of(context, artefact)
-    said = [r for r in context.published(artefact) if r.metric == _QUOTED]
-    quoted = " and ".join(f"{reference.value:g}% on {reference.task}" for reference in said)
-    caption = _declared(artefact).caption.format(quoted=quoted)
-    return Drawn(
-        chart.rows(),
-        f"{caption} {chart.how_measured()}",
-        chart.tables(),
-        chart.missing(),
-        figure=render(chart),
-        alt=chart.describe(),
-    )
-
-
 def chart_of(context: Context, artefact: str) -> Chart:
     """The chart of a figure: both sources are on one scale where the study has the paper's."""
-    figure, cells = _declared(artefact), context.study.artefact_cells(artefact)
+    figure, cells = ARTEFACTS[artefact], context.study.artefact_cells(artefact)
+    assert isinstance(figure, ScoreFigure)
     rows: dict[object, list[Panel]] = {}
     for own in _grouped(context, cells, figure.axes.panel):
         (row,) = {tuple(settings_of(context.study, c)[one] for one in figure.row) for c in own}
@@ -65,6 +256,8 @@ def chart_of(context: Context, artefact: str) -> Chart:
     published = list(_published_panels(context, artefact, figure.axes))
     if published:
         rows.setdefault("paper" if figure.row else (), []).extend(published)
+    said = [r for r in context.published(artefact) if r.metric == _QUOTED]
+    quoted = " and ".join(f"{reference.value:g}% on {reference.task}" for reference in said)
     metrics = dict.fromkeys(context.study.tasks[cell.task].metrics[0] for cell in cells)
     return Chart(
         panels=tuple(panel for row in rows.values() for panel in row),
@@ -74,13 +267,8 @@ def chart_of(context: Context, artefact: str) -> Chart:
         bars=figure.bars,
         logarithmic=figure.logarithmic,
         share_y=context.study.scale == "paper",
+        about=figure.caption.format(quoted=quoted),
     )
-
-
-def _declared(artefact: str) -> ScoreFigure:
-    figure = ARTEFACTS[artefact]
-    assert isinstance(figure, ScoreFigure)
-    return figure
 
 
 def _grouped(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
+from pdbench.evidence import Interval
 from pdbench.evidence.verdicts import MARKS
 
 Row: TypeAlias = dict[str, str | float | int | None]
@@ -153,6 +155,13 @@ def seeds_in_words(counts: Iterable[int]) -> str:
         return "no seeds"
     span = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
     return f"{span} seed{'' if found[-1] == 1 else 's'}"
+
+
+def numbers(interval: Interval) -> Row:
+    """The columns that every CSV has of an interval; empty where there is no number."""
+    values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    found: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
+    return {**found, "n": interval.n}
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -22,7 +22,7 @@ from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
-from pdbench.workflow.engine import LOCK, code_of, lock_of, path_of, read_lock
+from pdbench.workflow.engine import LOCK, code_of, lock_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
 METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
@@ -63,11 +63,10 @@ def machine() -> list[str]:
     return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
 
 
-def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[str, int]:
+def renew_lock(*, is_another: bool = False) -> dict[str, int]:
     """Write the lock of the engine anew; return the version of each part of it.
 
     Args:
-        artefacts: Modules that may draw, whose code is locked without a version.
         is_another: Raise the version of all code that changed without comparing bits.
 
     Raises:
@@ -87,11 +86,10 @@ def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[st
     versions = {}
     for part in parts:
         version = lock["roots"].get(part, {}).get("version", 0)
-        others = is_another or before.get(part) != now.get(part)
-        versions[part] = version + (part in changed and (others or not version))
-    drawing = {kind.runs for kind in KINDS.values() if not kind.last}
-    drawing.update(module for module in artefacts if path_of(module).is_file())
-    write_json(LOCK, lock_of({**dict.fromkeys(drawing, 0), **versions}, now))
+        differs = is_another or before.get(part) != now.get(part)
+        versions[part] = version + (part in changed and (differs or not version))
+    others = {kind.runs for kind in KINDS.values() if not kind.last}
+    write_json(LOCK, lock_of({**dict.fromkeys(others, 0), **versions}, now))
     return versions
 
 
