@@ -87,14 +87,14 @@ class Panel:
     notes: tuple[tuple[float, str], ...] = ()
 
     @property
-    def marks(self) -> tuple[Mark, ...]:
+    def marks(self) -> list[Mark]:
         """The marks of all series."""
-        return tuple(mark for series in self.series for mark in series.marks)
+        return [mark for series in self.series for mark in series.marks]
 
     @property
-    def shown(self) -> tuple[Mark | Level, ...]:
+    def shown(self) -> list[Mark | Level]:
         """All marks and lines."""
-        return (*self.marks, *self.levels)
+        return [*self.marks, *self.levels]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,6 @@ class Chart:
     Attributes:
         layout: How many panels each row has, from top to bottom.
         y_labels: Label of the vertical axis of this study's and of published panels.
-        bars: Whether it has bars instead of curves.
         share_y: Whether this study and the paper are on one scale.
         about: What it shows, the first words of its caption.
     """
@@ -125,11 +124,8 @@ class Chart:
 
     def rows(self) -> list[Row]:
         """Everything that is plotted, one dictionary a mark or line, in drawing order."""
-        return [
-            {**row, "measure": self.y_labels[panel.published]}
-            for panel in self.panels
-            for row in _rows(panel)
-        ]
+        measures = self.y_labels
+        return [{**r, "measure": measures[p.published]} for p in self.panels for r in _rows(p)]
 
     def tables(self) -> list[Table]:
         """The numbers of each panel as a table: series and lines down, positions across."""
@@ -151,8 +147,10 @@ class Chart:
 
     def caption(self) -> str:
         """Say what it shows, how many seeds and which interval, and what is missing."""
-        own = [mark for panel in self.panels if not panel.published for mark in panel.marks]
-        published = [mark for panel in self.panels if panel.published for mark in panel.marks]
+        own, published = (
+            [mark for panel in self.panels if panel.published is which for mark in panel.marks]
+            for which in (False, True)
+        )
         verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
         seeds, words = {mark.interval.n for mark in own} - {0}, [self.about]
         if seeds:
@@ -184,15 +182,11 @@ def _rows(panel: Panel) -> Iterator[Row]:
         for mark in series.marks:
             named: Row = {**place, "series": series.name, "x": mark.x, "label": mark.label}
             runs = " ".join(f"{run:.4f}" for run in mark.runs)
-            behind: Row = {"runs": runs, "degenerate": mark.degenerate}
-            yield {**named, **numbers(mark.interval), **behind, **_origin(mark)}
+            behind: Row = {"runs": runs, "degenerate": mark.degenerate, "cell": mark.cell}
+            yield {**named, **numbers(mark.interval), **behind, "verdict": mark.verdict}
     for level in panel.levels:
-        named = {**place, "series": level.name, "label": "line"}
-        yield {**named, **numbers(level.interval), **_origin(level)}
-
-
-def _origin(shown: Mark | Level) -> Row:
-    return {"cell": shown.cell, "verdict": shown.verdict}
+        named = {**place, "series": level.name, "label": "line", **numbers(level.interval)}
+        yield {**named, "cell": level.cell, "verdict": level.verdict}
 
 
 def _table(panel: Panel) -> Table:
@@ -216,23 +210,17 @@ def _text(shown: Mark | Level | None) -> str:
 
 def _describe(panel: Panel) -> str:
     parts = [_describe_series(series) for series in panel.series]
-    parts += [f"{level.name} {_mean(level.interval)}" for level in panel.levels]
+    for level in panel.levels:
+        mean = f"{level.interval.mean:.1f}" if level.interval.n else "missing"
+        parts.append(f"{level.name} {mean}")
     return f"{panel.title}: {'; '.join(parts)}."
 
 
 def _describe_series(series: Series) -> str:
-    shown = [mark for mark in series.marks if mark.interval.n]
-    if not shown:
-        return f"{series.name} missing"
-    first, last = shown[0], shown[-1]
-    start = f"{_mean(first.interval)} at {first.label}"
-    if first is last:
-        return f"{series.name} {start}"
-    return f"{series.name} from {start} to {_mean(last.interval)} at {last.label}"
-
-
-def _mean(interval: Interval) -> str:
-    return f"{interval.mean:.1f}" if interval.n else "missing"
+    ends = [f"{m.interval.mean:.1f} at {m.label}" for m in series.marks if m.interval.n]
+    if len(ends) > 1:
+        return f"{series.name} from {ends[0]} to {ends[-1]}"
+    return f"{series.name} {ends[0] if ends else 'missing'}"
 
 
 @dataclass(frozen=True)

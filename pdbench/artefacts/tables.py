@@ -43,9 +43,6 @@ class Table:
     """One table of finished text.
 
     Attributes:
-        title: What stands above it.
-        columns: The column heads.
-        rows: The cells, as many as there are columns.
         align: "l" or "r" for each column: words to the left, numbers to the right.
         keys: The cell of the study behind each entry, "" for none; empty if none has one.
     """
@@ -63,11 +60,10 @@ class Drawn:
 
     Attributes:
         rows: Everything that is shown, as plain rows.
-        caption: Its caption.
         tables: The table itself, or the numbers of a figure.
         missing: Keys of the cells that have no result.
         figure: The picture; None for a table.
-        alt: What the picture shows, in words.
+        alt: What the picture shows, in words, for readers who do not see it.
     """
 
     rows: Sequence[Row]
@@ -93,18 +89,14 @@ class Drawn:
 
 def to_markdown(tables: Sequence[Table]) -> str:
     """Write tables as GitHub Markdown, each under its title in bold."""
-    return "\n".join(_markdown(table) for table in tables)
-
-
-def _markdown(table: Table) -> str:
-    rules = ["---" if side == "l" else "---:" for side in table.align]
-    lines = [table.columns, tuple(rules), *table.rows]
-    body = "\n".join(f"| {' | '.join(_escape_markdown(c) for c in line)} |" for line in lines)
-    return f"**{table.title}**\n\n{body}\n"
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([|<>*`])", r"\\\1", text)
+    parts = []
+    for table in tables:
+        rules = ["---" if side == "l" else "---:" for side in table.align]
+        lines = [table.columns, rules, *table.rows]
+        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
+        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+        parts.append(f"**{table.title}**\n\n{body}\n")
+    return "\n".join(parts)
 
 
 def to_latex(tables: Sequence[Table], caption: str) -> str:
@@ -160,8 +152,8 @@ def seeds_in_words(counts: Iterable[int]) -> str:
 def numbers(interval: Interval) -> Row:
     """The columns that every CSV has of an interval; empty where there is no number."""
     values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-    found: Row = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
-    return {**found, "n": interval.n}
+    shown = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
+    return {**shown, "n": interval.n}
 
 
 def to_csv(rows: Sequence[Row]) -> str:
