@@ -118,7 +118,7 @@ def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
 
 @COMMANDS.command("status")
 @with_study_or_demo
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "is_json", is_flag=True, help="Print it as JSON.")
 @click.option(
     "--redo",
     type=click.Choice(["failed", "missing", "all"]),
@@ -126,26 +126,25 @@ def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
 )
 @click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
-def _status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
+def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
     """Say what of STUDY is done, running, failed and missing, and why it failed.
 
     On a terminal it looks again every few seconds until the study is done or Ctrl-C.
     """
     from rich.console import Console
 
-    from pdbench.ops import redo as again
-    from pdbench.ops import status_text
-    from pdbench.ops.status import survey
+    from pdbench.ops import clean
+    from pdbench.ops.status import as_text, survey, watch
 
     console = Console()
     if redo is not None:
-        click.echo("\n".join(again.prepare(survey(study), redo, yes=yes)))
-    elif as_json:
+        click.echo("\n".join(clean.redo(survey(study), redo, yes=yes)))
+    elif is_json:
         click.echo(json.dumps(survey(study).as_json(), indent=2))
     elif console.is_terminal:
-        status_text.watch(console, lambda: survey(study))
+        watch(console, lambda: survey(study))
     else:
-        click.echo(status_text.as_text(survey(study)))
+        click.echo(as_text(survey(study)))
 
 
 @COMMANDS.command("clean")
