@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +98,16 @@ def _plan(
 )
 def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
-    from pdbench.ops import doctor as own
-    from pdbench.ops import doctor_slurm
+    from pdbench.ops.doctor import examine
 
     if folder is not None:
         os.environ[offline.VARIABLE] = str(folder.absolute())
-    if profile is None:
-        at_once = os.cpu_count() or 1
-        checks = own.examine(study, needs_gpu=study.scale == "paper", at_once=at_once)
-    else:
-        checks = own.examine(study, needs_gpu=False, at_once=max(DEVICES))
-    findings = []
-    for finding in chain(checks, doctor_slurm.examine(profile) if profile else ()):
+    code = 0
+    for finding in examine(study, profile):
         click.echo(finding)  # at once: a profile that cannot be read ends the command
-        findings.append(finding)
-    sys.exit(own.worst(findings))
+        if finding.mark == "missing":
+            code = 1
+    sys.exit(code)
 
 
 @COMMANDS.command("status")
