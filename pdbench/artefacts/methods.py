@@ -116,7 +116,7 @@ def draw_table(context: Context) -> Drawn:
 
 
 def _cells(name: str, method: Method) -> tuple[str, ...]:
-    start, *stages = steps(method)
+    start, *stages = _steps(method)
     data = [step.data for step in (start, *stages) if step.data]
     losses = [start.loss] if method.pretraining else []
     losses += [stage.loss for stage in stages]
@@ -132,7 +132,7 @@ def _cells(name: str, method: Method) -> tuple[str, ...]:
     )
 
 
-def steps(method: Method) -> Iterator[_Step]:
+def _steps(method: Method) -> Iterator[_Step]:
     """The steps of a method from its definition, in order.
 
     Raises:
@@ -177,8 +177,8 @@ def draw_diagram(context: Context) -> Drawn:
 
 
 def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
-    chain = list(steps(methods[_OPTIONAL]))
-    always = len(list(steps(methods[_SHOWN])))
+    chain = list(_steps(methods[_OPTIONAL]))
+    always = len(list(_steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional = i >= always
         _box(axes, i * _STEP, 0, step.name, step.kind, optional=optional)
@@ -210,7 +210,7 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
         axes.text(0, y, method.name, va="center", fontsize=7.5)
         end = _LANES_LEFT - 0.35
         axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
-        for i, step in enumerate(steps(method)):
+        for i, step in enumerate(_steps(method)):
             x = _LANES_LEFT + i * (_CHIP + 0.3)
             _chip(axes, x, y, step)
             if i:
@@ -271,14 +271,14 @@ def _wrap(text: str) -> str:
 
 def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
     for name, method in methods.items():
-        for position, step in enumerate(steps(method)):
+        for position, step in enumerate(_steps(method)):
             row: Row = {"method": name, "name": method.name, "position": position}
             yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
 
 
 def _describe(methods: Mapping[str, Method]) -> str:
     chains = (
-        f"{method.name}: {', then '.join(_SHORT.get(s.kind, s.kind) for s in steps(method))}"
+        f"{method.name}: {', then '.join(_SHORT.get(s.kind, s.kind) for s in _steps(method))}"
         for method in methods.values()
     )
     return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

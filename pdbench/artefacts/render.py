@@ -211,13 +211,13 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     line: dict[str, Any] = {"color": style.MUTED, "linewidth": 0.6, "clip_on": False}
     words: dict[str, Any] = {"fontsize": 7, "rotation": 35, "rotation_mode": "anchor"}
     across = axes.transAxes
-    for own, place, (_, text) in zip(wanted, spread(wanted, _NOTE_GAP), panel.notes, strict=True):
+    for own, place, (_, text) in zip(wanted, _spread(wanted, _NOTE_GAP), panel.notes, strict=True):
         axes.plot([own, place], [-0.02, -0.06], transform=across, **line)
         axes.text(place + 0.01, -0.08, text, transform=across, ha="right", va="center", **words)
     axes.xaxis.labelpad = _NOTE_HEIGHT
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
+def _spread(wanted: Sequence[float], gap: float) -> list[float]:
     """Move sorted positions apart until neighbours are ``gap`` away, as little as possible."""
     placed = list(wanted)
     for _ in range(200):

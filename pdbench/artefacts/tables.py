@@ -80,8 +80,8 @@ class Drawn:
             save(self.figure, stem)
         else:
             write_text(stem.with_suffix(".md"), to_markdown(self.tables))
-            write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
-        write_text(stem.with_suffix(".csv"), to_csv(self.rows))
+            write_text(stem.with_suffix(".tex"), _to_latex(self.tables, self.caption))
+        write_text(stem.with_suffix(".csv"), _to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
         tables = [asdict(table) for table in self.tables]
         write_json(stem.with_suffix(".json"), {**words, "tables": tables})
@@ -99,23 +99,23 @@ def to_markdown(tables: Sequence[Table]) -> str:
     return "\n".join(parts)
 
 
-def to_latex(tables: Sequence[Table], caption: str) -> str:
+def _to_latex(tables: Sequence[Table], caption: str) -> str:
     """Write tables as one LaTeX float with booktabs rules."""
     parts = "\n\\par\\medskip\n".join(_latex(table) for table in tables)
     return (
         "% needs \\usepackage{booktabs}\n"
         "\\begin{table}\n\\centering\\small\n"
-        f"{parts}\n\\caption{{{escape_latex(caption)}}}\n\\end{{table}}\n"
+        f"{parts}\n\\caption{{{_escape_latex(caption)}}}\n\\end{{table}}\n"
     )
 
 
 def _latex(table: Table) -> str:
     head, *body = (
-        " & ".join(escape_latex(cell) for cell in row) + r" \\"
+        " & ".join(_escape_latex(cell) for cell in row) + r" \\"
         for row in (table.columns, *table.rows)
     )
     lines = [
-        f"\\textbf{{{escape_latex(table.title)}}}\\par\\smallskip",
+        f"\\textbf{{{_escape_latex(table.title)}}}\\par\\smallskip",
         f"\\begin{{tabular}}{{{table.align}}}",
         r"\toprule",
         head,
@@ -127,7 +127,7 @@ def _latex(table: Table) -> str:
     return "\n".join(lines)
 
 
-def escape_latex(text: str) -> str:
+def _escape_latex(text: str) -> str:
     """Escape what LaTeX reads as commands, and write the signs that tables use."""
     escaped = "".join(_LATEX.get(character, character) for character in text)
     return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)
@@ -156,7 +156,7 @@ def numbers(interval: Interval) -> Row:
     return {**shown, "n": interval.n}
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def _to_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV; the columns are the keys in the order of their first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     buffer = io.StringIO()

@@ -42,7 +42,7 @@ _FRESH = 900.0
 """Seconds for which a job of another host counts as alive after its last sign of life: three
 times the interval at which a training job saves its state. A job that SLURM runs is alive."""
 
-STOPPED = ": stopped at "
+_STOPPED = ": stopped at "
 """Says in a training job's last line that it saved its state because a signal asked for it."""
 
 _REDRAWN = 3.0  # seconds between two looks
@@ -270,7 +270,7 @@ class _Look:
             self._is_supervised and self._is_fresh(job)
         ):
             return "running", None
-        if STOPPED in line:  # the next run takes it up
+        if _STOPPED in line:  # the next run takes it up
             return "missing", None
         return "failed", f"ended without a word: {line}"
 

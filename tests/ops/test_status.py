@@ -19,7 +19,7 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
 from pdbench.ops import status
 from pdbench.ops.clean import redo
-from pdbench.ops.status import STOPPED, Survey, survey
+from pdbench.ops.status import _STOPPED, Survey, survey
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -273,7 +273,7 @@ def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> N
     """It leaves an empty log of a job that SLURM refused; what was stopped will go on."""
     locked = lock()
     log(paths, job(study, PD), "")
-    log(paths, TEACHER, f"10:00 SIGTERM{STOPPED}step 3 of 9; saved in x\n")
+    log(paths, TEACHER, f"10:00 SIGTERM{_STOPPED}step 3 of 9; saved in x\n")
     assert survey(study).cells["running"] == 1
     locked.unlink()
 
