@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch
 from pdbench.artefacts import style
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
-from pdbench.study import Initialisation, Method, Objective, Stage
+from pdbench.study import Method, Stage
 from pdbench.study.methods import Data
 
 
@@ -25,6 +25,8 @@ class _Step:
     Attributes:
         kind: Initialisation, objective or class of an objective of its own.
         name: What is done.
+        short: The same in few words.
+        tint: Its colour in the diagram.
         data: What it reads: D_LM, D_T, D_L or nothing.
         loss: What it minimises, if anything.
         teacher: What the teacher must expose, if it is asked.
@@ -32,32 +34,27 @@ class _Step:
 
     kind: str
     name: str
+    short: str
+    tint: str
     data: str = ""
     loss: str = ""
     teacher: str = ""
 
 
-_MASKED_LM = "masked-LM cross-entropy"
-
-_INITIALISATIONS: dict[Initialisation, _Step] = {
-    "random": _Step("random", "Random weights"),
-    "embeddings": _Step("embeddings", "Pre-trained word embeddings only", "D_LM", _MASKED_LM),
-    "truncated": _Step(
-        "truncated", "First layers of a deeper pre-trained model", "D_LM", _MASKED_LM
+_LM = ("D_LM", "masked-LM cross-entropy")
+_SOFT = ("D_T", "cross-entropy with the teacher's soft labels", "class probabilities")
+_HARD = ("D_L", "cross-entropy with the labels")
+_KNOWN = (
+    _Step("random", "Random weights", "random", "#F1F1F1"),
+    _Step("embeddings", "Pre-trained word embeddings only", "word embeddings", "#E3EEF6", *_LM),
+    _Step("truncated", "First layers of a deeper pre-trained model", "truncated", "#CFE3F1", *_LM),
+    _Step("pretrained", "Pre-training at its own size", "pre-trained", "#A9CFE8", *_LM),
+    _Step("distill", "Distillation", "distil", "#B5DFD0", *_SOFT),
+    _Step(
+        "finetune", "Fine-tuning", "fine-tune", "#F8DDA6", "D_L", "cross-entropy with the labels"
     ),
-    "pretrained": _Step("pretrained", "Pre-training at its own size", "D_LM", _MASKED_LM),
-}
-
-_OBJECTIVES: dict[Objective, _Step] = {
-    "distill": _Step(
-        "distill",
-        "Distillation",
-        "D_T",
-        "cross-entropy with the teacher's soft labels",
-        "class probabilities",
-    ),
-    "finetune": _Step("finetune", "Fine-tuning", "D_L", "cross-entropy with the labels"),
-}
+)
+_STEPS = {step.kind: step for step in _KNOWN}
 
 _DATA = {
     "D_LM": "unlabelled general text",
@@ -84,22 +81,6 @@ _FIGURE_CAPTION = (
     "the same kinds of steps."
 )
 _SHOWN, _OPTIONAL = "pd", "pd-f"
-_TINTS = {
-    "random": "#F1F1F1",
-    "embeddings": "#E3EEF6",
-    "truncated": "#CFE3F1",
-    "pretrained": "#A9CFE8",
-    "distill": "#B5DFD0",
-    "finetune": "#F8DDA6",
-}
-_SHORT = {
-    "random": "random",
-    "embeddings": "word embeddings",
-    "truncated": "truncated",
-    "pretrained": "pre-trained",
-    "distill": "distil",
-    "finetune": "fine-tune",
-}
 _STEP = 3.0
 _WIDTH, _HEIGHT = 2.2, 0.95
 _LANE = 0.5
@@ -140,20 +121,20 @@ def _steps(method: Method) -> Iterator[_Step]:
     """
     yield _start(method)
     for stage in method.stages:
-        step = _own(stage) if stage.is_custom else _OBJECTIVES[cast("Objective", stage.objective)]
+        step = _own(stage) if stage.is_custom else _STEPS[stage.objective]
         share = "" if stage.share == 1 else f" ({stage.share:.0%} of the updates)"
         yield replace(step, name=step.name + share)
 
 
 def _start(method: Method) -> _Step:
-    step = _INITIALISATIONS[method.initialisation]
+    step = _STEPS[method.initialisation]
     if method.pretraining is None:
         return step
     from pdbench.methods import objective
 
     found = objective.objective_class(method.pretraining.objective, objective.PretrainingObjective)
-    own = {"kind": method.pretraining.name, "name": found.title}
-    return replace(step, **own, loss=found.formula, teacher=found.exposes)
+    kind = method.pretraining.name
+    return _Step(kind, found.title, kind, "white", step.data, found.formula, found.exposes)
 
 
 def _own(stage: Stage) -> _Step:
@@ -161,7 +142,7 @@ def _own(stage: Stage) -> _Step:
 
     found = objective.objective_class(stage.objective, objective.Objective)
     data = _OF_STAGE[stage.data]
-    return _Step(stage.name, found.title, data, found.formula, found.exposes)
+    return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
 
 
 def draw_diagram(context: Context) -> Drawn:
@@ -181,7 +162,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
     always = len(list(_steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional = i >= always
-        _box(axes, i * _STEP, 0, step.name, step.kind, optional=optional)
+        _box(axes, i * _STEP, 0, step.name, step.tint, optional=optional)
         if step.data:
             _draw_data(axes, i * _STEP, 1.75, step.data)
             _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
@@ -191,14 +172,14 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
             _draw_teacher(axes, i * _STEP)
     end = len(chain) * _STEP
     _arrow(axes, (end - _STEP + _WIDTH / 2, 0), (end - _WIDTH / 2, 0))
-    _box(axes, end, 0, "Compact\nstudent", "")
+    _box(axes, end, 0, "Compact\nstudent")
     axes.set_xlim(-_WIDTH / 2 - 0.1, end + _WIDTH / 2 + 0.1)
     axes.set_ylim(-2.3, 2.3)
     axes.set_axis_off()
 
 
 def _draw_teacher(axes: Axes, x: float) -> None:
-    _box(axes, x, -1.75, "Large teacher,\nfine-tuned", "finetune")
+    _box(axes, x, -1.75, "Large teacher,\nfine-tuned", _STEPS["finetune"].tint)
     _arrow(axes, (x, -1.75 + _HEIGHT / 2), (x, -_HEIGHT / 2), "soft labels")
     _draw_data(axes, x - _STEP, -1.75, "D_L")
     _arrow(axes, (x - _STEP + _WIDTH / 2, -1.75), (x - _WIDTH / 2, -1.75))
@@ -221,17 +202,18 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
 
 
 def _chip(axes: Axes, x: float, y: float, step: _Step) -> None:
-    _patch(axes, (x, y - 0.17, _CHIP, 0.34), _TINTS.get(step.kind, "white"), rounding=0.08)
-    label = _SHORT.get(step.kind, step.kind)
-    axes.text(x + _CHIP / 2, y, label, ha="center", va="center", fontsize=7)
+    _patch(axes, (x, y - 0.17, _CHIP, 0.34), step.tint, rounding=0.08)
+    axes.text(x + _CHIP / 2, y, step.short, ha="center", va="center", fontsize=7)
 
 
-def _box(axes: Axes, x: float, y: float, text: str, kind: str, *, optional: bool = False) -> None:
+def _box(
+    axes: Axes, x: float, y: float, text: str, tint: str = "", *, optional: bool = False
+) -> None:
     """Draw a step, or in bold what is no step."""
     place = (x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
-    _patch(axes, place, _TINTS.get(kind, "white"), line=(0, (4, 2)) if optional else "-")
+    _patch(axes, place, tint or "white", line=(0, (4, 2)) if optional else "-")
     label = text if "\n" in text else _wrap(text) + ("\n(optional)" if optional else "")
-    weight = "normal" if kind else "bold"
+    weight = "normal" if tint else "bold"
     axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
 
 
@@ -278,7 +260,7 @@ def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
 
 def _describe(methods: Mapping[str, Method]) -> str:
     chains = (
-        f"{method.name}: {', then '.join(_SHORT.get(s.kind, s.kind) for s in _steps(method))}"
+        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
         for method in methods.values()
     )
     return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

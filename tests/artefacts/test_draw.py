@@ -14,7 +14,7 @@ import synthetic
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.catalogue import ScoreFigure
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.methods import _INITIALISATIONS, _OBJECTIVES
+from pdbench.artefacts.methods import _STEPS
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.study import Initialisation, Objective, Study
@@ -186,8 +186,7 @@ def test_released_models_say_that_they_were_not_run(drawn: Paths) -> None:
 
 def test_every_step_of_a_method_has_words() -> None:
     """A new initialisation or objective cannot be forgotten in diagram and table."""
-    assert set(_INITIALISATIONS) == set(get_args(Initialisation))
-    assert set(_OBJECTIVES) == set(get_args(Objective))
+    assert set(_STEPS) == {*get_args(Initialisation), *get_args(Objective)}
 
 
 def test_no_results_is_one_line(
