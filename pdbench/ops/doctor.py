@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,6 +21,7 @@ from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
 from pdbench.data.fetch import missing_from
 from pdbench.data.needs import Need, local_path, needs_of
+from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
@@ -35,7 +35,6 @@ from pdbench.workflow.snakefile import check_folders
 _Mark: TypeAlias = Literal["ok", "warning", "missing"]
 
 _SPARE = 1.5  # times the estimate that the disk should have free
-_SECONDS = 5.0  # that another program may take to answer
 _SLURM = "snakemake-executor-plugin-slurm"
 _PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
 _PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
@@ -102,11 +101,11 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 def _checkout() -> Iterator[_Finding]:
     """Say whether records will name a commit that others can find."""
-    head = _answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
         return
-    changed = _answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
+    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
     if changed:
         what = f"git: {head}, and {len(changed.splitlines())} files are changed"
         yield _Finding("warning", what, "commit them, so that records name the code that ran")
@@ -159,7 +158,7 @@ def _data(study: Study) -> Iterator[_Finding]:
 
 def _gpu() -> Iterator[_Finding]:
     """See whether this machine has a GPU that torch can use."""
-    found = _answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     if not found:
         yield _Finding("warning", "GPU: none here", "the study trains on the CPU; see pdbench plan")
         return
@@ -236,15 +235,6 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _answer(*command: str) -> str | None:
-    """What another program prints; None if it is not there or fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def _profile(profile: Path) -> Iterator[_Finding]:
     """Compare a profile with the cluster that this machine belongs to."""
     settings = read_yaml(profile / "config.yaml")
@@ -253,7 +243,7 @@ def _profile(profile: Path) -> Iterator[_Finding]:
     except metadata.PackageNotFoundError:
         remedy = "pip install --constraint constraints.txt --editable '.[slurm]'"
         yield _Finding("missing", f"SLURM: {_SLURM} is not installed", remedy)
-    partitions = _lines(_answer("sinfo", "--noheader", "--format=%R"))
+    partitions = _lines(answer("sinfo", "--noheader", "--format=%R"))
     if partitions is None:
         remedy = "run this on the machine that submits jobs"
         yield _Finding("missing", "SLURM: sinfo does not answer", remedy)
@@ -268,7 +258,7 @@ def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[_Find
     if not named:
         yield _Finding("ok", "SLURM: the profile names no partition: the cluster's default is used")
     for name in sorted(_gpu_partitions(settings) & known):
-        kinds = _answer("sinfo", "--noheader", "--format=%G", f"--partition={name}") or ""
+        kinds = answer("sinfo", "--noheader", "--format=%G", f"--partition={name}") or ""
         if "gpu" not in kinds:
             what = f"{profile / 'config.yaml'}: jobs want a GPU on {name!r}, which has none"
             yield _Finding("missing", what, "name a partition with GPUs")
@@ -289,7 +279,7 @@ def _compared(
 def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
     named = sorted(set(_values(settings, _ACCOUNT)))
     asked = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
-    own = _lines(_answer(*asked, f"user={getpass.getuser()}", "format=account"))
+    own = _lines(answer(*asked, f"user={getpass.getuser()}", "format=account"))
     if own is None:
         if named:
             what = f"SLURM: account {', '.join(named)}: the cluster keeps no accounts to compare"
@@ -297,7 +287,7 @@ def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
         return
     yield from _compared(profile, "account", named, own, "is none of yours")
     if not named:
-        config = _answer("scontrol", "show", "config") or ""
+        config = answer("scontrol", "show", "config") or ""
         enforced = [line for line in config.splitlines() if "AccountingStorageEnforce" in line]
         if any("associations" in line for line in enforced) and not own:
             what = f"{profile / 'config.yaml'}: no slurm_account, and the cluster demands one"

@@ -11,13 +11,12 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -49,8 +48,7 @@ _REDRAWN = 3.0  # seconds between two looks
 _SHOWN = 10  # failures that a terminal shows; --json has them all
 _TAIL = 65_536  # bytes at a log's end that are read
 _LOCKS = Path(".snakemake/locks")  # has files while Snakemake is at work, or was killed
-_RUNS = "RUNNING"  # as squeue says it
-_QUEUE_SECONDS = 5.0  # that squeue may take
+_SECONDS = 5.0  # that another program may take to answer
 _MARKS = re.compile(
     r"\berror:|\b(killed|cancelled|oom|oom[-_]kill\w*|out of memory|no space)\b", re.IGNORECASE
 )
@@ -77,18 +75,13 @@ class _Failure:
 
 @dataclass(frozen=True)
 class Survey:
-    """The state of every job of a study.
-
-    Attributes:
-        reasons: Why those that failed did.
-        queue: SLURM's jobs of this user by state; empty without a queue.
-    """
+    """The state of every job of a study, and why those that failed did."""
 
     graph: Graph
     paths: Paths
     states: dict[Job, _State]
     reasons: dict[Job, str]
-    queue: dict[str, int]
+    queue: dict[str, int]  # SLURM's jobs of this user by state
 
     @property
     def study(self) -> Study:
@@ -117,10 +110,8 @@ class Survey:
     @cached_property
     def failures(self) -> list[_Failure]:
         """What failed: first what most cells wait for."""
-        found = [
-            _Failure(job, reason, self.paths.log(job), self._waiting(job))
-            for job, reason in self.reasons.items()
-        ]
+        reasons, log = self.reasons.items(), self.paths.log
+        found = [_Failure(job, reason, log(job), self._waiting(job)) for job, reason in reasons]
         return sorted(found, key=lambda failure: -failure.waiting)
 
     @property
@@ -141,14 +132,9 @@ class Survey:
     @cached_property
     def _upstream(self) -> dict[Job, set[Job]]:
         """What each cell waits for, directly or not; cells of one kind share the same."""
-        known: dict[tuple[Job, ...], set[Job]] = {}
-        found = {}
-        for cell in (Job("cell", cell) for cell in self.study.seeds):
-            needs = self.graph.needs[cell]
-            if needs not in known:
-                known[needs] = self.graph.upstream(needs)
-            found[cell] = known[needs]
-        return found
+        upstream = cache(self.graph.upstream)
+        cells = (Job("cell", cell) for cell in self.study.seeds)
+        return {cell: upstream(self.graph.needs[cell]) for cell in cells}
 
     def as_json(self) -> dict[str, Any]:
         """The survey as ``pdbench status --json`` prints it."""
@@ -177,32 +163,33 @@ class _Queue:
     """SLURM's jobs of this user."""
 
     def __init__(self) -> None:
-        rows = self._ask() if shutil.which("squeue") else []
+        rows = _queued()
         self.jobs = {number: state for number, state, _, _ in rows}
         self.counts = dict(sorted(Counter(self.jobs.values()).items()))
         here = str(Path.cwd())
-        self._running = {
-            _plain(comment)
-            for _, state, folder, comment in rows
-            if (state, folder) == (_RUNS, here)
-        }
+        running = (row[3] for row in rows if row[1:3] == ["RUNNING", here])
+        self._running = set(map(_plain, running))
 
     def runs(self, job: Job, label: str) -> bool:
         """Whether a job that Snakemake submitted from this folder is running."""
         names = (job.kind, "wildcards", label) if job.name else (job.kind,)
         return _plain("_".join(("rule", *names))) in self._running
 
-    def _ask(self) -> list[tuple[str, str, str, str]]:
-        """Number, state, working directory and comment of every job."""
-        command = ["squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k"]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS
-            )
-        except (OSError, subprocess.SubprocessError):
-            return []
-        rows = (line.strip().split("|", 3) for line in done.stdout.splitlines())
-        return [(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+def _queued() -> list[list[str]]:
+    """Number, state, working directory and comment of every job of this user."""
+    said = answer("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k") or ""
+    rows = (line.strip().split("|", 3) for line in said.splitlines())
+    return [row for row in rows if len(row) == 4]
+
+
+def answer(*command: str) -> str | None:
+    """What another program prints; None if it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def _plain(comment: str) -> str:
@@ -220,7 +207,7 @@ class _Look:
         self._started = names_in(STORE / "status")
         self._is_supervised = bool(names_in(_LOCKS))
         self._saved = names_in(SAVED)
-        self._logged: dict[Path, set[str]] = {}
+        self._names = cache(names_in)
 
     def at(self, job: Job) -> tuple[_State, str | None]:
         """The state of a job, and why it failed if it did."""
@@ -229,9 +216,7 @@ class _Look:
         if job.kind == "cell" and (words := self._words(job)):
             return min((self._by_word(job, own) for own in words), key=_by_weight)
         log = self._paths.log(job)
-        if log.parent not in self._logged:
-            self._logged[log.parent] = names_in(log.parent)
-        return self._by_log(job) if log.name in self._logged[log.parent] else ("missing", None)
+        return self._by_log(job) if log.name in self._names(log.parent) else ("missing", None)
 
     def _words(self, job: Job) -> list[Job]:
         """The cell and its seeds, as far as they have status files."""
