@@ -141,14 +141,19 @@ def _published_scores(
     """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
-    named = {(_name(context, r), r.task, r.metric): r for r in own}
+    numbers_of: dict[str, dict[tuple[str, str], str]] = {}
+    plain = []
+    for r in own:
+        name, verdict = _name(context, r), context.verdict(r)
+        numbers_of.setdefault(name, {})[r.task, r.metric] = f"{r.value:.1f} {verdict}"
+        value = Interval(r.value, math.nan, math.nan, 1)
+        row = _row(r.source, split, name, r.task, r.metric, value)
+        plain.append({**row, "verdict": verdict})
     rows = tuple(
-        (name, *(_number(context, named.get((name, *head))) for head in heads))
-        for name in dict.fromkeys(_name(context, r) for r in own)
+        (name, *(shown.get(one, ABSENT) for one in heads)) for name, shown in numbers_of.items()
     )
     columns = (head, *(_head(task, metric) for task, metric in heads))
-    table = Table(title, columns, rows, align="l" + "r" * len(heads))
-    return table, [_published_row(context, r) for r in own]
+    return Table(title, columns, rows, align="l" + "r" * len(heads)), plain
 
 
 def _captioned(
@@ -237,19 +242,6 @@ def _name(context: Context, reference: Reference) -> str:
     return known.name if known else f"{reference.method_word}, {reference.series}"
 
 
-def _number(context: Context, reference: Reference | None) -> str:
-    if reference is None:
-        return ABSENT
-    return f"{reference.value:.1f} {context.verdict(reference)}"
-
-
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
     names = {"source": source, "split": split, "method": method, "task": task, "metric": metric}
     return {**names, **numbers(interval)}
-
-
-def _published_row(context: Context, reference: Reference) -> Row:
-    place = (reference.source, reference.split, _name(context, reference))
-    value = Interval(reference.value, math.nan, math.nan, 1)
-    row = _row(*place, reference.task, reference.metric, value)
-    return {**row, "verdict": context.verdict(reference)}
