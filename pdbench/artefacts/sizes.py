@@ -87,5 +87,6 @@ def _how_timed(context: Context) -> str:
         f"Latency is the median of one forward pass in {found['rounds']} rounds: batch size "
         f"{found['batch_size']}, {found['sequence_length']} word pieces, {threads}, "
         f"{found['precision']}, on {found['device']}; speed-up is over {found['largest']}, "
-        "the largest size here. The paper's speed-ups are over BERT_LARGE on a TPU v2 and not comparable."
+        "the largest size here. The paper's speed-ups are over BERT_LARGE on a TPU v2 and not "
+        "comparable."
     )
