@@ -24,8 +24,6 @@ _JOBS_SHOWN = 8
 
 @dataclass(frozen=True)
 class _Job:
-    """A job that was started."""
-
     rule: str
     message: str
     threads: int

@@ -328,7 +328,6 @@ def _of_reference(context: Context, axes: Axes, reference: Reference) -> _Shown:
 
 
 def _name(context: Context, axes: Axes, method: str, size: str) -> str:
-    """What a curve or line is called: its method, and its size where several are drawn."""
     sized = "layers" in axes.series and method != TEACHER
     return f"{context.method_name(method)}, {size}" if sized else context.method_name(method)
 
@@ -383,7 +382,6 @@ def _bounds(context: Context, task: str) -> Iterator[Level]:
 
 
 def _notes(context: Context, cells: Iterable[Cell]) -> Iterator[tuple[float, str]]:
-    """Each transfer set's similarity, with its name."""
     for cell in cells:
         if cell.transfer is not None:
             similarity = context.similarities[cell.transfer][cell.task]

@@ -243,7 +243,6 @@ def _arrow(
 
 
 def _wrap(text: str) -> str:
-    """Break a label into two lines at the space nearest to its middle."""
     spaces = [i for i, character in enumerate(text) if character == " "]
     if len(text) < 16 or not spaces:
         return text

@@ -121,7 +121,6 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
 
 
 def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
-    """This study's scores of one task on a split: a row a method and size, the teacher last."""
     task = cells[0].task
     lines = [
         (
@@ -138,7 +137,6 @@ def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part
 def _published_scores(
     context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
 ) -> _Part:
-    """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
     numbers_of: dict[str, dict[tuple[str, str], str]] = {}
@@ -176,7 +174,6 @@ def _captioned(
 def _entries(
     context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
 ) -> list[_TableScore]:
-    """The scores of one method's cells, by task."""
     found = []
     for task in tasks:
         cell = cells.get(task)

@@ -100,7 +100,6 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 def _to_latex(tables: Sequence[Table], caption: str) -> str:
-    """Write tables as one LaTeX float with booktabs rules."""
     parts = "\n\\par\\medskip\n".join(_latex(table) for table in tables)
     return (
         "% needs \\usepackage{booktabs}\n"
@@ -128,7 +127,6 @@ def _latex(table: Table) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    """Escape what LaTeX reads as commands, and write the signs that tables use."""
     escaped = "".join(_LATEX.get(character, character) for character in text)
     return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)
 

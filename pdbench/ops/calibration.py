@@ -66,7 +66,6 @@ def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> 
 
 
 def _device_of(seen: Iterable[_Observation]) -> str | None:
-    """The device that most observations were made on."""
     names = Counter(observation.device for observation in seen)
     return names.most_common(1)[0][0] if names else None
 
@@ -170,7 +169,6 @@ def _record(folder: Path) -> RunRecord | None:
 
 
 def _benchmark(path: Path) -> float | None:
-    """The seconds of a job in Snakemake's benchmark file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return float(next(csv.DictReader(file, delimiter="\t"))["s"])

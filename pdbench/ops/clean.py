@@ -68,7 +68,6 @@ def _everything(found: Survey) -> list[Path]:
 
 
 def _names_one(stamp: Path, cells: Collection[str]) -> bool:
-    """Whether what says that a bundle is done names one of some cells."""
     try:
         return not set(read_json(stamp)["cells"]).isdisjoint(cells)
     except (DataError, KeyError, TypeError):
@@ -126,7 +125,6 @@ def clean(going: Collection[Path], *, yes: bool) -> list[str]:
 
 
 def _entries(study: Study) -> Iterator[Path]:
-    """The folders of a study in the store."""
     paths = Paths(study)
     runs = (Job("run", run) for cell in study.seeds for run in study.runs(cell))
     return (paths.folder(job) for job in (*Graph(study).jobs, *runs) if KINDS[job.kind].last)

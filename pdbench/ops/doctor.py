@@ -42,8 +42,6 @@ _PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class _Finding:
-    """What a check found: how bad it is, what was seen, and what to do."""
-
     mark: _Mark
     what: str
     remedy: str = ""
@@ -74,7 +72,6 @@ def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
 
 
 def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding]:
-    """Compare Python's and the packages' versions with those that were tested."""
     yield _Finding("ok", f"Python {platform.python_version()}")
     pins = _pins(constraints)
     wanted = [r for r in metadata.requires("pdbench") or () if "extra ==" not in r]
@@ -100,7 +97,6 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 
 def _checkout() -> Iterator[_Finding]:
-    """Say whether records will name a commit that others can find."""
     head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
@@ -114,7 +110,6 @@ def _checkout() -> Iterator[_Finding]:
 
 
 def _folders(study: Study) -> Iterator[_Finding]:
-    """See whether jobs may write."""
     try:
         check_folders(STORE, Path("reports") / study.name)
     except PdbenchError as error:
@@ -140,7 +135,6 @@ def _disk(study: Study, at_once: int) -> Iterator[_Finding]:
 
 
 def _data(study: Study) -> Iterator[_Finding]:
-    """See whether everything that the study reads is at hand, or can be fetched."""
     try:
         folder = data_folder()
     except PdbenchError as error:
@@ -157,7 +151,6 @@ def _data(study: Study) -> Iterator[_Finding]:
 
 
 def _gpu() -> Iterator[_Finding]:
-    """See whether this machine has a GPU that torch can use."""
     found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     if not found:
         yield _Finding("warning", "GPU: none here", "the study trains on the CPU; see pdbench plan")
@@ -207,7 +200,6 @@ def _cached(study: Study) -> Iterator[_Finding]:
 
 
 def _is_cached(need: Need) -> bool:
-    """Whether an archive, or a commit of a hub repository, is in its cache on this machine."""
     if need.kind == "archive":
         from pdbench.data.archives import path_of
 
@@ -236,7 +228,6 @@ def _normal(name: str) -> str:
 
 
 def _profile(profile: Path) -> Iterator[_Finding]:
-    """Compare a profile with the cluster that this machine belongs to."""
     settings = read_yaml(profile / "config.yaml")
     try:
         yield _Finding("ok", f"SLURM: {_SLURM} {metadata.version(_SLURM)}")
@@ -267,7 +258,6 @@ def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[_Find
 def _compared(
     profile: Path, kind: str, named: list[str], known: set[str], problem: str
 ) -> Iterator[_Finding]:
-    """What the profile names, beside what the cluster has."""
     for name in named:
         if name in known:
             yield _Finding("ok", f"SLURM: {kind} {name}")
@@ -297,7 +287,6 @@ def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
 
 
 def _gpu_partitions(settings: Any) -> set[str]:
-    """The partitions of rules that ask for GPUs."""
     default = settings.get("default-resources") or {}
     found = set()
     for resources in [default, *(settings.get("set-resources") or {}).values()]:
@@ -307,7 +296,6 @@ def _gpu_partitions(settings: Any) -> set[str]:
 
 
 def _values(settings: Any, key: str) -> Iterator[str]:
-    """The values of a key, wherever it stands."""
     if isinstance(settings, dict):
         for name, value in settings.items():
             if name == key:

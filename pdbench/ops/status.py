@@ -160,8 +160,6 @@ def survey(study: Study, now: float | None = None) -> Survey:
 
 
 class _Queue:
-    """SLURM's jobs of this user."""
-
     def __init__(self) -> None:
         rows = _queued()
         self.jobs = {number: state for number, state, _, _ in rows}
@@ -198,8 +196,6 @@ def _plain(comment: str) -> str:
 
 
 class _Look:
-    """One look at the files of a study."""
-
     def __init__(self, study: Study, paths: Paths, now: float) -> None:
         self.queue = _Queue()
         self._now = now
@@ -219,7 +215,6 @@ class _Look:
         return self._by_log(job) if log.name in self._names(log.parent) else ("missing", None)
 
     def _words(self, job: Job) -> list[Job]:
-        """The cell and its seeds, as far as they have status files."""
         if not self._started:
             return []
         own = jobs_of(self._study, job.key)
@@ -267,7 +262,6 @@ class _Look:
         return self._is_fresh(job)
 
     def _is_fresh(self, job: Job) -> bool:
-        """Whether a job has given a sign of life: a line, its word, or a saved state."""
         signs = [self._paths.log(job), *states_of(self._study, self._paths, job, self._saved)]
         if job.kind == "cell":
             signs += [self._paths.status(own) for own in self._words(job)]
@@ -295,7 +289,6 @@ def states_of(study: Study, paths: Paths, job: Job, saved: Collection[str]) -> l
 
 
 def _changed(path: Path) -> float:
-    """When a file was changed, in seconds since 1970; 0 if it is not there."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -352,7 +345,6 @@ def _rows(found: Survey) -> list[tuple[str, ...]]:
 
 
 def _other_jobs(found: Survey) -> list[str]:
-    """Jobs that are no cells, and SLURM's queue, a line each."""
     lines = []
     for kind, counts in found.kinds.items():
         if kind != "cell" and counts["done"] < counts.total():
