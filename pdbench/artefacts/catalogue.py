@@ -20,10 +20,8 @@ class ScoreFigure(Artefact):
 
     Attributes:
         axes: What it shows of its cells, and where.
-        x_label: Label of every horizontal axis.
         caption: What it shows, in words; ``{quoted}`` is what the paper's text says.
         bars: Whether it has bars instead of curves.
-        logarithmic: Whether the horizontal axis is.
         row: Panels with the same of these settings share a row, and the paper's have one of
             their own; all panels share one row where it is empty.
     """

@@ -63,10 +63,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line across a panel: the teacher, the majority class, a baseline.
-
-    ``interval.n`` is 0 where its runs are missing.
-    """
+    """A horizontal line across a panel: the teacher, the majority class, a baseline."""
 
     name: str
     method: str
@@ -370,10 +367,7 @@ def _panel(title: str, shown: Iterable[_Shown], positions: _Positions) -> Panel:
 
 
 def _bounds(context: Context, task: str) -> Iterator[Level]:
-    """The lines between which students stand: the teacher, and the majority class.
-
-    The majority class has a line only where the metric shown is accuracy.
-    """
+    """The lines between which students stand; the majority class has one for accuracy only."""
     scores = context.scores
     yield Level("Teacher", "teacher", scores.teacher(task).interval, scores.teacher_key(task))
     if context.study.tasks[task].metrics[0] == "accuracy":

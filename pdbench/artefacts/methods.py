@@ -114,11 +114,7 @@ def _cells(name: str, method: Method) -> tuple[str, ...]:
 
 
 def _steps(method: Method) -> Iterator[_Step]:
-    """The steps of a method from its definition, in order.
-
-    Raises:
-        UsageError: An objective of its own cannot be imported.
-    """
+    """The steps of a method from its definition, in order."""
     yield _start(method)
     for stage in method.stages:
         step = _own(stage) if stage.is_custom else _STEPS[stage.objective]

@@ -59,7 +59,6 @@ class Drawn:
     """A finished table of one or more parts, or a figure; and its numbers and words.
 
     Attributes:
-        rows: Everything that is shown, as plain rows.
         tables: The table itself, or the numbers of a figure.
         missing: Keys of the cells that have no result.
         figure: The picture; None for a table.
