@@ -18,22 +18,12 @@ from pdbench.workflow import Paths
 COMMANDS = click.Group()
 
 
-class _Ground(click.ParamType["Study | None"]):
-    """What claims are put to: the paper's own numbers (None) or a study."""
-
-    name = "reference|study"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Study | None:
-        """Load the study, if it is one."""
-        return None if value == "reference" else StudyName().convert(value, param, ctx)
-
-
 @COMMANDS.command("claims")
 @click.option(
     "--on",
-    "study",
-    type=_Ground(),
+    "ground",
     required=True,
+    metavar="REFERENCE|STUDY",
     help="reference: the paper's own numbers; else a study, by name or path.",
 )
 @click.option(
@@ -43,11 +33,12 @@ class _Ground(click.ParamType["Study | None"]):
     help="Another results.parquet of the study, such as reports/example/results.parquet.",
 )
 @with_json
-def _claims(study: Study | None, table: Path | None, json_file: Path | None) -> None:
+def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     """Say which claims of the paper hold, on its own numbers or on the runs of a study."""
     from pdbench.core.files import write_json
     from pdbench.report import claims as found
 
+    study = None if ground == "reference" else StudyName()(ground)
     if study is None and table is not None:
         raise UsageError("--results needs a study", "name it with --on")
     results = found.check_study(study, Paths(study), table) if study else found.check_reference()
