@@ -5,7 +5,6 @@ PYTHON ?= python3
 STUDY  ?= demo
 CORES  ?= all
 
-NAME  := $(or $(basename $(notdir $(STUDY))),demo)
 VENV  := .venv
 BIN   := $(VENV)/bin
 PINS  := pyproject.toml constraints.txt
@@ -23,7 +22,6 @@ help: ## list the targets
 
 reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
 	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study='$(STUDY)'
-	@echo "The report is reports/$(NAME)/index.html"
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/pytest --numprocesses auto

@@ -16,10 +16,9 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from pdbench.core.words import clock
-from snakemake_logger_plugin_pdbench.progress import Progress
 
 if TYPE_CHECKING:
-    from snakemake_logger_plugin_pdbench.screen import Screen
+    from snakemake_logger_plugin_pdbench.display import Screen
 
 _NOTHING_TO_DO = "Nothing to be done"
 _LAST_LINES = 12
@@ -36,9 +35,10 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Begin with an empty run."""
         # Snakemake imports every logger plugin in every job; rich is needed only here.
         from rich.console import Console
+
+        from snakemake_logger_plugin_pdbench.display import Progress
 
         # On a full disk Snakemake cannot write its own log file, and would say so with a
         # traceback for every line; the job that failed says it once.
@@ -48,6 +48,7 @@ class LogHandler(LogHandlerBase):
             stderr=not self.common_settings.stdout, no_color=self.common_settings.nocolor
         )
         self.screen: Screen | None = None
+        self._report = Path()
         self._events: dict[LogEvent, Callable[[Any], None]] = {
             LogEvent.RUN_INFO: self._planned,
             LogEvent.JOB_INFO: self._started,
@@ -58,12 +59,15 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         """Take in one record of Snakemake's logger."""
         event = getattr(record, "event", None)
-        if hasattr(record, "pdbench_costs"):
+        if hasattr(record, "pdbench_costs") and hasattr(record, "pdbench_report"):
             self.progress.expect(record.pdbench_costs)
+            self._report = Path(record.pdbench_report)
         if event in self._events:
             self._events[event](record)
         elif self._matters(record):
             self._say(record.getMessage())
+            if _NOTHING_TO_DO in str(record.msg):
+                self._show_report()
 
     def close(self) -> None:
         """Say how the run ended."""
@@ -71,6 +75,8 @@ class LogHandler(LogHandlerBase):
             self.screen.close()
             self.screen = None
             self._say(self._ending())
+            if "report" in self.progress.finished and not self.progress.failed:
+                self._show_report()
         super().close()
 
     def _matters(self, record: logging.LogRecord) -> bool:
@@ -82,7 +88,7 @@ class LogHandler(LogHandlerBase):
         announced = self.progress.total > 0
         self.progress.plan(record.stats)
         if not self.common_settings.dryrun:
-            from snakemake_logger_plugin_pdbench.screen import open_screen
+            from snakemake_logger_plugin_pdbench.display import open_screen
 
             self.screen = open_screen(self.console, self.progress)
         elif not announced:  # a dry run tells its plan twice
@@ -120,6 +126,10 @@ class LogHandler(LogHandlerBase):
             if shutil.disk_usage(".").free < _FULL:
                 done += " The disk is full: free some space first."
         return done
+
+    def _show_report(self) -> None:
+        if self._report.is_file():
+            self._say(f"The report is {self._report}")
 
     def _say(self, line: str) -> None:
         if self.screen is not None:

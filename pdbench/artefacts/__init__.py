@@ -6,11 +6,9 @@ it is drawn.
 
 from __future__ import annotations
 
-import importlib
 import logging
 
-from pdbench.artefacts.catalogue import ARTEFACTS, ScoreFigure
-from pdbench.core.errors import UsageError, suggestion
+from pdbench.artefacts.catalogue import ARTEFACTS
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
@@ -21,19 +19,23 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
     """Draw one artefact and write its files; nothing is trained.
 
     Raises:
-        UsageError: There is no such artefact.
         DataError: What it is drawn from is missing or not what it should be.
     """
-    from pdbench.artefacts import charts
+    from pdbench.artefacts import datasets, methods, render, score_tables, sizes
     from pdbench.artefacts.context import Context
 
-    if artefact not in ARTEFACTS:
-        raise UsageError(f"unknown artefact {artefact!r}", suggestion(artefact, ARTEFACTS))
+    drawing = {
+        "figure1": methods.draw_diagram,
+        "methods": methods.draw_table,
+        "sizes": sizes.draw,
+        "datasets": datasets.draw,
+        "table3": score_tables.draw_table3,
+        "released_models": score_tables.draw_released_models,
+        "scores": score_tables.draw_scores,
+    }
     context = Context(study, paths)
-    if isinstance(ARTEFACTS[artefact], ScoreFigure):
-        result = charts.draw(context, artefact)
-    else:
-        result = importlib.import_module(f"{__name__}.{artefact}").draw(context)
+    own = drawing.get(artefact)
+    result = own(context) if own else render.draw(context, artefact)
     result.write(paths.artefact(artefact)[0].with_suffix(""))
     for cell in result.missing:
         _log.warning("%s: cell %s is missing", artefact, cell)

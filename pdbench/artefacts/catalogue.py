@@ -1,7 +1,7 @@
 """Every table and figure: its title, its axes, and for figures of scores their whole look.
 
-To add a figure of scores, declare it here. To add another artefact, write its module with a
-function ``draw(context)``, and declare it here under the module's name.
+To add a figure of scores, declare it here. To add another artefact, declare it here too, and
+name the function that draws it in :func:`pdbench.artefacts.draw`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ class ScoreFigure(Artefact):
 
     Attributes:
         axes: What it shows of its cells, and where.
-        x_label: Label of every horizontal axis.
         caption: What it shows, in words; ``{quoted}`` is what the paper's text says.
         bars: Whether it has bars instead of curves.
-        logarithmic: Whether the horizontal axis is.
         row: Panels with the same of these settings share a row, and the paper's have one of
             their own; all panels share one row where it is empty.
     """

@@ -1,15 +1,19 @@
-"""Figures of scores, each from its declaration: this study's panels, then the paper's."""
+"""Charts of scores: panels of series of marks, each made from its figure's declaration.
+
+The picture, the CSV beside it, its caption and its alternative text are all made from the
+same marks, so none of them can say something that another does not.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
-from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Drawn
+from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, numbers, seeds_in_words
 from pdbench.core.words import short_count
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import PAPER_SIZES, Interval, Reference
@@ -19,12 +23,201 @@ from pdbench.study.axes import Axes, Setting, settings_of
 _Place: TypeAlias = Architecture | float
 """A value along the horizontal axis: a size, a number of items, or a similarity."""
 
+_QUOTED = "accuracy_points_or_percent"
+"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
+
 _Positions: TypeAlias = dict[_Place, tuple[float, str]]
 """Where each value stands on the horizontal axis, and what it is called there."""
 
 
-_QUOTED = "accuracy_points_or_percent"
-"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
+@dataclass(frozen=True)
+class Mark:
+    """One point or bar.
+
+    Attributes:
+        label: What stands at ``x``, in words ("Tiny 2/128").
+        interval: Mean and interval in per cent; a published value has its reading tolerance.
+        runs: The single runs behind the mean; empty for a published value.
+        degenerate: How many of the runs predict one class only.
+        cell: Key of the cell, or None for a published value.
+        verdict: Mark of the verdict on a published value; empty for one of ours.
+    """
+
+    x: float
+    label: str
+    interval: Interval
+    runs: tuple[float, ...] = ()
+    degenerate: int = 0
+    cell: str | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Marks of one method that belong together."""
+
+    name: str
+    method: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line across a panel: the teacher, the majority class, a baseline."""
+
+    name: str
+    method: str
+    interval: Interval
+    cell: str | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes; ``published`` panels are drawn with hollow marks."""
+
+    title: str
+    series: tuple[Series, ...]
+    levels: tuple[Level, ...] = ()
+    ticks: tuple[tuple[float, str], ...] = ()
+    published: bool = False
+    notes: tuple[tuple[float, str], ...] = ()
+
+    @property
+    def marks(self) -> list[Mark]:
+        """The marks of all series."""
+        return [mark for series in self.series for mark in series.marks]
+
+    @property
+    def shown(self) -> list[Mark | Level]:
+        """All marks and lines."""
+        return [*self.marks, *self.levels]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of several panels with a common legend.
+
+    Attributes:
+        layout: How many panels each row has, from top to bottom.
+        y_labels: Label of the vertical axis of this study's and of published panels.
+        share_y: Whether this study and the paper are on one scale.
+        about: What it shows, the first words of its caption.
+    """
+
+    panels: tuple[Panel, ...]
+    layout: tuple[int, ...]
+    x_label: str
+    y_labels: tuple[str, str]
+    bars: bool = False
+    logarithmic: bool = False
+    share_y: bool = False
+    about: str = ""
+
+    def row_length(self, panel: Panel) -> int:
+        """How many panels stand in the same row as ``panel``."""
+        index, ends = self.panels.index(panel), itertools.accumulate(self.layout)
+        return next(n for n, end in zip(self.layout, ends, strict=True) if index < end)
+
+    def rows(self) -> list[Row]:
+        """Everything that is plotted, one dictionary a mark or line, in drawing order."""
+        measures = self.y_labels
+        return [{**r, "measure": measures[p.published]} for p in self.panels for r in _rows(p)]
+
+    def tables(self) -> list[Table]:
+        """The numbers of each panel as a table: series and lines down, positions across."""
+        return [_table(panel) for panel in self.panels if panel.series]
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys of the cells that have no mark because a run is missing."""
+        shown = [one for panel in self.panels for one in panel.shown]
+        return tuple(dict.fromkeys(s.cell for s in shown if s.cell and s.interval.n == 0))
+
+    def legend(self) -> dict[tuple[str, str], tuple[Series | Level, Panel]]:
+        """Every series and line once by method and name, those of this study first."""
+        found: dict[tuple[str, str], tuple[Series | Level, Panel]] = {}
+        for panel in sorted(self.panels, key=lambda panel: panel.published):
+            both: tuple[Series | Level, ...] = (*panel.series, *panel.levels)
+            for one in both:
+                found.setdefault((one.method, one.name), (one, panel))
+        return found
+
+    def caption(self) -> str:
+        """Say what it shows, how many seeds and which interval, and what is missing."""
+        own, published = (
+            [mark for panel in self.panels if panel.published is which for mark in panel.marks]
+            for which in (False, True)
+        )
+        verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
+        seeds, words = {mark.interval.n for mark in own} - {0}, [self.about]
+        if seeds:
+            means = f"Marks are means over {seeds_in_words(seeds)} of a student"
+            bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+            words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
+        if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
+            scale = "the same scale" if self.share_y else "its own scale"
+            words.append(
+                f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}, "
+                f"on {scale}."
+            )
+        if verdicts:
+            words.append(marks_in_words(verdicts))
+        if degenerate := sum(mark.degenerate for mark in own):
+            words.append(f"{degenerate} of the runs predict one class only.")
+        if self.missing():
+            words.append(f"Missing cells (crosses): {', '.join(self.missing())}.")
+        return " ".join(filter(None, words))
+
+    def describe(self) -> str:
+        """Say in words what the chart shows, for readers who do not see it."""
+        return " ".join(_describe(panel) for panel in self.panels)
+
+
+def _rows(panel: Panel) -> Iterator[Row]:
+    place: Row = {"source": "paper" if panel.published else "this study", "panel": panel.title}
+    for series in panel.series:
+        for mark in series.marks:
+            named: Row = {**place, "series": series.name, "x": mark.x, "label": mark.label}
+            runs = " ".join(f"{run:.4f}" for run in mark.runs)
+            behind: Row = {"runs": runs, "degenerate": mark.degenerate, "cell": mark.cell}
+            yield {**named, **numbers(mark.interval), **behind, "verdict": mark.verdict}
+    for level in panel.levels:
+        named = {**place, "series": level.name, "label": "line", **numbers(level.interval)}
+        yield {**named, "cell": level.cell, "verdict": level.verdict}
+
+
+def _table(panel: Panel) -> Table:
+    places = list(dict.fromkeys((mark.x, mark.label) for mark in panel.marks))
+    rows, keys = [], []
+    for series in panel.series:
+        shown = {(mark.x, mark.label): mark for mark in series.marks}
+        found = [shown.get(place) for place in places]
+        rows.append((series.name, *map(_text, found)))
+        keys.append(("", *((mark.cell or "") if mark else "" for mark in found)))
+    for level in panel.levels:
+        rows.append((level.name, *[_text(level)] * len(places)))
+        keys.append(("", *[level.cell or ""] * len(places)))
+    columns, align = ("", *(label for _, label in places)), "l" + "r" * len(places)
+    return Table(panel.title, columns, tuple(rows), align, tuple(keys))
+
+
+def _text(shown: Mark | Level | None) -> str:
+    return ABSENT if shown is None else f"{shown.interval} {shown.verdict}".strip()
+
+
+def _describe(panel: Panel) -> str:
+    parts = [_describe_series(series) for series in panel.series]
+    for level in panel.levels:
+        mean = f"{level.interval.mean:.1f}" if level.interval.n else "missing"
+        parts.append(f"{level.name} {mean}")
+    return f"{panel.title}: {'; '.join(parts)}."
+
+
+def _describe_series(series: Series) -> str:
+    ends = [f"{m.interval.mean:.1f} at {m.label}" for m in series.marks if m.interval.n]
+    if len(ends) > 1:
+        return f"{series.name} from {ends[0]} to {ends[-1]}"
+    return f"{series.name} {ends[0] if ends else 'missing'}"
 
 
 @dataclass(frozen=True)
@@ -37,27 +230,10 @@ class _Shown:
     mark: Mark
 
 
-def draw(context: Context, artefact: str) -> Drawn:
-    """Draw a figure of scores, and complete its caption with what all of them must say."""
-    from pdbench.artefacts.render import render
-
-    chart = chart_of(context, artefact)
-    said = [r for r in context.published(artefact) if r.metric == _QUOTED]
-    quoted = " and ".join(f"{reference.value:g}% on {reference.task}" for reference in said)
-    caption = _declared(artefact).caption.format(quoted=quoted)
-    return Drawn(
-        chart.rows(),
-        f"{caption} {chart.how_measured()}",
-        chart.tables(),
-        chart.missing(),
-        figure=render(chart),
-        alt=chart.describe(),
-    )
-
-
 def chart_of(context: Context, artefact: str) -> Chart:
     """The chart of a figure: both sources are on one scale where the study has the paper's."""
-    figure, cells = _declared(artefact), context.study.artefact_cells(artefact)
+    figure, cells = ARTEFACTS[artefact], context.study.artefact_cells(artefact)
+    assert isinstance(figure, ScoreFigure)
     rows: dict[object, list[Panel]] = {}
     for own in _grouped(context, cells, figure.axes.panel):
         (row,) = {tuple(settings_of(context.study, c)[one] for one in figure.row) for c in own}
@@ -65,6 +241,8 @@ def chart_of(context: Context, artefact: str) -> Chart:
     published = list(_published_panels(context, artefact, figure.axes))
     if published:
         rows.setdefault("paper" if figure.row else (), []).extend(published)
+    said = [r for r in context.published(artefact) if r.metric == _QUOTED]
+    quoted = " and ".join(f"{reference.value:g}% on {reference.task}" for reference in said)
     metrics = dict.fromkeys(context.study.tasks[cell.task].metrics[0] for cell in cells)
     return Chart(
         panels=tuple(panel for row in rows.values() for panel in row),
@@ -74,13 +252,8 @@ def chart_of(context: Context, artefact: str) -> Chart:
         bars=figure.bars,
         logarithmic=figure.logarithmic,
         share_y=context.study.scale == "paper",
+        about=figure.caption.format(quoted=quoted),
     )
-
-
-def _declared(artefact: str) -> ScoreFigure:
-    figure = ARTEFACTS[artefact]
-    assert isinstance(figure, ScoreFigure)
-    return figure
 
 
 def _grouped(
@@ -152,7 +325,6 @@ def _of_reference(context: Context, axes: Axes, reference: Reference) -> _Shown:
 
 
 def _name(context: Context, axes: Axes, method: str, size: str) -> str:
-    """What a curve or line is called: its method, and its size where several are drawn."""
     sized = "layers" in axes.series and method != TEACHER
     return f"{context.method_name(method)}, {size}" if sized else context.method_name(method)
 
@@ -195,10 +367,7 @@ def _panel(title: str, shown: Iterable[_Shown], positions: _Positions) -> Panel:
 
 
 def _bounds(context: Context, task: str) -> Iterator[Level]:
-    """The lines between which students stand: the teacher, and the majority class.
-
-    The majority class has a line only where the metric shown is accuracy.
-    """
+    """The lines between which students stand; the majority class has one for accuracy only."""
     scores = context.scores
     yield Level("Teacher", "teacher", scores.teacher(task).interval, scores.teacher_key(task))
     if context.study.tasks[task].metrics[0] == "accuracy":
@@ -207,7 +376,6 @@ def _bounds(context: Context, task: str) -> Iterator[Level]:
 
 
 def _notes(context: Context, cells: Iterable[Cell]) -> Iterator[tuple[float, str]]:
-    """Each transfer set's similarity, with its name."""
     for cell in cells:
         if cell.transfer is not None:
             similarity = context.similarities[cell.transfer][cell.task]

@@ -29,16 +29,14 @@ class Context:
         return ResultsTable(self.study, read_results(self.paths.table))
 
     @cached_property
-    def audit(self) -> dict[str, Any]:
+    def audit(self) -> Any:
         """Counts and similarities of all data."""
-        found: dict[str, Any] = read_json(self.paths.audit)
-        return found
+        return read_json(self.paths.audit)
 
     @cached_property
-    def latency(self) -> dict[str, Any]:
+    def latency(self) -> Any:
         """Measured latency of the study's sizes."""
-        found: dict[str, Any] = read_json(self.paths.latency)
-        return found
+        return read_json(self.paths.latency)
 
     @property
     def similarities(self) -> Similarities:
@@ -73,7 +71,5 @@ class Context:
 
     def size_name(self, architecture: Architecture) -> str:
         """The study's name of a size (Tiny ... Base), or its layers and hidden size."""
-        named = self.study.named_architectures
-        return next((name for name, size in named.items() if size == architecture), None) or str(
-            architecture
-        )
+        named = self.study.named_architectures.items()
+        return next((name for name, size in named if size == architecture), str(architecture))

@@ -50,7 +50,6 @@ def _tasks(context: Context) -> Iterator[Row]:
 
 
 def _answers(task: Task, labels: list[str]) -> str:
-    """What a task's models answer with."""
     in_words = kind_of_task(task).in_words
     named = f"{len(labels):,} {in_words}" if labels and not task.labels else ", ".join(labels)
     return named or in_words

@@ -1,24 +1,32 @@
-"""Table of methods: what each initialisation and each stage does, and what it reads."""
+"""What each method does, step by step: a table, and the diagram of Figure 1."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from pdbench.artefacts import style
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
-from pdbench.study import Initialisation, Method, Objective, Stage
+from pdbench.study import Method, Stage
 from pdbench.study.methods import Data
 
 
 @dataclass(frozen=True)
-class Step:
+class _Step:
     """One step on the way to a student.
 
     Attributes:
         kind: Initialisation, objective or class of an objective of its own.
         name: What is done.
+        short: The same in few words.
+        tint: Its colour in the diagram.
         data: What it reads: D_LM, D_T, D_L or nothing.
         loss: What it minimises, if anything.
         teacher: What the teacher must expose, if it is asked.
@@ -26,34 +34,29 @@ class Step:
 
     kind: str
     name: str
+    short: str
+    tint: str
     data: str = ""
     loss: str = ""
     teacher: str = ""
 
 
-_MASKED_LM = "masked-LM cross-entropy"
-
-INITIALISATIONS: dict[Initialisation, Step] = {
-    "random": Step("random", "Random weights"),
-    "embeddings": Step("embeddings", "Pre-trained word embeddings only", "D_LM", _MASKED_LM),
-    "truncated": Step(
-        "truncated", "First layers of a deeper pre-trained model", "D_LM", _MASKED_LM
+_LM = ("D_LM", "masked-LM cross-entropy")
+_SOFT = ("D_T", "cross-entropy with the teacher's soft labels", "class probabilities")
+_HARD = ("D_L", "cross-entropy with the labels")
+_KNOWN = (
+    _Step("random", "Random weights", "random", "#F1F1F1"),
+    _Step("embeddings", "Pre-trained word embeddings only", "word embeddings", "#E3EEF6", *_LM),
+    _Step("truncated", "First layers of a deeper pre-trained model", "truncated", "#CFE3F1", *_LM),
+    _Step("pretrained", "Pre-training at its own size", "pre-trained", "#A9CFE8", *_LM),
+    _Step("distill", "Distillation", "distil", "#B5DFD0", *_SOFT),
+    _Step(
+        "finetune", "Fine-tuning", "fine-tune", "#F8DDA6", "D_L", "cross-entropy with the labels"
     ),
-    "pretrained": Step("pretrained", "Pre-training at its own size", "D_LM", _MASKED_LM),
-}
+)
+_STEPS = {step.kind: step for step in _KNOWN}
 
-OBJECTIVES: dict[Objective, Step] = {
-    "distill": Step(
-        "distill",
-        "Distillation",
-        "D_T",
-        "cross-entropy with the teacher's soft labels",
-        "class probabilities",
-    ),
-    "finetune": Step("finetune", "Fine-tuning", "D_L", "cross-entropy with the labels"),
-}
-
-DATA = {
+_DATA = {
     "D_LM": "unlabelled general text",
     "D_T": "unlabelled task text (transfer set)",
     "D_L": "labelled set",
@@ -61,28 +64,40 @@ DATA = {
 
 
 _OF_STAGE: dict[Data, str] = {"transfer": "D_T", "labelled": "D_L"}
-_CAPTION = (
+_TABLE_CAPTION = (
     "Methods side by side, from their definitions in config/methods.yaml: what the student's "
     "weights begin as, the training stages that follow, the loss of each, the data that it "
     "reads, and what the teacher must expose. "
-    f"{'; '.join(f'{name}: {meaning}' for name, meaning in DATA.items())}. "
+    f"{'; '.join(f'{name}: {meaning}' for name, meaning in _DATA.items())}. "
     "Distillation by itself has no temperature and no hard labels; stages that share the updates "
     "of one data set have as many together as a method of one stage."
 )
 _COLUMNS = ("Method", "Id", "Begins as", "Stages", "Losses", "Data", "Teacher exposes")
 
+_FIGURE_CAPTION = (
+    "Pre-trained distillation, drawn from config/methods.yaml. Above: the student is pre-trained "
+    "on unlabelled text, distilled from a large fine-tuned teacher on unlabelled task text and, "
+    "optionally (dashed), fine-tuned on the labelled set. Below: every method of the study as "
+    "the same kinds of steps."
+)
+_SHOWN, _OPTIONAL = "pd", "pd-f"
+_STEP = 3.0
+_WIDTH, _HEIGHT = 2.2, 0.95
+_LANE = 0.5
+_LANES_LEFT, _CHIP = 4.1, 1.75
 
-def draw(context: Context) -> Drawn:
+
+def draw_table(context: Context) -> Drawn:
     """Write one row a method, in the order of the file."""
     methods = context.study.methods
     rows = tuple(_cells(name, method) for name, method in methods.items())
     plain: list[Row] = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
     table = Table("Methods", _COLUMNS, rows, align="l" * len(_COLUMNS))
-    return Drawn(plain, _CAPTION, [table])
+    return Drawn(plain, _TABLE_CAPTION, [table])
 
 
 def _cells(name: str, method: Method) -> tuple[str, ...]:
-    start, *stages = steps(method)
+    start, *stages = _steps(method)
     data = [step.data for step in (start, *stages) if step.data]
     losses = [start.loss] if method.pretraining else []
     losses += [stage.loss for stage in stages]
@@ -98,33 +113,149 @@ def _cells(name: str, method: Method) -> tuple[str, ...]:
     )
 
 
-def steps(method: Method) -> Iterator[Step]:
-    """The steps of a method from its definition, in order.
-
-    Raises:
-        UsageError: An objective of its own cannot be imported.
-    """
+def _steps(method: Method) -> Iterator[_Step]:
+    """The steps of a method from its definition, in order."""
     yield _start(method)
     for stage in method.stages:
-        step = _own(stage) if stage.is_custom else OBJECTIVES[cast("Objective", stage.objective)]
+        step = _own(stage) if stage.is_custom else _STEPS[stage.objective]
         share = "" if stage.share == 1 else f" ({stage.share:.0%} of the updates)"
         yield replace(step, name=step.name + share)
 
 
-def _start(method: Method) -> Step:
-    step = INITIALISATIONS[method.initialisation]
+def _start(method: Method) -> _Step:
+    step = _STEPS[method.initialisation]
     if method.pretraining is None:
         return step
     from pdbench.methods import objective
 
     found = objective.objective_class(method.pretraining.objective, objective.PretrainingObjective)
-    own = {"kind": method.pretraining.name, "name": found.title}
-    return replace(step, **own, loss=found.formula, teacher=found.exposes)
+    kind = method.pretraining.name
+    return _Step(kind, found.title, kind, "white", step.data, found.formula, found.exposes)
 
 
-def _own(stage: Stage) -> Step:
+def _own(stage: Stage) -> _Step:
     from pdbench.methods import objective  # and torch, only for methods that have one
 
     found = objective.objective_class(stage.objective, objective.Objective)
     data = _OF_STAGE[stage.data]
-    return Step(stage.name, found.title, data, found.formula, found.exposes)
+    return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
+
+
+def draw_diagram(context: Context) -> Drawn:
+    """Draw the diagram of pre-trained distillation above the lanes of all methods."""
+    methods = context.study.methods
+    with mpl.rc_context(style.RC):
+        lanes = 0.25 * len(methods)
+        figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
+        upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
+        _draw_method(upper, methods)
+        _draw_lanes(lower, methods)
+    return Drawn(list(_rows(methods)), _FIGURE_CAPTION, figure=figure, alt=_describe(methods))
+
+
+def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
+    chain = list(_steps(methods[_OPTIONAL]))
+    always = len(list(_steps(methods[_SHOWN])))
+    for i, step in enumerate(chain):
+        optional = i >= always
+        _box(axes, i * _STEP, 0, step.name, step.tint, optional=optional)
+        if step.data:
+            _draw_data(axes, i * _STEP, 1.75, step.data)
+            _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
+        if i:
+            _arrow(axes, ((i - 1) * _STEP + _WIDTH / 2, 0), (i * _STEP - _WIDTH / 2, 0))
+        if step.teacher:
+            _draw_teacher(axes, i * _STEP)
+    end = len(chain) * _STEP
+    _arrow(axes, (end - _STEP + _WIDTH / 2, 0), (end - _WIDTH / 2, 0))
+    _box(axes, end, 0, "Compact\nstudent")
+    axes.set_xlim(-_WIDTH / 2 - 0.1, end + _WIDTH / 2 + 0.1)
+    axes.set_ylim(-2.3, 2.3)
+    axes.set_axis_off()
+
+
+def _draw_teacher(axes: Axes, x: float) -> None:
+    _box(axes, x, -1.75, "Large teacher,\nfine-tuned", _STEPS["finetune"].tint)
+    _arrow(axes, (x, -1.75 + _HEIGHT / 2), (x, -_HEIGHT / 2), "soft labels")
+    _draw_data(axes, x - _STEP, -1.75, "D_L")
+    _arrow(axes, (x - _STEP + _WIDTH / 2, -1.75), (x - _WIDTH / 2, -1.75))
+
+
+def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
+    for lane, (name, method) in enumerate(methods.items()):
+        y = -lane * _LANE
+        axes.text(0, y, method.name, va="center", fontsize=7.5)
+        end = _LANES_LEFT - 0.35
+        axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
+        for i, step in enumerate(_steps(method)):
+            x = _LANES_LEFT + i * (_CHIP + 0.3)
+            _chip(axes, x, y, step)
+            if i:
+                _arrow(axes, (x - 0.3, y), (x, y))
+    axes.set_xlim(-0.1, _LANES_LEFT + 3 * (_CHIP + 0.3))
+    axes.set_ylim(-(len(methods) - 0.5) * _LANE, 0.5 * _LANE)
+    axes.set_axis_off()
+
+
+def _chip(axes: Axes, x: float, y: float, step: _Step) -> None:
+    _patch(axes, (x, y - 0.17, _CHIP, 0.34), step.tint, rounding=0.08)
+    axes.text(x + _CHIP / 2, y, step.short, ha="center", va="center", fontsize=7)
+
+
+def _box(
+    axes: Axes, x: float, y: float, text: str, tint: str = "", *, optional: bool = False
+) -> None:
+    """Draw a step, or in bold what is no step."""
+    place = (x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
+    _patch(axes, place, tint or "white", line=(0, (4, 2)) if optional else "-")
+    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if optional else "")
+    weight = "normal" if tint else "bold"
+    axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
+
+
+def _draw_data(axes: Axes, x: float, y: float, name: str) -> None:
+    _patch(axes, (x - _WIDTH / 2, y - 0.4, _WIDTH, 0.8), "white", rounding=0.4)
+    text = f"$D_{{{name[2:]}}}$\n{_wrap(_DATA[name])}"
+    axes.text(x, y, text, ha="center", va="center", fontsize=6.6)
+
+
+def _patch(
+    axes: Axes, place: tuple[float, ...], tint: str, *, rounding: float = 0.12, line: Any = "-"
+) -> None:
+    x, y, width, height = place
+    shape = f"round,pad=0,rounding_size={rounding}"
+    look = {"facecolor": tint, "edgecolor": style.MUTED, "lw": 0.8, "ls": line}
+    axes.add_patch(FancyBboxPatch((x, y), width, height, shape, **look))
+
+
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str = ""
+) -> None:
+    arrow = {"arrowstyle": "-|>", "color": style.MUTED, "lw": 1.0, "shrinkA": 1, "shrinkB": 1}
+    axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    if text:
+        middle = (start[0] + 0.12, (start[1] + end[1]) / 2)
+        axes.text(*middle, text, va="center", fontsize=6.8, color=style.MUTED)
+
+
+def _wrap(text: str) -> str:
+    spaces = [i for i, character in enumerate(text) if character == " "]
+    if len(text) < 16 or not spaces:
+        return text
+    at = min(spaces, key=lambda i: abs(i - len(text) / 2))
+    return f"{text[:at]}\n{text[at + 1 :]}"
+
+
+def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
+    for name, method in methods.items():
+        for position, step in enumerate(_steps(method)):
+            row: Row = {"method": name, "name": method.name, "position": position}
+            yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
+
+
+def _describe(methods: Mapping[str, Method]) -> str:
+    chains = (
+        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
+        for method in methods.values()
+    )
+    return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

@@ -1,4 +1,4 @@
-"""Draws a :class:`~pdbench.artefacts.chart.Chart` with matplotlib."""
+"""Figures of scores: their charts, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pdbench.artefacts import style
-from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
+from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series, chart_of
+from pdbench.artefacts.context import Context
+from pdbench.artefacts.tables import Drawn
 
 _ROW_HEIGHT = 2.5
 _LEGEND_HEIGHT = 0.55
@@ -52,6 +54,13 @@ class _Place:
 
     def _linear(self, x: float) -> float:
         return math.log10(x) if self.chart.logarithmic else x
+
+
+def draw(context: Context, artefact: str) -> Drawn:
+    """Draw the chart of a figure of scores, with its numbers and words."""
+    chart = chart_of(context, artefact)
+    words, alt = chart.caption(), chart.describe()
+    return Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
 
 
 def render(chart: Chart) -> Figure:
@@ -202,13 +211,13 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     line: dict[str, Any] = {"color": style.MUTED, "linewidth": 0.6, "clip_on": False}
     words: dict[str, Any] = {"fontsize": 7, "rotation": 35, "rotation_mode": "anchor"}
     across = axes.transAxes
-    for own, place, (_, text) in zip(wanted, spread(wanted, _NOTE_GAP), panel.notes, strict=True):
+    for own, place, (_, text) in zip(wanted, _spread(wanted, _NOTE_GAP), panel.notes, strict=True):
         axes.plot([own, place], [-0.02, -0.06], transform=across, **line)
         axes.text(place + 0.01, -0.08, text, transform=across, ha="right", va="center", **words)
     axes.xaxis.labelpad = _NOTE_HEIGHT
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
+def _spread(wanted: Sequence[float], gap: float) -> list[float]:
     """Move sorted positions apart until neighbours are ``gap`` away, as little as possible."""
     placed = list(wanted)
     for _ in range(200):

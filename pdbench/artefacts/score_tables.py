@@ -7,9 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pdbench.artefacts.chart import numbers
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table, marks_in_words, seeds_in_words
+from pdbench.artefacts.tables import (
+    ABSENT,
+    Drawn,
+    Row,
+    Table,
+    marks_in_words,
+    numbers,
+    seeds_in_words,
+)
 from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell
 from pdbench.study.catalogue.metrics import METRICS
@@ -20,6 +27,25 @@ _Part = tuple[Table, list[Row]]
 _MEAN = "Mean"
 _MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
 _SERVER = "GLUE's server, one run"
+
+_TABLE3 = (
+    "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
+    "mean over tasks, where a task with two metrics counts their average. Students here have size "
+    "{}, the paper's {}. Ours are means over {{seeds}}, ± half a 95% t interval over seeds; the "
+    "teacher is one run."
+)
+_RELEASED = (
+    "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
+    "printed in the README of google-research/bert."
+)
+_NOT_RUN = (
+    " Not run in this study: it needs the released checkpoints, which only the hub holds, so "
+    "every number stands without one of ours beside it."
+)
+_SCORES = (
+    "Scores in per cent, with the task's official metrics. The paper has no number of these tasks. "
+    "Means over {seeds}, ± half a 95% t interval over seeds; a teacher is one run."
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +58,42 @@ class _TableScore:
     key: str | None
 
 
-def own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
+def draw_table3(context: Context) -> Drawn:
+    """Write this study's dev and test scores, and the paper's below them."""
+    cells, references = context.study.artefact_cells("table3"), context.published("table3")
+    published = [
+        _published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
+        for split in ("dev", "test")
+    ]
+    caption = _TABLE3.format(cells[0].architecture, references[0].architecture)
+    return _captioned(
+        context, [*_own_scores(context, cells), *published], caption, references, cells
+    )
+
+
+def draw_released_models(context: Context) -> Drawn:
+    """Write the published scores beside this study's, or say that there are none of ours."""
+    cells = context.study.artefact_cells("released_models")
+    references = context.published("released_models")
+    title = "README of google-research/bert, test"
+    parts = [_published_scores(context, references, title, "test", head="Model")]
+    for size in dict.fromkeys(cell.architecture for cell in cells):
+        own = [cell for cell in cells if cell.architecture == size]
+        parts += _own_scores(context, own, context.size_name(size))
+    return _captioned(context, parts, _RELEASED if cells else _RELEASED + _NOT_RUN, references)
+
+
+def draw_scores(context: Context) -> Drawn:
+    """Write a dev and a test table for every task of the cells."""
+    cells = context.study.artefact_cells("scores")
+    by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}
+    parts = [
+        _task_scores(context, own, s) for own in by_task.values() if own for s in ("dev", "test")
+    ]
+    return _captioned(context, parts, _SCORES, cells=cells)
+
+
+def _own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
     """This study's dev and test scores, and what GLUE's server has scored, a table each.
 
     A row a method, and the teacher's below them; ``size`` names the students' size where a page
@@ -59,8 +120,7 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
     return _own_table(", ".join(title), ("Method", *heads, _MEAN), with_means, split)
 
 
-def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
-    """This study's scores of one task on a split: a row a method and size, the teacher last."""
+def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     task = cells[0].task
     lines = [
         (
@@ -74,23 +134,27 @@ def task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 
 
-def published_scores(
+def _published_scores(
     context: Context, references: Sequence[Reference], title: str, split: str, head: str = "Method"
 ) -> _Part:
-    """Published scores of a split with their verdicts, in the order of their source."""
     own = [r for r in references if r.split == split]
     heads = list(dict.fromkeys((r.task, r.metric) for r in own))
-    named = {(_name(context, r), r.task, r.metric): r for r in own}
+    numbers_of: dict[str, dict[tuple[str, str], str]] = {}
+    plain = []
+    for r in own:
+        name, verdict = _name(context, r), context.verdict(r)
+        numbers_of.setdefault(name, {})[r.task, r.metric] = f"{r.value:.1f} {verdict}"
+        value = Interval(r.value, math.nan, math.nan, 1)
+        row = _row(r.source, split, name, r.task, r.metric, value)
+        plain.append({**row, "verdict": verdict})
     rows = tuple(
-        (name, *(_number(context, named.get((name, *head))) for head in heads))
-        for name in dict.fromkeys(_name(context, r) for r in own)
+        (name, *(shown.get(one, ABSENT) for one in heads)) for name, shown in numbers_of.items()
     )
     columns = (head, *(_head(task, metric) for task, metric in heads))
-    table = Table(title, columns, rows, align="l" + "r" * len(heads))
-    return table, [_published_row(context, r) for r in own]
+    return Table(title, columns, rows, align="l" + "r" * len(heads)), plain
 
 
-def captioned(
+def _captioned(
     context: Context,
     parts: Iterable[_Part],
     caption: str,
@@ -110,7 +174,6 @@ def captioned(
 def _entries(
     context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
 ) -> list[_TableScore]:
-    """The scores of one method's cells, by task."""
     found = []
     for task in tasks:
         cell = cells.get(task)
@@ -176,19 +239,6 @@ def _name(context: Context, reference: Reference) -> str:
     return known.name if known else f"{reference.method_word}, {reference.series}"
 
 
-def _number(context: Context, reference: Reference | None) -> str:
-    if reference is None:
-        return ABSENT
-    return f"{reference.value:.1f} {context.verdict(reference)}"
-
-
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
     names = {"source": source, "split": split, "method": method, "task": task, "metric": metric}
     return {**names, **numbers(interval)}
-
-
-def _published_row(context: Context, reference: Reference) -> Row:
-    place = (reference.source, reference.split, _name(context, reference))
-    value = Interval(reference.value, math.nan, math.nan, 1)
-    row = _row(*place, reference.task, reference.metric, value)
-    return {**row, "verdict": context.verdict(reference)}

@@ -23,15 +23,12 @@ def draw(context: Context) -> Drawn:
     published = {(r.architecture, r.metric): r for r in references}
     paper = [_paper_row(context, size, published) for size in PAPER_ARCHITECTURES]
     own = list(_own_rows(context))
-    largest = context.latency["largest"]
-    tables = (
-        _table("The paper's 24 sizes", paper),
-        _table("Sizes of this study, timed on this machine", own),
-    )
+    timed = _table("Sizes of this study, timed on this machine", own)
     rows: list[Row] = [{"table": "paper", **row} for row in paper]
     rows += [{"table": "this study", **row} for row in own]
     marks = marks_in_words(context.verdict(r) for r in references)
-    return Drawn(rows, f"{_COUNTED} {_how_timed(context, largest)} {marks}", tables)
+    caption = f"{_COUNTED} {_how_timed(context)} {marks}"
+    return Drawn(rows, caption, (_table("The paper's 24 sizes", paper), timed))
 
 
 def _paper_row(
@@ -83,12 +80,13 @@ def _text(column: str, value: object) -> str:
     return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _how_timed(context: Context, largest: str) -> str:
+def _how_timed(context: Context) -> str:
     found = context.latency
     threads = f"{found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     return (
         f"Latency is the median of one forward pass in {found['rounds']} rounds: batch size "
         f"{found['batch_size']}, {found['sequence_length']} word pieces, {threads}, "
-        f"{found['precision']}, on {found['device']}; speed-up is over {largest}, the largest "
-        "size here. The paper's speed-ups are over BERT_LARGE on a TPU v2 and not comparable."
+        f"{found['precision']}, on {found['device']}; speed-up is over {found['largest']}, "
+        "the largest size here. The paper's speed-ups are over BERT_LARGE on a TPU v2 and not "
+        "comparable."
     )

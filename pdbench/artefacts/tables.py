@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
+from pdbench.evidence import Interval
 from pdbench.evidence.compare import MARKS
 
 Row: TypeAlias = dict[str, str | float | int | None]
@@ -41,9 +43,6 @@ class Table:
     """One table of finished text.
 
     Attributes:
-        title: What stands above it.
-        columns: The column heads.
-        rows: The cells, as many as there are columns.
         align: "l" or "r" for each column: words to the left, numbers to the right.
         keys: The cell of the study behind each entry, "" for none; empty if none has one.
     """
@@ -60,12 +59,10 @@ class Drawn:
     """A finished table of one or more parts, or a figure; and its numbers and words.
 
     Attributes:
-        rows: Everything that is shown, as plain rows.
-        caption: Its caption.
         tables: The table itself, or the numbers of a figure.
         missing: Keys of the cells that have no result.
         figure: The picture; None for a table.
-        alt: What the picture shows, in words.
+        alt: What the picture shows, in words, for readers who do not see it.
     """
 
     rows: Sequence[Row]
@@ -82,8 +79,8 @@ class Drawn:
             save(self.figure, stem)
         else:
             write_text(stem.with_suffix(".md"), to_markdown(self.tables))
-            write_text(stem.with_suffix(".tex"), to_latex(self.tables, self.caption))
-        write_text(stem.with_suffix(".csv"), to_csv(self.rows))
+            write_text(stem.with_suffix(".tex"), _to_latex(self.tables, self.caption))
+        write_text(stem.with_suffix(".csv"), _to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
         tables = [asdict(table) for table in self.tables]
         write_json(stem.with_suffix(".json"), {**words, "tables": tables})
@@ -91,37 +88,32 @@ class Drawn:
 
 def to_markdown(tables: Sequence[Table]) -> str:
     """Write tables as GitHub Markdown, each under its title in bold."""
-    return "\n".join(_markdown(table) for table in tables)
+    parts = []
+    for table in tables:
+        rules = ["---" if side == "l" else "---:" for side in table.align]
+        lines = [table.columns, rules, *table.rows]
+        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
+        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+        parts.append(f"**{table.title}**\n\n{body}\n")
+    return "\n".join(parts)
 
 
-def _markdown(table: Table) -> str:
-    rules = ["---" if side == "l" else "---:" for side in table.align]
-    lines = [table.columns, tuple(rules), *table.rows]
-    body = "\n".join(f"| {' | '.join(_escape_markdown(c) for c in line)} |" for line in lines)
-    return f"**{table.title}**\n\n{body}\n"
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([|<>*`])", r"\\\1", text)
-
-
-def to_latex(tables: Sequence[Table], caption: str) -> str:
-    """Write tables as one LaTeX float with booktabs rules."""
+def _to_latex(tables: Sequence[Table], caption: str) -> str:
     parts = "\n\\par\\medskip\n".join(_latex(table) for table in tables)
     return (
         "% needs \\usepackage{booktabs}\n"
         "\\begin{table}\n\\centering\\small\n"
-        f"{parts}\n\\caption{{{escape_latex(caption)}}}\n\\end{{table}}\n"
+        f"{parts}\n\\caption{{{_escape_latex(caption)}}}\n\\end{{table}}\n"
     )
 
 
 def _latex(table: Table) -> str:
     head, *body = (
-        " & ".join(escape_latex(cell) for cell in row) + r" \\"
+        " & ".join(_escape_latex(cell) for cell in row) + r" \\"
         for row in (table.columns, *table.rows)
     )
     lines = [
-        f"\\textbf{{{escape_latex(table.title)}}}\\par\\smallskip",
+        f"\\textbf{{{_escape_latex(table.title)}}}\\par\\smallskip",
         f"\\begin{{tabular}}{{{table.align}}}",
         r"\toprule",
         head,
@@ -133,8 +125,7 @@ def _latex(table: Table) -> str:
     return "\n".join(lines)
 
 
-def escape_latex(text: str) -> str:
-    """Escape what LaTeX reads as commands, and write the signs that tables use."""
+def _escape_latex(text: str) -> str:
     escaped = "".join(_LATEX.get(character, character) for character in text)
     return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)
 
@@ -155,7 +146,14 @@ def seeds_in_words(counts: Iterable[int]) -> str:
     return f"{span} seed{'' if found[-1] == 1 else 's'}"
 
 
-def to_csv(rows: Sequence[Row]) -> str:
+def numbers(interval: Interval) -> Row:
+    """The columns that every CSV has of an interval; empty where there is no number."""
+    values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    shown = {key: None if math.isnan(v) else round(v, 4) for key, v in values.items()}
+    return {**shown, "n": interval.n}
+
+
+def _to_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV; the columns are the keys in the order of their first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     buffer = io.StringIO()

@@ -12,25 +12,25 @@ import sys
 import click
 
 from pdbench import __version__
-from pdbench.cli import evidence, jobs, project, studies
-from pdbench.cli.failures import describe, fail
+from pdbench.cli import evidence, jobs, studies
+from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.study import offline
 
-INTERRUPTED = 130
-ONLINE = ("doctor", "fetch", "pin")
+_INTERRUPTED = 130
+_ONLINE = ("doctor", "fetch", "pin")
 """Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
 
 SECTIONS = {
     "Before and during a run": studies.COMMANDS,
     "What the results say": evidence.COMMANDS,
-    "Work on pdbench itself": project.COMMANDS,
+    "Work on pdbench itself": studies.PROJECT,
     "Jobs of the workflow, which snakemake runs": jobs.COMMANDS,
 }
 """The commands as the help lists them."""
 
 
-class Sectioned(click.Group):
+class _Sectioned(click.Group):
     """A group whose help lists its commands in :data:`SECTIONS`."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -38,12 +38,13 @@ class Sectioned(click.Group):
         width = max(map(len, self.commands))
         for title, commands in SECTIONS.items():
             limit = formatter.width - 6 - width
-            rows = [(f"{c.name:<{width}}", c.get_short_help_str(limit)) for c in commands]
+            listed = commands.commands.items()
+            rows = [(f"{name:<{width}}", c.get_short_help_str(limit)) for name, c in listed]
             with formatter.section(title):
                 formatter.write_dl(rows)
 
 
-@click.group(cls=Sectioned, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Sectioned, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pdbench")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -52,13 +53,12 @@ def cli(context: click.Context) -> None:
     STUDY is a name in config/ (demo) or the path of a study file. `snakemake` runs all
     commands that a study needs in the right order; each can also be run by hand.
     """
-    if context.invoked_subcommand not in ONLINE:
+    if context.invoked_subcommand not in _ONLINE:
         offline.go_offline()
 
 
-for commands in SECTIONS.values():
-    for command in commands:
-        cli.add_command(command)
+for _group in SECTIONS.values():
+    cli.commands.update(_group.commands)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:
-        fail("interrupted; finished work is kept", INTERRUPTED)
+        fail("interrupted; finished work is kept", _INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -76,4 +76,4 @@ def main(arguments: list[str] | None = None) -> None:
     except Stopped:
         sys.exit(REQUEUE)
     except OSError as error:
-        fail(describe(error), 1)
+        fail(error, 1)

@@ -10,31 +10,20 @@ from typing import Any
 
 import click
 
-from pdbench.cli.failures import describe, fail
-from pdbench.cli.options import FILE, StudyName, known, with_json, with_study
+from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_study
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
-
-class Ground(click.ParamType["Study | None"]):
-    """What claims are put to: the paper's own numbers (None) or a study."""
-
-    name = "reference|study"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Study | None:
-        """Load the study, if it is one."""
-        return None if value == "reference" else StudyName().convert(value, param, ctx)
+COMMANDS = click.Group()
 
 
-@click.command()
+@COMMANDS.command("claims")
 @click.option(
     "--on",
-    "study",
-    type=Ground(),
+    "ground",
     required=True,
+    metavar="REFERENCE|STUDY",
     help="reference: the paper's own numbers; else a study, by name or path.",
 )
 @click.option(
@@ -44,11 +33,12 @@ class Ground(click.ParamType["Study | None"]):
     help="Another results.parquet of the study, such as reports/example/results.parquet.",
 )
 @with_json
-def claims(study: Study | None, table: Path | None, json_file: Path | None) -> None:
+def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     """Say which claims of the paper hold, on its own numbers or on the runs of a study."""
     from pdbench.core.files import write_json
     from pdbench.report import claims as found
 
+    study = None if ground == "reference" else StudyName()(ground)
     if study is None and table is not None:
         raise UsageError("--results needs a study", "name it with --on")
     results = found.check_study(study, Paths(study), table) if study else found.check_reference()
@@ -57,7 +47,7 @@ def claims(study: Study | None, table: Path | None, json_file: Path | None) -> N
         write_json(json_file, found.as_json(results))
 
 
-@click.command()
+@COMMANDS.command("check")
 @click.option("--study", type=StudyName(), default="demo", show_default=True, help="Name or path.")
 @click.option("--baseline", help="The method that is the measure.")
 @click.option("--candidate", help="The method that must not be worse.")
@@ -95,7 +85,7 @@ def claims(study: Study | None, table: Path | None, json_file: Path | None) -> N
     help="Print ::error lines; by default where GITHUB_ACTIONS=true.",
 )
 @click.option("--exit-zero", is_flag=True, help="Leave the verdict to who reads the files.")
-def check(**options: Any) -> None:
+def _check(**options: Any) -> None:
     """Say whether a method is worse than a baseline, or this code than stored results.
 
     With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
@@ -109,14 +99,14 @@ def check(**options: Any) -> None:
         # 1 would say that something is worse.
         raise UsageError(error.what, error.remedy) from error
     except OSError as error:
-        fail(describe(error), UsageError.exit_code)
+        fail(error, UsageError.exit_code)
     except Exception:  # a defect of pdbench, with its traceback, is no regression either
         traceback.print_exc()
         code = UsageError.exit_code
     sys.exit(code)
 
 
-@click.command()
+@COMMANDS.command("submission")
 @with_study
 @click.option("--to", "target", type=FILE, required=True, help="The zip file to write.")
 @click.option("--method", required=True, metavar="ID", help="The method to submit.")
@@ -130,7 +120,7 @@ def check(**options: Any) -> None:
     help="Answer with one class where there are no predictions for a task: GLUE's server takes "
     "whole submissions only.",
 )
-def submission(
+def _submission(
     study: Study,
     target: Path,
     method: str,
@@ -162,19 +152,16 @@ def submission(
     click.echo(f"{target} and {manifest_path(target)}")
 
 
-@click.command("import-scores")
+@COMMANDS.command("import-scores")
 @with_study
 @click.argument("scores", type=FILE)
 @click.option("--of", "manifest", type=FILE, required=True, help="The manifest of the submission.")
-def import_scores(study: Study, scores: Path, manifest: Path) -> None:
+def _import_scores(study: Study, scores: Path, manifest: Path) -> None:
     """Take the answer of GLUE's server back: a CSV file with task, metric and score.
 
     The next collection puts them beside the runs that were submitted, as their scores on the
     published test split.
     """
-    from pdbench.jobs.submission import import_scores as run
+    from pdbench.jobs.submission import import_scores
 
-    click.echo(run(study, Paths(study), scores, manifest))
-
-
-COMMANDS = (claims, check, submission, import_scores)
+    click.echo(import_scores(study, Paths(study), scores, manifest))

@@ -1,11 +1,10 @@
-"""The commands around a run: its cost, its data, what is missing, how far it is."""
+"""The commands around a run, from its plan to what is left of it, and those for pdbench itself."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,11 @@ from pdbench.study import Study, offline
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
 
+COMMANDS = click.Group()
+PROJECT = click.Group()
 
-@click.command()
+
+@COMMANDS.command("plan")
 @with_study
 @click.option(
     "--device",
@@ -49,7 +51,7 @@ from pdbench.workflow.plan import DEVICES
 )
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
 @with_json
-def plan(
+def _plan(
     study: Study,
     device: str | None,
     devices: tuple[int, ...],
@@ -80,7 +82,83 @@ def plan(
         write_json(json_file, found.as_json(devices))
 
 
-@click.command()
+@COMMANDS.command("doctor")
+@with_study_or_demo
+@click.option(
+    "--profile",
+    type=FOLDER,
+    help="Compare this profile of Snakemake, such as slurm, with the cluster.",
+)
+@click.option(
+    "--data",
+    "folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
+)
+def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
+    """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
+    from pdbench.ops.doctor import examine
+
+    if folder is not None:
+        os.environ[offline.VARIABLE] = str(folder.absolute())
+    code = 0
+    for finding in examine(study, profile):
+        click.echo(finding)  # at once: a profile that cannot be read ends the command
+        if finding.mark == "missing":
+            code = 1
+    sys.exit(code)
+
+
+@COMMANDS.command("status")
+@with_study_or_demo
+@click.option("--json", "is_json", is_flag=True, help="Print it as JSON.")
+@click.option(
+    "--redo",
+    type=click.Choice(["failed", "missing", "all"]),
+    help="Remove what is left of failed jobs, of those that are not done or have results of "
+    "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
+)
+@click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
+def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
+    """Say what of STUDY is done, running, failed and missing, and why it failed.
+
+    On a terminal it looks again every few seconds until the study is done or Ctrl-C.
+    """
+    from rich.console import Console
+
+    from pdbench.ops import clean
+    from pdbench.ops.status import as_text, survey, watch
+
+    console = Console()
+    if redo is not None:
+        click.echo("\n".join(clean.redo(survey(study), redo, yes=yes)))
+    elif is_json:
+        click.echo(json.dumps(survey(study).as_json(), indent=2))
+    elif console.is_terminal:
+        watch(console, lambda: survey(study))
+    else:
+        click.echo(as_text(survey(study)))
+
+
+@COMMANDS.command("clean")
+@click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
+@click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")
+@click.option("--yes", is_flag=True, help="Remove it; else it is only listed.")
+def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
+    """Remove what no study in config/ needs from the store, after listing it.
+
+    With --of, remove the report, the logs and the results of one study that no other one needs.
+    Downloads stay.
+    """
+    from pdbench.ops import clean as own
+
+    needed = [*own.configured(), *kept]
+    going = own.superfluous(needed) if study is None else own.of_study(study, needed)
+    click.echo("\n".join(own.clean(going, yes=yes)))
+
+
+@COMMANDS.command("fetch")
 @with_study
 @click.option(
     "--to",
@@ -90,7 +168,7 @@ def plan(
     metavar="DIR",
     help="Folder that the compute nodes can read; several studies may share it.",
 )
-def fetch(study: Study, folder: Path) -> None:
+def _fetch(study: Study, folder: Path) -> None:
     """Gather all that STUDY reads from the internet, for machines without it.
 
     `snakemake --config data=DIR` then reads nothing else. Running it again verifies every
@@ -106,9 +184,9 @@ def fetch(study: Study, folder: Path) -> None:
     click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
 
 
-@click.command()
+@COMMANDS.command("pin")
 @with_study
-def pin(study: Study) -> None:
+def _pin(study: Study) -> None:
     """Write the present commits of the hub repositories that STUDY has not pinned yet.
 
     They are added to config/pins.yaml, and what stands there is never changed.
@@ -123,86 +201,49 @@ def pin(study: Study) -> None:
         click.echo("every repository is pinned")
 
 
-@click.command()
-@with_study_or_demo
+@PROJECT.command("new-method")
+@click.argument("name")
 @click.option(
-    "--profile",
-    type=FOLDER,
-    help="Compare this profile of Snakemake, such as slurm, with the cluster.",
+    "--package",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The folder of another package, which is to hold it.",
 )
-@click.option(
-    "--data",
-    "folder",
-    type=FOLDER,
-    metavar="DIR",
-    help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
-)
-def doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
-    """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
-    from pdbench.ops import doctor as own
-    from pdbench.ops import doctor_slurm
+def _new_method(name: str, package: Path | None) -> None:
+    """Write a method NAME with an objective of its own, its test and its entry."""
+    from pdbench.testing.new_method import NewMethod
 
-    if folder is not None:
-        os.environ[offline.VARIABLE] = str(folder.absolute())
-    if profile is None:
-        at_once = os.cpu_count() or 1
-        checks = own.examine(study, needs_gpu=study.scale == "paper", at_once=at_once)
-    else:
-        checks = own.examine(study, needs_gpu=False, at_once=max(DEVICES))
-    findings = []
-    for finding in chain(checks, doctor_slurm.examine(profile) if profile else ()):
-        click.echo(finding)  # at once: a profile that cannot be read ends the command
-        findings.append(finding)
-    sys.exit(own.worst(findings))
+    made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
+    made.write()
+    click.echo(made.next_steps())
 
 
-@click.command()
-@with_study_or_demo
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@click.option(
-    "--redo",
-    type=click.Choice(["failed", "missing", "all"]),
-    help="Remove what is left of failed jobs, of those that are not done or have results of "
-    "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
-)
-@click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
-def status(study: Study, as_json: bool, redo: Any, yes: bool) -> None:
-    """Say what of STUDY is done, running, failed and missing, and why it failed.
+@PROJECT.command("schema")
+def _schema() -> None:
+    """Write the JSON schemas of all configuration files to workflow/schemas/."""
+    from pdbench.study.schemas import write_schemas
 
-    On a terminal it looks again every few seconds until the study is done or Ctrl-C.
+    for path in write_schemas():
+        click.echo(path)
+
+
+@PROJECT.command("example")
+@with_study
+def _example(study: Study) -> None:
+    """Copy the report of STUDY to reports/example, where the README shows it."""
+    from pdbench.report import export_example
+
+    export_example(study, Paths(study), Path("reports/example"))
+
+
+@PROJECT.command("lock")
+@click.option("--raise", "is_another", is_flag=True, help="Raise the version of all that changed.")
+def _lock(is_another: bool) -> None:
+    """Renew the engine's lock after its code was changed.
+
+    A small study is trained. Where it comes to the same bits as before, the engine keeps its
+    version, and so do all results; where it does not, the version is raised.
     """
-    from rich.console import Console
+    from pdbench.testing.golden import renew_lock
 
-    from pdbench.ops import redo as again
-    from pdbench.ops import status_text
-    from pdbench.ops.status import survey
-
-    console = Console()
-    if redo is not None:
-        click.echo("\n".join(again.prepare(survey(study), redo, yes=yes)))
-    elif as_json:
-        click.echo(json.dumps(survey(study).as_json(), indent=2))
-    elif console.is_terminal:
-        status_text.watch(console, lambda: survey(study))
-    else:
-        click.echo(status_text.as_text(survey(study)))
-
-
-@click.command()
-@click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
-@click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")
-@click.option("--yes", is_flag=True, help="Remove it; else it is only listed.")
-def clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
-    """Remove what no study in config/ needs from the store, after listing it.
-
-    With --of, remove the report, the logs and the results of one study that no other one needs.
-    Downloads stay.
-    """
-    from pdbench.ops import clean as own
-
-    needed = [*own.configured(), *kept]
-    going = own.superfluous(needed) if study is None else own.of_study(study, needed)
-    click.echo("\n".join(own.clean(going, yes=yes)))
-
-
-COMMANDS = (plan, doctor, status, clean, fetch, pin)
+    for part, version in sorted(renew_lock(is_another=is_another).items()):
+        click.echo(f"{part} {version}")

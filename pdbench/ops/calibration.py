@@ -28,24 +28,15 @@ from pdbench.study.architecture import VOCABULARY_SIZE
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 
-MOST = 600
-"""Finished jobs that are read: more say nothing new."""
-
+_MOST = 600  # finished cells that are read: more say nothing new
 _LEAST = 6  # observations below which the stated constants stand
 _ROUNDS = 30
 _LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
-class Observation:
-    """Something that was timed.
-
-    Attributes:
-        group: What it has in common with others: observations of a group share their errors.
-        work: What was computed.
-        seconds: How long it took.
-        device: The name of the device.
-    """
+class _Observation:
+    """Something that was timed; those of a group share their errors."""
 
     group: str
     work: Work
@@ -53,22 +44,52 @@ class Observation:
     device: str
 
 
-def observations(study: Study) -> list[Observation]:
+def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> Machine:
+    """The device that a plan is made for, fitted to what was measured on one of its kind.
+
+    Args:
+        study: What is planned.
+        device: Its name or file; None takes the kind of device that finished runs were made
+            on, else a GPU for a study of the paper's scale and a CPU for a demo.
+        measured: The studies whose finished runs count.
+    """
+    seen = [o for one in measured for o in _observations(one)]
+    if device is None:
+        found = _device_of(seen)
+        gpu = study.scale == "paper" if found is None else _is_gpu(found)
+        machine = H100 if gpu else LAPTOP
+    else:
+        machine = machine_of(device)
+    alike = [o for o in seen if _is_gpu(o.device) == (machine.kind == "gpu")]
+    common = _device_of(alike)
+    return _fitted(machine, [o for o in alike if o.device == common])
+
+
+def _device_of(seen: Iterable[_Observation]) -> str | None:
+    names = Counter(observation.device for observation in seen)
+    return names.most_common(1)[0][0] if names else None
+
+
+def _is_gpu(device: str) -> bool:
+    """Whether a record's device is a GPU: torch's names of them begin with their makers'."""
+    return device.startswith(("NVIDIA", "Tesla", "AMD Instinct", "AMD Radeon"))
+
+
+def _observations(study: Study) -> list[_Observation]:
     """What the finished jobs of a study took: stages of runs, and starts of jobs."""
     paths = Paths(study)
     done = [cell for cell in study.seeds if paths.cell(cell).is_file()]
-    chosen = itertools.islice(_spread_out(done), MOST)
+    chosen = itertools.islice(_spread_out(done), _MOST)
     found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
     trained = [paths.pretrained(start) for start in study.pretrained]
     trained += [paths.teacher(task) for task in study.taught]
     for folder in trained:
-        record = _record(folder)
-        if record is not None:
+        if (record := _record(folder)) is not None:
             found += _of_record(study, record)
     return found
 
 
-def fitted(machine: Machine, seen: Sequence[Observation]) -> Machine:
+def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
     """A machine with constants fitted to observations, as far as they say anything.
 
     Minimises the squared errors of the logarithms of seconds and, weighed by their factors,
@@ -100,13 +121,7 @@ def fitted(machine: Machine, seen: Sequence[Observation]) -> Machine:
     return calibrated(machine, np.exp(logs).tolist(), covariance.tolist(), spread, origin)
 
 
-def device_of(seen: Iterable[Observation]) -> str | None:
-    """The device that most observations were made on."""
-    names = Counter(observation.device for observation in seen)
-    return names.most_common(1)[0][0] if names else None
-
-
-def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[Observation]:
+def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
     records = [_record(paths.run(run)) for run in study.runs(cell)]
     whole = [record for record in records if record is not None]
     for record in whole:
@@ -116,10 +131,10 @@ def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[Observation]:
         start = job - sum(record.environment.seconds for record in whole)
         if start > 0:
             device = whole[0].environment.device
-            yield Observation("start", Work(starts=1), start, device)
+            yield _Observation("start", Work(starts=1), start, device)
 
 
-def _of_record(study: Study, record: RunRecord) -> Iterator[Observation]:
+def _of_record(study: Study, record: RunRecord) -> Iterator[_Observation]:
     size = Architecture.parse(record.architecture)
     if record.environment.threads > 1 or record.environment.processes > 1:
         return
@@ -127,7 +142,7 @@ def _of_record(study: Study, record: RunRecord) -> Iterator[Observation]:
         work = _work(study, size, stage)
         if work is not None and stage.seconds > 0:
             group = f"{stage.objective} {size}"
-            yield Observation(group, work, stage.seconds, record.environment.device)
+            yield _Observation(group, work, stage.seconds, record.environment.device)
 
 
 def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
@@ -154,7 +169,6 @@ def _record(folder: Path) -> RunRecord | None:
 
 
 def _benchmark(path: Path) -> float | None:
-    """The seconds of a job in Snakemake's benchmark file."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return float(next(csv.DictReader(file, delimiter="\t"))["s"])
@@ -164,32 +178,6 @@ def _benchmark(path: Path) -> float | None:
 
 def _spread_out(cells: Sequence[Cell]) -> Iterator[Cell]:
     """Cells from all over a list, so that the first are enough."""
-    step = max(1, len(cells) // MOST)
+    step = max(1, len(cells) // _MOST)
     for first in range(step):
         yield from cells[first::step]
-
-
-def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> Machine:
-    """The device that a plan is made for, fitted to what was measured on one of its kind.
-
-    Args:
-        study: What is planned.
-        device: Its name or file; None takes the kind of device that finished runs were made
-            on, else a GPU for a study of the paper's scale and a CPU for a demo.
-        measured: The studies whose finished runs count.
-    """
-    seen = [o for one in measured for o in observations(one)]
-    if device is None:
-        found = device_of(seen)
-        gpu = study.scale == "paper" if found is None else is_gpu(found)
-        machine = H100 if gpu else LAPTOP
-    else:
-        machine = machine_of(device)
-    alike = [o for o in seen if is_gpu(o.device) == (machine.kind == "gpu")]
-    common = device_of(alike)
-    return fitted(machine, [o for o in alike if o.device == common])
-
-
-def is_gpu(device: str) -> bool:
-    """Whether a record's device is a GPU: torch's names of them begin with their makers'."""
-    return device.startswith(("NVIDIA", "Tesla", "AMD Instinct", "AMD Radeon"))

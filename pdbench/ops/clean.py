@@ -1,17 +1,88 @@
-"""Removing what no study needs any more: entries of other settings, or of studies that are gone."""
+"""Removing results: so that jobs are done again, or because no study needs them any more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import shlex
+import shutil
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from pdbench.ops.redo import remove
+from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import read_json
+from pdbench.ops.status import Survey, jobs_of, names_in, states_of
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.loading import NO_STUDIES
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
-from pdbench.workflow.paths import RESULTS, STORE
+from pdbench.workflow.paths import RESULTS, SAVED, STORE
+
+_Which: TypeAlias = Literal["failed", "missing", "all"]
+
+
+def redo(found: Survey, which: _Which, *, yes: bool) -> list[str]:
+    """Remove what is in the way of doing jobs again, and say what went.
+
+    Of failed and missing jobs these are saved states, status files and logs; finished runs stay.
+    Of ``all`` the finished runs of every cell go too, what says that they are done, and the
+    table of them, and only they: data, teachers and pre-trained students stay.
+
+    Args:
+        found: The state of the study.
+        which: Which jobs.
+        yes: Whether finished runs may go.
+
+    Raises:
+        UsageError: Everything is to go while cells are running.
+    """
+    if which == "all":
+        going = _everything(found)
+    else:
+        wanted = {"failed", which}
+        going = _traces(found, [job for job, state in found.states.items() if state in wanted])
+    cells = found.cells["done"] if which == "all" else 0
+    if cells and not yes:
+        head = f"--redo all would remove {len(going)} files and folders, {cells} finished cells"
+        return [f"{head} with all their runs; nothing was removed: say --yes", *map(str, going)]
+    _remove(going)
+    again = f"snakemake --config study={shlex.quote(found.study.argument)}"
+    head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
+    return [*(f"removed {path}" for path in going), f"{head}; now run {again}"]
+
+
+def _everything(found: Survey) -> list[Path]:
+    if found.cells["running"]:
+        what = f"--redo all: {found.cells['running']} cells of {found.study.name} are running"
+        raise UsageError(what, "stop them first")
+    study, paths = found.study, found.paths
+    going = [paths.table]
+    for cell in study.seeds:
+        going += [paths.run(run) for run in study.runs(cell)]
+        going += [paths.folder(job) for job in jobs_of(study, cell)]
+    names = {cell.key for cell in study.seeds}
+    stamps = (STORE / "bundle").glob("*/*.json")
+    going += [stamp.parent for stamp in stamps if _names_one(stamp, names)]
+    cells = [Job("cell", cell) for cell in study.seeds]
+    return [*(path for path in going if path.exists()), *_traces(found, cells)]
+
+
+def _names_one(stamp: Path, cells: Collection[str]) -> bool:
+    try:
+        return not set(read_json(stamp)["cells"]).isdisjoint(cells)
+    except (DataError, KeyError, TypeError):
+        return True  # a broken one says nothing
+
+
+def _traces(found: Survey, jobs: Iterable[Job]) -> list[Path]:
+    paths, saved = found.paths, names_in(SAVED)
+    traces = []
+    for job in jobs:
+        traces += states_of(found.study, paths, job, saved)
+        for own in jobs_of(found.study, job.key) if job.kind == "cell" else ():
+            traces += [paths.status(own), paths.log(own)]
+        traces.append(paths.log(job))
+    return [path for path in dict.fromkeys(traces) if path.exists()]
 
 
 def configured() -> list[Study]:
@@ -25,54 +96,43 @@ def configured() -> list[Study]:
 
 
 def superfluous(kept: Iterable[Study]) -> list[Path]:
-    """The entries of the store that none of some studies needs."""
+    """The entries of the store that none of some studies needs.
+
+    Marks of bundles and seeds hold nothing, and are left.
+    """
     needed = {folder for study in kept for folder in _entries(study)}
-    return [folder for folder in _stored() if folder not in needed]
+    holding = [name for name, kind in KINDS.items() if kind.last and name not in ("bundle", "seed")]
+    stored = sorted(folder for name in holding for folder in (STORE / name).glob("[!.]*"))
+    return [folder for folder in stored if folder.is_dir() and folder not in needed]
 
 
 def of_study(study: Study, kept: Iterable[Study]) -> list[Path]:
     """All of a study, but what others need: its entries in the store, its report and its logs."""
-    others = [other for other in kept if other.name != study.name]
-    needed = {folder for other in others for folder in _entries(other)}
+    needed = {folder for other in kept if other.name != study.name for folder in _entries(other)}
     own = [folder for folder in _entries(study) if folder not in needed]
     own += [RESULTS / study.name, Paths(study).reports, Path("logs") / study.name]
     return [path for path in own if path.exists()]
 
 
-def clean(going: Iterable[Path], *, yes: bool) -> list[str]:
-    """Remove files and folders if that is meant, and say which.
-
-    Args:
-        going: What is to go.
-        yes: Whether it goes; else it is only listed.
-
-    Returns:
-        Lines for the user.
-    """
-    paths = list(going)
-    if not paths:
+def clean(going: Collection[Path], *, yes: bool) -> list[str]:
+    """Remove files and folders if that is meant, else list them; return lines that say so."""
+    if not going:
         return ["there is nothing to remove"]
     if yes:
-        remove(paths)
-        return [f"removed {len(paths)} files and folders"]
-    return [*map(str, paths), f"nothing was removed: say --yes to remove these {len(paths)}"]
+        _remove(going)
+        return [f"removed {len(going)} files and folders"]
+    return [*map(str, going), f"nothing was removed: say --yes to remove these {len(going)}"]
 
 
 def _entries(study: Study) -> Iterator[Path]:
-    """The folders of a study in the store."""
     paths = Paths(study)
     runs = (Job("run", run) for cell in study.seeds for run in study.runs(cell))
-    for job in (*Graph(study).jobs, *runs):
-        if KINDS[job.kind].last:
-            yield paths.folder(job)
+    return (paths.folder(job) for job in (*Graph(study).jobs, *runs) if KINDS[job.kind].last)
 
 
-def _stored() -> list[Path]:
-    """All entries but the marks of bundles and seeds, which hold nothing."""
-    return sorted(
-        folder
-        for name, kind in KINDS.items()
-        if kind.last and name not in ("bundle", "seed")
-        for folder in (STORE / name).glob("*")
-        if folder.is_dir() and not folder.name.startswith(".")
-    )
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -6,79 +6,76 @@ would make jobs fail.
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
 import shutil
-import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
 from pdbench.data.fetch import missing_from
 from pdbench.data.needs import Need, local_path, needs_of
+from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
+from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.pins import is_commit
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.paths import ARCHIVES, STORE, Paths
-from pdbench.workflow.plan import Plan
+from pdbench.workflow.plan import DEVICES, Plan
 from pdbench.workflow.snakefile import check_folders
 
-Mark: TypeAlias = Literal["ok", "warning", "missing"]
+_Mark: TypeAlias = Literal["ok", "warning", "missing"]
 
 _SPARE = 1.5  # times the estimate that the disk should have free
-_SECONDS = 5.0  # that another program may take to answer
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_SLURM = "snakemake-executor-plugin-slurm"
+_PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found.
-
-    Attributes:
-        mark: How bad it is.
-        what: What was looked at, and what was seen.
-        remedy: What to do; empty if all is well.
-    """
-
-    mark: Mark
+class _Finding:
+    mark: _Mark
     what: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        """The finding as one line."""
         return f"{self.mark:8} {self.what}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-def examine(study: Study, *, needs_gpu: bool, at_once: int = 1) -> Iterator[Finding]:
+def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
     """Look at this machine, the installation and the data of a study.
 
     Args:
         study: The study.
-        needs_gpu: Whether the jobs run on this machine and want a GPU.
-        at_once: How many jobs train at once, each of which saves its state.
+        profile: The folder of a profile of Snakemake, for which jobs do not run on this machine.
+
+    Raises:
+        UsageError: There is no such profile, or it is not YAML.
     """
-    yield from packages()
-    yield from checkout()
-    yield from folders(study)
-    yield from disk(study, at_once)
-    yield from data(study)
-    if needs_gpu:
-        yield from gpu()
+    yield from _packages()
+    yield from _checkout()
+    yield from _folders(study)
+    yield from _disk(study, max(DEVICES) if profile else os.cpu_count() or 1)
+    yield from _data(study)
+    if profile:
+        yield from _profile(profile)
+    elif study.scale == "paper":
+        yield from _gpu()
 
 
-def packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[Finding]:
-    """Compare Python's and the packages' versions with those that were tested."""
-    yield Finding("ok", f"Python {platform.python_version()}")
+def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding]:
+    yield _Finding("ok", f"Python {platform.python_version()}")
     pins = _pins(constraints)
     wanted = [r for r in metadata.requires("pdbench") or () if "extra ==" not in r]
-    names = [match[0] for text in wanted if (match := _NAME.match(text))]
+    names = [match[0] for text in wanted if (match := _PACKAGE.match(text))]
     other, absent = [], []
     for name in names:
         try:
@@ -91,40 +88,38 @@ def packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[Finding]:
             other.append(f"{name} {found} (tested: {pin})")
     if absent:
         remedy = "pip install --constraint constraints.txt --editable ."
-        yield Finding("missing", f"packages: {', '.join(absent)} not installed", remedy)
+        yield _Finding("missing", f"packages: {', '.join(absent)} not installed", remedy)
     if other:
         remedy = "install with --constraint constraints.txt for tested versions"
-        yield Finding("warning", f"packages: {', '.join(other)}", remedy)
+        yield _Finding("warning", f"packages: {', '.join(other)}", remedy)
     if not (absent or other):
-        yield Finding("ok", f"packages: all {len(names)} as in constraints.txt")
+        yield _Finding("ok", f"packages: all {len(names)} as in constraints.txt")
 
 
-def checkout() -> Iterator[Finding]:
-    """Say whether records will name a commit that others can find."""
+def _checkout() -> Iterator[_Finding]:
     head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     if head is None:
-        yield Finding("warning", "git: no commit", "records will not say which code ran")
+        yield _Finding("warning", "git: no commit", "records will not say which code ran")
         return
     changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
     if changed:
         what = f"git: {head}, and {len(changed.splitlines())} files are changed"
-        yield Finding("warning", what, "commit them, so that records name the code that ran")
+        yield _Finding("warning", what, "commit them, so that records name the code that ran")
     else:
-        yield Finding("ok", f"git: {head}, nothing changed")
+        yield _Finding("ok", f"git: {head}, nothing changed")
 
 
-def folders(study: Study) -> Iterator[Finding]:
-    """See whether jobs may write."""
+def _folders(study: Study) -> Iterator[_Finding]:
     try:
         check_folders(STORE, Path("reports") / study.name)
     except PdbenchError as error:
-        yield Finding("missing", error.what, error.remedy)
+        yield _Finding("missing", error.what, error.remedy)
     else:
-        yield Finding("ok", f"folders: {Path().absolute()} can be written")
+        yield _Finding("ok", f"folders: {Path().absolute()} can be written")
 
 
-def disk(study: Study, at_once: int) -> Iterator[Finding]:
-    """Compare the free disk with what the jobs that are left will fill."""
+def _disk(study: Study, at_once: int) -> Iterator[_Finding]:
+    """Compare the free disk with what is left to do, where so many jobs train at once."""
     paths = Paths(study)
     sizes = Sizes.counted(study, paths.audit)
     done = {job for job in Graph(study).jobs if paths.output(job).exists()}
@@ -132,35 +127,33 @@ def disk(study: Study, at_once: int) -> Iterator[Finding]:
     free = shutil.disk_usage(".").free
     what = f"disk: {byte_size(free)} free, about {byte_size(needed)} needed"
     if free < needed:
-        yield Finding("missing", what, "free some space, or work on another disk")
+        yield _Finding("missing", what, "free some space, or work on another disk")
     elif free < _SPARE * needed:
-        yield Finding("warning", what, "that is close: watch it")
+        yield _Finding("warning", what, "that is close: watch it")
     else:
-        yield Finding("ok", what)
+        yield _Finding("ok", what)
 
 
-def data(study: Study) -> Iterator[Finding]:
-    """See whether everything that the study reads is at hand, or can be fetched."""
+def _data(study: Study) -> Iterator[_Finding]:
     try:
         folder = data_folder()
     except PdbenchError as error:
-        yield Finding("missing", error.what, error.remedy)
+        yield _Finding("missing", error.what, error.remedy)
         return
     if folder is None:
         yield from _cached(study)
         return
     lines = list(missing_from(study, folder))
     for line in lines:
-        yield Finding("missing", f"data: {line}", f"run pdbench fetch STUDY --to {folder}")
+        yield _Finding("missing", f"data: {line}", f"run pdbench fetch STUDY --to {folder}")
     if not lines:
-        yield Finding("ok", f"data: all {len(needs_of(study))} items are in {folder}")
+        yield _Finding("ok", f"data: all {len(needs_of(study))} items are in {folder}")
 
 
-def gpu() -> Iterator[Finding]:
-    """See whether this machine has a GPU that torch can use."""
+def _gpu() -> Iterator[_Finding]:
     found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     if not found:
-        yield Finding("warning", "GPU: none here", "the study trains on the CPU; see pdbench plan")
+        yield _Finding("warning", "GPU: none here", "the study trains on the CPU; see pdbench plan")
         return
     names = ", ".join(found.splitlines())
     try:
@@ -169,12 +162,12 @@ def gpu() -> Iterator[Finding]:
         return  # named among the packages
     if build.endswith("+cpu"):
         remedy = "install the CUDA build from https://pytorch.org"
-        yield Finding("missing", f"GPU: {names}, but torch {build} cannot use it", remedy)
+        yield _Finding("missing", f"GPU: {names}, but torch {build} cannot use it", remedy)
     else:
-        yield Finding("ok", f"GPU: {names}")
+        yield _Finding("ok", f"GPU: {names}")
 
 
-def _cached(study: Study) -> Iterator[Finding]:
+def _cached(study: Study) -> Iterator[_Finding]:
     """Without a fetched folder: what is cached here, and what a network must bring."""
     absent: dict[str, list[str]] = {}
     unpinned: list[str] = []
@@ -182,32 +175,31 @@ def _cached(study: Study) -> Iterator[Finding]:
     places = (local_path(need) for need in needs if need.kind == "directory")
     lost = [path for path in places if not path.exists()]
     for path in lost:
-        yield Finding("missing", f"data: {path}: not there", "mend key path")
+        yield _Finding("missing", f"data: {path}: not there", "mend key path")
     for need in needs:
         if need.kind == "directory":
             continue
         if need.kind != "archive" and not is_commit(need.source.revision):
             unpinned.append(need.name)
-        elif not is_cached(need):
+        elif not _is_cached(need):
             where = "package index" if need.kind == "archive" else "hub"
             absent.setdefault(where, []).append(need.key)
     if unpinned:
         what = f"data: {len(set(unpinned))} repositories have no pinned commit, first {unpinned[0]}"
-        yield Finding("missing", what, "run pdbench pin STUDY where the hub can be reached")
+        yield _Finding("missing", what, "run pdbench pin STUDY where the hub can be reached")
     for where, keys in absent.items():
         offline = where == "hub" and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
         what = f"data: {len(keys)} of {len(needs)} come from the {where}, first {keys[0]}"
         if offline:
-            yield Finding("missing", f"{what}, and HF_HUB_OFFLINE is set", "unset it, or fetch")
+            yield _Finding("missing", f"{what}, and HF_HUB_OFFLINE is set", "unset it, or fetch")
         else:
             remedy = "jobs need internet; without it: pdbench fetch STUDY --to DIR"
-            yield Finding("warning", what, remedy)
+            yield _Finding("warning", what, remedy)
     if not (lost or absent or unpinned):
-        yield Finding("ok", f"data: all {len(needs)} items are cached here")
+        yield _Finding("ok", f"data: all {len(needs)} items are cached here")
 
 
-def is_cached(need: Need) -> bool:
-    """Whether an archive, or a commit of a hub repository, is in its cache on this machine."""
+def _is_cached(need: Need) -> bool:
     if need.kind == "archive":
         from pdbench.data.archives import path_of
 
@@ -235,15 +227,82 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def answer(*command: str) -> str | None:
-    """What another program prints; None if it is not there or fails."""
+def _profile(profile: Path) -> Iterator[_Finding]:
+    settings = read_yaml(profile / "config.yaml")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+        yield _Finding("ok", f"SLURM: {_SLURM} {metadata.version(_SLURM)}")
+    except metadata.PackageNotFoundError:
+        remedy = "pip install --constraint constraints.txt --editable '.[slurm]'"
+        yield _Finding("missing", f"SLURM: {_SLURM} is not installed", remedy)
+    partitions = _lines(answer("sinfo", "--noheader", "--format=%R"))
+    if partitions is None:
+        remedy = "run this on the machine that submits jobs"
+        yield _Finding("missing", "SLURM: sinfo does not answer", remedy)
+        return
+    yield from _partitions(profile, settings, partitions)
+    yield from _accounts(profile, settings)
 
 
-def worst(findings: Iterable[Finding]) -> int:
-    """The exit code: 1 if something is missing."""
-    return int(any(finding.mark == "missing" for finding in findings))
+def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[_Finding]:
+    named = sorted({part for text in _values(settings, _PARTITION) for part in text.split(",")})
+    yield from _compared(profile, "partition", named, known, "does not exist")
+    if not named:
+        yield _Finding("ok", "SLURM: the profile names no partition: the cluster's default is used")
+    for name in sorted(_gpu_partitions(settings) & known):
+        kinds = answer("sinfo", "--noheader", "--format=%G", f"--partition={name}") or ""
+        if "gpu" not in kinds:
+            what = f"{profile / 'config.yaml'}: jobs want a GPU on {name!r}, which has none"
+            yield _Finding("missing", what, "name a partition with GPUs")
+
+
+def _compared(
+    profile: Path, kind: str, named: list[str], known: set[str], problem: str
+) -> Iterator[_Finding]:
+    for name in named:
+        if name in known:
+            yield _Finding("ok", f"SLURM: {kind} {name}")
+        else:
+            what = f"{profile / 'config.yaml'}: {kind} {name!r} {problem}"
+            yield _Finding("missing", what, f"there are {', '.join(sorted(known)) or 'none'}")
+
+
+def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
+    named = sorted(set(_values(settings, _ACCOUNT)))
+    asked = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
+    own = _lines(answer(*asked, f"user={getpass.getuser()}", "format=account"))
+    if own is None:
+        if named:
+            what = f"SLURM: account {', '.join(named)}: the cluster keeps no accounts to compare"
+            yield _Finding("warning", what, "leave key slurm_account out if it is not needed")
+        return
+    yield from _compared(profile, "account", named, own, "is none of yours")
+    if not named:
+        config = answer("scontrol", "show", "config") or ""
+        enforced = [line for line in config.splitlines() if "AccountingStorageEnforce" in line]
+        if any("associations" in line for line in enforced) and not own:
+            what = f"{profile / 'config.yaml'}: no slurm_account, and the cluster demands one"
+            yield _Finding("missing", what, "ask its administrators for yours")
+        else:
+            yield _Finding("ok", "SLURM: no account named: your default is used")
+
+
+def _gpu_partitions(settings: Any) -> set[str]:
+    default = settings.get("default-resources") or {}
+    found = set()
+    for resources in [default, *(settings.get("set-resources") or {}).values()]:
+        if isinstance(resources, dict) and ("gpu" in resources or "gres" in resources):
+            found |= set(str(resources.get(_PARTITION, default.get(_PARTITION, ""))).split(","))
+    return found - {""}
+
+
+def _values(settings: Any, key: str) -> Iterator[str]:
+    if isinstance(settings, dict):
+        for name, value in settings.items():
+            if name == key:
+                yield str(value)
+            else:
+                yield from _values(value, key)
+
+
+def _lines(text: str | None) -> set[str] | None:
+    return None if text is None else {line.strip() for line in text.splitlines() if line.strip()}

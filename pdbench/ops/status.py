@@ -6,64 +6,64 @@ thousand cells take a second, and nothing here imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from pdbench.study import Study
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pdbench.core.words import aligned
+from pdbench.study import Cell, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
 from pdbench.workflow.paths import SAVED, STORE
 
-State: TypeAlias = Literal["done", "running", "failed", "missing"]
-STATES: tuple[State, ...] = get_args(State)
+_State: TypeAlias = Literal["done", "running", "failed", "missing"]
+_STATES: tuple[_State, ...] = get_args(_State)
+_COLOURS = ("green", "cyan", "red", "dim")
 
-FRESH = 900.0
+_FRESH = 900.0
 """Seconds for which a job of another host counts as alive after its last sign of life: three
 times the interval at which a training job saves its state. A job that SLURM runs is alive."""
 
-STOPPED = ": stopped at "
+_STOPPED = ": stopped at "
 """Says in a training job's last line that it saved its state because a signal asked for it."""
 
+_REDRAWN = 3.0  # seconds between two looks
+_SHOWN = 10  # failures that a terminal shows; --json has them all
 _TAIL = 65_536  # bytes at a log's end that are read
 _LOCKS = Path(".snakemake/locks")  # has files while Snakemake is at work, or was killed
-_RUNS = "RUNNING"  # as squeue says it
-_QUEUE_SECONDS = 5.0  # that squeue may take
+_SECONDS = 5.0  # that another program may take to answer
 _MARKS = re.compile(
     r"\berror:|\b(killed|cancelled|oom|oom[-_]kill\w*|out of memory|no space)\b", re.IGNORECASE
 )
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A job that failed.
-
-    Attributes:
-        job: The job.
-        reason: The line that explains it.
-        log: Its log.
-        waiting: Cells that wait for it, itself not counted.
-    """
+class _Failure:
+    """A job that failed, the line that says why, and how many cells wait for it."""
 
     job: Job
     reason: str
     log: Path
-    waiting: int = 0
+    waiting: int
 
     def as_json(self) -> dict[str, Any]:
-        """The failure with its log."""
         return {
             "rule": self.job.kind,
             "name": self.job.name,
@@ -75,66 +75,52 @@ class Failure:
 
 @dataclass(frozen=True)
 class Survey:
-    """The state of every job of a study.
-
-    Attributes:
-        graph: The jobs.
-        paths: Their files.
-        states: The state of each.
-        reasons: Why those that failed did.
-        queue: SLURM's jobs of this user by state; empty without a queue.
-    """
+    """The state of every job of a study, and why those that failed did."""
 
     graph: Graph
     paths: Paths
-    states: dict[Job, State]
+    states: dict[Job, _State]
     reasons: dict[Job, str]
-    queue: dict[str, int] = field(default_factory=dict)
+    queue: dict[str, int]  # SLURM's jobs of this user by state
 
     @property
     def study(self) -> Study:
         """The study."""
         return self.graph.study
 
-    def count(self, keys: Iterable[Job]) -> Counter[State]:
-        """How many of some jobs are in each state."""
-        return Counter(self.states[key] for key in keys)
-
     @cached_property
-    def cells(self) -> Counter[State]:
+    def cells(self) -> Counter[_State]:
         """How many cells are in each state."""
-        return self.count(Job("cell", cell) for cell in self.study.seeds)
+        return self._count(self.study.seeds)
 
     @cached_property
-    def artefacts(self) -> dict[str, Counter[State]]:
+    def artefacts(self) -> dict[str, Counter[_State]]:
         """The cells of each artefact that has some, by state."""
-        return {
-            name: self.count(Job("cell", cell) for cell in self.study.artefact_cells(name))
-            for name, needs in self.study.artefacts.items()
-            if needs.cells
-        }
+        named = self.study.artefacts.items()
+        return {n: self._count(self.study.artefact_cells(n)) for n, needs in named if needs.cells}
 
     @cached_property
-    def rules(self) -> dict[str, Counter[State]]:
-        """All jobs by rule and state."""
-        found: dict[str, Counter[State]] = {}
+    def kinds(self) -> dict[str, Counter[_State]]:
+        """All jobs by kind and state."""
+        found: dict[str, Counter[_State]] = {}
         for job, state in self.states.items():
             found.setdefault(job.kind, Counter())[state] += 1
         return found
 
     @cached_property
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[_Failure]:
         """What failed: first what most cells wait for."""
-        found = [
-            Failure(job, reason, self.paths.log(job), self._waiting(job))
-            for job, reason in self.reasons.items()
-        ]
+        reasons, log = self.reasons.items(), self.paths.log
+        found = [_Failure(job, reason, log(job), self._waiting(job)) for job, reason in reasons]
         return sorted(found, key=lambda failure: -failure.waiting)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self.states[Job("report")] == "done" and not self.cells["running"]
+
+    def _count(self, cells: Iterable[Cell]) -> Counter[_State]:
+        return Counter(self.states[Job("cell", cell)] for cell in cells)
 
     def _waiting(self, job: Job) -> int:
         if job.kind == "cell":
@@ -146,22 +132,17 @@ class Survey:
     @cached_property
     def _upstream(self) -> dict[Job, set[Job]]:
         """What each cell waits for, directly or not; cells of one kind share the same."""
-        known: dict[tuple[Job, ...], set[Job]] = {}
-        found = {}
-        for cell in (Job("cell", cell) for cell in self.study.seeds):
-            needs = self.graph.needs[cell]
-            if needs not in known:
-                known[needs] = self.graph.upstream(needs)
-            found[cell] = known[needs]
-        return found
+        upstream = cache(self.graph.upstream)
+        cells = (Job("cell", cell) for cell in self.study.seeds)
+        return {cell: upstream(self.graph.needs[cell]) for cell in cells}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the survey in the shape that ``pdbench status --json`` prints."""
+        """The survey as ``pdbench status --json`` prints it."""
         return {
             "study": self.study.name,
             "cells": _counts(self.cells),
             "artefacts": {name: _counts(found) for name, found in self.artefacts.items()},
-            "jobs": {rule: _counts(found) for rule, found in self.rules.items()},
+            "jobs": {kind: _counts(found) for kind, found in self.kinds.items()},
             "running": [str(job) for job, state in self.states.items() if state == "running"],
             "failures": [failure.as_json() for failure in self.failures],
             "queue": self.queue,
@@ -169,53 +150,44 @@ class Survey:
 
 
 def survey(study: Study, now: float | None = None) -> Survey:
-    """Look at all jobs of a study.
-
-    Args:
-        study: The study.
-        now: Seconds since 1970; None asks the clock.
-    """
+    """Look at all jobs of a study, now or at another second since 1970."""
     graph, paths = Graph(study), Paths(study)
     look = _Look(study, paths, time.time() if now is None else now)
-    states: dict[Job, State] = {}
-    reasons: dict[Job, str] = {}
-    for job in graph.jobs:
-        states[job], reason = look.at(job)
-        if reason is not None:
-            reasons[job] = reason
+    found = {job: look.at(job) for job in graph.jobs}
+    states = {job: state for job, (state, _) in found.items()}
+    reasons = {job: reason for job, (_, reason) in found.items() if reason is not None}
     return Survey(graph, paths, states, reasons, look.queue.counts)
 
 
 class _Queue:
-    """SLURM's jobs of this user."""
-
     def __init__(self) -> None:
-        rows = self._ask() if shutil.which("squeue") else []
+        rows = _queued()
         self.jobs = {number: state for number, state, _, _ in rows}
         self.counts = dict(sorted(Counter(self.jobs.values()).items()))
         here = str(Path.cwd())
-        self._running = {
-            _plain(comment)
-            for _, state, folder, comment in rows
-            if (state, folder) == (_RUNS, here)
-        }
+        running = (row[3] for row in rows if row[1:3] == ["RUNNING", here])
+        self._running = set(map(_plain, running))
 
     def runs(self, job: Job, label: str) -> bool:
         """Whether a job that Snakemake submitted from this folder is running."""
         names = (job.kind, "wildcards", label) if job.name else (job.kind,)
         return _plain("_".join(("rule", *names))) in self._running
 
-    def _ask(self) -> list[tuple[str, str, str, str]]:
-        """Number, state, working directory and comment of every job."""
-        command = ["squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k"]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS
-            )
-        except (OSError, subprocess.SubprocessError):
-            return []
-        rows = (line.strip().split("|", 3) for line in done.stdout.splitlines())
-        return [(row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4]
+
+def _queued() -> list[list[str]]:
+    """Number, state, working directory and comment of every job of this user."""
+    said = answer("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k") or ""
+    rows = (line.strip().split("|", 3) for line in said.splitlines())
+    return [row for row in rows if len(row) == 4]
+
+
+def answer(*command: str) -> str | None:
+    """What another program prints; None if it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def _plain(comment: str) -> str:
@@ -224,46 +196,31 @@ def _plain(comment: str) -> str:
 
 
 class _Look:
-    """One look at the files of a study.
-
-    Args:
-        study: The study.
-        paths: Its files.
-        now: Seconds since 1970.
-    """
-
     def __init__(self, study: Study, paths: Paths, now: float) -> None:
         self.queue = _Queue()
         self._now = now
         self._study, self._paths = study, paths
-        self._started = _names(STORE / "status")
-        self._is_supervised = bool(_names(_LOCKS))
-        self._saved = saved_states()
-        self._logged: dict[Path, set[str]] = {}
+        self._started = names_in(STORE / "status")
+        self._is_supervised = bool(names_in(_LOCKS))
+        self._saved = names_in(SAVED)
+        self._names = cache(names_in)
 
-    def at(self, job: Job) -> tuple[State, str | None]:
+    def at(self, job: Job) -> tuple[_State, str | None]:
         """The state of a job, and why it failed if it did."""
         if os.path.exists(self._paths.output(job)):  # noqa: PTH110 - ten times as fast
             return "done", None
         if job.kind == "cell" and (words := self._words(job)):
-            return min((self._by_word(job, *word) for word in words), key=_by_weight)
+            return min((self._by_word(job, own) for own in words), key=_by_weight)
         log = self._paths.log(job)
-        if log.parent not in self._logged:
-            self._logged[log.parent] = _names(log.parent)
-        return self._by_log(job) if log.name in self._logged[log.parent] else ("missing", None)
+        return self._by_log(job) if log.name in self._names(log.parent) else ("missing", None)
 
-    def _words(self, job: Job) -> list[tuple[Job, str]]:
-        """The cell and its seeds, as far as they have status files, and how each is called."""
+    def _words(self, job: Job) -> list[Job]:
         if not self._started:
             return []
-        seeds = range(self._study.seeds[job.key])
-        found = [(job, "")]
-        found += [(Job("seed", SeedOf(job.key, number)), f"seed {number}, ") for number in seeds]
-        return [
-            (own, whose) for own, whose in found if self._paths.status(own).name in self._started
-        ]
+        own = jobs_of(self._study, job.key)
+        return [one for one in own if self._paths.status(one).name in self._started]
 
-    def _by_word(self, job: Job, own: Job, whose: str) -> tuple[State, str | None]:
+    def _by_word(self, job: Job, own: Job) -> tuple[_State, str | None]:
         """What the status file of a cell or of a seed says, if its process still lives."""
         log = self._paths.log(own)
         try:
@@ -271,17 +228,17 @@ class _Look:
             state = said["state"]
         except (OSError, ValueError, KeyError):
             return self._by_log(job)
-        name = f"{whose}{log}: " if whose else ""
+        name = f"seed {own.key.seed}, {log}: " if own.kind == "seed" else ""
         if state == "failed":
-            return "failed", name + (said.get("reason") or last_line(log))
+            return "failed", name + (said.get("reason") or _ending(log)[0])
         if state != "running":  # stopped: the next run takes it up
             return "missing", None
         if self._lives(said, job):
             return "running", None
         where = f"{said.get('host')}, process {said.get('pid')}"
-        return "failed", f"{name}ended without a word on {where}: {last_line(log)}"
+        return "failed", f"{name}ended without a word on {where}: {_ending(log)[0]}"
 
-    def _by_log(self, job: Job) -> tuple[State, str | None]:
+    def _by_log(self, job: Job) -> tuple[_State, str | None]:
         """What can be said of a job that writes nothing but a log.
 
         Snakemake also leaves an empty log of a job that could not be submitted.
@@ -293,7 +250,7 @@ class _Look:
             self._is_supervised and self._is_fresh(job)
         ):
             return "running", None
-        if STOPPED in line:  # the next run takes it up
+        if _STOPPED in line:  # the next run takes it up
             return "missing", None
         return "failed", f"ended without a word: {line}"
 
@@ -305,21 +262,21 @@ class _Look:
         return self._is_fresh(job)
 
     def _is_fresh(self, job: Job) -> bool:
-        """Whether a job has given a sign of life: a line, its word, or a saved state."""
         signs = [self._paths.log(job), *states_of(self._study, self._paths, job, self._saved)]
         if job.kind == "cell":
-            signs += [self._paths.status(own) for own, _ in self._words(job)]
-        return any(self._now - _changed(path) < FRESH for path in signs)
+            signs += [self._paths.status(own) for own in self._words(job)]
+        return any(self._now - _changed(path) < _FRESH for path in signs)
 
 
-def _by_weight(found: tuple[State, str | None]) -> int:
+def _by_weight(found: tuple[_State, str | None]) -> int:
     """What says most of a cell whose seeds are in different states."""
     return ("running", "failed", "missing", "done").index(found[0])
 
 
-def saved_states() -> set[str]:
-    """The names of all saved states."""
-    return _names(SAVED)
+def jobs_of(study: Study, cell: Cell) -> list[Job]:
+    """The job of a cell, and those of its seeds."""
+    seeds = range(study.seeds[cell])
+    return [Job("cell", cell), *(Job("seed", SeedOf(cell, number)) for number in seeds)]
 
 
 def states_of(study: Study, paths: Paths, job: Job, saved: Collection[str]) -> list[Path]:
@@ -332,16 +289,10 @@ def states_of(study: Study, paths: Paths, job: Job, saved: Collection[str]) -> l
 
 
 def _changed(path: Path) -> float:
-    """When a file was changed, in seconds since 1970; 0 if it is not there."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def last_line(path: Path) -> str:
-    """The line of a log that explains how it ended: the last error, else the last line."""
-    return _ending(path)[0]
 
 
 def _ending(path: Path) -> tuple[str, bool]:
@@ -353,21 +304,76 @@ def _ending(path: Path) -> tuple[str, bool]:
     except OSError:
         return "it left no log", False
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if _explains(line)]
+    errors = [line for line in lines if _MARKS.search(line)]
     last = (errors or lines or ["its log is empty; Snakemake's own are in .snakemake/log"])[-1]
     return last.removeprefix("pdbench: error: "), bool(errors)
 
 
-def _explains(line: str) -> bool:
-    return _MARKS.search(line) is not None
-
-
-def _names(folder: Path) -> set[str]:
+def names_in(folder: Path) -> set[str]:
+    """The names of what is in a folder; none if it is not there."""
     try:
         return set(os.listdir(folder))  # noqa: PTH208 - names alone, without a Path for each
     except OSError:
         return set()
 
 
-def _counts(found: Counter[State]) -> dict[str, int]:
-    return {state: found[state] for state in STATES}
+def _counts(found: Counter[_State]) -> dict[str, int]:
+    return {state: found[state] for state in _STATES}
+
+
+def as_text(found: Survey) -> str:
+    """A survey as plain lines."""
+    table = [("artefact", *_STATES), *_rows(found)]
+    failures = (line for failure in found.failures for line in _explain(failure))
+    return "\n".join([*aligned(table), "", *_other_jobs(found), *failures])
+
+
+def watch(console: Console, look: Callable[[], Survey]) -> None:
+    """Draw what ``look`` finds on a terminal, until the study is done or Ctrl-C."""
+    found = look()
+    live = Live(_drawn(found), console=console, auto_refresh=False)
+    with contextlib.suppress(KeyboardInterrupt), live:
+        while not found.is_over:
+            time.sleep(_REDRAWN)
+            found = look()
+            live.update(_drawn(found), refresh=True)
+
+
+def _rows(found: Survey) -> list[tuple[str, ...]]:
+    counted = {**found.artefacts, "all cells": found.cells}
+    return [(name, *(str(counts[state]) for state in _STATES)) for name, counts in counted.items()]
+
+
+def _other_jobs(found: Survey) -> list[str]:
+    lines = []
+    for kind, counts in found.kinds.items():
+        if kind != "cell" and counts["done"] < counts.total():
+            parts = (f"{counts[state]} {state}" for state in _STATES if counts[state])
+            lines.append(f"{kind}: {', '.join(parts)}")
+    if found.queue:
+        jobs = ", ".join(f"{count} {state.lower()}" for state, count in found.queue.items())
+        lines.append(f"SLURM: {jobs}")
+    return lines
+
+
+def _explain(failure: _Failure) -> list[str]:
+    waiting = f" ({failure.waiting} cells wait for it)" if failure.waiting else ""
+    return [f"failed: {failure.job}{waiting}", f"  {failure.reason}", f"  {failure.log}"]
+
+
+def _drawn(found: Survey) -> Group:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(f"study {found.study.name}")
+    for state, colour in zip(_STATES, _COLOURS, strict=True):
+        table.add_column(state, justify="right", style=colour)
+    *artefacts, cells = _rows(found)
+    for row in artefacts:
+        table.add_row(*row)
+    table.add_row(*cells, style="bold")
+    parts: list[RenderableType] = [table, *map(Text, _other_jobs(found))]
+    for failure in found.failures[:_SHOWN]:
+        first, *others = _explain(failure)
+        parts += [Text(first, style="red"), *map(Text, others)]
+    if len(found.failures) > _SHOWN:
+        parts.append(Text(f"and {len(found.failures) - _SHOWN} more failures"))
+    return Group(*parts)

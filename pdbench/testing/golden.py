@@ -22,14 +22,14 @@ from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
-from pdbench.workflow.engine import LOCK, code_of, lock_of, path_of, read_lock
+from pdbench.workflow.engine import LOCK, code_of, lock_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
-METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
+_METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
 """The methods that the golden study trains."""
 
 
-def golden() -> dict[str, Any]:
+def _golden() -> dict[str, Any]:
     """Train the golden study in a folder of its own.
 
     Returns:
@@ -38,7 +38,7 @@ def golden() -> dict[str, Any]:
     """
     config = copy.deepcopy(CONFIG)
     needs = config["artefacts"]["figure6"]
-    needs["seeds"], needs["cells"][0]["method"] = 1, list(METHODS)
+    needs["seeds"], needs["cells"][0]["method"] = 1, list(_METHODS)
     needs["cells"][0]["architecture"] = "2/32"
     with tempfile.TemporaryDirectory(prefix="pdbench-") as name, contextlib.chdir(name):
         study = load_study(write_small_study(Path(), config, Architecture(2, 64)))
@@ -49,7 +49,7 @@ def golden() -> dict[str, Any]:
         runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
         labels = [paths.soft_labels(*key) for key in study.soft_labelled]
         return {
-            "machine": machine(),
+            "machine": _machine(),
             "pdbench.jobs.prepare": _arrays(map(paths.task, study.tasks))
             + _arrays(map(paths.text, study.texts)),
             "pdbench.jobs.teachers": _outputs(map(paths.teacher, study.taught)) + _arrays(labels),
@@ -58,22 +58,21 @@ def golden() -> dict[str, Any]:
         }
 
 
-def machine() -> list[str]:
+def _machine() -> list[str]:
     """What bits depend on beside the code: torch, and the instructions of the processor."""
     return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
 
 
-def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[str, int]:
+def renew_lock(*, is_another: bool = False) -> dict[str, int]:
     """Write the lock of the engine anew; return the version of each part of it.
 
     Args:
-        artefacts: Modules that may draw, whose code is locked without a version.
         is_another: Raise the version of all code that changed without comparing bits.
 
     Raises:
         UsageError: Code changed, and this is another kind of machine than the lock's.
     """
-    lock, now = read_lock(), golden()
+    lock, now = read_lock(), _golden()
     before = lock.get("golden", {})
     parts = {kind.runs for kind in KINDS.values() if kind.last}
     changed = {part for part in parts if lock["roots"].get(part, {}).get("code") != code_of(part)}
@@ -87,11 +86,10 @@ def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[st
     versions = {}
     for part in parts:
         version = lock["roots"].get(part, {}).get("version", 0)
-        others = is_another or before.get(part) != now.get(part)
-        versions[part] = version + (part in changed and (others or not version))
-    drawing = {kind.runs for kind in KINDS.values() if not kind.last}
-    drawing.update(module for module in artefacts if path_of(module).is_file())
-    write_json(LOCK, lock_of({**dict.fromkeys(drawing, 0), **versions}, now))
+        differs = is_another or before.get(part) != now.get(part)
+        versions[part] = version + (part in changed and (differs or not version))
+    others = {kind.runs for kind in KINDS.values() if not kind.last}
+    write_json(LOCK, lock_of({**dict.fromkeys(others, 0), **versions}, now))
     return versions
 
 

@@ -44,11 +44,6 @@ def code_of(root: str) -> str:
     return digest({name: code_digest_of(path_of(name)) for name in closure(root)})
 
 
-def own_code(module: str) -> str | None:
-    """As :func:`code_of`, of a module that may not be there."""
-    return code_of(module) if path_of(module).is_file() else None
-
-
 @cache
 def _is_locked(root: str) -> bool:
     """Whether the code that begins in a module is what the lock says."""

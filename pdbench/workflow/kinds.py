@@ -19,7 +19,6 @@ from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.settings import Released, Source, Task
-from pdbench.workflow.engine import own_code
 
 if TYPE_CHECKING:
     from pdbench.workflow.graph import Graph
@@ -290,7 +289,6 @@ def _artefact(name: str) -> JobKind:
             "artefact": specs.settings(specs.study.artefacts[name]),
             "shown": _shown(specs),
             "reference": specs.references,
-            "code": own_code(f"pdbench.artefacts.{name}"),
         },
         work=lambda costs, key: Work(seconds=3.0),
     )

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.tables import seeds_in_words, to_csv
+from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
+from pdbench.artefacts.tables import _to_csv, seeds_in_words
 from pdbench.evidence import Interval
 
 GONE = Interval(math.nan, math.nan, math.nan, 0)
@@ -55,7 +55,7 @@ def test_published_marks_carry_their_verdict() -> None:
 
     assert drawn.tables()[0].rows == (("PD", "72.2 ± 0.1 x"), ("Teacher", "94.0 ="))
     assert [row["verdict"] for row in drawn.rows()] == ["x", "="]
-    assert "x is not-comparable, = is reproduced" in drawn.how_measured()
+    assert "x is not-comparable, = is reproduced" in drawn.caption()
 
 
 def test_rows_hold_every_mark_and_line() -> None:
@@ -74,7 +74,7 @@ def test_rows_hold_every_mark_and_line() -> None:
 
 def test_csv_leaves_what_has_no_number_empty() -> None:
     """A missing cell stays a row, with n = 0 and no mean."""
-    lines = to_csv(chart(missing=True).rows()).splitlines()
+    lines = _to_csv(chart(missing=True).rows()).splitlines()
 
     assert lines[0].startswith("source,panel,series,x,label,mean,low,high,n,runs")
     assert lines[2].startswith("this study,This study: T,PD,1,Mini,,,,0,")
@@ -85,12 +85,12 @@ def test_missing_cells_are_named() -> None:
     found = chart(missing=True)
 
     assert found.missing() == ("t.pd.2-64.x.y",)
-    assert "Missing cells (crosses): t.pd.2-64.x.y." in found.how_measured()
+    assert "Missing cells (crosses): t.pd.2-64.x.y." in found.caption()
 
 
 def test_caption_says_seeds_interval_and_hollow_marks() -> None:
     """Whoever reads the caption knows what the bars are."""
-    words = chart().how_measured()
+    words = chart().caption()
 
     assert "means over 3 seeds" in words
     assert "95% t intervals" in words
@@ -100,7 +100,7 @@ def test_caption_says_seeds_interval_and_hollow_marks() -> None:
 
 def test_caption_counts_degenerate_runs() -> None:
     """Constant predictors are in the caption."""
-    assert "2 of the runs predict one class only." in chart(degenerate=2).how_measured()
+    assert "2 of the runs predict one class only." in chart(degenerate=2).caption()
 
 
 def test_description_reads_the_ends_of_each_series() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pdbench.artefacts.methods import draw, steps
+from pdbench.artefacts.methods import _steps, draw_table
 from pdbench.artefacts.tables import ABSENT
 from pdbench.core.files import read_json
 from pdbench.study import Study
@@ -13,7 +13,7 @@ from pdbench.workflow import Paths
 
 
 def _row(demo: Study, method: str) -> dict[str, Any]:
-    found = draw(type("Context", (), {"study": demo})())
+    found = draw_table(type("Context", (), {"study": demo})())
     (row,) = [row for row in found.rows if row["Id"] == method]
     return dict(row)
 
@@ -55,7 +55,7 @@ def test_known_methods_read_as_before(demo: Study) -> None:
 def test_every_method_has_steps(demo: Study) -> None:
     """Each step of each method has a kind, a name and what a diagram needs."""
     for method in demo.methods.values():
-        assert len(list(steps(method))) == 1 + len(method.stages)
+        assert len(list(_steps(method))) == 1 + len(method.stages)
 
 
 def test_cells_that_are_not_asked_for_are_not_missing(drawn: Paths) -> None:

@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
 from pdbench.artefacts import style
-from pdbench.artefacts.chart import Chart, Level, Mark, Panel, Series
-from pdbench.artefacts.render import render, spread
+from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
+from pdbench.artefacts.render import _spread, render
 from pdbench.evidence import Interval
 from pdbench.study import Study
 
@@ -122,7 +122,7 @@ def test_legend_names_each_series_and_line_once() -> None:
 
 def test_spread_keeps_labels_apart_and_in_place() -> None:
     """Labels that would meet move by the same amount; others stay."""
-    assert spread([0.1, 0.5, 0.52], 0.1) == pytest.approx([0.1, 0.46, 0.56])
+    assert _spread([0.1, 0.5, 0.52], 0.1) == pytest.approx([0.1, 0.46, 0.56])
 
 
 @pytest.mark.parametrize("others", [(), ("mine", "theirs", "hers", "ours")])

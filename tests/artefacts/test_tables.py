@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from pdbench.artefacts.tables import Table, escape_latex, to_csv, to_latex, to_markdown
+from pdbench.artefacts.tables import Table, _escape_latex, _to_csv, _to_latex, to_markdown
 
 TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
 
@@ -24,7 +24,7 @@ def test_two_tables_are_apart() -> None:
 
 def test_latex_is_a_booktabs_table() -> None:
     """The float has the alignment, the rules and the caption."""
-    text = to_latex([TABLE], "50% of D_L")
+    text = _to_latex([TABLE], "50% of D_L")
 
     assert r"\begin{tabular}{lr}" in text
     assert r"$D_{\mathrm{T}}$ \& more & 71.0 $\pm$ 0.3 \\" in text
@@ -34,13 +34,13 @@ def test_latex_is_a_booktabs_table() -> None:
 
 def test_latex_escapes_every_special_character() -> None:
     """Nothing that LaTeX would read as a command is left."""
-    assert escape_latex(r"a_b #1 {x} ~^\$") == (
+    assert _escape_latex(r"a_b #1 {x} ~^\$") == (
         r"a\_b \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}\$"
     )
 
 
 def test_csv_has_the_union_of_the_columns_in_order() -> None:
     """Rows with different keys share one head, and absent values are empty."""
-    rows = list(csv.reader(io.StringIO(to_csv([{"a": 1, "b": "x,y"}, {"c": None, "a": 2.5}]))))
+    rows = list(csv.reader(io.StringIO(_to_csv([{"a": 1, "b": "x,y"}, {"c": None, "a": 2.5}]))))
 
     assert rows == [["a", "b", "c"], ["1", "x,y", ""], ["2.5", "", ""]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pdbench.artefacts import datasets, scores
+from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
 from pdbench.data.tokens import Tokens
 from pdbench.evidence import ResultsTable
@@ -127,7 +127,7 @@ def test_tables_show_them(project: tuple[Study, Paths]) -> None:
     """A table of scores for every task and split; what models answer in the table of data."""
     context = Context(*project)
 
-    drawn = scores.draw(context)
+    drawn = score_tables.draw_scores(context)
     titles = [table.title for table in drawn.tables]
     assert titles[:2] == ["Squad, dev", "Squad, test"]
     assert drawn.tables[3].columns[2:] == ("recall at 1", "recall at 10", "recall at 50")

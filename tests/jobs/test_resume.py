@@ -17,7 +17,7 @@ from safetensors import safe_open
 from pdbench.core.errors import REQUEUE
 from pdbench.core.files import read_json
 from pdbench.jobs.record import read_record
-from pdbench.ops.status import STOPPED
+from pdbench.ops.status import _STOPPED
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import SAVED, STORE
@@ -143,7 +143,7 @@ def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
 
     assert job.returncode == REQUEUE == 75
     (line,) = log.splitlines()
-    assert f"SIGTERM{STOPPED}step " in line
+    assert f"SIGTERM{_STOPPED}step " in line
     with safe_open(state, "pt") as file:
         assert file.metadata()
     assert not paths.cell(cell).exists()

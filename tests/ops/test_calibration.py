@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from pdbench.ops.calibration import (
-    Observation,
-    device_of,
-    fitted,
-    is_gpu,
+    _device_of,
+    _fitted,
+    _is_gpu,
+    _Observation,
+    _observations,
     machine_for,
-    observations,
 )
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, total
 from pdbench.planning.machines import H100, LAPTOP, Machine
@@ -28,26 +28,26 @@ EXAMPLE = ROOT / "reports/example/results.parquet"
 
 
 @pytest.fixture(scope="module")
-def example() -> list[Observation]:
+def example() -> list[_Observation]:
     """What the demo's committed runs took."""
     return [_observed(row) for row in pd.read_parquet(EXAMPLE).itertuples()]
 
 
-def _observed(row) -> Observation:
+def _observed(row) -> _Observation:
     size = Architecture(row.layers, row.hidden)
     distinct = distinct_pieces(row.tokens / 4)  # seen two to five times each
     seen = Seen(row.steps, row.examples, row.tokens / (1 - row.padding_share), distinct)
-    return Observation(f"{row.method} {size}", classifier(size, seen), row.train_seconds, "CPU")
+    return _Observation(f"{row.method} {size}", classifier(size, seen), row.train_seconds, "CPU")
 
 
-def _errors(machine: Machine, seen: list[Observation]) -> np.ndarray:
+def _errors(machine: Machine, seen: list[_Observation]) -> np.ndarray:
     """Logarithms of what was measured over what the machine says, (N,)."""
     return np.array([math.log(o.seconds / machine.seconds(o.work)) for o in seen])
 
 
-def test_half_of_the_demo_foretells_the_other(example: list[Observation]) -> None:
+def test_half_of_the_demo_foretells_the_other(example: list[_Observation]) -> None:
     """Single runs, their sum, and how much the intervals hold; the machine had other work too."""
-    machine = fitted(LAPTOP, example[::2])
+    machine = _fitted(LAPTOP, example[::2])
     rest = example[1::2]
 
     errors = _errors(machine, rest)
@@ -61,11 +61,11 @@ def test_half_of_the_demo_foretells_the_other(example: list[Observation]) -> Non
     assert whole.low < actual < whole.high
 
 
-def test_narrow_models_foretell_wider_ones(example: list[Observation]) -> None:
+def test_narrow_models_foretell_wider_ones(example: list[_Observation]) -> None:
     """Sizes that were not measured lie within their interval, which is wider for it."""
     narrow = [o for o in example if not o.group.endswith(("/128", "/384"))]
     wide = [o for o in example if o.group.endswith(("/128", "/384"))]
-    machine = fitted(LAPTOP, narrow)
+    machine = _fitted(LAPTOP, narrow)
 
     found = machine.estimate(total(o.work for o in wide))
     actual = sum(o.seconds for o in wide)
@@ -87,9 +87,9 @@ def test_a_device_is_recovered_from_its_times() -> None:
         work = classifier(size, Seen(steps, positions / 30, positions)) + Work(starts=1)
         seconds = sum(c * t for c, t in zip(work.counts, truth, strict=True))
         noise = math.exp(random.gauss(0, 0.05))
-        seen.append(Observation(str(number), work, seconds * noise, "CPU"))
+        seen.append(_Observation(str(number), work, seconds * noise, "CPU"))
 
-    machine = fitted(LAPTOP, seen)
+    machine = _fitted(LAPTOP, seen)
 
     for kind in ("products", "traffic", "updates", "launches"):
         ratio = machine.constants[kind].seconds / LAPTOP.constants[kind].seconds
@@ -97,9 +97,9 @@ def test_a_device_is_recovered_from_its_times() -> None:
     assert machine.spread == pytest.approx(0.05, abs=0.02)
 
 
-def test_what_runs_say_nothing_about_stays_uncertain(example: list[Observation]) -> None:
+def test_what_runs_say_nothing_about_stays_uncertain(example: list[_Observation]) -> None:
     """The demo's stages have no start: its constant and its factor stay as they were stated."""
-    machine = fitted(LAPTOP, example)
+    machine = _fitted(LAPTOP, example)
 
     before, after = LAPTOP.constants["starts"], machine.constants["starts"]
     assert after.seconds == pytest.approx(before.seconds)
@@ -107,18 +107,18 @@ def test_what_runs_say_nothing_about_stays_uncertain(example: list[Observation])
     assert machine.deviation(Work(launches=1)) < math.log(LAPTOP.constants["launches"].factor)
 
 
-def test_many_runs_of_a_kind_are_one_opinion(example: list[Observation]) -> None:
+def test_many_runs_of_a_kind_are_one_opinion(example: list[_Observation]) -> None:
     """Copies of the same runs make nothing surer."""
-    once, often = fitted(LAPTOP, example), fitted(LAPTOP, example * 20)
+    once, often = _fitted(LAPTOP, example), _fitted(LAPTOP, example * 20)
 
     for kind in COUNTED:
         work = Work(**{kind: 1.0})
         assert often.deviation(work) == pytest.approx(once.deviation(work), rel=1e-3)
 
 
-def test_a_few_runs_change_nothing(example: list[Observation]) -> None:
+def test_a_few_runs_change_nothing(example: list[_Observation]) -> None:
     """Below six timings the stated constants stand."""
-    assert fitted(LAPTOP, example[:5]) is LAPTOP
+    assert _fitted(LAPTOP, example[:5]) is LAPTOP
 
 
 def test_finished_cells_are_read(project: tuple[Study, Paths]) -> None:
@@ -128,12 +128,12 @@ def test_finished_cells_are_read(project: tuple[Study, Paths]) -> None:
     study, paths = project
     basic = study.cells["films.basic.1-32.none.none"]
     students.attempt(study, paths, basic)
-    before = observations(study)
+    before = _observations(study)
     benchmark = paths.benchmarks / "cell" / f"{paths.label(Job('cell', basic))}.tsv"
     benchmark.parent.mkdir(parents=True)
     benchmark.write_text("s\th:m:s\tmax_rss\n99.5\t0:01:39\t300.0\n")
 
-    after = observations(study)
+    after = _observations(study)
 
     cell = [o for o in before if o.group == "finetune 1/32"]
     assert len(cell) == study.number_of_runs(basic)
@@ -149,7 +149,7 @@ def test_a_broken_record_is_passed_over(project: tuple[Study, Paths]) -> None:
     record = paths.teacher("films") / "record.json"
     record.write_text(record.read_text().replace("films", "songs"))
 
-    assert "finetune 1/64" not in {o.group for o in observations(study)}
+    assert "finetune 1/64" not in {o.group for o in _observations(study)}
 
 
 @pytest.mark.parametrize(
@@ -167,14 +167,14 @@ def test_the_device_is_what_runs_were_made_on(
 ) -> None:
     """Unless another is asked for, which then is fitted to runs of its own kind alone."""
     work = Work(launches=1000)
-    seen = [Observation(str(i), work, 50.0, d) for d in measured for i in range(10)]
-    monkeypatch.setattr("pdbench.ops.calibration.observations", lambda study: seen)
+    seen = [_Observation(str(i), work, 50.0, d) for d in measured for i in range(10)]
+    monkeypatch.setattr("pdbench.ops.calibration._observations", lambda study: seen)
     study = load_study("demo")
 
     found = machine_for(study, device, [study])
 
     assert found.name == name
-    own = any(is_gpu(d) == (name == "h100") for d in measured)
+    own = any(_is_gpu(d) == (name == "h100") for d in measured)
     assert found.origin.startswith("fitted to" if own else "stated")
 
 
@@ -184,4 +184,4 @@ def test_the_paper_is_planned_for_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_pat
     study = load_study("demo").model_copy(update={"scale": "paper"})
 
     assert machine_for(study, None, [study]) is H100
-    assert device_of([]) is None
+    assert _device_of([]) is None

@@ -17,8 +17,7 @@ from study_files import write_study_file
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
-from pdbench.ops import doctor, doctor_slurm
-from pdbench.ops.doctor import Finding
+from pdbench.ops import doctor
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.workflow import Paths
@@ -65,19 +64,19 @@ def test_versions_are_compared_with_the_tested_ones(tmp_path: Path) -> None:
     other = tmp_path / "constraints.txt"
     other.write_text(pins.replace("click==", "click==0.").replace("torch==", "torch==9."))
 
-    (found,) = lines(doctor.packages(other), "warning")
+    (found,) = lines(doctor._packages(other), "warning")
 
     assert f"click {metadata.version('click')} (tested: 0." in found
     assert "torch" in found
     assert "numpy" not in found
-    assert not lines(doctor.packages(), "warning")
+    assert not lines(doctor._packages(), "warning")
 
 
 def test_an_absent_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it."""
     monkeypatch.setattr(metadata, "requires", lambda name: ["no-such-package>=1", "click>=8"])
 
-    assert lines(doctor.packages()) == [
+    assert lines(doctor._packages()) == [
         "missing  packages: no-such-package not installed; "
         "pip install --constraint constraints.txt --editable ."
     ]
@@ -85,10 +84,10 @@ def test_an_absent_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_read_only_folder_is_missing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs could write nothing."""
-    assert not lines(doctor.folders(study))
+    assert not lines(doctor._folders(study))
     monkeypatch.setattr("os.access", lambda path, mode: False)
 
-    (found,) = lines(doctor.folders(study))
+    (found,) = lines(doctor._folders(study))
 
     assert "this folder is read-only" in found
 
@@ -103,7 +102,7 @@ def test_the_disk_is_compared_with_the_plan(
     monkeypatch.setattr("pdbench.ops.doctor.Plan.peak_disk", lambda self, n: n * 1.05e9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free))
 
-    (found,) = doctor.disk(study, 1)
+    (found,) = doctor._disk(study, 1)
 
     assert found.mark == mark
     assert "about 1.1 GB needed" in found.what
@@ -111,11 +110,11 @@ def test_the_disk_is_compared_with_the_plan(
 
 def test_what_is_done_needs_no_more_disk(study: Study) -> None:
     """The teacher's 91 MB are on the disk already, and it saves no large state."""
-    (before,) = doctor.disk(study, 1)
+    (before,) = doctor._disk(study, 1)
     write_json(Paths(study).teacher("sentiment") / "record.json", {})
-    (after,) = doctor.disk(study, 1)
+    (after,) = doctor._disk(study, 1)
 
-    def needed(found: Finding) -> float:
+    def needed(found: doctor._Finding) -> float:
         return float(found.what.split("about ")[1].split()[0].replace(",", ""))
 
     assert needed(before) > needed(after) + 5 * 91
@@ -127,7 +126,7 @@ def test_data_that_a_network_must_bring_is_a_warning(study: Study) -> None:
     archives.mkdir(parents=True)
     (archives / "vaderSentiment-3.3.2.tar.gz").touch()
 
-    (found,) = lines(doctor.data(study), "warning")
+    (found,) = lines(doctor._data(study), "warning")
 
     assert "2 of 3 come from the package index" in found
 
@@ -142,18 +141,18 @@ def test_hub_data_must_be_pinned_and_cached_where_jobs_are_offline(
         {**hub, "tasks.sentiment.revision": COMMIT, "tasks.sentiment.teacher": teacher}
     )
 
-    (found,) = [line for line in lines(doctor.data(study), "warning") if "hub" in line]
+    (found,) = [line for line in lines(doctor._data(study), "warning") if "hub" in line]
     assert "2 of 4 come from the hub, first data set org/films" in found
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "HF_HUB_OFFLINE is set" in lines(doctor.data(study))[0]
+    assert "HF_HUB_OFFLINE is set" in lines(doctor._data(study))[0]
     (tmp_path / "hub/datasets/org___films/default/0.0.0" / COMMIT).mkdir(parents=True)
     snapshot = tmp_path / "hub/hub/models--org--bert/snapshots" / COMMIT
     snapshot.mkdir(parents=True)
     (snapshot / "vocab.txt").touch()
-    assert not lines(doctor.data(study))
+    assert not lines(doctor._data(study))
 
     study = study_at({**hub, "tasks.sentiment.revision": "pinned"})
-    (line,) = lines(doctor.data(study))
+    (line,) = lines(doctor._data(study))
     assert "1 repositories have no pinned commit, first org/films; run pdbench pin" in line
 
 
@@ -170,10 +169,10 @@ def test_a_missing_folder_is_named(study_at: Callable[..., Study]) -> None:
     for name in ("vaderSentiment-3.3.2.tar.gz", *(archive.file for archive in ARCHIVES.values())):
         (cache / name).touch()
     study = study_at({"texts.films.source": "directory", "texts.films.path": "films"})
-    assert lines(doctor.data(study)) == ["missing  data: films: not there; mend key path"]
-    assert not lines(doctor.data(study), "ok")
+    assert lines(doctor._data(study)) == ["missing  data: films: not there; mend key path"]
+    assert not lines(doctor._data(study), "ok")
     Path("films").mkdir()
-    assert lines(doctor.data(study), "ok") == ["ok       data: all 4 items are cached here"]
+    assert lines(doctor._data(study), "ok") == ["ok       data: all 4 items are cached here"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_a_gpu_needs_a_build_for_it(
     program("nvidia-smi", "echo NVIDIA H100")
     monkeypatch.setattr(metadata, "version", lambda name: build)
 
-    (found,) = doctor.gpu()
+    (found,) = doctor._gpu()
 
     assert (found.mark, words in found.what) == (mark, True)
 
@@ -198,7 +197,7 @@ def test_a_gpu_needs_a_build_for_it(
 @pytest.mark.usefixtures("program")
 def test_no_gpu_is_a_warning() -> None:
     """A CPU does it too, in its time."""
-    assert lines(doctor.gpu(), "warning")
+    assert lines(doctor._gpu(), "warning")
 
 
 @pytest.fixture
@@ -220,7 +219,7 @@ def test_partitions_must_exist(program: Program, profile: Callable[..., Path]) -
     program("sinfo", "echo cpu; echo gpu")
     folder = profile({"slurm_partition": "cpu,night"}, cell={"slurm_partition": "gpus"})
 
-    found = list(doctor_slurm.examine(folder))
+    found = list(doctor._profile(folder))
 
     assert "ok       SLURM: partition cpu" in lines(found, "ok")
     assert [line.split(": ")[1] for line in lines(found)] == [
@@ -238,10 +237,10 @@ def test_gpu_jobs_need_a_partition_with_gpus(
         'case "$*" in *=gpu) echo gpu:4 ;; *%G*) echo "(null)" ;; *) echo cpu; echo gpu ;; esac',
     )
     good = profile({"slurm_partition": "cpu"}, cell={"slurm_partition": "gpu", "gpu": 1})
-    assert not lines(doctor_slurm.examine(good))
+    assert not lines(doctor._profile(good))
 
     bad = profile({"slurm_partition": "cpu"}, cell={"gpu": 1})
-    (line,) = lines(doctor_slurm.examine(bad))
+    (line,) = lines(doctor._profile(bad))
     assert "jobs want a GPU on 'cpu', which has none" in line
 
 
@@ -268,7 +267,7 @@ def test_accounts_must_be_ones_own(
     program("sacctmgr", f"echo {own}")
     program("scontrol", f"echo AccountingStorageEnforce = {enforce}")
 
-    found = lines(doctor_slurm.examine(profile({"slurm_account": account} if account else {})))
+    found = lines(doctor._profile(profile({"slurm_account": account} if account else {})))
 
     assert [words in line for line in found if words] == ([True] if words else [])
     assert bool(found) == bool(words)
@@ -280,7 +279,7 @@ def test_a_cluster_without_accounts_ignores_them(
     """Where sacctmgr does not answer, nothing can be compared."""
     program("sinfo", "echo cpu")
 
-    (line,) = lines(doctor_slurm.examine(profile({"slurm_account": "mine"})), "warning")
+    (line,) = lines(doctor._profile(profile({"slurm_account": "mine"})), "warning")
 
     assert "the cluster keeps no accounts to compare" in line
 
@@ -288,20 +287,20 @@ def test_a_cluster_without_accounts_ignores_them(
 @pytest.mark.usefixtures("program")
 def test_a_machine_without_slurm_is_named(profile: Callable[..., Path]) -> None:
     """The check belongs on the machine that submits."""
-    assert "sinfo does not answer" in lines(doctor_slurm.examine(profile({})))[0]
+    assert "sinfo does not answer" in lines(doctor._profile(profile({})))[0]
 
 
 def test_a_profile_that_is_none_is_misuse(tmp_path: Path) -> None:
     """The file stands in the line."""
     with pytest.raises(UsageError, match=r"nowhere/config.yaml: cannot be read"):
-        list(doctor_slurm.examine(tmp_path / "nowhere"))
+        list(doctor._profile(tmp_path / "nowhere"))
 
 
 def test_the_own_profile_is_understood(program: Program) -> None:
     """slurm/config.yaml: its partitions are looked for, and those with GPUs."""
     program("sinfo", 'case "$*" in *%G*) echo gpu:4 ;; *) echo none ;; esac')
 
-    found = lines(doctor_slurm.examine(ROOT / "slurm"))
+    found = lines(doctor._profile(ROOT / "slurm"))
 
     assert any("partition 'gpu' does not exist" in line for line in found)
 
@@ -323,9 +322,9 @@ def test_quick_commands_load_nothing_heavy(study: Study) -> None:
         "import sys\nfrom pdbench.cli import cli\n"
         "for name in ('plan', 'status', 'doctor'):\n"
         "    cli.main([name, 'small.yaml'], standalone_mode=False) if name != 'doctor' else None\n"
-        "from pdbench.ops.doctor import examine\n"
+        "from pdbench.ops.doctor import _gpu, examine\n"
         "from pdbench.study import load_study\n"
-        "list(examine(load_study('small.yaml'), needs_gpu=True))\n"
+        "list(examine(load_study('small.yaml'))), list(_gpu())\n"
         "heavy = {'torch', 'pandas', 'transformers', 'datasets', 'huggingface_hub', 'pyarrow'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
     )

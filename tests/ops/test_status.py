@@ -17,8 +17,9 @@ from study_files import write_study_file
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
-from pdbench.ops import redo, status_text
-from pdbench.ops.status import FRESH, STOPPED, Survey, last_line, survey
+from pdbench.ops import status
+from pdbench.ops.clean import redo
+from pdbench.ops.status import _STOPPED, Survey, survey
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -178,7 +179,7 @@ def test_a_silent_cell_of_another_host_is_dead(study: Study, paths: Paths) -> No
     """Without a sign of life for a quarter of an hour."""
     say(paths, PD, "running", host="elsewhere")
 
-    found = survey(study, now=time.time() + FRESH + 1)
+    found = survey(study, now=time.time() + status._FRESH + 1)
 
     assert reason(found, PD).endswith("10:00:00 training")
 
@@ -199,11 +200,11 @@ def test_slurm_knows_whether_a_cell_lives(
     say(paths, PD, "running", host="node1", slurm_job="7")
     say(paths, PF, "running", host="node1", slurm_job="6")
 
-    found = survey(study, now=time.time() + 10 * FRESH)
+    found = survey(study, now=time.time() + 10 * status._FRESH)
 
     assert states(found) == {PD: "running", PF: "failed"}
     assert found.queue == {"PENDING": 1, "RUNNING": 1}
-    assert "SLURM: 1 pending, 1 running" in status_text.as_text(found)
+    assert "SLURM: 1 pending, 1 running" in status.as_text(found)
 
 
 def test_slurm_knows_whether_a_quiet_job_lives(
@@ -215,9 +216,9 @@ def test_slurm_knows_whether_a_quiet_job_lives(
     comment = f"rule_pretrain_wildcards_{paths.label(PRETRAIN)}".replace("general.", "general_")
     own = (f"1|RUNNING|{tmp_path}|{comment}", f"3|RUNNING|{tmp_path}|rule_audit")
     put_squeue(tmp_path, monkeypatch, *own, elsewhere)
-    log(paths, PRETRAIN, "10:00 training", age=10 * FRESH)
-    log(paths, FILMS, "10:00 reading", age=10 * FRESH)
-    log(paths, AUDIT, "10:00 comparing", age=10 * FRESH)
+    log(paths, PRETRAIN, "10:00 training", age=10 * status._FRESH)
+    log(paths, FILMS, "10:00 reading", age=10 * status._FRESH)
+    log(paths, AUDIT, "10:00 comparing", age=10 * status._FRESH)
 
     found = survey(study)
 
@@ -236,7 +237,7 @@ def test_a_saved_state_is_a_sign_of_life(rule: str, study: Study, paths: Paths) 
         lock()
         log(paths, PRETRAIN, "10:00 training")
         own, state = PRETRAIN, paths.state(paths.pretrained(PRETRAIN.key))
-    later = time.time() + 10 * FRESH
+    later = time.time() + 10 * status._FRESH
     state.mkdir(parents=True)
 
     dead = survey(study, now=later).states[own]
@@ -259,11 +260,11 @@ def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None
     lock()
     log(paths, TEACHER, "10:00\npdbench: error: it learnt nothing; see why\n")
     log(paths, FILMS, "10:00 reading")
-    log(paths, Job("text", "reviews"), "10:00 reading", age=FRESH + 60)
+    log(paths, Job("text", "reviews"), "10:00 reading", age=status._FRESH + 60)
 
     found = survey(study)
 
-    assert found.rules["text"] == {"running": 1, "failed": 1}
+    assert found.kinds["text"] == {"running": 1, "failed": 1}
     assert found.reasons[TEACHER] == "it learnt nothing; see why"
     assert found.reasons[Job("text", "reviews")] == "ended without a word: 10:00 reading"
 
@@ -272,7 +273,7 @@ def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> N
     """It leaves an empty log of a job that SLURM refused; what was stopped will go on."""
     locked = lock()
     log(paths, job(study, PD), "")
-    log(paths, TEACHER, f"10:00 SIGTERM{STOPPED}step 3 of 9; saved in x\n")
+    log(paths, TEACHER, f"10:00 SIGTERM{_STOPPED}step 3 of 9; saved in x\n")
     assert survey(study).cells["running"] == 1
     locked.unlink()
 
@@ -281,7 +282,7 @@ def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> N
     why = "ended without a word: its log is empty; Snakemake's own are in .snakemake/log"
     assert reason(found, PD) == why
     assert found.states[TEACHER] == "missing"
-    assert redo.prepare(found, "all", yes=True)
+    assert redo(found, "all", yes=True)
 
 
 def test_failures_name_what_waits_for_them(study: Study, paths: Paths) -> None:
@@ -311,12 +312,12 @@ def test_the_line_that_explains_a_log(text: str, line: str, tmp_path: Path) -> N
     if not text.strip():
         (tmp_path / "x.log").write_text(text)
 
-    assert last_line(tmp_path / "x.log") == line
+    assert status._ending(tmp_path / "x.log")[0] == line
 
 
 def test_a_job_without_log_says_so(tmp_path: Path) -> None:
     """It may have been killed before it began."""
-    assert last_line(tmp_path / "none.log") == "it left no log"
+    assert status._ending(tmp_path / "none.log")[0] == "it left no log"
 
 
 def test_the_text_and_the_json_say_the_same(study: Study, paths: Paths, capsys) -> None:
@@ -340,7 +341,7 @@ def test_a_terminal_is_drawn_until_all_is_done(
     study: Study, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks again, shows what changed, and ends with the report."""
-    monkeypatch.setattr(status_text, "REDRAWN", 0.0)
+    monkeypatch.setattr(status, "_REDRAWN", 0.0)
     looks = 0
 
     def look() -> Survey:
@@ -353,7 +354,7 @@ def test_a_terminal_is_drawn_until_all_is_done(
         return survey(study)
 
     output = io.StringIO()
-    status_text.watch(Console(file=output, force_terminal=True, width=100), look)
+    status.watch(Console(file=output, force_terminal=True, width=100), look)
 
     assert looks == 3
     assert "study small" in output.getvalue()
@@ -365,9 +366,9 @@ def test_a_key_ends_the_display(study: Study, monkeypatch: pytest.MonkeyPatch) -
     def press(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(status_text.time, "sleep", press)
+    monkeypatch.setattr(status.time, "sleep", press)
 
-    status_text.watch(Console(file=io.StringIO(), force_terminal=True), lambda: survey(study))
+    status.watch(Console(file=io.StringIO(), force_terminal=True), lambda: survey(study))
 
 
 def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
@@ -381,7 +382,7 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     for folder in (run_folder, state, others, alike):
         folder.mkdir(parents=True)
 
-    lines = redo.prepare(survey(study), "failed", yes=False)
+    lines = redo(survey(study), "failed", yes=False)
 
     gone = {state, paths.status(job(study, BASIC)), paths.log(job(study, BASIC))}
     assert {line.removeprefix("removed ") for line in lines[:-1]} == set(map(str, gone))
@@ -400,7 +401,7 @@ def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
     for folder in states:
         folder.mkdir(parents=True)
 
-    redo.prepare(survey(study), "missing", yes=False)
+    redo(survey(study), "missing", yes=False)
 
     assert [folder.exists() for folder in states] == [False, True]
     assert paths.status(job(study, PD)).exists()
@@ -413,7 +414,7 @@ def test_failed_seeds_begin_anew(study: Study, paths: Paths) -> None:
     for key in (PD, D):
         write_json(paths.seed(study.cells[key], 1), {"cell": key})
 
-    redo.prepare(survey(study), "failed", yes=False)
+    redo(survey(study), "failed", yes=False)
 
     gone = [paths.status(job(study, PD, 0)), own]
     assert [path for path in gone if path.exists()] == []
@@ -427,7 +428,7 @@ def test_other_settings_are_missing_and_leave_what_is_done(study: Study, paths: 
     changed = load_study(write_study_file(Path("small.yaml"), {"training.distill.epochs": 9}))
 
     found = survey(changed)
-    redo.prepare(found, "missing", yes=False)
+    redo(found, "missing", yes=False)
 
     assert states(found) == {BASIC: "done"}
     assert set(states(survey(study))) == {D, PD, BASIC}
@@ -441,13 +442,13 @@ def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> No
     for stamp, key in zip(stamps, (D, "another.cell"), strict=True):
         write_json(stamp, {"cells": [key]})
 
-    (head, *names) = redo.prepare(survey(study), "all", yes=False)
+    (head, *names) = redo(survey(study), "all", yes=False)
     assert "nothing was removed: say --yes" in head
     runs = {str(paths.run(one)) for one in study.runs(study.cells[D])}
     assert set(names) == {*runs, str(paths.cell(study.cells[D]).parent), str(stamps[0].parent)}
     assert all(Path(name).exists() for name in names)
 
-    redo.prepare(survey(study), "all", yes=True)
+    redo(survey(study), "all", yes=True)
     assert not any(Path(name).exists() for name in names)
     assert stamps[1].exists()
     assert (paths.teacher("sentiment") / "record.json").exists()
@@ -458,7 +459,7 @@ def test_nothing_is_taken_from_running_cells(study: Study, paths: Paths) -> None
     say(paths, PD, "running")
 
     with pytest.raises(UsageError, match="1 cells of small are running; stop them first"):
-        redo.prepare(survey(study), "all", yes=True)
+        redo(survey(study), "all", yes=True)
 
 
 def test_nothing_to_redo_is_said(study: Study, capsys) -> None:

@@ -15,8 +15,7 @@ from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLog
 from workflow_project import Project
 
 from snakemake_logger_plugin_pdbench import LogHandler
-from snakemake_logger_plugin_pdbench.progress import Progress
-from snakemake_logger_plugin_pdbench.screen import LineScreen, LiveScreen, open_screen
+from snakemake_logger_plugin_pdbench.display import LineScreen, LiveScreen, Progress, open_screen
 
 COSTS = {"cell": {"a": 10.0, "b": 20.0, "c": 30.0}, "report": {"": 5.0}}
 
@@ -204,7 +203,7 @@ def test_a_failed_job_shows_the_end_of_its_log(tmp_path: Path) -> None:
     log = tmp_path / "cell.log"
     log.write_text("\n".join(f"line {i}" for i in range(50)) + "\npdbench: error: disk full\n")
 
-    made.emit(record(pdbench_costs=COSTS))
+    made.emit(record(pdbench_costs=COSTS, pdbench_report="reports/small/index.html"))
     made.emit(record(event=LogEvent.RUN_INFO, stats={"cell": 2, "total": 2}))
     made.emit(started(1, "a"))
     made.emit(started(2, "b"))
@@ -276,16 +275,18 @@ def test_a_dry_run_shows_its_plan_once() -> None:
 
 
 def test_snakemake_finds_the_display(project: Project) -> None:
-    """With --logger pdbench a whole run is a few lines, the last of which counts its jobs."""
+    """A whole run is a few lines: the last ones count its jobs and name its report."""
     lines = project.snakemake("study", "--logger", "pdbench").stderr.splitlines()
 
     assert any(line.strip().endswith("cell: all 9 done") for line in lines)
-    assert lines[-1].startswith("27 of 27 jobs done in ")
+    assert lines[-2].startswith("27 of 27 jobs done in ")
+    assert lines[-1] == "The report is reports/small/index.html"
     assert len(lines) < 20
 
     again = project.snakemake("study", "--logger", "pdbench").stderr.splitlines()
 
-    assert again == ["Nothing to be done (all requested files are present and up to date)."]
+    nothing = "Nothing to be done (all requested files are present and up to date)."
+    assert again == [nothing, lines[-1]]
 
 
 def test_importing_the_plugin_is_cheap() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from workflow_project import Project
 
-from pdbench.ops.redo import prepare
+from pdbench.ops.clean import redo
 from pdbench.ops.status import survey
 from pdbench.study import load_study
 
@@ -136,9 +136,9 @@ def test_redoing_all_trains_every_run(finished: Project, monkeypatch: pytest.Mon
     """Data, teachers and pre-trained students stay."""
     monkeypatch.chdir(finished.folder)
     study = load_study("small.yaml")
-    (said,) = prepare(survey(study), "all", yes=False)[:1]
+    (said,) = redo(survey(study), "all", yes=False)[:1]
     assert "9 finished cells with all their runs; nothing was removed: say --yes" in said
-    prepare(survey(study), "all", yes=True)
+    redo(survey(study), "all", yes=True)
 
     commands = finished.run("study")
 
