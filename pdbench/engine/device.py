@@ -1,18 +1,29 @@
-"""The device a job trains on, and the precision that is faster there."""
+"""The device of a job, the precision that is faster there, and a classifier's logits on it."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pdbench.data.batches import Batch
+from pdbench.data.batches import Batch, collate, sorted_buckets
+from pdbench.data.tokens import Tokens
+from pdbench.engine.bert import Classifier
+
+BATCH_ITEMS = 128
+_RANGE_ITEMS = 2**16
+"""Items sorted by length together: enough to make padding rare, few enough to hold."""
+
+_LOGITS = 2**24
+"""Logits that are held together at most, where a model has hundreds of classes and more."""
 
 _Precision = Literal["bf16", "fp32"]
 
@@ -63,11 +74,7 @@ def prepare_process(threads: int) -> None:
 
 
 def choose_device(hidden: int) -> Device:
-    """Choose a GPU if there is one, and bf16 where it is fast and the model is wide enough.
-
-    Args:
-        hidden: Width H of the model.
-    """
+    """A GPU if there is one, and bf16 where it is fast and a model of this width gains."""
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wide = hidden >= _SMALLEST_BF16_HIDDEN
     return Device(kind, "bf16" if wide and _fast_bf16(kind) else "fp32")
@@ -79,3 +86,41 @@ def _fast_bf16(kind: torch.device) -> bool:
     # Without these instructions oneDNN emulates bf16, slower than float32.
     flags = torch.cpu.get_capabilities()
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+
+
+def predict(
+    model: Classifier,
+    tokens: Tokens,
+    device: Device,
+    numbers: NDArray[np.int64] | None = None,
+    items: int | None = None,
+) -> NDArray[np.float32]:
+    """Return the logits (N, C) of the first ``items`` items; see :func:`predict_ranges`."""
+    found = [logits for _, logits in predict_ranges(model, tokens, device, numbers, items)]
+    return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
+
+
+@torch.inference_mode()
+def predict_ranges(
+    model: Classifier,
+    tokens: Tokens,
+    device: Device,
+    numbers: NDArray[np.int64] | None = None,
+    items: int | None = None,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield range after range of items with their logits (R, C), in the order of the items.
+
+    Deterministic: dropout is off, and batches depend on the lengths alone. ``numbers`` are those
+    of :func:`pdbench.data.batches.collate`; where ``items`` is None all are scored.
+    """
+    model.eval()
+    lengths = tokens.lengths[:items]
+    together = max(BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // model.output.out_features))
+    for start in range(0, len(lengths), together):
+        chosen = slice(start, min(start + together, len(lengths)))
+        logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)
+        for index in sorted_buckets(lengths[chosen], BATCH_ITEMS):
+            with device.autocast():
+                scores = model(*device.inputs(collate(tokens, start + index, numbers)))
+            logits[index] = scores.float().cpu().numpy()
+        yield chosen, logits

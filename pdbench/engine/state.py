@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Raised when an older state would be taken up wrongly."""
 
 SAVE_EVERY = 300.0
@@ -37,7 +37,7 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 _NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
 _HEADER = "pdbench"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Stopwatch:
@@ -167,12 +167,12 @@ class Keeper:
             try:
                 header, tensors = _read(path)
             except (OSError, SafetensorError, KeyError, ValueError) as error:
-                log.warning("%s: this state is broken (%s); it is not used", path, error)
+                _log.warning("%s: this state is broken (%s); it is not used", path, error)
                 continue
             if header["identity"] == self._identity:
-                log.info("going on from %s", path)
+                _log.info("going on from %s", path)
                 return header, tensors
-            log.info("%s: the state of another specification or other inputs; not used", path)
+            _log.info("%s: the state of another specification or other inputs; not used", path)
         return None
 
     def _take_up(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -22,8 +22,8 @@ from pdbench.data.batches import collate, sorted_buckets
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import Bert, Classifier, Device
+from pdbench.engine.device import BATCH_ITEMS
 from pdbench.engine.operations import Noise
-from pdbench.engine.predict import BATCH_ITEMS
 from pdbench.kinds.answers import example_scores, packed
 from pdbench.kinds.kind import Kind, Labelled, Scores
 

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from pdbench.engine.adamw import BETAS, EPSILON, AdamW
+from pdbench.engine.loop import BETAS, EPSILON, AdamW
 
 
 def test_updates_are_those_of_torch_optim() -> None:
@@ -39,8 +39,8 @@ def test_updates_are_those_of_torch_optim() -> None:
 def test_a_training_job_starts_without_what_it_does_not_need() -> None:
     """torch._dynamo, sympy, transformers, datasets, evaluate and pandas each cost a job seconds."""
     code = (
-        "import sys, torch; from pdbench.jobs import training; "
-        "from pdbench.engine.adamw import AdamW; "
+        "import sys, torch; from pdbench.jobs import pretraining, students, teachers; "
+        "from pdbench.engine.loop import AdamW; "
         "from pdbench.engine import BertShape; from pdbench.engine.initialise import *; "
         "m = random_classifier(BertShape(1, 8, 1, 8, 9), 2, 0.1, torch.Generator()); "
         "random_masked_lm(BertShape(1, 8, 1, 8, 9), 0.0, 0.1, torch.Generator()); "
