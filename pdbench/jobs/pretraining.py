@@ -146,13 +146,9 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
 def _asked_pretraining(paths: Paths, start: Start, inputs: dict[str, str]) -> RunRequest:
     return RunRequest(
         cell=f"{PRETRAINING}.{start.corpus}.{start.size}",
-        task=None,
         method=PRETRAINING,
         architecture=str(start.architecture),
-        transfer=None,
         corpus=start.corpus,
-        run="seed0",
-        seed_index=0,
         seed=pretraining_seed(start),
         spec=paths.digest(Job("pretrain", start)),
         inputs=inputs,
@@ -295,11 +291,7 @@ def train_masked_lm(
 def _open_teacher(
     study: Study, paths: Paths, start: Start, device: Device
 ) -> OnlineTeacher[MaskedLM] | None:
-    """Read the deeper pre-trained model that teaches a student, if its method has one.
-
-    Raises:
-        DataError: Its checkpoint is not whole.
-    """
+    """Read the deeper pre-trained model that teaches a student, if its method has one."""
     deeper = study.pretrained_by(start)
     return deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)), device)
 
@@ -307,11 +299,7 @@ def _open_teacher(
 def _objective(
     study: Study, start: Start, vocabulary: int, teacher: OnlineTeacher[MaskedLM] | None
 ) -> PretrainingObjective:
-    """Masked LM, or what the method of a pre-trained student names.
-
-    Raises:
-        UsageError: The objective is missing or does not fit the sizes.
-    """
+    """Masked LM, or what the method of a pre-trained student names."""
     shape = BertShape.of(start.architecture, vocabulary)
     if teacher is None or start.method is None:
         return MaskedLanguage(shape, shape, 0)
@@ -410,11 +398,7 @@ class _CorpusOrder:
         return len(self._parts)
 
     def __getitem__(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """The number of a step's part, and the positions of its items in it, (B,).
-
-        Raises:
-            IndexError: There is no such step.
-        """
+        """The number of a step's part, and the positions of its items in it, (B,)."""
         part = int(self._parts[step])
         return part, self._batches[part][int(self._turns[step])]
 

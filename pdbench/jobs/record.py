@@ -84,13 +84,13 @@ class RunRequest(_Typed):
     """Which run it is, and what decides its result: known before it trains."""
 
     cell: str
-    task: str | None
+    task: str | None = None
     method: str
     architecture: str
-    transfer: str | None
-    corpus: str | None
-    run: str
-    seed_index: int
+    transfer: str | None = None
+    corpus: str | None = None
+    run: str = "seed0"
+    seed_index: int = 0
     seed: int
     spec: str = Field(description="Digest of all that decides the result.")
     inputs: dict[str, str] = Field(description="Digests of the data read, by role.")

@@ -54,7 +54,6 @@ class TrainingJob:
     """One run, from what is asked of it to its record.
 
     Args:
-        paths: The study's paths.
         folder: Where the record will stand, beside what the run made.
         asked: What is asked.
         device: Where and how precisely it trains.

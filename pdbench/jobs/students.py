@@ -123,9 +123,6 @@ def attempt_all(
     """Train cells one after the other; each has its log, and this one a line for each.
 
     Args:
-        study: The study.
-        paths: The study's paths.
-        cells: The cells.
         save_every: Seconds between two saved states.
         file: Written once all of them are done.
 
@@ -215,18 +212,7 @@ def _train_cell(
     save_every: float = SAVE_EVERY,
     seed: int | None = None,
 ) -> None:
-    """Train every run of a cell that is not there yet; a failed run stops no other.
-
-    Args:
-        study: The study.
-        paths: The study's paths.
-        chosen: The cell.
-        save_every: Seconds between two saved states.
-        seed: Train the runs of this seed alone, and leave word of them, not of the cell.
-
-    Raises:
-        DataError: Some run failed; the others are kept and the cell stays missing.
-    """
+    """Train every run of a cell that is not there yet; a failed run stops no other."""
     refuse_several()
     runs = [run for run in study.runs(chosen) if seed in (None, run.seed_index)]
     if study.trained_by(chosen) != chosen:
@@ -266,11 +252,7 @@ def _train_runs(
 
 
 def _score_runs(study: Study, paths: Paths, chosen: Cell, save_every: float) -> None:
-    """Score the runs of another task's cell on this task, from what they predicted for it.
-
-    Raises:
-        DataError: One of those runs is missing or was edited, or predicted another test split.
-    """
+    """Score the runs of another task's cell on this task, from what they predicted for it."""
     metrics = study.tasks[chosen.task].metrics
     data = kind_of(study.tasks[chosen.task]).open_split(paths.task(chosen.task) / "test")
     digests = {"test": tokens_digest(paths.task(chosen.task) / "test")}

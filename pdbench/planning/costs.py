@@ -171,7 +171,6 @@ class Sizes:
     """The items and lengths of a study's data.
 
     Args:
-        study: The study.
         audit: What its audit counted; None assumes everything.
     """
 

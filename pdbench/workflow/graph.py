@@ -27,7 +27,6 @@ class Graph:
     """All jobs of a study.
 
     Args:
-        study: The study.
         bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
         split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
             splits none.
@@ -131,7 +130,6 @@ def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[
     """Put small cells into bundles; cells that are in none have a job of their own.
 
     Args:
-        study: The study.
         seconds: The estimated seconds of every cell, by its key.
         limit: Estimated seconds of a bundle. A cell of as many or more is in none.
     """

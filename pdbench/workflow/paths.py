@@ -31,7 +31,6 @@ class Paths:
     """The files of one study.
 
     Args:
-        study: The study.
         partial: Whether table and report are those of what there is, which Snakemake must
             not take for the whole.
     """

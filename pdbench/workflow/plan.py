@@ -51,7 +51,6 @@ class Plan:
     """The size and the cost of a study.
 
     Args:
-        study: The study.
         machine: The device that trains.
         sizes: How much data there is; None assumes it.
         done: Jobs whose cost is not counted, because they are done.

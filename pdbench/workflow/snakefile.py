@@ -105,7 +105,6 @@ def open_workflow(
             ``data``, the folder that `pdbench fetch` filled.
         artefacts: The artefacts that can be drawn.
         is_first: Whether this is no job that reads the workflow again.
-
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
     the Snakefile would tell its user nothing more.
     """

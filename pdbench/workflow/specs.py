@@ -34,7 +34,6 @@ class Specs:
     """The specifications of a study's jobs.
 
     Args:
-        study: The study.
         imported: The scores that GLUE's server gave, which the table of results takes up.
     """
 
