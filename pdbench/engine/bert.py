@@ -59,7 +59,7 @@ class Layer(nn.Module):
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
         hidden, inner = shape.hidden, shape.feed_forward
-        self.heads = shape.heads
+        self._heads = shape.heads
         self.query_key_value = nn.Linear(hidden, 3 * hidden)
         self.attended = nn.Linear(hidden, hidden)
         self.attention_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
@@ -75,7 +75,7 @@ class Layer(nn.Module):
         """Queries, keys and values of A heads: (B, S, H) to (B, S, 3, A, D)."""
         batch, length, hidden = x.shape
         split: Tensor = self.query_key_value(x)
-        return split.view(batch, length, 3, self.heads, hidden // self.heads)
+        return split.view(batch, length, 3, self._heads, hidden // self._heads)
 
     def transform(
         self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
@@ -107,9 +107,10 @@ class Bert(nn.Module):
         self.shape = shape
         self.dropout = dropout
         # Zeros, since pdbench.engine.initialise draws them: torch would first draw its own.
-        self.word_embeddings = embedding_of(torch.zeros(shape.vocabulary, shape.hidden))
-        self.position_embeddings = embedding_of(torch.zeros(shape.positions, shape.hidden))
-        self.segment_embeddings = embedding_of(torch.zeros(shape.segments, shape.hidden))
+        self.word_embeddings, self.position_embeddings, self.segment_embeddings = (
+            embedding_of(torch.zeros(rows, shape.hidden))
+            for rows in (shape.vocabulary, shape.positions, shape.segments)
+        )
         self.embedding_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.pooler = nn.Linear(shape.hidden, shape.hidden)
@@ -126,7 +127,7 @@ class Bert(nn.Module):
         noise: Noise | None = None,
         rows: Rows = None,
     ) -> Tensor:
-        """Encode word pieces.
+        """Hidden states of the last layer: of all pieces (B, S, H), the first, or M positions.
 
         Args:
             ids: Word-piece ids, (B, S).
@@ -135,10 +136,6 @@ class Bert(nn.Module):
             noise: Dropout of this pass; None drops nothing.
             rows: Whose hidden states are wanted. The last layer computes no others: a
                 classifier needs one piece of each input, masked LM one in seven.
-
-        Returns:
-            Hidden states of the last layer: (B, S, H) for all rows, (B, H) for the first
-            pieces, (M, H) for M positions.
         """
         x = self.embed(ids, segments, noise)
         *lower, last = self.layers
@@ -187,7 +184,7 @@ class Classifier(nn.Module):
         self.output = nn.Linear(bert.shape.hidden, labels)
 
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
-        """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
+        """Logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
         noise = self.bert.noise()
         return self.classify(self.bert(ids, segments, mask, noise, self.rows), mask, noise)
 
@@ -209,11 +206,7 @@ class MaskedLM(nn.Module):
         self.bias = nn.Parameter(torch.zeros(bert.shape.vocabulary))
 
     def forward(
-        self,
-        ids: Tensor,
-        segments: Tensor | None,
-        mask: Tensor | None,
-        positions: Tensor,
+        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, positions: Tensor
     ) -> Tensor:
         """Logits of the word pieces (M, V) at masked positions (M,) among the B * S."""
         return self.scores(self.states(ids, segments, mask, positions))
@@ -235,14 +228,14 @@ class MaskedLM(nn.Module):
         """Hidden states of the last layer at M positions, (M, H)."""
         return self.bert(ids, segments, mask, self.bert.noise(), positions)  # type: ignore[no-any-return]
 
-    def _transformed(self, states: Tensor) -> Tensor:
-        """What the output matrix is multiplied with: (M, H) to (M, H)."""
-        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
-
     def scores(self, states: Tensor, scored: int | None = None) -> Tensor:
         """Logits of the first K word pieces, or of all, (M, K), from hidden states (M, H)."""
         weight = self.bert.word_embeddings.weight[:scored]
         return functional.linear(self._transformed(states), weight, self.bias[:scored])
+
+    def _transformed(self, states: Tensor) -> Tensor:
+        """What the output matrix is multiplied with: (M, H) to (M, H)."""
+        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
 
 def embedding_of(weight: Tensor) -> nn.Embedding:
@@ -257,9 +250,7 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     model, faster: the embedding matrix is most of a small student. Inputs must then be
     renumbered by position in ``kept``.
     """
-    bert = model.bert
-    weight = bert.word_embeddings.weight.detach()[kept]
-    bert.word_embeddings = embedding_of(weight)
+    model.bert.word_embeddings = embedding_of(model.bert.word_embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
 

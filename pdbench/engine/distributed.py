@@ -33,12 +33,7 @@ def processes() -> int:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one model.
-
-    Attributes:
-        rank: Its number; the process of rank 0 writes.
-        world: How many there are.
-    """
+    """This process's number among those that train one model, and how many there are."""
 
     rank: int = 0
     world: int = 1
@@ -81,17 +76,9 @@ ALONE = Ranks()
 
 
 class Learner:
-    """Adds up the gradients of a batch, portion by portion and process by process.
+    """Adds up the gradients of a batch, portion by portion and process by process."""
 
-    Args:
-        model: The model that learns.
-        loss_of: The mean loss over the targets of some work.
-        ranks: The processes that train together.
-    """
-
-    def __init__(
-        self, model: nn.Module, loss_of: Callable[[Any], Tensor], ranks: Ranks = ALONE
-    ) -> None:
+    def __init__(self, model: nn.Module, loss_of: Callable[[Any], Tensor], ranks: Ranks) -> None:
         self._world = ranks.world
         self._loss: nn.Module = _Loss(model, loss_of)
         self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
@@ -104,11 +91,7 @@ class Learner:
     def learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
         """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
 
-        Args:
-            work: A portion of what this process computes.
-            share: Its targets' share of those of the whole batch.
-            last: Whether this process's gradients are complete, so that the processes can
-                sum them.
+        With the ``last`` work of a process its gradients are complete: the processes sum them.
         """
         with contextlib.nullcontext() if last else self._waiting():
             loss: Tensor = self._loss(work)

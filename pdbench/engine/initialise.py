@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from pdbench.core.errors import DataError
 from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
@@ -16,6 +16,8 @@ from pdbench.study import Initialisation
 
 BERT_RANGE = 0.02
 _BERT_BASE_HIDDEN = 768
+
+_M = TypeVar("_M", bound=nn.Module)
 
 
 def standard_deviation(hidden: int, rule: str) -> float:
@@ -36,31 +38,22 @@ def random_classifier(
     head: type[Classifier] = Classifier,
 ) -> Classifier:
     """Build a classifier with random weights, drawn once."""
-    model = head(Bert(shape), labels)
-    random_model(model, deviation, generator)
-    return model
+    return random_model(head(Bert(shape), labels), deviation, generator)
 
 
-def random_masked_lm(
-    shape: BertShape, dropout: float, deviation: float, generator: torch.Generator
-) -> MaskedLM:
-    """Build a masked-LM model with random weights, drawn once."""
-    model = MaskedLM(Bert(shape, dropout))
-    random_model(model, deviation, generator)
-    return model
-
-
-def random_model(model: nn.Module, deviation: float, generator: torch.Generator) -> None:
+def random_model(model: _M, deviation: float, generator: torch.Generator) -> _M:
     """Draw weights as BERT does: normal cut at two deviations; zero biases; unit norms."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            _truncated_normal(module.weight, deviation, generator)
+            ends = -2 * deviation, 2 * deviation
+            nn.init.trunc_normal_(module.weight, 0.0, deviation, *ends, generator=generator)
         if isinstance(module, nn.Linear | nn.LayerNorm):
             nn.init.zeros_(module.bias)
         if isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
         if isinstance(module, MaskedLM):
             nn.init.zeros_(module.bias)
+    return model
 
 
 def initial_classifier(
@@ -74,17 +67,10 @@ def initial_classifier(
 ) -> Classifier:
     """Build a student with its first weights.
 
-    Args:
-        kind: random; embeddings (word embeddings of ``checkpoint``, the rest random);
-            truncated (embeddings and first layers of a deeper ``checkpoint``); pretrained
-            (the whole encoder of ``checkpoint``, of the same size).
-        shape: The student's shape.
-        labels: Number of classes. The output layer is always random, and so is the pooler of
-            a checkpoint without one: masked LM trains neither.
-        generator: The source of randomness.
-        rule: See :func:`standard_deviation`.
-        checkpoint: Folder of the pre-trained model; not needed for random.
-        head: The kind of model.
+    They are random; embeddings (word embeddings of ``checkpoint``, the rest random); truncated
+    (embeddings and first layers of a deeper ``checkpoint``); or pretrained (the whole encoder of
+    ``checkpoint``, of the same size). The output layer is always random, and so is the pooler of
+    a checkpoint without one: masked LM trains neither. See :func:`standard_deviation` for ``rule``.
 
     Raises:
         DataError: The checkpoint's width, depth or vocabulary does not fit.
@@ -93,20 +79,15 @@ def initial_classifier(
     model = random_classifier(shape, labels, deviation, generator, head)
     if kind == "random":
         return model
-    if checkpoint is None:
-        raise ValueError(f"initialisation {kind!r} needs a checkpoint")
+    assert checkpoint is not None
     found, weights, _ = read_checkpoint(checkpoint)
     _check_fit(kind, shape, found, checkpoint)
     if kind == "embeddings":
         model.bert.word_embeddings.weight.data.copy_(weights["word_embeddings.weight"])
     else:
-        load_encoder(model.bert, _with_pooler(weights, model.bert), checkpoint)
+        pooler = model.bert.pooler.state_dict(prefix="pooler.")
+        load_encoder(model.bert, {**pooler, **weights}, checkpoint)
     return model
-
-
-def _with_pooler(weights: Mapping[str, Tensor], bert: Bert) -> dict[str, Tensor]:
-    own = {f"pooler.{name}": tensor for name, tensor in bert.pooler.state_dict().items()}
-    return {**own, **weights}
 
 
 def _check_fit(kind: str, shape: BertShape, found: BertShape, checkpoint: Path) -> None:
@@ -119,10 +100,4 @@ def _check_fit(kind: str, shape: BertShape, found: BertShape, checkpoint: Path) 
         f"{checkpoint}: a {found.architecture} model with {found.vocabulary} pieces cannot "
         f"start a {shape.architecture} student with {shape.vocabulary} by {kind!r}",
         "pre-train a model that fits",
-    )
-
-
-def _truncated_normal(weight: Tensor, deviation: float, generator: torch.Generator) -> None:
-    nn.init.trunc_normal_(
-        weight, 0.0, deviation, -2 * deviation, 2 * deviation, generator=generator
     )

@@ -30,13 +30,8 @@ def spectral_embeddings(
 ) -> Tensor:
     """Return embeddings (V, H) of the ``pieces`` (V) ids that occur in ``items``.
 
-    Args:
-        items: The ids of each item of the corpus.
-        pieces: Number of ids.
-        hidden: Width H.
-        deviation: Root mean square of each row; the row of an id that occurs in no item or
-            in every item is zero.
-        seed: Seed of the randomised decomposition.
+    The root mean square of each row is ``deviation``; the row of an id that occurs in no item or
+    in every item is zero. The seed is the randomised decomposition's.
     """
     matrix, weights = _weighted_counts(items, pieces)
     rank = min(hidden, *matrix.shape)

@@ -41,12 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stopwatch:
-    """Starts with a run; one that is taken up again goes on where its state was saved.
-
-    Attributes:
-        started: When the run was first started, UTC, ISO 8601.
-        resumed: How often it was taken up again after an interruption.
-    """
+    """Starts with a run; one that is taken up again goes on where its state was saved."""
 
     def __init__(self) -> None:
         self.started = now()
@@ -60,7 +55,7 @@ class Stopwatch:
         return self._before + time.perf_counter() - self._clock
 
     def take_up(self, started: str, seconds: float, resumed: int) -> None:
-        """Count an earlier start: when it began, what it took, and how often it was resumed."""
+        """Count an earlier start."""
         self.started, self._before, self.resumed = started, seconds, resumed + 1
 
 
@@ -75,7 +70,7 @@ class Keeper:
     Args:
         folder: Where; nothing else stands there.
         identity: What decides the run's result. A state of another identity is never used.
-        every: Seconds between two saved states; 0 saves after every step.
+        every: Seconds between two saved states.
         watch: The run's stopwatch, which goes on where a state that is found was saved.
         writes: Whether this process reads and writes; of several, one does.
     """
@@ -99,7 +94,11 @@ class Keeper:
         self._finished: list[tuple[dict[str, Any], Tensor]] = []
         self._found = self._find() if writes else None
         if self._found is not None:
-            self._take_up(*self._found)
+            header, tensors = self._found
+            self._watch.take_up(header["started"], header["seconds"], header["resumed"])
+            self._finished = [
+                (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
+            ]
 
     @property
     def due(self) -> bool:
@@ -175,29 +174,17 @@ class Keeper:
             _log.info("%s: the state of another specification or other inputs; not used", path)
         return None
 
-    def _take_up(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self._watch.take_up(header["started"], header["seconds"], header["resumed"])
-        self._finished = [
-            (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
-        ]
-
 
 class _Stop:
-    """Whether a signal asked to stop.
-
-    Attributes:
-        signal: Its name, or None.
-    """
-
     signal: str | None = None
+    """The name of the signal that asked to stop."""
 
 
 @contextlib.contextmanager
 def stop_signals(*, active: bool) -> Iterator[_Stop]:
     """Note SIGTERM and SIGUSR1 instead of dying of them while the block runs.
 
-    If it is not ``active``, and outside the main thread, where Python allows no handlers,
-    nothing changes.
+    Outside the main thread Python allows no handlers, and nothing changes.
     """
     stop = _Stop()
     if not active or threading.current_thread() is not threading.main_thread():

@@ -43,10 +43,7 @@ from pdbench.engine.checkpoints import (
 )
 from pdbench.engine.distributed import joined, processes
 from pdbench.engine.exposed import ExposedLM
-from pdbench.engine.initialise import (
-    random_masked_lm,
-    standard_deviation,
-)
+from pdbench.engine.initialise import random_model, standard_deviation
 from pdbench.engine.spectral import spectral_embeddings
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked, mask_pieces
@@ -341,7 +338,7 @@ def _first_weights(
     deviation = standard_deviation(hidden, study.training.initializer_range)
     shape = BertShape.of(start.architecture, vocabulary.size)
     random = torch.Generator().manual_seed(seed)
-    model = random_masked_lm(shape, settings.dropout, deviation, random)
+    model = random_model(MaskedLM(Bert(shape, settings.dropout)), deviation, random)
     if settings.embedding_start == "spectral":
         whole = model.bert.word_embeddings.weight.detach()
         _start_spectral(whole, parts, pieces, deviation, seed)

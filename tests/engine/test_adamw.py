@@ -41,9 +41,10 @@ def test_a_training_job_starts_without_what_it_does_not_need() -> None:
     code = (
         "import sys, torch; from pdbench.jobs import pretraining, students, teachers; "
         "from pdbench.engine.loop import AdamW; "
-        "from pdbench.engine import BertShape; from pdbench.engine.initialise import *; "
+        "from pdbench.engine import Bert, BertShape, MaskedLM; "
+        "from pdbench.engine.initialise import *; "
         "m = random_classifier(BertShape(1, 8, 1, 8, 9), 2, 0.1, torch.Generator()); "
-        "random_masked_lm(BertShape(1, 8, 1, 8, 9), 0.0, 0.1, torch.Generator()); "
+        "random_model(MaskedLM(Bert(BertShape(1, 8, 1, 8, 9))), 0.1, torch.Generator()); "
         "m(torch.ones(2, 3, dtype=torch.int64), None, None).sum().backward(); "
         "AdamW(m.parameters(), 0.1).step(0.1, 1.0); "
         "print([m for m in ('torch._dynamo', 'sympy', 'transformers', 'datasets', 'evaluate', "
