@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +18,9 @@ from torch.optim.adamw import adamw
 
 from pdbench.core.errors import Stopped
 from pdbench.data.order import Purpose, stream
-from pdbench.engine.distributed import ALONE, Learner, Ranks
+from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.state import Keeper, stop_signals
-from pdbench.engine.targets import W, portions
+from pdbench.engine.targets import Targeted, W, portions
 from pdbench.study.settings import Pretraining, StageSettings
 
 BETAS, EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
@@ -133,7 +135,13 @@ class _Running:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._device = self._parameters[0].device
         self._optimiser = AdamW(self._parameters, self._how.weight_decay)
-        self._learner = Learner(model, loss_of, ranks)
+        self._loss: nn.Module = _Loss(model, loss_of)
+        self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        if ranks.world > 1:
+            from torch.nn.parallel import DistributedDataParallel
+
+            parallel = DistributedDataParallel(self._loss)
+            self._loss, self._waiting = parallel, parallel.no_sync
         # Both are of this process alone.
         self._losses = torch.zeros(settings.steps, device=self._device)
         self._counts = torch.zeros(3, dtype=torch.int64)  # items, word pieces, positions
@@ -145,16 +153,27 @@ class _Running:
         own = [p for p in portions(self._ranks.share(whole), self._how.at_once) if len(p)]
         for portion in own:
             share = len(portion) / len(whole)
-            loss = self._learner.learn(portion, share, last=portion is own[-1])
+            loss = self._learn(portion, share, last=portion is own[-1])
             self._losses[self.step] += loss
             batch = portion.batch
             pieces = batch.ids.size if batch.mask is None else int(batch.mask.sum())
             self._counts += torch.tensor([len(batch.index), pieces, batch.ids.size])
         if not own and len(whole) and self._ranks.world > 1:
             # The others wait for this process's gradients: it gives them zeros.
-            self._learner.learn(whole, 0.0, last=True)
+            self._learn(whole, 0.0, last=True)
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
+
+    def _learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
+        """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
+
+        With the ``last`` work of a process its gradients are complete: the processes sum them.
+        """
+        with contextlib.nullcontext() if last else self._waiting():
+            loss: Tensor = self._loss(work)
+            # DistributedDataParallel takes the mean over the processes; this makes it a sum.
+            (loss * (share * self._ranks.world)).backward()  # type: ignore[no-untyped-call]
+        return loss.detach() * share
 
     def restore(self, keeper: Keeper) -> None:
         """Go on where the state of this stage was saved, if there is one."""
@@ -208,6 +227,18 @@ class _Running:
 
     def _seconds(self) -> float:
         return self._before + time.perf_counter() - self._clock
+
+
+class _Loss(nn.Module):
+    """A loss as a module: DistributedDataParallel watches the backward pass of modules."""
+
+    def __init__(self, model: nn.Module, loss_of: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self._loss_of = loss_of
+
+    def forward(self, work: Targeted) -> Tensor:
+        return self._loss_of(work)
 
 
 class AdamW:
