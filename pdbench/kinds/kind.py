@@ -37,10 +37,9 @@ if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
 
 @dataclass(frozen=True)
 class Labelled:
-    """Items with targets.
+    """Items with targets: labels, (N,) int64, or the teacher's probabilities, (N, C).
 
-    They are labels, (N,) int64, or the teacher's probabilities, (N, C); in a regression scores,
-    (N,) float32, or the teacher's, (N, 1); other kinds have subclasses.
+    In a regression they are scores, (N,) float32, or (N, 1); other kinds have subclasses.
     """
 
     tokens: Tokens
@@ -81,7 +80,7 @@ class Scores:
     """Metrics of one split (fractions) and what was predicted for every example, (N,).
 
     A prediction is a class, int16; in a regression a score, float32; the place of an answer,
-    packed (:mod:`pdbench.kinds.answers`), int64; or the rank of the true item, int32.
+    packed (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32.
 
     ``examples`` is what each example scores, (N,) by metric, where predictions and labels alone
     do not say it; ``answered`` what was answered, (N,), where a prediction does not say it.
@@ -100,11 +99,7 @@ class Scores:
 
 
 class Kind(ABC):
-    """One task, seen as what its kind makes of it.
-
-    Args:
-        task: The task's settings.
-    """
+    """One task, seen as what its kind makes of it."""
 
     head: ClassVar[type[Classifier]] = Classifier
     """The kind of model: the encoder and its output layer."""
@@ -131,11 +126,7 @@ class Kind(ABC):
         return list(self.task.labels), splits
 
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
-        """Write the tokens and the targets of a split whose text stands in ``folder``.
-
-        Returns:
-            What is counted: items, pieces, and how often each label occurs.
-        """
+        """Write a split's tokens and targets into its folder; count items, pieces and labels."""
         from pdbench.data.leaks import stored_sides
         from pdbench.data.vocabulary import encode
 
@@ -181,10 +172,9 @@ class Kind(ABC):
     def soft_label(
         self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
     ) -> NDArray[np.float64]:
-        """Write a teacher's soft labels of the first N items, float16 of shape (N, C).
+        """Write a teacher's soft labels of the first N items, float16 (N, C); return their mean.
 
-        They go to disk range after range, so that they are never in memory together. Their
-        mean is returned, (C,).
+        They go to disk range after range, so that they are never in memory together.
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
@@ -201,9 +191,13 @@ class Kind(ABC):
         tokens: Tokens,
         device: Device,
         numbers: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.int16] | NDArray[np.float32]:
-        """What a model says of every item: the most likely class, (N,) int16."""
-        logits = predict(model, tokens, device, numbers)
+    ) -> NDArray[Any]:
+        """What a model says of every item, (N,)."""
+        return self.said(predict(model, tokens, device, numbers))
+
+    @staticmethod
+    def said(logits: NDArray[np.float32]) -> NDArray[Any]:
+        """What logits (N, C) say: the most likely classes, (N,) int16."""
         classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
         return classes
 
@@ -226,8 +220,7 @@ class Kind(ABC):
         often than the most frequent one is true.
 
         Raises:
-            GuardError: It is not better than ``constant``, the score of such an answer, by the
-                task's margin.
+            GuardError: It is not better than ``constant``, such an answer's score, by the margin.
         """
         metric, margin = self.task.metrics[0], self.margin
         found = dev.metrics[metric]

@@ -17,7 +17,7 @@ from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
 from pdbench.jobs import students
 from pdbench.jobs.collect import collect
-from pdbench.kinds.answers import unpacked
+from pdbench.kinds.spans import unpacked
 from pdbench.study import Study, load_study
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths

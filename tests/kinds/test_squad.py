@@ -13,8 +13,7 @@ from pdbench.data import hub
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.kinds import squad
-from pdbench.kinds.answers import exact_match, f1, packed, unpacked
-from pdbench.kinds.windows import _encode_windows
+from pdbench.kinds.spans import _encode_windows, _exact_match, _f1, packed, unpacked
 from pdbench.study.settings import Task, VocabularySource
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -38,8 +37,8 @@ def test_scores_are_the_official_ones(
     predicted: str, answers: list[str], exact: float, overlap: float
 ) -> None:
     """Worked out by hand from SQuAD's evaluation script."""
-    assert exact_match(predicted, answers) == exact
-    assert f1(predicted, answers) == pytest.approx(overlap)
+    assert _exact_match(predicted, answers) == exact
+    assert _f1(predicted, answers) == pytest.approx(overlap)
 
 
 def test_places_are_packed_and_unpacked() -> None:
