@@ -18,7 +18,7 @@ from pdbench.data.batches import Batch, collate, sorted_buckets
 from pdbench.data.tokens import Tokens
 from pdbench.engine.bert import Classifier
 
-BATCH_ITEMS = 128
+_BATCH_ITEMS = 128
 _RANGE_ITEMS = 2**16
 """Items sorted by length together: enough to make padding rare, few enough to hold."""
 
@@ -100,7 +100,6 @@ def predict(
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
-@torch.inference_mode()
 def predict_ranges(
     model: Classifier,
     tokens: Tokens,
@@ -113,14 +112,28 @@ def predict_ranges(
     Deterministic: dropout is off, and batches depend on the lengths alone. ``numbers`` are those
     of :func:`pdbench.data.batches.collate`; where ``items`` is None all are scored.
     """
+    count, outputs = len(tokens.lengths[:items]), model.output.out_features
+    together = max(_BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // outputs))
+    for start in range(0, count, together):
+        chosen = slice(start, min(start + together, count))
+        found = np.empty((chosen.stop - start, outputs), np.float32)
+        for index, logits in predict_batches(model, tokens, device, numbers, chosen):
+            found[index - start] = logits
+        yield chosen, found
+
+
+@torch.inference_mode()
+def predict_batches(
+    model: Classifier,
+    tokens: Tokens,
+    device: Device,
+    numbers: NDArray[np.int64] | None,
+    chosen: slice,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield the positions of some items, similar lengths together, with the model's outputs."""
     model.eval()
-    lengths = tokens.lengths[:items]
-    together = max(BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // model.output.out_features))
-    for start in range(0, len(lengths), together):
-        chosen = slice(start, min(start + together, len(lengths)))
-        logits = np.empty((chosen.stop - start, model.output.out_features), np.float32)
-        for index in sorted_buckets(lengths[chosen], BATCH_ITEMS):
-            with device.autocast():
-                scores = model(*device.inputs(collate(tokens, start + index, numbers)))
-            logits[index] = scores.float().cpu().numpy()
-        yield chosen, logits
+    for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
+        index = (chosen.start or 0) + bucket
+        with device.autocast():
+            scores = model(*device.inputs(collate(tokens, index, numbers)))
+        yield index, scores.float().cpu().numpy()

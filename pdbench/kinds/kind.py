@@ -1,8 +1,4 @@
-"""What differs between kinds of tasks: one class for each kind, with this one as its base.
-
-It says how a task's data are read and prepared, what stands on the encoder, its loss, its scores,
-its soft labels, and what a teacher must be better than. :data:`pdbench.kinds.KINDS` lists them.
-"""
+"""What differs between kinds of tasks: how they are read, trained, scored and soft-labelled."""
 
 from __future__ import annotations
 
@@ -80,10 +76,9 @@ class Scores:
     """Metrics of one split (fractions) and what was predicted for every example, (N,).
 
     A prediction is a class, int16; in a regression a score, float32; the place of an answer,
-    packed (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32.
-
-    ``examples`` is what each example scores, (N,) by metric, where predictions and labels alone
-    do not say it; ``answered`` what was answered, (N,), where a prediction does not say it.
+    packed (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32. Where it does
+    not say them, ``examples`` is what each example scores, (N,) by metric, and ``answered`` what
+    was answered, (N,).
     """
 
     metrics: dict[str, float]
@@ -216,20 +211,17 @@ class Kind(ABC):
     def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
         """Refuse a teacher that is hardly better than a constant answer.
 
-        Its scores must correlate with the true ones, its spans match, its items be found more
-        often than the most frequent one is true.
-
         Raises:
             GuardError: It is not better than ``constant``, such an answer's score, by the margin.
         """
         metric, margin = self.task.metrics[0], self.margin
         found = dev.metrics[metric]
-        if found >= constant + margin:
-            return
-        what = f"task {name!r}: the teacher's dev {metric} is {found:.3f}"
-        asked = f"a constant has {constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}"
-        remedy = "check the scores, its learning rate and its epochs"
-        raise GuardError(f"{what}, {asked}", remedy)
+        if found < constant + margin:
+            raise GuardError(
+                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant has "
+                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}",
+                "check the scores, its learning rate and its epochs",
+            )
 
     @property
     def margin(self) -> float:

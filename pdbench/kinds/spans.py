@@ -25,11 +25,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.core.errors import DataError
-from pdbench.data.batches import collate, sorted_buckets
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import Bert, Classifier, Device
-from pdbench.engine.device import BATCH_ITEMS
+from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
 from pdbench.kinds.kind import Kind, Labelled, Scores
 from pdbench.study.settings import Task
@@ -128,8 +127,10 @@ class Spans(Kind):
         """
         stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
-        for index, logits in _each_batch(teacher.to(device.torch), tokens, device, items=items):
-            probabilities = self.soft(torch.from_numpy(logits)).numpy()
+        chosen, teacher = slice(items), teacher.to(device.torch)
+        for index, logits in predict_batches(teacher, tokens, device, None, chosen):
+            width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
+            probabilities = self.soft(torch.from_numpy(logits[:, :width])).numpy()
             for item, own in zip(index, probabilities, strict=True):
                 start, end = tokens.offsets[item], tokens.offsets[item + 1]
                 stored[start:end] = own[: end - start]
@@ -198,7 +199,7 @@ def _best_places(
     questions = int(data.examples[-1]) + 1
     best = np.full(questions, -np.inf)
     places = np.zeros((questions, 2), np.int64)
-    for index, logits in _each_batch(model, data.tokens, device, numbers):
+    for index, logits in predict_batches(model, data.tokens, device, numbers, slice(None)):
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)
@@ -219,23 +220,6 @@ def _best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, i
         if sums[first] > found[0]:
             found = float(sums[first]), first, first + further
     return found
-
-
-@torch.inference_mode()
-def _each_batch(
-    model: Classifier,
-    tokens: Tokens,
-    device: Device,
-    numbers: NDArray[np.int64] | None = None,
-    items: int | None = None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield the positions of items with the logits of their pieces, (B, S, 2)."""
-    model.eval()
-    for index in sorted_buckets(tokens.lengths[:items], BATCH_ITEMS):
-        with device.autocast():
-            logits = model(*device.inputs(collate(tokens, index, numbers)))
-        lengths = tokens.offsets[index + 1] - tokens.offsets[index]
-        yield index, logits.float().cpu().numpy()[:, : int(lengths.max())]
 
 
 def _normalised(answer: str) -> str:
