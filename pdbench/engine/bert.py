@@ -205,12 +205,6 @@ class MaskedLM(nn.Module):
         self.transform_norm = nn.LayerNorm(bert.shape.hidden, LAYER_NORM_EPSILON)
         self.bias = nn.Parameter(torch.zeros(bert.shape.vocabulary))
 
-    def forward(
-        self, ids: Tensor, segments: Tensor | None, mask: Tensor | None, positions: Tensor
-    ) -> Tensor:
-        """Logits of the word pieces (M, V) at masked positions (M,) among the B * S."""
-        return self.scores(self.states(ids, segments, mask, positions))
-
     def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
         """Mean cross-entropy of states (M, H) with true ids (M,), without keeping the logits.
 

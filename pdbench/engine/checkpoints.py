@@ -101,7 +101,7 @@ def read_checkpoint(
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
     """
-    shape, configuration = _read_shape(folder)
+    shape, configuration = read_shape(folder)
     path = weights_file(folder)
     weights = _from_hugging_face(_stored(path), shape, path, head.output_name)
     return shape, weights, configuration
@@ -113,7 +113,7 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
     Raises:
         DataError: As :func:`read_checkpoint`.
     """
-    shape, configuration = _read_shape(source)
+    shape, configuration = read_shape(source)
     path = weights_file(source)
     stored = _stored(path)
     load_encoder(Bert(shape), _from_hugging_face(stored, shape, path, ""), path)
@@ -136,7 +136,7 @@ def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -
     Raises:
         DataError: Which one it is.
     """
-    shape, _ = _read_shape(folder)
+    shape, _ = read_shape(folder)
     if shape.architecture != size:
         what = f"{folder}: a {shape.architecture} model in the place of {size}"
         raise DataError(what, "mend the name or the path of the released checkpoints")
@@ -332,7 +332,7 @@ def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[
     return configuration
 
 
-def _read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
+def read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
     """Read the configuration of a checkpoint: its shape, and as it is."""
     path = configuration_file(folder)
     configuration = read_json(path)

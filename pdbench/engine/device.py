@@ -49,10 +49,9 @@ class Device:
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Ids, segments and mask of a batch on this device."""
-        arrays = (batch.ids, batch.segments, batch.mask)
-        ids, segments, mask = (None if a is None else self.tensor(a) for a in arrays)
-        assert ids is not None
-        return ids, segments, mask
+        others = (batch.segments, batch.mask)
+        segments, mask = (None if array is None else self.tensor(array) for array in others)
+        return self.tensor(batch.ids), segments, mask
 
     def tensor(self, array: NDArray[Any]) -> Tensor:
         """A numpy array as a tensor on this device."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from torch.optim.adamw import adamw
 from pdbench.core.errors import Stopped
 from pdbench.data.order import Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
-from pdbench.engine.state import Keeper, stop_signals
+from pdbench.engine.state import Keeper, Stopwatch, stop_signals
 from pdbench.engine.targets import Targeted, W, portions
 from pdbench.study.settings import Pretraining, StageSettings
 
@@ -82,7 +81,6 @@ def optimise(
     that is interrupted and taken up again ends where it would have ended.
 
     Args:
-        model: What is trained.
         batch_of: The batch of a step, counted from zero, with its targets.
         loss_of: Mean loss over the targets of a batch, as a scalar that carries gradients.
         settings: The optimiser and its schedule.
@@ -145,8 +143,7 @@ class _Running:
         # Both are of this process alone.
         self._losses = torch.zeros(settings.steps, device=self._device)
         self._counts = torch.zeros(3, dtype=torch.int64)  # items, word pieces, positions
-        self._clock = time.perf_counter()
-        self._before = 0.0
+        self._watch = Stopwatch()
 
     def update(self, whole: W) -> None:
         self._seed_dropout()
@@ -179,7 +176,8 @@ class _Running:
         """Go on where the state of this stage was saved, if there is one."""
         saved = {**self._weights(), "losses": self._losses, "counts": self._counts}
         if (note := keeper.restore(saved)) is not None:
-            self.step, self._before = note["step"], note["seconds"]
+            self.step = note["step"]
+            self._watch.take_up(**note["watch"])
         step = torch.tensor(self.step)
         self._ranks.copy_from_first([step, *self._weights().values()])
         self.step = int(step)
@@ -189,7 +187,7 @@ class _Running:
         losses, counts = map(self._ranks.sum, (self._losses, self._counts))
         if not bool(losses.isfinite().all()):
             raise FloatingPointError(f"the training loss is not finite by step {self.step}")
-        note = {"step": self.step, "seconds": self._seconds()}
+        note = {"step": self.step, "watch": self._watch.note()}
         keeper.save({**self._weights(), "losses": losses, "counts": counts}, note)
 
     def finish(self, keeper: Keeper | None) -> Progress:
@@ -205,7 +203,7 @@ class _Running:
             "pieces": pieces,
             "padding": 1 - pieces / max(1, positions),
             "loss": final,
-            "seconds": self._seconds(),
+            "seconds": self._watch.seconds,
         }
         if keeper is not None:
             keeper.finish(done, losses)
@@ -224,9 +222,6 @@ class _Running:
             **{f"model.{name}": tensor for name, tensor in self._model.state_dict().items()},
             **{f"adamw.{name}": tensor for name, tensor in self._optimiser.tensors().items()},
         }
-
-    def _seconds(self) -> float:
-        return self._before + time.perf_counter() - self._clock
 
 
 class _Loss(nn.Module):

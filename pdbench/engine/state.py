@@ -54,6 +54,10 @@ class Stopwatch:
         """Wall time of this start, and of earlier ones until their state was saved."""
         return self._before + time.perf_counter() - self._clock
 
+    def note(self) -> dict[str, Any]:
+        """What :meth:`take_up` asks."""
+        return {"started": self.started, "seconds": self.seconds, "resumed": self.resumed}
+
     def take_up(self, started: str, seconds: float, resumed: int) -> None:
         """Count an earlier start."""
         self.started, self._before, self.resumed = started, seconds, resumed + 1
@@ -95,7 +99,7 @@ class Keeper:
         self._found = self._find() if writes else None
         if self._found is not None:
             header, tensors = self._found
-            self._watch.take_up(header["started"], header["seconds"], header["resumed"])
+            self._watch.take_up(**header["watch"])
             self._finished = [
                 (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
             ]
@@ -134,9 +138,7 @@ class Keeper:
             "stage": self.stage,
             "note": dict(note),
             "finished": [done for done, _ in self._finished],
-            "started": self._watch.started,
-            "seconds": self._watch.seconds,
-            "resumed": self._watch.resumed,
+            "watch": self._watch.note(),
             "digest": _digest(copies),
         }
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,8 +51,8 @@ _PADDED = -1e4
 _QUESTIONS_AT_ONCE = 2048
 """Questions that are cut into pieces together."""
 
-_NOWHERE = -1
-"""The character of a piece that is not of the context."""
+_NOWHERE = (-1, -1)
+"""The characters of a piece that is not of the context."""
 
 
 class _SpanReader(Classifier):
@@ -268,7 +269,7 @@ def _example_scores(
 class _Window(NamedTuple):
     """One input: its pieces, where the context begins among them, and what they stand for.
 
-    ``chars`` has the first and the last character, plus one, of each of its context's pieces;
+    ``chars`` has the first and the last character, plus one, of each piece that is of the context;
     ``target`` the first and the last piece of the answer, or 0 and 0 where it lies elsewhere.
     """
 
@@ -276,16 +277,6 @@ class _Window(NamedTuple):
     second: int
     chars: list[tuple[int, int]]
     target: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class _Encoded:
-    """K windows of some questions, which ``examples`` (K,) counts; otherwise as they are stored."""
-
-    tokens: Tokens
-    examples: NDArray[np.int32]
-    chars: NDArray[np.int32]
-    targets: NDArray[np.int64]
 
 
 def _write_windows(
@@ -298,63 +289,67 @@ def _write_windows(
     answer of every question.
     """
     parts = [
-        _encode_windows(vocabulary, split[start : start + _QUESTIONS_AT_ONCE], task)
+        _encode_windows(vocabulary, split[start : start + _QUESTIONS_AT_ONCE], task, start)
         for start in range(0, len(split), _QUESTIONS_AT_ONCE)
     ]
     if not parts:
         raise DataError(f"{folder.name}: no question", "the split needs some")
-    tokens = write_tokens(folder, (part.tokens for part in parts))
-    firsts = np.arange(len(parts), dtype=np.int32) * _QUESTIONS_AT_ONCE
-    examples = [part.examples + first for part, first in zip(parts, firsts, strict=True)]
-    first = [
-        (a[0], a[0] + len(t[0])) for a, t in zip(split["starts"], split["answers"], strict=True)
-    ]
-    for name, array in (
-        ("examples", np.concatenate(examples).astype(np.int32)),
-        ("chars", np.concatenate([part.chars for part in parts])),
-        ("spans", np.concatenate([part.targets for part in parts])),
-        ("labels", packed(*zip(*first, strict=True))),
-    ):
+    tokens = write_tokens(folder, (own for own, _ in parts))
+    arrays = {name: np.concatenate([own[name] for _, own in parts]) for name in parts[0][1]}
+    spans = map(_first_span, split["starts"], split["answers"])
+    for name, array in {**arrays, "labels": packed(*zip(*spans, strict=True))}.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     return {"windows": len(tokens), "pieces": len(tokens.pieces)}
 
 
-def _encode_windows(vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task) -> _Encoded:
-    """Cut the questions (text_a) and contexts (text_b) of some rows into windows."""
+def _first_span(starts: Sequence[int], answers: Sequence[str]) -> tuple[int, int]:
+    return starts[0], starts[0] + len(answers[0])
+
+
+def _encode_windows(
+    vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task, number: int = 0
+) -> tuple[Tokens, dict[str, NDArray[Any]]]:
+    """Cut questions (text_a) and contexts (text_b), counted from a number, into windows."""
     contexts = list(dict.fromkeys(rows["text_b"]))
-    tokenizer = vocabulary.tokenizer
-    asked = tokenizer.encode_batch(rows["text_a"], add_special_tokens=False)
-    read = tokenizer.encode_batch(contexts, add_special_tokens=False)
-    encoded = dict(zip(contexts, read, strict=True))
+    encode = partial(vocabulary.tokenizer.encode_batch, add_special_tokens=False)
+    encoded = dict(zip(contexts, encode(contexts), strict=True))
     windows: list[_Window] = []
     examples: list[int] = []
-    columns = (rows["text_b"], rows["answers"], rows["starts"])
-    for number, (context, answers, starts) in enumerate(zip(*columns, strict=True)):
-        question = asked[number].ids[: task.windows.question]
-        span = starts[0], starts[0] + len(answers[0])
-        found = list(_windows(vocabulary, question, encoded[context], span, task))
+    columns = (encode(rows["text_a"]), rows["text_b"], rows["answers"], rows["starts"])
+    for example, (asked, context, answers, starts) in enumerate(zip(*columns, strict=True), number):
+        span = _first_span(starts, answers)
+        found = list(_windows(vocabulary, asked.ids, encoded[context], span, task))
         if not found:
             raise DataError(f"context {context[:40]!r}: no word piece", "remove or mend it")
         windows += found
-        examples += [number] * len(found)
-    return _gathered(windows, examples, vocabulary, task.max_length)
+        examples += [example] * len(found)
+    tokens = Tokens(
+        np.fromiter((i for window in windows for i in window.ids), np.uint16),
+        np.cumsum([0, *(len(window.ids) for window in windows)], dtype=np.int64),
+        np.array([window.second for window in windows], np.int32),
+        vocabulary.digest,
+        task.max_length,
+    )
+    return tokens, {
+        "spans": np.array([window.target for window in windows], np.int64),
+        "examples": np.array(examples, np.int32),
+        "chars": np.array([place for window in windows for place in window.chars], np.int32),
+    }
 
 
 def _windows(
-    vocabulary: Vocabulary, question: Sequence[int], read: Any, answer: tuple[int, int], task: Task
+    vocabulary: Vocabulary, asked: Sequence[int], read: Any, answer: tuple[int, int], task: Task
 ) -> Iterator[_Window]:
     ids, chars = read.ids, read.offsets
-    begin = [vocabulary.cls, *question, vocabulary.sep]
+    begin = [vocabulary.cls, *asked[: task.windows.question], vocabulary.sep]
     most = task.max_length - len(begin) - 1
     first, last = _pieces_of(answer, chars)
     for start in range(0, len(ids), min(task.windows.stride, most)):
         end = min(start + most, len(ids))
-        inside = start <= first <= last < end
         moved = len(begin) - start
-        target = (first + moved, last + moved) if inside else (0, 0)
-        yield _Window(
-            [*begin, *ids[start:end], vocabulary.sep], len(begin), chars[start:end], target
-        )
+        target = (first + moved, last + moved) if start <= first <= last < end else (0, 0)
+        places = [*[_NOWHERE] * len(begin), *chars[start:end], _NOWHERE]
+        yield _Window([*begin, *ids[start:end], vocabulary.sep], len(begin), places, target)
         if end == len(ids):
             return
 
@@ -363,23 +358,4 @@ def _pieces_of(answer: tuple[int, int], chars: Sequence[tuple[int, int]]) -> tup
     """The first and the last piece that hold a character of the answer; -1 where none does."""
     start, end = answer
     held = [i for i, (first, last) in enumerate(chars) if first < end and last > start]
-    return (held[0], held[-1]) if held else (_NOWHERE, _NOWHERE)
-
-
-def _gathered(
-    windows: Sequence[_Window], examples: Sequence[int], vocabulary: Vocabulary, max_length: int
-) -> _Encoded:
-    offsets = np.cumsum([0, *(len(window.ids) for window in windows)])
-    chars = np.full((offsets[-1], 2), _NOWHERE, np.int32)
-    for window, start in zip(windows, offsets[:-1], strict=True):
-        first = start + window.second
-        chars[first : first + len(window.chars)] = window.chars
-    tokens = Tokens(
-        np.fromiter((i for window in windows for i in window.ids), np.uint16, int(offsets[-1])),
-        offsets.astype(np.int64),
-        np.array([window.second for window in windows], np.int32),
-        vocabulary.digest,
-        max_length,
-    )
-    targets = np.array([window.target for window in windows], np.int64)
-    return _Encoded(tokens, np.asarray(examples, np.int32), chars, targets)
+    return (held[0], held[-1]) if held else (-1, -1)
