@@ -94,9 +94,7 @@ def read_checkpoint(
 ) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
     """Read a checkpoint folder, and the output layer of a kind of model if it has one.
 
-    Returns:
-        The shape, the weights in float32 under our names (without a leading "bert."), and
-        the raw configuration.
+    The weights are in float32 under our names, without a leading "bert."; the configuration is raw.
 
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
@@ -108,11 +106,7 @@ def read_checkpoint(
 
 
 def convert_checkpoint(source: Path, target: Path) -> BertShape:
-    """Write a checkpoint's encoder, pooler and masked-LM head into a folder, as safetensors.
-
-    Raises:
-        DataError: As :func:`read_checkpoint`.
-    """
+    """Write a checkpoint's encoder, pooler and masked-LM head into a folder, as safetensors."""
     shape, configuration = read_shape(source)
     path = weights_file(source)
     stored = _stored(path)
@@ -131,11 +125,7 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
 
 
 def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint of another size, or whose pieces are not the study's.
-
-    Raises:
-        DataError: Which one it is.
-    """
+    """Refuse a checkpoint of another size, or whose pieces are not the study's."""
     shape, _ = read_shape(folder)
     if shape.architecture != size:
         what = f"{folder}: a {shape.architecture} model in the place of {size}"
@@ -144,11 +134,7 @@ def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -
 
 
 def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has.
-
-    Raises:
-        DataError: Where they differ.
-    """
+    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has."""
     remedy = "name this checkpoint's own vocabulary under key vocabulary"
     if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
@@ -186,11 +172,7 @@ def read_classifier(
     dropout: float = 0.1,
     head: type[Classifier] = Classifier,
 ) -> Classifier:
-    """Read a fine-tuned classifier whose label names must be ``labels``, in that order.
-
-    Raises:
-        DataError: It has other labels or no such head, or as :func:`read_checkpoint`.
-    """
+    """Read a fine-tuned classifier whose label names must be ``labels``, in that order."""
     shape, weights, configuration = read_checkpoint(folder, head)
     if (found := _labels_of(configuration)) != list(labels):
         raise DataError(
@@ -205,11 +187,7 @@ def read_classifier(
 
 
 def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
-    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero.
-
-    Raises:
-        DataError: It has no such head, or as :func:`read_checkpoint`.
-    """
+    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero."""
     shape, weights, _ = read_checkpoint(folder)
     model = MaskedLM(Bert(shape, dropout))
     load_encoder(model.bert, weights, folder)
@@ -238,11 +216,7 @@ def _load_head(model: Classifier | MaskedLM, weights: Mapping[str, Tensor], fold
 
 
 def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None:
-    """Copy the encoder's weights into ``bert``, which may be shallower than they are.
-
-    Raises:
-        DataError: A weight is missing or has another shape; it names ``where`` they stand.
-    """
+    """Copy the encoder's weights, which stand ``where``, into ``bert``, which may be shallower."""
     own = bert.state_dict()
     missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
     if missing:

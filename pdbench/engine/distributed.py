@@ -75,11 +75,7 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or stay alone without it.
-
-    Raises:
-        PdbenchError: Another process failed.
-    """
+    """Join the processes that torchrun started, or stay alone without it."""
     if processes() == 1:
         yield ALONE
         return

@@ -71,9 +71,6 @@ def initial_classifier(
     (embeddings and first layers of a deeper ``checkpoint``); or pretrained (the whole encoder of
     ``checkpoint``, of the same size). The output layer is always random, and so is the pooler of
     a checkpoint without one: masked LM trains neither. See :func:`standard_deviation` for ``rule``.
-
-    Raises:
-        DataError: The checkpoint's width, depth or vocabulary does not fit.
     """
     deviation = standard_deviation(shape.hidden, rule)
     model = random_classifier(shape, labels, deviation, generator, head)

@@ -22,7 +22,7 @@ from pdbench.engine.state import Keeper, Stopwatch, stop_signals
 from pdbench.engine.targets import Targeted, W, portions
 from pdbench.study.settings import Pretraining, StageSettings
 
-BETAS, EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
+_BETAS, _EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
 
 _REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
@@ -47,14 +47,9 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stage did.
+    """What a stage did: its items, with repetition, its word pieces, and its loss at every step.
 
-    Attributes:
-        examples: Items seen, counted with repetition.
-        pieces: Word pieces seen, without padding.
-        padding: Share of the processed positions that were padding.
-        loss: Mean training loss of the last steps.
-        losses: Training loss of every step, (steps,).
+    ``padding`` is a share of the processed positions, ``loss`` the mean over the last steps.
     """
 
     steps: int
@@ -99,17 +94,17 @@ def optimise(
     if keeper is not None:
         stage.restore(keeper)
     model.train()
-    with stop_signals(active=keeper is not None) as stop:
+    with stop_signals(active=keeper is not None) as signals:
         while stage.step < settings.steps:
             stage.update(batch_of(stage.step))
             if keeper is None or not ranks.meet(stage.step):
                 continue
-            save, leave = ranks.any(keeper.due, stop.signal is not None)
+            save, leave = ranks.any(keeper.due, bool(signals))
             if save or leave:
                 stage.save(keeper)
             if leave:
                 where = f"step {stage.step} of {settings.steps}, stage {keeper.stage + 1}"
-                name = stop.signal or "a signal to another process"
+                name = signals[0] if signals else "a signal to another process"
                 _log.info("%s: stopped at %s; saved in %s", name, where, keeper.folder)
                 raise Stopped
     model.eval()
@@ -277,11 +272,11 @@ class AdamW:
                 fused=True,
                 grad_scale=divisor,
                 amsgrad=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
                 lr=learning_rate,
                 weight_decay=decay,
-                eps=EPSILON,
+                eps=_EPSILON,
                 maximize=False,
             )
         for parameter in parameters:

@@ -177,28 +177,23 @@ class Keeper:
         return None
 
 
-class _Stop:
-    signal: str | None = None
-    """The name of the signal that asked to stop."""
-
-
 @contextlib.contextmanager
-def stop_signals(*, active: bool) -> Iterator[_Stop]:
-    """Note SIGTERM and SIGUSR1 instead of dying of them while the block runs.
+def stop_signals(*, active: bool) -> Iterator[list[str]]:
+    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
 
     Outside the main thread Python allows no handlers, and nothing changes.
     """
-    stop = _Stop()
+    noted: list[str] = []
     if not active or threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield noted
         return
 
     def note(number: int, _: object) -> None:
-        stop.signal = signal.Signals(number).name
+        noted.append(signal.Signals(number).name)
 
     before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
     try:
-        yield stop
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -209,7 +209,7 @@ def _best_places(
             if score > best[question]:
                 best[question] = score
                 places[question] = chars[inside[first], 0], chars[inside[last], 1]
-    return packed(places[:, 0], places[:, 1])
+    return _packed(places[:, 0], places[:, 1])
 
 
 def _best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, int]:
@@ -242,13 +242,13 @@ def _f1(predicted: str, answers: Sequence[str]) -> float:
 _SCORES = {"exact_match": _exact_match, "f1": _f1}
 
 
-def packed(starts: ArrayLike, ends: ArrayLike) -> NDArray[np.int64]:
+def _packed(starts: ArrayLike, ends: ArrayLike) -> NDArray[np.int64]:
     """Places in a context, from the first character to the one after the last, as numbers (N,)."""
     return (np.asarray(starts, np.int64) << _END_BITS) | np.asarray(ends, np.int64)
 
 
-def unpacked(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where places that :func:`packed` made begin and end, (N,) each."""
+def _unpacked(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where places that :func:`_packed` made begin and end, (N,) each."""
     return places >> _END_BITS, places & ((1 << _END_BITS) - 1)
 
 
@@ -260,7 +260,7 @@ def _example_scores(
 
     table: Any = pq.read_table(folder / "text.parquet", columns=["text_b", "answers"])
     contexts, answers = (table[name].to_pylist() for name in ("text_b", "answers"))
-    starts, ends = (values.tolist() for values in unpacked(places))
+    starts, ends = (values.tolist() for values in _unpacked(places))
     said = [context[a:b] for context, a, b in zip(contexts, starts, ends, strict=True)]
     pairs = list(zip(said, answers, strict=True))
     return {m: np.array([_SCORES[m](*pair) for pair in pairs], np.float32) for m in metrics}
@@ -297,7 +297,7 @@ def _write_windows(
     tokens = write_tokens(folder, (own for own, _ in parts))
     arrays = {name: np.concatenate([own[name] for _, own in parts]) for name in parts[0][1]}
     spans = map(_first_span, split["starts"], split["answers"])
-    for name, array in {**arrays, "labels": packed(*zip(*spans, strict=True))}.items():
+    for name, array in {**arrays, "labels": _packed(*zip(*spans, strict=True))}.items():
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     return {"windows": len(tokens), "pieces": len(tokens.pieces)}
 

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from pdbench.engine.loop import BETAS, EPSILON, AdamW
+from pdbench.engine.loop import _BETAS, _EPSILON, AdamW
 
 
 def test_updates_are_those_of_torch_optim() -> None:
@@ -17,7 +17,7 @@ def test_updates_are_those_of_torch_optim() -> None:
         {"params": [theirs[0].weight], "weight_decay": 0.1},
         {"params": [theirs[0].bias, *theirs[1].parameters()], "weight_decay": 0.0},
     ]
-    reference = torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
+    reference = torch.optim.AdamW(groups, betas=_BETAS, eps=_EPSILON)
     optimiser = AdamW(ours.parameters(), 0.1)
 
     for step in range(10):

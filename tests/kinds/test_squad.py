@@ -13,7 +13,7 @@ from pdbench.data import hub
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.kinds import squad
-from pdbench.kinds.spans import _encode_windows, _exact_match, _f1, packed, unpacked
+from pdbench.kinds.spans import _encode_windows, _exact_match, _f1, _packed, _unpacked
 from pdbench.study.settings import Task, VocabularySource
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -43,7 +43,7 @@ def test_scores_are_the_official_ones(
 
 def test_places_are_packed_and_unpacked() -> None:
     """One number says where an answer begins and ends."""
-    starts, ends = unpacked(packed([0, 7, 40_000], [0, 11, 70_000]))
+    starts, ends = _unpacked(_packed([0, 7, 40_000], [0, 11, 70_000]))
 
     assert (starts.tolist(), ends.tolist()) == ([0, 7, 40_000], [0, 11, 70_000])
 
