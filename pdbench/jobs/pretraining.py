@@ -43,8 +43,7 @@ from pdbench.engine.checkpoints import (
 )
 from pdbench.engine.distributed import joined, processes
 from pdbench.engine.exposed import ExposedLM
-from pdbench.engine.initialise import random_model, standard_deviation
-from pdbench.engine.spectral import spectral_embeddings
+from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked, mask_pieces
 from pdbench.jobs.record import (

@@ -184,8 +184,12 @@ class MethodContract:
         else:
             asked = case.data.teacher.model
             before = digest_of(asked.state_dict())
-            with _watched(asked) as modes:
-                case.train(case.runs[0])
+            modes: set[bool] = set()
+            hook = asked.bert.embedding_norm.register_forward_pre_hook(
+                lambda *_: modes.add(asked.bert.training)
+            )
+            case.train(case.runs[0])
+            hook.remove()
             assert digest_of(asked.state_dict()) == before, "the weights of the teacher changed"
             assert modes == {False}, "the teacher was in training mode when it was asked"
             assert not any(p.requires_grad for p in asked.parameters())
@@ -265,16 +269,6 @@ def _loss(
     ours = Exposed(student, *inputs, last_states=whole)
     theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
     return checked_loss(objective, ours, theirs, teacher.device.tensor(data.targets_of(index)))
-
-
-@contextlib.contextmanager
-def _watched(teacher: Classifier) -> Iterator[set[bool]]:
-    """Whether the teacher was in training mode when it was asked: all answers."""
-    modes: set[bool] = set()
-    bert = teacher.bert
-    hook = bert.embedding_norm.register_forward_pre_hook(lambda *_: modes.add(bert.training))
-    yield modes
-    hook.remove()
 
 
 class _Stops(Keeper):
