@@ -102,6 +102,9 @@ def _pick(x: Tensor, rows: Rows) -> Tensor:
 class Bert(nn.Module):
     """Embeddings, layers and pooler. ``dropout`` acts in training mode only."""
 
+    numbers: NDArray[np.int64] | None = None
+    """Its number for each id of the vocabulary, (V,), where it keeps some of the pieces alone."""
+
     def __init__(self, shape: BertShape, dropout: float = 0.1) -> None:
         super().__init__()
         self.shape = shape
@@ -249,10 +252,8 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
         model.bias = nn.Parameter(model.bias.detach()[kept])
 
 
-def restrict_pieces(
-    model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int
-) -> NDArray[np.int64]:
-    """Keep the word embeddings that any of ``all_tokens`` needs; return the new numbers."""
+def restrict_pieces(model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int) -> None:
+    """Keep only the word embeddings that any of ``all_tokens`` needs."""
     kept = pieces_used(all_tokens, vocabulary)
     keep_pieces(model, torch.from_numpy(kept))
-    return renumbering(kept, vocabulary)
+    model.bert.numbers = renumbering(kept, vocabulary)

@@ -91,11 +91,10 @@ def predict(
     model: Classifier,
     tokens: Tokens,
     device: Device,
-    numbers: NDArray[np.int64] | None = None,
     items: int | None = None,
 ) -> NDArray[np.float32]:
     """Return the logits (N, C) of the first ``items`` items; see :func:`predict_ranges`."""
-    found = [logits for _, logits in predict_ranges(model, tokens, device, numbers, items)]
+    found = [logits for _, logits in predict_ranges(model, tokens, device, items)]
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
@@ -103,20 +102,18 @@ def predict_ranges(
     model: Classifier,
     tokens: Tokens,
     device: Device,
-    numbers: NDArray[np.int64] | None = None,
     items: int | None = None,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
-    Deterministic: dropout is off, and batches depend on the lengths alone. ``numbers`` are those
-    of :func:`pdbench.data.batches.collate`; where ``items`` is None all are scored.
+    Deterministic: dropout is off, and batches depend on the lengths alone.
     """
     count, outputs = len(tokens.lengths[:items]), model.output.out_features
     together = max(_BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // outputs))
     for start in range(0, count, together):
         chosen = slice(start, min(start + together, count))
         found = np.empty((chosen.stop - start, outputs), np.float32)
-        for index, logits in predict_batches(model, tokens, device, numbers, chosen):
+        for index, logits in predict_batches(model, tokens, device, chosen):
             found[index - start] = logits
         yield chosen, found
 
@@ -126,7 +123,6 @@ def predict_batches(
     model: Classifier,
     tokens: Tokens,
     device: Device,
-    numbers: NDArray[np.int64] | None,
     chosen: slice,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the positions of some items, similar lengths together, with the model's outputs."""
@@ -134,5 +130,5 @@ def predict_batches(
     for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
         index = (chosen.start or 0) + bucket
         with device.autocast():
-            scores = model(*device.inputs(collate(tokens, index, numbers)))
+            scores = model(*device.inputs(collate(tokens, index, model.bert.numbers)))
         yield index, scores.float().cpu().numpy()

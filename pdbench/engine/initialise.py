@@ -1,4 +1,4 @@
-"""First weights: the four initialisations of a student (section 6.3, figure5), and spectral ones."""
+"""First weights: the four initialisations of a student (section 6.3, figure5), and spectral."""
 
 from __future__ import annotations
 

@@ -112,16 +112,11 @@ class Rankings(Kind):
         return tuple(read_json(folder / "task.json")["labels"])
 
     def score(
-        self,
-        model: Classifier,
-        data: Labelled,
-        metrics: Sequence[str],
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
     ) -> Scores:
         """Score the rank of each true item among all."""
         found, firsts = [], []
-        for chosen, logits in predict_ranges(model, data.tokens, device, numbers):
+        for chosen, logits in predict_ranges(model, data.tokens, device):
             found.append(ranks(logits, data.targets[chosen]))
             firsts.append(logits.argmax(axis=1).astype(np.int32))
         placed = np.concatenate(found)

@@ -180,15 +180,9 @@ class Kind(ABC):
         stored.flush()
         return total / items
 
-    def predict(
-        self,
-        model: Classifier,
-        tokens: Tokens,
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
-    ) -> NDArray[Any]:
+    def predict(self, model: Classifier, tokens: Tokens, device: Device) -> NDArray[Any]:
         """What a model says of every item, (N,)."""
-        return self.said(predict(model, tokens, device, numbers))
+        return self.said(predict(model, tokens, device))
 
     @staticmethod
     def said(logits: NDArray[np.float32]) -> NDArray[Any]:
@@ -197,15 +191,10 @@ class Kind(ABC):
         return classes
 
     def score(
-        self,
-        model: Classifier,
-        data: Labelled,
-        metrics: Sequence[str],
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
     ) -> Scores:
         """Evaluate a model on a labelled split."""
-        predictions = self.predict(model, data.tokens, device, numbers)
+        predictions = self.predict(model, data.tokens, device)
         return Scores(compute(metrics, predictions, data.targets), predictions)
 
     def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:

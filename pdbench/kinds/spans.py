@@ -129,7 +129,7 @@ class Spans(Kind):
         stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
         chosen, teacher = slice(items), teacher.to(device.torch)
-        for index, logits in predict_batches(teacher, tokens, device, None, chosen):
+        for index, logits in predict_batches(teacher, tokens, device, chosen):
             width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
             probabilities = self.soft(torch.from_numpy(logits[:, :width])).numpy()
             for item, own in zip(index, probabilities, strict=True):
@@ -140,16 +140,11 @@ class Spans(Kind):
         return total / items
 
     def score(
-        self,
-        model: Classifier,
-        data: Labelled,
-        metrics: Sequence[str],
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
     ) -> Scores:
         """Score the best place in the windows of each question."""
         assert isinstance(data, _Windowed)
-        places = _best_places(model, data, self.task.windows.answer, device, numbers)
+        places = _best_places(model, data, self.task.windows.answer, device)
         values = _example_scores(metrics, data.folder, places)
         means = {metric: float(found.mean(dtype=np.float64)) for metric, found in values.items()}
         return Scores(means, places, examples=values)
@@ -187,11 +182,7 @@ class _SoftWindowed(Labelled):
 
 
 def _best_places(
-    model: Classifier,
-    data: _Windowed,
-    longest: int,
-    device: Device,
-    numbers: NDArray[np.int64] | None,
+    model: Classifier, data: _Windowed, longest: int, device: Device
 ) -> NDArray[np.int64]:
     """Where in its context each question is answered, packed, (N,).
 
@@ -200,7 +191,7 @@ def _best_places(
     questions = int(data.examples[-1]) + 1
     best = np.full(questions, -np.inf)
     places = np.zeros((questions, 2), np.int64)
-    for index, logits in predict_batches(model, data.tokens, device, numbers, slice(None)):
+    for index, logits in predict_batches(model, data.tokens, device, slice(None)):
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)

@@ -24,12 +24,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
-from pdbench.data.batches import collate, pieces_used, renumbering
+from pdbench.data.batches import collate
 from pdbench.data.order import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import Classifier, Keeper, choose_device
@@ -96,8 +95,6 @@ class TrainedMethod:
     def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
         """The objectives of the method's own: what some items of the stage's cost the student."""
         teacher, student = self.data.teacher, self.first.model
-        vocabulary = self.data.vocabulary
-        numbers = renumbering(pieces_used(self.data.all_tokens, vocabulary), vocabulary)
         for stage in self.stages:
             if not stage.is_custom:
                 continue
@@ -106,7 +103,7 @@ class TrainedMethod:
             objective.to(teacher.device.torch)
             yield (
                 stage.name,
-                partial(_loss, self.items(stage), objective, student, teacher, numbers),
+                partial(_loss, self.items(stage), objective, student, teacher),
             )
 
 
@@ -259,12 +256,11 @@ def _loss(
     objective: Objective,
     student: Classifier,
     teacher: OnlineTeacher[Classifier],
-    numbers: NDArray[np.int64],
     items: list[int],
 ) -> Tensor:
     """What an objective says of some items, in full precision and without dropout."""
     index = np.array(items)
-    inputs = teacher.device.inputs(collate(data.tokens, index, numbers))
+    inputs = teacher.device.inputs(collate(data.tokens, index, student.bert.numbers))
     whole = objective.last_states
     ours = Exposed(student, *inputs, last_states=whole)
     theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
