@@ -5,9 +5,9 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -67,20 +67,16 @@ class Layer(nn.Module):
         self.outer = nn.Linear(inner, hidden)
         self.output_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
 
-    def forward(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
-        """Map (B, S, H) to the hidden states of ``rows``; ``mask`` is (B, S)."""
-        return self.transform(x, self.project(x), mask, noise, rows)
-
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values of A heads: (B, S, H) to (B, S, 3, A, D)."""
         batch, length, hidden = x.shape
         split: Tensor = self.query_key_value(x)
         return split.view(batch, length, 3, self._heads, hidden // self._heads)
 
-    def transform(
+    def forward(
         self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
     ) -> Tensor:
-        """The rest of the layer, from what :meth:`project` makes of ``x``."""
+        """Map (B, S, H), and what :meth:`project` makes of it, to the hidden states of ``rows``."""
         attended = self.attended(_attend(split, mask, noise, rows))
         x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
         outer = self.outer(functional.gelu(self.inner(x)))
@@ -141,10 +137,10 @@ class Bert(nn.Module):
                 classifier needs one piece of each input, masked LM one in seven.
         """
         x = self.embed(ids, segments, noise)
-        *lower, last = self.layers
+        *lower, last = cast("Iterable[Layer]", self.layers)
         for layer in lower:
-            x = layer(x, mask, noise, None)
-        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
+            x = layer(x, layer.project(x), mask, noise, None)
+        return last(x, last.project(x), mask, noise, rows)  # type: ignore[no-any-return]
 
     def embed(self, ids: Tensor, segments: Tensor | None, noise: Noise | None) -> Tensor:
         """The first layer's input, (B, S, H); the arguments are those of :meth:`forward`."""
@@ -155,10 +151,6 @@ class Bert(nn.Module):
             kinds = self.segment_embeddings(segments)
         embedded = self.word_embeddings(ids) + positions + kinds
         return dropout(self.embedding_norm(embedded), noise)
-
-    def pooled(self, first: Tensor) -> Tensor:
-        """The pooler's output for the first pieces ([CLS]), (B, H) to (B, H)."""
-        return torch.tanh(self.pooler(first))
 
 
 class Classifier(nn.Module):
@@ -193,7 +185,8 @@ class Classifier(nn.Module):
 
     def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
         """Logits (B, C) from the last layer's first pieces (B, H); ``mask`` is (B, S)."""
-        return self.output(dropout(self.bert.pooled(states), noise))  # type: ignore[no-any-return]
+        pooled = torch.tanh(self.bert.pooler(states))
+        return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
 
 class MaskedLM(nn.Module):

@@ -119,12 +119,12 @@ class Exposed:
 
     def _firsts(self, layer: int) -> Tensor:
         module, x, split = self._projected(layer)
-        return module.transform(x, split, self._mask, self._noise, "first")
+        return module(x, split, self._mask, self._noise, "first")  # type: ignore[no-any-return]
 
     def _state(self, layer: int) -> Tensor:
         while len(self._states) <= layer:
             module, x, split = self._projected(len(self._states))
-            self._states.append(module.transform(x, split, self._mask, self._noise, None))
+            self._states.append(module(x, split, self._mask, self._noise, None))
         return self._states[layer]
 
     def _projected(self, layer: int) -> tuple[Layer, Tensor, Tensor]:

@@ -48,13 +48,11 @@ from pdbench.workflow.paths import ARCHIVES
 _TEACHER = Architecture(4, 64)
 _STUDY = "small.yaml"
 _STOP_AFTER = 3
-_STEPS = 48
-"""Updates of a stage that has all of its data's."""
 
 _ITEMS = {"transfer": 96, "labelled": 288}
 """Whole batches of 32, so that the mean loss of a pass is that of all items."""
 
-_STAGE = {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]}
+_STAGE = {"epochs": 3, "least_steps": 48, "learning_rate": [5e-3]}
 _CHANGES = {
     "architectures": {"grid": {"layers": [2, 4], "hidden": [32]}, "named": {"Tiny": "2/32"}},
     "tasks": {"films": {**CONFIG["tasks"]["films"], "train": _ITEMS["labelled"]}},
@@ -101,10 +99,7 @@ class TrainedMethod:
             assert teacher is not None
             objective = objective_of(stage, self.data.kind, student, teacher, seed=0)
             objective.to(teacher.device.torch)
-            yield (
-                stage.name,
-                partial(_loss, self.items(stage), objective, student, teacher),
-            )
+            yield stage.name, partial(_loss, self.items(stage), objective, student, teacher)
 
 
 class MethodContract:

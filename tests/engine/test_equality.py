@@ -429,8 +429,8 @@ def test_attention_weights_drop_out() -> None:
     layer.attended.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     for seed in range(400):
         torch.manual_seed(seed)
-        layer(x, None, bert.noise(), None)
-    layer(x, None, None, None)
+        layer(x, layer.project(x), None, bert.noise(), None)
+    layer(x, layer.project(x), None, None, None)
     *drawn, expected = seen
     stacked = torch.stack(drawn)
 
