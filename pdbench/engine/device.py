@@ -87,28 +87,20 @@ def _fast_bf16(kind: torch.device) -> bool:
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
 
 
-def predict(
-    model: Classifier,
-    tokens: Tokens,
-    device: Device,
-    items: int | None = None,
-) -> NDArray[np.float32]:
-    """Return the logits (N, C) of the first ``items`` items; see :func:`predict_ranges`."""
-    found = [logits for _, logits in predict_ranges(model, tokens, device, items)]
+def predict(model: Classifier, tokens: Tokens, device: Device) -> NDArray[np.float32]:
+    """Return the logits (N, C) of all items; see :func:`predict_ranges`."""
+    found = [logits for _, logits in predict_ranges(model, tokens, device)]
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
 def predict_ranges(
-    model: Classifier,
-    tokens: Tokens,
-    device: Device,
-    items: int | None = None,
+    model: Classifier, tokens: Tokens, device: Device
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
     Deterministic: dropout is off, and batches depend on the lengths alone.
     """
-    count, outputs = len(tokens.lengths[:items]), model.output.out_features
+    count, outputs = len(tokens), model.output.out_features
     together = max(_BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // outputs))
     for start in range(0, count, together):
         chosen = slice(start, min(start + together, count))
@@ -120,10 +112,7 @@ def predict_ranges(
 
 @torch.inference_mode()
 def predict_batches(
-    model: Classifier,
-    tokens: Tokens,
-    device: Device,
-    chosen: slice,
+    model: Classifier, tokens: Tokens, device: Device, chosen: slice = slice(None)
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the positions of some items, similar lengths together, with the model's outputs."""
     model.eval()

@@ -173,7 +173,8 @@ class Kind(ABC):
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
-        for chosen, logits in predict_ranges(teacher.to(device.torch), tokens, device, items=items):
+        teacher = teacher.to(device.torch)
+        for chosen, logits in predict_ranges(teacher, tokens.first(items), device):
             labels = self.soft(torch.from_numpy(logits)).numpy()
             stored[chosen] = labels
             total += labels.sum(axis=0, dtype=np.float64)

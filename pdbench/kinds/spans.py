@@ -128,8 +128,8 @@ class Spans(Kind):
         """
         stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
-        chosen, teacher = slice(items), teacher.to(device.torch)
-        for index, logits in predict_batches(teacher, tokens, device, chosen):
+        teacher = teacher.to(device.torch)
+        for index, logits in predict_batches(teacher, tokens.first(items), device):
             width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
             probabilities = self.soft(torch.from_numpy(logits[:, :width])).numpy()
             for item, own in zip(index, probabilities, strict=True):
@@ -191,7 +191,7 @@ def _best_places(
     questions = int(data.examples[-1]) + 1
     best = np.full(questions, -np.inf)
     places = np.zeros((questions, 2), np.int64)
-    for index, logits in predict_batches(model, data.tokens, device, slice(None)):
+    for index, logits in predict_batches(model, data.tokens, device):
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)

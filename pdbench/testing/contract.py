@@ -28,15 +28,14 @@ from torch import Tensor
 
 from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
-from pdbench.data.batches import collate
 from pdbench.data.order import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import Classifier, Keeper, choose_device
+from pdbench.engine import Keeper, choose_device
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs import pretraining
 from pdbench.jobs.pretraining import pretrain_student
 from pdbench.jobs.run import WEIGHTS
-from pdbench.jobs.stages import OnlineTeacher, objective_of
+from pdbench.jobs.stages import objective_of
 from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
 from pdbench.kinds import Labelled
 from pdbench.methods.objective import Objective, checked_loss
@@ -92,14 +91,22 @@ class TrainedMethod:
     @property
     def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
         """The objectives of the method's own: what some items of the stage's cost the student."""
-        teacher, student = self.data.teacher, self.first.model
         for stage in self.stages:
-            if not stage.is_custom:
-                continue
-            assert teacher is not None
-            objective = objective_of(stage, self.data.kind, student, teacher, seed=0)
-            objective.to(teacher.device.torch)
-            yield stage.name, partial(_loss, self.items(stage), objective, student, teacher)
+            if stage.is_custom:
+                teacher = self.data.teacher
+                objective = objective_of(stage, self.data.kind, self.first.model, teacher, seed=0)
+                yield stage.name, partial(self._loss, objective, self.items(stage))
+
+    def _loss(self, objective: Objective, data: Labelled, items: list[int]) -> Tensor:
+        """What an objective says of some items, in full precision and without dropout."""
+        student, teacher = self.first.model, self.data.teacher
+        assert teacher is not None
+        batch = data.batch(np.array(items), student.bert.numbers)
+        inputs, whole = teacher.device.inputs(batch.batch), objective.last_states
+        ours = Exposed(student, *inputs, last_states=whole)
+        theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
+        targets = teacher.device.tensor(batch.targets)
+        return checked_loss(objective.to(teacher.device.torch), ours, theirs, targets)
 
 
 class MethodContract:
@@ -244,22 +251,6 @@ class PretrainingContract(MethodContract):
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """Digest of some tensors, by name."""
     return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
-
-
-def _loss(
-    data: Labelled,
-    objective: Objective,
-    student: Classifier,
-    teacher: OnlineTeacher[Classifier],
-    items: list[int],
-) -> Tensor:
-    """What an objective says of some items, in full precision and without dropout."""
-    index = np.array(items)
-    inputs = teacher.device.inputs(collate(data.tokens, index, student.bert.numbers))
-    whole = objective.last_states
-    ours = Exposed(student, *inputs, last_states=whole)
-    theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
-    return checked_loss(objective, ours, theirs, teacher.device.tensor(data.targets_of(index)))
 
 
 class _Stops(Keeper):
