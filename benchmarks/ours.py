@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks import data
 from benchmarks.peak import matrix_peak, training_flops
@@ -57,14 +56,14 @@ def finetune(request: Request, clock: Clock) -> dict[str, Any]:
     model, device = _initial(request)
     with clock:
         # As a job does: the pieces of all splits are kept, for the scores that follow.
-        numbers = restrict_pieces(model, [s.tokens for s in splits.values()], VOCABULARY)
-        progress = _trained("finetune", model, train, request, device, numbers)
+        restrict_pieces(model, [s.tokens for s in splits.values()], VOCABULARY)
+        progress = _trained("finetune", model, train, request, device)
     flops = training_flops(
         Architecture.parse(request["arch"]), train.tokens.lengths, request["epochs"]
     )
     found = {"flops": flops, "padding": progress.padding, "precision": device.precision}
     if request.get("score"):
-        scores = TASK.score(model, splits["test"], ("accuracy",), device, numbers)
+        scores = TASK.score(model, splits["test"], ("accuracy",), device)
         found["accuracy"] = scores.metrics["accuracy"]
     return found
 
@@ -161,8 +160,8 @@ def _train(
     device: Device,
     kind: type[Walk] = Walk,
 ) -> float:
-    numbers = restrict_pieces(model, [labelled.tokens], VOCABULARY)
-    return _trained("distill", model, labelled, request, device, numbers, kind).seconds
+    restrict_pieces(model, [labelled.tokens], VOCABULARY)
+    return _trained("distill", model, labelled, request, device, kind).seconds
 
 
 def _trained(
@@ -171,7 +170,6 @@ def _trained(
     labelled: Labelled,
     request: Request,
     device: Device,
-    numbers: NDArray[np.int64],
     kind: type[Walk] = Walk,
 ) -> Progress:
     settings = StageSettings(
@@ -182,7 +180,7 @@ def _trained(
     seed = request["seed"]
     walk = kind(settings, Point(request["rate"], request["batch"]), (0.0, 1.0), seed)
     loss = objective_of(Stage(objective=objective), TASK, model, None, seed)
-    return train_stage(model, loss, labelled, walk, device, seed, numbers)
+    return train_stage(model, loss, labelled, walk, device, seed)
 
 
 WORKS = {

@@ -6,11 +6,16 @@ to that) but light enough that a training job starts without importing transform
 
 from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
 from pdbench.engine.checkpoints import read_checkpoint, write_checkpoint
-from pdbench.engine.device import Device, choose_device, prepare_process
+from pdbench.engine.device import (
+    Device,
+    choose_device,
+    predict,
+    predict_ranges,
+    prepare_process,
+)
 from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.initialise import initial_classifier, random_model
 from pdbench.engine.loop import Optimisation, Progress, optimise
-from pdbench.engine.predict import predict, predict_ranges
 from pdbench.engine.state import Keeper, Stopwatch
 
 __all__ = [

@@ -5,9 +5,9 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class Layer(nn.Module):
     def __init__(self, shape: BertShape) -> None:
         super().__init__()
         hidden, inner = shape.hidden, shape.feed_forward
-        self.heads = shape.heads
+        self._heads = shape.heads
         self.query_key_value = nn.Linear(hidden, 3 * hidden)
         self.attended = nn.Linear(hidden, hidden)
         self.attention_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
@@ -67,20 +67,16 @@ class Layer(nn.Module):
         self.outer = nn.Linear(inner, hidden)
         self.output_norm = nn.LayerNorm(hidden, LAYER_NORM_EPSILON)
 
-    def forward(self, x: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
-        """Map (B, S, H) to the hidden states of ``rows``; ``mask`` is (B, S)."""
-        return self.transform(x, self.project(x), mask, noise, rows)
-
     def project(self, x: Tensor) -> Tensor:
         """Queries, keys and values of A heads: (B, S, H) to (B, S, 3, A, D)."""
         batch, length, hidden = x.shape
         split: Tensor = self.query_key_value(x)
-        return split.view(batch, length, 3, self.heads, hidden // self.heads)
+        return split.view(batch, length, 3, self._heads, hidden // self._heads)
 
-    def transform(
+    def forward(
         self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
     ) -> Tensor:
-        """The rest of the layer, from what :meth:`project` makes of ``x``."""
+        """Map (B, S, H), and what :meth:`project` makes of it, to the hidden states of ``rows``."""
         attended = self.attended(_attend(split, mask, noise, rows))
         x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
         outer = self.outer(functional.gelu(self.inner(x)))
@@ -102,14 +98,18 @@ def _pick(x: Tensor, rows: Rows) -> Tensor:
 class Bert(nn.Module):
     """Embeddings, layers and pooler. ``dropout`` acts in training mode only."""
 
+    numbers: NDArray[np.int64] | None = None
+    """Its number for each id of the vocabulary, (V,), where it keeps some of the pieces alone."""
+
     def __init__(self, shape: BertShape, dropout: float = 0.1) -> None:
         super().__init__()
         self.shape = shape
         self.dropout = dropout
         # Zeros, since pdbench.engine.initialise draws them: torch would first draw its own.
-        self.word_embeddings = embedding_of(torch.zeros(shape.vocabulary, shape.hidden))
-        self.position_embeddings = embedding_of(torch.zeros(shape.positions, shape.hidden))
-        self.segment_embeddings = embedding_of(torch.zeros(shape.segments, shape.hidden))
+        self.word_embeddings, self.position_embeddings, self.segment_embeddings = (
+            embedding_of(torch.zeros(rows, shape.hidden))
+            for rows in (shape.vocabulary, shape.positions, shape.segments)
+        )
         self.embedding_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.pooler = nn.Linear(shape.hidden, shape.hidden)
@@ -126,7 +126,7 @@ class Bert(nn.Module):
         noise: Noise | None = None,
         rows: Rows = None,
     ) -> Tensor:
-        """Encode word pieces.
+        """Hidden states of the last layer: of all pieces (B, S, H), the first, or M positions.
 
         Args:
             ids: Word-piece ids, (B, S).
@@ -135,16 +135,12 @@ class Bert(nn.Module):
             noise: Dropout of this pass; None drops nothing.
             rows: Whose hidden states are wanted. The last layer computes no others: a
                 classifier needs one piece of each input, masked LM one in seven.
-
-        Returns:
-            Hidden states of the last layer: (B, S, H) for all rows, (B, H) for the first
-            pieces, (M, H) for M positions.
         """
         x = self.embed(ids, segments, noise)
-        *lower, last = self.layers
+        *lower, last = cast("Iterable[Layer]", self.layers)
         for layer in lower:
-            x = layer(x, mask, noise, None)
-        return last(x, mask, noise, rows)  # type: ignore[no-any-return]
+            x = layer(x, layer.project(x), mask, noise, None)
+        return last(x, last.project(x), mask, noise, rows)  # type: ignore[no-any-return]
 
     def embed(self, ids: Tensor, segments: Tensor | None, noise: Noise | None) -> Tensor:
         """The first layer's input, (B, S, H); the arguments are those of :meth:`forward`."""
@@ -155,10 +151,6 @@ class Bert(nn.Module):
             kinds = self.segment_embeddings(segments)
         embedded = self.word_embeddings(ids) + positions + kinds
         return dropout(self.embedding_norm(embedded), noise)
-
-    def pooled(self, first: Tensor) -> Tensor:
-        """The pooler's output for the first pieces ([CLS]), (B, H) to (B, H)."""
-        return torch.tanh(self.pooler(first))
 
 
 class Classifier(nn.Module):
@@ -187,13 +179,14 @@ class Classifier(nn.Module):
         self.output = nn.Linear(bert.shape.hidden, labels)
 
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
-        """Return logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
+        """Logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
         noise = self.bert.noise()
         return self.classify(self.bert(ids, segments, mask, noise, self.rows), mask, noise)
 
     def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
         """Logits (B, C) from the last layer's first pieces (B, H); ``mask`` is (B, S)."""
-        return self.output(dropout(self.bert.pooled(states), noise))  # type: ignore[no-any-return]
+        pooled = torch.tanh(self.bert.pooler(states))
+        return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
 
 class MaskedLM(nn.Module):
@@ -207,16 +200,6 @@ class MaskedLM(nn.Module):
         self.transform = nn.Linear(bert.shape.hidden, bert.shape.hidden)
         self.transform_norm = nn.LayerNorm(bert.shape.hidden, LAYER_NORM_EPSILON)
         self.bias = nn.Parameter(torch.zeros(bert.shape.vocabulary))
-
-    def forward(
-        self,
-        ids: Tensor,
-        segments: Tensor | None,
-        mask: Tensor | None,
-        positions: Tensor,
-    ) -> Tensor:
-        """Logits of the word pieces (M, V) at masked positions (M,) among the B * S."""
-        return self.scores(self.states(ids, segments, mask, positions))
 
     def cross_entropy(self, states: Tensor, targets: Tensor, scored: int | None = None) -> Tensor:
         """Mean cross-entropy of states (M, H) with true ids (M,), without keeping the logits.
@@ -235,14 +218,14 @@ class MaskedLM(nn.Module):
         """Hidden states of the last layer at M positions, (M, H)."""
         return self.bert(ids, segments, mask, self.bert.noise(), positions)  # type: ignore[no-any-return]
 
-    def _transformed(self, states: Tensor) -> Tensor:
-        """What the output matrix is multiplied with: (M, H) to (M, H)."""
-        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
-
     def scores(self, states: Tensor, scored: int | None = None) -> Tensor:
         """Logits of the first K word pieces, or of all, (M, K), from hidden states (M, H)."""
         weight = self.bert.word_embeddings.weight[:scored]
         return functional.linear(self._transformed(states), weight, self.bias[:scored])
+
+    def _transformed(self, states: Tensor) -> Tensor:
+        """What the output matrix is multiplied with: (M, H) to (M, H)."""
+        return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
 
 def embedding_of(weight: Tensor) -> nn.Embedding:
@@ -257,17 +240,13 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     model, faster: the embedding matrix is most of a small student. Inputs must then be
     renumbered by position in ``kept``.
     """
-    bert = model.bert
-    weight = bert.word_embeddings.weight.detach()[kept]
-    bert.word_embeddings = embedding_of(weight)
+    model.bert.word_embeddings = embedding_of(model.bert.word_embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
 
 
-def restrict_pieces(
-    model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int
-) -> NDArray[np.int64]:
-    """Keep the word embeddings that any of ``all_tokens`` needs; return the new numbers."""
+def restrict_pieces(model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int) -> None:
+    """Keep only the word embeddings that any of ``all_tokens`` needs."""
     kept = pieces_used(all_tokens, vocabulary)
     keep_pieces(model, torch.from_numpy(kept))
-    return renumbering(kept, vocabulary)
+    model.bert.numbers = renumbering(kept, vocabulary)

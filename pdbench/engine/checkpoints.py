@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
@@ -27,23 +27,23 @@ from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier,
 from pdbench.study import Architecture
 from pdbench.study.settings import Source
 
-_RENAMED = {
+_NAMES = {
     "word_embeddings": "embeddings.word_embeddings",
     "position_embeddings": "embeddings.position_embeddings",
     "segment_embeddings": "embeddings.token_type_embeddings",
     "embedding_norm": "embeddings.LayerNorm",
     "pooler": "pooler.dense",
-}
-_RENAMED_IN_LAYER = {
-    "attended": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "inner": "intermediate.dense",
-    "outer": "output.dense",
-    "output_norm": "output.LayerNorm",
-}
-_RENAMED_LM_HEAD = {
     "transform": "cls.predictions.transform.dense",
     "transform_norm": "cls.predictions.transform.LayerNorm",
+}
+"""Transformers' names of what a layer is not, by ours."""
+_NAMES_IN_LAYER = {
+    "query_key_value": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attended": ("attention.output.dense",),
+    "attention_norm": ("attention.output.LayerNorm",),
+    "inner": ("intermediate.dense",),
+    "outer": ("output.dense",),
+    "output_norm": ("output.LayerNorm",),
 }
 _SIZES = {
     "layers": "num_hidden_layers",
@@ -56,6 +56,19 @@ _SIZES = {
 }
 """The keys of a configuration by our names."""
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted from TensorFlow
+_REGRESSION = {
+    "problem_type": "regression",
+    "id2label": {"0": "LABEL_0"},
+    "label2id": {"LABEL_0": 0},
+}
+"""How transformers says that a model's one output is a score."""
+_COMPUTED = {
+    "model_type": "bert",
+    "hidden_act": "gelu",
+    "position_embedding_type": "absolute",
+    "layer_norm_eps": LAYER_NORM_EPSILON,
+}
+"""What a configuration may not say otherwise: its weights would mean something else here."""
 
 
 def write_checkpoint(
@@ -66,13 +79,10 @@ def write_checkpoint(
 ) -> None:
     """Write a model, its configuration and its vocabulary into an existing folder.
 
-    Args:
-        folder: Where to write; callers make it appear whole (:func:`pdbench.core.files.replacing`).
-        model: The model.
-        vocabulary: The tokenizer to write beside the weights.
-        labels: Label names in class order, for a classifier.
+    Callers make the folder appear whole (:func:`pdbench.core.files.replacing`). Label names of a
+    classifier are in class order.
     """
-    weights = {k: v.contiguous() for k, v in _to_hugging_face(model).items()}
+    weights = _to_hugging_face(model)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
@@ -80,38 +90,34 @@ def write_checkpoint(
 
 
 def read_checkpoint(
-    folder: Path, head: type[Classifier] | None = None
+    folder: Path, head: type[Classifier] = Classifier
 ) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint folder, and the output layer of a kind of model if one is named.
+    """Read a checkpoint folder, and the output layer of a kind of model if it has one.
 
-    Returns:
-        The shape, the weights in float32 under our names (without a leading "bert."), and
-        the raw configuration.
+    The weights are in float32 under our names, without a leading "bert."; the configuration is raw.
 
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
     """
-    shape, configuration = _read_shape(folder)
+    shape, configuration = read_shape(folder)
     path = weights_file(folder)
-    names = {} if head is None else {"output": head.output_name}
-    return shape, _from_hugging_face(_stored(path), shape, path, names), configuration
+    weights = _from_hugging_face(_stored(path), shape, path, head.output_name)
+    return shape, weights, configuration
 
 
 def convert_checkpoint(source: Path, target: Path) -> BertShape:
-    """Write the encoder, the pooler and the masked-LM head of a checkpoint as safetensors.
-
-    Args:
-        source: The checkpoint's folder, of any of the layouts that are read here.
-        target: An existing folder.
-
-    Raises:
-        DataError: As :func:`read_checkpoint`.
-    """
-    shape, configuration = _read_shape(source)
+    """Write a checkpoint's encoder, pooler and masked-LM head into a folder, as safetensors."""
+    shape, configuration = read_shape(source)
     path = weights_file(source)
     stored = _stored(path)
-    load_encoder(Bert(shape), _from_hugging_face(stored, shape, path, {}), path)
-    kept = {own: tensor.clone() for name, tensor in stored.items() if (own := _kept_as(name))}
+    load_encoder(Bert(shape), _from_hugging_face(stored, shape, path, ""), path)
+    known = set(itertools.chain(*_published_names(shape.layers, "").values()))
+    named = ((_bare(name), tensor) for name, tensor in stored.items())
+    kept = {
+        name if name.startswith("cls.") else f"bert.{name}": tensor.clone()
+        for name, tensor in named
+        if name in known
+    }
     save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
     kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
     write_json(target / "config.json", {**configuration, **kind})
@@ -119,12 +125,8 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
 
 
 def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint of another size, or whose pieces are not the study's.
-
-    Raises:
-        DataError: Which one it is.
-    """
-    shape, _ = _read_shape(folder)
+    """Refuse a checkpoint of another size, or whose pieces are not the study's."""
+    shape, _ = read_shape(folder)
     if shape.architecture != size:
         what = f"{folder}: a {shape.architecture} model in the place of {size}"
         raise DataError(what, "mend the name or the path of the released checkpoints")
@@ -132,11 +134,7 @@ def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -
 
 
 def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has.
-
-    Raises:
-        DataError: Where they differ.
-    """
+    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has."""
     remedy = "name this checkpoint's own vocabulary under key vocabulary"
     if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
@@ -148,15 +146,6 @@ def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> 
     if shape.vocabulary != vocabulary.size:
         what = f"{folder}: {shape.vocabulary} word embeddings, and {vocabulary.size} pieces"
         raise DataError(what, remedy)
-
-
-def _kept_as(name: str) -> str | None:
-    """The name of a released tensor in a masked-LM checkpoint; None for what it has no use for."""
-    bare = _modern(name).removeprefix("bert.")
-    if bare.startswith(("embeddings.", "encoder.", "pooler.")):
-        return None if bare == "embeddings.position_ids" else f"bert.{bare}"
-    tied = bare.startswith("cls.predictions.decoder.")  # to the word embeddings
-    return bare if bare.startswith("cls.predictions.") and not tied else None
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
@@ -183,67 +172,51 @@ def read_classifier(
     dropout: float = 0.1,
     head: type[Classifier] = Classifier,
 ) -> Classifier:
-    """Read a fine-tuned classifier whose label names must be ``labels``, in that order.
-
-    ``head`` is the kind of model.
-
-    Raises:
-        DataError: The checkpoint has other labels or no such head, or as
-            :func:`read_checkpoint`.
-    """
+    """Read a fine-tuned classifier whose label names must be ``labels``, in that order."""
     shape, weights, configuration = read_checkpoint(folder, head)
-    found = [] if _is_regression(configuration) else _label_names(configuration)
-    if found != list(labels):
+    if (found := _labels_of(configuration)) != list(labels):
         raise DataError(
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
     model = head(Bert(shape, dropout), head.outputs(len(labels)))
     load_encoder(model.bert, weights, folder)
-    _load_head(model.output, _below(weights, "output."), folder)
+    output = {name: t for name, t in weights.items() if name.startswith("output.")}
+    _load_head(model, output, folder)
     return model
 
 
 def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
-    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero.
-
-    Raises:
-        DataError: It has no such head, or as :func:`read_checkpoint`.
-    """
+    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero."""
     shape, weights, _ = read_checkpoint(folder)
     model = MaskedLM(Bert(shape, dropout))
     load_encoder(model.bert, weights, folder)
-    head = {name: weights.get(name) for name in model.state_dict() if not name.startswith("bert.")}
-    found = {name: tensor for name, tensor in head.items() if tensor is not None}
-    if found.keys() != head.keys():
+    head = [name for name in model.state_dict() if not name.startswith("bert.")]
+    if not weights.keys() >= set(head):
         raise DataError(f"{folder}: no masked-LM head", "pre-train the model anew")
-    _load_head(model, {**model.bert.state_dict(prefix="bert."), **found}, folder)
+    _load_head(model, {name: weights[name] for name in head}, folder)
     return model
 
 
-def _is_regression(configuration: Mapping[str, Any]) -> bool:
-    return bool(configuration.get("problem_type") == _REGRESSION["problem_type"])
-
-
-def _label_names(configuration: Mapping[str, Any]) -> list[str]:
+def _labels_of(configuration: Mapping[str, Any]) -> list[str]:
+    """The names of a checkpoint's labels in order; none of a regression."""
     stored = configuration.get("id2label")
-    return [stored.get(str(i), "") for i in range(len(stored))] if isinstance(stored, dict) else []
+    regresses = configuration.get("problem_type") == _REGRESSION["problem_type"]
+    if regresses or not isinstance(stored, dict):
+        return []
+    return [stored.get(str(i), "") for i in range(len(stored))]
 
 
-def _load_head(module: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+def _load_head(model: Classifier | MaskedLM, weights: Mapping[str, Tensor], folder: Path) -> None:
     try:
-        module.load_state_dict(weights)
+        model.load_state_dict({**model.bert.state_dict(prefix="bert."), **weights})
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{folder}: its head does not fit ({reason})", "train it anew") from error
 
 
 def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None:
-    """Copy the encoder's weights into ``bert``, which may be shallower than they are.
-
-    Raises:
-        DataError: A weight is missing or has another shape; it names ``where`` they stand.
-    """
+    """Copy the encoder's weights, which stand ``where``, into ``bert``, which may be shallower."""
     own = bert.state_dict()
     missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
     if missing:
@@ -256,82 +229,65 @@ def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None
     bert.load_state_dict(found)
 
 
+def _published_names(layers: int, output: str) -> dict[str, tuple[str, ...]]:
+    """Transformers' names of every weight by ours, without "bert."; ours may join three."""
+    names: dict[str, tuple[str, ...]] = {"output": (output,)}
+    names |= {ours: (theirs,) for ours, theirs in _NAMES.items()}
+    for n in range(layers):
+        for ours, parts in _NAMES_IN_LAYER.items():
+            names[f"layers.{n}.{ours}"] = tuple(f"encoder.layer.{n}.{part}" for part in parts)
+    found = {
+        f"{ours}.{kind}": tuple(f"{part}.{kind}" for part in theirs)
+        for ours, theirs in names.items()
+        for kind in ("weight", "bias")
+    }
+    return {**found, "bias": ("cls.predictions.bias",)}
+
+
 def _to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
-    """Return the weights under transformers' names."""
-    weights: dict[str, Tensor] = {}
+    output = model.output_name if isinstance(model, Classifier) else ""
+    names = _published_names(model.bert.shape.layers, output)
     pools = isinstance(model, Classifier) and model.rows == "first"
-    heads = dict(_RENAMED_LM_HEAD)
-    if isinstance(model, Classifier):
-        heads["output"] = model.output_name
+    weights: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
-        if name == "bias":
-            weights["cls.predictions.bias"] = tensor
-        elif not name.startswith("bert."):
-            head, _, kind = name.rpartition(".")
-            weights[f"{heads[head]}.{kind}"] = tensor
-        elif pools or not name.startswith("bert.pooler."):
-            weights.update(_encoder_names(name.removeprefix("bert."), tensor))
+        ours = name.removeprefix("bert.")
+        if ours.startswith("pooler.") and not pools:
+            continue
+        prefix, theirs = name[: -len(ours)], names[ours]
+        parts = zip(theirs, tensor.chunk(len(theirs)), strict=True)
+        weights |= {f"{prefix}{part}": t.clone() for part, t in parts}
     return weights
-
-
-def _encoder_names(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    part, _, kind = name.rpartition(".")
-    if not part.startswith("layers."):
-        return {f"bert.{_RENAMED[part]}.{kind}": tensor}
-    _, number, part = part.split(".")
-    prefix = f"bert.encoder.layer.{number}"
-    if part == "query_key_value":
-        thirds = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
-        return {f"{prefix}.attention.self.{which}.{kind}": t.clone() for which, t in thirds}
-    return {f"{prefix}.{_RENAMED_IN_LAYER[part]}.{kind}": tensor}
 
 
 def _from_hugging_face(
-    stored: Mapping[str, Tensor], shape: BertShape, path: Path, head: Mapping[str, str]
+    stored: Mapping[str, Tensor], shape: BertShape, path: Path, output: str
 ) -> dict[str, Tensor]:
-    """Float32 weights under our names, but those of other heads than ``head`` and masked LM's."""
-    plain = {_modern(name).removeprefix("bert."): t.float() for name, t in stored.items()}
-    weights = _renamed(plain, {**_RENAMED, **_RENAMED_LM_HEAD, **head}, "", "")
-    if "cls.predictions.bias" in plain:
-        weights["bias"] = plain["cls.predictions.bias"]
-    try:
-        for n in range(shape.layers):
-            theirs, ours = f"encoder.layer.{n}.", f"layers.{n}."
-            weights |= _renamed(plain, _RENAMED_IN_LAYER, theirs, ours)
-            for kind in ("weight", "bias"):
-                attention = f"{theirs}attention.self."
-                thirds = [plain[f"{attention}{w}.{kind}"] for w in ("query", "key", "value")]
-                weights[f"{ours}query_key_value.{kind}"] = torch.cat(thirds)
-    except KeyError as error:
-        raise DataError(f"{path}: lacks {error.args[0]}", "use a BERT checkpoint") from error
-    except RuntimeError as error:
-        what = f"{path}: {attention}* have different shapes"
-        raise DataError(what, "use a BERT checkpoint") from error
+    """Float32 weights under our names: the encoder, masked LM's head, and one output layer."""
+    plain = {_bare(name): tensor.float() for name, tensor in stored.items()}
+    weights = {}
+    for ours, theirs in _published_names(shape.layers, output).items():
+        lacking = next((name for name in theirs if name not in plain), None)
+        if lacking is not None and ours.startswith("layers."):
+            raise DataError(f"{path}: lacks {lacking}", "use a BERT checkpoint")
+        if lacking is not None:
+            continue
+        parts = [plain[name] for name in theirs]
+        try:
+            weights[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
+        except RuntimeError as error:
+            what = f"{path}: {', '.join(theirs)} have different shapes"
+            raise DataError(what, "use a BERT checkpoint") from error
     return weights
 
 
-def _renamed(
-    plain: Mapping[str, Tensor], table: Mapping[str, str], theirs: str, ours: str
-) -> dict[str, Tensor]:
-    return {
-        f"{ours}{name}.{kind}": plain[f"{theirs}{old}.{kind}"]
-        for name, old in table.items()
-        for kind in ("weight", "bias")
-        if f"{theirs}{old}.{kind}" in plain
-    }
-
-
-def _modern(name: str) -> str:
-    return re.sub(r"(gamma|beta)$", lambda m: _OLD_NAMES[m[0]], name)
-
-
-def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+def _bare(name: str) -> str:
+    """The name of a stored weight as it is written today, without "bert."."""
+    return re.sub(r"(gamma|beta)$", lambda m: _OLD_NAMES[m[0]], name).removeprefix("bert.")
 
 
 def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[str, Any]:
     shape = model.bert.shape
-    return {
+    configuration = {
         "architectures": [model.published_as],
         "model_type": "bert",
         **{theirs: getattr(shape, ours) for ours, theirs in _SIZES.items()},
@@ -341,38 +297,16 @@ def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[
         "layer_norm_eps": LAYER_NORM_EPSILON,
         "initializer_range": 0.02,
         "pad_token_id": 0,
-        **_label_maps(labels),
-        **(_REGRESSION if isinstance(model, Classifier) and model.output.out_features == 1 else {}),
     }
+    if labels:
+        configuration["id2label"] = {str(i): name for i, name in enumerate(labels)}
+        configuration["label2id"] = {name: i for i, name in enumerate(labels)}
+    if isinstance(model, Classifier) and model.output.out_features == 1:
+        configuration |= _REGRESSION
+    return configuration
 
 
-_REGRESSION = {
-    "problem_type": "regression",
-    "id2label": {"0": "LABEL_0"},
-    "label2id": {"LABEL_0": 0},
-}
-"""How transformers says that a model's one output is a score."""
-
-
-def _label_maps(labels: Sequence[str]) -> dict[str, Any]:
-    if not labels:
-        return {}
-    return {
-        "id2label": {str(i): name for i, name in enumerate(labels)},
-        "label2id": {name: i for i, name in enumerate(labels)},
-    }
-
-
-_COMPUTED = {
-    "model_type": "bert",
-    "hidden_act": "gelu",
-    "position_embedding_type": "absolute",
-    "layer_norm_eps": LAYER_NORM_EPSILON,
-}
-"""What a configuration may not say otherwise: its weights would mean something else here."""
-
-
-def _read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
+def read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
     """Read the configuration of a checkpoint: its shape, and as it is."""
     path = configuration_file(folder)
     configuration = read_json(path)

@@ -1,18 +1,29 @@
-"""The device a job trains on, and the precision that is faster there."""
+"""The device of a job, the precision that is faster there, and a classifier's logits on it."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pdbench.data.batches import Batch
+from pdbench.data.batches import Batch, collate, sorted_buckets
+from pdbench.data.tokens import Tokens
+from pdbench.engine.bert import Classifier
+
+_BATCH_ITEMS = 128
+_RANGE_ITEMS = 2**16
+"""Items sorted by length together: enough to make padding rare, few enough to hold."""
+
+_LOGITS = 2**24
+"""Logits that are held together at most, where a model has hundreds of classes and more."""
 
 _Precision = Literal["bf16", "fp32"]
 
@@ -38,10 +49,9 @@ class Device:
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Ids, segments and mask of a batch on this device."""
-        arrays = (batch.ids, batch.segments, batch.mask)
-        ids, segments, mask = (None if a is None else self.tensor(a) for a in arrays)
-        assert ids is not None
-        return ids, segments, mask
+        others = (batch.segments, batch.mask)
+        segments, mask = (None if array is None else self.tensor(array) for array in others)
+        return self.tensor(batch.ids), segments, mask
 
     def tensor(self, array: NDArray[Any]) -> Tensor:
         """A numpy array as a tensor on this device."""
@@ -63,11 +73,7 @@ def prepare_process(threads: int) -> None:
 
 
 def choose_device(hidden: int) -> Device:
-    """Choose a GPU if there is one, and bf16 where it is fast and the model is wide enough.
-
-    Args:
-        hidden: Width H of the model.
-    """
+    """A GPU if there is one, and bf16 where it is fast and a model of this width gains."""
     kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wide = hidden >= _SMALLEST_BF16_HIDDEN
     return Device(kind, "bf16" if wide and _fast_bf16(kind) else "fp32")
@@ -79,3 +85,39 @@ def _fast_bf16(kind: torch.device) -> bool:
     # Without these instructions oneDNN emulates bf16, slower than float32.
     flags = torch.cpu.get_capabilities()
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+
+
+def predict(model: Classifier, tokens: Tokens, device: Device) -> NDArray[np.float32]:
+    """Return the logits (N, C) of all items; see :func:`predict_ranges`."""
+    found = [logits for _, logits in predict_ranges(model, tokens, device)]
+    return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
+
+
+def predict_ranges(
+    model: Classifier, tokens: Tokens, device: Device
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield range after range of items with their logits (R, C), in the order of the items.
+
+    Deterministic: dropout is off, and batches depend on the lengths alone.
+    """
+    count, outputs = len(tokens), model.output.out_features
+    together = max(_BATCH_ITEMS, min(_RANGE_ITEMS, _LOGITS // outputs))
+    for start in range(0, count, together):
+        chosen = slice(start, min(start + together, count))
+        found = np.empty((chosen.stop - start, outputs), np.float32)
+        for index, logits in predict_batches(model, tokens, device, chosen):
+            found[index - start] = logits
+        yield chosen, found
+
+
+@torch.inference_mode()
+def predict_batches(
+    model: Classifier, tokens: Tokens, device: Device, chosen: slice = slice(None)
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield the positions of some items, similar lengths together, with the model's outputs."""
+    model.eval()
+    for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
+        index = (chosen.start or 0) + bucket
+        with device.autocast():
+            scores = model(*device.inputs(collate(tokens, index, model.bert.numbers)))
+        yield index, scores.float().cpu().numpy()

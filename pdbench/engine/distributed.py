@@ -11,16 +11,14 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdbench.core.errors import PdbenchError
-from pdbench.engine.targets import Targeted, W
+from pdbench.engine.targets import W
 
 _MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
@@ -33,12 +31,7 @@ def processes() -> int:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train one model.
-
-    Attributes:
-        rank: Its number; the process of rank 0 writes.
-        world: How many there are.
-    """
+    """This process's number among those that train one model, and how many there are."""
 
     rank: int = 0
     world: int = 1
@@ -80,62 +73,9 @@ class Ranks:
 ALONE = Ranks()
 
 
-class Learner:
-    """Adds up the gradients of a batch, portion by portion and process by process.
-
-    Args:
-        model: The model that learns.
-        loss_of: The mean loss over the targets of some work.
-        ranks: The processes that train together.
-    """
-
-    def __init__(
-        self, model: nn.Module, loss_of: Callable[[Any], Tensor], ranks: Ranks = ALONE
-    ) -> None:
-        self._world = ranks.world
-        self._loss: nn.Module = _Loss(model, loss_of)
-        self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
-        if ranks.world > 1:
-            from torch.nn.parallel import DistributedDataParallel
-
-            parallel = DistributedDataParallel(self._loss)
-            self._loss, self._waiting = parallel, parallel.no_sync
-
-    def learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
-        """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
-
-        Args:
-            work: A portion of what this process computes.
-            share: Its targets' share of those of the whole batch.
-            last: Whether this process's gradients are complete, so that the processes can
-                sum them.
-        """
-        with contextlib.nullcontext() if last else self._waiting():
-            loss: Tensor = self._loss(work)
-            # DistributedDataParallel takes the mean over the processes; this makes it a sum.
-            (loss * (share * self._world)).backward()  # type: ignore[no-untyped-call]
-        return loss.detach() * share
-
-
-class _Loss(nn.Module):
-    """A loss as a module: DistributedDataParallel watches the backward pass of modules."""
-
-    def __init__(self, model: nn.Module, loss_of: Callable[[Any], Tensor]) -> None:
-        super().__init__()
-        self.model = model
-        self._loss_of = loss_of
-
-    def forward(self, work: Targeted) -> Tensor:
-        return self._loss_of(work)
-
-
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or stay alone without it.
-
-    Raises:
-        PdbenchError: Another process failed.
-    """
+    """Join the processes that torchrun started, or stay alone without it."""
     if processes() == 1:
         yield ALONE
         return

@@ -27,8 +27,8 @@ class Exposed:
         model: The classifier.
         ids, segments, mask: As in :meth:`pdbench.engine.bert.Bert.forward`.
         context: Entered whenever the model computes: precision, or no gradients.
-        last_states: Whether all hidden states of the last layer may be asked for. Without
-            them it computes the first piece of each input alone, as a plain classifier does.
+        last_states: Whether all hidden states of the last layer may be asked for, or those of
+            the first piece of each input alone are computed, as in a plain classifier.
     """
 
     def __init__(
@@ -119,12 +119,12 @@ class Exposed:
 
     def _firsts(self, layer: int) -> Tensor:
         module, x, split = self._projected(layer)
-        return module.transform(x, split, self._mask, self._noise, "first")
+        return module(x, split, self._mask, self._noise, "first")  # type: ignore[no-any-return]
 
     def _state(self, layer: int) -> Tensor:
         while len(self._states) <= layer:
             module, x, split = self._projected(len(self._states))
-            self._states.append(module.transform(x, split, self._mask, self._noise, None))
+            self._states.append(module(x, split, self._mask, self._noise, None))
         return self._states[layer]
 
     def _projected(self, layer: int) -> tuple[Layer, Tensor, Tensor]:
@@ -142,12 +142,12 @@ class Exposed:
 
 
 class ExposedLM:
-    """A masked-LM model at M masked pieces, of which it may predict the first K of its pieces.
+    """A masked-LM model at M positions among the B * S, where it may predict the first K pieces.
 
     Args:
         model: The model.
         inputs: Ids, segments and mask, as in :meth:`pdbench.engine.bert.Bert.forward`.
-        positions: Where pieces are masked, among the B * S, (M,).
+        positions: Where pieces are masked, (M,).
         scored: K.
         context: As in :class:`Exposed`.
     """

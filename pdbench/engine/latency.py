@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
-from pdbench.core.files import read_json, write_json
-from pdbench.data.weights import configuration_file, model_folder
+from pdbench.core.files import write_json
+from pdbench.data.weights import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
+from pdbench.engine.checkpoints import read_shape
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
@@ -29,10 +29,14 @@ def measure(study: Study, paths: Paths) -> None:
     """
     shapes = {str(a): BertShape.of(a) for a in study.all_architectures}
     named = [task.teacher for task in study.tasks.values() if task.teacher]
-    teachers = [_shape_of(model_folder(teacher, ARCHIVES)) for teacher in named]
-    shapes |= {str(shape.architecture): shape for shape in teachers}
+    teachers = [read_shape(model_folder(teacher, ARCHIVES))[0] for teacher in named]
+    for s in teachers:
+        shapes[str(s.architecture)] = BertShape(s.layers, s.hidden, s.heads, s.feed_forward)
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}
-    times = _rounds(models)
+    times = {
+        name: [round(found, 4) for found in statistics.quantiles(own, n=4)]
+        for name, own in _rounds(models).items()
+    }
     largest = max(shapes, key=lambda name: shapes[name].architecture.encoder_parameters)
     write_json(
         paths.latency,
@@ -44,7 +48,10 @@ def measure(study: Study, paths: Paths) -> None:
             "device": platform.processor() or platform.machine(),
             "precision": "fp32",
             "largest": largest,
-            "architectures": {name: _summary(found) for name, found in times.items()},
+            "architectures": {
+                name: dict(zip(("low", "milliseconds", "high"), found, strict=True))
+                for name, found in times.items()
+            },
         },
     )
 
@@ -62,15 +69,3 @@ def _rounds(models: dict[str, Classifier]) -> dict[str, list[float]]:
             if number >= _WARM_UP_ROUNDS:
                 times[name].append(1000 * (time.perf_counter() - started))
     return times
-
-
-def _summary(milliseconds: list[float]) -> dict[str, float]:
-    low, middle, high = statistics.quantiles(milliseconds, n=4)
-    return {"milliseconds": round(middle, 4), "low": round(low, 4), "high": round(high, 4)}
-
-
-def _shape_of(folder: Path) -> BertShape:
-    c = read_json(configuration_file(folder))
-    return BertShape(
-        c["num_hidden_layers"], c["hidden_size"], c["num_attention_heads"], c["intermediate_size"]
-    )

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from pdbench.core.errors import Stopped
-from pdbench.data.batches import Batch
 from pdbench.data.order import Purpose, stream
-from pdbench.engine.adamw import AdamW
-from pdbench.engine.distributed import ALONE, Learner, Ranks
-from pdbench.engine.state import Keeper, stop_signals
-from pdbench.engine.targets import W, portions
+from pdbench.engine.distributed import ALONE, Ranks
+from pdbench.engine.state import Keeper, Stopwatch, stop_signals
+from pdbench.engine.targets import Targeted, W, portions
 from pdbench.study.settings import Pretraining, StageSettings
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
 
 _REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How weights are updated.
-
-    Attributes:
-        steps: Updates in all; the rate falls linearly to zero at the last.
-        learning_rate: Peak rate of AdamW.
-        settings: The study's: warm-up, weight decay, largest gradient and portions.
-    """
+    """How weights are updated: the rate rises to its peak and falls to zero at the last step."""
 
     steps: int
     learning_rate: float
@@ -51,16 +47,9 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stage did.
+    """What a stage did: its items, with repetition, its word pieces, and its loss at every step.
 
-    Attributes:
-        steps: Updates made.
-        examples: Items seen, counted with repetition.
-        pieces: Word pieces seen, without padding.
-        padding: Share of the processed positions that were padding.
-        loss: Mean training loss of the last steps.
-        seconds: Wall time.
-        losses: Training loss of every step, float32 of shape (steps,).
+    ``padding`` is a share of the processed positions, ``loss`` the mean over the last steps.
     """
 
     steps: int
@@ -87,13 +76,12 @@ def optimise(
     that is interrupted and taken up again ends where it would have ended.
 
     Args:
-        model: The model; its parameters change.
         batch_of: The batch of a step, counted from zero, with its targets.
         loss_of: Mean loss over the targets of a batch, as a scalar that carries gradients.
         settings: The optimiser and its schedule.
         seed: Decides the dropout.
         keeper: Saves and restores the state; without one an interrupted stage is lost.
-        ranks: The processes that train together, each with its share of every batch.
+        ranks: The processes that train together.
 
     Raises:
         FloatingPointError: The loss is not finite.
@@ -106,18 +94,18 @@ def optimise(
     if keeper is not None:
         stage.restore(keeper)
     model.train()
-    with stop_signals(active=keeper is not None) as stop:
+    with stop_signals(active=keeper is not None) as signals:
         while stage.step < settings.steps:
             stage.update(batch_of(stage.step))
             if keeper is None or not ranks.meet(stage.step):
                 continue
-            save, leave = ranks.any(keeper.due, stop.signal is not None)
+            save, leave = ranks.any(keeper.due, bool(signals))
             if save or leave:
                 stage.save(keeper)
             if leave:
                 where = f"step {stage.step} of {settings.steps}, stage {keeper.stage + 1}"
-                name = stop.signal or "a signal to another process"
-                log.info("%s: stopped at %s; saved in %s", name, where, keeper.folder)
+                name = signals[0] if signals else "a signal to another process"
+                _log.info("%s: stopped at %s; saved in %s", name, where, keeper.folder)
                 raise Stopped
     model.eval()
     return stage.finish(keeper)
@@ -140,58 +128,77 @@ class _Running:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._device = self._parameters[0].device
         self._optimiser = AdamW(self._parameters, self._how.weight_decay)
-        self._learner = Learner(model, loss_of, ranks)
-        self._losses = torch.zeros(settings.steps, device=self._device)  # of this process
-        self._count = _Count()
-        self._clock = time.perf_counter()
-        self._before = 0.0
+        self._loss: nn.Module = _Loss(model, loss_of)
+        self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+        if ranks.world > 1:
+            from torch.nn.parallel import DistributedDataParallel
+
+            parallel = DistributedDataParallel(self._loss)
+            self._loss, self._waiting = parallel, parallel.no_sync
+        # Both are of this process alone.
+        self._losses = torch.zeros(settings.steps, device=self._device)
+        self._counts = torch.zeros(3, dtype=torch.int64)  # items, word pieces, positions
+        self._watch = Stopwatch()
 
     def update(self, whole: W) -> None:
-        """Make one update from a batch."""
         self._seed_dropout()
         own = [p for p in portions(self._ranks.share(whole), self._how.at_once) if len(p)]
         for portion in own:
             share = len(portion) / len(whole)
-            loss = self._learner.learn(portion, share, last=portion is own[-1])
+            loss = self._learn(portion, share, last=portion is own[-1])
             self._losses[self.step] += loss
-            self._count.add(portion.batch)
+            batch = portion.batch
+            pieces = batch.ids.size if batch.mask is None else int(batch.mask.sum())
+            self._counts += torch.tensor([len(batch.index), pieces, batch.ids.size])
         if not own and len(whole) and self._ranks.world > 1:
             # The others wait for this process's gradients: it gives them zeros.
-            self._learner.learn(whole, 0.0, last=True)
+            self._learn(whole, 0.0, last=True)
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
+    def _learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
+        """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
+
+        With the ``last`` work of a process its gradients are complete: the processes sum them.
+        """
+        with contextlib.nullcontext() if last else self._waiting():
+            loss: Tensor = self._loss(work)
+            # DistributedDataParallel takes the mean over the processes; this makes it a sum.
+            (loss * (share * self._ranks.world)).backward()  # type: ignore[no-untyped-call]
+        return loss.detach() * share
+
     def restore(self, keeper: Keeper) -> None:
         """Go on where the state of this stage was saved, if there is one."""
-        note = keeper.restore({**self._weights(), "losses": self._losses})
-        if note is not None:
-            self.step, self._before = note["step"], note["seconds"]
-            self._count = _Count(**note["count"])
+        saved = {**self._weights(), "losses": self._losses, "counts": self._counts}
+        if (note := keeper.restore(saved)) is not None:
+            self.step = note["step"]
+            self._watch.take_up(**note["watch"])
         step = torch.tensor(self.step)
         self._ranks.copy_from_first([step, *self._weights().values()])
         self.step = int(step)
 
     def save(self, keeper: Keeper) -> None:
         """Write the state; all processes take part."""
-        losses, count = self._totals()
+        losses, counts = map(self._ranks.sum, (self._losses, self._counts))
         if not bool(losses.isfinite().all()):
             raise FloatingPointError(f"the training loss is not finite by step {self.step}")
-        note = {"step": self.step, "count": asdict(count), "seconds": self._seconds()}
-        keeper.save({**self._weights(), "losses": losses}, note)
+        note = {"step": self.step, "watch": self._watch.note()}
+        keeper.save({**self._weights(), "losses": losses, "counts": counts}, note)
 
     def finish(self, keeper: Keeper | None) -> Progress:
         """What the stage did; all processes take part."""
-        losses, count = self._totals()
+        losses, counts = map(self._ranks.sum, (self._losses, self._counts))
+        items, pieces, positions = counts.tolist()
         final = float(losses[-_REPORTED_STEPS:].mean())
         if not np.isfinite(final):
             raise FloatingPointError(f"the training loss is {final} after {self.step} steps")
         done: dict[str, Any] = {
             "steps": self.step,
-            "examples": count.items,
-            "pieces": count.pieces,
-            "padding": 1 - count.pieces / max(1, count.positions),
+            "examples": items,
+            "pieces": pieces,
+            "padding": 1 - pieces / max(1, positions),
             "loss": final,
-            "seconds": self._seconds(),
+            "seconds": self._watch.seconds,
         }
         if keeper is not None:
             keeper.finish(done, losses)
@@ -211,25 +218,71 @@ class _Running:
             **{f"adamw.{name}": tensor for name, tensor in self._optimiser.tensors().items()},
         }
 
-    def _totals(self) -> tuple[Tensor, _Count]:
-        """The losses and counts of all processes together."""
-        counts = list(asdict(self._count).values())
-        total = self._ranks.sum(torch.tensor(counts)).tolist()
-        return self._ranks.sum(self._losses), _Count(*total)
 
-    def _seconds(self) -> float:
-        return self._before + time.perf_counter() - self._clock
+class _Loss(nn.Module):
+    """A loss as a module: DistributedDataParallel watches the backward pass of modules."""
+
+    def __init__(self, model: nn.Module, loss_of: Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self._loss_of = loss_of
+
+    def forward(self, work: Targeted) -> Tensor:
+        return self._loss_of(work)
 
 
-@dataclass
-class _Count:
-    """Items, word pieces and positions, padding among them, that were processed."""
+class AdamW:
+    """AdamW (Loshchilov and Hutter, 2019): torch's fused kernel in its functional form.
 
-    items: int = 0
-    pieces: int = 0
-    positions: int = 0
+    The class form imports torch._dynamo when it is made, most of a second of every job;
+    a cell of small students trains for less.
 
-    def add(self, batch: Batch) -> None:
-        self.items += len(batch.index)
-        self.positions += batch.ids.size
-        self.pieces += batch.ids.size if batch.mask is None else int(batch.mask.sum())
+    Weight decay is of the matrices alone: vectors (biases and norms) are never decayed.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        trained = [p for p in parameters if p.requires_grad]
+        self._decay = weight_decay
+        self._parameters = [p for p in trained if p.ndim > 1] + [p for p in trained if p.ndim <= 1]
+        self._means = [torch.zeros_like(p) for p in self._parameters]
+        self._squares = [torch.zeros_like(p) for p in self._parameters]
+        self._steps = [torch.zeros((), device=p.device) for p in self._parameters]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float, clip: float) -> None:
+        """Update every parameter that has a gradient, and drop the gradients.
+
+        Their norm, of all together, is scaled down to ``clip`` where it is larger.
+        """
+        parameters = self._parameters
+        gradients = {i: p.grad for i, p in enumerate(parameters) if p.grad is not None}
+        # The kernel divides as it reads, which saves a pass over all gradients.
+        divisor = (nn.utils.get_total_norm(list(gradients.values())) / clip).clamp_(min=1)
+        for decay, own in (
+            (self._decay, [i for i in gradients if parameters[i].ndim > 1]),
+            (0.0, [i for i in gradients if parameters[i].ndim <= 1]),
+        ):
+            adamw(
+                [parameters[i] for i in own],
+                [gradients[i] for i in own],
+                [self._means[i] for i in own],
+                [self._squares[i] for i in own],
+                [],
+                [self._steps[i] for i in own],
+                fused=True,
+                grad_scale=divisor,
+                amsgrad=False,
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
+                lr=learning_rate,
+                weight_decay=decay,
+                eps=_EPSILON,
+                maximize=False,
+            )
+        for parameter in parameters:
+            parameter.grad = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Moments and step counts by name; overwriting them restores a saved optimiser."""
+        kinds = {"mean": self._means, "square": self._squares, "steps": self._steps}
+        return {f"{kind}.{i}": t for kind, own in kinds.items() for i, t in enumerate(own)}

@@ -34,12 +34,9 @@ _ROWS_AT_ONCE = 64
 
 
 class Noise:
-    """The dropout of one forward pass.
+    """The dropout of one forward pass: what share of the numbers becomes zero.
 
     Its seed comes from torch's generator, so ``torch.manual_seed`` decides all masks.
-
-    Args:
-        probability: Share of the numbers that become zero.
     """
 
     def __init__(self, probability: float) -> None:
@@ -49,11 +46,7 @@ class Noise:
         self._words = np.random.Generator(np.random.SFC64(seed))
 
     def keep(self, like: Tensor) -> Tensor:
-        """Integers with all bits set where a number is kept and none where it is dropped.
-
-        Returns:
-            A tensor of the shape of ``like`` and an integer type of its width.
-        """
+        """Integers as wide as numbers, with all bits set where one is kept, none elsewhere."""
         kind, width = _INTEGERS[like.dtype]
         count = -(-like.numel() * width // 64)
         words = self._words.integers(0, 2**64 - 1, count, dtype=np.uint64, endpoint=True)
@@ -83,16 +76,10 @@ def add_dropout(residual: Tensor, x: Tensor, noise: Noise | None) -> Tensor:
 def attention(
     query_key_value: Tensor, mask: Tensor | None, noise: Noise | None, *, first: bool = False
 ) -> Tensor:
-    """Scaled dot-product self-attention.
-
-    Args:
-        query_key_value: Projections, (B, S, 3, A, D).
-        mask: True where a piece stands, (B, S); None means everywhere.
-        noise: Dropout of the attention weights.
-        first: Whether only the first piece of each input asks.
+    """Scaled dot-product self-attention of (B, S, 3, A, D), with dropout of its weights.
 
     Returns:
-        Context of every piece, (B, S, H), or of the first pieces, (B, H).
+        Context of every piece, (B, S, H), or of the ``first`` pieces alone, (B, H).
     """
     if query_key_value.is_cuda:
         return _fused_attention(query_key_value, mask, noise, first)
@@ -103,16 +90,9 @@ def attention(
 def masked_lm_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of ``hidden @ weight.T + bias`` with the true word pieces.
 
-    Args:
-        hidden: Transformed hidden states at the masked positions, (M, H). Their type is
-            that of the matrix products.
-        weight: Word embeddings, (V, H).
-        bias: Output bias, (V,).
-        targets: True ids, (M,).
-
-    Returns:
-        A scalar in float32, exact to the digits of the products' type. A piece counts for at
-        most 87 nats; its gradients are not cut.
+    Shapes: (M, H), (V, H), (V,) and (M,). The products have the type of ``hidden``, and the
+    scalar, float32, is exact to its digits. A piece counts for at most 87 nats; its gradients
+    are not cut.
     """
     return _MaskedLMLoss.apply(hidden, weight, bias, targets)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -159,6 +139,15 @@ class _AddDropout(Function):
         return gradient, _drop_((gradient * ctx.scale).to(ctx.kind), ctx.keep), None
 
 
+def _dropped(ctx: Any, weights: Tensor, noise: Noise | None) -> Tensor:
+    """Attention weights after dropout, whose mask is kept for the backward pass."""
+    ctx.keep = None
+    if noise is None:
+        return weights
+    ctx.keep, ctx.scale = noise.keep(weights), noise.scale
+    return _drop_(weights * noise.scale, ctx.keep)
+
+
 class _Attention(Function):
     @staticmethod
     def forward(
@@ -175,11 +164,7 @@ class _Attention(Function):
             hidden = hidden.reshape(batch * heads, 1, length)
             scores = torch.baddbmm(hidden, query, key.transpose(1, 2), alpha=ctx.factor)
         weights = torch.softmax(scores, -1)
-        ctx.keep = None
-        dropped = weights
-        if noise is not None:
-            ctx.keep, ctx.scale = noise.keep(weights), noise.scale
-            dropped = _drop_(weights * noise.scale, ctx.keep)
+        dropped = _dropped(ctx, weights, noise)
         ctx.kept = (split, weights, dropped)
         ctx.shape = query_key_value.shape
         context = torch.bmm(dropped, value).view(batch, heads, length, size)
@@ -220,12 +205,7 @@ class _FirstAttention(Function):
         if mask is not None:
             scores += _hidden(mask, scores.dtype)[:, :, None]
         weights = torch.softmax(scores, 1)
-        ctx.keep = None
-        dropped = weights
-        if noise is not None:
-            ctx.keep, ctx.scale = noise.keep(weights), noise.scale
-            dropped = _drop_(weights * noise.scale, ctx.keep)
-        dropped = dropped.to(value.dtype)
+        dropped = _dropped(ctx, weights, noise).to(value.dtype)
         ctx.kept = (query_key_value, weights, dropped)
         return (dropped[..., None] * value).sum(1).flatten(1)
 

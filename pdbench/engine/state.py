@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Raised when an older state would be taken up wrongly."""
 
 SAVE_EVERY = 300.0
@@ -37,16 +37,11 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 _NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
 _HEADER = "pdbench"
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Stopwatch:
-    """Starts with a run; one that is taken up again goes on where its state was saved.
-
-    Attributes:
-        started: When the run was first started, UTC, ISO 8601.
-        resumed: How often it was taken up again after an interruption.
-    """
+    """Starts with a run; one that is taken up again goes on where its state was saved."""
 
     def __init__(self) -> None:
         self.started = now()
@@ -59,8 +54,12 @@ class Stopwatch:
         """Wall time of this start, and of earlier ones until their state was saved."""
         return self._before + time.perf_counter() - self._clock
 
+    def note(self) -> dict[str, Any]:
+        """What :meth:`take_up` asks."""
+        return {"started": self.started, "seconds": self.seconds, "resumed": self.resumed}
+
     def take_up(self, started: str, seconds: float, resumed: int) -> None:
-        """Count an earlier start: when it began, what it took, and how often it was resumed."""
+        """Count an earlier start."""
         self.started, self._before, self.resumed = started, seconds, resumed + 1
 
 
@@ -75,7 +74,7 @@ class Keeper:
     Args:
         folder: Where; nothing else stands there.
         identity: What decides the run's result. A state of another identity is never used.
-        every: Seconds between two saved states; 0 saves after every step.
+        every: Seconds between two saved states.
         watch: The run's stopwatch, which goes on where a state that is found was saved.
         writes: Whether this process reads and writes; of several, one does.
     """
@@ -99,7 +98,11 @@ class Keeper:
         self._finished: list[tuple[dict[str, Any], Tensor]] = []
         self._found = self._find() if writes else None
         if self._found is not None:
-            self._take_up(*self._found)
+            header, tensors = self._found
+            self._watch.take_up(**header["watch"])
+            self._finished = [
+                (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
+            ]
 
     @property
     def due(self) -> bool:
@@ -135,9 +138,7 @@ class Keeper:
             "stage": self.stage,
             "note": dict(note),
             "finished": [done for done, _ in self._finished],
-            "started": self._watch.started,
-            "seconds": self._watch.seconds,
-            "resumed": self._watch.resumed,
+            "watch": self._watch.note(),
             "digest": _digest(copies),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -167,49 +168,32 @@ class Keeper:
             try:
                 header, tensors = _read(path)
             except (OSError, SafetensorError, KeyError, ValueError) as error:
-                log.warning("%s: this state is broken (%s); it is not used", path, error)
+                _log.warning("%s: this state is broken (%s); it is not used", path, error)
                 continue
             if header["identity"] == self._identity:
-                log.info("going on from %s", path)
+                _log.info("going on from %s", path)
                 return header, tensors
-            log.info("%s: the state of another specification or other inputs; not used", path)
+            _log.info("%s: the state of another specification or other inputs; not used", path)
         return None
-
-    def _take_up(self, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self._watch.take_up(header["started"], header["seconds"], header["resumed"])
-        self._finished = [
-            (done, tensors[f"finished.{i}"]) for i, done in enumerate(header["finished"])
-        ]
-
-
-class _Stop:
-    """Whether a signal asked to stop.
-
-    Attributes:
-        signal: Its name, or None.
-    """
-
-    signal: str | None = None
 
 
 @contextlib.contextmanager
-def stop_signals(*, active: bool) -> Iterator[_Stop]:
-    """Note SIGTERM and SIGUSR1 instead of dying of them while the block runs.
+def stop_signals(*, active: bool) -> Iterator[list[str]]:
+    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
 
-    If it is not ``active``, and outside the main thread, where Python allows no handlers,
-    nothing changes.
+    Outside the main thread Python allows no handlers, and nothing changes.
     """
-    stop = _Stop()
+    noted: list[str] = []
     if not active or threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield noted
         return
 
     def note(number: int, _: object) -> None:
-        stop.signal = signal.Signals(number).name
+        noted.append(signal.Signals(number).name)
 
     before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
     try:
-        yield stop
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -47,10 +47,7 @@ def rows_of(batch: Batch, chosen: slice) -> Batch:
 
 
 def portions(work: W, largest: int | None) -> Iterator[W]:
-    """Cut work into portions of at most ``largest`` word pieces, padding counted.
-
-    A portion has at least one item; None does not cut.
-    """
+    """Cut work into portions of one item at least, and of ``largest`` pieces with their padding."""
     items, width = work.batch.ids.shape
     rows = items if largest is None else max(1, largest // width)
     if rows >= items:
@@ -62,13 +59,7 @@ def portions(work: W, largest: int | None) -> Iterator[W]:
 
 @dataclass(frozen=True)
 class Masked:
-    """A batch prepared for masked LM.
-
-    Attributes:
-        batch: The batch with its chosen pieces replaced.
-        positions: Indices of the chosen pieces among the B * S, (M,).
-        targets: Their true ids, (M,).
-    """
+    """A batch whose pieces at M positions, among the B * S, are replaced; their true ids."""
 
     batch: Batch
     positions: NDArray[np.int64]
@@ -90,11 +81,7 @@ class Masked:
 
 
 def mask_pieces(
-    batch: Batch,
-    share: float,
-    predicted: range,
-    mask_id: int,
-    generator: np.random.Generator,
+    batch: Batch, share: float, predicted: range, mask_id: int, generator: np.random.Generator
 ) -> Masked:
     """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
 

@@ -21,9 +21,9 @@ from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
 from pdbench.data.weights import model_folder
-from pdbench.engine import BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import load_encoder, read_checkpoint
-from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_masked_lm
+from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_model
 from pdbench.jobs.pretraining import CorpusText, corpus_pieces, train_masked_lm
 from pdbench.jobs.training import train_whole
 from pdbench.kinds import Labelled
@@ -63,7 +63,7 @@ def pretrain(
     """Pre-train a student of a size, such as 2/128, by masked LM on so many word pieces."""
     shape = BertShape.of(Architecture.parse(size), vocabulary.size)
     settings, random = Pretraining(), torch.Generator().manual_seed(seed)
-    model = random_masked_lm(shape, settings.dropout, BERT_RANGE, random)
+    model = random_model(MaskedLM(Bert(shape, settings.dropout)), BERT_RANGE, random)
     texts = [CorpusText(tokens, len(tokens), pieces)]
     kept, objective = corpus_pieces(texts, vocabulary), MaskedLanguage(shape, shape, 0)
     device, rate = choose_device(shape.hidden), settings.learning_rate

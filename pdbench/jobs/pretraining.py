@@ -35,8 +35,7 @@ from pdbench.engine.bert import embedding_of, keep_pieces
 from pdbench.engine.checkpoints import check_checkpoint, convert_checkpoint, read_masked_lm
 from pdbench.engine.distributed import joined, processes
 from pdbench.engine.exposed import ExposedLM
-from pdbench.engine.initialise import random_masked_lm, standard_deviation
-from pdbench.engine.spectral import spectral_embeddings
+from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked, mask_pieces
 from pdbench.jobs.record import RunRequest
@@ -217,7 +216,7 @@ def _first_weights(
     deviation = standard_deviation(hidden, study.training.initializer_range)
     shape = BertShape.of(start.architecture, vocabulary.size)
     random = torch.Generator().manual_seed(seed)
-    model = random_masked_lm(shape, settings.dropout, deviation, random)
+    model = random_model(MaskedLM(Bert(shape, settings.dropout)), deviation, random)
     if settings.embedding_start == "spectral":
         items = [
             pieces.numbers[text.tokens.item(i).astype(np.int64)]

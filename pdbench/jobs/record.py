@@ -19,7 +19,7 @@ PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
 
 In a regression it is the score, float32; of spans the place of the answer, packed in an int64
-(:mod:`pdbench.kinds.answers`); in a ranking the rank of the true item, int32, 0 if it is unseen.
+(:mod:`pdbench.kinds.spans`); in a ranking the rank of the true item, int32, 0 if it is unseen.
 """
 
 

@@ -365,7 +365,7 @@ def train_student(
         data.checkpoint,
         data.kind.head,
     )
-    numbers = restrict_pieces(model, data.all_tokens, data.vocabulary)
+    restrict_pieces(model, data.all_tokens, data.vocabulary)
     model.to(device.torch)
     stages: dict[str, Progress] = {}
     for number, stage in enumerate(method.stages):
@@ -375,14 +375,14 @@ def train_student(
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(
-            model, objective, items, walk, device, seed, numbers, teacher, keeper
+            model, objective, items, walk, device, seed, teacher, keeper
         )
     metrics = study.tasks[run.cell.task].metrics
     scores = {
-        split: data.kind.score(model, data.splits[split], metrics, device, numbers)
+        split: data.kind.score(model, data.splits[split], metrics, device)
         for split in ("dev", "test")
     }
-    others = {n: data.kind.predict(model, t, device, numbers) for n, t in data.others.items()}
+    others = {n: data.kind.predict(model, t, device) for n, t in data.others.items()}
     return TrainedRun(stages, scores, model, others)
 
 

@@ -125,21 +125,20 @@ def train_stage(
     walk: Walk,
     device: Device,
     seed: int,
-    numbers: NDArray[np.int64] | None = None,
     teacher: OnlineTeacher[Classifier] | None = None,
     keeper: Keeper | None = None,
 ) -> Progress:
     """Train a student, already on ``device``, and the objective's own parameters.
 
-    The seed decides the dropout; ``numbers`` are those of :func:`pdbench.data.batches.collate`;
-    a teacher is given if the objective asks one beyond its soft labels.
+    The seed decides the dropout; a teacher is given if the objective asks one beyond its soft
+    labels.
     """
     whole = objective.last_states
     order = ItemBatches(data.tokens.lengths[: data.items], walk.point.batch_size, walk.order_seed)
     updates = walk.updates(data.items)
 
     def batch_of(step: int) -> LabelledBatch:
-        return data.batch(order[updates[step]], numbers)
+        return data.batch(order[updates[step]], student.bert.numbers)
 
     def loss_of(labelled: LabelledBatch) -> Tensor:
         inputs = device.inputs(labelled.batch)

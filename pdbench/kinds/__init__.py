@@ -1,17 +1,15 @@
 """The kinds of tasks: how each is read, what stands on the encoder, its loss and its scores.
 
-A kind is a class in a file of its own (:mod:`pdbench.kinds.kind` says what it may define), a line
-here, and a line in :mod:`pdbench.study.kinds`, which says what a study may ask of it.
+A kind is a class (:mod:`pdbench.kinds.kind` says what it may define), a line here, and a line in
+:mod:`pdbench.study.kinds`, which says what a study may ask of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pdbench.kinds.classes import Classes
+from pdbench.kinds.classes import Classes, Rankings, Regression
 from pdbench.kinds.kind import Kind, Labelled, LabelledBatch, Scores, majority
-from pdbench.kinds.rankings import Rankings
-from pdbench.kinds.regression import Regression
 from pdbench.kinds.spans import Spans
 from pdbench.study.settings import Source, Task
 

@@ -1,9 +1,13 @@
-"""Tasks with classes: one of the labels for each item."""
+"""Tasks with one answer for each item: a class, a score, or a ranking of all items.
+
+The dialogues of ReDial and INSPIRED, which rank, are read by :mod:`pdbench.kinds.dialogues`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +15,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.core.errors import GuardError
-from pdbench.kinds.kind import Kind, Scores
+from pdbench.core.files import read_json
+from pdbench.data.metrics import UNSEEN, compute, ranks
+from pdbench.engine import Classifier, Device, predict_ranges
+from pdbench.kinds.kind import Kind, Labelled, Scores
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+    from pdbench.data.sources import Reader
 
 
 class Classes(Kind):
@@ -33,9 +45,6 @@ class Classes(Kind):
 
         Checkpoints of NLI are published with three orders of their labels; where another order
         of the task's labels would make the teacher good enough, the message says which.
-
-        Raises:
-            GuardError: It is not.
         """
         accuracy, margin = dev.metrics["accuracy"], self.margin
         if accuracy >= constant + margin:
@@ -51,14 +60,74 @@ class Classes(Kind):
         )
 
 
+class Regression(Kind):
+    """A regression: a model has one output, and the teacher's scores are its soft labels."""
+
+    stored = np.float32
+
+    @staticmethod
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared error: (B, 1), and (B,) or (B, 1), to a scalar."""
+        return functional.mse_loss(outputs[:, 0], targets.reshape(-1))
+
+    @staticmethod
+    def soft(outputs: Tensor) -> Tensor:
+        """The scores as they are, (N, 1)."""
+        return outputs
+
+    @staticmethod
+    def said(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The score of every item, (N,)."""
+        return np.ascontiguousarray(logits[:, 0])
+
+
+class Rankings(Kind):
+    """Dialogues with the number of the next item; -1 is one that the labelled set lacks."""
+
+    keeps = "end"
+    loss = staticmethod(Classes.loss)
+
+    @classmethod
+    def reader(cls) -> Reader:
+        """The reader of dialogues."""
+        from pdbench.kinds import dialogues
+
+        return dialogues
+
+    def numbered(self, splits: DatasetDict) -> tuple[list[str], DatasetDict]:
+        """Number the items of the labelled set in alphabetical order; others have -1."""
+        from datasets import Dataset, DatasetDict
+
+        items = sorted(set(splits["train"]["item"][:]))
+        known = {item: number for number, item in enumerate(items)}
+
+        def numbered(split: Dataset) -> Dataset:
+            labels = [known.get(item, UNSEEN) for item in split["item"][:]]
+            return Dataset.from_dict({"text": split["text"][:], "label": labels})
+
+        return items, DatasetDict({name: numbered(split) for name, split in splits.items()})
+
+    def labels(self, folder: Path) -> tuple[str, ...]:
+        """The items of the prepared task."""
+        return tuple(read_json(folder / "task.json")["labels"])
+
+    def score(
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
+    ) -> Scores:
+        """Score the rank of each true item among all."""
+        found, firsts = [], []
+        for chosen, logits in predict_ranges(model, data.tokens, device):
+            found.append(ranks(logits, data.targets[chosen]))
+            firsts.append(logits.argmax(axis=1).astype(np.int32))
+        placed = np.concatenate(found)
+        means = compute(metrics, placed, data.targets)
+        return Scores(means, placed, answered=np.concatenate(firsts))
+
+
 def _best_order(
     predictions: NDArray[Any], true: NDArray[Any], labels: Sequence[str]
 ) -> tuple[tuple[str, ...], float]:
-    """The order of C labels in which predictions (N,) agree best with the truth (N,).
-
-    Returns:
-        The name that each predicted class should have had, and the accuracy then.
-    """
+    """The name that each class should have had to agree best with the truth; the accuracy then."""
     from scipy.optimize import linear_sum_assignment
 
     counts = np.zeros((len(labels), len(labels)), np.int64)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
@@ -30,20 +30,13 @@ _MENTION = re.compile(r"@(\d+)")
 
 
 class _Turn(NamedTuple):
-    """What one side says, and the items that it recommends; a user's are none."""
-
     side: str
     text: str
-    items: tuple[str, ...]
+    items: tuple[str, ...]  # recommended; a user's are none
     named: tuple[str, ...]
-    """All items that it names, recommended or not."""
 
 
-class _Dialogue(NamedTuple):
-    """A dialogue by its id."""
-
-    key: str
-    turns: tuple[_Turn, ...]
+_Dialogue: TypeAlias = tuple[str, list[_Turn]]  # its id and its turns
 
 
 def reads(source: Source) -> bool:
@@ -52,38 +45,28 @@ def reads(source: Source) -> bool:
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read train, dev and test: the dialogue so far in text, the id of the next item in item.
-
-    Raises:
-        UsageError: No release of this name is known.
-        DataError: A file is missing or broken.
-    """
+    """Read train, dev and test: the dialogue so far in text, the id of the next item in item."""
     release = _release(task)
     found: dict[str, list[_Dialogue]] = {"train": [], "dev": [], "test": []}
     for split in release.files:
-        for dialogue in release.read(_rows(task, release, split), breakage):
-            held_out = "dev" not in release.files and split == "train" and is_held_out(dialogue.key)
-            found["dev" if held_out else split].append(dialogue)
+        for key, turns in release.read(_rows(task, release, split), breakage):
+            held_out = "dev" not in release.files and split == "train" and is_held_out(key)
+            found["dev" if held_out else split].append((key, turns))
     return {split: _table(dialogues) for split, dialogues in found.items()}
 
 
 def read_text(source: Source, breakage: Breakage) -> pa.Table:
-    """Read what stands before each item of the training file, without the item.
-
-    Raises:
-        UsageError: No release of this name is known.
-        DataError: A file is missing or broken.
-    """
+    """Read what stands before each item of the training file, without the item."""
     release = _release(source)
     return _table(release.read(_rows(source, release, "train"), breakage)).select(["text"])
 
 
-def _examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
+def _examples(turns: Sequence[_Turn]) -> Iterator[tuple[str, str]]:
     """Yield the dialogue so far and the item, for each item that is recommended."""
     said: list[str] = []
     named: set[str] = set()
     heard = False
-    for turn in dialogue.turns:
+    for turn in turns:
         if heard:
             context = " ".join([*said, _SYSTEM])
             yield from ((context, item) for item in turn.items if item not in named)
@@ -93,7 +76,7 @@ def _examples(dialogue: _Dialogue) -> Iterator[tuple[str, str]]:
 
 
 def _table(dialogues: Iterable[_Dialogue]) -> pa.Table:
-    found = [pair for dialogue in dialogues for pair in _examples(dialogue)]
+    found = [pair for _, turns in dialogues for pair in _examples(turns)]
     return pa.table([[text for text, _ in found], [item for _, item in found]], schema=_ROWS)
 
 
@@ -110,9 +93,8 @@ def _redial(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
 
 
 def _redial_dialogue(row: dict[str, Any]) -> _Dialogue:
-    names = {
-        str(i): str(name or "").strip() for i, name in _pairs(row["movieMentions"], "movieName")
-    }
+    mentions = _pairs(row["movieMentions"], "movieName")
+    names = {str(i): str(name or "").strip() for i, name in mentions}
     forms = [row["respondentQuestions"], row["initiatorQuestions"]]
     denied = {i for form in forms for i, suggested in _pairs(form, "suggested") if suggested == 0}
     recommender = row["respondentWorkerId"]
@@ -124,7 +106,7 @@ def _redial_dialogue(row: dict[str, Any]) -> _Dialogue:
         items = tuple(i for i in dict.fromkeys(mentioned) if i not in denied)
         said = " ".join(text.split())
         turns.append(_Turn(side, said, items if side == _SYSTEM else (), mentioned))
-    return _Dialogue(str(row["conversationId"]), tuple(turns))
+    return str(row["conversationId"]), turns
 
 
 def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
@@ -132,12 +114,9 @@ def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
 
     An empty one is published as a list.
     """
-    if isinstance(form, dict):
-        yield from (
-            (i, found[value] if isinstance(found, dict) else found) for i, found in form.items()
-        )
-    else:
-        yield from ((entry["movieId"], entry[value]) for entry in form)
+    if not isinstance(form, dict):
+        return ((entry["movieId"], entry[value]) for entry in form)
+    return ((i, found[value] if isinstance(found, dict) else found) for i, found in form.items())
 
 
 def _inspired(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
@@ -163,20 +142,17 @@ def _inspired(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
             named = tuple(filter(None, (title.strip() for title in row["movies"].split(";"))))
             items = tuple(dict.fromkeys(named)) if side == _SYSTEM else ()
             turns.append(_Turn(side, text, items, named))
-        yield _Dialogue(name, tuple(turns))
+        yield name, turns
     breakage.check(total)
 
 
 class _Release(NamedTuple):
-    """How a release is published: its files by split, and what reads their rows."""
-
     files: dict[str, str]
     read: Callable[[Located, Breakage], Iterator[_Dialogue]]
 
 
 _REDIAL = _Release({"train": "train_data.jsonl", "test": "test_data.jsonl"}, _redial)
 _INSPIRED = _Release({s: f"{s}.tsv" for s in ("train", "dev", "test")}, _inspired)
-
 _RELEASES = {"redial": _REDIAL, "re_dial": _REDIAL, "inspired": _INSPIRED}
 """By the name that a directory source gives, or the last part of a repository's."""
 

@@ -1,8 +1,4 @@
-"""What differs between kinds of tasks: one class for each kind, with this one as its base.
-
-It says how a task's data are read and prepared, what stands on the encoder, its loss, its scores,
-its soft labels, and what a teacher must be better than. :data:`pdbench.kinds.KINDS` lists them.
-"""
+"""What differs between kinds of tasks: how they are read, trained, scored and soft-labelled."""
 
 from __future__ import annotations
 
@@ -37,10 +33,9 @@ if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
 
 @dataclass(frozen=True)
 class Labelled:
-    """Items with targets.
+    """Items with targets: labels, (N,) int64, or the teacher's probabilities, (N, C).
 
-    They are labels, (N,) int64, or the teacher's probabilities, (N, C); in a regression scores,
-    (N,) float32, or the teacher's, (N, 1); other kinds have subclasses.
+    In a regression they are scores, (N,) float32, or (N, 1); other kinds have subclasses.
     """
 
     tokens: Tokens
@@ -81,10 +76,9 @@ class Scores:
     """Metrics of one split (fractions) and what was predicted for every example, (N,).
 
     A prediction is a class, int16; in a regression a score, float32; the place of an answer,
-    packed (:mod:`pdbench.kinds.answers`), int64; or the rank of the true item, int32.
-
-    ``examples`` is what each example scores, (N,) by metric, where predictions and labels alone
-    do not say it; ``answered`` what was answered, (N,), where a prediction does not say it.
+    packed (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32. Where it does
+    not say them, ``examples`` is what each example scores, (N,) by metric, and ``answered`` what
+    was answered, (N,).
     """
 
     metrics: dict[str, float]
@@ -100,11 +94,7 @@ class Scores:
 
 
 class Kind(ABC):
-    """One task, seen as what its kind makes of it.
-
-    Args:
-        task: The task's settings.
-    """
+    """One task, seen as what its kind makes of it."""
 
     head: ClassVar[type[Classifier]] = Classifier
     """The kind of model: the encoder and its output layer."""
@@ -131,11 +121,7 @@ class Kind(ABC):
         return list(self.task.labels), splits
 
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
-        """Write the tokens and the targets of a split whose text stands in ``folder``.
-
-        Returns:
-            What is counted: items, pieces, and how often each label occurs.
-        """
+        """Write a split's tokens and targets into its folder; count items, pieces and labels."""
         from pdbench.data.leaks import stored_sides
         from pdbench.data.vocabulary import encode
 
@@ -181,62 +167,51 @@ class Kind(ABC):
     def soft_label(
         self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
     ) -> NDArray[np.float64]:
-        """Write a teacher's soft labels of the first N items, float16 of shape (N, C).
+        """Write a teacher's soft labels of the first N items, float16 (N, C); return their mean.
 
-        They go to disk range after range, so that they are never in memory together. Their
-        mean is returned, (C,).
+        They go to disk range after range, so that they are never in memory together.
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
-        for chosen, logits in predict_ranges(teacher.to(device.torch), tokens, device, items=items):
+        teacher = teacher.to(device.torch)
+        for chosen, logits in predict_ranges(teacher, tokens.first(items), device):
             labels = self.soft(torch.from_numpy(logits)).numpy()
             stored[chosen] = labels
             total += labels.sum(axis=0, dtype=np.float64)
         stored.flush()
         return total / items
 
-    def predict(
-        self,
-        model: Classifier,
-        tokens: Tokens,
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.int16] | NDArray[np.float32]:
-        """What a model says of every item: the most likely class, (N,) int16."""
-        logits = predict(model, tokens, device, numbers)
+    def predict(self, model: Classifier, tokens: Tokens, device: Device) -> NDArray[Any]:
+        """What a model says of every item, (N,)."""
+        return self.said(predict(model, tokens, device))
+
+    @staticmethod
+    def said(logits: NDArray[np.float32]) -> NDArray[Any]:
+        """What logits (N, C) say: the most likely classes, (N,) int16."""
         classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
         return classes
 
     def score(
-        self,
-        model: Classifier,
-        data: Labelled,
-        metrics: Sequence[str],
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
     ) -> Scores:
         """Evaluate a model on a labelled split."""
-        predictions = self.predict(model, data.tokens, device, numbers)
+        predictions = self.predict(model, data.tokens, device)
         return Scores(compute(metrics, predictions, data.targets), predictions)
 
     def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
         """Refuse a teacher that is hardly better than a constant answer.
 
-        Its scores must correlate with the true ones, its spans match, its items be found more
-        often than the most frequent one is true.
-
         Raises:
-            GuardError: It is not better than ``constant``, the score of such an answer, by the
-                task's margin.
+            GuardError: It is not better than ``constant``, such an answer's score, by the margin.
         """
         metric, margin = self.task.metrics[0], self.margin
         found = dev.metrics[metric]
-        if found >= constant + margin:
-            return
-        what = f"task {name!r}: the teacher's dev {metric} is {found:.3f}"
-        asked = f"a constant has {constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}"
-        remedy = "check the scores, its learning rate and its epochs"
-        raise GuardError(f"{what}, {asked}", remedy)
+        if found < constant + margin:
+            raise GuardError(
+                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant has "
+                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}",
+                "check the scores, its learning rate and its epochs",
+            )
 
     @property
     def margin(self) -> float:

@@ -1,46 +1,62 @@
 """Tasks that look for an answer's first and last piece in a context.
 
-SQuAD is read by :mod:`pdbench.kinds.squad`; contexts become windows in
-:mod:`pdbench.kinds.windows`.
+SQuAD is read by :mod:`pdbench.kinds.squad`. A context that is too long becomes several windows,
+[CLS] question [SEP] part of the context [SEP], of which the next begins ``stride`` pieces further
+on, as in BERT's own script for SQuAD. The scores are those of SQuAD's own script and of
+``evaluate``'s metric ``squad``, as fractions: lower case, no punctuation, no articles, and the
+best over an example's true answers.
 """
 
 from __future__ import annotations
 
+import re
+import string
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.lib.format import open_memmap
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pdbench.data.batches import collate, sorted_buckets
-from pdbench.data.tokens import Tokens
+from pdbench.core.errors import DataError
+from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import Bert, Classifier, Device
+from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
-from pdbench.engine.predict import BATCH_ITEMS
-from pdbench.kinds.answers import example_scores, packed
 from pdbench.kinds.kind import Kind, Labelled, Scores
+from pdbench.study.settings import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from pdbench.data.sources import Reader
 
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+_END_BITS = 24
+"""Of a place as one number: the lower bits say where it ends, the others where it begins."""
+
 _PADDED = -1e4
 """The logit of padding: nothing after a softmax, and finite, since it is multiplied with 0."""
 
+_QUESTIONS_AT_ONCE = 2048
+"""Questions that are cut into pieces together."""
+
+_NOWHERE = (-1, -1)
+"""The characters of a piece that is not of the context."""
+
 
 class _SpanReader(Classifier):
-    """A BERT with one linear layer on every piece: is it the first, or the last, of a span?
-
-    Its logits are over the pieces, (B, S, 2), and the pooler is not used.
-    """
+    """A BERT with one linear layer on every piece: is it the first, or the last, of a span?"""
 
     rows = None
     published_as = "BertForQuestionAnswering"
@@ -74,9 +90,7 @@ class Spans(Kind):
 
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
         """Write the windows of a split, and beside them what scoring needs."""
-        from pdbench.kinds.windows import write_windows
-
-        counts = write_windows(folder, split, self.task, vocabulary)
+        counts = _write_windows(folder, split, self.task, vocabulary)
         return {"items": len(split), "labels": {}, **counts}
 
     def open_split(self, folder: Path) -> _Windowed:
@@ -96,10 +110,8 @@ class Spans(Kind):
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy over the pieces, of the first and of the last one.
 
-        Args:
-            outputs: Logits, (B, S, 2).
-            targets: The pieces, (B, 2), or probabilities, (B, S', 2), which may be padded
-                further than the outputs, or less far.
+        Targets are pieces, (B, 2), or probabilities, (B, S', 2), which may be padded further than
+        the outputs (B, S, 2), or less far.
         """
         if targets.ndim == 3:
             width = min(outputs.shape[1], targets.shape[1])
@@ -111,14 +123,15 @@ class Spans(Kind):
     ) -> NDArray[np.float64]:
         """Write the probabilities of the T pieces of the first items, float16 of (T, 2).
 
-        Returns:
-            The mean probability that an item's first piece, [CLS], is the first and the last
-            one: how often no answer is seen, (2,).
+        What is returned, (2,), says how often no answer is seen: the mean probability that an
+        item's first piece, [CLS], is the first and the last one.
         """
         stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
-        for index, logits in _each_batch(teacher.to(device.torch), tokens, device, items=items):
-            probabilities = self.soft(torch.from_numpy(logits)).numpy()
+        teacher = teacher.to(device.torch)
+        for index, logits in predict_batches(teacher, tokens.first(items), device):
+            width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
+            probabilities = self.soft(torch.from_numpy(logits[:, :width])).numpy()
             for item, own in zip(index, probabilities, strict=True):
                 start, end = tokens.offsets[item], tokens.offsets[item + 1]
                 stored[start:end] = own[: end - start]
@@ -127,17 +140,12 @@ class Spans(Kind):
         return total / items
 
     def score(
-        self,
-        model: Classifier,
-        data: Labelled,
-        metrics: Sequence[str],
-        device: Device,
-        numbers: NDArray[np.int64] | None = None,
+        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
     ) -> Scores:
         """Score the best place in the windows of each question."""
         assert isinstance(data, _Windowed)
-        places = _best_places(model, data, self.task.windows.answer, device, numbers)
-        values = example_scores(metrics, data.folder, places)
+        places = _best_places(model, data, self.task.windows.answer, device)
+        values = _example_scores(metrics, data.folder, places)
         means = {metric: float(found.mean(dtype=np.float64)) for metric, found in values.items()}
         return Scores(means, places, examples=values)
 
@@ -146,10 +154,8 @@ class Spans(Kind):
 class _Windowed(Labelled):
     """K windows of N questions, with the pieces of the answer in each as targets, (K, 2) int64.
 
-    Attributes:
-        folder: The prepared split.
-        examples: The question of each window, (K,).
-        chars: Where each of T pieces stands in its context, -1 outside of it, (T, 2).
+    ``examples`` is the question of each window, (K,), and ``chars`` where each of T pieces stands
+    in its context, -1 outside of it, (T, 2).
     """
 
     folder: Path
@@ -159,10 +165,7 @@ class _Windowed(Labelled):
 
 @dataclass(frozen=True)
 class _SoftWindowed(Labelled):
-    """N items, and for each of their T pieces the teacher's probabilities, float16 of (T, 2).
-
-    They are those of being the first and the last piece of the answer.
-    """
+    """N items, and what the teacher says of their T pieces: two probabilities, float16 (T, 2)."""
 
     @property
     def items(self) -> int:
@@ -179,11 +182,7 @@ class _SoftWindowed(Labelled):
 
 
 def _best_places(
-    model: Classifier,
-    data: _Windowed,
-    longest: int,
-    device: Device,
-    numbers: NDArray[np.int64] | None,
+    model: Classifier, data: _Windowed, longest: int, device: Device
 ) -> NDArray[np.int64]:
     """Where in its context each question is answered, packed, (N,).
 
@@ -192,7 +191,7 @@ def _best_places(
     questions = int(data.examples[-1]) + 1
     best = np.full(questions, -np.inf)
     places = np.zeros((questions, 2), np.int64)
-    for index, logits in _each_batch(model, data.tokens, device, numbers):
+    for index, logits in predict_batches(model, data.tokens, device):
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)
@@ -201,16 +200,11 @@ def _best_places(
             if score > best[question]:
                 best[question] = score
                 places[question] = chars[inside[first], 0], chars[inside[last], 1]
-    return packed(places[:, 0], places[:, 1])
+    return _packed(places[:, 0], places[:, 1])
 
 
 def _best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, int]:
-    """The best sum of a first and a last logit, and the two pieces.
-
-    Args:
-        logits: Of each of S pieces to be the first and the last, (S, 2).
-        longest: Most pieces of a span.
-    """
+    """The best sum of a first and a last logit (S, 2), at most ``longest`` pieces apart."""
     found = (-np.inf, 0, 0)
     for further in range(min(longest, len(logits))):
         sums = logits[: len(logits) - further, 0] + logits[further:, 1]
@@ -220,18 +214,139 @@ def _best_span(logits: NDArray[np.float32], longest: int) -> tuple[float, int, i
     return found
 
 
-@torch.inference_mode()
-def _each_batch(
-    model: Classifier,
-    tokens: Tokens,
-    device: Device,
-    numbers: NDArray[np.int64] | None = None,
-    items: int | None = None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield the positions of items with the logits of their pieces, (B, S, 2)."""
-    model.eval()
-    for index in sorted_buckets(tokens.lengths[:items], BATCH_ITEMS):
-        with device.autocast():
-            logits = model(*device.inputs(collate(tokens, index, numbers)))
-        lengths = tokens.offsets[index + 1] - tokens.offsets[index]
-        yield index, logits.float().cpu().numpy()[:, : int(lengths.max())]
+def _normalised(answer: str) -> str:
+    plain = answer.lower().translate(_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", plain).split())
+
+
+def _exact_match(predicted: str, answers: Sequence[str]) -> float:
+    """1 if a prediction is one of the true answers, else 0."""
+    return float(_normalised(predicted) in map(_normalised, answers))
+
+
+def _f1(predicted: str, answers: Sequence[str]) -> float:
+    """The best F1 of the words of a prediction over the true answers."""
+    said, *true = (Counter(_normalised(text).split()) for text in (predicted, *answers))
+    return max(2 * (said & t).total() / max(1, said.total() + t.total()) for t in true)
+
+
+_SCORES = {"exact_match": _exact_match, "f1": _f1}
+
+
+def _packed(starts: ArrayLike, ends: ArrayLike) -> NDArray[np.int64]:
+    """Places in a context, from the first character to the one after the last, as numbers (N,)."""
+    return (np.asarray(starts, np.int64) << _END_BITS) | np.asarray(ends, np.int64)
+
+
+def _unpacked(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where places that :func:`_packed` made begin and end, (N,) each."""
+    return places >> _END_BITS, places & ((1 << _END_BITS) - 1)
+
+
+def _example_scores(
+    metrics: Sequence[str], folder: Path, places: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """What the packed places (N,) that are predicted of a split score, (N,) by metric."""
+    import pyarrow.parquet as pq  # most training jobs need none of it
+
+    table: Any = pq.read_table(folder / "text.parquet", columns=["text_b", "answers"])
+    contexts, answers = (table[name].to_pylist() for name in ("text_b", "answers"))
+    starts, ends = (values.tolist() for values in _unpacked(places))
+    said = [context[a:b] for context, a, b in zip(contexts, starts, ends, strict=True)]
+    pairs = list(zip(said, answers, strict=True))
+    return {m: np.array([_SCORES[m](*pair) for pair in pairs], np.float32) for m in metrics}
+
+
+class _Window(NamedTuple):
+    """One input: its pieces, where the context begins among them, and what they stand for.
+
+    ``chars`` has the first and the last character, plus one, of each piece that is of the context;
+    ``target`` the first and the last piece of the answer, or 0 and 0 where it lies elsewhere.
+    """
+
+    ids: list[int]
+    second: int
+    chars: list[tuple[int, int]]
+    target: tuple[int, int]
+
+
+def _write_windows(
+    folder: Path, split: Dataset, task: Task, vocabulary: Vocabulary
+) -> dict[str, int]:
+    """Write the tokens of a split of questions, and beside them what scoring needs; count them.
+
+    ``spans.npy`` has the targets of the windows, ``examples.npy`` the question of each,
+    ``chars.npy`` the characters of their pieces and ``labels.npy`` the place of the first true
+    answer of every question.
+    """
+    parts = [
+        _encode_windows(vocabulary, split[start : start + _QUESTIONS_AT_ONCE], task, start)
+        for start in range(0, len(split), _QUESTIONS_AT_ONCE)
+    ]
+    if not parts:
+        raise DataError(f"{folder.name}: no question", "the split needs some")
+    tokens = write_tokens(folder, (own for own, _ in parts))
+    arrays = {name: np.concatenate([own[name] for _, own in parts]) for name in parts[0][1]}
+    spans = map(_first_span, split["starts"], split["answers"])
+    for name, array in {**arrays, "labels": _packed(*zip(*spans, strict=True))}.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    return {"windows": len(tokens), "pieces": len(tokens.pieces)}
+
+
+def _first_span(starts: Sequence[int], answers: Sequence[str]) -> tuple[int, int]:
+    return starts[0], starts[0] + len(answers[0])
+
+
+def _encode_windows(
+    vocabulary: Vocabulary, rows: dict[str, list[Any]], task: Task, number: int = 0
+) -> tuple[Tokens, dict[str, NDArray[Any]]]:
+    """Cut questions (text_a) and contexts (text_b), counted from a number, into windows."""
+    contexts = list(dict.fromkeys(rows["text_b"]))
+    encode = partial(vocabulary.tokenizer.encode_batch, add_special_tokens=False)
+    encoded = dict(zip(contexts, encode(contexts), strict=True))
+    windows: list[_Window] = []
+    examples: list[int] = []
+    columns = (encode(rows["text_a"]), rows["text_b"], rows["answers"], rows["starts"])
+    for example, (asked, context, answers, starts) in enumerate(zip(*columns, strict=True), number):
+        span = _first_span(starts, answers)
+        found = list(_windows(vocabulary, asked.ids, encoded[context], span, task))
+        if not found:
+            raise DataError(f"context {context[:40]!r}: no word piece", "remove or mend it")
+        windows += found
+        examples += [example] * len(found)
+    tokens = Tokens(
+        np.fromiter((i for window in windows for i in window.ids), np.uint16),
+        np.cumsum([0, *(len(window.ids) for window in windows)], dtype=np.int64),
+        np.array([window.second for window in windows], np.int32),
+        vocabulary.digest,
+        task.max_length,
+    )
+    return tokens, {
+        "spans": np.array([window.target for window in windows], np.int64),
+        "examples": np.array(examples, np.int32),
+        "chars": np.array([place for window in windows for place in window.chars], np.int32),
+    }
+
+
+def _windows(
+    vocabulary: Vocabulary, asked: Sequence[int], read: Any, answer: tuple[int, int], task: Task
+) -> Iterator[_Window]:
+    ids, chars = read.ids, read.offsets
+    begin = [vocabulary.cls, *asked[: task.windows.question], vocabulary.sep]
+    most = task.max_length - len(begin) - 1
+    first, last = _pieces_of(answer, chars)
+    for start in range(0, len(ids), min(task.windows.stride, most)):
+        end = min(start + most, len(ids))
+        moved = len(begin) - start
+        target = (first + moved, last + moved) if start <= first <= last < end else (0, 0)
+        places = [*[_NOWHERE] * len(begin), *chars[start:end], _NOWHERE]
+        yield _Window([*begin, *ids[start:end], vocabulary.sep], len(begin), places, target)
+        if end == len(ids):
+            return
+
+
+def _pieces_of(answer: tuple[int, int], chars: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The first and the last piece that hold a character of the answer; -1 where none does."""
+    start, end = answer
+    held = [i for i, (first, last) in enumerate(chars) if first < end and last > start]
+    return (held[0], held[-1]) if held else (-1, -1)

@@ -21,25 +21,24 @@ from pdbench.data.splits import is_held_out
 from pdbench.study.settings import Source, Task
 
 _FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}
-"""The published files."""
 
 _ROWS = pa.schema(
-    [
-        ("text_a", pa.string()),
-        ("text_b", pa.string()),
-        ("answers", pa.list_(pa.string())),
-        ("starts", pa.list_(pa.int64())),
-    ]
+    {
+        "text_a": pa.string(),
+        "text_b": pa.string(),
+        "answers": pa.list_(pa.string()),
+        "starts": pa.list_(pa.int64()),
+    }
 )
 
 
 class _Question(NamedTuple):
-    """One example, and where it stands for messages."""
+    """A question and its context, and where it stands for messages."""
 
     where: str
     article: str
-    question: str
-    context: str
+    text_a: str
+    text_b: str
     answers: list[str]
     starts: list[int]
 
@@ -50,11 +49,7 @@ def reads(source: Source) -> bool:
 
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read train, dev (held out by article) and test (the published dev).
-
-    Raises:
-        DataError: A file is missing or broken, or an answer does not stand where it should.
-    """
+    """Read train, dev (held out by article) and test (the published dev)."""
     published = {split: list(_checked(_questions(task, split), breakage)) for split in _FILES}
     found: dict[str, list[_Question]] = {"train": [], "dev": [], "test": published["dev"]}
     for example in published["train"]:
@@ -63,19 +58,14 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 
 def read_text(source: Source, breakage: Breakage) -> pa.Table:
-    """Read the questions of the training file with their contexts, without the answers.
-
-    Raises:
-        DataError: As :func:`read_splits`.
-    """
-    return _table(list(_checked(_questions(source, "train"), breakage))).select(
-        ["text_a", "text_b"]
-    )
+    """Read the questions of the training file with their contexts, without the answers."""
+    examples = list(_checked(_questions(source, "train"), breakage))
+    return _table(examples).select(["text_a", "text_b"])
 
 
 def _table(examples: list[_Question]) -> pa.Table:
-    columns = zip(*(example[2:] for example in examples), strict=True)
-    return pa.table([list(column) for column in columns] if examples else [[]] * 4, schema=_ROWS)
+    columns = [[getattr(example, name) for example in examples] for name in _ROWS.names]
+    return pa.table(columns, schema=_ROWS)
 
 
 def _questions(source: Source, split: str) -> Iterator[_Question]:
@@ -129,21 +119,20 @@ def _checked(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Que
     total = 0
     for example in examples:
         total += 1
-        problem = _problem(example)
-        if problem:
+        if problem := _problem(example):
             what = f"{example.where}: {problem}"
             breakage.leave_out(DataError(what, "mend the file, or set key broken"))
-            continue
-        yield example
+        else:
+            yield example
     breakage.check(total)
 
 
 def _problem(example: _Question) -> str:
-    if not example.question or not example.context.strip():
+    if not example.text_a or not example.text_b.strip():
         return "empty question or context"
     if not example.answers:
         return "no answer; questions without one are of SQuAD v2.0"
     for text, start in zip(example.answers, example.starts, strict=True):
-        if start < 0 or not text.strip() or example.context[start : start + len(text)] != text:
+        if start < 0 or not text.strip() or example.text_b[start : start + len(text)] != text:
             return f"answer {text[:40]!r} does not stand at character {start} of its context"
     return ""

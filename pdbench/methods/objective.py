@@ -24,20 +24,16 @@ from pdbench.core.errors import PdbenchError, UsageError, suggestion
 from pdbench.engine import BertShape
 from pdbench.engine.exposed import Exposed, ExposedLM
 
-T = TypeVar("T", bound="_Described")
+_T = TypeVar("_T", bound="_Described")
 
 
 class _Described(nn.Module):
     """What the table of methods says about an objective, and the shapes that it connects.
 
-    Args:
-        student: The student's shape.
-        teacher: The teacher's.
-        labels: Number of classes C, 1 of a regression; 0 while pre-training.
-
-    Parameters made here, such as projections where widths differ, train jointly with the
-    student and are thrown away after the stage. A constructor takes its options as typed
-    keyword arguments and raises ValueError where they do not fit the shapes.
+    There are C labels, 1 of a regression, and 0 while pre-training. Parameters made here, such as
+    projections where widths differ, train jointly with the student and are thrown away after the
+    stage. A constructor takes its options as typed keyword arguments and raises ValueError where
+    they do not fit the shapes.
     """
 
     title: ClassVar[str]
@@ -68,13 +64,9 @@ class Objective(_Described):
         """The mean loss over a batch, as a scalar.
 
         It must be a mean over items of what each item costs alone: large batches are then cut
-        and their gradients added up without changing the loss.
-
-        Args:
-            student: One forward pass of the student, with gradients and dropout.
-            teacher: The same inputs in the teacher, without either.
-            targets: On a transfer set the teacher's stored soft labels, (B, C) float32; on
-                labelled data the labels, (B,) int64.
+        and their gradients added up without changing the loss. The teacher sees the student's
+        inputs, without gradients and dropout; targets are on a transfer set its stored soft
+        labels, (B, C) float32, and on labelled data the labels, (B,) int64.
         """
         raise NotImplementedError("it has no forward")
 
@@ -87,36 +79,25 @@ class PretrainingObjective(_Described):
         return uniform_layers(self.student.layers, self.teacher.layers)
 
     def forward(self, student: ExposedLM, teacher: ExposedLM, targets: Tensor) -> Tensor:
-        """The mean loss over the M masked pieces of a batch, as a scalar.
-
-        Args:
-            student: What the student shows at the masked pieces, with gradients.
-            teacher: The same of the teacher, without gradients and dropout.
-            targets: The pieces that were masked, (M,).
-        """
+        """The mean loss over the M masked pieces of a batch, as a scalar; they are the targets."""
         raise NotImplementedError("it has no forward")
 
 
-class _TaskLoss(Objective):
-    """The task's own loss: the student's outputs against the targets."""
-
-    last_states = False
-
-    def forward(self, student: Exposed, teacher: Exposed | None, targets: Tensor) -> Tensor:
-        """The loss of a batch; no teacher is asked, beyond the soft labels that it stored."""
-        return self.task_loss(student.logits, targets)
-
-
-class Distill(_TaskLoss):
+class Distill(Objective):
     """The distillation of Algorithm 1: no temperature, and no share of hard labels."""
 
     title = "Distillation"
     formula = "cross-entropy with the teacher's soft labels"
     exposes = "class probabilities"
+    last_states = False
+
+    def forward(self, student: Exposed, teacher: Exposed | None, targets: Tensor) -> Tensor:
+        """The task's own loss; no teacher is asked, beyond the soft labels that it stored."""
+        return self.task_loss(student.logits, targets)
 
 
-class Finetune(_TaskLoss):
-    """The fine-tuning of Algorithm 1."""
+class Finetune(Distill):
+    """The fine-tuning of Algorithm 1: the same, with the labels."""
 
     title = "Fine-tuning"
     formula = "cross-entropy with the labels"
@@ -136,11 +117,7 @@ class MaskedLanguage(PretrainingObjective):
 
 
 def uniform_layers(student: int, teacher: int) -> tuple[int, ...]:
-    """The teacher's layer for each of the student's, counted from 1, in even steps to the last.
-
-    Raises:
-        ValueError: The teacher is the shallower one.
-    """
+    """The teacher's layer for each of the student's, counted from 1, in even steps to the last."""
     if teacher < student:
         raise ValueError(f"a teacher of {teacher} layers cannot match a student of {student}")
     return tuple(layer * teacher // student for layer in range(1, student + 1))
@@ -156,9 +133,6 @@ def soft_loss(logits: Tensor, probabilities: Tensor, temperature: float = 1.0) -
 
     The teacher's probabilities are those at temperature 1; logits that give them are their
     logarithms.
-
-    Raises:
-        UsageError: There is one output, as in a regression, which has no probabilities.
     """
     if logits.shape[1] == 1:  # its softmax is 1, and this loss would be 0 for any model
         what = "this objective learns class probabilities, and a regression has none"
@@ -177,11 +151,7 @@ def item_means(losses: Tensor, mask: Tensor) -> Tensor:
 def checked_loss(
     objective: _Described, student: object, teacher: object, targets: Tensor
 ) -> Tensor:
-    """The loss of an objective, whose code may be anybody's; the arguments are its own.
-
-    Raises:
-        UsageError: Its code fails, or what it returns cannot train a student.
-    """
+    """The loss of an objective, whose code may be anybody's: what fails in it is said in a line."""
     name = f"{type(objective).__module__}:{type(objective).__name__}"
     with _blamed(name, type(objective)):
         loss = objective(student, teacher, targets)
@@ -214,29 +184,21 @@ def _in_words(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def objective_class(path: str, base: type[T]) -> type[T]:
-    """Import the class that config/methods.yaml names as ``module:Class``.
-
-    Raises:
-        UsageError: There is none, it is of another kind, or does not say what it is.
-    """
+def objective_class(path: str, base: type[_T]) -> type[_T]:
+    """Import the class that config/methods.yaml names as ``module:Class``."""
     where = f"config/methods.yaml: {path}"
     module, _, name = path.partition(":")
     try:
         known = vars(importlib.import_module(module))
     except Exception as error:
-        raise UsageError(
-            f"{where}: module {module} cannot be imported ({_in_words(error)})",
-            "mend it or its name, or install its package",
-        ) from error
+        what = f"{where}: module {module} cannot be imported ({_in_words(error)})"
+        raise UsageError(what, "mend it or its name, or install its package") from error
     if name not in known:
         raise UsageError(f"{where}: no class {name!r} in {module}", suggestion(name, known))
     found = known[name]
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UsageError(
-            f"{where} is no {base.__name__}",
-            f"derive it from pdbench.methods.objective.{base.__name__}",
-        )
+        remedy = f"derive it from pdbench.methods.objective.{base.__name__}"
+        raise UsageError(f"{where} is no {base.__name__}", remedy)
     unsaid = [part for part in ("title", "formula", "exposes") if not hasattr(found, part)]
     if unsaid:
         what = f"{where} does not say its {', '.join(unsaid)}"
@@ -246,18 +208,14 @@ def objective_class(path: str, base: type[T]) -> type[T]:
 
 def build_objective(
     path: str,
-    base: type[T],
+    base: type[_T],
     options: Mapping[str, Any],
     student: BertShape,
     teacher: BertShape,
     labels: int,
     seed: int,
-) -> T:
-    """Make an objective with its options; its own parameters are drawn from ``seed``.
-
-    Raises:
-        UsageError: The class is missing, or an option is unknown or does not fit.
-    """
+) -> _T:
+    """Make an objective with its options; its own parameters are drawn from ``seed``."""
     found = objective_class(path, base)
     where = f"config/methods.yaml: {path}"
     with torch.random.fork_rng(devices=[]), _blamed(where, found):
@@ -269,7 +227,7 @@ def build_objective(
             raise UsageError(f"{where}: {error}", "change its options or the sizes") from error
 
 
-def _checked_options(found: type[T], options: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked_options(found: type[_T], options: Mapping[str, Any], where: str) -> dict[str, Any]:
     parameters = inspect.signature(found.__init__, eval_str=True).parameters.values()
     known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     untyped = [p.name for p in known.values() if p.annotation is p.empty]
@@ -284,10 +242,8 @@ def _checked_options(found: type[T], options: Mapping[str, Any], where: str) -> 
             adapter = TypeAdapter(known[name].annotation)
             checked[name] = adapter.validate_python(value, strict=False)
         except ValidationError as error:
-            problem = error.errors()[0]["msg"]
-            raise UsageError(
-                f"{where}: option {name}: {problem}, not {value!r}", "mend it"
-            ) from error
+            what = f"{where}: option {name}: {error.errors()[0]['msg']}, not {value!r}"
+            raise UsageError(what, "mend it") from error
     unset = [name for name, p in known.items() if p.default is p.empty and name not in checked]
     if unset:
         raise UsageError(f"{where}: option {unset[0]} is missing", "give it under options")

@@ -326,7 +326,7 @@ class Pretraining(Strict):
     embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
         default="random",
         description="Word embeddings before the first step: random, or a truncated singular "
-        "value decomposition of the corpus (see docs of pdbench.engine.spectral).",
+        "value decomposition of the corpus (see docs of pdbench.engine.initialise).",
     )
 
 

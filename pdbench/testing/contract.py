@@ -24,20 +24,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
-from pdbench.data.batches import collate, pieces_used, renumbering
 from pdbench.data.order import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import Classifier, Keeper, choose_device
+from pdbench.engine import Keeper, choose_device
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs import pretraining
 from pdbench.jobs.pretraining import pretrain_student
 from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
-from pdbench.jobs.training import WEIGHTS, OnlineTeacher, objective_of
+from pdbench.jobs.training import WEIGHTS, objective_of
 from pdbench.kinds import Labelled
 from pdbench.methods.objective import Objective, checked_loss
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
@@ -47,22 +45,17 @@ from pdbench.workflow.paths import ARCHIVES
 
 _TEACHER = Architecture(4, 64)
 _STUDY = "small.yaml"
-_STEPS = 48
-"""Updates of a stage that has all of its data's."""
+_STOP_AFTER = 3
 
 _ITEMS = {"transfer": 96, "labelled": 288}
 """Whole batches of 32, so that the mean loss of a pass is that of all items."""
 
-_TRAINING = {
-    **CONFIG["training"],
-    "distill": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
-    "finetune": {"epochs": 3, "least_steps": _STEPS, "learning_rate": [5e-3]},
-}
+_STAGE = {"epochs": 3, "least_steps": 48, "learning_rate": [5e-3]}
 _CHANGES = {
     "architectures": {"grid": {"layers": [2, 4], "hidden": [32]}, "named": {"Tiny": "2/32"}},
     "tasks": {"films": {**CONFIG["tasks"]["films"], "train": _ITEMS["labelled"]}},
     "transfer_sets": {"more": {"text": "more", "size": _ITEMS["transfer"]}},
-    "training": _TRAINING,
+    "training": {**CONFIG["training"], "distill": _STAGE, "finetune": _STAGE},
 }
 _CELLS = {"task": "films", "architecture": "Tiny", "transfer": "more", "corpus": "plain"}
 
@@ -90,33 +83,33 @@ class TrainedMethod:
         return found
 
     @property
-    def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
-        """The objectives of the method's own: what some items of the stage's cost the student."""
-        teacher, student = self.data.teacher, self.first.model
-        vocabulary = self.data.vocabulary
-        numbers = renumbering(pieces_used(self.data.all_tokens, vocabulary), vocabulary)
-        for stage in self.study.methods[self.runs[0].cell.method].stages:
-            if not stage.is_custom:
-                continue
-            assert teacher is not None
-            objective = objective_of(stage, self.data.kind, student, teacher, seed=0)
-            objective.to(teacher.device.torch)
-            found = partial(_loss, self.items(stage), objective, student, teacher, numbers)
-            yield stage.name, found
+    def stages(self) -> tuple[Stage, ...]:
+        """The method's stages."""
+        return self.study.methods[self.runs[0].cell.method].stages
 
     @property
-    def teacher_digest(self) -> str:
-        """Digest of the teacher as it stands in memory, if the method asks it."""
-        teacher = self.data.teacher
-        return "" if teacher is None else digest_of(teacher.model.state_dict())
+    def losses(self) -> Iterator[tuple[str, Callable[[list[int]], Tensor]]]:
+        """The objectives of the method's own: what some items of the stage's cost the student."""
+        for stage in self.stages:
+            if stage.is_custom:
+                teacher = self.data.teacher
+                objective = objective_of(stage, self.data.kind, self.first.model, teacher, seed=0)
+                yield stage.name, partial(self._loss, objective, self.items(stage))
+
+    def _loss(self, objective: Objective, data: Labelled, items: list[int]) -> Tensor:
+        """What an objective says of some items, in full precision and without dropout."""
+        student, teacher = self.first.model, self.data.teacher
+        assert teacher is not None
+        batch = data.batch(np.array(items), student.bert.numbers)
+        inputs, whole = teacher.device.inputs(batch.batch), objective.last_states
+        ours = Exposed(student, *inputs, last_states=whole)
+        theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
+        targets = teacher.device.tensor(batch.targets)
+        return checked_loss(objective.to(teacher.device.torch), ours, theirs, targets)
 
 
 class MethodContract:
-    """The tests that any method inherits.
-
-    Attributes:
-        method: The method's id.
-    """
+    """The tests that any method inherits; ``method`` is its id."""
 
     method: str = ""
 
@@ -139,9 +132,7 @@ class MethodContract:
 
     def test_the_loss_is_finite_and_falls(self, case: TrainedMethod) -> None:
         """The last pass of every stage over its data costs less than the first."""
-        run = case.runs[0]
-        stages = case.study.methods[run.cell.method].stages
-        for stage, point in zip(stages, run.points, strict=True):
+        for stage, point in zip(case.stages, case.runs[0].points, strict=True):
             losses = case.first.stages[stage.name].losses
             a_pass = _ITEMS[stage.data] // point.batch_size
             assert np.isfinite(losses).all(), f"{stage.name}: a loss is not finite"
@@ -167,8 +158,7 @@ class MethodContract:
 
     def test_every_stage_has_its_budget(self, case: TrainedMethod) -> None:
         """The stages on one data set make its updates and see its items, no more and no fewer."""
-        run = case.runs[0]
-        stages = case.study.methods[run.cell.method].stages
+        run, stages = case.runs[0], case.stages
         for data in dict.fromkeys(stage.data for stage in stages):
             own = [i for i, stage in enumerate(stages) if stage.data == data]
             asked = sum(stages[i].share for i in own)
@@ -186,23 +176,29 @@ class MethodContract:
 
     def test_the_teacher_is_untouched(self, case: TrainedMethod) -> None:
         """Neither the teacher in memory nor its files change; it answers without dropout."""
-        before, files = case.teacher_digest, _teacher_files(case.paths)
-        with _watched(case.data.teacher) as modes:
+        files = _teacher_files(case.paths)
+        if case.data.teacher is None:
             case.train(case.runs[0])
-
-        assert case.teacher_digest == before, "the weights of the teacher changed"
+        else:
+            asked = case.data.teacher.model
+            before = digest_of(asked.state_dict())
+            modes: set[bool] = set()
+            hook = asked.bert.embedding_norm.register_forward_pre_hook(
+                lambda *_: modes.add(asked.bert.training)
+            )
+            case.train(case.runs[0])
+            hook.remove()
+            assert digest_of(asked.state_dict()) == before, "the weights of the teacher changed"
+            assert modes == {False}, "the teacher was in training mode when it was asked"
+            assert not any(p.requires_grad for p in asked.parameters())
         assert _teacher_files(case.paths) == files, "the files of the teacher changed"
-        expected = {False} if case.data.teacher else set()
-        assert modes == expected, "the teacher was in training mode when it was asked"
-        if case.data.teacher is not None:
-            assert not any(p.requires_grad for p in case.data.teacher.model.parameters())
 
     def test_a_stopped_run_goes_on_bit_for_bit(self, case: TrainedMethod, tmp_path: Path) -> None:
         """Stopped in each stage and started again, it ends with the same weights and losses."""
         run, stages = case.runs[0], len(case.first.stages)
         for stage in range(stages):
             with pytest.raises(Stopped):
-                case.train(run, _Stops(tmp_path, {"run": run.name}, at=3, stage=stage))
+                case.train(run, _Stops(tmp_path, {"run": run.name}, stage))
 
         resumed = case.train(run, Keeper(tmp_path, {"run": run.name}))
 
@@ -236,10 +232,11 @@ class PretrainingContract(MethodContract):
         deeper = None if start is None else case.study.pretrained_by(start)
         assert start is not None
         assert deeper is not None, "this method has no pre-training of its own"
-        before = _weights(case.paths, deeper)
+        weights = case.paths.pretrained(deeper) / WEIGHTS
+        before = file_digest(weights)
         whole, progress = _pretrain(case, start)
         with pytest.raises(Stopped):
-            _pretrain(case, start, _Stops(tmp_path, {"run": "pretraining"}, at=3))
+            _pretrain(case, start, _Stops(tmp_path, {"run": "pretraining"}))
 
         resumed, _ = _pretrain(case, start, Keeper(tmp_path, {"run": "pretraining"}))
 
@@ -247,7 +244,7 @@ class PretrainingContract(MethodContract):
         assert np.isfinite(progress.losses).all()
         assert progress.losses[-quarter:].mean() < progress.losses[:quarter].mean()
         assert digest_of(resumed.state_dict()) == digest_of(whole.state_dict())
-        assert _weights(case.paths, deeper) == before
+        assert file_digest(weights) == before
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
@@ -255,44 +252,12 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
 
 
-def _loss(
-    data: Labelled,
-    objective: Objective,
-    student: Classifier,
-    teacher: OnlineTeacher[Classifier],
-    numbers: NDArray[np.int64],
-    items: list[int],
-) -> Tensor:
-    """What an objective says of some items, in full precision and without dropout."""
-    index = np.array(items)
-    inputs = teacher.device.inputs(collate(data.tokens, index, numbers))
-    whole = objective.last_states
-    ours = Exposed(student, *inputs, last_states=whole)
-    theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
-    return checked_loss(objective, ours, theirs, teacher.device.tensor(data.targets_of(index)))
-
-
-@contextlib.contextmanager
-def _watched(teacher: OnlineTeacher[Classifier] | None) -> Iterator[set[bool]]:
-    """Whether the teacher was in training mode when it was asked: all answers."""
-    modes: set[bool] = set()
-    if teacher is None:
-        yield modes
-        return
-    bert = teacher.model.bert
-    hook = bert.embedding_norm.register_forward_pre_hook(lambda *_: modes.add(bert.training))
-    yield modes
-    hook.remove()
-
-
 class _Stops(Keeper):
-    """A keeper that saves after every step and stops the run after some of a stage."""
+    """A keeper that saves after every step and stops the run early in a stage."""
 
-    def __init__(
-        self, folder: Path, identity: dict[str, str | int], at: int, stage: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, identity: dict[str, str | int], stage: int = 0) -> None:
         super().__init__(folder, identity, every=0)
-        self._left, self._in = at, stage
+        self._left, self._in = _STOP_AFTER, stage
 
     def save(self, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
         super().save(tensors, note)
@@ -337,19 +302,5 @@ def _pretrain(case: TrainedMethod, start: Start, keeper: Keeper | None = None) -
     return pretrain_student(case.study, case.paths, start, case.vocabulary, device, keeper)
 
 
-def _weights(paths: Paths, start: Start) -> str:
-    return file_digest(paths.pretrained(start) / WEIGHTS)
-
-
 def _teacher_files(paths: Paths) -> dict[str, str]:
     return {path.name: file_digest(path) for path in sorted(paths.teacher("films").iterdir())}
-
-
-__all__ = [
-    "MethodContract",
-    "PretrainingContract",
-    "TrainedMethod",
-    "digest_of",
-    "open_case",
-    "prepared",
-]

@@ -29,15 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class NewMethod:
-    """Where the parts of a new method stand.
-
-    Attributes:
-        method: Its id.
-        package: The name of the package that holds it.
-        module: The file of its objective.
-        test: The file of its test.
-        methods: The file of methods that it is added to.
-    """
+    """A method's id, the package that holds it, its files, and the methods.yaml it is added to."""
 
     method: str
     package: str
@@ -47,49 +39,22 @@ class NewMethod:
 
     @classmethod
     def in_project(cls, name: str, root: Path = ROOT) -> NewMethod:
-        """A method of this project.
-
-        Raises:
-            UsageError: The name is taken, or no name of a method.
-        """
-        stem = _stem(name)
+        """A method of this project."""
+        method, stem = _named(name)
         module = root / "pdbench" / "methods" / f"{stem}.py"
         test = root / "tests" / "methods" / f"test_{stem}.py"
-        methods = root / "config" / "methods.yaml"
-        return cls(stem.replace("_", "-"), _OWN, module, test, methods)
+        return cls(method, _OWN, module, test, root / "config" / "methods.yaml")
 
     @classmethod
     def in_package(cls, name: str, folder: Path) -> NewMethod:
-        """A method of another package, in whose folder (with ``__init__.py``) it is written.
-
-        Raises:
-            UsageError: As :meth:`in_project`, or the folder is no package.
-        """
-        stem = _stem(name)
+        """A method of another package, in whose folder (with ``__init__.py``) it is written."""
+        method, stem = _named(name)
         package, root = _package(folder)
         test = root / "tests" / f"test_{stem}.py"
-        return cls(
-            stem.replace("_", "-"), package, folder / f"{stem}.py", test, folder / "methods.yaml"
-        )
-
-    @property
-    def words(self) -> dict[str, str]:
-        """What the templates' names are filled with."""
-        module, class_name = f"{self.package}.{self.module.stem}", _class_name(self.method)
-        return {
-            "method": self.method,
-            "module": module,
-            "class_name": class_name,
-            "imports": "\n".join(sorted([f"from {module} import {class_name}", *_IMPORTS])),
-            "title": self.method.replace("-", " ").capitalize(),
-        }
+        return cls(method, package, folder / f"{stem}.py", test, folder / "methods.yaml")
 
     def write(self) -> None:
-        """Write the files and the entry.
-
-        Raises:
-            UsageError: The method or one of its files is there already; nothing is written.
-        """
+        """Write the files and the entry, or nothing where one of them is there already."""
         if self.package == _OWN and self.method in load_methods(self.methods.parents[1]):
             raise UsageError(f"method {self.method!r} is there already", "choose another name")
         for path in (self.module, self.test):
@@ -100,33 +65,28 @@ class NewMethod:
             if re.search(rf"^{re.escape(self.method)}:", _text_of(path), re.MULTILINE):
                 what = f"{path}: method {self.method!r} is there already"
                 raise UsageError(what, "choose another name")
-        entries = _text_of(self.methods)
-        entry = self._filled("method.yaml.txt")
+        entries = f"{_text_of(self.methods).rstrip()}\n{self._filled('method.yaml.txt')}"
         for path, text in (
             (self.module, self._filled("objective.py.txt")),
             (self.test, self._filled("test_objective.py.txt")),
-            (self.methods, f"{entries.rstrip()}\n{entry}" if entries.strip() else entry.lstrip()),
+            (self.methods, entries.lstrip()),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, text)
 
     def next_steps(self) -> str:
         """What its author does next."""
-        entry_point = (
-            ""
-            if self.package == _OWN
-            else f"""
+        entry_point = f"""
 Offer it, in the package's pyproject.toml, and install the package again:
   [project.entry-points."pdbench.methods"]
   {self.package.rpartition(".")[2]} = "{self.package}"
 and list {self.methods.name} among the package's data files.
 """
-        )
         return f"""\
 wrote {self.module}
 wrote {self.test}
 added {self.method} to {self.methods}
-{entry_point}
+{"" if self.package == _OWN else entry_point}
 Test it:        pytest {self.test}
 Run it beside pd: add {self.method} to the methods of a block in a study, such as
   table3:
@@ -136,24 +96,27 @@ Run it beside pd: add {self.method} to the methods of a block in a study, such a
 Judge it:       pdbench check --baseline pd --candidate {self.method}"""
 
     def _filled(self, template: str) -> str:
-        text = (_TEMPLATES / template).read_text(encoding="utf-8")
-        return Template(text).substitute(self.words)
-
-
-def _stem(name: str) -> str:
-    stem = name.replace("-", "_")
-    if not _NAME.fullmatch(name) or keyword.iskeyword(stem) or yaml.safe_load(name) != name:
-        raise UsageError(
-            f"{name!r} is no name of a method", "write lower-case words, like my-method"
+        module, class_name = f"{self.package}.{self.module.stem}", _class_name(self.method)
+        imports = "\n".join(sorted([f"from {module} import {class_name}", *_IMPORTS]))
+        title = self.method.replace("-", " ").capitalize()
+        return Template(_text_of(_TEMPLATES / template)).substitute(
+            method=self.method, module=module, class_name=class_name, imports=imports, title=title
         )
-    class_name = _class_name(stem.replace("_", "-"))
-    template = (_TEMPLATES / "objective.py.txt").read_text(encoding="utf-8")
-    if keyword.iskeyword(class_name) or re.search(
-        rf"import .*\b{class_name}\b", "\n".join([template, *_IMPORTS])
-    ):
+
+
+def _named(name: str) -> tuple[str, str]:
+    """A new method's id, and the name of its module; a name that is neither is refused."""
+    stem = name.replace("-", "_")
+    method = stem.replace("_", "-")
+    if not _NAME.fullmatch(name) or keyword.iskeyword(stem) or yaml.safe_load(name) != name:
+        what = f"{name!r} is no name of a method"
+        raise UsageError(what, "write lower-case words, like my-method")
+    class_name = _class_name(method)
+    imports = "\n".join([_text_of(_TEMPLATES / "objective.py.txt"), *_IMPORTS])
+    if keyword.iskeyword(class_name) or re.search(rf"import .*\b{class_name}\b", imports):
         what = f"{name!r} would name a class {class_name}, which is something else"
         raise UsageError(what, "choose another name")
-    return stem
+    return method, stem
 
 
 def _text_of(path: Path) -> str:
@@ -165,11 +128,7 @@ def _class_name(method: str) -> str:
 
 
 def _package(folder: Path) -> tuple[str, Path]:
-    """The name of a package by which it is imported, and the folder of its project.
-
-    Raises:
-        UsageError: The folder is no package, or has no name that can be imported.
-    """
+    """The name of a package by which it is imported, and the folder of its project."""
     if not (folder / "__init__.py").is_file():
         raise UsageError(f"{folder}: no package: it has no __init__.py", "name its folder")
     top, parts = folder.resolve(), [folder.resolve().name]

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import startup
 from benchmarks.first_step import leave_after_first_step
 from pdbench.core.errors import DataError
-from pdbench.engine.adamw import AdamW
+from pdbench.engine.loop import AdamW
 
 
 @pytest.fixture

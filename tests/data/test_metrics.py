@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from pdbench.core.errors import UsageError
 from pdbench.data.metrics import check_metrics, compute
 from pdbench.evidence.paired import Sample
-from pdbench.kinds.answers import SCORES
+from pdbench.kinds.spans import _SCORES
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.catalogue.metrics import METRICS, TaskMetric, metrics_for
 from pdbench.study.settings import Task, Teacher
@@ -115,7 +115,7 @@ def test_an_unknown_metric_is_misuse() -> None:
 
 def test_answers_are_scored_by_the_metrics_of_spans() -> None:
     """What a study may ask of spans can be computed."""
-    assert set(metrics_for("span")) == set(SCORES)
+    assert set(metrics_for("span")) == set(_SCORES)
 
 
 def test_a_new_metric_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from pdbench.engine.adamw import BETAS, EPSILON, AdamW
+from pdbench.engine.loop import _BETAS, _EPSILON, AdamW
 
 
 def test_updates_are_those_of_torch_optim() -> None:
@@ -17,7 +17,7 @@ def test_updates_are_those_of_torch_optim() -> None:
         {"params": [theirs[0].weight], "weight_decay": 0.1},
         {"params": [theirs[0].bias, *theirs[1].parameters()], "weight_decay": 0.0},
     ]
-    reference = torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
+    reference = torch.optim.AdamW(groups, betas=_BETAS, eps=_EPSILON)
     optimiser = AdamW(ours.parameters(), 0.1)
 
     for step in range(10):
@@ -39,11 +39,12 @@ def test_updates_are_those_of_torch_optim() -> None:
 def test_a_training_job_starts_without_what_it_does_not_need() -> None:
     """torch._dynamo, sympy, transformers, datasets, evaluate and pandas each cost a job seconds."""
     code = (
-        "import sys, torch; from pdbench.jobs import training; "
-        "from pdbench.engine.adamw import AdamW; "
-        "from pdbench.engine import BertShape; from pdbench.engine.initialise import *; "
+        "import sys, torch; from pdbench.jobs import pretraining, students, teachers; "
+        "from pdbench.engine.loop import AdamW; "
+        "from pdbench.engine import Bert, BertShape, MaskedLM; "
+        "from pdbench.engine.initialise import *; "
         "m = random_classifier(BertShape(1, 8, 1, 8, 9), 2, 0.1, torch.Generator()); "
-        "random_masked_lm(BertShape(1, 8, 1, 8, 9), 0.0, 0.1, torch.Generator()); "
+        "random_model(MaskedLM(Bert(BertShape(1, 8, 1, 8, 9))), 0.1, torch.Generator()); "
         "m(torch.ones(2, 3, dtype=torch.int64), None, None).sum().backward(); "
         "AdamW(m.parameters(), 0.1).step(0.1, 1.0); "
         "print([m for m in ('torch._dynamo', 'sympy', 'transformers', 'datasets', 'evaluate', "

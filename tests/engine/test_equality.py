@@ -198,7 +198,8 @@ def test_masked_lm_has_transformers_scores_and_gradients(shape, dtype, pairs) ->
     theirs = _theirs(ours)
     batch, positions, targets = _masked(_text(8, pairs=pairs))
 
-    found, expected = ours(*_inputs(batch), positions), _their_scores(theirs, batch, positions)
+    found = ours.scores(ours.states(*_inputs(batch), positions))
+    expected = _their_scores(theirs, batch, positions)
     functional.cross_entropy(found, targets).backward()
     functional.cross_entropy(expected, targets).backward()
 
@@ -428,8 +429,8 @@ def test_attention_weights_drop_out() -> None:
     layer.attended.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     for seed in range(400):
         torch.manual_seed(seed)
-        layer(x, None, bert.noise(), None)
-    layer(x, None, None, None)
+        layer(x, layer.project(x), None, bert.noise(), None)
+    layer(x, layer.project(x), None, None, None)
     *drawn, expected = seen
     stacked = torch.stack(drawn)
 
@@ -465,7 +466,8 @@ def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> N
         torch.manual_seed(7)
         if isinstance(model, Classifier):
             return Classes.loss(model(*_inputs(batch)), torch.arange(8) % LABELS)
-        return Classes.loss(model(*_inputs(batch), positions), targets)
+        scores = model.scores(model.states(*_inputs(batch), positions))
+        return Classes.loss(scores, targets)
 
     loss().backward()
     gradients, weights = _gradients(model), [p.detach().clone() for p in model.parameters()]

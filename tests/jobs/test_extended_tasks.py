@@ -17,7 +17,7 @@ from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
 from pdbench.jobs import students
 from pdbench.jobs.collect import collect
-from pdbench.kinds.answers import unpacked
+from pdbench.kinds.spans import _unpacked
 from pdbench.study import Study, load_study
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
@@ -67,7 +67,7 @@ def test_predicted_places_say_the_scores(project: tuple[Study, Paths]) -> None:
     import pyarrow.parquet as pq
 
     stored = pq.read_table(paths.task("squad") / "test/text.parquet")["text_b"].to_pylist()
-    starts, ends = unpacked(np.array(frame["test_predictions"].iloc[0]))
+    starts, ends = _unpacked(np.array(frame["test_predictions"].iloc[0]))
     said = [c[a:b] for c, a, b in zip(stored, starts, ends, strict=True)]
 
     assert set(stored) == contexts

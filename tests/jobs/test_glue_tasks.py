@@ -29,7 +29,7 @@ from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
 from pdbench.jobs.teachers import load_teacher
 from pdbench.kinds import Scores as Found
-from pdbench.kinds.regression import Regression
+from pdbench.kinds.classes import Regression
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task

@@ -80,7 +80,7 @@ def test_ranges_of_soft_labels_are_one_whole(
     study, paths = project
     path = paths.soft_labels("films", "more") / "soft_labels.npy"
     whole = np.load(path, allow_pickle=False).astype(float)
-    monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "_RANGE_ITEMS", 33)
+    monkeypatch.setattr(sys.modules["pdbench.engine.device"], "_RANGE_ITEMS", 33)
     path.with_name("soft_labels.json").unlink()
 
     teachers.soft_labels(study, paths, "films", "more")

@@ -13,8 +13,7 @@ from pdbench.data import hub
 from pdbench.data.sources import read_task
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.kinds import squad
-from pdbench.kinds.answers import exact_match, f1, packed, unpacked
-from pdbench.kinds.windows import _encode_windows
+from pdbench.kinds.spans import _encode_windows, _exact_match, _f1, _packed, _unpacked
 from pdbench.study.settings import Task, VocabularySource
 
 CONTEXT = "The  Apollo 11 crew landed on July 20, 1969, and Niels' café stayed in Genève."
@@ -38,13 +37,13 @@ def test_scores_are_the_official_ones(
     predicted: str, answers: list[str], exact: float, overlap: float
 ) -> None:
     """Worked out by hand from SQuAD's evaluation script."""
-    assert exact_match(predicted, answers) == exact
-    assert f1(predicted, answers) == pytest.approx(overlap)
+    assert _exact_match(predicted, answers) == exact
+    assert _f1(predicted, answers) == pytest.approx(overlap)
 
 
 def test_places_are_packed_and_unpacked() -> None:
     """One number says where an answer begins and ends."""
-    starts, ends = unpacked(packed([0, 7, 40_000], [0, 11, 70_000]))
+    starts, ends = _unpacked(_packed([0, 7, 40_000], [0, 11, 70_000]))
 
     assert (starts.tolist(), ends.tolist()) == ([0, 7, 40_000], [0, 11, 70_000])
 
@@ -191,32 +190,32 @@ def test_windows_hold_all_of_a_context(vocabulary: Any, tmp_path: Path) -> None:
     """Each begins a stride after the one before, and the last ends with the context."""
     settings = task(tmp_path, max_length=14, windows={"stride": 6, "question": 2})
 
-    part = _encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
+    tokens, arrays = _encode_windows(vocabulary, rows("July 20, 1969", "café", "Genève"), settings)
 
     names = vocabulary.pieces
-    texts = [" ".join(names[i] for i in part.tokens.item(k)) for k in range(len(part.tokens))]
+    texts = [" ".join(names[i] for i in tokens.item(k)) for k in range(len(tokens))]
     assert texts[:3] == [
         "[CLS] when ? [SEP] the apollo 11 crew landed on july 20 , [SEP]",
         "[CLS] when ? [SEP] july 20 , 1969 , and ni ##els ' [SEP]",
         "[CLS] when ? [SEP] ni ##els ' cafe stayed in gen ##eve . [SEP]",
     ]
     assert texts[3:6] == texts[6:] == texts[:3]
-    assert part.examples.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert arrays["examples"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     # An answer that a window does not hold whole is not in it: [CLS] and [CLS].
-    assert part.targets.tolist() == [
+    assert arrays["spans"].tolist() == [
         *([0, 0], [4, 7], [0, 0]),
         *([0, 0], [0, 0], [7, 7]),
         *([0, 0], [0, 0], [10, 11]),
     ]
-    assert part.tokens.seconds.tolist() == [4] * 9
+    assert tokens.seconds.tolist() == [4] * 9
 
 
 def test_pieces_know_their_characters(vocabulary: Any, tmp_path: Path) -> None:
     """The answer's text is cut from the context itself, accents and all."""
-    part = _encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
-    first, last = part.targets[0]
+    _, arrays = _encode_windows(vocabulary, rows("Genève"), task(tmp_path, max_length=64))
+    first, last = arrays["spans"][0]
 
-    start, end = part.chars[first, 0], part.chars[last, 1]
+    start, end = arrays["chars"][first, 0], arrays["chars"][last, 1]
     assert CONTEXT[start:end] == "Genève"
-    assert (part.chars[:4] == -1).all()
-    assert part.chars[-1].tolist() == [-1, -1]
+    assert (arrays["chars"][:4] == -1).all()
+    assert arrays["chars"][-1].tolist() == [-1, -1]
