@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench.core.errors import Stopped
-from pdbench.data.batches import Batch
-from pdbench.data.order import Purpose, stream
+from pdbench.data.batches import Batch, Purpose, stream
 from pdbench.engine.adamw import AdamW
 from pdbench.engine.distributed import ALONE, Learner, Ranks
 from pdbench.engine.state import Keeper, stop_signals

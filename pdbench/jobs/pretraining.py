@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pdbench.data.batches import collate, renumbering
-from pdbench.data.order import PieceBatches, Purpose, generator
+from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench.core.errors import UsageError
-from pdbench.data.order import ItemBatches
+from pdbench.data.batches import ItemBatches
 from pdbench.engine import Classifier, Device, Keeper, Optimisation, Progress, optimise
 from pdbench.engine.exposed import Exposed
 from pdbench.kinds import Kind, Labelled, LabelledBatch

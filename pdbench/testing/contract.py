@@ -29,8 +29,7 @@ from torch import Tensor
 
 from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
-from pdbench.data.batches import collate, pieces_used, renumbering
-from pdbench.data.order import ItemBatches
+from pdbench.data.batches import ItemBatches, collate, pieces_used, renumbering
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import Classifier, Keeper, choose_device
 from pdbench.engine.exposed import Exposed
