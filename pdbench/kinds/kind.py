@@ -136,7 +136,7 @@ class Kind(ABC):
         Returns:
             What is counted: items, pieces, and how often each label occurs.
         """
-        from pdbench.data.leaks import stored_sides
+        from pdbench.data.splits import stored_sides
         from pdbench.data.vocabulary import encode
 
         parts = (
