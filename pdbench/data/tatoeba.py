@@ -58,7 +58,10 @@ def _sides(archives: Path, sides: tuple[str, ...]) -> dict[str, pa.Table]:
     translations = _translations(archives)
     positives = _positives(translations)
     families = _families(positives)
-    side_of = {sentence: _side(family) for sentence, family in families.items()}
+    side_of = {
+        sentence: next(side for side, end in _SIDES.items() if share_of(family) < end)
+        for sentence, family in families.items()
+    }
     tables = {}
     for side in sides:
         inside = [sentence for sentence, found in side_of.items() if found == side]
@@ -68,7 +71,7 @@ def _sides(archives: Path, sides: tuple[str, ...]) -> dict[str, pa.Table]:
 
 
 def _translations(archives: Path) -> _Translations:
-    """Return the translations of every English sentence, each prefixed by its language."""
+    """The translations of every English sentence, each prefixed by its language."""
     found: _Translations = defaultdict(set)
     options = {
         "read_options": pa_csv.ReadOptions(column_names=["english", "other", "licence"]),
@@ -84,7 +87,7 @@ def _translations(archives: Path) -> _Translations:
 
 
 def _positives(translations: _Translations) -> set[_Pair]:
-    """Return the pairs (a < b) with a common translation and different words."""
+    """The pairs (a < b) with a common translation and different words."""
     english: dict[str, list[str]] = defaultdict(list)
     for sentence in sorted(translations):
         for translation in translations[sentence]:
@@ -94,7 +97,7 @@ def _positives(translations: _Translations) -> set[_Pair]:
 
 
 def _families(pairs: Collection[_Pair]) -> dict[str, str]:
-    """Return each sentence's family: the least normalised sentence it is linked with.
+    """Each sentence's family: the least normalised sentence it is linked with.
 
     Sentences are linked by pairs, and by having the same normalised form.
     """
@@ -114,7 +117,7 @@ def _families(pairs: Collection[_Pair]) -> dict[str, str]:
 
 
 def _negatives(sentences: Iterable[str], translations: _Translations) -> set[_Pair]:
-    """Return pairs (a < b) that share a trigram, but neither translation nor all words."""
+    """Pairs (a < b) that share a trigram, but neither translation nor all words."""
     sharing: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for sentence in sorted(sentences, key=hashed):
         spoken = _words(sentence)
@@ -135,7 +138,6 @@ def _negatives(sentences: Iterable[str], translations: _Translations) -> set[_Pa
 
 
 def _words(sentence: str) -> list[str]:
-    """Return the lower-case words of a sentence, apostrophes included."""
     return _WORD.findall(sentence.lower())
 
 
@@ -145,21 +147,13 @@ def _balanced(positives: Iterable[_Pair], negatives: Iterable[_Pair]) -> pa.Tabl
     count = min(map(len, kinds))
     rows = [(_swapped(p), label) for label in (0, 1) for p in kinds[label][:count]]
     rows.sort(key=lambda row: _order(row[0]))
-    columns = {
-        "text_a": [pair[0] for pair, _ in rows],
-        "text_b": [pair[1] for pair, _ in rows],
-        "label": [label for _, label in rows],
-    }
-    return pa.table(columns)
+    columns = {"text_a": [a for (a, _), _ in rows], "text_b": [b for (_, b), _ in rows]}
+    return pa.table({**columns, "label": [label for _, label in rows]})
 
 
 def _swapped(pair: _Pair) -> _Pair:
     """Swap half of the pairs, so that their order says nothing."""
     return pair if _order(pair)[0] < 128 else (pair[1], pair[0])
-
-
-def _side(family: str) -> str:
-    return next(side for side, end in _SIDES.items() if share_of(family) < end)
 
 
 def _order(pair: _Pair) -> bytes:

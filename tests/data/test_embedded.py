@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import embedded, rotten_tomatoes, tatoeba
+from pdbench.data import embedded, tatoeba
 from pdbench.data.embedded import _TASKS, _TEXTS, read_columns, read_splits
 from pdbench.data.texts import normalise
 from pdbench.study.catalogue.archives import EMBEDDED
@@ -47,11 +47,11 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
     tiny_archives: Path,
 ) -> None:
     """The test set is the other snippets, each with the class of its run."""
-    tables = rotten_tomatoes.splits(tiny_archives)
+    tables = embedded._rotten_tomatoes(tiny_archives)
     test = tables["test"].to_pylist()
 
     assert tables["train"].num_rows + tables["dev"].num_rows == 2000
-    assert tables["dev"].num_rows == rotten_tomatoes._DEV
+    assert tables["dev"].num_rows == embedded._DEV
     assert len(test) == 400
     assert all(row["label"] == ("fine" in row["text"]) for row in test)
     assert test[0]["text"] == "Film 1000 is a moving & fine story"
@@ -89,7 +89,7 @@ def test_every_text_has_items(
     text: str, tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No builder gives an empty item, and single texts have three words or more."""
-    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
+    monkeypatch.setattr(embedded, "_LABELLED", 10)
     columns = read_columns(_source(text), tiny_archives)
 
     assert all(item.strip() for items in columns.values() for item in items)
@@ -102,11 +102,11 @@ def test_the_unlabelled_sentences_are_outside_dev_and_the_labelled_set(
     tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are what the first LABELLED sentences of train leave over."""
-    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
+    monkeypatch.setattr(embedded, "_LABELLED", 10)
 
-    unlabelled = rotten_tomatoes.unlabelled(tiny_archives)["text"]
+    unlabelled = embedded._unlabelled(tiny_archives)["text"]
 
-    splits = rotten_tomatoes.splits(tiny_archives)
+    splits = embedded._rotten_tomatoes(tiny_archives)
     train = splits["train"]["text"].to_pylist()
     assert unlabelled == train[10:]
     assert not set(unlabelled) & set(splits["dev"]["text"].to_pylist())
