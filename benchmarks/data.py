@@ -109,7 +109,7 @@ def write_transfer_set(folder: Path, items: int) -> None:
 def _fetch() -> None:
     missing = [name for name in ARCHIVES_READ if not (ARCHIVES / archive_file(name)).is_file()]
     if missing:
-        from pdbench.data.archives import fetch
+        from pdbench.data.places import fetch
 
         for name in missing:
             fetch(name, ARCHIVES)

@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.data import tatoeba
-from pdbench.data.archives import read_member, read_members, tar_member
+from pdbench.data.places import read_member, read_members, tar_member
 from pdbench.data.records import label_order
 from pdbench.data.texts import clean, hashed, normalise, one_line, sentences, share_of
 from pdbench.study.settings import Source, Task

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import file_digest, read_json, write_json
-from pdbench.data import archives
+from pdbench.data import places
 from pdbench.data.needs import METRICS, Need, local_path, needs_of
 from pdbench.study import Study
 from pdbench.study.catalogue.archives import ARCHIVES as PINNED
@@ -150,17 +150,17 @@ def _write_manifest(folder: Path, items: dict[str, _Item]) -> None:
 
 def _archive(need: Need, folder: Path) -> list[Path]:
     try:
-        return [archives.fetch(need.name, folder / ARCHIVES)]
+        return [places.fetch(need.name, folder / ARCHIVES)]
     except DataError:
-        path = archives.path_of(need.name, folder / ARCHIVES)
+        path = places.path_of(need.name, folder / ARCHIVES)
         if not path.exists():
             raise
         path.unlink()  # one that no manifest knows, and that is not the pinned one
-        return [archives.fetch(need.name, folder / ARCHIVES)]
+        return [places.fetch(need.name, folder / ARCHIVES)]
 
 
 def _model(need: Need, folder: Path) -> list[Path]:
-    from pdbench.data.weights import model_folder
+    from pdbench.data.places import model_folder
 
     found = model_folder(need.source, folder / ARCHIVES, weights=need.kind == "model")
     return [path for path in found.iterdir() if path.is_file()]

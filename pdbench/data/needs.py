@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import write_text
-from pdbench.data.archives import archives_of
+from pdbench.data.places import archives_of
 from pdbench.study import ROOT, Study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins

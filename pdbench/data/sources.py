@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
-from pdbench.data.archives import archives_of
+from pdbench.data.places import archives_of
 from pdbench.data.records import Breakage
 from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES

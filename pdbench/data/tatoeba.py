@@ -22,7 +22,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from pdbench.data.archives import read_member
+from pdbench.data.places import read_member
 from pdbench.data.texts import hashed, normalise, share_of
 
 _Pair: TypeAlias = tuple[str, str]

@@ -22,8 +22,8 @@ from tokenizers.processors import BertProcessing
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
+from pdbench.data.places import TOKENIZER_FILES, model_folder
 from pdbench.data.tokens import Tokens
-from pdbench.data.weights import TOKENIZER_FILES, model_folder
 from pdbench.study.settings import Source, VocabularySource
 
 _LARGEST = 2**16

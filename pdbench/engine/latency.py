@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pdbench.core.files import read_json, write_json
-from pdbench.data.weights import configuration_file, model_folder
+from pdbench.data.places import configuration_file, model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
 from pdbench.study import Study
 from pdbench.workflow import Paths

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from pdbench.core.errors import UsageError
+from pdbench.data.places import model_folder
 from pdbench.data.prepared import SPLITS
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.data.weights import model_folder
 from pdbench.engine import Classifier, Device, Keeper, Progress
 from pdbench.engine.checkpoints import check_vocabulary, load_encoder, read_checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError, PdbenchError, UsageError
 from pdbench.core.files import digest, exclusive_lock, file_digest, read_json, replacing, write_json
 from pdbench.data.metrics import compute
+from pdbench.data.places import model_folder, weights_file
 from pdbench.data.prepared import predictions_file
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary, write_vocabulary
-from pdbench.data.weights import model_folder, weights_file
 from pdbench.engine import (
     ALONE,
     Device,

@@ -209,7 +209,7 @@ def _cached(study: Study) -> Iterator[Finding]:
 def is_cached(need: Need) -> bool:
     """Whether an archive, or a commit of a hub repository, is in its cache on this machine."""
     if need.kind == "archive":
-        from pdbench.data.archives import path_of
+        from pdbench.data.places import path_of
 
         return path_of(need.name, ARCHIVES).is_file()
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()

@@ -136,8 +136,8 @@ def test_reviews_and_sentences_come_from_different_reviews(tiny_archives: Path) 
 def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
     """Python's hash seed changes no split."""
     code = (
-        "import sys; from pathlib import Path; from pdbench.data import tatoeba, archives\n"
-        "archives._located = lambda name, folder: archives.path_of(name, folder)\n"
+        "import sys; from pathlib import Path; from pdbench.data import tatoeba, places\n"
+        "places._located = lambda name, folder: places.path_of(name, folder)\n"
         "print([table.to_pydict() for table in tatoeba.splits(Path(sys.argv[1])).values()])"
     )
     printed = {

@@ -10,8 +10,8 @@ import pytest
 from small_archives import zip_of
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data.places import model_folder
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
-from pdbench.data.weights import model_folder
 from pdbench.study import settings
 from pdbench.study.settings import Source
 
