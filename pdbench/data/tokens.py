@@ -121,15 +121,10 @@ class Tokens:
 
 
 def write_tokens(folder: Path, tokens: Tokens | Iterable[Tokens]) -> Tokens:
-    """Write tokens into ``folder``, ``tokens.json`` last.
+    """Write tokens into a folder, ``tokens.json`` last, and return them memory-mapped.
 
-    Args:
-        folder: Where to write; it is there.
-        tokens: The items; or parts of them, at least one and all of one vocabulary, which are
-            written one after the other, so that they are never in memory together.
-
-    Returns:
-        What was written, memory-mapped.
+    Parts of them, at least one and all of one vocabulary, are written one after the other, so
+    that they are never in memory together.
     """
     parts = iter([tokens] if isinstance(tokens, Tokens) else tokens)
     first = next(parts)

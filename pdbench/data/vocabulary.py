@@ -46,12 +46,9 @@ class _Index:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A WordPiece tokenizer and the files that a checkpoint carries of it.
+    """A WordPiece tokenizer, which neither truncates nor pads, and its files.
 
-    Attributes:
-        tokenizer: Turns text into pieces; neither truncates nor pads.
-        files: The tokenizer's files, to be copied beside a checkpoint.
-        lower_case: Whether text is lower-cased first.
+    The files are copied beside a checkpoint; ``lower_case`` says whether text is lower-cased first.
     """
 
     tokenizer: Tokenizer
@@ -88,11 +85,10 @@ class Vocabulary:
 
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> None:
-    """Write the tokenizer's files beside a checkpoint.
+    """Write the tokenizer's files beside a checkpoint whose longest input is ``positions``.
 
     Where the source has no ``tokenizer_config.json``, one is made: without it, other programs
     neither know the longest input nor whether text is lower-cased.
-    ``positions`` is the length of the longest input.
     """
     for path in vocabulary.files:
         shutil.copyfile(path, folder / path.name)
@@ -120,7 +116,13 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())
     asked = source.lower_case if isinstance(source, VocabularySource) else None
     lower_case = _lower_case(folder, asked)
-    vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = _from_json(folder / "tokenizer.json")
+    elif (folder / "vocab.txt").is_file():
+        tokenizer = _from_pieces(folder / "vocab.txt", lower_case)
+    else:
+        raise DataError(f"{folder}: no tokenizer.json and no vocab.txt", "name a WordPiece model")
+    vocabulary = Vocabulary(tokenizer, files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
@@ -149,14 +151,6 @@ def _keys(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a mapping of keys", "delete it and run again")
     return content
-
-
-def _tokenizer(folder: Path, lower_case: bool) -> Tokenizer:
-    if (folder / "tokenizer.json").is_file():
-        return _from_json(folder / "tokenizer.json")
-    if (folder / "vocab.txt").is_file():
-        return _from_pieces(folder / "vocab.txt", lower_case)
-    raise DataError(f"{folder}: no tokenizer.json and no vocab.txt", "name a WordPiece model")
 
 
 def _from_json(path: Path) -> Tokenizer:
@@ -201,15 +195,9 @@ def encode(
 ) -> Tokens:
     """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
 
-    A pair loses pieces from its longer side first, as in BERT. The tokenizer takes about a
-    kilobyte for each text until all are encoded.
-
-    Args:
-        vocabulary: The vocabulary; it is left as it was.
-        first: The N texts, or the first sides of N pairs.
-        second: The second sides, or None.
-        max_length: Most pieces of an item, [CLS] and [SEP] included.
-        keep: What stays of longer ones.
+    A pair loses pieces from its longer side first, as in BERT; ``keep`` says what stays of
+    longer items. [CLS] and [SEP] count. The tokenizer takes about a kilobyte for each text until
+    all are encoded.
     """
     tokenizer = vocabulary.tokenizer
     cut = "right" if keep == "start" else "left"
