@@ -114,7 +114,7 @@ def machine() -> dict[str, Any]:
     """What this machine is, as far as it decides speed."""
     import torch
 
-    from pdbench.jobs.environment import commit, device_name
+    from pdbench.jobs.run import commit, device_name
 
     return {
         "device": device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu")),

@@ -86,7 +86,7 @@ def pretrain(
     makes that its own code, 1.
     """
     from pdbench.engine import prepare_process
-    from pdbench.jobs import training as jobs
+    from pdbench.jobs import pretraining as jobs
 
     known(corpus, study.corpora, "corpus")
     if method is not None:
@@ -106,7 +106,7 @@ def teacher(study: Study, task: str, threads: int, save_every: float) -> None:
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again).
     """
     from pdbench.engine import prepare_process
-    from pdbench.jobs import training as jobs
+    from pdbench.jobs import teachers as jobs
 
     known(task, study.tasks, "task")
     prepare_process(threads)
@@ -121,7 +121,7 @@ def teacher(study: Study, task: str, threads: int, save_every: float) -> None:
 def soft_labels(study: Study, task: str, text: str, threads: int) -> None:
     """Label TEXT with the teacher of TASK."""
     from pdbench.engine import prepare_process
-    from pdbench.jobs import training as jobs
+    from pdbench.jobs import teachers as jobs
 
     known(task, study.tasks, "task")
     known(text, study.texts, "text")
@@ -152,7 +152,7 @@ def cell(study: Study, key: str, seed: int | None, threads: int, save_every: flo
         what = f"cell {key} trains {trained} seeds, and --seed is {seed}"
         raise UsageError(what, "leave --seed out, or name another, counted from 0")
     from pdbench.engine import prepare_process
-    from pdbench.jobs.attempts import attempt
+    from pdbench.jobs.students import attempt
 
     prepare_process(threads)
     attempt(study, Paths(study), chosen, save_every, seed)
@@ -173,7 +173,7 @@ def cells(
     """
     chosen = [study.cells[known(key, study.cells, "cell")] for key in keys]
     from pdbench.engine import prepare_process
-    from pdbench.jobs.attempts import attempt_all
+    from pdbench.jobs.students import attempt_all
 
     prepare_process(threads)
     attempt_all(study, Paths(study), chosen, save_every, file)

@@ -65,10 +65,9 @@ def plan(
     """
     from pdbench.core.files import write_json
     from pdbench.ops.calibration import machine_for
-    from pdbench.planning.sizes import Sizes
+    from pdbench.planning.costs import Sizes
     from pdbench.workflow.graph import Graph
-    from pdbench.workflow.plan import Plan
-    from pdbench.workflow.plan_text import as_text
+    from pdbench.workflow.plan import Plan, as_text
     from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])

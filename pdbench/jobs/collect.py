@@ -14,11 +14,13 @@ from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS
 from pdbench.jobs.record import (
     PREDICTIONS,
     RunRecord,
+    best_point,
     examples_file,
+    point_of,
     read_record,
+    selection_metric,
     verified,
 )
-from pdbench.jobs.selection import best_point, point_of, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths

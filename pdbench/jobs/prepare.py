@@ -104,11 +104,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
 
 
 def _choose(dataset: Dataset, size: int, tested: set[str]) -> tuple[list[int], int]:
-    """Choose the first ``size`` distinct rows without a tested sentence.
-
-    Returns:
-        Where they stand in ``dataset``, and how many others were seen before the last.
-    """
+    """Choose the first ``size`` distinct rows without a tested sentence."""
     order = _distinct(dataset)
     chosen: list[int] = []
     for seen, row in enumerate(_each_row(dataset.select(order))):

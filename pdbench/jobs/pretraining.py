@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pdbench.core.files import (
+    exclusive_lock,
+    file_digest,
+)
 from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
+from pdbench.data.places import model_folder, weights_file
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import Vocabulary
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine import (
     ALONE,
     Bert,
@@ -23,14 +30,35 @@ from pdbench.engine import (
     Optimisation,
     Progress,
     Ranks,
+    choose_device,
     optimise,
+    write_checkpoint,
 )
 from pdbench.engine.bert import embedding_of, keep_pieces
-from pdbench.engine.checkpoints import read_masked_lm
+from pdbench.engine.checkpoints import (
+    check_checkpoint,
+    convert_checkpoint,
+    read_masked_lm,
+)
+from pdbench.engine.distributed import joined, processes
 from pdbench.engine.exposed import ExposedLM
-from pdbench.engine.initialise import random_masked_lm, standard_deviation
+from pdbench.engine.initialise import (
+    random_masked_lm,
+    standard_deviation,
+)
 from pdbench.engine.spectral import spectral_embeddings
+from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked, mask_pieces
+from pdbench.jobs.record import (
+    RunRequest,
+)
+from pdbench.jobs.run import (
+    TrainingJob,
+    refuse_several,
+    stage_record,
+    tokens_digest,
+    weights_digest,
+)
 from pdbench.jobs.stages import OnlineTeacher, frozen
 from pdbench.methods.objective import (
     MaskedLanguage,
@@ -40,8 +68,104 @@ from pdbench.methods.objective import (
 )
 from pdbench.study import Start, Study
 from pdbench.study.cells import seed_of
-from pdbench.study.settings import Pretraining
+from pdbench.study.settings import Pretraining, Released, Source
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
+from pdbench.workflow.paths import ARCHIVES
+
+PRETRAINING, PRETRAIN = "pretraining", "pretrain"
+
+
+LOSSES = "losses.npy"
+"""Beside a pre-trained model: the training loss of every step, float32 of shape (steps,)."""
+
+
+log = logging.getLogger(__name__)
+
+
+def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_EVERY) -> None:
+    """Pre-train one student size on one corpus and write its checkpoint.
+
+    Under torchrun all its processes train together, and the first of them writes.
+    """
+    released = study.corpora[start.corpus]
+    if isinstance(released, Released):
+        refuse_several()
+        _convert(study, paths, start, released.of(start.architecture), save_every)
+        return
+    if processes() > 1:
+        with joined() as ranks:
+            _pretrain(study, paths, start, save_every, ranks)
+    else:
+        with exclusive_lock(paths.lock(paths.pretrained(start))):
+            _pretrain(study, paths, start, save_every, ALONE)
+
+
+def _convert(study: Study, paths: Paths, start: Start, source: Source, save_every: float) -> None:
+    """Take a released checkpoint in the place of pre-training, converted once to safetensors."""
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    folder = model_folder(source, ARCHIVES)
+    check_checkpoint(folder, start.architecture, vocabulary)
+    asked = _asked_pretraining(paths, start, {"released": file_digest(weights_file(folder))})
+    device = choose_device(start.architecture.hidden)
+    job = TrainingJob(paths, paths.pretrained(start), asked, device, save_every)
+
+    def write(target: Path) -> None:
+        shape = convert_checkpoint(folder, target)
+        write_vocabulary(target, vocabulary, shape.positions)
+
+    job.finish(write, [], vocabulary.size)
+    log.info("took %s from %s", start.size, folder)
+
+
+def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    device = choose_device(start.architecture.hidden)
+    asked = _asked_pretraining(paths, start, pretraining_digests(study, paths, start))
+    job = TrainingJob(paths, paths.pretrained(start), asked, device, save_every, ranks)
+    if ranks is ALONE and job.is_done:
+        log.info("%s on %s: already done", start.size, start.corpus)
+        return
+    model, progress = pretrain_student(study, paths, start, vocabulary, device, job.keeper, ranks)
+    if not ranks.first:
+        return
+
+    def write(folder: Path) -> None:
+        write_checkpoint(folder, model, vocabulary)
+        np.save(folder / LOSSES, progress.losses, allow_pickle=False)
+
+    rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
+    own = study.methods[start.method].pretraining if start.method else None
+    job.finish(
+        write, [stage_record(own.name if own else PRETRAIN, rate, progress)], vocabulary.size
+    )
+    log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
+
+
+def _asked_pretraining(paths: Paths, start: Start, inputs: dict[str, str]) -> RunRequest:
+    return RunRequest(
+        cell=f"{PRETRAINING}.{start.corpus}.{start.size}",
+        method=PRETRAINING,
+        architecture=str(start.architecture),
+        corpus=start.corpus,
+        seed=pretraining_seed(start),
+        spec=paths.digest(Job("pretrain", start)),
+        inputs=inputs,
+    )
+
+
+def pretraining_digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
+    """Of a corpus, and of the model that teaches a pre-trained student if one does."""
+    found = _corpus_digests(study, paths, start.corpus)
+    teacher = study.pretrained_by(start)
+    if teacher is not None:
+        found["teacher"] = weights_digest(paths.pretrained(teacher))
+    return found
+
+
+def _corpus_digests(study: Study, paths: Paths, corpus: str) -> dict[str, str]:
+    texts = [paths.text(part.text) for part in study.corpus_parts(corpus)]
+    return {f"corpus.{i}": tokens_digest(text) for i, text in enumerate(texts)}
 
 
 @dataclass(frozen=True)
@@ -166,11 +290,7 @@ def train_masked_lm(
 def _open_teacher(
     study: Study, paths: Paths, start: Start, device: Device
 ) -> OnlineTeacher[MaskedLM] | None:
-    """Read the deeper pre-trained model that teaches a student, if its method has one.
-
-    Raises:
-        DataError: Its checkpoint is not whole.
-    """
+    """Read the deeper pre-trained model that teaches a student, if its method has one."""
     deeper = study.pretrained_by(start)
     return deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)), device)
 
@@ -178,11 +298,7 @@ def _open_teacher(
 def _objective(
     study: Study, start: Start, vocabulary: int, teacher: OnlineTeacher[MaskedLM] | None
 ) -> PretrainingObjective:
-    """Masked LM, or what the method of a pre-trained student names.
-
-    Raises:
-        UsageError: The objective is missing or does not fit the sizes.
-    """
+    """Masked LM, or what the method of a pre-trained student names."""
     shape = BertShape.of(start.architecture, vocabulary)
     if teacher is None or start.method is None:
         return MaskedLanguage(shape, shape, 0)
@@ -281,11 +397,7 @@ class _CorpusOrder:
         return len(self._parts)
 
     def __getitem__(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """The number of a step's part, and the positions of its items in it, (B,).
-
-        Raises:
-            IndexError: There is no such step.
-        """
+        """The number of a step's part, and the positions of its items in it, (B,)."""
         part = int(self._parts[step])
         return part, self._batches[part][int(self._turns[step])]
 

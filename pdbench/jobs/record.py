@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import digest, file_digest, read_json, write_json
+from pdbench.core.files import (
+    digest,
+    file_digest,
+    read_json,
+    write_json,
+)
 from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
+from pdbench.study import Study
 
 PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
@@ -76,13 +84,13 @@ class RunRequest(_Typed):
     """Which run it is, and what decides its result: known before it trains."""
 
     cell: str
-    task: str | None
+    task: str | None = None
     method: str
     architecture: str
-    transfer: str | None
-    corpus: str | None
-    run: str
-    seed_index: int
+    transfer: str | None = None
+    corpus: str | None = None
+    run: str = "seed0"
+    seed_index: int = 0
     seed: int
     spec: str = Field(description="Digest of all that decides the result.")
     inputs: dict[str, str] = Field(description="Digests of the data read, by role.")
@@ -146,3 +154,25 @@ def verified(path: Path, record: RunRecord) -> Path:
 def _canonical(content: object) -> object:
     """Content as JSON gives it back, so that writing and reading agree on the digest."""
     return json.loads(json.dumps(content))
+
+
+def selection_metric(study: Study, task: str) -> str:
+    """The metric that chooses on dev: the first of the task whose models these are."""
+    return study.tasks[study.tasks[task].model_of or task].metrics[0]
+
+
+def point_of(run: str) -> str:
+    """The grid point in a run's name, the same for all its seeds."""
+    return run.partition("_")[2]
+
+
+def best_point(dev: Iterable[tuple[str, float]]) -> str:
+    """The grid point of a cell that is best on dev, averaged over seeds.
+
+    Args:
+        dev: Grid point and dev score of every run. Of equal points the first by name counts.
+    """
+    scores: dict[str, list[float]] = {}
+    for point, score in dev:
+        scores.setdefault(point, []).append(score)
+    return min(scores, key=lambda point: (-fmean(scores[point]), point))

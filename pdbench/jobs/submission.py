@@ -20,8 +20,14 @@ from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
-from pdbench.jobs.record import RunRecord, read_record, verified
-from pdbench.jobs.selection import best_point, point_of, selection_metric
+from pdbench.jobs.record import (
+    RunRecord,
+    best_point,
+    point_of,
+    read_record,
+    selection_metric,
+    verified,
+)
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
@@ -51,8 +57,6 @@ def write_submission(
     all seeds, as in every table.
 
     Args:
-        study: The study.
-        paths: Its files.
         cells: The cells to submit, one for a task; tasks that have no hidden test are left out.
         target: The zip file.
         fill: Answer with one and the same prediction where there is no cell for a task; the
@@ -106,15 +110,7 @@ def manifest_path(target: Path) -> Path:
 
 
 def _check_submission(path: Path, named: Path | None = None) -> None:
-    """Refuse a zip that GLUE's server would not take.
-
-    Args:
-        path: The zip.
-        named: How messages call it; as it is called by default.
-
-    Raises:
-        DataError: A file is missing, or a line of one is not what it should be.
-    """
+    """Refuse a zip that GLUE's server would not take."""
     named = named or path
     with zipfile.ZipFile(path) as archive:
         wanted = {f"{task.title}.tsv" for task in GLUE.values()}
@@ -147,8 +143,6 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
     """Keep what GLUE's server answered to a submission, for the next collection of results.
 
     Args:
-        study: The study.
-        paths: Its files.
         file: A CSV file with the columns task (as the zip's files are called), metric and
             score, in per cent, as the server shows it.
         manifest: What :func:`write_submission` wrote beside the zip.

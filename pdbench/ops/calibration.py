@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.jobs.record import RunRecord, StageRecord, read_record
+from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
-from pdbench.planning.work import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.study import Architecture, Cell, Objective, Study
 from pdbench.study.architecture import VOCABULARY_SIZE
 from pdbench.workflow import Paths

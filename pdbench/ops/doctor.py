@@ -21,7 +21,7 @@ from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
 from pdbench.data.fetch import missing_from
 from pdbench.data.needs import Need, local_path, needs_of
-from pdbench.planning.sizes import Sizes
+from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
 from pdbench.study.offline import data_folder
 from pdbench.study.pins import is_commit

@@ -12,7 +12,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
 from pdbench.ops.status import Survey, saved_states, states_of
 from pdbench.study import Cell, Study
-from pdbench.workflow.bundles import SeedOf
+from pdbench.study.cells import SeedOf
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import STORE
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from pdbench.study import Study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.bundles import SeedOf
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
 from pdbench.workflow.paths import SAVED, STORE

@@ -1,30 +1,234 @@
-"""What each job of a study computes, and its rough seconds on one laptop core.
+"""What each job of a study computes, counted by kind, from the data that there are.
 
-The order of jobs, their bundling and the time left need proportions only: the display corrects
-the scale by what finished jobs really took. ``pdbench plan`` puts the same counts on other
-devices and says how uncertain they are.
+The counts follow from the architecture and the data alone; what they cost on a device is said
+by :mod:`pdbench.planning.machines`. Shapes: L layers of width H with A heads, T positions
+(word pieces, padding counted) in N items.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from pdbench.planning.sizes import Sizes
-from pdbench.planning.work import (
-    Seen,
-    Work,
-    classifier,
-    distinct_pieces,
-    masked_lm,
-    prediction,
-)
-from pdbench.study.architecture import VOCABULARY_SIZE, Architecture
+from pdbench.study.architecture import HEAD_WIDTH, VOCABULARY_SIZE, Architecture
+from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.cells import Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
 from pdbench.study.settings import Source
+
+COUNTED = ("products", "traffic", "updates", "launches", "starts")
+"""The counts of :class:`Work` that take a time on a device, in the order of its fields."""
+
+_TRAINING, _INFERENCE = 3, 1  # passes: a backward pass computes twice what the forward one does
+_BESIDE = 20  # numbers of width H that a layer reads or writes for a position beside its products
+_SCORES = 1  # the same for each attention weight: what fused softmax and dropout leave
+_HEADS = 1  # embeddings and output start about as much on a device as a layer
+_HEAPS = 30  # distinct pieces in n of English are about 30 sqrt(n) (Heaps' law; the demo's texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Counts of everything that takes time.
+
+    Attributes:
+        products: Floating-point operations of matrix products; a multiply-add is two.
+        traffic: Numbers read or written by everything between the products.
+        updates: Parameters that the optimiser updates, counted again in every step.
+        launches: Layers that are started, counted again in every step.
+        starts: Processes and runs that begin.
+        seconds: Time that no accelerator changes, such as a download.
+    """
+
+    products: float = 0.0
+    traffic: float = 0.0
+    updates: float = 0.0
+    launches: float = 0.0
+    starts: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            *map(operator.add, (*self.counts, self.seconds), (*other.counts, other.seconds))
+        )
+
+    def __mul__(self, times: float) -> Work:
+        return Work(*(count * times for count in (*self.counts, self.seconds)))
+
+    @property
+    def counts(self) -> tuple[float, ...]:
+        """The counts of :data:`COUNTED`."""
+        return self.products, self.traffic, self.updates, self.launches, self.starts
+
+
+def total(works: Iterable[Work]) -> Work:
+    """The sum of some work."""
+    return sum(works, start=Work())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The data that a stage goes through.
+
+    Attributes:
+        steps: Updates, or batches of a pass without updates.
+        items: Items, counted again in every epoch.
+        positions: Word pieces of all of them, with padding.
+        distinct: Different word pieces among them: the embeddings that are updated.
+    """
+
+    steps: float
+    items: float
+    positions: float
+    distinct: float = VOCABULARY_SIZE
+
+    @property
+    def length(self) -> float:
+        """Mean length of an item."""
+        return self.positions / max(1.0, self.items)
+
+
+def distinct_pieces(pieces: float) -> float:
+    """How many different word pieces occur among ``pieces`` of English text, roughly."""
+    return min(float(VOCABULARY_SIZE), _HEAPS * math.sqrt(pieces))
+
+
+def classifier(size: Architecture, seen: Seen) -> Work:
+    """Training a classifier, whose last layer computes the first position of each item alone."""
+    return _with_updates(size, seen, *_encoder(size, seen, first_only=True))
+
+
+def masked_lm(size: Architecture, seen: Seen, masked: float, predicted: float) -> Work:
+    """Masked-LM training.
+
+    Args:
+        size: The model's size.
+        seen: The data.
+        masked: Share of the positions that are predicted.
+        predicted: Word pieces that are scored at each of them.
+    """
+    products, traffic = _encoder(size, seen, first_only=False)
+    asked = masked * seen.positions
+    products += asked * 2 * size.hidden * (size.hidden + predicted)
+    traffic += asked * _SCORES * predicted
+    return _with_updates(size, seen, products, traffic)
+
+
+def _with_updates(size: Architecture, seen: Seen, products: float, traffic: float) -> Work:
+    """Updates by what one forward pass computes and moves."""
+    trained = size.encoder_parameters + seen.distinct * size.hidden
+    return Work(
+        products=_TRAINING * products,
+        traffic=_TRAINING * traffic,
+        updates=seen.steps * trained,
+        launches=seen.steps * (size.layers + _HEADS),
+    )
+
+
+def prediction(size: Architecture, seen: Seen) -> Work:
+    """Forward passes of a classifier."""
+    products, traffic = _encoder(size, seen, first_only=True)
+    launches = seen.steps * (size.layers + _HEADS) / _TRAINING
+    return Work(_INFERENCE * products, _INFERENCE * traffic, launches=launches)
+
+
+def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float, float]:
+    """Operations of the products, and numbers moved between them, of one forward pass.
+
+    12 H^2 are a layer's weights: 3 H^2 of queries, keys and values, H^2 behind the attention,
+    8 H^2 of the feed-forward block; scores and weighted values take 4 H operations for each
+    pair of positions. ``first_only`` leaves out what a classifier's last layer does not need.
+    """
+    h, heads = size.hidden, max(1, size.hidden // HEAD_WIDTH)
+    layer = seen.positions * (24 * h**2 + 4 * h * seen.length)
+    moved = seen.positions * (_BESIDE * h + _SCORES * heads * seen.length)
+    if not first_only:
+        return size.layers * layer, size.layers * moved
+    last = seen.positions * (6 * h**2 + 4 * h) + seen.items * 18 * h**2
+    moved_last = (0.25 * seen.positions + 0.75 * seen.items) * _BESIDE * h
+    return (size.layers - 1) * layer + last, (size.layers - 1) * moved + moved_last
+
+
+_FILLED = 0.42
+"""Share of max_length that a mean item fills: what the demo's sentences and pairs do."""
+
+_UNCERTAINTY = 0.4
+"""Standard deviation of the logarithm of sizes that are assumed: half as much again or less."""
+
+_ANY = 10_000  # items of a split of which nothing is known
+
+_OTHERS = {"squad": {"train": 87_599, "dev": 10_570, "test": 10_570}}
+"""Items of published data that are not GLUE's, by the name that a task gives."""
+
+
+class Sizes:
+    """The items and lengths of a study's data.
+
+    Args:
+        audit: What its audit counted; None assumes everything.
+    """
+
+    def __init__(self, study: Study, audit: dict[str, Any] | None = None) -> None:
+        self._study = study
+        self._audit = audit or {}
+
+    @classmethod
+    def counted(cls, study: Study, path: Path) -> Sizes:
+        """The sizes that an audit counted, if its file is there and whole."""
+        try:
+            return cls(study, json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return cls(study)
+
+    @property
+    def uncertainty(self) -> float:
+        """Standard deviation of the logarithm of the amount of data: none once counted."""
+        return 0.0 if self._audit else _UNCERTAINTY
+
+    def items(self, task: str, split: str) -> int:
+        """Items of a split of a task."""
+        counted = self._split(task, split)
+        if counted is not None:
+            return int(counted["items"])
+        settings = self._study.tasks[task]
+        wanted: int | None = getattr(settings, split)
+        known = _published(settings.configuration or "") or _published(settings.name)
+        most = known.get(split, _ANY)
+        return most if wanted is None else min(wanted, most) if known else wanted
+
+    def task_pieces(self, task: str) -> float:
+        """Mean word pieces of a task's item."""
+        counted = self._split(task, "train")
+        if counted is not None and counted["items"]:
+            return float(counted["pieces"]) / int(counted["items"])
+        return _FILLED * self._study.tasks[task].max_length
+
+    def text_pieces(self, text: str) -> float:
+        """Mean word pieces of a text's item."""
+        counted = self._audit.get("texts", {}).get(text)
+        if counted is not None and counted["items"]:
+            return float(counted["pieces"]) / int(counted["items"])
+        settings = self._study.texts[text]
+        return settings.max_length * (1.0 if settings.split else _FILLED)
+
+    def _split(self, task: str, split: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = (
+            self._audit.get("tasks", {}).get(task, {}).get("splits", {}).get(split)
+        )
+        return found
+
+
+def _published(name: str) -> Mapping[str, int]:
+    known = name.rpartition("/")[2]
+    glue = glue_name(known)
+    return _OTHERS.get(known.lower(), {}) if glue is None else GLUE[glue].items
+
 
 BATCH = 128  # items that are predicted together
 _ITEMS_A_SECOND = 4000  # read, cut into word pieces and written

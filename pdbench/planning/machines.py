@@ -1,6 +1,6 @@
 """What counted work costs on a device: a few seconds-per-count, each with its uncertainty.
 
-A device needs time for each kind of count of :class:`pdbench.planning.work.Work`, and the
+A device needs time for each kind of count of :class:`pdbench.planning.costs.Work`, and the
 times add up. Narrow models are slow for their operations because the other kinds do not shrink
 with them: what moves between the products falls with H and not with H^2, and starting a layer
 costs the same at every width. So the share of the peak that a width reaches follows from the
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.planning.work import COUNTED, Work
+from pdbench.planning.costs import COUNTED, Work
 
 _SIGMAS = 1.645
 """Standard deviations on each side of a 90% interval."""

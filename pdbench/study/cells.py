@@ -103,6 +103,36 @@ class SoftLabelled(NamedTuple):
         return f"{self.task}.{self.text}"
 
 
+@dataclass(frozen=True)
+class Bundle:
+    """Cells that share a job.
+
+    Attributes:
+        name: The task, the method, the largest size among them and a digest of their keys.
+        title: The same in words.
+        cells: They, small sizes first.
+    """
+
+    name: str
+    title: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def arguments(self) -> str:
+        """The keys of its cells, as its command is told them."""
+        return " ".join(cell.key for cell in self.cells)
+
+
+class SeedOf(NamedTuple):
+    """The runs of one seed of a cell."""
+
+    cell: Cell
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.cell.key}.seed{self.seed}"
+
+
 def seed_of(*parts: object) -> int:
     """Return a 31-bit seed from sha256 of the parts; the same on every machine."""
     text = "\x1f".join(str(part) for part in parts)

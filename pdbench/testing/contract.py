@@ -33,9 +33,9 @@ from pdbench.data.batches import ItemBatches, collate, pieces_used, renumbering
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import Classifier, Keeper, choose_device
 from pdbench.engine.exposed import Exposed
-from pdbench.jobs import training as jobs
-from pdbench.jobs.inputs import WEIGHTS
+from pdbench.jobs import pretraining
 from pdbench.jobs.pretraining import pretrain_student
+from pdbench.jobs.run import WEIGHTS
 from pdbench.jobs.stages import OnlineTeacher, objective_of
 from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
 from pdbench.kinds import Labelled
@@ -323,7 +323,7 @@ def open_case(method: str) -> TrainedMethod:
     paths = Paths(study)
     for start in study.pretrained:
         if not (paths.pretrained(start) / "record.json").exists():
-            jobs.pretrain(study, paths, start)
+            pretraining.pretrain(study, paths, start)
     (cell,) = study.seeds
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, cell, vocabulary)

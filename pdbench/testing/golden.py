@@ -17,8 +17,8 @@ import torch
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, write_json
-from pdbench.jobs.attempts import attempt
 from pdbench.jobs.record import read_record
+from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
@@ -27,8 +27,6 @@ from pdbench.workflow.kinds import KINDS
 
 METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
 """The methods that the golden study trains."""
-
-_DATA, _TRAINING = "pdbench.jobs.prepare", "pdbench.jobs.training"
 
 
 def golden() -> dict[str, Any]:
@@ -48,13 +46,16 @@ def golden() -> dict[str, Any]:
         prepare_cells(study, paths)
         for cell in study.seeds:
             attempt(study, paths, cell)
-        records = [paths.teacher(task) for task in study.taught]
-        records += [paths.pretrained(start) for start in study.pretrained]
-        records += [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
-        outputs = [read_record(folder / "record.json").outputs for folder in records]
-        prepared = [paths.task(task) for task in study.tasks]
-        prepared += [paths.text(text) for text in study.texts]
-        return {"machine": machine(), _DATA: _arrays(prepared), _TRAINING: digest(outputs)}
+        runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+        labels = [paths.soft_labels(*key) for key in study.soft_labelled]
+        return {
+            "machine": machine(),
+            "pdbench.jobs.prepare": _arrays(map(paths.task, study.tasks))
+            + _arrays(map(paths.text, study.texts)),
+            "pdbench.jobs.teachers": _outputs(map(paths.teacher, study.taught)) + _arrays(labels),
+            "pdbench.jobs.pretraining": _outputs(map(paths.pretrained, study.pretrained)),
+            "pdbench.jobs.students": _outputs(runs),
+        }
 
 
 def machine() -> list[str]:
@@ -97,3 +98,7 @@ def renew_lock(artefacts: Iterable[str], *, is_another: bool = False) -> dict[st
 def _arrays(folders: Iterable[Path]) -> str:
     files = (file for folder in folders for file in sorted(folder.rglob("*.npy")))
     return digest([[file.name, file_digest(file)] for file in files])
+
+
+def _outputs(folders: Iterable[Path]) -> str:
+    return digest([read_record(folder / "record.json").outputs for folder in folders])

@@ -19,7 +19,7 @@ from pdbench.engine import (
     random_model,
     write_checkpoint,
 )
-from pdbench.jobs import training as jobs
+from pdbench.jobs import pretraining, teachers
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
@@ -111,11 +111,11 @@ def prepare_cells(study: Study, paths: Paths) -> None:
         prepare_text(study, text, paths)
     audit(study, paths)
     for task in study.taught:
-        jobs.teacher(study, paths, task)
+        teachers.teacher(study, paths, task)
     for task, text in study.soft_labelled:
-        jobs.soft_labels(study, paths, task, text)
+        teachers.soft_labels(study, paths, task, text)
     for start in study.pretrained:
-        jobs.pretrain(study, paths, start)
+        pretraining.pretrain(study, paths, start)
 
 
 def _write_task(path: Path, size: int, rng: random.Random) -> None:

@@ -30,7 +30,7 @@ def engine_of(root: str) -> str:
     """The engine that a job runs whose code begins in a module: "3", or "3+1a2b3c4d".
 
     Args:
-        root: The module, as ``pdbench.jobs.training``.
+        root: The module, as ``pdbench.jobs.students``.
     """
     version = read_lock()["roots"].get(root, {}).get("version", 0)
     return str(version) if _is_locked(root) else f"{version}+{code_of(root)[:8]}"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from pdbench.planning.costs import Costs
+from pdbench.core.files import digest
+from pdbench.planning.costs import Costs, Work
 from pdbench.planning.machines import H100, LAPTOP
-from pdbench.planning.work import Work
 from pdbench.study import Cell, Study
-from pdbench.workflow.bundles import BUNDLE, Bundle, partition
+from pdbench.study.cells import Bundle
 from pdbench.workflow.kinds import KINDS, Job
+
+BUNDLE = 60.0
+"""Estimated seconds that a bundle may have if nothing else is asked for."""
+
+MOST_CELLS = 200
+"""Of one bundle: their names stand in its command."""
 
 _STEP = 1_000
 _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
@@ -21,7 +27,6 @@ class Graph:
     """All jobs of a study.
 
     Args:
-        study: The study.
         bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
         split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
             splits none.
@@ -119,3 +124,60 @@ class Graph:
         # Narrow models gain little from a GPU, so that one device's seconds are no other's.
         machine = H100 if self.study.scale == "paper" else LAPTOP
         return {cell.key: machine.seconds(self._costs.cell(cell)) for cell in self.study.seeds}
+
+
+def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
+    """Put small cells into bundles; cells that are in none have a job of their own.
+
+    Args:
+        seconds: The estimated seconds of every cell, by its key.
+        limit: Estimated seconds of a bundle. A cell of as many or more is in none.
+    """
+    groups: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
+    for unit in _units(study):
+        if sum(seconds[cell.key] for cell in unit) < limit:
+            groups.setdefault((unit[0].task, unit[0].method), []).append(unit)
+    return [
+        _bundle(cells)
+        for units in groups.values()
+        for cells in _filled(sorted(units, key=_size), seconds, limit)
+        if len(cells) > 1
+    ]
+
+
+def _units(study: Study) -> list[tuple[Cell, ...]]:
+    """Each trained cell, followed by those that only score its models."""
+    units: dict[Cell, list[Cell]] = {}
+    for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
+        units.setdefault(study.trained_by(cell), []).append(cell)
+    return [tuple(unit) for unit in units.values()]
+
+
+def _size(unit: tuple[Cell, ...]) -> tuple[int, str]:
+    return unit[0].architecture.encoder_parameters, unit[0].key
+
+
+def _filled(
+    units: list[tuple[Cell, ...]], seconds: Mapping[str, float], limit: float
+) -> Iterator[list[Cell]]:
+    """Cut a list of units where the next would exceed the limit."""
+    cells: list[Cell] = []
+    total = 0.0
+    for unit in units:
+        cost = sum(seconds[cell.key] for cell in unit)
+        if cells and (total + cost > limit or len(cells) + len(unit) > MOST_CELLS):
+            yield cells
+            cells, total = [], 0.0
+        cells += unit
+        total += cost
+    yield cells
+
+
+def _bundle(cells: list[Cell]) -> Bundle:
+    keys = tuple(cell.key for cell in cells)
+    task, method, largest = cells[0].task, cells[0].method, cells[-1].architecture
+    return Bundle(
+        name=f"{task}.{method}.{largest.slug}.{digest(sorted(keys))[:8]}",
+        title=f"{len(keys)} cells of {method} on {task}, up to {largest}",
+        cells=tuple(cells),
+    )

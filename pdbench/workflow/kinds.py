@@ -13,14 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pdbench.planning.costs import Costs
-from pdbench.planning.work import Work, total
+from pdbench.planning.costs import Costs, Work, total
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
-from pdbench.study.cells import Point, SoftLabelled
+from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.settings import Released, Source, Task
-from pdbench.workflow.bundles import Bundle, SeedOf
 from pdbench.workflow.engine import own_code
 
 if TYPE_CHECKING:
@@ -376,7 +374,7 @@ KINDS: dict[str, JobKind] = {
         order=2,
         keys=lambda graph: graph.study.taught,
         last="record.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.teachers",
         needs=lambda study, task: [
             Job("task", task),
             *_archives(study.tasks[task].teacher, study.vocabulary),
@@ -392,7 +390,7 @@ KINDS: dict[str, JobKind] = {
         keys=lambda graph: graph.study.soft_labelled,
         arguments=lambda key: f"{key.task} {key.text}",
         last="soft_labels.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.teachers",
         needs=lambda study, key: [Job("teacher", key.task), Job("text", key.text)],
         decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
         work=lambda costs, key: costs.soft_labels(key),
@@ -405,7 +403,7 @@ KINDS: dict[str, JobKind] = {
         named=lambda start: f"{start.corpus}.{start.size}",
         arguments=_start_arguments,
         last="record.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.pretraining",
         needs=_pretrain_needs,
         after=_after_audit,
         decides=_pretrain_decides,
@@ -419,7 +417,7 @@ KINDS: dict[str, JobKind] = {
         keys=lambda graph: [run for cell in graph.study.seeds for run in graph.study.runs(cell)],
         named=lambda run: f"{run.cell.key}.{run.name}",
         last="record.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.students",
         decides=_run_decides,
         work=lambda costs, run: Work(),
     ),
@@ -432,7 +430,7 @@ KINDS: dict[str, JobKind] = {
         ],
         arguments=lambda key: f"{key.cell} --seed {key.seed}",
         last="seed.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.students",
         needs=lambda study, key: _cell_needs(study, key.cell),
         after=_after_audit,
         decides=_seed_decides,
@@ -443,7 +441,7 @@ KINDS: dict[str, JobKind] = {
         order=5,
         keys=lambda graph: graph.alone,
         last="cell.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.students",
         needs=_cell_needs,
         after=_cell_after,
         decides=_cell_decides,
@@ -457,7 +455,7 @@ KINDS: dict[str, JobKind] = {
         named=lambda bundle: bundle.name,
         arguments=lambda bundle: bundle.arguments,
         last="bundle.json",
-        runs="pdbench.jobs.training",
+        runs="pdbench.jobs.students",
         needs=_bundle_needs,
         after=_after_audit,
         decides=lambda specs, bundle: [specs.digest(Job("cell", cell)) for cell in bundle.cells],

@@ -14,8 +14,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import archive_file
-from pdbench.study.cells import SoftLabelled
-from pdbench.workflow.bundles import SeedOf
+from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import AUDIT, KINDS, Job, kind_of
 from pdbench.workflow.specs import Specs
@@ -32,7 +31,6 @@ class Paths:
     """The files of one study.
 
     Args:
-        study: The study.
         partial: Whether table and report are those of what there is, which Snakemake must
             not take for the whole.
     """

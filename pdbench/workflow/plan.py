@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pdbench.planning.costs import Costs
+from pdbench.core.words import aligned, byte_size, estimated_duration
+from pdbench.planning.costs import Costs, Sizes, Work, total
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
-from pdbench.planning.sizes import Sizes
-from pdbench.planning.work import Work, total
+from pdbench.study.cells import SeedOf
 from pdbench.study.config import Study
-from pdbench.workflow.bundles import BUNDLE, SeedOf
-from pdbench.workflow.graph import Graph
+from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
-from pdbench.workflow.schedule import makespan
 
 HOUR = 3600.0
 DEVICES = (1, 64)
@@ -52,7 +51,6 @@ class Plan:
     """The size and the cost of a study.
 
     Args:
-        study: The study.
         machine: The device that trains.
         sizes: How much data there is; None assumes it.
         done: Jobs whose cost is not counted, because they are done.
@@ -234,3 +232,137 @@ class Plan:
             },
             "cells": self.runs,
         }
+
+
+def makespan(
+    seconds: Mapping[Job, float],
+    needs: Mapping[Job, Iterable[Job]],
+    on_device: Callable[[Job], bool],
+    devices: int,
+    urgency: Callable[[Job], float],
+) -> float:
+    """The wall time of all jobs on some devices.
+
+    A device that falls free takes the most urgent of the jobs whose predecessors are done,
+    as Snakemake does. Jobs that need no device never wait for one.
+
+    Args:
+        seconds: Of every job.
+        needs: The jobs that each waits for; those without seconds are done already.
+        on_device: Whether a job takes a device.
+        devices: How many there are.
+        urgency: The greater, the earlier.
+    """
+    waiting = {key: sum(need in seconds for need in set(needs[key])) for key in seconds}
+    after: dict[Job, list[Job]] = {key: [] for key in seconds}
+    for key in seconds:
+        for need in set(needs[key]):
+            if need in seconds:
+                after[need].append(key)
+    ready: list[tuple[float, Job]] = []
+    running: list[tuple[float, Job]] = []
+    free, now = devices, 0.0
+
+    def start(key: Job) -> None:
+        heapq.heappush(running, (now + seconds[key], key))
+
+    def offer(key: Job) -> None:
+        if on_device(key):
+            heapq.heappush(ready, (-urgency(key), key))
+        else:
+            start(key)
+
+    for key, count in waiting.items():
+        if count == 0:
+            offer(key)
+    while running or ready:
+        while ready and free:
+            free -= 1
+            start(heapq.heappop(ready)[1])
+        now, done = heapq.heappop(running)
+        free += on_device(done)
+        for key in after[done]:
+            waiting[key] -= 1
+            if waiting[key] == 0:
+                offer(key)
+    return now
+
+
+def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
+    """Return a plan as small tables, with its assumptions named."""
+    return "\n".join(
+        [*_head(plan), "", *_artefacts(plan), "", *_rules(plan), "", *_wall(plan, devices)]
+    )
+
+
+def _span(estimate: Estimate) -> str:
+    """An estimate with its 90% interval, in hours or minutes."""
+    low, value, high = (
+        estimated_duration(s) for s in (estimate.low, estimate.seconds, estimate.high)
+    )
+    return "-" if estimate.seconds == 0 else f"{value} ({low} to {high})"
+
+
+def _head(plan: Plan) -> list[str]:
+    totals = f"{len(plan.runs)} cells, {sum(plan.runs.values())} runs"
+    machine = plan.machine
+    sizes = "assumed from the study" if plan.sizes.uncertainty else "counted by the audit"
+    return [
+        f"Study {plan.study.name}: {sum(plan.jobs.values())} jobs, {totals}",
+        f"Device: {machine.title}; {machine.origin}",
+        *(
+            f"  {kind:9} {constant.seconds:9.3g} s each: {constant.source}"
+            for kind, constant in machine.constants.items()
+            if constant.source != machine.origin
+        ),
+        f"Size of the data: {sizes}. In brackets: 90% intervals.",
+    ]
+
+
+def _artefacts(plan: Plan) -> list[str]:
+    rows = [("artefact", "cells", "runs", "own", "shared with others", "disk")]
+    for name in plan.study.artefacts:
+        own, shared = plan.own(name), plan.shared(name)
+        rows.append(
+            (
+                name,
+                str(len(plan.study.artefact_cells(name))),
+                str(plan.runs_of(name)),
+                _span(own.device),
+                _span(shared.device),
+                byte_size(own.disk + shared.disk),
+            )
+        )
+    whole = plan.whole
+    runs = str(sum(plan.runs.values()))
+    rows.append(
+        ("together", str(len(plan.runs)), runs, _span(whole.device), "", byte_size(whole.disk))
+    )
+    return aligned(rows)
+
+
+def _rules(plan: Plan) -> list[str]:
+    head = ("step", "number", f"{_word(plan)} time", "CPU time", "disk")
+    rows: list[tuple[str, ...]] = [head]
+    rows += [_rule(rule, plan.cost(keys)) for rule, keys in plan.rules.items()]
+    return aligned([*rows, _rule("together", plan.whole)])
+
+
+def _rule(name: str, cost: Cost) -> tuple[str, ...]:
+    cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
+    return name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)
+
+
+def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
+    rows = [(f"{_word(plan)}s", "wall time", "free disk needed")]
+    rows += [(str(n), _span(plan.wall(n)), byte_size(plan.peak_disk(n))) for n in devices]
+    lines = aligned(rows)
+    if plan.longest is not None:
+        key, seconds = plan.longest
+        lines.append(f"The longest job is {key}: {estimated_duration(seconds)}")
+    lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
+    return lines
+
+
+def _word(plan: Plan) -> str:
+    return "GPU" if plan.machine.kind == "gpu" else "core"

@@ -16,8 +16,7 @@ from pdbench.study import offline
 from pdbench.study.axes import Artefact
 from pdbench.study.config import Study
 from pdbench.study.loading import check_artefacts, load_study, read_yaml
-from pdbench.workflow.bundles import BUNDLE
-from pdbench.workflow.graph import Graph
+from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, runs_of
 from pdbench.workflow.paths import SHOWN, STORE, Paths
 
@@ -106,7 +105,6 @@ def open_workflow(
             ``data``, the folder that `pdbench fetch` filled.
         artefacts: The artefacts that can be drawn.
         is_first: Whether this is no job that reads the workflow again.
-
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
     the Snakefile would tell its user nothing more.
     """

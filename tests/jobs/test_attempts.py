@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from commands import run
+from pdbench.jobs.attempts import attempt_all
 
 from pdbench import cli
 from pdbench.core.errors import DataError, Stopped
 from pdbench.core.files import alone, beside, read_json, write_json
 from pdbench.jobs import training as jobs
-from pdbench.jobs.attempts import attempt_all
 from pdbench.jobs.record import read_record
 from pdbench.study import Study
 from pdbench.workflow import Paths

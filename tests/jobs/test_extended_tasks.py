@@ -32,8 +32,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = Paths(study)
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
-        for key in study.cells:
-            jobs.cell(study, paths, key)
+        for cell in study.seeds:
+            jobs.cell(study, paths, cell)
         collect(study, paths)
     return folder
 

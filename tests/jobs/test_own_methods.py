@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 from commands import run
+from pdbench.jobs.inputs import WEIGHTS
 
 from pdbench.core.files import file_digest
 from pdbench.jobs import training as jobs
-from pdbench.jobs.inputs import WEIGHTS
 from pdbench.jobs.record import read_record
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.evidence.table import read_results
 from pdbench.jobs import training as jobs
 from pdbench.jobs.collect import collect
-from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
 from tests.glue_study import write_glue_study

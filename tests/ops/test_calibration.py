@@ -18,8 +18,8 @@ from pdbench.ops.calibration import (
     machine_for,
     observations,
 )
+from pdbench.planning.costs import KINDS, Seen, Work, classifier, distinct_pieces, total
 from pdbench.planning.machines import H100, LAPTOP, Machine
-from pdbench.planning.work import KINDS, Seen, Work, classifier, distinct_pieces, total
 from pdbench.study import ROOT, Architecture, Study, load_study
 
 EXAMPLE = ROOT / "reports/example/results.parquet"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.planning.costs import Costs, cell, size_of
-from pdbench.planning.sizes import _FILLED, Sizes
+from pdbench.planning.costs import _FILLED, Costs, Sizes, cell, size_of
 from pdbench.study import Architecture, Cell, Study, load_study
 from pdbench.study.settings import Source
 

@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks.peak import training_flops
 from pdbench.core.errors import UsageError
-from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
-from pdbench.planning.work import (
+from pdbench.planning.costs import (
     KINDS,
     Seen,
     Work,
@@ -21,6 +20,7 @@ from pdbench.planning.work import (
     masked_lm,
     prediction,
 )
+from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture
 
 SIZES = [Architecture(layers, hidden) for layers in (1, 2, 12) for hidden in (64, 128, 768)]

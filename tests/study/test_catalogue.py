@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pdbench.core.errors import UsageError
-from pdbench.planning.sizes import Sizes
+from pdbench.planning.costs import Sizes
 from pdbench.study import load_study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, expanded, glue_name
 

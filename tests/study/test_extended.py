@@ -10,7 +10,7 @@ import yaml
 from pdbench.workflow.disk import bytes_of
 
 from pdbench.core.errors import UsageError
-from pdbench.planning.sizes import Sizes
+from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, load_study
 
 

@@ -6,7 +6,7 @@ import pytest
 from pdbench.workflow.jobs import Jobs
 
 from pdbench.study import Study, load_study
-from pdbench.workflow.bundles import MOST_CELLS, partition
+from pdbench.workflow.graph import MOST_CELLS, partition
 
 
 def seconds(study: Study, each: float = 1.0) -> dict[str, float]:

@@ -6,12 +6,11 @@ import json
 
 import pytest
 
+from pdbench.planning.costs import Sizes
 from pdbench.planning.machines import H100, LAPTOP
-from pdbench.planning.sizes import Sizes
 from pdbench.study import Study, load_study
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.plan import Plan
-from pdbench.workflow.plan_text import as_text
+from pdbench.workflow.plan import Plan, as_text
 
 
 @pytest.fixture

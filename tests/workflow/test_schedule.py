@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pdbench.workflow.graph import Key
-from pdbench.workflow.schedule import makespan
+from pdbench.workflow.plan import makespan
 
 
 def job(name: str) -> Key:
