@@ -48,24 +48,24 @@ class Study(Strict):
     )
     architectures: Architectures = Field(description="The sizes of the students.")
     tasks: dict[Name, Task] = Field(description="Labelled data by task id.")
-    texts: dict[Name, Text] = Field(default={}, description="Unlabelled text by text id.")
-    transfer_sets: dict[Name, TransferSet] = Field(default={}, description="Transfer sets by id.")
+    texts: dict[Name, Text] = Field({}, description="Unlabelled text by text id.")
+    transfer_sets: dict[Name, TransferSet] = Field({}, description="Transfer sets by id.")
     corpora: dict[Name, Corpus] = Field(
-        default={}, description="Corpora by id, or released checkpoints in the place of one."
+        {}, description="Corpora by id, or released checkpoints in the place of one."
     )
     training: Training = Field(description="How everything is trained.")
     evidence: Evidence = Field(
-        default=Evidence(), description="When a published number counts as reproduced."
+        Evidence(), description="When a published number counts as reproduced."
     )
     gate: tuple[GateMatch, ...] = Field(
-        default=(), description="What `pdbench check` and `snakemake check` compare."
+        (), description="What `pdbench check` and `snakemake check` compare."
     )
     artefacts: dict[str, ArtefactNeeds] = Field(description="Tables and figures, in report order.")
     methods: dict[str, Method] = Field(
-        default={}, description="Filled from config/methods.yaml; give none here."
+        {}, description="Filled from config/methods.yaml; give none here."
     )
     assumptions: tuple[Assumption, ...] = Field(
-        default=(), description="Filled from the sourced values; give none here."
+        (), description="Filled from the sourced values; give none here."
     )
 
     _argument: str | None = PrivateAttr(default=None)

