@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
-from pdbench.study.architecture import Architecture
-from pdbench.study.cells import Cell, Point, Run, SoftLabelled, Start
+from pdbench.study.cells import Architecture, Cell, Point, Run, SoftLabelled, Start
 from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
     Architectures,

@@ -10,11 +10,11 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.study.architecture import Architecture
 from pdbench.study.axes import Artefact, misfits
 from pdbench.study.catalogue.archives import EMBEDDED
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
+from pdbench.study.cells import Architecture
 from pdbench.study.config import Study
 from pdbench.study.discovery import has_module, method_files
 from pdbench.study.kinds import kind_of_task

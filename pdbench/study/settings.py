@@ -14,8 +14,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pdbench.study.architecture import Architecture, checked_width
 from pdbench.study.catalogue.metrics import METRICS
+from pdbench.study.cells import Architecture, checked_width
 from pdbench.study.spellings import MayBeWritten
 
 _T = TypeVar("_T")
