@@ -11,7 +11,7 @@ import click
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Architecture, Study, load_study
-from pdbench.study.loading import check_artefacts
+from pdbench.study.axes import check_artefacts
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

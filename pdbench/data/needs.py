@@ -17,8 +17,7 @@ from pdbench.data.places import archives_of
 from pdbench.study import ROOT, Study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.pins import PINS, is_commit
-from pdbench.study.settings import PINNED, Released, Source
+from pdbench.study.settings import PINNED, PINS, Released, Source, is_commit
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 

@@ -20,8 +20,7 @@ from pathlib import Path
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
-from pdbench.study.pins import commit
-from pdbench.study.settings import Source
+from pdbench.study.settings import PINNED, PINS, Source, is_commit
 
 TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
 
@@ -177,7 +176,7 @@ def at_commit(source: Source) -> Iterator[str]:
 
     Whatever the block raises is a DataError: the libraries have many kinds, for one cause.
     """
-    revision = commit(source)
+    revision = _commit(source)
     try:
         yield revision
     except Exception as error:
@@ -188,6 +187,19 @@ def at_commit(source: Source) -> Iterator[str]:
             "check the name and the network, remove a broken copy from the cache, or use a "
             "directory source",
         ) from error
+
+
+def _commit(source: Source) -> str:
+    """The commit of a hub source, without which nothing may be read."""
+    if source.revision is not None and is_commit(source.revision):
+        return source.revision
+    if source.revision == PINNED:
+        what = f"{PINS}: no commit of {source.name}"
+        remedy = "run `pdbench pin STUDY` where the hub can be reached, or write its commit there"
+        raise UsageError(what, remedy)
+    given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
+    what = f"key revision: {given}, for {source.name} on the hub"
+    raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
 
 
 def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Path:

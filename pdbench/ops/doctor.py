@@ -24,7 +24,7 @@ from pdbench.data.needs import Need, local_path, needs_of
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
 from pdbench.study.offline import data_folder
-from pdbench.study.pins import is_commit
+from pdbench.study.settings import is_commit
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.paths import ARCHIVES, STORE, Paths
 from pdbench.workflow.plan import Plan

@@ -152,11 +152,11 @@ class Study(Strict):
 
     def _expand(self, block: Block) -> list[Cell]:
         cells = []
-        for task, method in itertools.product(_listed(block.task), _listed(block.method)):
+        for task, method in itertools.product(listed(block.task), listed(block.method)):
             definition = self.methods[method]
             transfers: tuple[str | None, ...] = (None,)
             if definition.distils and block.transfer is not None:
-                transfers = _listed(block.transfer)
+                transfers = listed(block.transfer)
             corpus = block.corpus if definition.needs_corpus else None
             cells += [
                 Cell(task, method, architecture, transfer, corpus)
@@ -172,7 +172,7 @@ class Study(Strict):
         if names == "named":
             return tuple(self.named_architectures.values())
         known = self.named_architectures
-        return tuple(known.get(n) or Architecture.parse(n) for n in _listed(names))
+        return tuple(known.get(n) or Architecture.parse(n) for n in listed(names))
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell: its seeds by the grid of its stages.
@@ -253,5 +253,8 @@ class Study(Strict):
         return () if isinstance(chosen, Released) else chosen
 
 
-def _listed(names: Names) -> tuple[str, ...]:
+def listed(names: Names | None) -> tuple[str, ...]:
+    """The names of a key that may be left out, or have one of them or several."""
+    if names is None:
+        return ()
     return (names,) if isinstance(names, str) else names

@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_serializer, model_validator
 
-from pdbench.study.spellings import MayBeWritten
+from pdbench.study.settings import MayBeWritten, Strict
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
@@ -47,10 +40,8 @@ _NAMED = MayBeWritten(
 """Lets a model be written as the name of its objective alone."""
 
 
-class CustomObjective(BaseModel):
+class CustomObjective(Strict):
     """An objective that a class defines, with its options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     objective: Annotated[str, AfterValidator(_checked_class)] = Field(
         description="Its class, as module:Class."
@@ -65,10 +56,8 @@ class CustomObjective(BaseModel):
         return self.objective.partition(":")[2]
 
 
-class Stage(BaseModel):
+class Stage(Strict):
     """One training operation: an objective on some data, for a share of their updates."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     objective: Annotated[str, AfterValidator(_checked_objective)] = Field(
         description="distill (soft cross-entropy on the transfer set), finetune (cross-entropy "
@@ -125,10 +114,8 @@ class Stage(BaseModel):
         return _SETTINGS[self.data]
 
 
-class Method(BaseModel):
+class Method(Strict):
     """One way to make a student: where its weights begin and what trains them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="The name printed in tables and figures.")
     initialisation: Initialisation = Field(

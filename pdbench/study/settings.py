@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -10,18 +14,51 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     Tag,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
-from pdbench.study.spellings import MayBeWritten
 
 _T = TypeVar("_T")
 _PROVENANCE = ("paper", "readme", "assumed")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+PINS = Path("config/pins.yaml")
 PINNED = "pinned"
 """In the place of a hub repository's commit: the one that config/pins.yaml holds."""
+
+
+def is_commit(text: str | None) -> bool:
+    """Whether it is the full id of a commit: 40 hexadecimal digits."""
+    return text is not None and _COMMIT.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class MayBeWritten:
+    """Annotates a type whose values may be written in other ways than its own.
+
+    Attributes:
+        read: Turns whatever is written into what the type itself reads; ValueError refuses it.
+        schemas: The JSON schemas of all ways, from that of its own.
+    """
+
+    read: Callable[[Any], Any]
+    schemas: Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": self.schemas(handler(schema))}
 
 
 def is_sourced(raw: Any) -> bool:
