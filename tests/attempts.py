@@ -77,7 +77,7 @@ class Server:
 
 
 def _serve() -> None:
-    importlib.import_module("pdbench.jobs.training")
+    importlib.import_module("pdbench.jobs.students")
     importlib.import_module("torch._dynamo")  # as DistributedDataParallel does when it is made
     for line in sys.stdin:
         work = json.loads(line)

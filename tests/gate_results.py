@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from study_files import write_study_file
 
-from pdbench.study import Cell, Run, Study, load_study
+from pdbench.study import Run, Study, load_study
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 EXAMPLES = 800
 CHANGES: dict[str, Any] = {
@@ -38,18 +40,20 @@ def table(study: Study, added: Mapping[str, float] | None = None, salt: int = 0)
     labels = np.random.default_rng(1).integers(0, 2, EXAMPLES)
     hard = np.random.default_rng(2).standard_normal(EXAMPLES)
     rows = [_teacher(study, task, labels) for task in study.taught]
+    paths = Paths(study)
     for cell in study.seeds:
         more = sum((added or {}).get(name, 0.0) for name in (cell.key, cell.method))
         for place, run in enumerate(study.runs(cell)):
             rng = np.random.default_rng([run.seed, place, salt])
             sums = 1.0 + more + 0.03 * rng.standard_normal() + hard
             right = sums + rng.standard_normal(EXAMPLES) > 0
-            rows.append(_run(study, cell, run, np.where(right, labels, 1 - labels), labels))
+            spec = paths.digest(Job("run", run))
+            rows.append(_run(study, run, spec, np.where(right, labels, 1 - labels), labels))
     return pd.DataFrame(rows)
 
 
-def _run(study: Study, cell: Cell, run: Run, predictions: Any, labels: Any) -> dict[str, Any]:
-    distils = cell.transfer is not None
+def _run(study: Study, run: Run, spec: str, predictions: Any, labels: Any) -> dict[str, Any]:
+    cell, distils = run.cell, run.cell.transfer is not None
     first = next(one for one in study.runs(cell) if one.seed_index == run.seed_index)
     return {
         **_common(study, cell.task),
@@ -66,7 +70,7 @@ def _run(study: Study, cell: Cell, run: Run, predictions: Any, labels: Any) -> d
         "examples": 12_000 if distils else 5_000,
         "train_digest": "a" * 8,
         "soft_labels_digest": "b" * 8 if distils else None,
-        "spec": study.digest_of(study.cell_spec(cell)),
+        "spec": spec,
         "test_accuracy": float((predictions == labels).mean()),
         "test_predictions": predictions.tolist(),
     }

@@ -18,6 +18,7 @@ from pdbench.report import gate
 from pdbench.report.ci import as_junit
 from pdbench.study import Run, Study
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 GAINS = {
     "basic": 0,
@@ -69,9 +70,10 @@ def results(
     study: Study, missing: tuple[str, ...] = (), degenerate: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """One row a run, teachers first."""
-    rows = [_teacher(study, task) for task in study.tasks]
+    paths = Paths(study)
+    rows = [_teacher(study, paths, task) for task in study.tasks]
     rows += [
-        _row(study, run, degenerate=cell.key in degenerate)
+        _row(study, paths, run, degenerate=cell.key in degenerate)
         for cell in study.seeds
         if cell.key not in missing
         for run in study.runs(cell)
@@ -156,7 +158,7 @@ def _task(study: Study, name: str) -> dict[str, Any]:
     }
 
 
-def _teacher(study: Study, task: str) -> dict[str, Any]:
+def _teacher(study: Study, paths: Paths, task: str) -> dict[str, Any]:
     cell = f"{task}.teacher.6-384.none.none"
     row = {
         "method": "teacher",
@@ -171,13 +173,13 @@ def _teacher(study: Study, task: str) -> dict[str, Any]:
         "seed": 1,
         "learning_rates": "5e-05",
         "parameters": 22_700_000,
-        "spec": study.digest_of(study.task_spec(task)),
+        "spec": paths.digest(Job("task", task)),
     }
     labels = {"test_labels": list(LABELS)}
     return row | _common(study, task) | _scores(study, task, 84.2, "teacher") | labels
 
 
-def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
+def _row(study: Study, paths: Paths, run: Run, *, degenerate: bool) -> dict[str, Any]:
     cell = run.cell
     row = {
         "method": cell.method,
@@ -192,7 +194,7 @@ def _row(study: Study, run: Run, *, degenerate: bool) -> dict[str, Any]:
         "seed": run.seed,
         "learning_rates": "/".join(f"{p.learning_rate:g}" for p in run.points),
         "parameters": cell.architecture.parameters(),
-        "spec": study.digest_of(study.cell_spec(cell)),
+        "spec": paths.digest(Job("run", run)),
     }
     score = None if degenerate else _invent(study, run)
     found = row | _common(study, cell.task) | _scores(study, cell.task, score, run.name + cell.key)

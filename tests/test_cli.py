@@ -45,6 +45,8 @@ COMMANDS = [
     ["claims"],
     ["check"],
     ["new-method", "NAME"],
+    ["clean"],
+    ["lock"],
     ["schema"],
 ]
 

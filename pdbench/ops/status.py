@@ -200,9 +200,9 @@ class _Queue:
             if (state, folder) == (_RUNS, here)
         }
 
-    def runs(self, kind: str, label: str) -> bool:
+    def runs(self, job: Job, label: str) -> bool:
         """Whether a job that Snakemake submitted from this folder is running."""
-        names = (kind, "wildcards", label) if label else (kind,)
+        names = (job.kind, "wildcards", label) if job.name else (job.kind,)
         return _plain("_".join(("rule", *names))) in self._running
 
     def _ask(self) -> list[tuple[str, str, str, str]]:
@@ -289,7 +289,7 @@ class _Look:
         line, is_error = _ending(self._paths.log(job))
         if is_error:
             return "failed", line
-        if self.queue.runs(job.kind, self._paths.label(job)) or (
+        if self.queue.runs(job, self._paths.label(job)) or (
             self._is_supervised and self._is_fresh(job)
         ):
             return "running", None

@@ -111,7 +111,8 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield from (a.name for a in node.names if a.name.partition(".")[0] == _TOP)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _TOP:
             base = str(node.module)
-            yield base
+            if base != _TOP:  # the package itself only offers what stands elsewhere
+                yield base
             names = (f"{base}.{alias.name}" for alias in node.names)
             yield from (name for name in names if path_of(name).is_file())
 

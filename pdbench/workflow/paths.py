@@ -74,8 +74,9 @@ class Paths:
     def log(self, job: Job) -> Path:
         """What a job prints, or a cell of a bundle."""
         folder = Path("logs") / self.study.name
-        label = self.label(job)
-        return folder / job.kind / f"{label}.log" if label else folder / f"{job.kind}.log"
+        if not job.name:
+            return folder / f"{job.kind}.log"
+        return folder / job.kind / f"{self.label(job)}.log"
 
     def asked(self, job: Job) -> Path:
         """A file with the digest of something below ``reports/``, which is newer where it differs.

@@ -259,16 +259,17 @@ def makespan(
         for need in set(needs[key]):
             if need in seconds:
                 after[need].append(key)
-    ready: list[tuple[float, Job]] = []
-    running: list[tuple[float, Job]] = []
+    # Names decide between equals: keys of one kind need not compare.
+    ready: list[tuple[float, str, Job]] = []
+    running: list[tuple[float, str, Job]] = []
     free, now = devices, 0.0
 
     def start(key: Job) -> None:
-        heapq.heappush(running, (now + seconds[key], key))
+        heapq.heappush(running, (now + seconds[key], str(key), key))
 
     def offer(key: Job) -> None:
         if on_device(key):
-            heapq.heappush(ready, (-urgency(key), key))
+            heapq.heappush(ready, (-urgency(key), str(key), key))
         else:
             start(key)
 
@@ -278,8 +279,8 @@ def makespan(
     while running or ready:
         while ready and free:
             free -= 1
-            start(heapq.heappop(ready)[1])
-        now, done = heapq.heappop(running)
+            start(heapq.heappop(ready)[-1])
+        now, _, done = heapq.heappop(running)
         free += on_device(done)
         for key in after[done]:
             waiting[key] -= 1

@@ -7,10 +7,10 @@ import re
 
 import pytest
 import yaml
-from pdbench.workflow.jobs import Jobs
 
 from benchmarks import data, distill_grid, finetune, mlm, planning, scaling
 from pdbench.study import ROOT, Architecture, load_study
+from pdbench.workflow.graph import Graph
 
 FOLDER = ROOT / "benchmarks"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -97,9 +97,9 @@ def test_planned_studies_have_their_size(jobs: int, tmp_path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(planning.study_of(jobs)))
 
-    found = sum(map(len, Jobs(load_study(path), bundle=0).costs.values()))
+    found = Graph(load_study(path)).jobs
 
-    assert found == pytest.approx(jobs, rel=0.1)
+    assert len(found) == pytest.approx(jobs, rel=0.1)
 
 
 def test_the_profile_bundles_small_cells(tmp_path) -> None:
@@ -108,7 +108,7 @@ def test_the_profile_bundles_small_cells(tmp_path) -> None:
     path.write_text(yaml.safe_dump(planning.study_of(planning.JOBS[0])))
     study = load_study(path)
 
-    jobs = Jobs(study, planning.bundle_of_the_profile())
+    bundles = Graph(study, planning.bundle_of_the_profile()).bundles
 
-    assert sum(len(bundle.cells) for bundle in jobs.bundles.values()) == len(study.cells)
-    assert len(jobs.bundles) < len(study.cells) / 10
+    assert sum(len(bundle.cells) for bundle in bundles) == len(study.cells)
+    assert len(bundles) < len(study.cells) / 10

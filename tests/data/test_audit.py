@@ -82,7 +82,9 @@ def test_a_test_sentence_in_a_text_stops_everything(leak: str, prepared: Prepare
     study, paths = prepared
     _replace_row(paths.text("near"), (leak,))
 
-    with pytest.raises(GuardError, match=r"texts/near: item 0 holds text of test or dev .*delete"):
+    with pytest.raises(
+        GuardError, match=r"text/near-\w+: item 0 holds text of test or dev .*delete"
+    ):
         audit(study, paths)
 
     assert not paths.audit.exists()
@@ -95,7 +97,7 @@ def test_a_test_item_in_another_split_stops_everything(split: str, prepared: Pre
     tested = list(stored_rows(paths.task("pairs") / "test"))
     _replace_row(paths.task("pairs") / split, tested[2])
 
-    with pytest.raises(GuardError, match=f"pairs/{split}: item 0 holds text of test or dev"):
+    with pytest.raises(GuardError, match=rf"pairs-\w+/{split}: item 0 holds text of test or dev"):
         audit(study, paths)
 
 
@@ -122,7 +124,7 @@ def test_a_test_item_of_another_task_that_is_scored_stops_everything(
     audit(study, paths)
     _replace_row(paths.task("pairs") / "train", ("The OTHERS dev dog 3", "the cat 3"))
 
-    with pytest.raises(GuardError, match="pairs/train: item 0 holds text of test or dev"):
+    with pytest.raises(GuardError, match=r"pairs-\w+/train: item 0 holds text of test or dev"):
         audit(study, paths)
 
 
@@ -141,5 +143,5 @@ def test_a_missing_text_is_named(prepared: Prepared) -> None:
     study, paths = prepared
     (paths.text("far") / "text.parquet").unlink()
 
-    with pytest.raises(DataError, match=r"texts/far/text\.parquet: missing"):
+    with pytest.raises(DataError, match=r"text/far-\w+/text\.parquet: missing"):
         audit(study, paths)

@@ -14,15 +14,17 @@ from typing import Any
 
 import pytest
 from commands import run
-from pdbench.jobs.attempts import attempt_all
 
 from pdbench import cli
 from pdbench.core.errors import DataError, Stopped
-from pdbench.core.files import alone, beside, read_json, write_json
-from pdbench.jobs import training as jobs
+from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_json
+from pdbench.jobs import students
 from pdbench.jobs.record import read_record
-from pdbench.study import Study
+from pdbench.jobs.students import attempt_all
+from pdbench.study import Cell, Study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 PD = "films.pd.1-32.more-100.plain"
 PDF = "films.pd-f.1-32.more-100.plain"
@@ -30,29 +32,51 @@ BASIC = "films.basic.1-32.none.none"
 Project = tuple[Study, Paths]
 
 
-def state(paths: Paths, key: str) -> str:
-    """The state that a cell's status file says."""
-    found: str = read_json(paths.status(key))["state"]
-    return found
+def job(paths: Paths, key: str, seed: int | None = None) -> Job:
+    """The job of a cell, or of one of its seeds."""
+    cell = paths.study.cells[key]
+    return Job("cell", cell) if seed is None else Job("seed", SeedOf(cell, seed))
+
+
+def said(paths: Paths, key: str, seed: int | None = None) -> Any:
+    """What the status file of a cell says, or that of one of its seeds."""
+    return read_json(paths.status(job(paths, key, seed)))
+
+
+def cells(paths: Paths, *keys: str) -> list[Cell]:
+    """The cells of some keys."""
+    return [paths.study.cells[key] for key in keys]
+
+
+def folders(paths: Paths, key: str) -> list[Path]:
+    """Where the runs of a cell stand."""
+    return [paths.run(run) for run in paths.study.runs(paths.study.cells[key])]
+
+
+def forget(paths: Paths, *keys: str) -> None:
+    """Remove what was trained of some cells."""
+    for key in keys:
+        for folder in (*folders(paths, key), paths.cell(paths.study.cells[key]).parent):
+            shutil.rmtree(folder)
 
 
 def results(paths: Paths, key: str) -> dict[str, bytes]:
     """The predictions of a cell's runs, and all that their records say of scores and losses."""
     found = {}
-    for file in sorted(paths.cell(key).glob("runs/*/record.json")):
-        record = read_record(file)
+    for folder in folders(paths, key):
+        record = read_record(folder / "record.json")
         losses = [stage.loss for stage in record.stages]
-        found[file.parent.name] = repr((record.metrics, losses, record.outputs)).encode()
-        found[f"{file.parent.name} bytes"] = (file.parent / "test_predictions.npy").read_bytes()
+        found[record.run] = repr((record.metrics, losses, record.outputs)).encode()
+        found[f"{record.run} bytes"] = (folder / "test_predictions.npy").read_bytes()
     return found
 
 
 def test_bundled_cells_end_with_the_same_bits(project: Project) -> None:
     """Cells that share a process give what each gives in a process of its own."""
     study, paths = project
-    attempt_all(study, paths, [PD, PDF, BASIC])
+    attempt_all(study, paths, cells(paths, PD, PDF, BASIC))
     bundled = {key: results(paths, key) for key in (PD, PDF, BASIC)}
-    shutil.rmtree(paths.results / "cells")
+    forget(paths, PD, PDF, BASIC)
 
     context = multiprocessing.get_context("spawn")
     for key in (BASIC, PDF, PD):
@@ -65,36 +89,43 @@ def test_bundled_cells_end_with_the_same_bits(project: Project) -> None:
     assert all(bundled.values())
 
 
-def test_a_failing_cell_stops_no_other(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_cell_stops_no_other(
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others are trained, and the failed one leaves its reason and a log."""
     study, paths = project
-    paths.cell(PD).mkdir(parents=True)
-    (paths.cell(PD) / "runs").touch()
-    file = paths.bundle("some")
+    file, opened = Path("some/bundle.json"), students.open_cell
+
+    def fail(study: Study, paths: Paths, cell: Cell, *more: Any) -> Any:
+        if cell.key == PD:
+            raise NotADirectoryError("in the way")
+        return opened(study, paths, cell, *more)
+
+    monkeypatch.setattr(students, "open_cell", fail)
 
     with caplog.at_level(logging.INFO), pytest.raises(DataError, match=f"1 of 2 .*: {PD}; mend"):
-        attempt_all(study, paths, [PD, BASIC], file=file)
+        attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
 
-    assert (paths.cell(BASIC) / "cell.json").is_file()
-    assert (state(paths, PD), state(paths, BASIC)) == ("failed", "done")
-    assert "FileExistsError" in read_json(paths.status(PD))["reason"]
-    log = Path(read_json(paths.status(PD))["log"])
+    assert paths.cell(study.cells[BASIC]).is_file()
+    assert [said(paths, key)["state"] for key in (PD, BASIC)] == ["failed", "done"]
+    assert "NotADirectoryError" in said(paths, PD)["reason"]
+    log = Path(said(paths, PD)["log"])
     assert "Traceback" in log.read_text()
     assert "Traceback" not in caplog.text
-    assert f"{PD}: FileExistsError" in caplog.text
+    assert f"{PD}: NotADirectoryError" in caplog.text
     assert not file.exists()
 
-    (paths.cell(PD) / "runs").unlink()
-    attempt_all(study, paths, [PD, BASIC], file=file)
+    monkeypatch.setattr(students, "open_cell", opened)
+    attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
 
     assert read_json(file) == {"cells": sorted([PD, BASIC])}
-    assert state(paths, PD) == "done"
+    assert said(paths, PD)["state"] == "done"
 
 
 def test_an_unfinished_study_has_a_report_of_its_own(project: Project) -> None:
     """The partial report shows what is missing, stands apart, and goes when the whole one comes."""
     study, paths = project
-    attempt_all(study, paths, [BASIC])
+    attempt_all(study, paths, cells(paths, BASIC))
 
     assert run("report", "small.yaml", "--partial") == 0
 
@@ -120,10 +151,12 @@ def test_a_cell_that_killed_its_process_goes_last(
     """What died without a word is tried after the others of its bundle."""
     study, paths = project
     order: list[str] = []
-    monkeypatch.setattr(jobs, "cell", lambda study, paths, key, *_: order.append(key))
-    write_json(paths.status(PD), {"state": "running"})
+    monkeypatch.setattr(
+        students, "_train_cell", lambda study, paths, cell, *_: order.append(cell.key)
+    )
+    write_json(paths.status(job(paths, PD)), {"state": "running"})
 
-    attempt_all(study, paths, [PD, PDF, BASIC])
+    attempt_all(study, paths, cells(paths, PD, PDF, BASIC))
 
     assert order == [PDF, BASIC, PD]
 
@@ -133,26 +166,26 @@ def test_a_signal_stops_the_whole_bundle(project: Project, monkeypatch: pytest.M
     study, paths = project
     order: list[str] = []
 
-    def stop(study: Study, paths: Paths, key: str, *_: object) -> None:
-        order.append(key)
+    def stop(study: Study, paths: Paths, cell: Cell, *_: object) -> None:
+        order.append(cell.key)
         raise Stopped
 
-    monkeypatch.setattr(jobs, "cell", stop)
+    monkeypatch.setattr(students, "_train_cell", stop)
 
     with pytest.raises(Stopped):
-        attempt_all(study, paths, [PD, BASIC], file=paths.bundle("some"))
+        attempt_all(study, paths, cells(paths, PD, BASIC), file=Path("some/bundle.json"))
 
     assert order == [PD]
-    assert state(paths, PD) == "stopped"
-    assert not paths.bundle("some").exists()
+    assert said(paths, PD)["state"] == "stopped"
+    assert not Path("some/bundle.json").exists()
 
 
 def test_the_seeds_of_a_cell_end_with_the_same_bits(project: Project) -> None:
     """Two processes train one seed each, at once; the cell's own then finds them done."""
     study, paths = project
-    attempt_all(study, paths, [PD])
+    attempt_all(study, paths, cells(paths, PD))
     whole = results(paths, PD)
-    shutil.rmtree(paths.results / "cells")
+    forget(paths, PD)
 
     context = multiprocessing.get_context("spawn")
     commands = [["cell", "small.yaml", PD, "--seed", str(seed)] for seed in (0, 1)]
@@ -163,13 +196,15 @@ def test_the_seeds_of_a_cell_end_with_the_same_bits(project: Project) -> None:
         process.join()
 
     assert [process.exitcode for process in processes] == [0, 0]
-    assert not (paths.cell(PD) / "cell.json").exists()
-    assert {state(paths, f"{PD}.seed{seed}") for seed in (0, 1)} == {"done"}
-    names = [read_json(paths.seed(PD, seed))["runs"] for seed in (0, 1)]
-    dates = [file.stat().st_mtime_ns for file in paths.cell(PD).glob("runs/*/record.json")]
-    attempt_all(study, paths, [PD])
-    assert read_json(paths.cell(PD) / "cell.json")["runs"] == [*names[0], *names[1]]
-    assert dates == [f.stat().st_mtime_ns for f in paths.cell(PD).glob("runs/*/record.json")]
+    cell = study.cells[PD]
+    assert not paths.cell(cell).exists()
+    assert {said(paths, PD, seed)["state"] for seed in (0, 1)} == {"done"}
+    runs = [read_json(paths.seed(cell, seed))["runs"] for seed in (0, 1)]
+    records = [folder / "record.json" for folder in folders(paths, PD)]
+    dates = [record.stat().st_mtime_ns for record in records]
+    attempt_all(study, paths, [cell])
+    assert read_json(paths.cell(cell))["runs"] == runs[0] | runs[1]
+    assert dates == [record.stat().st_mtime_ns for record in records]
     assert results(paths, PD) == whole
 
 
@@ -181,11 +216,18 @@ def test_a_seed_that_is_not_there_is_misuse(
     assert f"cell {PD} trains 2 seeds, and --seed is 7; leave" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("held", "taken"), [(alone, alone), (alone, beside), (beside, alone)])
+@pytest.mark.parametrize(
+    ("held", "taken"),
+    [
+        (exclusive_lock, exclusive_lock),
+        (exclusive_lock, shared_lock),
+        (shared_lock, exclusive_lock),
+    ],
+)
 def test_two_processes_never_train_the_same_cell(project: Project, held: Any, taken: Any) -> None:
     """The second waits until the first lets go of the cell, or dies; as for a seed of it."""
     _, paths = project
-    lock = paths.lock(paths.cell(BASIC))
+    lock = paths.lock(paths.folder(job(paths, BASIC)))
     context = multiprocessing.get_context("fork")
     holder = context.Process(target=_hold, args=(lock, held))
     holder.start()

@@ -15,7 +15,7 @@ from pdbench.data.tokens import Tokens
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import training as jobs
+from pdbench.jobs import students
 from pdbench.jobs.collect import collect
 from pdbench.kinds.answers import unpacked
 from pdbench.study import Study, load_study
@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
         for cell in study.seeds:
-            jobs.cell(study, paths, cell)
+            students.attempt(study, paths, cell)
         collect(study, paths)
     return folder
 

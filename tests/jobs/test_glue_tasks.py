@@ -24,8 +24,7 @@ from pdbench.data.vocabulary import open_vocabulary
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import submission
-from pdbench.jobs import training as jobs
+from pdbench.jobs import pretraining, students, submission
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
 from pdbench.jobs.teachers import load_teacher
@@ -36,6 +35,7 @@ from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
+from pdbench.workflow.paths import ARCHIVES
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
         for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
-            jobs.cell(study, paths, cell.key)
+            students.attempt(study, paths, cell)
         collect(study, paths)
     return folder
 
@@ -65,6 +65,12 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t
     monkeypatch.chdir(tmp_path / "tasks")
     study = load_study("tasks.yaml")
     return study, Paths(study)
+
+
+def folder_of(paths: Paths, key: str, name: str) -> Path:
+    """Where a run of a cell stands."""
+    runs = paths.study.runs(paths.study.cells[key])
+    return next(paths.run(run) for run in runs if run.name == name)
 
 
 @pytest.fixture
@@ -80,16 +86,16 @@ def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]
     assert HOST in study.cells, "the cell that trains is there though no artefact names it"
 
     for run in study.runs(study.cells[GUEST]):
-        folder = f"runs/{run.name}"
-        own = read_record(paths.cell(GUEST) / folder / "record.json")
-        host = read_record(paths.cell(HOST) / folder / "record.json")
+        folder = paths.run(run)
+        own = read_record(folder / "record.json")
+        host = read_record(folder_of(paths, HOST, run.name) / "record.json")
         assert (own.stages, own.seed, own.metrics["dev"]) == (
             host.stages,
             host.seed,
             host.metrics["dev"],
         )
         labels = np.load(paths.task(own.task or "") / "test/labels.npy")
-        predictions = np.load(paths.cell(GUEST) / folder / "test_predictions.npy")
+        predictions = np.load(folder / "test_predictions.npy")
         assert len(labels) == 80
         assert own.metrics["test"]["accuracy"] == pytest.approx((predictions == labels).mean())
 
@@ -97,12 +103,12 @@ def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]
 def test_edited_predictions_are_not_scored(project: tuple[Study, Paths]) -> None:
     """What another task's run predicted is compared with its record."""
     study, paths = project
-    run = study.runs(study.cells[HOST])[0].name
-    file = paths.cell(HOST) / "runs" / run / "mnli-mismatched.test_predictions.npy"
+    folder = paths.run(study.runs(study.cells[HOST])[0])
+    file = folder / "mnli-mismatched.test_predictions.npy"
     np.save(file, np.zeros(80, np.int16))
 
     with pytest.raises(DataError, match=r"mismatched\.test_predictions\.npy: .*record says"):
-        jobs.cell(study, paths, GUEST)
+        students.attempt(study, paths, study.cells[GUEST])
 
 
 def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
@@ -174,7 +180,7 @@ def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study
     """Converted once, with the digest of what was read, and words for other programs."""
     _, paths = project
     source = Path(RELEASED.format(layers=1, hidden=32, heads=1))
-    folder = paths.pretrained("released", Architecture(1, 32))
+    folder = paths.pretrained(Start("released", Architecture(1, 32)))
     record = read_record(folder / "record.json")
 
     assert record.inputs == {"released": file_digest(source / "pytorch_model.bin")}
@@ -191,7 +197,7 @@ def test_a_released_checkpoint_of_another_size_is_refused(project: tuple[Study, 
     shutil.copytree(*names)
 
     with pytest.raises(DataError, match=r"a 1/32 model in the place of 2/32"):
-        jobs.pretrain(study, paths, Start("released", Architecture(2, 32)))
+        pretraining.pretrain(study, paths, Start("released", Architecture(2, 32)))
 
 
 @pytest.mark.parametrize("change", ["swapped", "shorter"])
@@ -206,7 +212,7 @@ def test_a_released_vocabulary_must_be_the_studys(
     file.write_text("\n".join(lines) + "\n")
 
     with pytest.raises(DataError, match=r"vocabulary differs from the study's, first in piece \d+"):
-        jobs.pretrain(study, paths, Start("released", Architecture(1, 32)))
+        pretraining.pretrain(study, paths, Start("released", Architecture(1, 32)))
 
 
 def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) -> None:
@@ -220,7 +226,7 @@ def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) 
         config["tasks"][task]["teacher"]["path"] = "data/other"
     Path("tasks.yaml").write_text(yaml.safe_dump(config))
     study = load_study("tasks.yaml")
-    vocabulary = open_vocabulary(study.vocabulary, paths.results)
+    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
 
     with pytest.raises(DataError, match=r"other: its vocabulary differs from the study's, first"):
         load_teacher(study, paths, "mnli", vocabulary)
@@ -258,7 +264,7 @@ def test_a_submission_has_a_file_for_every_task(project: tuple[Study, Paths]) ->
     assert {line.split("\t")[1] for line in lines[1:]} <= {"entailment", "neutral", "contradiction"}
     assert all(0 <= float(line.split("\t")[1]) <= 5 for line in scores[1:])
     run = about["files"]["MNLI-m"]["run"]
-    predictions = np.load(paths.cell(HOST) / "runs" / run / "submission_predictions.npy")
+    predictions = np.load(folder_of(paths, HOST, run) / "submission_predictions.npy")
     words = [study.tasks["mnli"].labels[i] for i in predictions]
     assert [line.split("\t")[1] for line in lines[1:]] == words
 
@@ -362,7 +368,7 @@ def test_scores_belong_to_the_predictions_that_were_submitted(
     Path("scores.csv").write_text("task,metric,score\nMNLI-mm,accuracy,80\n")
     submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     collect(study, paths)
-    folder = paths.cell(HOST) / "runs" / about["files"]["MNLI-mm"]["run"]
+    folder = folder_of(paths, HOST, about["files"]["MNLI-mm"]["run"])
     record = read_record(folder / "record.json")
     file = "mnli-mismatched.submission_predictions.npy"
     again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})

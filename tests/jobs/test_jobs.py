@@ -11,11 +11,12 @@ import transformers
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
 from pdbench.evidence.table import read_results
-from pdbench.jobs import read_record
-from pdbench.jobs import training as jobs
+from pdbench.jobs import students, teachers
 from pdbench.jobs.collect import collect
+from pdbench.jobs.record import read_record
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
+from pdbench.workflow.paths import STORE
 
 PD = "films.pd.1-32.more-100.plain"
 BASIC = "films.basic.1-32.none.none"
@@ -26,8 +27,14 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def _metrics(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
-    return {p.parent.name: read_record(p).metrics for p in folder.glob("runs/*/record.json")}
+def _folders(paths: Paths, key: str) -> dict[str, Path]:
+    """Where the runs of a cell stand, by their names."""
+    return {run.name: paths.run(run) for run in paths.study.runs(paths.study.cells[key])}
+
+
+def _metrics(paths: Paths, key: str) -> dict[str, dict[str, dict[str, float]]]:
+    records = {name: path / "record.json" for name, path in _folders(paths, key).items()}
+    return {name: read_record(path).metrics for name, path in records.items() if path.exists()}
 
 
 def test_a_teacher_learns_and_transformers_loads_it(project: Project) -> None:
@@ -75,7 +82,7 @@ def test_ranges_of_soft_labels_are_one_whole(
     monkeypatch.setattr(sys.modules["pdbench.engine.predict"], "_RANGE_ITEMS", 33)
     path.with_name("soft_labels.json").unlink()
 
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
 
     np.testing.assert_allclose(np.load(path).astype(float), whole, atol=0.02)  # bf16
     assert abs(whole[1:] - whole[:-1]).max() > 0.1, "another order would be seen"
@@ -87,12 +94,12 @@ def test_soft_labels_are_made_once(project: Project) -> None:
     record = paths.soft_labels("films", "more") / "soft_labels.json"
     labels, before = record.with_name("soft_labels.npy"), record.read_bytes()
 
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
     assert record.read_bytes() == before
 
     content = labels.read_bytes()
     labels.write_bytes(content[:-2] + b"xx")
-    jobs.soft_labels(study, paths, "films", "more")
+    teachers.soft_labels(study, paths, "films", "more")
     assert record.read_bytes() != before
     assert labels.read_bytes() == content
 
@@ -103,18 +110,18 @@ def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project
     more = study.transfer_sets["more-100"].model_copy(update={"size": 500})
     longer = study.model_copy(update={"transfer_sets": {"more-100": more}})
 
-    jobs.soft_labels(longer, paths, "films", "more")
+    teachers.soft_labels(longer, paths, "films", "more")
 
     assert len(np.load(paths.soft_labels("films", "more") / "soft_labels.npy")) == 200
     with pytest.raises(DataError, match="200 items, but transfer set 'more-100' asks 500"):
-        jobs.cell(longer, paths, PD)
+        students.attempt(longer, paths, longer.cells[PD])
 
 
 def test_every_method_trains_and_is_collected(project: Project) -> None:
     """Each cell gives its runs; each row says what it is."""
     study, paths = project
-    for key in study.cells:
-        jobs.cell(study, paths, key)
+    for cell in study.seeds:
+        students.attempt(study, paths, cell)
 
     frame = read_results(collect(study, paths))
 
@@ -136,41 +143,42 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
 def test_a_finished_cell_does_nothing_again(project: Project) -> None:
     """A second start changes no byte."""
     study, paths = project
-    jobs.cell(study, paths, PD)
-    before = _contents(paths.cell(PD))
+    students.attempt(study, paths, study.cells[PD])
+    before = _contents(STORE)
 
-    jobs.cell(study, paths, PD)
+    students.attempt(study, paths, study.cells[PD])
 
-    assert _contents(paths.cell(PD)) == before
+    assert _contents(STORE) == before
 
 
 def test_an_interrupted_cell_ends_as_if_it_had_not_been(project: Project) -> None:
     """The missing run is trained again to the same scores; the finished one is kept."""
     study, paths = project
-    jobs.cell(study, paths, PD)
-    expected, kept = _metrics(paths.cell(PD)), "seed0_lr0.001-b32"
-    record = (paths.cell(PD) / "runs" / kept / "record.json").read_bytes()
-    lost = paths.cell(PD) / "runs/seed1_lr0.001-b32"
-    (lost / "record.json").unlink()
-    (paths.cell(PD) / "cell.json").unlink()
+    students.attempt(study, paths, study.cells[PD])
+    expected = _metrics(paths, PD)
+    kept, lost = (path / "record.json" for path in _folders(paths, PD).values())
+    record = kept.read_bytes()
+    lost.unlink()
+    paths.cell(study.cells[PD]).unlink()
 
-    jobs.cell(study, paths, PD)
+    students.attempt(study, paths, study.cells[PD])
 
-    assert _metrics(paths.cell(PD)) == expected
-    assert (paths.cell(PD) / "runs" / kept / "record.json").read_bytes() == record
+    assert _metrics(paths, PD) == expected
+    assert kept.read_bytes() == record
 
 
 def test_small_transfer_sets_get_the_least_steps(project: Project) -> None:
     """100 items in batches of 32 make 8 updates in 2 epochs, unless more are asked."""
-    study, paths = project
+    study, _ = project
     distill = study.training.distill.model_copy(update={"least_steps": 30})
     training = study.training.model_copy(update={"distill": distill})
     longer = study.model_copy(update={"training": training})
 
     steps = []
     for chosen in (study, longer):
-        jobs.cell(chosen, Paths(chosen), PD)
-        record = read_record(paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json")
+        own = Paths(chosen)
+        students.attempt(chosen, own, chosen.cells[PD])
+        record = read_record(_folders(own, PD)["seed0_lr0.001-b32"] / "record.json")
         steps.append((record.stages[0].steps, record.stages[0].examples))
 
     assert steps[0] == (8, 200)
@@ -182,41 +190,44 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
 ) -> None:
     """No cell.json, one clear line, and every other run's record."""
     study, paths = project
-    trained = jobs.train_student
+    trained = students.train_student
 
     def fail_once(study, run, data, device, keeper):
         if run.seed_index == 0:
             raise FloatingPointError("the training loss is nan")
         return trained(study, run, data, device, keeper)
 
-    monkeypatch.setattr(jobs, "train_student", fail_once)
+    monkeypatch.setattr(students, "train_student", fail_once)
 
     with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed0_lr0.001-b32: .*nan"):
-        jobs.cell(study, paths, PD)
+        students.attempt(study, paths, study.cells[PD])
 
-    assert not (paths.cell(PD) / "cell.json").exists()
-    assert list(_metrics(paths.cell(PD))) == ["seed1_lr0.001-b32"]
+    assert not paths.cell(study.cells[PD]).exists()
+    assert list(_metrics(paths, PD)) == ["seed1_lr0.001-b32"]
 
 
 def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) -> None:
     """Never silently overwritten, never collected."""
     study, paths = project
-    jobs.cell(study, paths, PD)
-    record = paths.cell(PD) / "runs/seed0_lr0.001-b32/record.json"
+    students.attempt(study, paths, study.cells[PD])
+    record = _folders(paths, PD)["seed0_lr0.001-b32"] / "record.json"
     content = json.loads(record.read_text())
     content["metrics"]["test"]["accuracy"] = 0.99
     record.write_text(json.dumps(content))
 
-    for act in (lambda: jobs.cell(study, paths, PD), lambda: collect(study, paths)):
-        with pytest.raises(DataError, match=r"seed0_lr0\.001-b32/record\.json: .*edited"):
+    for act in (
+        lambda: students.attempt(study, paths, study.cells[PD]),
+        lambda: collect(study, paths),
+    ):
+        with pytest.raises(DataError, match=r"seed0_lr0\.001-b32-\w+/record\.json: .*edited"):
             act()
 
 
 def test_edited_predictions_are_not_collected(project: Project) -> None:
     """The examples that a record vouches for are verified too."""
     study, paths = project
-    jobs.cell(study, paths, PD)
-    path = paths.cell(PD) / "runs/seed0_lr0.001-b32/test_predictions.npy"
+    students.attempt(study, paths, study.cells[PD])
+    path = _folders(paths, PD)["seed0_lr0.001-b32"] / "test_predictions.npy"
     np.save(path, 1 - np.load(path))
 
     with pytest.raises(DataError, match=r"test_predictions\.npy: .*not what its record says"):
@@ -231,26 +242,32 @@ def test_edited_soft_labels_are_found_out(project: Project) -> None:
     np.save(path, soft[::-1])
 
     with pytest.raises(DataError, match=r"soft_labels\.npy was changed"):
-        jobs.cell(study, paths, PD)
+        students.attempt(study, paths, study.cells[PD])
 
 
-def test_a_changed_setting_trains_again(project: Project) -> None:
-    """Records of an older study file are replaced, not mixed in."""
+def test_a_changed_setting_trains_beside_what_there_is(project: Project) -> None:
+    """Records of other settings have places of their own, and are in no table of the new ones."""
     study, paths = project
-    jobs.cell(study, paths, BASIC)
-    path = paths.cell(BASIC) / "runs/seed0_lr0.001-b32/record.json"
-    before = read_record(path)
-    text = Path("small.yaml").read_text()
-    Path("small.yaml").write_text(
-        text.replace("finetune:\n    epochs: 2", "finetune:\n    epochs: 3")
+    students.attempt(study, paths, study.cells[BASIC])
+    before = _contents(STORE)
+    text = (
+        Path("small.yaml")
+        .read_text()
+        .replace("finetune:\n    epochs: 2", "finetune:\n    epochs: 3")
     )
+    Path("small.yaml").write_text(text)
     changed = load_study("small.yaml")
+    own = Paths(changed)
+    assert set(read_results(collect(changed, own))["method"]) == {"teacher"}
 
-    jobs.cell(changed, Paths(changed), BASIC)
+    students.attempt(changed, own, changed.cells[BASIC])
 
-    after = read_record(path)
-    assert after.spec != before.spec
-    assert after.stages[0].steps > before.stages[0].steps
+    assert before.items() <= _contents(STORE).items()
+    name = "seed0_lr0.001-b32"
+    old, new = (read_record(_folders(p, BASIC)[name] / "record.json") for p in (paths, own))
+    assert new.spec != old.spec
+    assert new.stages[0].steps > old.stages[0].steps
+    assert set(read_results(collect(changed, own))["spec"]) >= {new.spec}
 
 
 def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
@@ -262,7 +279,7 @@ def test_a_teacher_that_learnt_nothing_is_refused(project: Project) -> None:
     untaught = study.model_copy(update={"tasks": {"films": task}})
 
     with pytest.raises(GuardError, match=r"majority class alone .* check the label order"):
-        jobs.teacher(untaught, Paths(untaught), "films")
+        teachers.teacher(untaught, Paths(untaught), "films")
 
     assert _contents(paths.teacher("films")) == before
 
@@ -274,20 +291,21 @@ def test_a_teacher_with_other_labels_is_refused(project: Project) -> None:
     swapped = study.model_copy(update={"tasks": {"films": task}})
 
     with pytest.raises(DataError, match=r"labels \['negative', 'positive'\] are not the task's"):
-        jobs.soft_labels(swapped, Paths(swapped), "films", "more")
+        teachers.soft_labels(swapped, Paths(swapped), "films", "more")
 
 
 def test_a_constant_predictor_is_marked_degenerate(project: Project) -> None:
     """A collapsed run is a result of its own kind."""
-    study, paths = project
+    study, _ = project
     frozen = study.training.finetune.model_copy(update={"learning_rate": (1e-12,)})
     training = study.training.model_copy(update={"finetune": frozen, "initializer_range": "bert"})
     untrained = study.model_copy(update={"training": training})
 
-    jobs.cell(untrained, Paths(untrained), BASIC)
+    paths = Paths(untrained)
+    students.attempt(untrained, paths, untrained.cells[BASIC])
 
-    records = [read_record(p) for p in paths.cell(BASIC).glob("runs/*/record.json")]
-    assert any(r.degenerate for r in records)
-    for record in records:
-        found = np.load(paths.cell(BASIC) / "runs" / record.run / "test_predictions.npy")
-        assert record.degenerate == (len(set(found.tolist())) == 1)
+    folders = _folders(paths, BASIC).values()
+    flags = [read_record(folder / "record.json").degenerate for folder in folders]
+    found = [np.load(folder / "test_predictions.npy") for folder in folders]
+    assert any(flags)
+    assert flags == [len(set(predictions.tolist())) == 1 for predictions in found]

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 from commands import run
-from pdbench.jobs.inputs import WEIGHTS
 
 from pdbench.core.files import file_digest
-from pdbench.jobs import training as jobs
+from pdbench.jobs import students
 from pdbench.jobs.record import read_record
+from pdbench.jobs.run import WEIGHTS
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
@@ -32,17 +32,18 @@ def own(project: Project) -> Project:
     return study, Paths(study)
 
 
-def _records(paths: Paths, key: str) -> list[Any]:
-    return [read_record(p) for p in sorted(paths.cell(key).rglob("record.json"))]
+def _train(project: Project, key: str) -> list[Any]:
+    """Train a cell; return the records of its runs."""
+    study, paths = project
+    cell = study.cells[key]
+    students.attempt(study, paths, cell)
+    return [read_record(paths.run(run) / "record.json") for run in study.runs(cell)]
 
 
 def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> None:
     """Its stages together make pd's updates on pd's items, and its record names the teacher."""
-    study, paths = own
-    found = {}
-    for method in ("pd", "minilm"):
-        jobs.cell(study, paths, CELLS.format(method))
-        found[method] = _records(paths, CELLS.format(method))
+    _, paths = own
+    found = {method: _train(own, CELLS.format(method)) for method in ("pd", "minilm")}
 
     teacher = file_digest(paths.teacher("films") / WEIGHTS)
     for pd, minilm in zip(found["pd"], found["minilm"], strict=True):
@@ -55,20 +56,21 @@ def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> No
 
 def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     """The command writes its own folder, names its teacher, and its cell starts from it."""
-    study, paths = own
-    plain = file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS)
+    _, paths = own
+    untaught = paths.pretrained(Start("plain", Architecture(1, 32))) / WEIGHTS
+    plain = file_digest(untaught)
 
     assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
-    jobs.cell(study, paths, "films.distilbert.1-32.none.plain")
+    trained = _train(own, "films.distilbert.1-32.none.plain")
 
-    record = read_record(paths.pretrained(*START) / "record.json")
-    deepest = paths.pretrained("plain", Architecture(2, 32)) / WEIGHTS
+    record = read_record(paths.pretrained(START) / "record.json")
+    deepest = paths.pretrained(Start("plain", Architecture(2, 32))) / WEIGHTS
     assert record.cell == "pretraining.plain.1-32.distilbert"
     assert [stage.objective for stage in record.stages] == ["DistilBert"]
     assert record.inputs["teacher"] == file_digest(deepest)
     assert record.outputs[WEIGHTS] != plain
-    assert file_digest(paths.pretrained("plain", Architecture(1, 32)) / WEIGHTS) == plain
-    for cell in _records(paths, "films.distilbert.1-32.none.plain"):
+    assert file_digest(untaught) == plain
+    for cell in trained:
         assert cell.inputs["checkpoint"] == record.outputs[WEIGHTS]
 
 

@@ -44,8 +44,6 @@ def a_record(**changes: object) -> RunRecord:
         seconds=0.5,
     )
     record = RunRecord(
-        study="demo",
-        scale="demo",
         cell="sentiment.basic.1-32.none.none",
         task="sentiment",
         method="basic",

@@ -18,8 +18,9 @@ from pdbench.core.errors import REQUEUE
 from pdbench.core.files import read_json
 from pdbench.jobs.record import read_record
 from pdbench.ops.status import STOPPED
-from pdbench.study import Architecture, Study
+from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
+from pdbench.workflow.paths import SAVED, STORE
 from tests.attempts import FLUSH, REPLACE, Attempt, Server
 
 PD_F = "films.pd-f.1-32.more-100.plain"
@@ -55,7 +56,7 @@ def _resumed(folder: Path) -> dict[str, int]:
 def test_killed_pretraining_ends_with_the_same_bytes(project: Project, server: Server) -> None:
     """Killed at random steps, and while a state is written, flushed and renamed."""
     _, paths = project
-    folder = paths.pretrained("plain", TINY)
+    folder = paths.pretrained(Start("plain", TINY))
     files, records = _files(folder), _records(folder)
     shutil.rmtree(folder)
     first, second = sorted(random.Random(1).sample(range(2, 6), 2))
@@ -72,19 +73,17 @@ def test_killed_pretraining_ends_with_the_same_bytes(project: Project, server: S
     assert codes == [[-signal.SIGKILL]] * 4 + [[0]], log
     assert _files(folder) == files
     assert _records(folder) == records
-    assert _resumed(folder) == {"1-32": 4}
+    assert _resumed(folder) == {folder.name: 4}
     assert not paths.state(folder).exists(), "the state goes when the record is whole"
 
 
 def test_a_killed_cell_ends_with_the_same_predictions(project: Project, server: Server) -> None:
     """Killed in the first and the second stage of a run, and in a later run."""
     study, paths = project
-    command = ["cell", "small.yaml", PD_F]
-    folder = paths.cell(PD_F)
+    command, folder = ["cell", "small.yaml", PD_F], STORE / "run"
     server.run(command, Attempt())
     files, records = _files(folder), _records(folder)
-    for path in folder.rglob("*"):
-        path.unlink() if path.is_file() else None
+    shutil.rmtree(folder)
 
     codes, log = server.run(
         [*command, "--save-every", "0"],
@@ -97,9 +96,9 @@ def test_a_killed_cell_ends_with_the_same_predictions(project: Project, server: 
     assert codes == [[-signal.SIGKILL]] * 3 + [[0]], log
     assert _files(folder) == files
     assert _records(folder) == records
-    runs = [run.name for run in study.runs(study.cells[PD_F])]
+    runs = [paths.run(run).name for run in study.runs(study.cells[PD_F])]
     assert [_resumed(folder)[name] for name in runs] == [2, 0, 1, 0]
-    assert not list((paths.results / "state").iterdir())
+    assert not list(SAVED.iterdir())
 
 
 def test_a_teacher_that_is_stopped_goes_on(project: Project, server: Server) -> None:
@@ -123,13 +122,13 @@ def test_a_teacher_that_is_stopped_goes_on(project: Project, server: Server) -> 
 
 def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
     """A scheduler that ends a job finds exit code 75, one line and a whole state."""
-    _, paths = project
-    study = yaml.safe_load(Path("small.yaml").read_text())
-    study["training"]["distill"]["least_steps"] = 10**6
-    Path("endless.yaml").write_text(yaml.safe_dump(study))
-    state = (
-        paths.state(paths.cell(PD_F) / "runs/seed0_lr0.001-b32_lr0.001-b32") / "state.safetensors"
-    )
+    assert project
+    raw = yaml.safe_load(Path("small.yaml").read_text())
+    raw["training"]["distill"]["least_steps"] = 10**6
+    Path("endless.yaml").write_text(yaml.safe_dump(raw))
+    study = load_study("endless.yaml")
+    paths, cell = Paths(study), study.cells[PD_F]
+    state = paths.state(paths.run(study.runs(cell)[0])) / "state.safetensors"
     job = subprocess.Popen(
         [sys.executable, "-m", "pdbench", "cell", "endless.yaml", PD_F, "--save-every", "0.1"],
         stderr=subprocess.PIPE,
@@ -147,13 +146,13 @@ def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
     assert f"SIGTERM{STOPPED}step " in line
     with safe_open(state, "pt") as file:
         assert file.metadata()
-    assert not (paths.cell(PD_F) / "cell.json").exists()
+    assert not paths.cell(cell).exists()
 
 
 def test_a_changed_study_starts_anew(project: Project, server: Server) -> None:
-    """The state of another specification is not used, and the log says so."""
+    """The state of another specification is not used, and stays for when it is asked again."""
     _, paths = project
-    folder = paths.pretrained("plain", TINY)
+    folder = paths.pretrained(Start("plain", TINY))
     command = ["pretrain", "small.yaml", "plain", "1/32", "--save-every", "0"]
     shutil.rmtree(folder)
     server.run(command, Attempt(KILL, call=5))
@@ -162,8 +161,9 @@ def test_a_changed_study_starts_anew(project: Project, server: Server) -> None:
 
     codes, log = server.run(command, Attempt())
 
-    assert codes == [[0]]
-    assert log.count("state of another specification") == 2
-    assert _resumed(folder) == {"1-32": 0}
-    assert read_json(folder / "record.json")["stages"][0]["steps"] > 10
-    assert not paths.state(folder).exists()
+    assert codes == [[0]], log
+    changed = Paths(load_study("small.yaml")).pretrained(Start("plain", TINY))
+    assert _resumed(changed) == {changed.name: 0}
+    assert read_json(changed / "record.json")["stages"][0]["steps"] > 10
+    assert not folder.exists()
+    assert paths.state(folder).exists()

@@ -1,23 +1,14 @@
-"""Which grid point counts, and which results are still those that the study asks for."""
+"""Which grid point counts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import yaml
-from pdbench.jobs.selection import best_point, is_outdated, point_of, selection_metric
 
-from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
-from pdbench.evidence.table import read_results
-from pdbench.jobs import training as jobs
-from pdbench.jobs.collect import collect
-from pdbench.study import Study, load_study
-from pdbench.workflow import Paths
+from pdbench.jobs.record import best_point, point_of, selection_metric
+from pdbench.study import load_study
 from tests.glue_study import write_glue_study
-
-BASIC = "films.basic.1-32.none.none"
 
 
 def test_the_point_is_chosen_by_its_mean_over_seeds() -> None:
@@ -49,35 +40,3 @@ def test_guests_are_chosen_by_the_metric_of_their_models(tmp_path: Path) -> None
     path.write_text(yaml.safe_dump(raw))
 
     assert selection_metric(load_study(path), guest) == "accuracy"
-
-
-def test_results_of_other_settings_are_refused(project: tuple[Study, Paths]) -> None:
-    """They stand where the new ones will; a partial table leaves them out until then."""
-    study, paths = project
-    jobs.cell(study, paths, BASIC)
-    raw = yaml.safe_load(Path("small.yaml").read_text())
-    raw["training"]["finetune"]["epochs"] += 1
-    Path("small.yaml").write_text(yaml.safe_dump(raw))
-    changed = load_study("small.yaml")
-
-    with pytest.raises(DataError, match=rf"^1 cells .* other settings, first {BASIC}; .* --redo"):
-        collect(changed, Paths(changed))
-
-    partial = read_results(collect(changed, Paths(changed, partial=True)))
-    assert set(partial["method"]) == {"teacher"}
-    assert BASIC in set(read_results(collect(study, paths))["cell"])
-
-
-def test_a_cell_that_lacks_a_run_is_outdated(project: tuple[Study, Paths]) -> None:
-    """One more seed asks for more; one less is answered by what there is."""
-    study, paths = project
-    jobs.cell(study, paths, BASIC)
-    file = paths.cell(BASIC) / "cell.json"
-    said = read_json(file)
-
-    outdated = []
-    for runs in (said["runs"], said["runs"][:-1], [*said["runs"], "seed9_lr0.001-b32"]):
-        write_json(file, {**said, "runs": runs})
-        outdated.append(is_outdated(study, paths, study.cells[BASIC]))
-
-    assert outdated == [False, True, False]

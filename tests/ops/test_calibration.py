@@ -18,9 +18,11 @@ from pdbench.ops.calibration import (
     machine_for,
     observations,
 )
-from pdbench.planning.costs import KINDS, Seen, Work, classifier, distinct_pieces, total
+from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, total
 from pdbench.planning.machines import H100, LAPTOP, Machine
 from pdbench.study import ROOT, Architecture, Study, load_study
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 EXAMPLE = ROOT / "reports/example/results.parquet"
 
@@ -109,7 +111,7 @@ def test_many_runs_of_a_kind_are_one_opinion(example: list[Observation]) -> None
     """Copies of the same runs make nothing surer."""
     once, often = fitted(LAPTOP, example), fitted(LAPTOP, example * 20)
 
-    for kind in KINDS:
+    for kind in COUNTED:
         work = Work(**{kind: 1.0})
         assert often.deviation(work) == pytest.approx(once.deviation(work), rel=1e-3)
 
@@ -119,28 +121,29 @@ def test_a_few_runs_change_nothing(example: list[Observation]) -> None:
     assert fitted(LAPTOP, example[:5]) is LAPTOP
 
 
-def test_finished_cells_are_read(project: tuple[Study, object]) -> None:
+def test_finished_cells_are_read(project: tuple[Study, Paths]) -> None:
     """Stages of every finished run count; a job's start is what its benchmark file has more."""
-    from pdbench.jobs import training as jobs
+    from pdbench.jobs import students
 
     study, paths = project
-    jobs.cell(study, paths, "films.basic.1-32.none.none")
+    basic = study.cells["films.basic.1-32.none.none"]
+    students.attempt(study, paths, basic)
     before = observations(study)
-    benchmark = paths.results / "benchmarks/cell/films.basic.1-32.none.none.tsv"
+    benchmark = paths.benchmarks / "cell" / f"{paths.label(Job('cell', basic))}.tsv"
     benchmark.parent.mkdir(parents=True)
     benchmark.write_text("s\th:m:s\tmax_rss\n99.5\t0:01:39\t300.0\n")
 
     after = observations(study)
 
     cell = [o for o in before if o.group == "finetune 1/32"]
-    assert len(cell) == study.number_of_runs(study.cells["films.basic.1-32.none.none"])
+    assert len(cell) == study.number_of_runs(basic)
     assert {o.group for o in before} >= {"pretrain 1/32", "pretrain 2/32", "finetune 1/64"}
     (start,) = (o for o in after if o not in before)
     assert start.work == Work(starts=1)
     assert 90 < start.seconds < 99.5
 
 
-def test_a_broken_record_is_passed_over(project: tuple[Study, object]) -> None:
+def test_a_broken_record_is_passed_over(project: tuple[Study, Paths]) -> None:
     """A plan is no place to complain of it."""
     study, paths = project
     record = paths.teacher("films") / "record.json"

@@ -16,10 +16,12 @@ from commands import run
 from study_files import write_study_file
 
 from pdbench.core.errors import UsageError
+from pdbench.core.files import write_json
 from pdbench.ops import doctor, doctor_slurm
 from pdbench.ops.doctor import Finding
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.catalogue.archives import ARCHIVES
+from pdbench.workflow import Paths
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Usage = namedtuple("Usage", "total used free")
@@ -110,9 +112,7 @@ def test_the_disk_is_compared_with_the_plan(
 def test_what_is_done_needs_no_more_disk(study: Study) -> None:
     """The teacher's 91 MB are on the disk already, and it saves no large state."""
     (before,) = doctor.disk(study, 1)
-    record = Path("results/small/teachers/sentiment/record.json")
-    record.parent.mkdir(parents=True)
-    record.touch()
+    write_json(Paths(study).teacher("sentiment") / "record.json", {})
     (after,) = doctor.disk(study, 1)
 
     def needed(found: Finding) -> float:

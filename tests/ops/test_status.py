@@ -19,13 +19,18 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
 from pdbench.ops import redo, status_text
 from pdbench.ops.status import FRESH, STOPPED, Survey, last_line, survey
-from pdbench.study import Study, load_study
+from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import AUDIT, Job
+from pdbench.workflow.paths import STORE
 
 BASIC = "sentiment.basic.1-64.none.none"
 D = "sentiment.d.1-64.films-300.none"
 PD = "sentiment.pd.1-64.films-300.general"
 PF = "sentiment.pf.2-128.none.general"
+PRETRAIN = Job("pretrain", Start("general", Architecture(1, 64)))
+TEACHER, FILMS = Job("teacher", "sentiment"), Job("text", "films")
 
 
 @pytest.fixture
@@ -45,22 +50,33 @@ def paths(study: Study) -> Paths:
 def finish(paths: Paths, key: str) -> None:
     """Leave what a finished cell leaves."""
     cell = paths.study.cells[key]
-    spec = paths.study.digest_of(paths.study.cell_spec(cell))
-    runs = [run.name for run in paths.study.runs(cell)]
-    write_json(paths.cell(key) / "cell.json", {"cell": key, "spec": spec, "runs": runs})
-    (paths.cell(key) / "runs/seed0").mkdir(parents=True)
+    for one in paths.study.runs(cell):
+        write_json(paths.run(one) / "record.json", {})
+    write_json(paths.cell(cell), {"cell": key})
 
 
-def say(paths: Paths, key: str, state: str, **more: Any) -> None:
-    """Leave a cell's word of itself, and a log."""
+def job(study: Study, key: str, seed: int | None = None) -> Job:
+    """The job of a cell, or of one of its seeds."""
+    cell = study.cells[key]
+    return Job("cell", cell) if seed is None else Job("seed", SeedOf(cell, seed))
+
+
+def first_run(paths: Paths, key: str) -> Path:
+    """Where the first run of a cell stands."""
+    return paths.run(paths.study.runs(paths.study.cells[key])[0])
+
+
+def say(paths: Paths, key: str, state: str, seed: int | None = None, **more: Any) -> None:
+    """Leave a cell's word of itself, or that of one of its seeds, and a log."""
     about = {"host": platform.node(), "pid": os.getpid(), "slurm_job": None, "reason": None}
-    write_json(paths.status(key), {"state": state, **about, **more})
-    log(paths, "cell", key, "10:00:00 training")
+    own = job(paths.study, key, seed)
+    write_json(paths.status(own), {"state": state, **about, **more})
+    log(paths, own, "10:00:00 training")
 
 
-def log(paths: Paths, rule: str, name: str, text: str, age: float = 0) -> Path:
+def log(paths: Paths, own: Job, text: str, age: float = 0) -> Path:
     """Leave a job's log, of some age in seconds."""
-    path = paths.log(rule, name)
+    path = paths.log(own)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     os.utime(path, (time.time() - age,) * 2)
@@ -77,13 +93,13 @@ def lock() -> Path:
 
 def states(found: Survey) -> dict[str, str]:
     """The cells that are not missing, by key."""
-    keys = (("cell", key) for key in found.study.cells)
-    return {key[1]: found.states[key] for key in keys if found.states[key] != "missing"}
+    cells = {key: found.states[job(found.study, key)] for key in found.study.cells}
+    return {key: state for key, state in cells.items() if state != "missing"}
 
 
-def reason(found: Survey, key: str, rule: str = "cell") -> str:
-    """Why a job failed."""
-    return found.reasons[rule, key]
+def reason(found: Survey, key: str) -> str:
+    """Why a cell failed."""
+    return found.reasons[job(found.study, key)]
 
 
 def test_an_untouched_study_is_missing(study: Study) -> None:
@@ -129,7 +145,7 @@ def test_a_cell_is_what_it_says_if_it_lives(
 
     found = survey(study)
 
-    assert found.states["cell", PD] == state
+    assert found.states[job(study, PD)] == state
     assert why is None or why in reason(found, PD)
 
 
@@ -148,13 +164,13 @@ def test_a_cell_is_what_its_seeds_say(
 ) -> None:
     """It runs while one of them does, has failed if one has, and is missing until it is whole."""
     for number, said in enumerate(seeds):
-        say(paths, f"{PD}.seed{number}", said, reason="the loss is not finite")
+        say(paths, PD, said, number, reason="the loss is not finite")
 
     found = survey(study)
 
-    assert found.states["cell", PD] == state
+    assert found.states[job(study, PD)] == state
     if state == "failed":
-        log = f"logs/small/seed/{PD}.seed0.log"
+        log = paths.log(job(study, PD, 0))
         assert reason(found, PD) == f"seed 0, {log}: the loss is not finite"
 
 
@@ -194,16 +210,20 @@ def test_slurm_knows_whether_a_quiet_job_lives(
     study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that says nothing for hours runs as long as the queue says so, here and nowhere else."""
-    elsewhere = "2|RUNNING|/elsewhere|rule_text_wildcards_films"
-    comment = "rule_pretrain_wildcards_general_1-64"  # the plugin joins wildcards otherwise
-    put_squeue(tmp_path, monkeypatch, f"1|RUNNING|{tmp_path}|{comment}", elsewhere)
-    log(paths, "pretrain", "general.1-64", "10:00 training", age=10 * FRESH)
-    log(paths, "text", "films", "10:00 reading", age=10 * FRESH)
+    elsewhere = f"2|RUNNING|/elsewhere|rule_text_wildcards_{paths.label(FILMS)}"
+    # The plugin joins wildcards otherwise than with our dots.
+    comment = f"rule_pretrain_wildcards_{paths.label(PRETRAIN)}".replace("general.", "general_")
+    own = (f"1|RUNNING|{tmp_path}|{comment}", f"3|RUNNING|{tmp_path}|rule_audit")
+    put_squeue(tmp_path, monkeypatch, *own, elsewhere)
+    log(paths, PRETRAIN, "10:00 training", age=10 * FRESH)
+    log(paths, FILMS, "10:00 reading", age=10 * FRESH)
+    log(paths, AUDIT, "10:00 comparing", age=10 * FRESH)
 
     found = survey(study)
 
-    assert found.states["pretrain", "general.1-64"] == "running"
-    assert found.states["text", "films"] == "failed"
+    assert found.states[PRETRAIN] == "running"
+    assert found.states[AUDIT] == "running"
+    assert found.states[FILMS] == "failed"
 
 
 @pytest.mark.parametrize("rule", ["pretrain", "cell"])
@@ -211,26 +231,25 @@ def test_a_saved_state_is_a_sign_of_life(rule: str, study: Study, paths: Paths) 
     """Training says nothing for hours, and saves its state all the time."""
     if rule == "cell":
         say(paths, PD, "running", host="elsewhere")
-        state = paths.state(paths.cell(PD) / "runs/seed0_lr0.001-b32")
+        own, state = job(study, PD), paths.state(first_run(paths, PD))
     else:
         lock()
-        log(paths, rule, "general.1-64", "10:00 training")
-        state = paths.state(paths.results / "pretrained/general/1-64")
-    name = PD if rule == "cell" else "general.1-64"
+        log(paths, PRETRAIN, "10:00 training")
+        own, state = PRETRAIN, paths.state(paths.pretrained(PRETRAIN.key))
     later = time.time() + 10 * FRESH
     state.mkdir(parents=True)
 
-    dead = survey(study, now=later).states[rule, name]
+    dead = survey(study, now=later).states[own]
     os.utime(state, (later - 60,) * 2)
 
-    assert (dead, survey(study, now=later).states[rule, name]) == ("failed", "running")
+    assert (dead, survey(study, now=later).states[own]) == ("failed", "running")
 
 
 def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
     """The log then decides."""
     say(paths, PD, "running")
-    paths.status(PD).write_text("{")
-    log(paths, "cell", PD, "pdbench: error: no space left on device; free some\n")
+    paths.status(job(study, PD)).write_text("{")
+    log(paths, job(study, PD), "pdbench: error: no space left on device; free some\n")
 
     assert reason(survey(study), PD) == "no space left on device; free some"
 
@@ -238,22 +257,22 @@ def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
 def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None:
     """An error has failed, a fresh log runs, an old one ended without a word."""
     lock()
-    log(paths, "teacher", "sentiment", "10:00\npdbench: error: it learnt nothing; see why\n")
-    log(paths, "text", "films", "10:00 reading")
-    log(paths, "text", "reviews", "10:00 reading", age=FRESH + 60)
+    log(paths, TEACHER, "10:00\npdbench: error: it learnt nothing; see why\n")
+    log(paths, FILMS, "10:00 reading")
+    log(paths, Job("text", "reviews"), "10:00 reading", age=FRESH + 60)
 
     found = survey(study)
 
     assert found.rules["text"] == {"running": 1, "failed": 1}
-    assert reason(found, "sentiment", "teacher") == "it learnt nothing; see why"
-    assert reason(found, "reviews", "text") == "ended without a word: 10:00 reading"
+    assert found.reasons[TEACHER] == "it learnt nothing; see why"
+    assert found.reasons[Job("text", "reviews")] == "ended without a word: 10:00 reading"
 
 
 def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> None:
     """It leaves an empty log of a job that SLURM refused; what was stopped will go on."""
     locked = lock()
-    log(paths, "cell", PD, "")
-    log(paths, "teacher", "sentiment", f"10:00 SIGTERM{STOPPED}step 3 of 9; saved in x\n")
+    log(paths, job(study, PD), "")
+    log(paths, TEACHER, f"10:00 SIGTERM{STOPPED}step 3 of 9; saved in x\n")
     assert survey(study).cells["running"] == 1
     locked.unlink()
 
@@ -261,18 +280,18 @@ def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> N
 
     why = "ended without a word: its log is empty; Snakemake's own are in .snakemake/log"
     assert reason(found, PD) == why
-    assert found.states["teacher", "sentiment"] == "missing"
+    assert found.states[TEACHER] == "missing"
     assert redo.prepare(found, "all", yes=True)
 
 
 def test_failures_name_what_waits_for_them(study: Study, paths: Paths) -> None:
     """What most cells wait for comes first: distilling cells wait for the teacher."""
-    log(paths, "teacher", "sentiment", "pdbench: error: it learnt nothing; see why\n")
+    log(paths, TEACHER, "pdbench: error: it learnt nothing; see why\n")
     say(paths, BASIC, "failed", reason="another")
 
     first, second = survey(study).failures
 
-    assert (first.job.rule, first.waiting) == ("teacher", 5)
+    assert (first.job.kind, first.waiting) == ("teacher", 5)
     assert (second.job.name, second.waiting) == (BASIC, 0)
 
 
@@ -356,19 +375,18 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     finish(paths, D)
     say(paths, BASIC, "failed", reason="x")
     say(paths, PF, "stopped")
-    run_folder = paths.cell(BASIC) / "runs/seed0_lr0.001-b32"
-    state = paths.state(run_folder)
-    others = paths.state(paths.cell(PF) / "runs/seed0_lr0.001-b32")
-    alike = paths.state(paths.results / "cells" / f"{BASIC}x" / "runs/seed0")
+    run_folder = first_run(paths, BASIC)
+    state, others = paths.state(run_folder), paths.state(first_run(paths, PF))
+    alike = state.with_name(f"{state.name}x")
     for folder in (run_folder, state, others, alike):
         folder.mkdir(parents=True)
 
     lines = redo.prepare(survey(study), "failed", yes=False)
 
-    gone = {state, paths.status(BASIC), paths.log("cell", BASIC)}
+    gone = {state, paths.status(job(study, BASIC)), paths.log(job(study, BASIC))}
     assert {line.removeprefix("removed ") for line in lines[:-1]} == set(map(str, gone))
     assert not any(path.exists() for path in gone)
-    assert all(path.exists() for path in (run_folder, others, alike, paths.status(PF)))
+    assert all(path.exists() for path in (run_folder, others, alike, paths.status(job(study, PF))))
     assert lines[-1].endswith(f"now run snakemake --config study={study.argument}")
     assert study.argument.endswith("small.yaml")
     assert survey(study).cells == {"done": 1, "missing": 8}
@@ -378,68 +396,60 @@ def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
     """A stopped cell begins anew; one that runs is left alone."""
     say(paths, PF, "stopped")
     say(paths, PD, "running")
-    states = [paths.state(paths.cell(key) / "runs/seed0") for key in (PF, PD)]
+    states = [paths.state(first_run(paths, key)) for key in (PF, PD)]
     for folder in states:
         folder.mkdir(parents=True)
 
     redo.prepare(survey(study), "missing", yes=False)
 
     assert [folder.exists() for folder in states] == [False, True]
-    assert paths.status(PD).exists()
+    assert paths.status(job(study, PD)).exists()
 
 
 def test_failed_seeds_begin_anew(study: Study, paths: Paths) -> None:
-    """Their words, logs and stamps go; finished runs stay, and so do other cells' seeds."""
-    say(paths, f"{PD}.seed0", "failed", reason="the loss is not finite")
-    own = log(paths, "seed", f"{PD}.seed0", "10:00:00 training")
-    for cell in (PD, D):
-        write_json(paths.seed(cell, 1), {"cell": cell})
-    finish(paths, D)
+    """Their words and logs go; what is done stays, and so do other cells' seeds."""
+    say(paths, PD, "failed", 0, reason="the loss is not finite")
+    own = log(paths, job(study, PD, 0), "10:00:00 training")
+    for key in (PD, D):
+        write_json(paths.seed(study.cells[key], 1), {"cell": key})
 
     redo.prepare(survey(study), "failed", yes=False)
 
-    gone = [paths.status(f"{PD}.seed0"), own, paths.seed(PD, 1)]
+    gone = [paths.status(job(study, PD, 0)), own]
     assert [path for path in gone if path.exists()] == []
-    assert paths.seed(D, 1).exists()
+    assert all(paths.seed(study.cells[key], 1).exists() for key in (PD, D))
 
 
-def test_a_bundle_with_a_missing_cell_is_done_again(study: Study, paths: Paths) -> None:
-    """What says that it is done goes, or Snakemake would do nothing; other bundles stay."""
-    finish(paths, D)
-    stamps = {name: paths.bundle(name) for name in ("one", "two")}
-    write_json(stamps["one"], {"cells": [PD, PF]})
-    write_json(stamps["two"], {"cells": [D]})
-
-    redo.prepare(survey(study), "missing", yes=False)
-
-    assert [stamp.exists() for stamp in stamps.values()] == [False, True]
-
-
-def test_a_cell_of_other_settings_counts_as_missing(study: Study, paths: Paths) -> None:
-    """Its runs stay, to be looked at again; those of cells that are as asked are not touched."""
+def test_other_settings_are_missing_and_leave_what_is_done(study: Study, paths: Paths) -> None:
+    """Their cells have places of their own; those of the old settings are not touched."""
     for key in (D, PD, BASIC):
         finish(paths, key)
     changed = load_study(write_study_file(Path("small.yaml"), {"training.distill.epochs": 9}))
 
-    redo.prepare(survey(changed), "missing", yes=False)
+    found = survey(changed)
+    redo.prepare(found, "missing", yes=False)
 
-    whole = {key: (paths.cell(key) / "cell.json").exists() for key in (D, PD, BASIC)}
-    assert whole == {D: False, PD: False, BASIC: True}
-    assert (paths.cell(D) / "runs/seed0").exists()
+    assert states(found) == {BASIC: "done"}
+    assert set(states(survey(study))) == {D, PD, BASIC}
 
 
 def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> None:
-    """--redo all names what would go, and does it with --yes."""
+    """--redo all names what would go, and does it with --yes: runs and bundles of its cells."""
     finish(paths, D)
     write_json(paths.teacher("sentiment") / "record.json", {})
+    stamps = [STORE / "bundle" / name / "bundle.json" for name in ("own", "others")]
+    for stamp, key in zip(stamps, (D, "another.cell"), strict=True):
+        write_json(stamp, {"cells": [key]})
 
     (head, *names) = redo.prepare(survey(study), "all", yes=False)
     assert "nothing was removed: say --yes" in head
-    assert names == [str(paths.cell(D))]
-    assert paths.cell(D).exists()
+    runs = {str(paths.run(one)) for one in study.runs(study.cells[D])}
+    assert set(names) == {*runs, str(paths.cell(study.cells[D]).parent), str(stamps[0].parent)}
+    assert all(Path(name).exists() for name in names)
 
     redo.prepare(survey(study), "all", yes=True)
-    assert not paths.cell(D).exists()
+    assert not any(Path(name).exists() for name in names)
+    assert stamps[1].exists()
     assert (paths.teacher("sentiment") / "record.json").exists()
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.planning.costs import _FILLED, Costs, Sizes, cell, size_of
+from pdbench.planning.costs import _FILLED, Costs, Sizes, size_of
+from pdbench.planning.machines import LAPTOP
 from pdbench.study import Architecture, Cell, Study, load_study
+from pdbench.study.cells import SoftLabelled
 from pdbench.study.settings import Source
 
 D = Cell("sentiment", "d", Architecture(1, 64), "films-300", None)
@@ -60,7 +62,8 @@ def test_soft_labels_follow_the_counts(study: Study, audit) -> None:
     found = []
     for pieces in (20_000, 10_000):
         audit["texts"]["films"]["pieces"] = pieces
-        found.append(Costs(study, Sizes(study, audit)).soft_labels("sentiment", "films", 300))
+        key = SoftLabelled("sentiment", "films")
+        found.append(Costs(study, Sizes(study, audit)).soft_labels(key))
 
     whole, half = found
     assert half.products / whole.products == pytest.approx(0.5, abs=0.05)
@@ -109,7 +112,8 @@ def test_seconds_of_a_cell_grow_with_its_size(study: Study) -> None:
     wide = dataclasses.replace(D, architecture=Architecture(2, 128))
     study.seeds[wide] = study.seeds[D]
 
-    assert cell(study, wide) > cell(study, D) > 0
+    costs = Costs(study)
+    assert LAPTOP.seconds(costs.cell(wide)) > LAPTOP.seconds(costs.cell(D)) > 0
 
 
 @pytest.mark.parametrize(

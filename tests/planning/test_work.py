@@ -12,7 +12,7 @@ import pytest
 from benchmarks.peak import training_flops
 from pdbench.core.errors import UsageError
 from pdbench.planning.costs import (
-    KINDS,
+    COUNTED,
     Seen,
     Work,
     classifier,
@@ -57,7 +57,7 @@ def test_work_adds_up() -> None:
     one = Work(1, 2, 3, 4, 5, 6)
 
     assert one + one == one * 2 == Work(2, 4, 6, 8, 10, 12)
-    assert len(one.counts) == len(KINDS)
+    assert len(one.counts) == len(COUNTED)
 
 
 def test_distinct_pieces_grow_slower_than_text() -> None:
@@ -100,7 +100,7 @@ def test_assumed_sizes_widen_the_interval() -> None:
 
 def test_a_device_can_be_described_in_a_file(tmp_path: Path) -> None:
     """Its constants are read, and used."""
-    constants = {kind: {"seconds": 1e-9, "factor": 2, "source": "ours"} for kind in KINDS}
+    constants = {kind: {"seconds": 1e-9, "factor": 2, "source": "ours"} for kind in COUNTED}
     about = {"name": "mine", "title": "My GPU", "kind": "gpu", "spread": 0.2}
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({**about, "constants": constants}))
@@ -131,7 +131,7 @@ def test_an_unknown_device_is_one_line(
     constant = {"seconds": 1.0, "factor": 2.0, "source": "x"}
     Path("poor.json").write_text(json.dumps({"constants": {"products": constant}}))
     for name, change in (("sure", {"factor": 0}), ("nan", {"seconds": math.nan})):
-        content = {"constants": dict.fromkeys(KINDS, constant | change)}
+        content = {"constants": dict.fromkeys(COUNTED, constant | change)}
         Path(f"{name}.json").write_text(json.dumps(content))
 
     with pytest.raises(UsageError, match=message):

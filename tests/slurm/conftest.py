@@ -21,8 +21,10 @@ import yaml
 
 from pdbench.core.files import read_json
 from pdbench.jobs.record import RunRecord, read_record
-from pdbench.study import ROOT
+from pdbench.study import ROOT, load_study
 from pdbench.testing.small_study import CONFIG, write_small_study
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 PATIENCE = 240.0
 """Seconds after which something that a test waits for will not come."""
@@ -139,20 +141,28 @@ class Project:
 
     def status(self, cell: str) -> dict[str, Any]:
         """What the status file of a cell says."""
-        found: dict[str, Any] = read_json(self.folder / f"results/small/status/{cell}.json")
+        (file,) = self.folder.glob(f"results/store/status/cell.{cell}-*.json")
+        found: dict[str, Any] = read_json(file)
         return found
 
     def records(self) -> dict[str, RunRecord]:
         """The records of all finished runs of cells, by cell."""
-        paths = self.folder.glob("results/small/cells/*/runs/*/record.json")
+        paths = self.folder.glob("results/store/run/*/record.json")
         return {record.cell: record for record in map(read_record, paths)}
 
     def break_cell(self, cell: str) -> Path:
-        """Put something in the way of a cell; removing it mends that."""
-        obstacle = self.folder / "results/small/cells" / cell / "runs"
-        obstacle.parent.mkdir(parents=True)
-        obstacle.write_text("in the way")
+        """Put a folder in the way of what a cell locks; removing it mends that."""
+        with self.opened() as paths:
+            job = Job("cell", paths.study.cells[cell])
+            obstacle = paths.lock(paths.folder(job)).absolute()
+        obstacle.mkdir(parents=True)
         return obstacle
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Paths]:
+        """The paths of the study as it is written, with the folder as the working directory."""
+        with contextlib.chdir(self.folder):
+            yield Paths(load_study("small.yaml"))
 
 
 def make_project(folder: Path, config: dict[str, Any]) -> Project:
@@ -209,7 +219,8 @@ def before_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     made = make_project(tmp_path_factory.mktemp("before") / "project", config)
     command = [Path(sys.executable).with_name("snakemake"), "--cores", "2", "--quiet", "all"]
-    targets = ["results/small/teachers/films/record.json", "results/small/latency.json"]
+    with made.opened() as paths:
+        targets = [str(paths.teacher("films") / "record.json"), str(paths.latency)]
     subprocess.run(
         [*command, "--config", "study=small.yaml", "bundle=0", "--", *targets],
         cwd=made.folder,

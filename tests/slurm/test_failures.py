@@ -62,7 +62,7 @@ def test_interrupted_jobs_go_on(project: Make) -> None:
     assert records[preempt].environment.resumed == 1
     assert records[lost].environment.resumed == 0
     assert {len(study.jobs(f"cell_wildcards_{cell}")) for cell in CELLS} == {1}
-    assert list((study.folder / "results/small").glob("state/*")) == []
+    assert list(study.folder.glob("results/store/state/*")) == []
 
 
 def test_an_interrupted_bundle_goes_on(project: Make) -> None:
@@ -74,7 +74,7 @@ def test_an_interrupted_bundle_goes_on(project: Make) -> None:
     (job,) = study.jobs("bundle")
     slurm("scontrol", "requeue", job.number)
     wait_until(lambda: study.jobs("bundle")[0].state in WAITING, "requeue")
-    files = (study.folder / "results/small/status").glob("*.json")
+    files = study.folder.glob("results/store/status/cell.*.json")
     *before, last = (read_json(file)["state"] for file in sorted(files))
     assert (set(before), last) == ({"done"}, "stopped")
 
@@ -85,7 +85,7 @@ def test_an_interrupted_bundle_goes_on(project: Make) -> None:
     assert sum(record.environment.resumed for record in records.values()) == 1
     assert {study.status(cell)["state"] for cell in CELLS} == {"done"}
     assert len(study.jobs("bundle")) == 1
-    assert list((study.folder / "results/small").glob("state/*")) == []
+    assert list(study.folder.glob("results/store/state/*")) == []
 
 
 def test_a_job_that_needs_more_gets_more(project: Make) -> None:
@@ -93,8 +93,8 @@ def test_a_job_that_needs_more_gets_more(project: Make) -> None:
     study = project(LONG)
     _, large, slow = CELLS
     resources = {
-        "mem_mb": f"150 if attempt == 1 and wildcards.cell == '{large}' else 4000",
-        "runtime": f"1 if attempt == 1 and wildcards.cell == '{slow}' else 10",
+        "mem_mb": f"150 if attempt == 1 and wildcards.job.startswith('{large}-') else 4000",
+        "runtime": f"1 if attempt == 1 and wildcards.job.startswith('{slow}-') else 10",
         "slurm_extra": "'--signal=TERM@10'",
     }
     study.run("--set-resources", *(f"cell:{name}={value}" for name, value in resources.items()))
@@ -121,14 +121,14 @@ def test_a_failed_cell_stops_no_other(project: Make) -> None:
 
     assert study.finish() == 1
     assert set(study.records()) == {good}
-    assert study.status(broken)["state"] == "failed"
-    assert "runs" in study.status(broken)["reason"]
+    (log,) = study.folder.glob(f"logs/small/cell/{broken}-*.log")
+    assert "Is a directory" in log.read_text(encoding="utf-8")
     partial = study.folder / "reports/small/partial/index.html"
     assert partial.is_file()
     assert not (study.folder / "reports/small/index.html").exists()
     first = study.records()[good]
 
-    obstacle.unlink()
+    obstacle.rmdir()
     study.run()
 
     assert set(study.records()) == set(CELLS)

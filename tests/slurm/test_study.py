@@ -48,14 +48,14 @@ def test_a_study_is_built_on_the_cluster(whole_study: Project) -> None:
     config = yaml.safe_load((project.folder / "small.yaml").read_text())
     config["artefacts"]["figure6"]["seeds"] = 2
     (project.folder / "small.yaml").write_text(yaml.safe_dump(config))
-    target = f"results/small/cells/{CELLS[0]}/cell.json"
-    (project.folder / target).unlink()  # Snakemake does not know what decided a bundle's cells
+    with project.opened() as paths:
+        target = str(paths.cell(paths.study.cells[CELLS[0]]))
     project.run("--", target, split=1e-6)
 
     seeds = project.jobs("seed")
     assert [(job.state, job.partition, job.memory) for job in seeds] == [
         ("COMPLETED", "gpu", "8000M")
     ] * 2
-    runs = (project.folder / "results/small/cells" / CELLS[0] / "runs").iterdir()
-    assert {run.name.partition("_")[0] for run in runs} == {"seed0", "seed1"}
-    assert len(project.records()) == 15
+    runs = [path.name for path in project.folder.glob(f"results/store/run/{CELLS[0]}.*")]
+    assert {name.removeprefix(f"{CELLS[0]}.")[:5] for name in runs} == {"seed0", "seed1"}
+    assert len(runs) == 2

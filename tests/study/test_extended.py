@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from pdbench.workflow.disk import bytes_of
 
 from pdbench.core.errors import UsageError
-from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, load_study
+from pdbench.study.cells import SoftLabelled
+from pdbench.workflow.kinds import Job
+from pdbench.workflow.plan import Plan
 
 
 def write(folder: Path, task: str, change: dict[str, Any], method: str | None = None) -> Path:
@@ -32,8 +33,8 @@ def test_it_asks_for_all_methods_sizes_and_tasks() -> None:
     assert {cell.task for cell in study.seeds} == {"squad", "redial", "inspired"}
     assert len(study.seeds) == 3 * 4 * 5
     assert {study.tasks[cell.task].kind for cell in study.seeds} == {"span", "ranking"}
-    sizes = bytes_of(study, Sizes(study))
-    assert sizes["soft_labels", "squad.squad-texts"] < sizes["soft_labels", "redial.redial-texts"]
+    squad, redial = (Job("soft_labels", SoftLabelled(t, f"{t}-texts")) for t in ("squad", "redial"))
+    assert Plan(study).disk[squad] < Plan(study).disk[redial]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,3 @@ def test_own_objectives_are_refused_for_spans(tmp_path: Path) -> None:
     """They see one output for each input."""
     with pytest.raises(UsageError, match="'patient-kd' has an objective of its own, and 'squad'"):
         load_study(write(tmp_path, "squad", {}, "patient-kd"))
-
-
-def test_newer_keys_change_no_older_digest() -> None:
-    """A task or text that does not use them is dumped as before there were any."""
-    study = load_study("demo")
-
-    for task in study.tasks.values():
-        assert not {"kind", "windows"} & task.model_dump().keys()
-    for text in study.texts.values():
-        assert "keep" not in text.model_dump()
-    assert load_study("extended").tasks["squad"].model_dump()["kind"] == "span"

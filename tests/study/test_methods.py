@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 from offered import METHODS, write_package
-from pdbench.workflow.jobs import Jobs
 from pydantic import ValidationError
 
 from pdbench.core.errors import UsageError
@@ -23,6 +22,8 @@ from pdbench.study.discovery import has_module
 from pdbench.study.loading import load_methods
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job
 
 MINILM = "pdbench.methods.minilm:MiniLM"
 BLOCK = "artefacts.figure6.cells.0"
@@ -173,9 +174,8 @@ def test_a_changed_loss_is_trained_again(site: Path, study_file) -> None:
 
     def specs() -> dict[str, str]:
         study = load_study(file)
-        return {
-            cell.method: study.digest_of(study.cell_spec(cell)) for cell in study.cells.values()
-        }
+        paths = Paths(study)
+        return {cell.method: paths.digest(Job("cell", cell)) for cell in study.seeds}
 
     before = specs()
     (package / "soft.py").write_text("# So it is.\n" + code.replace("Nothing but", "Only"))
@@ -211,43 +211,45 @@ def own(study_file) -> Study:
 
 def test_a_cell_that_asks_the_teacher_waits_for_it(own: Study) -> None:
     """Its checkpoint is an input of such cells, and of no others."""
-    paths = Paths(own)
-    teacher = [Path("results/small/teachers/sentiment/record.json")]
+    graph = Graph(own)
 
-    assert paths.cell_inputs("sentiment.minilm.1-128.films-300.general")["teacher"] == teacher
-    assert paths.cell_inputs("sentiment.pd.1-128.films-300.general")["teacher"] == []
-    assert paths.cell_inputs("sentiment.distilbert.1-128.none.general")["teacher"] == []
+    waiting = [
+        cell for cell in own.seeds if Job("teacher", "sentiment") in graph.needs[Job("cell", cell)]
+    ]
+
+    assert {cell.method for cell in own.seeds} > {"minilm", "distilbert"}
+    assert {cell.method for cell in waiting} == {"minilm"}
 
 
 def test_own_pretraining_is_a_job_of_its_own(own: Study) -> None:
     """It has a folder, waits for the deepest model, and is known by the method's id."""
-    paths, jobs = Paths(own), Jobs(own)
+    paths, graph = Paths(own), Graph(own)
     start = Start("general", Architecture(1, 128), "distilbert")
 
-    assert start in own.pretrained
-    assert own.pretrained_by(start) == Start("general", Architecture(2, 128))
-    assert Start.parse("general", start.size) == start
-    assert paths.pretrained(*start) == Path("results/small/pretrained/general/1-128.distilbert")
-    assert paths.pretrain_inputs("general", "1-128.distilbert")[-1] == (
-        Path("results/small/pretrained/general/2-128/record.json")
-    )
-    assert paths.cell_inputs("sentiment.distilbert.1-128.none.general")["start"] == [
-        paths.pretrained(*start) / "record.json"
-    ]
-    assert jobs.pretrain_arguments("general", start.size) == "general 1/128 --method distilbert"
-    assert jobs.pretrain_arguments("general", "1-128") == "general 1/128"
-    assert jobs.pretrain_spec("general", "1-128") != jobs.pretrain_spec("general", start.size)
-    costs = jobs.costs["pretrain"]
-    assert costs["general.1-128.distilbert"] > costs["general.1-128"]
+    plain = Start("general", Architecture(1, 128))
+
+    assert {start, plain} <= set(own.pretrained)
+    deepest = own.pretrained_by(start)
+    assert deepest == Start("general", Architecture(2, 128))
+    job, without = Job("pretrain", start), Job("pretrain", plain)
+    assert job.name == "general.1-128.distilbert"
+    assert Job("pretrain", deepest) in graph.needs[job]
+    assert Job("pretrain", deepest) not in graph.needs[without]
+    cell = own.cells["sentiment.distilbert.1-128.none.general"]
+    assert job in graph.needs[Job("cell", cell)]
+    arguments = KINDS["pretrain"].arguments
+    assert arguments(start) == "general 1/128 --method distilbert"
+    assert arguments(plain) == "general 1/128"
+    assert paths.digest(job) != paths.digest(without)
+    assert graph.costs[job] > graph.costs[without]
 
 
 def test_asking_the_teacher_costs(own: Study) -> None:
     """The estimate counts the teacher's forward passes."""
-    from pdbench.planning.costs import cell
-
     minilm, pd = (own.cells[f"sentiment.{m}.1-128.films-300.general"] for m in ("minilm", "pd"))
 
-    assert cell(own, minilm) > cell(own, pd)
+    costs = Graph(own).costs
+    assert costs[Job("cell", minilm)] > costs[Job("cell", pd)]
 
 
 def test_stages_that_share_updates_share_a_grid_point(own: Study) -> None:

@@ -12,6 +12,8 @@ from pdbench.data.places import _commit
 from pdbench.study import Architecture, load_study
 from pdbench.study.loading import ROOT, _fill_in, read_pins
 from pdbench.study.settings import Released, Source
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 FIRST, SECOND = "a" * 40, "b" * 40
 
@@ -62,7 +64,8 @@ def test_the_commits_are_part_of_what_decides_a_result() -> None:
     )
 
     assert task.revision == read_pins()["nyu-mll/glue"]
-    assert changed.task_spec("rte") != study.task_spec("rte")
+    job = Job("task", "rte")
+    assert Paths(changed).digest(job) != Paths(study).digest(job)
 
 
 def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pdbench.workflow.jobs import Jobs
 
 from pdbench.study import Study, load_study
 from pdbench.workflow.graph import MOST_CELLS, partition
@@ -21,26 +20,26 @@ def test_every_cell_has_one_job(study: Study, limit: float) -> None:
 
     bundles = partition(study, costs, limit)
 
-    keys = [key for bundle in bundles.values() for key in bundle.cells]
+    keys = [cell.key for bundle in bundles for cell in bundle.cells]
     assert len(keys) == len(set(keys))
     assert set(keys) <= set(study.cells)
-    for bundle in bundles.values():
+    for bundle in bundles:
         assert len(bundle.cells) > 1
-        assert sum(costs[key] for key in bundle.cells) <= limit
+        assert sum(costs[cell.key] for cell in bundle.cells) <= limit
 
 
 def test_a_large_cell_is_alone(study: Study) -> None:
     """A cell that would fill a bundle is in none."""
     bundles = partition(study, seconds(study), 1.28)
 
-    assert not any("-128." in key for bundle in bundles.values() for key in bundle.cells)
+    assert {cell.architecture.hidden for bundle in bundles for cell in bundle.cells} == {64}
 
 
 def test_no_limit_bundles_by_task_and_method(study: Study) -> None:
     """However large bundles may be, cells of two methods never share one."""
     bundles = partition(study, seconds(study), 1e9)
 
-    kinds = [{tuple(key.split(".")[:2]) for key in bundle.cells} for bundle in bundles.values()]
+    kinds = [{(cell.task, cell.method) for cell in bundle.cells} for bundle in bundles]
     assert all(len(found) == 1 for found in kinds)
     assert len(kinds) == len({found.pop() for found in kinds}) == 4
 
@@ -54,7 +53,7 @@ def test_another_method_changes_no_bundle(study_file, study: Study) -> None:
     after = set(partition(more, seconds(more), 1000))
 
     assert before < after
-    assert {name.split(".")[1] for name in after - before} == {"tf"}
+    assert {cell.method for bundle in after - before for cell in bundle.cells} == {"tf"}
 
 
 def test_a_bundle_has_few_enough_cells_to_name(study_file) -> None:
@@ -65,36 +64,4 @@ def test_a_bundle_has_few_enough_cells_to_name(study_file) -> None:
 
     bundles = partition(study, seconds(study, 1e-6), 1000)
 
-    assert max(len(bundle.cells) for bundle in bundles.values()) == MOST_CELLS
-
-
-def test_what_jobs_wait_for_is_the_same_in_bundles(study: Study) -> None:
-    """A bundle reads what its cells read, and collecting waits for every cell."""
-    single, bundled = Jobs(study, bundle=0), Jobs(study, bundle=1e9)
-
-    for name, bundle in bundled.bundles.items():
-        own = {
-            path
-            for key in bundle.cells
-            for some in single.paths.cell_inputs(key).values()
-            for path in some
-        }
-        assert set(bundled.bundle_inputs(name)) == own
-    assert bundled.alone == []
-    assert len(single.alone) == len(study.cells)
-    assert len(bundled.results_files) == 1 + len(bundled.bundles)
-
-
-def test_a_bundle_depends_on_what_its_cells_depend_on(study_file, study: Study) -> None:
-    """A setting of one cell gives its bundle another digest, under the same name."""
-    more = load_study(study_file({"training.distill.epochs": 9}))
-    before, after = Jobs(study, bundle=1e9), Jobs(more, bundle=1e9)
-
-    changed = {
-        name.split(".")[1]
-        for name in before.bundles
-        if before.bundle_spec(name) != after.bundle_spec(name)
-    }
-
-    assert set(before.bundles) == set(after.bundles)
-    assert changed == {"pd", "d"}
+    assert max(len(bundle.cells) for bundle in bundles) == MOST_CELLS

@@ -33,11 +33,12 @@ began = time.process_time()
 from pdbench.artefacts import ARTEFACTS
 from pdbench.workflow.snakefile import open_workflow
 found = open_workflow({}, ARTEFACTS)
-costs = found.jobs.costs
-for key in found.study.cells:
-    found.jobs.cell_spec(key)
-    found.jobs.priority("cell", key)
-    found.paths.cell_inputs(key)
+costs = found.costs
+for job in found.graph.jobs:
+    label = found.paths.label(job)
+    found.inputs(job.kind, label)
+    found.priority(job.kind, label)
+    found.key(job.kind, label) if label else None
 print(time.process_time() - began)
 """
 
@@ -148,14 +149,15 @@ def test_what_jobs_need_stands_in_the_profile_alone() -> None:
     assert {"mem_mb", "runtime", "slurm_partition"} <= set(profile["default-resources"])
     for rule in {*profile["set-resources"], *profile["set-threads"]}:
         assert re.search(rf"^rule {rule}:", rules, re.MULTILINE), rule
+    asked = set(re.findall(r"wildcards\.(\w+)", str(profile)))
+    assert all(f"{{{name}}}" in rules for name in asked)
 
 
-def test_the_cluster_profile_does_not_watch_code() -> None:
-    """The profile repeats jobs for data and settings, not for an edited rule."""
+def test_the_cluster_profile_is_one_for_slurm() -> None:
+    """It asks squeue, queues again what was preempted, and is nobody's default."""
     profile = yaml.safe_load((ROOT / "slurm/config.yaml").read_text(encoding="utf-8"))
 
     assert profile["executor"] == "slurm"
-    assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
     assert profile["slurm-status-command"] == "squeue"
     assert profile["slurm-requeue"] is True
     assert not (ROOT / "profiles/default").exists()

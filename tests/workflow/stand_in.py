@@ -1,0 +1,82 @@
+"""Stands in for the pdbench command in tests of the workflow: trains nothing, writes everything.
+
+It notes each command in ``commands.txt``, and each run that it trains in ``runs.txt``.
+``WORKFLOW_FAILS`` names an argument whose job is to fail.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from pdbench.study import load_study
+from pdbench.study.catalogue.archives import archive_file
+from pdbench.study.cells import SeedOf
+from pdbench.workflow import Paths
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
+from pdbench.workflow.paths import ARCHIVES
+
+
+def main(command: str, words: list[str]) -> None:
+    """Do what a command of a rule does, as far as files go."""
+    study_at = 1 if command == "check" else 0
+    named = "" if command == "archive" else words[study_at]
+    words = words[study_at + 1 :] if named else words
+    _note("commands.txt", " ".join([command, *words]))
+    if os.environ.get("WORKFLOW_FAILS") in (command, *words):
+        sys.exit("pdbench: error: made to fail; mend it")
+    if command == "archive":
+        _write([ARCHIVES / archive_file(words[0])])
+        return
+    study = load_study(named)
+    paths = Paths(study, partial="--partial" in words)
+    if command == "check" and "--exit-zero" not in words:
+        sys.exit("regression (exit code 1)" if Path("regression").exists() else 0)
+    elif command in ("cell", "cells"):
+        seed = int(words[words.index("--seed") + 1]) if "--seed" in words else None
+        for cell in (study.cells[word] for word in words if word in study.cells):
+            _train(paths, Job("cell", cell) if seed is None else Job("seed", SeedOf(cell, seed)))
+        if command == "cells":
+            _write([Path(words[words.index("--then") + 1])])
+    else:
+        _write(paths.outputs(_job(Graph(study), command, words)))
+        if "--partial" in words:
+            sys.stdout.write(f"{paths.index}\n")
+
+
+def _job(graph: Graph, command: str, words: list[str]) -> Job:
+    """The job that a command and its arguments name."""
+    kinds = {"artefact": kind_of(words[0]) if words else "", "check": "gate"}
+    kind = kinds.get(command, command.replace("-", "_"))
+    asked = " ".join(words)
+    found = [job for job in graph.jobs if job.kind == kind]
+    return next(
+        job for job in found if job.key is None or asked.startswith(KINDS[kind].arguments(job.key))
+    )
+
+
+def _train(paths: Paths, job: Job) -> None:
+    for run in runs_of(paths.study, job):
+        record = paths.run(run) / "record.json"
+        if not record.exists():
+            _note("runs.txt", f"{run.cell}/{run.name}")
+            _write([record])
+    _write([paths.output(job)])
+
+
+def _note(name: str, line: str) -> None:
+    with Path(name).open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def _write(files: Iterable[Path]) -> None:
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{file}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,102 @@
+"""The engine's version: it stands where the code is what the lock says, and nowhere else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from study_files import write_study_file
+
+from pdbench.artefacts import ARTEFACTS
+from pdbench.study import ROOT
+from pdbench.workflow.engine import closure, code_of, engine_of, path_of, read_lock
+from pdbench.workflow.kinds import KINDS
+
+DIGESTS = """
+import json
+from pdbench.study import load_study
+from pdbench.workflow import Paths
+from pdbench.workflow.engine import engine_of
+from pdbench.workflow.kinds import Job
+study = load_study("small.yaml")
+paths, (cell, *_) = Paths(study), study.seeds
+jobs = Job("run", study.runs(cell)[0]), Job("teacher", "sentiment"), Job("task", "sentiment")
+print(engine_of("pdbench.jobs.students"), *(paths.digest(job) for job in jobs))
+"""
+RENEW = "the lock of the engine is not of this code: run `pdbench lock`"
+
+
+def test_every_kind_begins_in_a_module_of_the_lock() -> None:
+    """And every artefact; each module that may run for one is in the lock."""
+    lock = read_lock()
+    drawing = [f"pdbench.artefacts.{name}" for name in ARTEFACTS]
+    roots = {kind.runs for kind in KINDS.values()}
+    roots |= {module for module in drawing if path_of(module).is_file()}
+
+    assert roots <= set(lock["roots"]), RENEW
+    for root in roots:
+        assert lock["roots"][root]["modules"] == closure(root), f"{root}: {RENEW}"
+        assert set(closure(root)) <= set(lock["modules"]), f"{root}: {RENEW}"
+
+
+@pytest.mark.parametrize("root", sorted({k.runs for k in KINDS.values() if k.last}))
+def test_the_lock_is_current(root: str) -> None:
+    """What is committed has a version of its own, which stands alone in specifications."""
+    assert engine_of(root) == str(read_lock()["roots"][root]["version"]), f"{root}: {RENEW}"
+    assert int(engine_of(root)) > 0
+
+
+def test_training_runs_the_engine_and_no_drawing() -> None:
+    """The closure has what decides numbers, and nothing that only shows them."""
+    modules = closure("pdbench.jobs.students")
+
+    assert {"pdbench.engine.operations", "pdbench.engine.loop", "pdbench.data.tokens"} <= set(
+        modules
+    )
+    rooms = {name.split(".")[1] for name in modules if "." in name}
+    assert not rooms & {"artefacts", "report", "evidence", "cli", "ops"}
+    assert code_of("pdbench.jobs.students") != code_of("pdbench.jobs.prepare")
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the package, and the small study."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "pdbench", tmp_path / "pdbench", ignore=ignored)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    write_study_file(tmp_path / "small.yaml")
+    return tmp_path
+
+
+def digests(folder: Path) -> list[str]:
+    """The engine of training, and the digests of a run, a teacher and a task."""
+    command = [sys.executable, "-c", DIGESTS]
+    environment = {"PYTHONPATH": str(folder)}
+    return subprocess.check_output(command, cwd=folder, env=environment, text=True).split()
+
+
+def test_edited_code_never_passes_for_the_old(copied: Path) -> None:
+    """A line of training is another engine; a comment, a docstring and data are not."""
+    stages, latency = (
+        copied / "pdbench/engine/operations.py",
+        copied / "pdbench/engine/latency.py",
+    )
+    code = stages.read_text(encoding="utf-8")
+    before = digests(copied)
+
+    stages.write_text(
+        f'"""Losses."""\n# Edited.\n{code.split(chr(34) * 3, 2)[2]}', encoding="utf-8"
+    )
+    latency.write_text(latency.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
+    assert digests(copied) == before
+
+    stages.write_text(f"{code}\nOTHER = 1\n", encoding="utf-8")
+    edited = digests(copied)
+
+    assert edited[0].startswith(f"{before[0].partition('+')[0]}+")
+    assert [old != new for old, new in zip(before, edited, strict=True)] == [True] * 3 + [False]
+    stages.write_text(code, encoding="utf-8")
+    assert digests(copied) == before

@@ -1,0 +1,148 @@
+"""What is in the store is not made again, and what is not in it is."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+from workflow_project import Project
+
+from pdbench.ops.redo import prepare
+from pdbench.ops.status import survey
+from pdbench.study import load_study
+
+PD = "sentiment.pd.1-64.films-300.general"
+LOOKS = {"collect", "figure", "table", "report", "study"}
+"""The jobs that show what is in the store."""
+
+
+def test_a_second_run_does_nothing(finished: Project) -> None:
+    """What is there and current is not made again, whatever dates its files have."""
+    for path in finished.folder.glob("results/store/t*/*/*.json"):
+        path.touch()
+
+    assert finished.run("study") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"training.pretrain.dropout": 0.3}, {"pretrain": 2, "cell": 4}),
+        ({"artefacts.figure6.cells.0.method": ["pd", "pf", "d", "basic", "pd-f"]}, {"cell": 2}),
+        ({"title": "Another"}, {}),
+    ],
+)
+def test_a_change_makes_what_depends_on_it(
+    finished: Project, change: dict[str, object], again: dict[str, int]
+) -> None:
+    """Whatever else is in the store stays."""
+    finished.change(change)
+
+    planned = finished.planned("study")
+
+    assert {kind: n for kind, n in planned.items() if kind not in LOOKS} == again
+
+
+def test_changing_back_costs_nothing(finished: Project) -> None:
+    """Another setting is another place: what it replaced is still there."""
+    finished.change({"training.distill.epochs": 3})
+    finished.run("study")
+    assert {run.split(".")[1] for run in finished.trained} == {"pd", "d"}
+
+    finished.change({})
+
+    assert set(finished.planned("study")) <= LOOKS
+
+
+def test_one_more_seed_trains_one_more_run_of_each_cell(finished: Project) -> None:
+    """Runs are entries of their own: those of other seeds are there."""
+    finished.change({"artefacts.figure6.seeds": 3})
+
+    commands = finished.run("study")
+
+    # Those of figure8, one of which figure6 shares, have three seeds already.
+    cells = {run.split("/")[0] for run in finished.trained}
+    with finished.opened() as paths:
+        assert cells == {c.key for c in paths.study.artefact_cells("figure6")} - {
+            "sentiment.d.1-64.films-300.none"
+        }
+    assert {run.split("/")[1].split("_")[0] for run in finished.trained} == {"seed2"}
+    assert {command.split()[0] for command in commands} & {"task", "teacher", "pretrain"} == set()
+
+
+def test_a_copy_under_another_name_and_path_trains_nothing(finished: Project) -> None:
+    """Its table and report are drawn; no name or place of a study decides a result."""
+    text = (finished.folder / "small.yaml").read_text(encoding="utf-8")
+    other = finished.folder / "elsewhere/other.yaml"
+    other.parent.mkdir()
+    other.write_text(text.replace("name: small\n", "name: other\n"), encoding="utf-8")
+    copied = replace(finished, study="elsewhere/other.yaml")
+
+    commands = copied.run("study")
+
+    assert {command.split()[0] for command in commands} == {"collect", "artefact", "report"}
+    assert (finished.folder / "reports/other/index.html").is_file()
+    assert finished.planned("study") == {}
+
+
+def test_every_spelling_of_a_study_is_the_same(finished: Project) -> None:
+    """An absolute path, a detour and a moved file run nothing."""
+    file = finished.folder / "small.yaml"
+    for spelling in (str(file), "./workflow/../small.yaml"):
+        assert replace(finished, study=spelling).planned("study") == {}
+
+    file.rename(finished.folder / "workflow/moved.yaml")
+
+    assert replace(finished, study="workflow/moved.yaml").planned("study") == {}
+
+
+def test_results_go_without_what_snakemake_remembers(finished: Project) -> None:
+    """Moved results run nothing; after a setting changes, what depends on it is made."""
+    shutil.rmtree(finished.folder / ".snakemake")
+    moved = replace(finished, folder=finished.folder.rename(finished.folder.parent / "moved"))
+
+    assert moved.run("study") == []
+    moved.change({"training.finetune.epochs": 5})
+    moved.run("study")
+    assert {run.split(".")[1] for run in moved.trained} == {"basic", "pf"}
+
+
+def test_a_lost_record_is_trained_again(finished: Project) -> None:
+    """The run alone, although its cell says that it is done; then the results are collected."""
+    with finished.opened() as paths:
+        run = next(iter(paths.study.runs(paths.study.cells[PD])))
+        (paths.run(run) / "record.json").unlink()
+
+    commands = finished.run("study")
+
+    assert finished.trained == [f"{PD}/{run.name}"]
+    assert commands[0].startswith(f"cell {PD} ")
+    assert commands[1] == "collect"
+
+
+def test_a_deleted_figure_is_drawn_again(finished: Project) -> None:
+    """And nothing is trained for it, also when the data and the cells have gone."""
+    (finished.folder / "reports/small/figures/figure6.png").unlink()
+    assert finished.run("study") == ["artefact figure6", "report"]
+
+    for kind in ("text", "pretrain", "soft_labels", "teacher"):
+        shutil.rmtree(finished.folder / "results/store" / kind)
+    shutil.rmtree(finished.folder / "reports/small/figures")
+    assert sorted(finished.run("figures")) == ["artefact figure6", "artefact figure8"]
+
+
+def test_redoing_all_trains_every_run(finished: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data, teachers and pre-trained students stay."""
+    monkeypatch.chdir(finished.folder)
+    study = load_study("small.yaml")
+    (said,) = prepare(survey(study), "all", yes=False)[:1]
+    assert "9 finished cells with all their runs; nothing was removed: say --yes" in said
+    prepare(survey(study), "all", yes=True)
+
+    commands = finished.run("study")
+
+    assert len(finished.trained) == len(set(finished.trained))
+    assert len(finished.trained) == sum(study.number_of_runs(cell) for cell in study.seeds)
+    kinds = {command.split()[0] for command in commands}
+    assert kinds == {"cell", "collect", "artefact", "report"}
