@@ -111,9 +111,12 @@ def _known_metric(name: str) -> str:
 _Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 _PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
-_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+_Count: TypeAlias = _Sourced[_PositiveInt]
+_Limit: TypeAlias = _Sourced[_PositiveInt | None]
+_Share: TypeAlias = _Sourced[Annotated[float, Field(ge=0, le=1)]]
 _Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 _Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Positive: TypeAlias = _Sourced[_Rate]
 _Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
 """Word pieces of an input: one between [CLS] and [SEP] at least, and what BERT has places for."""
 _Width: TypeAlias = Annotated[_PositiveInt, AfterValidator(checked_width)]
@@ -162,7 +165,7 @@ class Source(Strict):
         description="A file of product reviews in the folder or repository: JSON lines of an "
         "Amazon review release (2018 or 2023), with .gz compressed.",
     )
-    broken: _Sourced[_Share] = Field(
+    broken: _Share = Field(
         0.0,
         description="Largest share of the records that may be broken or without text: they are "
         "left out and counted. One more, and none of the source is used.",
@@ -182,10 +185,10 @@ class VocabularySource(Source):
 class Teacher(Source):
     """The model that is fine-tuned on the labelled set and then labels the transfer set."""
 
-    epochs: _Sourced[_PositiveInt] = Field(3, description="Passes over the labelled set.")
-    learning_rate: _Sourced[_Rate] = Field(5e-5, description="Peak learning rate of AdamW.")
-    batch_size: _Sourced[_PositiveInt] = Field(32, description="Examples a step.")
-    margin: _Sourced[_Share] = Field(
+    epochs: _Count = Field(3, description="Passes over the labelled set.")
+    learning_rate: _Positive = Field(5e-5, description="Peak learning rate of AdamW.")
+    batch_size: _Count = Field(32, description="Examples a step.")
+    margin: _Share = Field(
         0.05,
         description="Dev accuracy that the teacher must have above the majority class "
         "before its soft labels are used.",
@@ -195,13 +198,11 @@ class Teacher(Source):
 class Windows(Strict):
     """How a question and a context that are too long together are cut into several inputs."""
 
-    stride: _Sourced[_PositiveInt] = Field(
+    stride: _Count = Field(
         128, description="Word pieces from the start of a window of a context to the next."
     )
-    question: _Sourced[_PositiveInt] = Field(64, description="Word pieces kept of a question.")
-    answer: _Sourced[_PositiveInt] = Field(
-        30, description="Word pieces of the longest answer that is predicted."
-    )
+    question: _Count = Field(64, description="Word pieces kept of a question.")
+    answer: _Count = Field(30, description="Word pieces of the longest answer that is predicted.")
 
 
 class Task(Source):
@@ -220,15 +221,9 @@ class Task(Source):
     metrics: Annotated[tuple[_Metric, ...], Field(min_length=1), AfterValidator(_each_once)] = (
         Field(description="Metric ids; the first is the one that figures show.")
     )
-    train: _Sourced[_PositiveInt | None] = Field(
-        None, description="Examples of the labelled set; null takes all."
-    )
-    dev: _Sourced[_PositiveInt | None] = Field(
-        None, description="Examples of the dev split; null takes all."
-    )
-    test: _Sourced[_PositiveInt | None] = Field(
-        None, description="Examples of the test split; null takes all."
-    )
+    train: _Limit = Field(None, description="Examples of the labelled set; null takes all.")
+    dev: _Limit = Field(None, description="Examples of the dev split; null takes all.")
+    test: _Limit = Field(None, description="Examples of the test split; null takes all.")
     max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an input.")
     version: Literal["", "v1", "v2"] = Field(
         "",
@@ -267,9 +262,9 @@ class Text(Source):
         description="What stays of an item longer than max_length: its start, or its end, which "
         "is what tasks of kind ranking keep of a dialogue.",
     )
-    size: _Sourced[_PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
+    size: _Count = Field(description="Items kept: sentences, pairs or documents.")
     max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an item.")
-    least: _Sourced[_PositiveInt | None] = Field(
+    least: _Limit = Field(
         None,
         description="Items that are enough, where leaving out test sentences may leave fewer "
         "than size; null asks for all of size.",
@@ -286,7 +281,7 @@ class TransferSet(Strict):
     """The first ``size`` items of a text, labelled by the teacher."""
 
     text: Name = Field(description="Id of a text.")
-    size: _Sourced[_PositiveInt] = Field(description="Number of items.")
+    size: _Count = Field(description="Number of items.")
     label: str | None = Field(None, description="Name in figures; the id when null.")
 
 
@@ -294,7 +289,7 @@ class CorpusPart(Strict):
     """A share of a corpus: one text, up to a number of items, seen for so many tokens."""
 
     text: Name = Field(description="Id of a text.")
-    tokens: _Sourced[_PositiveInt] = Field(
+    tokens: _Count = Field(
         description="Word pieces to train on; more than the text holds means several passes."
     )
     size: _PositiveInt | None = Field(None, description="Items of the text; null takes all.")
@@ -341,16 +336,16 @@ class Pretraining(Strict):
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
 
-    batch_tokens: _Sourced[_PositiveInt] = Field(1024, description="Word pieces a step.")
-    learning_rate: _Sourced[_Rate] = Field(2e-3, description="Peak learning rate of AdamW.")
-    warmup: _Sourced[_Share] = Field(0.1, description="Share of the steps that warm up.")
-    masked: _Sourced[_Share] = Field(0.15, description="Share of the pieces to predict.")
-    softmax_pieces: _Sourced[_PositiveInt | None] = Field(
+    batch_tokens: _Count = Field(1024, description="Word pieces a step.")
+    learning_rate: _Positive = Field(2e-3, description="Peak learning rate of AdamW.")
+    warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
+    masked: _Share = Field(0.15, description="Share of the pieces to predict.")
+    softmax_pieces: _Limit = Field(
         None,
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
-    dropout: _Sourced[_Share] = Field(0.1, description="Dropout probability.")
-    at_once: _Sourced[_PositiveInt | None] = Field(None, description=_AT_ONCE)
+    dropout: _Share = Field(0.1, description="Dropout probability.")
+    at_once: _Limit = Field(None, description=_AT_ONCE)
     embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
         "random",
         description="Word embeddings before the first step: random, or a truncated singular "
@@ -361,7 +356,7 @@ class Pretraining(Strict):
 class StageSettings(Strict):
     """How one stage trains."""
 
-    epochs: _Sourced[_PositiveInt] = Field(description="Passes over the data.")
+    epochs: _Count = Field(description="Passes over the data.")
     least_steps: _Sourced[Annotated[int, Field(ge=0)]] = Field(
         0, description="Updates at least: data too small for them in its epochs is seen more often."
     )
@@ -371,11 +366,11 @@ class StageSettings(Strict):
     learning_rate: _Sourced[_Grid[_Rate]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."
     )
-    warmup: _Sourced[_Share] = Field(0.1, description="Share of the steps that warm up.")
-    dropout: _Sourced[_Share] = Field(0.1, description="Dropout probability.")
-    weight_decay: _Sourced[_Share] = Field(0.01, description="Decoupled weight decay.")
-    clip: _Sourced[_Rate] = Field(1.0, description="Largest gradient norm.")
-    at_once: _Sourced[_PositiveInt | None] = Field(None, description=_AT_ONCE)
+    warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
+    dropout: _Share = Field(0.1, description="Dropout probability.")
+    weight_decay: _Share = Field(0.01, description="Decoupled weight decay.")
+    clip: _Positive = Field(1.0, description="Largest gradient norm.")
+    at_once: _Limit = Field(None, description=_AT_ONCE)
 
 
 class Training(Strict):
@@ -384,7 +379,7 @@ class Training(Strict):
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
-    rates_hold_at: _Sourced[_PositiveInt | None] = Field(
+    rates_hold_at: _Limit = Field(
         None,
         description="Width at which the learning rates of pre-training, distillation and "
         "fine-tuning hold; at width H they are multiplied by this / H (maximal update "
@@ -428,7 +423,7 @@ class Block(Strict):
 class ArtefactNeeds(Strict):
     """What an artefact needs: seeds, and the cells of its blocks."""
 
-    seeds: _Sourced[_PositiveInt] = Field(1, description="Seeds of each cell.")
+    seeds: _Count = Field(1, description="Seeds of each cell.")
     cells: tuple[Block, ...] = Field((), description="The grid it is drawn from.")
     margin: _Sourced[_Rate | None] = Field(
         None, description="The artefact's own margin, in place of evidence.margin."
