@@ -36,7 +36,7 @@ class Architecture:
 
     @property
     def heads(self) -> int:
-        """Attention heads: H/64, and one below 64."""
+        """Attention heads, at least one."""
         return max(1, self.hidden // HEAD_WIDTH)
 
     @property
@@ -90,10 +90,9 @@ PAPER_ARCHITECTURES: tuple[Architecture, ...] = tuple(
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One point of the grid: task, method, architecture, transfer set and corpus.
+    """One point of the grid; ``transfer`` and ``corpus`` are None where the method uses none.
 
-    ``transfer`` and ``corpus`` are None where the method uses none. The key is made of
-    these names alone, so adding anything to a study changes no other cell's key.
+    The key is made of these names alone, so adding anything to a study changes no other's.
     """
 
     task: str
@@ -145,10 +144,7 @@ class Run:
 class Start(NamedTuple):
     """The pre-trained weights that a student starts from.
 
-    Attributes:
-        corpus: What they were pre-trained on.
-        architecture: Their size.
-        method: The method whose own objective pre-trained them; None is masked LM alone.
+    ``method`` is the one whose own objective pre-trained them; None is masked LM alone.
     """
 
     corpus: str
@@ -178,12 +174,10 @@ class SoftLabelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Cells that share a job.
+    """Cells that share a job, small sizes first.
 
-    Attributes:
-        name: The task, the method, the largest size among them and a digest of their keys.
-        title: The same in words.
-        cells: They, small sizes first.
+    ``name`` is made of the task, the method, the largest size among them and a digest of their
+    keys, and ``title`` says the same in words.
     """
 
     name: str

@@ -39,7 +39,7 @@ def method_files(root: Path) -> Iterator[Path]:
 
 
 def _package_folder(package: str) -> Path | None:
-    """The folder of a package or of its part (``a.b``), found without importing it."""
+    """The folder of a package or of its part (``a.b``)."""
     top, *parts = package.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or not spec.submodule_search_locations:
@@ -54,17 +54,17 @@ def has_module(name: str) -> bool:
 
 
 def code_digest(module: str) -> str:
-    """Digest of what a module does: of its code, without comments and docstrings.
-
-    What it imports is not followed. Of code with a mistake in its syntax it is that of the
-    text: its jobs say what is wrong.
-    """
+    """As :func:`code_digest_of`, of a module by its name, which may not be there."""
     path = _source(module)
     return digest("") if path is None else code_digest_of(path)
 
 
 def code_digest_of(path: Path) -> str:
-    """As :func:`code_digest`, of the module that stands in a file."""
+    """Digest of what a module does: of its code, without comments and docstrings.
+
+    What it imports is not followed. Of code with a mistake in its syntax it is that of the
+    text: its jobs say what is wrong.
+    """
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)

@@ -61,16 +61,12 @@ def _zero_one(zero: str, one: str) -> dict[str, str]:
     return {"0": zero, "1": one}
 
 
-def _themselves(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _items(train: int, dev: int, test: int) -> dict[str, int]:
     return {"train": train, "dev": dev, "test": test}
 
 
-_MNLI = _themselves("entailment", "neutral", "contradiction")
-_ENTAILMENT = _themselves("entailment", "not_entailment")
+_MNLI = {label: label for label in ("entailment", "neutral", "contradiction")}
+_ENTAILMENT = {label: label for label in ("entailment", "not_entailment")}
 
 GLUE: dict[str, GlueTask] = {
     "cola": GlueTask(
@@ -176,10 +172,6 @@ def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
     A task gets its source, title, labels, metrics and version, a text or a part of one the
     source alone: the hub's, or GLUE's original files where a folder is named. What the study
     says itself counts.
-
-    Raises:
-        UsageError: A name is no task of GLUE; or several tasks may have the models of one that
-            trains none.
     """
     found = dict(raw)
     if "texts" in raw:

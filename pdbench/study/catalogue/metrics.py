@@ -73,11 +73,11 @@ def _spearman(predictions: Any, labels: Any, items: Any) -> Any:
 
 def _recall_at(most: int) -> TaskMetric:
     """The share of true items that rank high enough, from their ranks; 0 is no rank."""
-
-    def recall(ranks: Any, _: Any, items: Any) -> Any:
-        return items.share((ranks > 0) & (ranks <= most))
-
-    return TaskMetric(f"recall at {most}", ("ranking",), recall)
+    return TaskMetric(
+        f"recall at {most}",
+        ("ranking",),
+        lambda ranks, _, items: items.share((ranks > 0) & (ranks <= most)),
+    )
 
 
 METRICS: dict[str, TaskMetric] = {
@@ -93,11 +93,7 @@ METRICS: dict[str, TaskMetric] = {
 
 
 def metric_named(name: str) -> TaskMetric:
-    """Return a metric by its id.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """A metric by its id; UsageError where there is none."""
     if name not in METRICS:
         raise UsageError(f"unknown metric {name!r}", suggestion(name, METRICS))
     return METRICS[name]
