@@ -16,22 +16,21 @@ from typing import Any, TypeAlias
 from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import file_digest, read_json, write_json
 from pdbench.data import places
-from pdbench.data.needs import METRICS, Need, local_path, needs_of
+from pdbench.data.needs import Need, local_path, needs_of
 from pdbench.study import Study
-from pdbench.study.catalogue.archives import ARCHIVES as PINNED
 from pdbench.study.offline import ARCHIVES, MANIFEST
 
 _Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
+_METRICS = "computed by pdbench.data.metrics; nothing to fetch"
 
 
 def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     """Gather what a study reads into a folder that several studies may share.
 
-    Returns:
-        What could not be fetched, a line each; the rest is there. ``say`` is told what is done.
+    ``say`` is told what is done. Returned is what could not be fetched, a line each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
@@ -51,7 +50,12 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
             failed.append(f"{need.key}: {error}")
             say(f"missing  {failed[-1]}")
             continue
-        _write_manifest(folder, items)
+        content = {
+            "format": _FORMAT,
+            "metrics": _METRICS,
+            "items": [items[k] for k in sorted(items)],
+        }
+        write_json(folder / MANIFEST, content)
         count = sum(file["bytes"] for file in items[need.key]["files"])
         say(f"fetched  {need.key} ({count:,} bytes)")
     return failed
@@ -79,23 +83,16 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
 
 
 def _fetched(need: Need, folder: Path) -> _Item:
-    files = _FETCHERS[need.kind](need, folder)
     return {
         "key": need.key,
         "kind": need.kind,
         "name": need.name,
         "configuration": need.source.configuration,
-        "revision": _revision(need),
+        "revision": need.revision,
         "licence": need.licence,
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [_about(path, folder) for path in sorted(files)],
+        "files": [_about(path, folder) for path in sorted(_files(need, folder))],
     }
-
-
-def _revision(need: Need) -> str | None:
-    if need.kind == "archive":
-        return PINNED[need.name].version
-    return need.source.revision
 
 
 def _about(path: Path, folder: Path) -> dict[str, Any]:
@@ -109,8 +106,8 @@ def _about(path: Path, folder: Path) -> dict[str, Any]:
 
 def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
     """Say why an item is not what is needed, and remove what was fetched and is not whole."""
-    if item["revision"] != _revision(need):
-        yield f"{need.key}: {item['revision']} was fetched, and {_revision(need)} is asked for"
+    if item["revision"] != need.revision:
+        yield f"{need.key}: {item['revision']} was fetched, and {need.revision} is asked for"
         return
     for file in item["files"]:
         path = folder / file["path"]
@@ -143,55 +140,34 @@ def _remove(path: Path) -> None:
     target.unlink(missing_ok=True)
 
 
-def _write_manifest(folder: Path, items: dict[str, _Item]) -> None:
-    ordered = [items[key] for key in sorted(items)]
-    write_json(folder / MANIFEST, {"format": _FORMAT, "metrics": METRICS, "items": ordered})
+def _files(need: Need, folder: Path) -> list[Path]:
+    """Bring what is needed, and return its files; those of a local folder stay where they are."""
+    if need.kind == "archive":
+        return [_archive(need.name, folder / ARCHIVES)]
+    if need.kind == "file":
+        from pdbench.data.amazon import review_file
+
+        return [review_file(need.source)]
+    if need.kind == "data set":
+        from pdbench.data.hub import cached_files
+
+        return cached_files(need.source)
+    if need.kind == "directory":
+        path = local_path(need).absolute()
+        if not path.exists():
+            raise DataError(f"{local_path(need)}: not there", "mend key path")
+    else:
+        weights = need.kind == "model"
+        path = places.model_folder(need.source, folder / ARCHIVES, weights=weights)
+    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
 
 
-def _archive(need: Need, folder: Path) -> list[Path]:
+def _archive(name: str, folder: Path) -> Path:
     try:
-        return [places.fetch(need.name, folder / ARCHIVES)]
+        return places.fetch(name, folder)
     except DataError:
-        path = places.path_of(need.name, folder / ARCHIVES)
+        path = places.path_of(name, folder)
         if not path.exists():
             raise
         path.unlink()  # one that no manifest knows, and that is not the pinned one
-        return [places.fetch(need.name, folder / ARCHIVES)]
-
-
-def _model(need: Need, folder: Path) -> list[Path]:
-    from pdbench.data.places import model_folder
-
-    found = model_folder(need.source, folder / ARCHIVES, weights=need.kind == "model")
-    return [path for path in found.iterdir() if path.is_file()]
-
-
-def _data_set(need: Need, _: Path) -> list[Path]:
-    from pdbench.data.hub import cached_files
-
-    return cached_files(need.source)
-
-
-def _file(need: Need, _: Path) -> list[Path]:
-    from pdbench.data.amazon import review_file
-
-    return [review_file(need.source)]
-
-
-def _directory(need: Need, _: Path) -> list[Path]:
-    """The files of a local folder, which stays where it is: jobs read it there."""
-    path = local_path(need)
-    if not path.exists():
-        raise DataError(f"{path}: not there", "mend key path")
-    wanted = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [file.absolute() for file in wanted if file.is_file()]
-
-
-_FETCHERS: dict[str, Callable[[Need, Path], list[Path]]] = {
-    "archive": _archive,
-    "model": _model,
-    "vocabulary": _model,
-    "data set": _data_set,
-    "file": _file,
-    "directory": _directory,
-}
+        return places.fetch(name, folder)

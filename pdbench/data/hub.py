@@ -65,15 +65,12 @@ def cached_files(source: Source) -> list[Path]:
 
 
 def load(source: Source) -> DatasetDict:
-    """Return all splits of a data set, as the hub or the local cache has them."""
+    """All splits of a data set, as the hub or the local cache has them.
+
+    Another commit is refused: without a network the library takes whatever it has cached.
+    """
     with at_commit(source) as revision:
         loaded = load_dataset(source.name, source.configuration or None, revision=revision)
-    _check_commit(loaded, source)
-    return loaded
-
-
-def _check_commit(loaded: DatasetDict, source: Source) -> None:
-    """Refuse another commit: without a network the library takes whatever it has cached."""
     for dataset in loaded.values():
         for file in dataset.cache_files:
             if source.revision not in Path(file["filename"]).parts:
@@ -81,6 +78,7 @@ def _check_commit(loaded: DatasetDict, source: Source) -> None:
                     f"{source.name}: the local cache holds another commit than key revision",
                     "connect to the hub, or pin the cached commit",
                 )
+    return loaded
 
 
 def _labelled(dataset: Dataset, task: Task, split: str, breakage: Breakage) -> pa.Table | None:

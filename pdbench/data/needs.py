@@ -21,8 +21,6 @@ from pdbench.study.settings import PINNED, PINS, Released, Source, is_commit
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
-METRICS = "computed by pdbench.data.metrics; nothing to fetch"
-
 _LICENCES: dict[str, str] = {
     "google-bert/bert-base-uncased": "Apache-2.0",
     "google-bert/bert-large-uncased": "Apache-2.0",
@@ -50,16 +48,21 @@ class Need:
     @property
     def key(self) -> str:
         """What tells it from others, and how it is called in messages."""
-        about = (self.source.configuration, self.source.file)
-        if self.kind == "directory":
-            about = (None, self.source.file)
-        elif self.kind in ("archive", "model", "vocabulary"):
-            about = (None, None)
-        return " ".join([self.kind, self.name, *(part for part in about if part)])
+        about: tuple[str | None, ...] = ()
+        if self.kind in ("data set", "file"):
+            about = (self.source.configuration, self.source.file)
+        elif self.kind == "directory":
+            about = (self.source.file,)
+        return " ".join([self.kind, self.name, *filter(None, about)])
+
+    @property
+    def revision(self) -> str | None:
+        """The version of an archive, or the commit of a repository."""
+        return ARCHIVES[self.name].version if self.kind == "archive" else self.source.revision
 
     @property
     def licence(self) -> str:
-        """Its licence, as far as we know it."""
+        """The licence, as far as we know it."""
         if self.kind == "archive":
             return ARCHIVES[self.name].licence
         if self.kind == "directory":
@@ -83,7 +86,7 @@ def needs_of(study: Study) -> list[Need]:
 
 
 def unpinned(study: Study) -> dict[str, str]:
-    """Return the repositories that a study names as pinned and that are not, with their kind."""
+    """The repositories that a study names as pinned and that are not, with their kind."""
     return {
         need.name: _REPOSITORIES[need.kind]
         for need in needs_of(study)
@@ -94,12 +97,9 @@ def unpinned(study: Study) -> dict[str, str]:
 def pin(
     repositories: dict[str, str], ask: Callable[[str, str], str] | None = None
 ) -> dict[str, str]:
-    """Add the present commits of repositories, ids by kind, to ``config/pins.yaml``.
+    """Add the present commits of repositories, ids by kind, to ``config/pins.yaml``; return them.
 
     None is changed, and if one cannot be had none is added. ``ask`` answers in the hub's place.
-
-    Returns:
-        What was added.
     """
     known, ask = read_pins(), ask or _ask
     new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
