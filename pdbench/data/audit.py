@@ -56,7 +56,6 @@ def audit(study: Study, paths: Paths) -> None:
 
     Raises:
         GuardError: Test data has leaked.
-        DataError: A task or text is not prepared, or its tokens were edited.
     """
     tested = tested_sentences(study, paths)
     trained = [t for t, task in study.tasks.items() if task.model_of is None]
@@ -82,8 +81,7 @@ def _survey(
 ) -> tuple[int, dict[str, Any], dict[str, dict[str, Any]]]:
     """Read a text once: look for test and dev, and compare every set made of it.
 
-    Returns:
-        Its items, what is written about it, and about each transfer set that is made of it.
+    Returned are its items, what is written about it, and about each of these transfer sets.
     """
     folder = paths.text(text)
     sizes = {s: t.size for s, t in study.transfer_sets.items() if t.text == text}

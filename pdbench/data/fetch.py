@@ -149,9 +149,10 @@ def _files(need: Need, folder: Path) -> list[Path]:
 
         return [review_file(need.source)]
     if need.kind == "data set":
-        from pdbench.data.hub import cached_files
+        from pdbench.data.hub import load
 
-        return cached_files(need.source)
+        splits = load(need.source).values()
+        return [Path(file["filename"]) for split in splits for file in split.cache_files]
     if need.kind == "directory":
         path = local_path(need).absolute()
         if not path.exists():

@@ -58,12 +58,6 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
     return _filled(table, f"{text.name}: train", breakage)
 
 
-def cached_files(source: Source) -> list[Path]:
-    """Bring a data set into the local cache, and return its files there."""
-    splits = load(source).values()
-    return [Path(file["filename"]) for split in splits for file in split.cache_files]
-
-
 def load(source: Source) -> DatasetDict:
     """All splits of a data set, as the hub or the local cache has them.
 

@@ -49,12 +49,7 @@ class __legacy__:
 
 def archives_of(source: Source) -> tuple[str, ...]:
     """The names of the archives that a source reads; none unless it is embedded."""
-    if source.source != "embedded":
-        return ()
-    if source.name not in EMBEDDED:
-        what = f"unknown embedded name {source.name!r}"
-        raise UsageError(what, suggestion(source.name, EMBEDDED))
-    return EMBEDDED[source.name]
+    return EMBEDDED[source.name] if source.source == "embedded" else ()
 
 
 def path_of(name: str, folder: Path) -> Path:
@@ -123,13 +118,10 @@ def tar_member(content: bytes, member: str) -> bytes:
 def _check(path: Path, archive: Archive, remedy: str) -> None:
     if not path.is_file():
         raise DataError(f"{path.name}: not downloaded", remedy)
-    found = file_digest(path)
-    if found != archive.sha256:
-        raise DataError(
-            f"{path}: corrupt or truncated (sha256 {found[:12]}..., expected "
-            f"{archive.sha256[:12]}...)",
-            remedy,
-        )
+    found, pinned = file_digest(path), archive.sha256
+    if found != pinned:
+        digests = f"sha256 {found[:12]}..., expected {pinned[:12]}..."
+        raise DataError(f"{path}: corrupt or truncated ({digests})", remedy)
 
 
 def _download(archive: Archive, folder: Path) -> None:
@@ -161,7 +153,7 @@ def _source_options(folder: Path) -> list[str]:
 
 
 def local_folder(source: Source) -> Path:
-    """Return the folder of a directory source."""
+    """The folder of a directory source."""
     if source.path is None:
         raise UsageError("key path: missing, and source is directory", "name the folder")
     folder = Path(source.path)
@@ -191,8 +183,8 @@ def at_commit(source: Source) -> Iterator[str]:
 
 def _commit(source: Source) -> str:
     """The commit of a hub source, without which nothing may be read."""
-    if source.revision is not None and is_commit(source.revision):
-        return source.revision
+    if is_commit(source.revision):
+        return str(source.revision)
     if source.revision == PINNED:
         what = f"{PINS}: no commit of {source.name}"
         remedy = "run `pdbench pin STUDY` where the hub can be reached, or write its commit there"

@@ -39,13 +39,7 @@ def read_task(
     Every split has the column text, or text_a and text_b, and label: a ClassLabel with the
     task's label names, or a float where the task has none (a regression). A test split
     without labels, as GLUE's, is the split submission, which has no column label. What
-    ``published`` reads may have other columns instead.
-
-    Args:
-        task: Where the task comes from, and its label names.
-        archives: Folder of the fetched archives.
-        breakage: Counts broken records; by default as many as the task allows.
-        published: The reader of the task's kind, if its layout is its own.
+    ``published`` reads, for a kind of task with a layout of its own, may have other columns.
     """
     breakage = breakage or Breakage(task.broken)
     if task.source == "embedded":
@@ -79,12 +73,9 @@ def read_text(
 ) -> Dataset:
     """Read an unlabelled text: the column text, or text_a and text_b.
 
-    Args:
-        text: Where the text comes from.
-        archives: Folder of the fetched archives.
-        breakage: Counts the broken records of all parts.
-        scratch: Folder for files that are mapped into memory; it must outlive the data set.
-        published: The reader of a source whose layout is its own.
+    ``breakage`` counts the broken records of all parts, and ``published`` gives the reader of a
+    source whose layout is its own. Files in ``scratch`` may be mapped into memory: it must
+    outlive the data set.
     """
     parts = []
     for source in text.parts or (text,):

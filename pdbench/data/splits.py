@@ -42,17 +42,9 @@ def arrange(
     every machine; those of submission stay in the order of the source. A task that trains no
     models of its own has test and submission alone.
 
-    Args:
-        read: What the source has: train, and dev or test or both, and perhaps submission.
-        task: The task's settings.
-        name: The task's id, for errors.
-        elsewhere: Test items, of :func:`tested_elsewhere`.
-
-    Returns:
-        The splits, and how many items of train and dev were left out.
-
-    Raises:
-        UsageError: The task asks for more items than there are.
+    ``read`` is what the source has: train, and dev or test or both, and perhaps submission;
+    ``elsewhere`` are the items of :func:`tested_elsewhere`. Returned are the splits, and how
+    many items of train and dev were left out.
     """
     submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
     test = read.get("test", read.get("dev"))

@@ -107,10 +107,6 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
 
     ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
     study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
-
-    Raises:
-        DataError: The files are missing, are no WordPiece vocabulary, or say another
-            lower-casing than the study.
     """
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())

@@ -32,12 +32,9 @@ _OF_TASK: tuple[Setting, ...] = ("text", "items", "corpus")  # each task may hav
 class Axes:
     """Along which settings the cells of an artefact may differ; each place shows one cell.
 
-    Attributes:
-        panel: Settings that have a panel, or a table, for each of their values.
-        x: _Settings along the horizontal axis, or across a table. A cell without a value, such
-            as one that has no transfer set, is a line across its panel.
-        series: _Settings with a curve, or a row, for each of their values.
-        optional: Whether the artefact can do without cells.
+    A panel, or a table, has one value of its settings; x are those along the horizontal axis, or
+    across a table, and a series is a curve or a row. A cell without a value of x, such as one
+    that has no transfer set, is a line across its panel. ``optional`` artefacts need no cells.
     """
 
     panel: tuple[Setting, ...]
@@ -73,11 +70,7 @@ def settings_of(study: Study, cell: Cell) -> _Settings:
 
 
 def check_artefacts(study: Study, known: Mapping[str, Artefact]) -> None:
-    """Refuse a study that names an artefact nobody can draw, or cells that one cannot show.
-
-    Raises:
-        UsageError: An artefact is not in ``known``, or its cells do not fit its axes.
-    """
+    """Refuse a study that names an artefact nobody can draw, or cells that one cannot show."""
     for name in study.artefacts:
         problems = [*unknown("artefacts", name, known, "artefact")]
         for problem, remedy in problems or _misfits(study, name, known[name].axes):

@@ -22,11 +22,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def method_files(root: Path) -> Iterator[Path]:
-    """The files that define methods: the project's, then those of packages by their names.
-
-    Raises:
-        UsageError: An entry point names no package, or one without the file.
-    """
+    """The files that define methods: the project's, then those of packages by their names."""
     yield root / "config" / _FILE
     for point in sorted(entry_points(group=_GROUP), key=lambda found: found.value):
         folder = _package_folder(point.value)

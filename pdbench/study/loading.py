@@ -29,8 +29,7 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     """Load a study by its name in ``config/`` or by the path of its file.
 
     Raises:
-        UsageError: The file is missing, is not YAML, or names something that does not
-            exist; the message has the file, the key and the remedy.
+        UsageError: The file, the key and the remedy of what is wrong.
     """
     path = _find(str(name_or_path), root)
     raw = read_yaml(path)
@@ -76,11 +75,7 @@ def _find(name: str, root: Path) -> Path:
 
 
 def load_methods(root: Path = ROOT) -> dict[str, Method]:
-    """Read the methods of the project, and those that installed packages offer.
-
-    Raises:
-        UsageError: A file is broken, or two define one method.
-    """
+    """Read the methods of the project, and those that installed packages offer."""
     methods: dict[str, Method] = {}
     origin: dict[str, Path] = {}
     adapter = TypeAdapter(dict[Name, Method])
@@ -95,11 +90,7 @@ def load_methods(root: Path = ROOT) -> dict[str, Method]:
 
 
 def read_pins(root: Path = ROOT) -> dict[str, str]:
-    """Read the pinned commits of hub repositories, by their ids; there are none without the file.
-
-    Raises:
-        UsageError: One is no commit.
-    """
+    """Read the commits of hub repositories by their ids; there are none without the file."""
     path = root / PINS
     pins = read_yaml(path) if path.is_file() else {}
     for name, revision in pins.items():
@@ -146,11 +137,7 @@ class _OneOfEachKey(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a file of keys.
-
-    Raises:
-        UsageError: It cannot be read, or is not a mapping.
-    """
+    """Read a file of keys; UsageError where it is none."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _OneOfEachKey)
     except (OSError, UnicodeDecodeError) as error:
@@ -166,11 +153,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def validated(
     adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = "study.schema.json"
 ) -> Any:
-    """Turn what a file says into its model; ``schema`` names the file that describes its keys.
-
-    Raises:
-        UsageError: A key is unknown, missing or has another value than it may.
-    """
+    """Turn what a file says into its model; ``schema`` names the file that describes its keys."""
     try:
         return adapter.validate_python(raw)
     except ValidationError as error:

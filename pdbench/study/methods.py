@@ -40,23 +40,27 @@ _NAMED = MayBeWritten(
 """Lets a model be written as the name of its objective alone."""
 
 
-class CustomObjective(Strict):
-    """An objective that a class defines, with its options."""
-
-    objective: Annotated[str, AfterValidator(_checked_class)] = Field(
-        description="Its class, as module:Class."
-    )
+class _WithObjective(Strict):
+    objective: str
     options: dict[str, _Option] = Field(
         {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
     @property
     def name(self) -> str:
-        """The name of its class."""
-        return self.objective.partition(":")[2]
+        """The objective's word, or the name of its class."""
+        return self.objective.rpartition(":")[2]
 
 
-class Stage(Strict):
+class CustomObjective(_WithObjective):
+    """An objective that a class defines, with its options."""
+
+    objective: Annotated[str, AfterValidator(_checked_class)] = Field(
+        description="Its class, as module:Class."
+    )
+
+
+class Stage(_WithObjective):
     """One training operation: an objective on some data, for a share of their updates."""
 
     objective: Annotated[str, AfterValidator(_checked_objective)] = Field(
@@ -73,9 +77,6 @@ class Stage(Strict):
         description="Share of the updates that those settings ask for. Stages on the same data "
         "have at most 1 together, so that no method trains more than another.",
     )
-    options: dict[str, _Option] = Field(
-        {}, description="Keyword arguments of the class; those left out are its defaults."
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -91,22 +92,12 @@ class Stage(Strict):
     def _plain(self) -> dict[str, Any] | str:
         if not self.is_custom and self.share == 1:
             return self.objective
-        return {
-            "objective": self.objective,
-            "data": self.data,
-            "share": self.share,
-            "options": self.options,
-        }
+        return dict(self)
 
     @property
     def is_custom(self) -> bool:
         """Whether a class of its own computes the loss, from what the teacher exposes."""
         return ":" in self.objective
-
-    @property
-    def name(self) -> str:
-        """The objective's word, or the name of its class."""
-        return self.objective.rpartition(":")[2]
 
     @property
     def settings(self) -> Objective:

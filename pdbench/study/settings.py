@@ -42,9 +42,8 @@ def is_commit(text: str | None) -> bool:
 class MayBeWritten:
     """Annotates a type whose values may be written in other ways than its own.
 
-    Attributes:
-        read: Turns whatever is written into what the type itself reads; ValueError refuses it.
-        schemas: The JSON schemas of all ways, from that of its own.
+    ``read`` turns whatever is written into what the type itself reads, or raises ValueError;
+    ``schemas`` gives the JSON schemas of all ways, from that of its own.
     """
 
     read: Callable[[Any], Any]
