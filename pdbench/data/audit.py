@@ -17,7 +17,6 @@ it asks how well the transfer set covers the words of the task.
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections import Counter
@@ -31,7 +30,6 @@ from pdbench.data.splits import (
     Row,
     is_leak,
     item_key,
-    keys_of,
     stored_rows,
     tested_elsewhere,
     tested_sentences,
@@ -61,8 +59,8 @@ def audit(study: Study, paths: Paths) -> None:
     trained = [t for t, task in study.tasks.items() if task.model_of is None]
     labelled = {t: _counts(paths.task(t) / "train") for t in trained}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
-    checked = sum(found for found, _, _ in texts.values())
-    checked += sum(_check_task(study, paths, task) for task in trained)
+    tasks = {t: _check_task(study, paths, t) for t in trained}
+    checked = sum(items for items, *_ in (*texts.values(), *tasks.values()))
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
         "texts": {x: about for x, (_, about, _) in texts.items()},
@@ -70,7 +68,7 @@ def audit(study: Study, paths: Paths) -> None:
         "leaks": {
             "checked": checked,
             "found": 0,
-            "shared_sentences": {t: _shared_sentences(paths.task(t)) for t in trained},
+            "shared_sentences": {t: shared for t, (_, shared) in tasks.items()},
         },
     }
     write_json(paths.audit, content)
@@ -109,29 +107,26 @@ def _survey(
     return checked, {**read_json(folder / "text.json"), "similarity": whole}, sets
 
 
-def _check_task(study: Study, paths: Paths, task: str) -> int:
+def _check_task(study: Study, paths: Paths, task: str) -> tuple[int, int]:
+    """Count the items of train and dev, and those of which a sentence is also in test."""
     folder = paths.task(task)
-    tested = {item_key(row) for row in stored_rows(folder / "test")}
-    tested |= tested_elsewhere(study, paths, task)
-    checked = 0
+    test = {item_key(row) for row in stored_rows(folder / "test")}
+    tested = test | tested_elsewhere(study, paths, task)
+    sentences = {key for item in test for key in item} - {""}
+    checked = shared = 0
     for split in ("train", "dev"):
         for number, row in enumerate(stored_rows(folder / split)):
-            if item_key(row) in tested:
+            item = item_key(row)
+            if item in tested:
                 raise _leak(folder / split, number, row)
             checked += 1
-    return checked
+            shared += any(key in sentences for key in item)
+    return checked, shared
 
 
 def _leak(folder: Path, number: int, row: Row) -> GuardError:
     what = f"{folder}: item {number} holds text of test or dev ({' | '.join(row)[:60]!r})"
     return GuardError(what, f"delete {folder} and prepare it again")
-
-
-def _shared_sentences(folder: Path) -> int:
-    """Items of train and dev of which a sentence is also in test."""
-    tested = keys_of(stored_rows(folder / "test"))
-    rows = itertools.chain(stored_rows(folder / "train"), stored_rows(folder / "dev"))
-    return sum(any(key in tested for key in item_key(row)) for row in rows)
 
 
 def _similarities(labelled: dict[str, Counter[str]], counts: Counter[str]) -> dict[str, float]:

@@ -5,7 +5,7 @@ A student must learn no sentence of test, and no item of dev.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -121,7 +121,8 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
     for task in study.tasks:
         splits = prepared_splits(paths.task(task))
         if "test" in splits:
-            tested |= keys_of(stored_rows(paths.task(task) / "test"))
+            rows = stored_rows(paths.task(task) / "test")
+            tested.update(key for row in rows for key in item_key(row))
         for split in {"dev", SUBMISSION} & set(splits):
             tested |= {_whole_key(row) for row in stored_rows(paths.task(task) / split)}
     return tested - {""}
@@ -132,11 +133,6 @@ def tested_elsewhere(study: Study, paths: Paths, task: str) -> set[Row]:
     folders = [paths.task(other) for other in study.scored_with(task)]
     tests = [folder / "test" for folder in folders if "test" in prepared_splits(folder)]
     return {item_key(row) for folder in tests for row in stored_rows(folder)}
-
-
-def keys_of(rows: Iterable[Row]) -> set[str]:
-    """The normalised form of every text of the rows, without the empty one."""
-    return {key for row in rows for key in item_key(row)} - {""}
 
 
 def item_key(row: Row) -> Row:

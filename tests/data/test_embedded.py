@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import embedded, tatoeba
+from pdbench.data import embedded
 from pdbench.data.embedded import _TASKS, _TEXTS, read_columns, read_splits
 from pdbench.data.texts import normalise
 from pdbench.study.catalogue.archives import EMBEDDED
@@ -59,27 +59,29 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
 
 def test_paraphrases_have_a_common_translation(tiny_archives: Path) -> None:
     """Positive pairs speak of the same day; negative ones share words and differ."""
-    table = tatoeba.splits(tiny_archives)["train"]
+    table = embedded._paraphrases(tiny_archives)["train"]
     labels = table["label"].to_pylist()
 
     assert labels.count(0) == labels.count(1) > 0
     for row in table.to_pylist():
-        days = [set(filter(str.isdigit, tatoeba._words(row[c]))) for c in ("text_a", "text_b")]
+        days = [set(filter(str.isdigit, embedded._words(row[c]))) for c in ("text_a", "text_b")]
         assert (days[0] == days[1]) == bool(row["label"])
 
 
 def test_unlabelled_pairs_share_no_sentence_with_the_task(tiny_archives: Path) -> None:
     """The transfer pool is a fourth side of the split."""
-    pool = {normalise(t) for texts in tatoeba.unlabelled(tiny_archives).values() for t in texts}
+    pool = {
+        normalise(t) for texts in embedded._unlabelled_pairs(tiny_archives).values() for t in texts
+    }
 
     assert pool
-    for table in tatoeba.splits(tiny_archives).values():
+    for table in embedded._paraphrases(tiny_archives).values():
         assert not pool & _sentences(table)
 
 
 def test_sentences_that_differ_in_writing_are_one_family() -> None:
     """A family is not split because one of its sentences is also written otherwise."""
-    families = tatoeba._families([("A.", "B."), ("a!", "C."), ("D.", "E.")])
+    families = embedded._families([("A.", "B."), ("a!", "C."), ("D.", "E.")])
 
     assert families["B."] == families["C."] != families["E."]
 
@@ -136,9 +138,9 @@ def test_reviews_and_sentences_come_from_different_reviews(tiny_archives: Path) 
 def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
     """Python's hash seed changes no split."""
     code = (
-        "import sys; from pathlib import Path; from pdbench.data import tatoeba, places\n"
+        "import sys; from pathlib import Path; from pdbench.data import embedded, places\n"
         "places._located = lambda name, folder: places.path_of(name, folder)\n"
-        "print([table.to_pydict() for table in tatoeba.splits(Path(sys.argv[1])).values()])"
+        "print([table.to_pydict() for table in embedded._paraphrases(Path(sys.argv[1])).values()])"
     )
     printed = {
         subprocess.run(
