@@ -164,12 +164,15 @@ def _choose(
     ``sizes`` says how many to take of each part, None all. A review without a class is left out;
     if ``balanced``, every class of a part is first thinned to the size of the smallest.
     """
-    keys = _keys(path, breakage, lambda r: class_of(r) if r.part in sizes else None)
+    keys: dict[tuple[str, int], array[int]] = {}
+    for review in _reviews(path, breakage):
+        found = class_of(review)
+        if review.part in sizes and found is not None:
+            keys.setdefault((review.part, found), array("Q")).append(review.key)
     chosen = {}
     for part, size in sizes.items():
-        classes = [own for (where, _), own in keys.items() if where == part]
-        if balanced:
-            classes = _thinned(classes)
+        same = [np.array(own, np.uint64) for (where, _), own in keys.items() if where == part]
+        classes = _thinned([np.unique(own) for own in same]) if balanced else same
         chosen[part] = np.unique(np.concatenate([*classes, _NO_KEYS]))[:size]
     taken = {part: np.zeros(len(own), np.bool_) for part, own in chosen.items()}
     for review in _reviews(path, Breakage(1.0)):  # counted the first time
@@ -180,18 +183,6 @@ def _choose(
         if place < len(own) and own[place] == review.key and not taken[review.part][place]:
             taken[review.part][place] = True
             yield review
-
-
-def _keys(
-    path: Path, breakage: Breakage, class_of: Callable[[_Review], int | None]
-) -> dict[tuple[str, int], NDArray[np.uint64]]:
-    """The keys of all reviews by part and class, each once, in order."""
-    seen: dict[tuple[str, int], array[int]] = {}
-    for review in _reviews(path, breakage):
-        found = class_of(review)
-        if found is not None:
-            seen.setdefault((review.part, found), array("Q")).append(review.key)
-    return {group: np.unique(np.array(keys, np.uint64)) for group, keys in seen.items()}
 
 
 def _thinned(classes: list[NDArray[np.uint64]]) -> list[NDArray[np.uint64]]:

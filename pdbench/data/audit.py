@@ -60,7 +60,8 @@ def audit(study: Study, paths: Paths) -> None:
     labelled = {t: _counts(paths.task(t) / "train") for t in trained}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
     tasks = {t: _check_task(study, paths, t) for t in trained}
-    checked = sum(items for items, *_ in (*texts.values(), *tasks.values()))
+    checked = sum(items for items, _, _ in texts.values())
+    checked += sum(items for items, _ in tasks.values())
     content = {
         "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
         "texts": {x: about for x, (_, about, _) in texts.items()},
