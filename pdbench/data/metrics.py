@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.study.catalogue.glue import GLUE, glue_name
-from pdbench.study.catalogue.metrics import metric_named
+from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.settings import Task
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -85,7 +85,7 @@ def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -
     items = Items(len(true))
     found = {}
     for name in metrics:
-        metric = metric_named(name)
+        metric = METRICS[name]
         score = metric.formula(predicted[None], true[None], items)
         found[name] = float(np.clip(score[0], metric.least, 1))
     return found

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.prepared import SPLITS, SUBMISSION, prepared_splits
+from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
 from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
 from pdbench.study import Study
 from pdbench.study.settings import Task

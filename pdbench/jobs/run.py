@@ -22,7 +22,7 @@ from pdbench.core.files import (
     read_json,
     replacing,
 )
-from pdbench.data.prepared import SPLITS
+from pdbench.data.columns import SPLITS
 from pdbench.engine import (
     ALONE,
     Device,

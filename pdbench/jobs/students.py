@@ -29,8 +29,8 @@ from pdbench.core.files import (
     shared_lock,
     write_json,
 )
+from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
-from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import (

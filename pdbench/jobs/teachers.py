@@ -16,9 +16,8 @@ from pdbench.core.files import (
     replacing,
     write_json,
 )
-from pdbench.data.columns import TEACHER
+from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
-from pdbench.data.prepared import SPLITS
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import (

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pdbench.core.errors import UsageError, suggestion
-
 _Formula: TypeAlias = Callable[[Any, Any, Any], Any]
 """From the predictions of R runs, (R, N), the labels, (1, N), and the items to R scores."""
 
@@ -21,7 +19,7 @@ def _mean(scores: Any, _: Any, items: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class TaskMetric:
+class _TaskMetric:
     """A metric that a task may have; scores are fractions or correlations.
 
     Attributes:
@@ -71,32 +69,25 @@ def _spearman(predictions: Any, labels: Any, items: Any) -> Any:
     return items.correlation(items.ranks(predictions), items.ranks(labels))
 
 
-def _recall_at(most: int) -> TaskMetric:
+def _recall_at(most: int) -> _TaskMetric:
     """The share of true items that rank high enough, from their ranks; 0 is no rank."""
-    return TaskMetric(
+    return _TaskMetric(
         f"recall at {most}",
         ("ranking",),
         lambda ranks, _, items: items.share((ranks > 0) & (ranks <= most)),
     )
 
 
-METRICS: dict[str, TaskMetric] = {
-    "accuracy": TaskMetric("accuracy", formula=_accuracy),
-    "f1": TaskMetric("F1", ("classification", "span"), _f1),
-    "matthews": TaskMetric("Matthews", formula=_matthews, is_correlation=True),
-    "pearson": TaskMetric("Pearson", formula=_pearson, is_correlation=True, of_scores=True),
-    "spearman": TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
-    "exact_match": TaskMetric("exact match", ("span",)),
+METRICS: dict[str, _TaskMetric] = {
+    "accuracy": _TaskMetric("accuracy", formula=_accuracy),
+    "f1": _TaskMetric("F1", ("classification", "span"), _f1),
+    "matthews": _TaskMetric("Matthews", formula=_matthews, is_correlation=True),
+    "pearson": _TaskMetric("Pearson", formula=_pearson, is_correlation=True, of_scores=True),
+    "spearman": _TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
+    "exact_match": _TaskMetric("exact match", ("span",)),
     **{f"recall@{most}": _recall_at(most) for most in (1, 10, 50)},
 }
 """Every metric by its id."""
-
-
-def metric_named(name: str) -> TaskMetric:
-    """A metric by its id; UsageError where there is none."""
-    if name not in METRICS:
-        raise UsageError(f"unknown metric {name!r}", suggestion(name, METRICS))
-    return METRICS[name]
 
 
 def metrics_for(kind: str) -> tuple[str, ...]:
