@@ -13,7 +13,7 @@ from pdbench.study.catalogue.archives import EMBEDDED
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.cells import Architecture
 from pdbench.study.config import Study, listed
-from pdbench.study.discovery import has_module
+from pdbench.study.discovery import module_file
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.methods import Method
 from pdbench.study.settings import PINNED, Block, Released, Source, Task, Text, is_commit
@@ -174,7 +174,7 @@ def _of_method(key: str, name: str, block: Block, study: Study) -> _Problems:
             yield what, "name a teacher"
     for objective in _custom_objectives(method):
         module = objective.partition(":")[0]
-        if not has_module(module):
+        if module_file(module) is None:
             what = f"method {name!r}: objective {objective}: there is no module {module}"
             yield what, "mend its name in methods.yaml, or install its package"
     for task in listed(block.task) if method.asks_teacher else ():

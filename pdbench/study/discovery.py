@@ -44,23 +44,14 @@ def _package_folder(package: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def has_module(name: str) -> bool:
-    """Whether a module is installed, found without importing its package."""
-    return _source(name) is not None
-
-
-def code_digest(module: str) -> str:
-    """As :func:`code_digest_of`, of a module by its name, which may not be there."""
-    path = _source(module)
-    return digest("") if path is None else code_digest_of(path)
-
-
-def code_digest_of(path: Path) -> str:
+def code_digest_of(path: Path | None) -> str:
     """Digest of what a module does: of its code, without comments and docstrings.
 
     What it imports is not followed. Of code with a mistake in its syntax it is that of the
-    text: its jobs say what is wrong.
+    text: its jobs say what is wrong. A module that is not there has a digest too.
     """
+    if path is None:
+        return digest("")
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -72,7 +63,8 @@ def code_digest_of(path: Path) -> str:
     return digest(ast.unparse(tree))
 
 
-def _source(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
+    """The file of a module, if it is installed, found without importing its package."""
     package, _, last = module.rpartition(".")
     if not package:
         spec = importlib.util.find_spec(last)
