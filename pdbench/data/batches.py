@@ -78,9 +78,8 @@ class _Order:
 def _shuffled_buckets(lengths: _Lengths, capacity: int, generator: np.random.Generator) -> _Order:
     """Cut a random order of items into batches of one width each, as far as possible.
 
-    Every item is in exactly one batch, and all batches but one are full. Items of one width
-    are mixed, batches of all widths follow one another at random, and the smaller batch is
-    anywhere.
+    All batches but one, which is anywhere, are full. Items of one width are mixed, and batches
+    of all widths follow one another at random.
 
     Sorting only pools of so many batches would let items meet that differ more in length,
     and pad more; but a student does not learn better from it. On 7,462 sentences, batch 32,
@@ -160,11 +159,9 @@ class PieceBatches:
     length and the batches: so every pass has equally many batches, which is what lets a step
     be found without the passes before it, and padding is next to nothing.
 
-    Args:
-        lengths: Word pieces of each item, (N,).
-        capacity: Most pieces of a batch, padding counted; a longer item stands alone.
-        seed: What decides the order.
-        part: Number of the text within its corpus: each has an order of its own.
+    ``lengths`` are the word pieces of each item, (N,), and ``capacity`` the most of a batch,
+    padding counted; a longer item stands alone. ``part`` is the number of the text within its
+    corpus: each has an order of its own.
     """
 
     def __init__(self, lengths: _Lengths, capacity: int, seed: int, part: int = 0) -> None:
@@ -248,7 +245,7 @@ def _width(longest: int) -> int:
 
 
 def pieces_used(all_tokens: Sequence[Tokens], vocabulary: int) -> NDArray[np.int64]:
-    """Return the ids that occur in any of ``all_tokens``, ascending; 0 (padding) is first."""
+    """The ids that occur in any of ``all_tokens``, ascending; 0 (padding) is first."""
     seen = np.zeros(vocabulary, dtype=bool)
     seen[0] = True
     for tokens in all_tokens:

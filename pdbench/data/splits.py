@@ -64,7 +64,7 @@ def arrange(
 
 
 def text_columns(dataset: Dataset) -> list[str]:
-    """Return the name of the text column, or of the two of pairs."""
+    """The name of the text column, or of the two of pairs."""
     return [name for name in TEXT_COLUMNS if name in dataset.column_names]
 
 
@@ -79,16 +79,15 @@ def _ordered(dataset: Dataset) -> Dataset:
 
 
 def is_held_out(group: str) -> bool:
-    """Whether a group of examples that belong together is held out of train as a whole, as dev.
+    """Whether examples that belong together are all held out of train, as dev: one in ten.
 
-    It is one in ten, the same on every machine: the questions of an article, the examples of a
-    dialogue.
+    Such a group is the questions of an article, or the examples of a dialogue.
     """
     return share_of(group, 8) < _HELD_OUT
 
 
 def order_of(row: Row) -> bytes:
-    """Return the sha256 that decides an item's place."""
+    """The sha256 that decides an item's place."""
     return hashed("\x1f".join(row))
 
 
@@ -110,7 +109,7 @@ def _first(split: Dataset, count: int | None, key: str) -> Dataset:
 
 
 def tested_sentences(study: Study, paths: Paths) -> set[str]:
-    """Return the normalised texts that no unlabelled text may hold, of all tasks.
+    """The normalised texts that no unlabelled text may hold, of all tasks.
 
     They are the sentences of every test split, of a pair task both sides of every pair. Of dev
     and of a split whose labels are hidden they are whole items, since published training and
@@ -129,14 +128,14 @@ def tested_sentences(study: Study, paths: Paths) -> set[str]:
 
 
 def tested_elsewhere(study: Study, paths: Paths, task: str) -> set[Row]:
-    """Return the test items of the other tasks that a task's models are scored on."""
+    """The test items of the other tasks that a task's models are scored on."""
     folders = [paths.task(other) for other in study.scored_with(task)]
     tests = [folder / "test" for folder in folders if "test" in prepared_splits(folder)]
     return {item_key(row) for folder in tests for row in stored_rows(folder)}
 
 
 def item_key(row: Row) -> Row:
-    """Return the normalised form of a whole item."""
+    """The normalised form of a whole item."""
     return tuple(normalise(text) for text in row)
 
 

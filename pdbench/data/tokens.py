@@ -1,8 +1,7 @@
 """Word pieces on disk: written once for each text and vocabulary, memory-mapped by every job.
 
-However long a text is, a job holds little of it. The arrays are mapped, and what looks at all
-of one (:meth:`Tokens.digest`, :meth:`Tokens.counts`) does so a chunk at a time and then gives
-the pages back, which would otherwise count as memory of the job until it ends.
+What looks at all of an array does so a chunk at a time and then gives the pages back, which
+would otherwise count as memory of the job until it ends.
 """
 
 from __future__ import annotations
@@ -54,13 +53,9 @@ class Tokens:
 
     @classmethod
     def open(cls, folder: Path) -> Tokens:
-        """Memory-map the tokens in ``folder`` and compare them with their digest.
+        """Memory-map the tokens in ``folder``, or refuse others than were written.
 
-        All of them are read for it, so that nothing trains on other numbers than those that
-        were written; of eight million sentences that is half a second.
-
-        Raises:
-            DataError: A file is missing, truncated or edited.
+        All of them are read for their digest; of eight million sentences that is half a second.
         """
         about = read_json(folder / "tokens.json")
         tokens = cls._mapped(folder, about["vocabulary"], about["max_length"])
@@ -111,8 +106,7 @@ class Tokens:
     def release(self) -> None:
         """Give back the pages of the pieces, if there are many; what is read next maps its own.
 
-        They stay in the system's cache of the file. A batch of 32 items pays 0.3 ms for it.
-        The other arrays are a fifth as large and keep their pages.
+        A batch of 32 items pays 0.3 ms. The other arrays are a fifth as large and keep theirs.
         """
         _release(self.pieces)
 
