@@ -103,7 +103,7 @@ class Plan:
         return {job: KINDS[job.kind].size(self._costs, job.key) for job in self.graph.jobs}
 
     @cached_property
-    def artefact_jobs(self) -> dict[str, set[Job]]:
+    def _jobs_of(self) -> dict[str, set[Job]]:
         """The jobs that each artefact's cells need, by its id."""
         return {
             name: self.graph.upstream(Job("cell", cell) for cell in self.study.artefact_cells(name))
@@ -121,15 +121,11 @@ class Plan:
             disk=sum(self.disk[key] for key in left),
         )
 
-    def own(self, artefact: str) -> Cost:
-        """What an artefact costs that no other one needs."""
-        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
-        return self.cost(self.artefact_jobs[artefact] - others)
-
-    def shared(self, artefact: str) -> Cost:
-        """What an artefact costs together with others."""
-        others = set().union(*(k for a, k in self.artefact_jobs.items() if a != artefact))
-        return self.cost(self.artefact_jobs[artefact] & others)
+    def own_and_shared(self, artefact: str) -> tuple[Cost, Cost]:
+        """What an artefact costs that no other one needs, and what it costs with others."""
+        jobs = self._jobs_of[artefact]
+        others = set().union(*(own for name, own in self._jobs_of.items() if name != artefact))
+        return self.cost(jobs - others), self.cost(jobs & others)
 
     @cached_property
     def whole(self) -> Cost:
@@ -178,25 +174,24 @@ class Plan:
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
         seconds, needs = self._split
-        found = makespan(seconds, needs, self._takes_a_device, devices, self._urgency)
+        by_seed, by_cell = self._as_run.priority, self.graph.priority
+        found = makespan(
+            seconds,
+            needs,
+            lambda job: self.machine.kind == "cpu" or is_on_device(job),
+            devices,
+            lambda job: by_seed(job) if job.kind == "seed" else by_cell(job),
+        )
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
 
-    def _takes_a_device(self, key: Job) -> bool:
-        return self.machine.kind == "cpu" or is_on_device(key)
-
-    def _urgency(self, key: Job) -> float:
-        return (self._as_run if key.kind == "seed" else self.graph).priority(key)
-
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
-        """Return the plan in the shape that ``pdbench plan --json`` writes.
+        """The plan as ``pdbench plan --json`` writes it.
 
-        ``totals`` has the numbers of artefacts, cells, jobs and runs, and the whole cost;
-        ``jobs`` the number of jobs by rule, of which a bundle has several cells; ``rules`` and
-        ``artefacts`` the costs, an artefact's own and those it shares; ``wall_hours`` and
-        ``peak_disk_bytes`` the wall time and the free disk by number of devices; ``cells`` the
-        number of runs of each cell.
+        ``jobs`` counts jobs by rule, of which a bundle has several cells; ``rules`` and
+        ``artefacts`` have costs, an artefact's own and those it shares; ``wall_hours`` and
+        ``peak_disk_bytes`` go by the number of devices, ``cells`` by the runs of each.
         """
         return {
             "study": self.study.name,
@@ -225,10 +220,11 @@ class Plan:
                 name: {
                     "cells": [cell.key for cell in self.study.artefact_cells(name)],
                     "runs": self.runs_of(name),
-                    "own": self.own(name).as_json(),
-                    "shared": self.shared(name).as_json(),
+                    "own": own.as_json(),
+                    "shared": shared.as_json(),
                 }
                 for name in self.study.artefacts
+                for own, shared in (self.own_and_shared(name),)
             },
             "cells": self.runs,
         }
@@ -323,7 +319,7 @@ def _head(plan: Plan) -> list[str]:
 def _artefacts(plan: Plan) -> list[str]:
     rows = [("artefact", "cells", "runs", "own", "shared with others", "disk")]
     for name in plan.study.artefacts:
-        own, shared = plan.own(name), plan.shared(name)
+        own, shared = plan.own_and_shared(name)
         rows.append(
             (
                 name,

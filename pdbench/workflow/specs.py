@@ -149,6 +149,7 @@ MODEL_FILES = (
 )
 """What is read of a folder that holds a model or a vocabulary."""
 
+_DATA = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".txt", ".gz")  # endings that are read
 _SETTLED = 2.0  # seconds after which a change shows in a file's times, however coarse they are
 
 
@@ -168,13 +169,13 @@ class Contents:
 
         Args:
             source: The source; its ``file`` is looked at alone if it names one.
-            names: The files that count; None counts all but hidden ones, at any depth.
+            names: The files that count; None counts all that may be data, at any depth.
         """
         folder = Path(source.path or "")
         if not folder.is_dir():
             return None
         chosen = names if source.file is None else (source.file,)
-        paths = _all_files(folder) if chosen is None else (folder / name for name in chosen)
+        paths = _data_files(folder) if chosen is None else (folder / name for name in chosen)
         found = {str(p.relative_to(folder)): self.digest(p) for p in paths if p.is_file()}
         self._keep()
         return found
@@ -208,7 +209,8 @@ class Contents:
             self._learnt = False
 
 
-def _all_files(folder: Path) -> Iterable[Path]:
+def _data_files(folder: Path) -> Iterable[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
+        shown = (name for name in sorted(files) if not name.startswith("."))
+        yield from (Path(place, name) for name in shown if name.endswith(_DATA))

@@ -68,8 +68,9 @@ def test_split_cells_end_sooner_on_many_devices(study: Study, plan: Plan) -> Non
 
 def test_own_and_shared_costs_make_the_whole(plan: Plan) -> None:
     """What artefacts have for themselves is disjoint; with what they share it is everything."""
-    own = [plan.own(artefact) for artefact in plan.study.artefacts]
-    shared = [plan.shared(artefact) for artefact in plan.study.artefacts]
+    costs = [plan.own_and_shared(artefact) for artefact in plan.study.artefacts]
+    own = [cost for cost, _ in costs]
+    shared = [cost for _, cost in costs]
 
     seconds = sum(cost.device.seconds for cost in own)
     assert seconds < plan.whole.device.seconds
@@ -82,8 +83,8 @@ def test_an_artefact_of_its_own_shares_nothing(study_file) -> None:
     """Without the other artefacts its whole cost is its own."""
     alone = Plan(load_study(study_file(without="artefacts.figure8")), H100)
 
-    assert alone.shared("figure6").steps == 0
-    assert alone.own("figure6").device.seconds == pytest.approx(alone.whole.device.seconds)
+    assert alone.own_and_shared("figure6")[1].steps == 0
+    assert alone.own_and_shared("figure6")[0].device.seconds == pytest.approx(alone.whole.device.seconds)
 
 
 def test_done_jobs_cost_nothing_more(study: Study, plan: Plan) -> None:
