@@ -57,7 +57,8 @@ def audit(study: Study, paths: Paths) -> None:
     """
     tested = tested_sentences(study, paths)
     trained = [t for t, task in study.tasks.items() if task.model_of is None]
-    labelled = {t: _counts(paths.task(t) / "train") for t in trained}
+    rows = {t: stored_rows(paths.task(t) / "train") for t in trained}
+    labelled = {t: Counter(word for row in own for word in _words(row)) for t, own in rows.items()}
     texts = {x: _survey(study, paths, x, tested, labelled) for x in study.texts}
     tasks = {t: _check_task(study, paths, t) for t in trained}
     checked = sum(items for items, _, _ in texts.values())
@@ -132,10 +133,6 @@ def _leak(folder: Path, number: int, row: Row) -> GuardError:
 
 def _similarities(labelled: dict[str, Counter[str]], counts: Counter[str]) -> dict[str, float]:
     return {task: round(_similarity(own, counts), 4) for task, own in labelled.items()}
-
-
-def _counts(folder: Path) -> Counter[str]:
-    return Counter(word for row in stored_rows(folder) for word in _words(row))
 
 
 def _words(texts: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -192,16 +192,12 @@ def _not_among(snippets: list[str], classes: dict[str, int]) -> list[tuple[str, 
     return list(found.values())
 
 
-def _paraphrases(archives: Path) -> _Splits:
-    return _sides(archives, ("train", "dev", "test"))
-
-
 def _unlabelled_pairs(archives: Path) -> _Columns:
-    table = _sides(archives, ("unlabelled",))["unlabelled"]
+    table = _paraphrases(archives, ("unlabelled",))["unlabelled"]
     return {name: table[name].to_pylist() for name in ("text_a", "text_b")}
 
 
-def _sides(archives: Path, sides: tuple[str, ...]) -> _Splits:
+def _paraphrases(archives: Path, sides: Sequence[str] = ("train", "dev", "test")) -> _Splits:
     """Paraphrase pairs from Tatoeba's translations.
 
     Two English sentences with the identical Spanish or Ukrainian translation are paraphrases.

@@ -65,7 +65,13 @@ class Tokens:
 
     @classmethod
     def _mapped(cls, folder: Path, vocabulary: str, max_length: int) -> Tokens:
-        arrays = {name: _map(folder / f"{name}.npy") for name in _ARRAYS}
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in _ARRAYS:
+            path = folder / f"{name}.npy"
+            try:  # numpy's class for mapped arrays would make every small step slower
+                arrays[name] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: missing or truncated", _remedy(folder)) from error
         return cls(**arrays, vocabulary=vocabulary, max_length=max_length)
 
     @cached_property
@@ -183,14 +189,6 @@ def _release(array: NDArray[Any]) -> None:
         mapped = mapped.base
     if isinstance(mapped, mmap.mmap) and len(mapped) >= _RELEASED:
         mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def _map(path: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: missing or truncated", _remedy(path.parent)) from error
-    return np.asarray(array)  # numpy's class for mapped arrays makes every small step slower
 
 
 def _remedy(folder: Path) -> str:

@@ -44,7 +44,8 @@ class Axes:
 
     def __str__(self) -> str:
         parts = {"panel": self.panel, "x": self.x, "series": self.series}
-        return ", ".join(f"{part} by {_named(own)}" for part, own in parts.items() if own)
+        words = {part: " and ".join(_WORDS[one] for one in own) for part, own in parts.items()}
+        return ", ".join(f"{part} by {own}" for part, own in words.items() if own)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,3 @@ def _at_one_place(cells: dict[Cell, _Settings], axes: Axes) -> Iterator[str]:
         other = places.setdefault(place, cell)
         if other != cell:
             yield f"{other} and {cell} would stand at one place"
-
-
-def _named(settings: Iterable[Setting]) -> str:
-    return " and ".join(_WORDS[one] for one in settings)

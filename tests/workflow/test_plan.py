@@ -84,7 +84,9 @@ def test_an_artefact_of_its_own_shares_nothing(study_file) -> None:
     alone = Plan(load_study(study_file(without="artefacts.figure8")), H100)
 
     assert alone.own_and_shared("figure6")[1].steps == 0
-    assert alone.own_and_shared("figure6")[0].device.seconds == pytest.approx(alone.whole.device.seconds)
+    assert alone.own_and_shared("figure6")[0].device.seconds == pytest.approx(
+        alone.whole.device.seconds
+    )
 
 
 def test_done_jobs_cost_nothing_more(study: Study, plan: Plan) -> None:

@@ -14,10 +14,6 @@ _Formula: TypeAlias = Callable[[Any, Any, Any], Any]
 """From the predictions of R runs, (R, N), the labels, (1, N), and the items to R scores."""
 
 
-def _mean(scores: Any, _: Any, items: Any) -> Any:
-    return items.share(scores)
-
-
 @dataclass(frozen=True)
 class _TaskMetric:
     """A metric that a task may have; scores are fractions or correlations.
@@ -33,7 +29,7 @@ class _TaskMetric:
 
     title: str
     kinds: tuple[str, ...] = ("classification",)
-    formula: _Formula = _mean
+    formula: _Formula = lambda scores, _, items: items.share(scores)
     is_correlation: bool = False
     of_scores: bool = False
     unit: str = "%"
@@ -42,10 +38,6 @@ class _TaskMetric:
     def least(self) -> float:
         """The lowest score there can be; the highest is 1."""
         return -1.0 if self.is_correlation else 0.0
-
-
-def _accuracy(predictions: Any, labels: Any, items: Any) -> Any:
-    return items.share(predictions == labels)
 
 
 def _f1(predictions: Any, labels: Any, items: Any) -> Any:
@@ -58,10 +50,6 @@ def _f1(predictions: Any, labels: Any, items: Any) -> Any:
 def _matthews(predictions: Any, labels: Any, items: Any) -> Any:
     """Matthews' correlation of any number of classes: that of their indicators."""
     return items.correlation(*items.indicators(predictions, labels))
-
-
-def _pearson(predictions: Any, labels: Any, items: Any) -> Any:
-    return items.correlation(predictions, labels)
 
 
 def _spearman(predictions: Any, labels: Any, items: Any) -> Any:
@@ -79,10 +67,15 @@ def _recall_at(most: int) -> _TaskMetric:
 
 
 METRICS: dict[str, _TaskMetric] = {
-    "accuracy": _TaskMetric("accuracy", formula=_accuracy),
+    "accuracy": _TaskMetric("accuracy", formula=lambda p, true, items: items.share(p == true)),
     "f1": _TaskMetric("F1", ("classification", "span"), _f1),
     "matthews": _TaskMetric("Matthews", formula=_matthews, is_correlation=True),
-    "pearson": _TaskMetric("Pearson", formula=_pearson, is_correlation=True, of_scores=True),
+    "pearson": _TaskMetric(
+        "Pearson",
+        formula=lambda p, true, items: items.correlation(p, true),
+        is_correlation=True,
+        of_scores=True,
+    ),
     "spearman": _TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
     "exact_match": _TaskMetric("exact match", ("span",)),
     **{f"recall@{most}": _recall_at(most) for most in (1, 10, 50)},
