@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.data.places import read_member, read_members, tar_member
+from pdbench.data.places import read_member, read_members
 from pdbench.data.records import label_order
 from pdbench.data.texts import clean, hashed, normalise, one_line, sentences, share_of
 from pdbench.study.settings import Source, Task
@@ -164,8 +164,8 @@ def _reviews(archives: Path, origin: str) -> Iterable[tuple[str, int]]:
 
 def _rated(archives: Path, name: str) -> list[str]:
     """The texts of one of the four rated collections."""
-    inner = read_member("vadersentiment", archives, _RATED)
-    content = tar_member(inner, f"hutto_ICWSM_2014/{name}_GroundTruth.txt")
+    member = f"hutto_ICWSM_2014/{name}_GroundTruth.txt"
+    content = read_member("vadersentiment", archives, _RATED, member)
     lines = content.decode().replace("\r\n", "\n").strip("\n").split("\n")
     return [line.split("\t", 2)[2] for line in lines]
 

