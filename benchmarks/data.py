@@ -164,7 +164,7 @@ def _write_pieces(folder: Path) -> None:
     pieces = np.setdiff1d(np.arange(vocabulary.size), vocabulary.special)
     rows = np.resize(pieces, (-(-len(pieces) // width), width))
     items = np.pad(rows, ((0, 0), (1, 1)))
-    items[:, 0], items[:, -1] = vocabulary.cls, vocabulary.sep
+    items[:, 0], items[:, -1] = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
     write_tokens(folder, _equally_long(items, vocabulary.digest))
 
 

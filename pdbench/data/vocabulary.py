@@ -32,18 +32,6 @@ _LARGEST = 2**16
 _SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
 
-class _Index:
-    """The index of a special piece; :func:`open_vocabulary` looks whether all are there."""
-
-    def __init__(self, piece: str) -> None:
-        self._piece = piece
-
-    def __get__(self, vocabulary: Vocabulary, _: type[Vocabulary]) -> int:
-        index = vocabulary.tokenizer.token_to_id(self._piece)
-        assert index is not None, self._piece
-        return index
-
-
 @dataclass(frozen=True)
 class Vocabulary:
     """A WordPiece tokenizer, which neither truncates nor pads, and its files.
@@ -60,16 +48,16 @@ class Vocabulary:
         """Number of pieces, special ones included."""
         return int(self.tokenizer.get_vocab_size())
 
-    pad = _Index("[PAD]")
-    cls = _Index("[CLS]")
-    sep = _Index("[SEP]")
-    mask = _Index("[MASK]")
-    unk = _Index("[UNK]")
+    def index(self, piece: str) -> int:
+        """The index of a piece, such as [CLS]."""
+        found = self.tokenizer.token_to_id(piece)
+        assert found is not None, piece
+        return found
 
     @property
     def special(self) -> tuple[int, ...]:
         """Indices of the special pieces, padding first."""
-        return self.pad, self.unk, self.cls, self.sep, self.mask
+        return tuple(map(self.index, ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")))
 
     @property
     def pieces(self) -> list[str]:
@@ -213,12 +201,12 @@ def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int)
 
     Every block begins with [CLS] and ends with [SEP]; none spans two documents.
     """
-    width = max_length - 2
+    width, cls, sep = max_length - 2, vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
     items: list[list[int]] = []
     for encoding in vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
         ids = encoding.ids
         blocks = (ids[start : start + width] for start in range(0, len(ids), width))
-        items += [[vocabulary.cls, *block, vocabulary.sep] for block in blocks]
+        items += [[cls, *block, sep] for block in blocks]
     return _tokens(items, list(map(len, items)), vocabulary, max_length)
 
 

@@ -367,7 +367,7 @@ def corpus_pieces(parts: list[CorpusText], vocabulary: Vocabulary) -> _Pieces:
     order = np.argsort(-counts, kind="stable")
     kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
     numbers = renumbering(kept, vocabulary.size)
-    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
+    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.index("[MASK]")]))
 
 
 class _CorpusOrder:

@@ -127,7 +127,7 @@ def _windows(
     vocabulary: Vocabulary, question: Sequence[int], read: Any, answer: tuple[int, int], task: Task
 ) -> Iterator[_Window]:
     ids, chars = read.ids, read.offsets
-    begin = [vocabulary.cls, *question, vocabulary.sep]
+    begin = [vocabulary.index("[CLS]"), *question, vocabulary.index("[SEP]")]
     most = task.max_length - len(begin) - 1
     first, last = _pieces_of(answer, chars)
     for start in range(0, len(ids), min(task.windows.stride, most)):
@@ -135,9 +135,7 @@ def _windows(
         inside = start <= first <= last < end
         moved = len(begin) - start
         target = (first + moved, last + moved) if inside else (0, 0)
-        yield _Window(
-            [*begin, *ids[start:end], vocabulary.sep], len(begin), chars[start:end], target
-        )
+        yield _Window([*begin, *ids[start:end], begin[-1]], len(begin), chars[start:end], target)
         if end == len(ids):
             return
 

@@ -40,7 +40,7 @@ def test_special_pieces_have_their_places(pieces: Path) -> None:
     """Indices are those of the lines of vocab.txt."""
     found = _open(pieces)
 
-    assert (found.pad, found.unk, found.cls, found.sep, found.mask) == (0, 1, 2, 3, 4)
+    assert found.special == (0, 1, 2, 3, 4)
     assert found.size == len((pieces / "vocab.txt").read_text().splitlines())
     assert found.files == (pieces / "vocab.txt",)
 
