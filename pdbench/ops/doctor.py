@@ -19,8 +19,7 @@ from typing import Literal, TypeAlias
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
-from pdbench.data.fetch import missing_from
-from pdbench.data.needs import Need, local_path, needs_of
+from pdbench.data.needs import Need, local_path, missing_from, needs_of
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
 from pdbench.study.offline import data_folder

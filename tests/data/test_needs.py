@@ -16,8 +16,7 @@ from study_files import write_study_file
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import places
-from pdbench.data.fetch import _read_manifest, fetch, missing_from
-from pdbench.data.needs import needs_of
+from pdbench.data.needs import _read_manifest, fetch, missing_from, needs_of
 from pdbench.study import Study, load_study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 
