@@ -109,7 +109,7 @@ def write_transfer_set(folder: Path, items: int) -> None:
 def _fetch() -> None:
     missing = [name for name in ARCHIVES_READ if not (ARCHIVES / archive_file(name)).is_file()]
     if missing:
-        from pdbench.data.archives import fetch
+        from pdbench.data.places import fetch
 
         for name in missing:
             fetch(name, ARCHIVES)
@@ -164,7 +164,7 @@ def _write_pieces(folder: Path) -> None:
     pieces = np.setdiff1d(np.arange(vocabulary.size), vocabulary.special)
     rows = np.resize(pieces, (-(-len(pieces) // width), width))
     items = np.pad(rows, ((0, 0), (1, 1)))
-    items[:, 0], items[:, -1] = vocabulary.cls, vocabulary.sep
+    items[:, 0], items[:, -1] = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
     write_tokens(folder, _equally_long(items, vocabulary.digest))
 
 

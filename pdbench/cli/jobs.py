@@ -59,7 +59,7 @@ _with_saves = click.option(
 @click.argument("name")
 def _archive(name: str) -> None:
     """Download the pinned archive NAME and check its sha256."""
-    from pdbench.data.archives import fetch
+    from pdbench.data.places import fetch
 
     gathered = offline.data_folder()
     click.echo(fetch(name, ARCHIVES, gathered and gathered / offline.ARCHIVES))

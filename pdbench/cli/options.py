@@ -13,7 +13,7 @@ import click
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Study, load_study
-from pdbench.study.loading import check_artefacts
+from pdbench.study.axes import check_artefacts
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -175,7 +175,7 @@ def _fetch(study: Study, folder: Path) -> None:
     digest, and fetches what is missing or broken.
     """
     os.environ.update(offline.hub_caches(folder))
-    from pdbench.data.fetch import fetch as run  # the hub's libraries read them when they load
+    from pdbench.data.needs import fetch as run  # the hub's libraries read them when they load
 
     failed = run(study, folder, click.echo)
     if failed:

@@ -14,7 +14,7 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -69,11 +69,9 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     found: dict[str, list[_Review]] = {part: [] for part in sizes}
     for review in chosen:
         found[review.part].append(review)
+    schema = _TEXTS.append(pa.field("label", pa.int64()))
     return {
-        part: pa.table(
-            {"text": [r.text for r in own], "label": [labels[r.stars] for r in own]},
-            _TEXTS.append(pa.field("label", pa.int64())),
-        )
+        part: pa.table([[r.text for r in own], [labels[r.stars] for r in own]], schema=schema)
         for part, own in found.items()
     }
 
@@ -97,7 +95,7 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
 
 
 def review_file(source: Source) -> Path:
-    """Return where the file of a source stands: in its folder, or fetched from the hub."""
+    """Where the file of a source stands: in its folder, or fetched from the hub."""
     assert source.file is not None
     if source.source == "directory":
         path = local_folder(source) / source.file
@@ -115,7 +113,7 @@ def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
     """Yield every review that has a text."""
     number = 0
     try:
-        with _open(path) as file:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
                     review = _review(line)
@@ -136,10 +134,6 @@ def _with_spare(size: int) -> int:
     return round(size * (1 + _SPARE)) + _ROWS
 
 
-def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore
-
-
 def _review(line: bytes) -> _Review:
     record: Any = json.loads(line)
     if not isinstance(record, dict):
@@ -153,11 +147,8 @@ def _review(line: bytes) -> _Review:
         raise ValueError(f"{names[0]} or {names[2]} is no text")
     whole = one_line(clean(text or ""))
     whole.encode()  # half a character is no text
-    return _Review(whole, int(float(stars)), _part(product))
-
-
-def _part(product: str) -> str:
-    return next(part for part, end in _PARTS.items() if share_of(product, 8) < end)
+    part = next(part for part, end in _PARTS.items() if share_of(product, 8) < end)
+    return _Review(whole, int(float(stars)), part)
 
 
 def _choose(
@@ -173,12 +164,15 @@ def _choose(
     ``sizes`` says how many to take of each part, None all. A review without a class is left out;
     if ``balanced``, every class of a part is first thinned to the size of the smallest.
     """
-    keys = _keys(path, breakage, lambda r: class_of(r) if r.part in sizes else None)
+    keys: dict[tuple[str, int], array[int]] = {}
+    for review in _reviews(path, breakage):
+        found = class_of(review)
+        if review.part in sizes and found is not None:
+            keys.setdefault((review.part, found), array("Q")).append(review.key)
     chosen = {}
     for part, size in sizes.items():
-        classes = [own for (where, _), own in keys.items() if where == part]
-        if balanced:
-            classes = _thinned(classes)
+        same = [np.array(own, np.uint64) for (where, _), own in keys.items() if where == part]
+        classes = _thinned([np.unique(own) for own in same]) if balanced else same
         chosen[part] = np.unique(np.concatenate([*classes, _NO_KEYS]))[:size]
     taken = {part: np.zeros(len(own), np.bool_) for part, own in chosen.items()}
     for review in _reviews(path, Breakage(1.0)):  # counted the first time
@@ -189,18 +183,6 @@ def _choose(
         if place < len(own) and own[place] == review.key and not taken[review.part][place]:
             taken[review.part][place] = True
             yield review
-
-
-def _keys(
-    path: Path, breakage: Breakage, class_of: Callable[[_Review], int | None]
-) -> dict[tuple[str, int], NDArray[np.uint64]]:
-    """The keys of all reviews by part and class, each once, in order."""
-    seen: dict[tuple[str, int], array[int]] = {}
-    for review in _reviews(path, breakage):
-        found = class_of(review)
-        if found is not None:
-            seen.setdefault((review.part, found), array("Q")).append(review.key)
-    return {group: np.unique(np.array(keys, np.uint64)) for group, keys in seen.items()}
 
 
 def _thinned(classes: list[NDArray[np.uint64]]) -> list[NDArray[np.uint64]]:

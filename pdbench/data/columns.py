@@ -1,8 +1,17 @@
-"""Columns of the table of results that both its writer and its readers name."""
+"""Names of what is on disk that its writers and its readers share: splits, files, columns."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
+
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json
+
+SPLITS = ("train", "dev", "test")
+
+SUBMISSION = "submission"
+"""The published test split whose labels are hidden: its predictions go to a server."""
 
 SCHEMA_VERSION: Final = 1
 """The version of run records and of the table of them."""
@@ -19,3 +28,16 @@ TEST_LABELS = "test_labels"
 def examples_column(metric: str) -> str:
     """The column with what each test example scores."""
     return f"test_{metric}_examples"
+
+
+def predictions_file(split: str, task: str | None = None) -> str:
+    """The file of a run's predictions on a split, of another task than its own if one is named."""
+    return f"{split}_predictions.npy" if task is None else f"{task}.{split}_predictions.npy"
+
+
+def prepared_splits(folder: Path) -> tuple[str, ...]:
+    """The splits that a prepared task has."""
+    path = folder / "task.json"
+    if not path.is_file():
+        raise DataError(f"{path}: missing", "prepare the tasks and texts first")
+    return tuple(read_json(path)["splits"])

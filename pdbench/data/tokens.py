@@ -1,8 +1,7 @@
 """Word pieces on disk: written once for each text and vocabulary, memory-mapped by every job.
 
-However long a text is, a job holds little of it. The arrays are mapped, and what looks at all
-of one (:meth:`Tokens.digest`, :meth:`Tokens.counts`) does so a chunk at a time and then gives
-the pages back, which would otherwise count as memory of the job until it ends.
+What looks at all of an array does so a chunk at a time and then gives the pages back, which
+would otherwise count as memory of the job until it ends.
 """
 
 from __future__ import annotations
@@ -54,13 +53,9 @@ class Tokens:
 
     @classmethod
     def open(cls, folder: Path) -> Tokens:
-        """Memory-map the tokens in ``folder`` and compare them with their digest.
+        """Memory-map the tokens in ``folder``, or refuse others than were written.
 
-        All of them are read for it, so that nothing trains on other numbers than those that
-        were written; of eight million sentences that is half a second.
-
-        Raises:
-            DataError: A file is missing, truncated or edited.
+        All of them are read for their digest; of eight million sentences that is half a second.
         """
         about = read_json(folder / "tokens.json")
         tokens = cls._mapped(folder, about["vocabulary"], about["max_length"])
@@ -70,7 +65,13 @@ class Tokens:
 
     @classmethod
     def _mapped(cls, folder: Path, vocabulary: str, max_length: int) -> Tokens:
-        arrays = {name: _map(folder / f"{name}.npy") for name in _ARRAYS}
+        arrays: dict[str, NDArray[Any]] = {}
+        for name in _ARRAYS:
+            path = folder / f"{name}.npy"
+            try:  # numpy's class for mapped arrays would make every small step slower
+                arrays[name] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            except (OSError, ValueError) as error:
+                raise DataError(f"{path}: missing or truncated", _remedy(folder)) from error
         return cls(**arrays, vocabulary=vocabulary, max_length=max_length)
 
     @cached_property
@@ -111,8 +112,7 @@ class Tokens:
     def release(self) -> None:
         """Give back the pages of the pieces, if there are many; what is read next maps its own.
 
-        They stay in the system's cache of the file. A batch of 32 items pays 0.3 ms for it.
-        The other arrays are a fifth as large and keep their pages.
+        A batch of 32 items pays 0.3 ms. The other arrays are a fifth as large and keep theirs.
         """
         _release(self.pieces)
 
@@ -121,15 +121,10 @@ class Tokens:
 
 
 def write_tokens(folder: Path, tokens: Tokens | Iterable[Tokens]) -> Tokens:
-    """Write tokens into ``folder``, ``tokens.json`` last.
+    """Write tokens into a folder, ``tokens.json`` last, and return them memory-mapped.
 
-    Args:
-        folder: Where to write; it is there.
-        tokens: The items; or parts of them, at least one and all of one vocabulary, which are
-            written one after the other, so that they are never in memory together.
-
-    Returns:
-        What was written, memory-mapped.
+    Parts of them, at least one and all of one vocabulary, are written one after the other, so
+    that they are never in memory together.
     """
     parts = iter([tokens] if isinstance(tokens, Tokens) else tokens)
     first = next(parts)
@@ -194,14 +189,6 @@ def _release(array: NDArray[Any]) -> None:
         mapped = mapped.base
     if isinstance(mapped, mmap.mmap) and len(mapped) >= _RELEASED:
         mapped.madvise(mmap.MADV_DONTNEED)
-
-
-def _map(path: Path) -> NDArray[Any]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: missing or truncated", _remedy(path.parent)) from error
-    return np.asarray(array)  # numpy's class for mapped arrays makes every small step slower
 
 
 def _remedy(folder: Path) -> str:

@@ -22,8 +22,8 @@ from tokenizers.processors import BertProcessing
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
+from pdbench.data.places import TOKENIZER_FILES, model_folder
 from pdbench.data.tokens import Tokens
-from pdbench.data.weights import TOKENIZER_FILES, model_folder
 from pdbench.study.settings import Source, VocabularySource
 
 _LARGEST = 2**16
@@ -32,26 +32,11 @@ _LARGEST = 2**16
 _SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
 
 
-class _Index:
-    """The index of a special piece; :func:`open_vocabulary` looks whether all are there."""
-
-    def __init__(self, piece: str) -> None:
-        self._piece = piece
-
-    def __get__(self, vocabulary: Vocabulary, _: type[Vocabulary]) -> int:
-        index = vocabulary.tokenizer.token_to_id(self._piece)
-        assert index is not None, self._piece
-        return index
-
-
 @dataclass(frozen=True)
 class Vocabulary:
-    """A WordPiece tokenizer and the files that a checkpoint carries of it.
+    """A WordPiece tokenizer, which neither truncates nor pads, and its files.
 
-    Attributes:
-        tokenizer: Turns text into pieces; neither truncates nor pads.
-        files: The tokenizer's files, to be copied beside a checkpoint.
-        lower_case: Whether text is lower-cased first.
+    The files are copied beside a checkpoint; ``lower_case`` says whether text is lower-cased first.
     """
 
     tokenizer: Tokenizer
@@ -63,16 +48,16 @@ class Vocabulary:
         """Number of pieces, special ones included."""
         return int(self.tokenizer.get_vocab_size())
 
-    pad = _Index("[PAD]")
-    cls = _Index("[CLS]")
-    sep = _Index("[SEP]")
-    mask = _Index("[MASK]")
-    unk = _Index("[UNK]")
+    def index(self, piece: str) -> int:
+        """The index of a piece, such as [CLS]."""
+        found = self.tokenizer.token_to_id(piece)
+        assert found is not None, piece
+        return found
 
     @property
     def special(self) -> tuple[int, ...]:
         """Indices of the special pieces, padding first."""
-        return self.pad, self.unk, self.cls, self.sep, self.mask
+        return tuple(map(self.index, ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")))
 
     @property
     def pieces(self) -> list[str]:
@@ -88,11 +73,10 @@ class Vocabulary:
 
 
 def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> None:
-    """Write the tokenizer's files beside a checkpoint.
+    """Write the tokenizer's files beside a checkpoint whose longest input is ``positions``.
 
     Where the source has no ``tokenizer_config.json``, one is made: without it, other programs
     neither know the longest input nor whether text is lower-cased.
-    ``positions`` is the length of the longest input.
     """
     for path in vocabulary.files:
         shutil.copyfile(path, folder / path.name)
@@ -111,16 +95,18 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
 
     ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
     study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
-
-    Raises:
-        DataError: The files are missing, are no WordPiece vocabulary, or say another
-            lower-casing than the study.
     """
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())
     asked = source.lower_case if isinstance(source, VocabularySource) else None
     lower_case = _lower_case(folder, asked)
-    vocabulary = Vocabulary(_tokenizer(folder, lower_case), files, lower_case)
+    if (folder / "tokenizer.json").is_file():
+        tokenizer = _from_json(folder / "tokenizer.json")
+    elif (folder / "vocab.txt").is_file():
+        tokenizer = _from_pieces(folder / "vocab.txt", lower_case)
+    else:
+        raise DataError(f"{folder}: no tokenizer.json and no vocab.txt", "name a WordPiece model")
+    vocabulary = Vocabulary(tokenizer, files, lower_case)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
@@ -149,14 +135,6 @@ def _keys(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a mapping of keys", "delete it and run again")
     return content
-
-
-def _tokenizer(folder: Path, lower_case: bool) -> Tokenizer:
-    if (folder / "tokenizer.json").is_file():
-        return _from_json(folder / "tokenizer.json")
-    if (folder / "vocab.txt").is_file():
-        return _from_pieces(folder / "vocab.txt", lower_case)
-    raise DataError(f"{folder}: no tokenizer.json and no vocab.txt", "name a WordPiece model")
 
 
 def _from_json(path: Path) -> Tokenizer:
@@ -201,15 +179,9 @@ def encode(
 ) -> Tokens:
     """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
 
-    A pair loses pieces from its longer side first, as in BERT. The tokenizer takes about a
-    kilobyte for each text until all are encoded.
-
-    Args:
-        vocabulary: The vocabulary; it is left as it was.
-        first: The N texts, or the first sides of N pairs.
-        second: The second sides, or None.
-        max_length: Most pieces of an item, [CLS] and [SEP] included.
-        keep: What stays of longer ones.
+    A pair loses pieces from its longer side first, as in BERT; ``keep`` says what stays of
+    longer items. [CLS] and [SEP] count. The tokenizer takes about a kilobyte for each text until
+    all are encoded.
     """
     tokenizer = vocabulary.tokenizer
     cut = "right" if keep == "start" else "left"
@@ -229,12 +201,12 @@ def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int)
 
     Every block begins with [CLS] and ends with [SEP]; none spans two documents.
     """
-    width = max_length - 2
+    width, cls, sep = max_length - 2, vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
     items: list[list[int]] = []
     for encoding in vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
         ids = encoding.ids
         blocks = (ids[start : start + width] for start in range(0, len(ids), width))
-        items += [[vocabulary.cls, *block, vocabulary.sep] for block in blocks]
+        items += [[cls, *block, sep] for block in blocks]
     return _tokens(items, list(map(len, items)), vocabulary, max_length)
 
 

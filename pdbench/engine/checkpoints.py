@@ -21,8 +21,8 @@ from torch import Tensor
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
+from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
-from pdbench.data.weights import configuration_file, weights_file
 from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
 from pdbench.study import Architecture
 from pdbench.study.settings import Source

@@ -9,7 +9,7 @@ import time
 import torch
 
 from pdbench.core.files import write_json
-from pdbench.data.weights import model_folder
+from pdbench.data.places import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
 from pdbench.engine.checkpoints import read_shape
 from pdbench.study import Study

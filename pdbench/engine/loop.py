@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from pdbench.core.errors import Stopped
-from pdbench.data.order import Purpose, stream
+from pdbench.data.batches import Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.state import Keeper, Stopwatch, stop_signals
 from pdbench.engine.targets import Targeted, W, portions

@@ -16,11 +16,11 @@ from datasets import DatasetDict
 from numpy.typing import NDArray
 
 from pdbench.core.files import replacing
-from pdbench.data import archives
+from pdbench.data import places
+from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
-from pdbench.data.weights import model_folder
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import load_encoder, read_checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_model
@@ -139,8 +139,8 @@ def write_model(
 
 
 def _fetched(source: Source) -> Path:
-    for name in archives.archives_of(source):
-        archives.fetch(name, ARCHIVES)
+    for name in places.archives_of(source):
+        places.fetch(name, ARCHIVES)
     return ARCHIVES
 
 

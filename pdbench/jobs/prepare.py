@@ -15,11 +15,20 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.leaks import ROWS, Row, is_leak, stored_sides, tested_elsewhere, tested_sentences
 from pdbench.data.metrics import check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
-from pdbench.data.splits import arrange, order_of, text_columns
+from pdbench.data.splits import (
+    ROWS,
+    Row,
+    arrange,
+    is_leak,
+    order_of,
+    stored_sides,
+    tested_elsewhere,
+    tested_sentences,
+    text_columns,
+)
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.kinds import kind_of, reader_of_text

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench.core.files import exclusive_lock, file_digest
-from pdbench.data.batches import collate, renumbering
-from pdbench.data.order import PieceBatches, Purpose, generator
+from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
+from pdbench.data.places import model_folder, weights_file
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
-from pdbench.data.weights import model_folder, weights_file
 from pdbench.engine import (
     ALONE,
     Bert,
@@ -281,7 +280,7 @@ def corpus_pieces(texts: Sequence[CorpusText], vocabulary: Vocabulary) -> _Piece
     order = np.argsort(-counts, kind="stable")
     kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
     numbers = renumbering(kept, vocabulary.size)
-    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.mask]))
+    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.index("[MASK]")]))
 
 
 class _CorpusOrder:

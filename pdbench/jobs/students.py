@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
 from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lock, write_json
+from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
-from pdbench.data.prepared import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import BertShape, Classifier, Device, Keeper, Progress, initial_classifier

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
-from pdbench.data.prepared import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
 from pdbench.jobs.record import (
     RunRecord,

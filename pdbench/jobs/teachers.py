@@ -11,9 +11,9 @@ import torch
 from pdbench.core.errors import UsageError
 from pdbench.core.files import exclusive_lock, file_digest, read_json, replacing, write_json
 from pdbench.data.columns import TEACHER
+from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.data.weights import model_folder
 from pdbench.engine import Classifier, Device, Stopwatch, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import (
     check_vocabulary,

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from pdbench import __version__
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, read_json, replacing
-from pdbench.data.order import ItemBatches
-from pdbench.data.prepared import SPLITS
+from pdbench.data.batches import ItemBatches
+from pdbench.data.columns import SPLITS
 from pdbench.engine import (
     Classifier,
     Device,

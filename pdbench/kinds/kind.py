@@ -122,7 +122,7 @@ class Kind(ABC):
 
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
         """Write a split's tokens and targets into its folder; count items, pieces and labels."""
-        from pdbench.data.leaks import stored_sides
+        from pdbench.data.splits import stored_sides
         from pdbench.data.vocabulary import encode
 
         parts = (

@@ -332,7 +332,7 @@ def _windows(
     vocabulary: Vocabulary, asked: Sequence[int], read: Any, answer: tuple[int, int], task: Task
 ) -> Iterator[_Window]:
     ids, chars = read.ids, read.offsets
-    begin = [vocabulary.cls, *asked[: task.windows.question], vocabulary.sep]
+    begin = [vocabulary.index("[CLS]"), *asked[: task.windows.question], vocabulary.index("[SEP]")]
     most = task.max_length - len(begin) - 1
     first, last = _pieces_of(answer, chars)
     for start in range(0, len(ids), min(task.windows.stride, most)):
@@ -340,7 +340,9 @@ def _windows(
         moved = len(begin) - start
         target = (first + moved, last + moved) if start <= first <= last < end else (0, 0)
         places = [*[_NOWHERE] * len(begin), *chars[start:end], _NOWHERE]
-        yield _Window([*begin, *ids[start:end], vocabulary.sep], len(begin), places, target)
+        yield _Window(
+            [*begin, *ids[start:end], vocabulary.index("[SEP]")], len(begin), places, target
+        )
         if end == len(ids):
             return
 

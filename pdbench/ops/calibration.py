@@ -24,7 +24,7 @@ from pdbench.jobs.record import RunRecord, StageRecord, read_record
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
-from pdbench.study.architecture import VOCABULARY_SIZE
+from pdbench.study.cells import VOCABULARY_SIZE
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 

@@ -19,14 +19,13 @@ from typing import Any, Literal, TypeAlias
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
-from pdbench.data.fetch import missing_from
-from pdbench.data.needs import Need, local_path, needs_of
+from pdbench.data.needs import Need, local_path, missing_from, needs_of
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
-from pdbench.study.pins import is_commit
+from pdbench.study.settings import is_commit
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.paths import ARCHIVES, STORE, Paths
 from pdbench.workflow.plan import DEVICES, Plan
@@ -201,7 +200,7 @@ def _cached(study: Study) -> Iterator[_Finding]:
 
 def _is_cached(need: Need) -> bool:
     if need.kind == "archive":
-        from pdbench.data.archives import path_of
+        from pdbench.data.places import path_of
 
         return path_of(need.name, ARCHIVES).is_file()
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdbench.study.architecture import HEAD_WIDTH, VOCABULARY_SIZE, Architecture
 from pdbench.study.catalogue.glue import GLUE, glue_name
-from pdbench.study.cells import Cell, SoftLabelled, Start
+from pdbench.study.cells import HEAD_WIDTH, VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
 from pdbench.study.settings import Source

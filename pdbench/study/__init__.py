@@ -3,8 +3,7 @@
 Nothing here imports torch, transformers or pandas: every cluster job parses the workflow.
 """
 
-from pdbench.study.architecture import PAPER_ARCHITECTURES, Architecture
-from pdbench.study.cells import Cell, Run, Start
+from pdbench.study.cells import PAPER_ARCHITECTURES, Architecture, Cell, Run, Start
 from pdbench.study.config import Study
 from pdbench.study.loading import ROOT, load_study
 from pdbench.study.methods import Initialisation, Method, Objective, Stage

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pdbench.core.errors import UsageError
 from pdbench.study.cells import Cell
+from pdbench.study.checks import unknown
 from pdbench.study.config import Study
 
 Setting: TypeAlias = Literal["task", "method", "layers", "hidden", "text", "items", "corpus"]
@@ -30,12 +32,9 @@ _OF_TASK: tuple[Setting, ...] = ("text", "items", "corpus")  # each task may hav
 class Axes:
     """Along which settings the cells of an artefact may differ; each place shows one cell.
 
-    Attributes:
-        panel: _Settings that have a panel, or a table, for each of their values.
-        x: _Settings along the horizontal axis, or across a table. A cell without a value, such
-            as one that has no transfer set, is a line across its panel.
-        series: _Settings with a curve, or a row, for each of their values.
-        optional: Whether the artefact can do without cells.
+    A panel, or a table, has one value of its settings; x are those along the horizontal axis, or
+    across a table, and a series is a curve or a row. A cell without a value of x, such as one
+    that has no transfer set, is a line across its panel. ``optional`` artefacts need no cells.
     """
 
     panel: tuple[Setting, ...]
@@ -45,7 +44,8 @@ class Axes:
 
     def __str__(self) -> str:
         parts = {"panel": self.panel, "x": self.x, "series": self.series}
-        return ", ".join(f"{part} by {_named(own)}" for part, own in parts.items() if own)
+        words = {part: " and ".join(_WORDS[one] for one in own) for part, own in parts.items()}
+        return ", ".join(f"{part} by {own}" for part, own in words.items() if own)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,15 @@ def settings_of(study: Study, cell: Cell) -> _Settings:
     }
 
 
-def misfits(study: Study, name: str, axes: Axes | None) -> Iterator[tuple[str, str]]:
+def check_artefacts(study: Study, known: Mapping[str, Artefact]) -> None:
+    """Refuse a study that names an artefact nobody can draw, or cells that one cannot show."""
+    for name in study.artefacts:
+        problems = [*unknown("artefacts", name, known, "artefact")]
+        for problem, remedy in problems or _misfits(study, name, known[name].axes):
+            raise UsageError(f"study {study.name}: {problem}", remedy)
+
+
+def _misfits(study: Study, name: str, axes: Axes | None) -> Iterator[tuple[str, str]]:
     """What an artefact cannot show of the cells that a study gives it, each with its remedy."""
     cells = study.artefact_cells(name)
     key = f"key artefacts.{name}.cells"
@@ -85,7 +93,7 @@ def misfits(study: Study, name: str, axes: Axes | None) -> Iterator[tuple[str, s
 
 
 def _undeclared(cells: Iterable[_Settings], axes: Axes) -> Iterator[str]:
-    """_Settings that differ where none of the axes says that they may."""
+    """Settings that differ where none of the axes says that they may."""
     for setting, words in _WORDS.items():
         if setting in (*axes.panel, *axes.x, *axes.series):
             continue
@@ -107,7 +115,3 @@ def _at_one_place(cells: dict[Cell, _Settings], axes: Axes) -> Iterator[str]:
         other = places.setdefault(place, cell)
         if other != cell:
             yield f"{other} and {cell} would stand at one place"
-
-
-def _named(settings: Iterable[Setting]) -> str:
-    return " and ".join(_WORDS[one] for one in settings)

@@ -1,22 +1,98 @@
-"""Cells and runs: the points of the grid, their keys and their seeds."""
+"""The points of the grid: sizes of BERT, cells and runs, their keys and their seeds."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pdbench.study.architecture import Architecture
+VOCABULARY_SIZE = 30_522
+_POSITIONS = 512
+_SEGMENTS = 2
+HEAD_WIDTH = 64
 
-NONE = "none"
+_PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
+_NONE = "none"
+
+
+@dataclass(frozen=True, order=True)
+class Architecture:
+    """A BERT encoder of ``layers`` layers and hidden size ``hidden`` ("4/256").
+
+    Heads are H/64 and the feed-forward size is 4H, as in the paper's table of student sizes.
+    """
+
+    layers: int
+    hidden: int
+
+    @classmethod
+    def parse(cls, text: str) -> Architecture:
+        """Read "L/H"; ValueError where it is none, or the hidden size divides into no heads."""
+        match = _PATTERN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no architecture: write layers/hidden, like 4/256")
+        return cls(int(match[1]), checked_width(int(match[2])))
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, at least one."""
+        return max(1, self.hidden // HEAD_WIDTH)
+
+    @property
+    def feed_forward(self) -> int:
+        """Inner size of the feed-forward block: 4H."""
+        return 4 * self.hidden
+
+    @property
+    def slug(self) -> str:
+        """The name used in file names: "4-256"."""
+        return f"{self.layers}-{self.hidden}"
+
+    @property
+    def encoder_parameters(self) -> int:
+        """Parameters of the transformer layers alone."""
+        h, f = self.hidden, self.feed_forward
+        attention = 4 * (h * h + h)
+        feed_forward = h * f + f + f * h + h
+        return self.layers * (attention + feed_forward + 4 * h)
+
+    def parameters(self, vocabulary: int = VOCABULARY_SIZE) -> int:
+        """Parameters as the paper counts them: embeddings, layers, pooler and MLM head.
+
+        The head's output matrix is tied to the word embeddings, so it adds one dense
+        layer, a layer norm and one bias per word piece.
+        """
+        h = self.hidden
+        embeddings = (vocabulary + _POSITIONS + _SEGMENTS) * h + 2 * h
+        pooler = h * h + h
+        head = h * h + h + 2 * h + vocabulary
+        return embeddings + self.encoder_parameters + pooler + head
+
+    def __str__(self) -> str:
+        return f"{self.layers}/{self.hidden}"
+
+
+def checked_width(hidden: int) -> int:
+    """Return a hidden size that divides into heads; ValueError where it does not."""
+    if hidden > HEAD_WIDTH and hidden % HEAD_WIDTH:
+        raise ValueError(f"hidden size {hidden} is no multiple of {HEAD_WIDTH}")
+    return hidden
+
+
+PAPER_ARCHITECTURES: tuple[Architecture, ...] = tuple(
+    Architecture(layers, hidden)
+    for hidden in (128, 256, 512, 768)
+    for layers in (2, 4, 6, 8, 10, 12)
+)
+"""The 24 sizes of the paper."""
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One point of the grid: task, method, architecture, transfer set and corpus.
+    """One point of the grid; ``transfer`` and ``corpus`` are None where the method uses none.
 
-    ``transfer`` and ``corpus`` are None where the method uses none. The key is made of
-    these names alone, so adding anything to a study changes no other cell's key.
+    The key is made of these names alone, so adding anything to a study changes no other's.
     """
 
     task: str
@@ -29,7 +105,7 @@ class Cell:
     def key(self) -> str:
         """The cell's name in paths, for example "sentiment.pd.4-128.films-3k.general"."""
         parts = (self.task, self.method, self.architecture.slug, self.transfer, self.corpus)
-        return ".".join(part or NONE for part in parts)
+        return ".".join(part or _NONE for part in parts)
 
     def __str__(self) -> str:
         return self.key
@@ -61,21 +137,14 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed of initialisation, order and dropout.
-
-        It depends on the cell and the seed index only, so that all grid points of a cell
-        meet the same randomness.
-        """
+        """The seed of initialisation, order and dropout: the same at all points of the grid."""
         return seed_of(self.cell.key, self.seed_index)
 
 
 class Start(NamedTuple):
     """The pre-trained weights that a student starts from.
 
-    Attributes:
-        corpus: What they were pre-trained on.
-        architecture: Their size.
-        method: The method whose own objective pre-trained them; None is masked LM alone.
+    ``method`` is the one whose own objective pre-trained them; None is masked LM alone.
     """
 
     corpus: str
@@ -105,12 +174,10 @@ class SoftLabelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Cells that share a job.
+    """Cells that share a job, small sizes first.
 
-    Attributes:
-        name: The task, the method, the largest size among them and a digest of their keys.
-        title: The same in words.
-        cells: They, small sizes first.
+    ``name`` is made of the task, the method, the largest size among them and a digest of their
+    keys, and ``title`` says the same in words.
     """
 
     name: str

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import math
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
-from pdbench.study.architecture import Architecture
-from pdbench.study.cells import Cell, Point, Run, SoftLabelled, Start
+from pdbench.study.cells import Architecture, Cell, Point, Run, SoftLabelled, Start
 from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
     Architectures,
@@ -48,24 +47,24 @@ class Study(Strict):
     )
     architectures: Architectures = Field(description="The sizes of the students.")
     tasks: dict[Name, Task] = Field(description="Labelled data by task id.")
-    texts: dict[Name, Text] = Field(default={}, description="Unlabelled text by text id.")
-    transfer_sets: dict[Name, TransferSet] = Field(default={}, description="Transfer sets by id.")
+    texts: dict[Name, Text] = Field({}, description="Unlabelled text by text id.")
+    transfer_sets: dict[Name, TransferSet] = Field({}, description="Transfer sets by id.")
     corpora: dict[Name, Corpus] = Field(
-        default={}, description="Corpora by id, or released checkpoints in the place of one."
+        {}, description="Corpora by id, or released checkpoints in the place of one."
     )
     training: Training = Field(description="How everything is trained.")
     evidence: Evidence = Field(
-        default=Evidence(), description="When a published number counts as reproduced."
+        Evidence(), description="When a published number counts as reproduced."
     )
     gate: tuple[GateMatch, ...] = Field(
-        default=(), description="What `pdbench check` and `snakemake check` compare."
+        (), description="What `pdbench check` and `snakemake check` compare."
     )
     artefacts: dict[str, ArtefactNeeds] = Field(description="Tables and figures, in report order.")
     methods: dict[str, Method] = Field(
-        default={}, description="Filled from config/methods.yaml; give none here."
+        {}, description="Filled from config/methods.yaml; give none here."
     )
     assumptions: tuple[Assumption, ...] = Field(
-        default=(), description="Filled from the sourced values; give none here."
+        (), description="Filled from the sourced values; give none here."
     )
 
     _argument: str | None = PrivateAttr(default=None)
@@ -116,8 +115,8 @@ class Study(Strict):
     def seeds(self) -> dict[Cell, int]:
         """Every cell with its number of seeds: the most that any artefact asks for."""
         counts: dict[Cell, int] = {}
-        for needs in self.artefacts.values():
-            for cell in self.cells_of(needs):
+        for artefact, needs in self.artefacts.items():
+            for cell in self.artefact_cells(artefact):
                 for own in {cell, self.trained_by(cell)}:
                     counts[own] = max(counts.get(own, 0), needs.seeds)
         return dict(sorted(counts.items()))
@@ -138,7 +137,8 @@ class Study(Strict):
 
     def artefact_cells(self, artefact: str) -> tuple[Cell, ...]:
         """The cells that an artefact needs, each once, in the order of its blocks."""
-        return self.cells_of(self.artefacts[artefact])
+        blocks = self.artefacts[artefact].cells
+        return tuple(dict.fromkeys(cell for block in blocks for cell in self._expand(block)))
 
     def margin(self, artefact: str) -> float | None:
         """The margin of equivalence of an artefact's numbers, in points; None if none is named."""
@@ -146,25 +146,14 @@ class Study(Strict):
         own = None if needs is None else needs.margin
         return self.evidence.margin if own is None else own
 
-    def cells_of(self, needs: ArtefactNeeds) -> tuple[Cell, ...]:
-        """Expand the blocks of an artefact into cells."""
-        found = itertools.chain.from_iterable(self._expand(block) for block in needs.cells)
-        return tuple(dict.fromkeys(found))
-
-    def _expand(self, block: Block) -> list[Cell]:
-        cells = []
-        for task, method in itertools.product(_listed(block.task), _listed(block.method)):
+    def _expand(self, block: Block) -> Iterator[Cell]:
+        for task, method in itertools.product(listed(block.task), listed(block.method)):
             definition = self.methods[method]
-            transfers: tuple[str | None, ...] = (None,)
-            if definition.distils and block.transfer is not None:
-                transfers = _listed(block.transfer)
+            transfers = listed(block.transfer) if definition.distils else ()
             corpus = block.corpus if definition.needs_corpus else None
-            cells += [
-                Cell(task, method, architecture, transfer, corpus)
-                for architecture in self.select(block.architecture)
-                for transfer in transfers
-            ]
-        return cells
+            for architecture in self.select(block.architecture):
+                for transfer in transfers or (None,):
+                    yield Cell(task, method, architecture, transfer, corpus)
 
     def select(self, names: Names) -> tuple[Architecture, ...]:
         """Turn "all", "named", names or L/H into architectures."""
@@ -173,7 +162,7 @@ class Study(Strict):
         if names == "named":
             return tuple(self.named_architectures.values())
         known = self.named_architectures
-        return tuple(known.get(n) or Architecture.parse(n) for n in _listed(names))
+        return tuple(known.get(n) or Architecture.parse(n) for n in listed(names))
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell: its seeds by the grid of its stages.
@@ -187,28 +176,23 @@ class Study(Strict):
     def points(self, cell: Cell) -> list[tuple[Point, ...]]:
         """The points of a cell's grid, each with that of every stage."""
         used = [stage.settings for stage in self.methods[cell.method].stages]
-        grids = {name: self._points(cell.architecture, name) for name in used}
+        grids: dict[Objective, list[Point]] = {}
+        for name in used:
+            settings = self.stage(name)
+            rates = [self.learning_rate(r, cell.architecture) for r in settings.learning_rate]
+            pairs = itertools.product(rates, settings.batch_size)
+            grids[name] = [Point(*pair) for pair in pairs]
         chosen = [dict(zip(grids, p, strict=True)) for p in itertools.product(*grids.values())]
         return [tuple(point[name] for name in used) for point in chosen]
 
     def number_of_runs(self, cell: Cell) -> int:
-        """How many runs a cell has, without naming them."""
-        used = {stage.settings for stage in self.methods[cell.method].stages}
-        grids = (self.stage(name) for name in used)
-        points = math.prod(len(grid.learning_rate) * len(grid.batch_size) for grid in grids)
-        return self.seeds[cell] * points
+        """How many runs a cell has."""
+        return self.seeds[cell] * len(self.points(cell))
 
     def learning_rate(self, base: float, architecture: Architecture) -> float:
         """A configured learning rate at the width of an architecture."""
         width = self.training.rates_hold_at
         return base if width is None else base * width / architecture.hidden
-
-    def _points(self, architecture: Architecture, stage: Objective) -> tuple[Point, ...]:
-        settings = self.stage(stage)
-        return tuple(
-            Point(self.learning_rate(base, architecture), batch_size)
-            for base, batch_size in itertools.product(settings.learning_rate, settings.batch_size)
-        )
 
     def stage(self, settings: Objective) -> StageSettings:
         """The settings of a stage, by the name of their block."""
@@ -221,12 +205,8 @@ class Study(Strict):
         direct = {self.initial_checkpoint(cell) for cell in self.seeds}
         teachers = {self.pretrained_by(start) for start in direct if start is not None}
         found = [start for start in direct | teachers if start is not None]
-        return tuple(
-            sorted(
-                found,
-                key=lambda s: (-s.architecture.encoder_parameters, s.corpus, s.method or ""),
-            )
-        )
+        found.sort(key=lambda s: (-s.architecture.encoder_parameters, s.corpus, s.method or ""))
+        return tuple(found)
 
     @cached_property
     def taught(self) -> tuple[str, ...]:
@@ -237,12 +217,8 @@ class Study(Strict):
     @cached_property
     def soft_labelled(self) -> tuple[SoftLabelled, ...]:
         """The texts that a teacher labels, each with its task."""
-        used = {
-            SoftLabelled(cell.task, self.transfer_sets[cell.transfer].text)
-            for cell in self.seeds
-            if cell.transfer is not None and self.trained_by(cell) == cell
-        }
-        return tuple(sorted(used))
+        own = [(c.task, c.transfer) for c in self.seeds if c.transfer and self.trained_by(c) == c]
+        return tuple(sorted({SoftLabelled(t, self.transfer_sets[name].text) for t, name in own}))
 
     def items_labelled(self, text: str) -> int:
         """How many items of a text a teacher labels: those of the largest set made of it."""
@@ -254,5 +230,8 @@ class Study(Strict):
         return () if isinstance(chosen, Released) else chosen
 
 
-def _listed(names: Names) -> tuple[str, ...]:
+def listed(names: Names | None) -> tuple[str, ...]:
+    """The names of a key that may be left out, or have one of them or several."""
+    if names is None:
+        return ()
     return (names,) if isinstance(names, str) else names

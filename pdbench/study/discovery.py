@@ -22,11 +22,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def method_files(root: Path) -> Iterator[Path]:
-    """The files that define methods: the project's, then those of packages by their names.
-
-    Raises:
-        UsageError: An entry point names no package, or one without the file.
-    """
+    """The files that define methods: the project's, then those of packages by their names."""
     yield root / "config" / _FILE
     for point in sorted(entry_points(group=_GROUP), key=lambda found: found.value):
         folder = _package_folder(point.value)
@@ -39,7 +35,7 @@ def method_files(root: Path) -> Iterator[Path]:
 
 
 def _package_folder(package: str) -> Path | None:
-    """The folder of a package or of its part (``a.b``), found without importing it."""
+    """The folder of a package or of its part (``a.b``)."""
     top, *parts = package.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or not spec.submodule_search_locations:
@@ -48,23 +44,14 @@ def _package_folder(package: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def has_module(name: str) -> bool:
-    """Whether a module is installed, found without importing its package."""
-    return _source(name) is not None
-
-
-def code_digest(module: str) -> str:
+def code_digest_of(path: Path | None) -> str:
     """Digest of what a module does: of its code, without comments and docstrings.
 
     What it imports is not followed. Of code with a mistake in its syntax it is that of the
-    text: its jobs say what is wrong.
+    text: its jobs say what is wrong. A module that is not there has a digest too.
     """
-    path = _source(module)
-    return digest("") if path is None else code_digest_of(path)
-
-
-def code_digest_of(path: Path) -> str:
-    """As :func:`code_digest`, of the module that stands in a file."""
+    if path is None:
+        return digest("")
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -76,7 +63,8 @@ def code_digest_of(path: Path) -> str:
     return digest(ast.unparse(tree))
 
 
-def _source(module: str) -> Path | None:
+def module_file(module: str) -> Path | None:
+    """The file of a module, if it is installed, found without importing its package."""
     package, _, last = module.rpartition(".")
     if not package:
         spec = importlib.util.find_spec(last)

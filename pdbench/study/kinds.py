@@ -16,7 +16,7 @@ _Problems = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class KindOfTask:
+class _KindOfTask:
     """A kind of task as far as studies, and the planning of them, ask.
 
     Attributes:
@@ -34,7 +34,7 @@ class KindOfTask:
     problems: Callable[[str, Task], _Problems] = lambda key, task: iter(())
 
 
-def kind_of_task(task: Task) -> KindOfTask:
+def kind_of_task(task: Task) -> _KindOfTask:
     """What is known of a task's kind."""
     return _KINDS[task.kind]
 
@@ -45,11 +45,11 @@ def _windows(key: str, task: Task) -> _Problems:
         yield what, f"raise it above windows.question, {task.windows.question}, and 3"
 
 
-_KINDS: dict[Kind, KindOfTask] = {
-    "classification": KindOfTask(
+_KINDS: dict[Kind, _KindOfTask] = {
+    "classification": _KindOfTask(
         lambda task, _: max(1, len(task.labels)), "scores", has_labels=True
     ),
     # To be the first piece, and the last.
-    "span": KindOfTask(lambda _, pieces: 2 * pieces, "spans", has_stages=False, problems=_windows),
-    "ranking": KindOfTask(lambda *_: _ITEMS, "items"),
+    "span": _KindOfTask(lambda _, pieces: 2 * pieces, "spans", has_stages=False, problems=_windows),
+    "ranking": _KindOfTask(lambda *_: _ITEMS, "items"),
 }

@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_serializer, model_validator
 
-from pdbench.study.spellings import MayBeWritten
+from pdbench.study.settings import MayBeWritten, Strict
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
@@ -47,45 +40,42 @@ _NAMED = MayBeWritten(
 """Lets a model be written as the name of its objective alone."""
 
 
-class CustomObjective(BaseModel):
-    """An objective that a class defines, with its options."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    objective: Annotated[str, AfterValidator(_checked_class)] = Field(
-        description="Its class, as module:Class."
-    )
+class _WithObjective(Strict):
+    objective: str
     options: dict[str, _Option] = Field(
-        default={}, description="Keyword arguments of the class; those left out are its defaults."
+        {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
     @property
     def name(self) -> str:
-        """The name of its class."""
-        return self.objective.partition(":")[2]
+        """The objective's word, or the name of its class."""
+        return self.objective.rpartition(":")[2]
 
 
-class Stage(BaseModel):
+class CustomObjective(_WithObjective):
+    """An objective that a class defines, with its options."""
+
+    objective: Annotated[str, AfterValidator(_checked_class)] = Field(
+        description="Its class, as module:Class."
+    )
+
+
+class Stage(_WithObjective):
     """One training operation: an objective on some data, for a share of their updates."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     objective: Annotated[str, AfterValidator(_checked_objective)] = Field(
         description="distill (soft cross-entropy on the transfer set), finetune (cross-entropy "
         "on the labelled set), or the class of an objective of one's own, as module:Class."
     )
     data: Data = Field(
-        default="transfer",
+        "transfer",
         description="What it reads: the transfer set, with the settings training.distill, or the "
         "labelled set, with training.finetune. distill and finetune name none.",
     )
     share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=1.0,
+        1.0,
         description="Share of the updates that those settings ask for. Stages on the same data "
         "have at most 1 together, so that no method trains more than another.",
-    )
-    options: dict[str, _Option] = Field(
-        default={}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
     @model_validator(mode="before")
@@ -102,12 +92,7 @@ class Stage(BaseModel):
     def _plain(self) -> dict[str, Any] | str:
         if not self.is_custom and self.share == 1:
             return self.objective
-        return {
-            "objective": self.objective,
-            "data": self.data,
-            "share": self.share,
-            "options": self.options,
-        }
+        return dict(self)
 
     @property
     def is_custom(self) -> bool:
@@ -115,20 +100,13 @@ class Stage(BaseModel):
         return ":" in self.objective
 
     @property
-    def name(self) -> str:
-        """The objective's word, or the name of its class."""
-        return self.objective.rpartition(":")[2]
-
-    @property
     def settings(self) -> Objective:
         """The block of ``training`` that says how it trains."""
         return _SETTINGS[self.data]
 
 
-class Method(BaseModel):
+class Method(Strict):
     """One way to make a student: where its weights begin and what trains them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="The name printed in tables and figures.")
     initialisation: Initialisation = Field(
@@ -136,7 +114,7 @@ class Method(BaseModel):
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
     pretraining: Annotated[CustomObjective, _NAMED] | None = Field(
-        default=None,
+        None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "
         "for the initialisation pretrained.",

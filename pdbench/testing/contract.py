@@ -28,7 +28,7 @@ from torch import Tensor
 
 from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
-from pdbench.data.order import ItemBatches
+from pdbench.data.batches import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import Keeper, choose_device
 from pdbench.engine.exposed import Exposed

@@ -311,7 +311,7 @@ KINDS: dict[str, JobKind] = {
     "archive": JobKind(
         order=0,
         keys=_all_archives,
-        runs="pdbench.data.archives",
+        runs="pdbench.data.places",
         decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,

@@ -13,9 +13,9 @@ from typing import Any
 
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
-from pdbench.study.axes import Artefact
+from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
-from pdbench.study.loading import check_artefacts, load_study, read_yaml
+from pdbench.study.loading import load_study, read_yaml
 from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, runs_of
 from pdbench.workflow.paths import SHOWN, STORE, Paths

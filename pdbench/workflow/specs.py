@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import Cell, Study
-from pdbench.study.discovery import code_digest
+from pdbench.study.discovery import code_digest_of, module_file
 from pdbench.study.settings import Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
@@ -84,7 +84,7 @@ class Specs:
 
     def code(self, objective: str) -> str:
         """Digest of the code of an objective that a class defines, as ``module:Class``."""
-        return code_digest(objective.partition(":")[0])
+        return code_digest_of(module_file(objective.partition(":")[0]))
 
     def cell(self, cell: Cell) -> str:
         """Digest of what decides all runs of a cell alike."""

@@ -16,7 +16,7 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.render import render
 from pdbench.core.errors import UsageError
 from pdbench.study import load_study
-from pdbench.study.loading import check_artefacts
+from pdbench.study.axes import check_artefacts
 
 StudyFile = Callable[..., Path]
 

@@ -19,7 +19,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.study import Initialisation, Objective, Study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import kind_of
+from pdbench.workflow.kinds import kind_of
 
 DRAWN = [name for name in ARTEFACTS if name != "scores"]
 """The artefacts of the demo: it has no task beyond the paper's kinds."""

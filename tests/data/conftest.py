@@ -13,7 +13,7 @@ import small_archives
 import yaml
 
 from pdbench.core.files import file_digest
-from pdbench.data import archives as archives_module
+from pdbench.data import places
 from pdbench.study import Study, load_study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.workflow import Paths
@@ -25,7 +25,7 @@ def pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes
     folder = tmp_path / "results" / "archives"
     folder.mkdir(parents=True)
     pinned = dict(ARCHIVES)
-    monkeypatch.setattr(archives_module, "ARCHIVES", pinned)
+    monkeypatch.setattr(places, "ARCHIVES", pinned)
 
     def write(name: str, content: bytes) -> Path:
         path = folder / ARCHIVES[name].file

@@ -194,9 +194,9 @@ def test_one_broken_record_is_named(case: str, tmp_path: Path) -> None:
 def test_a_share_of_broken_records_is_left_out_and_counted(tmp_path: Path) -> None:
     """Up to the share that the study states; one more, and nothing is read."""
     _write(tmp_path, "2023", "Books.jsonl", "{", "{")
-    breakage = Breakage(2 / ITEMS)
+    breakage = Breakage()
 
-    found = read_text(_text(tmp_path), tmp_path, breakage, tmp_path)
+    found = read_text(_text(tmp_path, broken=2 / ITEMS), tmp_path, breakage, tmp_path)
 
     assert (breakage.found, len(found) > 300) == (2, True)
     with pytest.raises(DataError, match=rf"2 of {ITEMS + 2} records are broken, first .*:601: no"):

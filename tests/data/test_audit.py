@@ -13,7 +13,7 @@ import pytest
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
 from pdbench.data.audit import audit
-from pdbench.data.leaks import stored_rows
+from pdbench.data.splits import stored_rows
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Study
 from pdbench.workflow import Paths

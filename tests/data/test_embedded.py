@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import embedded, rotten_tomatoes, tatoeba
+from pdbench.data import embedded
 from pdbench.data.embedded import _TASKS, _TEXTS, read_columns, read_splits
 from pdbench.data.texts import normalise
 from pdbench.study.catalogue.archives import EMBEDDED
@@ -47,11 +47,11 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
     tiny_archives: Path,
 ) -> None:
     """The test set is the other snippets, each with the class of its run."""
-    tables = rotten_tomatoes.splits(tiny_archives)
+    tables = embedded._rotten_tomatoes(tiny_archives)
     test = tables["test"].to_pylist()
 
     assert tables["train"].num_rows + tables["dev"].num_rows == 2000
-    assert tables["dev"].num_rows == rotten_tomatoes._DEV
+    assert tables["dev"].num_rows == embedded._DEV
     assert len(test) == 400
     assert all(row["label"] == ("fine" in row["text"]) for row in test)
     assert test[0]["text"] == "Film 1000 is a moving & fine story"
@@ -59,27 +59,29 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
 
 def test_paraphrases_have_a_common_translation(tiny_archives: Path) -> None:
     """Positive pairs speak of the same day; negative ones share words and differ."""
-    table = tatoeba.splits(tiny_archives)["train"]
+    table = embedded._paraphrases(tiny_archives)["train"]
     labels = table["label"].to_pylist()
 
     assert labels.count(0) == labels.count(1) > 0
     for row in table.to_pylist():
-        days = [set(filter(str.isdigit, tatoeba._words(row[c]))) for c in ("text_a", "text_b")]
+        days = [set(filter(str.isdigit, embedded._words(row[c]))) for c in ("text_a", "text_b")]
         assert (days[0] == days[1]) == bool(row["label"])
 
 
 def test_unlabelled_pairs_share_no_sentence_with_the_task(tiny_archives: Path) -> None:
     """The transfer pool is a fourth side of the split."""
-    pool = {normalise(t) for texts in tatoeba.unlabelled(tiny_archives).values() for t in texts}
+    pool = {
+        normalise(t) for texts in embedded._unlabelled_pairs(tiny_archives).values() for t in texts
+    }
 
     assert pool
-    for table in tatoeba.splits(tiny_archives).values():
+    for table in embedded._paraphrases(tiny_archives).values():
         assert not pool & _sentences(table)
 
 
 def test_sentences_that_differ_in_writing_are_one_family() -> None:
     """A family is not split because one of its sentences is also written otherwise."""
-    families = tatoeba._families([("A.", "B."), ("a!", "C."), ("D.", "E.")])
+    families = embedded._families([("A.", "B."), ("a!", "C."), ("D.", "E.")])
 
     assert families["B."] == families["C."] != families["E."]
 
@@ -89,7 +91,7 @@ def test_every_text_has_items(
     text: str, tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No builder gives an empty item, and single texts have three words or more."""
-    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
+    monkeypatch.setattr(embedded, "_LABELLED", 10)
     columns = read_columns(_source(text), tiny_archives)
 
     assert all(item.strip() for items in columns.values() for item in items)
@@ -102,11 +104,11 @@ def test_the_unlabelled_sentences_are_outside_dev_and_the_labelled_set(
     tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are what the first LABELLED sentences of train leave over."""
-    monkeypatch.setattr(rotten_tomatoes, "_LABELLED", 10)
+    monkeypatch.setattr(embedded, "_LABELLED", 10)
 
-    unlabelled = rotten_tomatoes.unlabelled(tiny_archives)["text"]
+    unlabelled = embedded._unlabelled(tiny_archives)["text"]
 
-    splits = rotten_tomatoes.splits(tiny_archives)
+    splits = embedded._rotten_tomatoes(tiny_archives)
     train = splits["train"]["text"].to_pylist()
     assert unlabelled == train[10:]
     assert not set(unlabelled) & set(splits["dev"]["text"].to_pylist())
@@ -136,9 +138,9 @@ def test_reviews_and_sentences_come_from_different_reviews(tiny_archives: Path) 
 def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
     """Python's hash seed changes no split."""
     code = (
-        "import sys; from pathlib import Path; from pdbench.data import tatoeba, archives\n"
-        "archives._located = lambda name, folder: archives.path_of(name, folder)\n"
-        "print([table.to_pydict() for table in tatoeba.splits(Path(sys.argv[1])).values()])"
+        "import sys; from pathlib import Path; from pdbench.data import embedded, places\n"
+        "places._located = lambda name, folder: places.path_of(name, folder)\n"
+        "print([table.to_pydict() for table in embedded._paraphrases(Path(sys.argv[1])).values()])"
     )
     printed = {
         subprocess.run(

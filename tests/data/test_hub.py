@@ -12,8 +12,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
-from pdbench.data.weights import model_folder
 from pdbench.study.settings import Source, Task, Teacher, Text
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -13,7 +13,7 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
-from pdbench.data.leaks import stored_rows
+from pdbench.data.splits import stored_rows
 from pdbench.data.texts import normalise
 from pdbench.data.tokens import Tokens
 from pdbench.jobs.prepare import prepare_task, prepare_text

@@ -10,8 +10,8 @@ import pytest
 from small_archives import zip_of
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data.places import model_folder
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
-from pdbench.data.weights import model_folder
 from pdbench.study import settings
 from pdbench.study.settings import Source
 
@@ -40,7 +40,7 @@ def test_special_pieces_have_their_places(pieces: Path) -> None:
     """Indices are those of the lines of vocab.txt."""
     found = _open(pieces)
 
-    assert (found.pad, found.unk, found.cls, found.sep, found.mask) == (0, 1, 2, 3, 4)
+    assert found.special == (0, 1, 2, 3, 4)
     assert found.size == len((pieces / "vocab.txt").read_text().splitlines())
     assert found.files == (pieces / "vocab.txt",)
 

@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pdbench.data.batches import Batch, collate, shuffled_buckets
+from pdbench.data.batches import Batch, _shuffled_buckets, collate
 from pdbench.data.tokens import Tokens
 from pdbench.engine import (
     Bert,
@@ -237,7 +237,7 @@ def test_buckets_have_the_logits_and_gradients_of_any_other_batches(pairs) -> No
     labels = torch.arange(300) % LABELS
     found, expected = torch.zeros(300, LABELS), torch.zeros(300, LABELS)
 
-    for index in shuffled_buckets(tokens.lengths, 32, np.random.default_rng(0)):
+    for index in _shuffled_buckets(tokens.lengths, 32, np.random.default_rng(0)):
         logits = ours(*_inputs(collate(tokens, index)))
         (functional.cross_entropy(logits, labels[index], reduction="sum") / 300).backward()
         found[index] = logits.detach()

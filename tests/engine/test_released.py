@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pdbench.core.errors import DataError
-from pdbench.data.weights import model_folder
+from pdbench.data.places import model_folder
 from pdbench.engine import BertShape, Classifier, initial_classifier, read_checkpoint
 from pdbench.engine.bert import Bert
 from pdbench.engine.checkpoints import convert_checkpoint, read_classifier, write_checkpoint

@@ -74,7 +74,7 @@ def test_a_new_task_is_one_entry(
 ) -> None:
     """Its labels, metrics, names and sizes are known wherever a study meets it."""
     items = {"train": 9, "dev": 4, "test": 4}
-    diagnosis = GlueTask("NEW", ("accuracy",), {"0": "negative", "1": "positive"}, items)
+    diagnosis = GlueTask("NEW", {"0": "negative", "1": "positive"}, items)
     monkeypatch.setitem(GLUE, "new", diagnosis)
     settings: dict[str, Any] = {"glue": "new", "path": "data/NEW"}
     teacher = {"source": "directory", "path": "teacher"}

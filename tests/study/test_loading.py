@@ -11,7 +11,8 @@ import pytest
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError
 from pdbench.study import ROOT, load_study
-from pdbench.study.loading import NO_STUDIES, check_artefacts, read_yaml
+from pdbench.study.axes import check_artefacts
+from pdbench.study.loading import NO_STUDIES, read_yaml
 
 
 def test_every_study_that_is_shipped_loads() -> None:

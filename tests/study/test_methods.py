@@ -18,7 +18,7 @@ from pdbench.core.errors import UsageError
 from pdbench.jobs.training import Walk
 from pdbench.study import Architecture, Method, Start, Study, load_study
 from pdbench.study.cells import Point
-from pdbench.study.discovery import has_module
+from pdbench.study.discovery import module_file
 from pdbench.study.loading import load_methods
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
@@ -135,8 +135,8 @@ def test_packages_offer_methods_without_being_imported(site: Path) -> None:
     assert methods["toy"].stages[0].objective == "toy_methods.soft:Soft"
     assert "pd" in methods
     assert "toy_methods" not in sys.modules
-    assert has_module("toy_methods.soft")
-    assert not has_module("toy_methods.hard")
+    assert module_file("toy_methods.soft") is not None
+    assert module_file("toy_methods.hard") is None
 
 
 def test_two_definitions_of_one_method_name_both_files(site: Path) -> None:

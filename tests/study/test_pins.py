@@ -8,9 +8,9 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import needs
+from pdbench.data.places import _commit
 from pdbench.study import Architecture, load_study
-from pdbench.study.loading import ROOT, read_pins
-from pdbench.study.pins import commit, fill_in
+from pdbench.study.loading import ROOT, _fill_in, read_pins
 from pdbench.study.settings import Released, Source
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -24,7 +24,7 @@ def test_the_word_pinned_becomes_the_commit() -> None:
     other = {"source": "hub", "name": "org/b", "revision": "pinned"}
     own = {"source": "hub", "name": "org/a", "revision": SECOND}
 
-    found = fill_in({"tasks": {"x": {**known, "parts": [known, other, own]}}}, {"org/a": FIRST})
+    found = _fill_in({"tasks": {"x": {**known, "parts": [known, other, own]}}}, {"org/a": FIRST})
 
     task = found["tasks"]["x"]
     assert task["revision"] == FIRST
@@ -36,14 +36,14 @@ def test_a_template_gets_the_commits_of_its_sizes() -> None:
     pins = {"org/L-2_H-64": FIRST, "org/L-4_H-64": SECOND, "org/L-x_H-64": FIRST, "org/M": FIRST}
     raw = {"source": "hub", "name": "org/L-{layers}_H-{hidden}", "revision": "pinned"}
 
-    released = Released.model_validate(fill_in(raw, pins))
+    released = Released.model_validate(_fill_in(raw, pins))
 
     assert set(released.revisions) == {"org/L-2_H-64", "org/L-4_H-64"}
-    assert commit(released.of(Architecture(4, 64))) == SECOND
+    assert _commit(released.of(Architecture(4, 64))) == SECOND
     with pytest.raises(
         UsageError, match=r"pins\.yaml: no commit of org/L-6_H-64; run `pdbench pin"
     ):
-        commit(released.of(Architecture(6, 64)))
+        _commit(released.of(Architecture(6, 64)))
 
 
 def test_pins_must_be_commits(tmp_path: Path) -> None:
@@ -132,5 +132,5 @@ def test_a_source_without_a_commit_is_not_read() -> None:
     """Neither a branch nor nothing."""
     for revision in (None, "main", "0123"):
         with pytest.raises(UsageError, match="40 hexadecimal digits"):
-            commit(Source(source="hub", name="org/a", revision=revision))
+            _commit(Source(source="hub", name="org/a", revision=revision))
     assert (ROOT / "config/pins.yaml").is_file()

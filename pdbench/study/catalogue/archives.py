@@ -10,16 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Archive:
-    """One file of a Python package index, pinned by version and sha256.
-
-    Attributes:
-        distribution: Name on the package index.
-        version: Version on the package index.
-        file: Name of the archive file; a wheel, or a source archive.
-        sha256: Digest of the whole file.
-        licence: What the archive says about itself and its data.
-        citation: Who made the data.
-    """
+    """One file of a Python package index, pinned by version and sha256."""
 
     distribution: str
     version: str

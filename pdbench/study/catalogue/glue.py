@@ -22,9 +22,9 @@ class GlueTask:
 
     Attributes:
         title: Its name in tables, and of its file for GLUE's server.
-        metrics: What GLUE reports for it.
         classes: Label names by what the label column says; empty for a regression.
         items: How many items train, dev and test have.
+        metrics: What GLUE reports for it.
         texts: The column of the text, or the two of a pair.
         label: The column of the label.
         dev: File of the dev split; the diagnostic set has none.
@@ -38,9 +38,9 @@ class GlueTask:
     """
 
     title: str
-    metrics: tuple[str, ...]
     classes: Mapping[str, str]
     items: Mapping[str, int]
+    metrics: tuple[str, ...] = ("accuracy",)
     texts: tuple[str, ...] = ("sentence1", "sentence2")
     label: str = "label"
     dev: str = "dev.tsv"
@@ -61,53 +61,47 @@ def _zero_one(zero: str, one: str) -> dict[str, str]:
     return {"0": zero, "1": one}
 
 
-def _themselves(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _items(train: int, dev: int, test: int) -> dict[str, int]:
     return {"train": train, "dev": dev, "test": test}
 
 
-_MNLI = _themselves("entailment", "neutral", "contradiction")
-_ENTAILMENT = _themselves("entailment", "not_entailment")
+_MNLI = {label: label for label in ("entailment", "neutral", "contradiction")}
+_ENTAILMENT = {label: label for label in ("entailment", "not_entailment")}
 
 GLUE: dict[str, GlueTask] = {
     "cola": GlueTask(
         "CoLA",
-        ("matthews",),
         _zero_one("unacceptable", "acceptable"),
         _items(8_551, 1_043, 1_063),
+        ("matthews",),
         ("sentence",),
         header=("source", "label", "star", "sentence"),
     ),
     "sst2": GlueTask(
         "SST-2",
-        ("accuracy",),
         _zero_one("negative", "positive"),
         _items(67_349, 872, 1_821),
-        ("sentence",),
+        texts=("sentence",),
         aliases=("sst-2",),
     ),
     "mrpc": GlueTask(
         "MRPC",
-        ("f1", "accuracy"),
         _zero_one("not_equivalent", "equivalent"),
         _items(3_668, 408, 1_725),
+        ("f1", "accuracy"),
         ("#1 String", "#2 String"),
         "Quality",
     ),
     "stsb": GlueTask(
         "STS-B",
-        ("pearson", "spearman"),
         {},
         _items(5_749, 1_500, 1_379),
+        ("pearson", "spearman"),
         label="score",
         aliases=("sts-b",),
     ),
     "mnli": GlueTask(
         "MNLI-m",
-        ("accuracy",),
         _MNLI,
         _items(392_702, 9_815, 9_796),
         label="gold_label",
@@ -117,7 +111,6 @@ GLUE: dict[str, GlueTask] = {
     ),
     "mnli-mismatched": GlueTask(
         "MNLI-mm",
-        ("accuracy",),
         _MNLI,
         _items(392_702, 9_832, 9_847),
         label="gold_label",
@@ -128,33 +121,27 @@ GLUE: dict[str, GlueTask] = {
     ),
     "qnli": GlueTask(
         "QNLI",
-        ("accuracy",),
         _ENTAILMENT,
         _items(104_743, 5_463, 5_463),
-        ("question", "sentence"),
+        texts=("question", "sentence"),
         version="v2",
     ),
     "qqp": GlueTask(
         "QQP",
-        ("f1", "accuracy"),
         _zero_one("not_duplicate", "duplicate"),
         _items(363_846, 40_430, 390_965),
+        ("f1", "accuracy"),
         ("question1", "question2"),
         "is_duplicate",
         broken=1e-3,
     ),
-    "rte": GlueTask("RTE", ("accuracy",), _ENTAILMENT, _items(2_490, 277, 3_000)),
-    "wnli": GlueTask(
-        "WNLI",
-        ("accuracy",),
-        _zero_one("not_entailment", "entailment"),
-        _items(635, 71, 146),
-    ),
+    "rte": GlueTask("RTE", _ENTAILMENT, _items(2_490, 277, 3_000)),
+    "wnli": GlueTask("WNLI", _zero_one("not_entailment", "entailment"), _items(635, 71, 146)),
     "ax": GlueTask(
         "AX",
-        ("matthews",),
         _MNLI,
         _items(0, 0, 1_104),
+        ("matthews",),
         dev="",
         unlabelled="diagnostic.tsv",
         model_of="mnli",
@@ -176,10 +163,6 @@ def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
     A task gets its source, title, labels, metrics and version, a text or a part of one the
     source alone: the hub's, or GLUE's original files where a folder is named. What the study
     says itself counts.
-
-    Raises:
-        UsageError: A name is no task of GLUE; or several tasks may have the models of one that
-            trains none.
     """
     found = dict(raw)
     if "texts" in raw:
@@ -196,7 +179,7 @@ def _with_sources(said: Any, key: str) -> Any:
     if not isinstance(said, Mapping):
         return said
     inner = {name: _with_sources(value, f"{key}.{name}") for name, value in said.items()}
-    return _overridden(_source(inner, key), inner) if "glue" in inner else inner
+    return _written_out(inner, key) if "glue" in inner else inner
 
 
 def _task(name: str, said: Any, tasks: Mapping[str, Any]) -> Any:
@@ -204,23 +187,25 @@ def _task(name: str, said: Any, tasks: Mapping[str, Any]) -> Any:
         return said
     key = f"tasks.{name}"
     task = GLUE[_known(said, key)]
-    about = _source(said, key) | {"title": task.title}
-    about |= {"labels": list(task.labels), "metrics": list(task.metrics), "version": task.version}
+    about: dict[str, Any] = {"title": task.title, "version": task.version}
+    about |= {"labels": list(task.labels), "metrics": list(task.metrics)}
     if task.model_of is not None and "model_of" not in said:
         hosts = [other for other, own in tasks.items() if _named(own) == task.model_of]
         if len(hosts) > 1:
             what = f"key {key}.model_of: missing, and {' and '.join(hosts)} are {task.model_of}"
             raise UsageError(what, "name the one whose models it scores")
         about["model_of"] = hosts[0] if hosts else None
-    return _overridden(about, said)
+    return _written_out(said, key, **about)
 
 
-def _source(said: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _written_out(said: Mapping[str, Any], key: str, **about: Any) -> dict[str, Any]:
     name = _known(said, key)
     if "path" in said or said.get("source") == "directory":
-        return {"source": "directory", "name": name}
-    hub = {"source": "hub", "name": _REPOSITORY, "revision": "pinned"}
-    return {**hub, "configuration": name.replace("-", "_")}
+        about |= {"source": "directory", "name": name}
+    else:
+        about |= {"source": "hub", "name": _REPOSITORY, "revision": "pinned"}
+        about["configuration"] = name.replace("-", "_")
+    return about | {key: value for key, value in said.items() if key != "glue"}
 
 
 def _known(said: Mapping[str, Any], key: str) -> str:
@@ -233,7 +218,3 @@ def _known(said: Mapping[str, Any], key: str) -> str:
 
 def _named(said: Any) -> str | None:
     return glue_name(str(said.get("glue"))) if isinstance(said, Mapping) else None
-
-
-def _overridden(about: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    return about | {key: value for key, value in said.items() if key != "glue"}

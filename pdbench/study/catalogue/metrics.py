@@ -10,18 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pdbench.core.errors import UsageError, suggestion
-
 _Formula: TypeAlias = Callable[[Any, Any, Any], Any]
 """From the predictions of R runs, (R, N), the labels, (1, N), and the items to R scores."""
 
 
-def _mean(scores: Any, _: Any, items: Any) -> Any:
-    return items.share(scores)
-
-
 @dataclass(frozen=True)
-class TaskMetric:
+class _TaskMetric:
     """A metric that a task may have; scores are fractions or correlations.
 
     Attributes:
@@ -35,7 +29,7 @@ class TaskMetric:
 
     title: str
     kinds: tuple[str, ...] = ("classification",)
-    formula: _Formula = _mean
+    formula: _Formula = lambda scores, _, items: items.share(scores)
     is_correlation: bool = False
     of_scores: bool = False
     unit: str = "%"
@@ -44,10 +38,6 @@ class TaskMetric:
     def least(self) -> float:
         """The lowest score there can be; the highest is 1."""
         return -1.0 if self.is_correlation else 0.0
-
-
-def _accuracy(predictions: Any, labels: Any, items: Any) -> Any:
-    return items.share(predictions == labels)
 
 
 def _f1(predictions: Any, labels: Any, items: Any) -> Any:
@@ -62,45 +52,35 @@ def _matthews(predictions: Any, labels: Any, items: Any) -> Any:
     return items.correlation(*items.indicators(predictions, labels))
 
 
-def _pearson(predictions: Any, labels: Any, items: Any) -> Any:
-    return items.correlation(predictions, labels)
-
-
 def _spearman(predictions: Any, labels: Any, items: Any) -> Any:
     """The correlation of ranks, those among all items: a sample of them keeps its order."""
     return items.correlation(items.ranks(predictions), items.ranks(labels))
 
 
-def _recall_at(most: int) -> TaskMetric:
+def _recall_at(most: int) -> _TaskMetric:
     """The share of true items that rank high enough, from their ranks; 0 is no rank."""
+    return _TaskMetric(
+        f"recall at {most}",
+        ("ranking",),
+        lambda ranks, _, items: items.share((ranks > 0) & (ranks <= most)),
+    )
 
-    def recall(ranks: Any, _: Any, items: Any) -> Any:
-        return items.share((ranks > 0) & (ranks <= most))
 
-    return TaskMetric(f"recall at {most}", ("ranking",), recall)
-
-
-METRICS: dict[str, TaskMetric] = {
-    "accuracy": TaskMetric("accuracy", formula=_accuracy),
-    "f1": TaskMetric("F1", ("classification", "span"), _f1),
-    "matthews": TaskMetric("Matthews", formula=_matthews, is_correlation=True),
-    "pearson": TaskMetric("Pearson", formula=_pearson, is_correlation=True, of_scores=True),
-    "spearman": TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
-    "exact_match": TaskMetric("exact match", ("span",)),
+METRICS: dict[str, _TaskMetric] = {
+    "accuracy": _TaskMetric("accuracy", formula=lambda p, true, items: items.share(p == true)),
+    "f1": _TaskMetric("F1", ("classification", "span"), _f1),
+    "matthews": _TaskMetric("Matthews", formula=_matthews, is_correlation=True),
+    "pearson": _TaskMetric(
+        "Pearson",
+        formula=lambda p, true, items: items.correlation(p, true),
+        is_correlation=True,
+        of_scores=True,
+    ),
+    "spearman": _TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
+    "exact_match": _TaskMetric("exact match", ("span",)),
     **{f"recall@{most}": _recall_at(most) for most in (1, 10, 50)},
 }
 """Every metric by its id."""
-
-
-def metric_named(name: str) -> TaskMetric:
-    """Return a metric by its id.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if name not in METRICS:
-        raise UsageError(f"unknown metric {name!r}", suggestion(name, METRICS))
-    return METRICS[name]
 
 
 def metrics_for(kind: str) -> tuple[str, ...]:

