@@ -71,13 +71,13 @@ class Workflow:
         """The priority of a job."""
         return self.graph.priority(self.job(kind, label))
 
-    @cached_property
-    def costs(self) -> dict[str, dict[str, float]]:
-        """Rough core-seconds of every job, by rule and wildcard."""
-        found: dict[str, dict[str, float]] = {}
+    @property
+    def announced(self) -> dict[str, Any]:
+        """What the display is told: rough core-seconds of jobs by rule and wildcard, the page."""
+        costs: dict[str, dict[str, float]] = {}
         for job, seconds in self.graph.costs.items():
-            found.setdefault(job.kind, {})[self.paths.label(job)] = seconds
-        return found
+            costs.setdefault(job.kind, {})[self.paths.label(job)] = seconds
+        return {"pdbench_costs": costs, "pdbench_report": str(self.paths.index)}
 
     @cached_property
     def _known(self) -> dict[tuple[str, str], Job]:

@@ -19,7 +19,8 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT
 from pdbench.core.errors import DataError, GuardError, UsageError
 from pdbench.core.files import file_digest
-from pdbench.data.splits import is_leak, stored_rows, tested_sentences
+from pdbench.data.splits import is_leak, stored_rows
+from pdbench.data.splits import tested_sentences as held_out
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
@@ -236,7 +237,7 @@ def test_hidden_test_pairs_are_in_no_text(project: tuple[Study, Paths]) -> None:
     """A whole pair is left out and found by the audit; one of its sentences may occur."""
     study, paths = project
     first, second = next(stored_rows(paths.task("mnli") / "submission"))
-    tested = tested_sentences(study, paths)
+    tested = held_out(study, paths)
 
     assert is_leak((first.upper(), second), tested)
     assert not is_leak((first, "word1 word2"), tested)

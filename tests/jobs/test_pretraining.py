@@ -8,7 +8,7 @@ import numpy as np
 from pdbench.data.tokens import Tokens
 from pdbench.jobs.pretraining import CorpusText, _CorpusOrder, corpus_pieces
 
-VOCABULARY = SimpleNamespace(size=60, special=(0, 1, 2, 3, 4), mask=4)
+VOCABULARY = SimpleNamespace(size=60, special=(0, 1, 2, 3, 4), index={"[MASK]": 4}.get)
 
 
 def _tokens(items: int, seed: int, low: int = 5, high: int = 40) -> Tokens:

@@ -78,14 +78,14 @@ def digests(folder: Path) -> list[str]:
 def test_edited_code_never_passes_for_the_old(copied: Path) -> None:
     """A line of training is another engine; a comment, a docstring and data are not."""
     stages, latency = (
-        copied / "pdbench/engine/operations.py",
+        copied / "pdbench/jobs/training.py",
         copied / "pdbench/engine/latency.py",
     )
     code = stages.read_text(encoding="utf-8")
     before = digests(copied)
 
     stages.write_text(
-        f'"""Losses."""\n# Edited.\n{code.split(chr(34) * 3, 2)[2]}', encoding="utf-8"
+        f'"""Training."""\n# Edited.\n{code.split(chr(34) * 3, 2)[2]}', encoding="utf-8"
     )
     latency.write_text(latency.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
     assert digests(copied) == before
