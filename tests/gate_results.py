@@ -41,7 +41,7 @@ def table(study: Study, added: Mapping[str, float] | None = None, salt: int = 0)
     hard = np.random.default_rng(2).standard_normal(EXAMPLES)
     rows = [_teacher(study, task, labels) for task in study.taught]
     paths = Paths(study)
-    for cell in study.seeds:
+    for cell in study.seed_counts:
         more = sum((added or {}).get(name, 0.0) for name in (cell.key, cell.method))
         for place, run in enumerate(study.runs(cell)):
             rng = np.random.default_rng([run.seed, place, salt])
@@ -54,7 +54,7 @@ def table(study: Study, added: Mapping[str, float] | None = None, salt: int = 0)
 
 def _run(study: Study, run: Run, spec: str, predictions: Any, labels: Any) -> dict[str, Any]:
     cell, distils = run.cell, run.cell.transfer is not None
-    first = next(one for one in study.runs(cell) if one.seed_index == run.seed_index)
+    first = next(one for one in study.runs(cell) if one.seed_number == run.seed_number)
     return {
         **_common(study, cell.task),
         "cell": cell.key,
@@ -63,7 +63,7 @@ def _run(study: Study, run: Run, spec: str, predictions: Any, labels: Any) -> di
         "transfer": cell.transfer,
         "corpus": cell.corpus,
         "run": run.name,
-        "seed_index": run.seed_index,
+        "seed_index": run.seed_number,
         "seed": run.seed,
         "selected": run == first,
         "steps": 400 if distils else 150,

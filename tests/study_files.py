@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {
             "name": "rotten-tomatoes",
             "labels": ["negative", "positive"],
             "metrics": ["accuracy"],
-            "train": {"value": 100, "source": "assumed", "note": "few"},
+            "train": {"value": 100, "origin": "assumed", "note": "few"},
             "teacher": {"source": "embedded", "name": "all-minilm-l6-v2"},
         }
     },

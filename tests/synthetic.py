@@ -73,7 +73,7 @@ def results(
     rows = [_teacher(study, paths, task) for task in study.tasks]
     rows += [
         _row(study, paths, run, degenerate=cell.key in degenerate)
-        for cell in study.seeds
+        for cell in study.seed_counts
         if cell.key not in missing
         for run in study.runs(cell)
     ]
@@ -189,7 +189,7 @@ def _row(study: Study, paths: Paths, run: Run, *, degenerate: bool) -> dict[str,
         "corpus": cell.corpus,
         "cell": cell.key,
         "run": run.name,
-        "seed_index": run.seed_index,
+        "seed_index": run.seed_number,
         "seed": run.seed,
         "learning_rates": "/".join(f"{p.learning_rate:g}" for p in run.points),
         "parameters": cell.architecture.parameters(),
@@ -202,7 +202,7 @@ def _row(study: Study, paths: Paths, run: Run, *, degenerate: bool) -> dict[str,
 
 
 def _first(study: Study, run: Run) -> Run:
-    return next(one for one in study.runs(run.cell) if one.seed_index == run.seed_index)
+    return next(one for one in study.runs(run.cell) if one.seed_number == run.seed_number)
 
 
 def _common(study: Study, task: str) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _submission(
     sizes = {str(size): size for size in study.all_architectures} | study.named_architectures
     if architecture is not None:
         sizes = {architecture: sizes[known(architecture, sizes, "architecture")]}
-    among = tuple(study.seeds) if artefact is None else study.artefact_cells(artefact)
+    among = tuple(study.seed_counts) if artefact is None else study.artefact_cells(artefact)
     trained = dict.fromkeys(study.trained_by(cell) for cell in among)
     own = [cell for cell in trained if cell.method == method]
     cells = [cell for cell in own if cell.architecture in sizes.values()]

@@ -174,7 +174,7 @@ def _cell(study: Study, key: str, seed: int | None, save_every: float) -> None:
     from pdbench.jobs.students import attempt
 
     chosen = study.cells[known(key, study.cells, "cell")]
-    trained = study.seeds[chosen] if study.trained_by(chosen) == chosen else 0
+    trained = study.seed_counts[chosen] if study.trained_by(chosen) == chosen else 0
     if seed is not None and seed >= trained:
         what = f"cell {key} trains {trained} seeds, and --seed is {seed}"
         raise UsageError(what, "leave --seed out, or name another, counted from 0")

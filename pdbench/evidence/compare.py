@@ -293,7 +293,7 @@ class _Own:
         if metric == "accuracy" and score.majority is not None:
             trivial = (score.majority,)
         differs = self._difference(reference, task, identity, split)
-        if split == "dev" and cell and len(study.runs(cell)) > study.seeds[cell]:
+        if split == "dev" and cell and len(study.runs(cell)) > study.seed_counts[cell]:
             differs = differs or "our dev chose the grid point"
         found = _Measured(
             published=reference.value,

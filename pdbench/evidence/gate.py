@@ -397,7 +397,7 @@ def _method_by_method(
     study = side.study
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
-        own = [c for c in study.seeds if (c.task == task and c.method in match.methods)]
+        own = [c for c in study.seed_counts if (c.task == task and c.method in match.methods)]
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
         samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
         for cell, rows in zip(whole, places, strict=True):

@@ -123,11 +123,11 @@ def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
     corpus is the method's own. So a cell may have several baselines.
     """
     for method in (match.baseline, match.candidate):
-        if not any(cell.method == method for cell in study.seeds):
+        if not any(cell.method == method for cell in study.seed_counts):
             what = f"study {study.name}: no artefact has a cell of method {method!r}"
             raise UsageError(what, "name it under artefacts, and run the study")
     pairs = []
-    for cell in study.seeds:
+    for cell in study.seed_counts:
         if cell.method == match.candidate:
             found = tuple(_baselines_of(cell, study, match.baseline))
             pairs += [CellPair(baseline, cell) for baseline in found or (None,)]
@@ -140,11 +140,11 @@ def pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...
         what = f"study {study.name}: no artefact has a cell"
         raise UsageError(what, "name some under artefacts, and run the study")
     gone = (stored.cell(key) for key in sorted(stored.keys - set(study.cells)))
-    return tuple(CellPair(cell, cell) for cell in (*study.seeds, *gone))
+    return tuple(CellPair(cell, cell) for cell in (*study.seed_counts, *gone))
 
 
 def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
-    for other in study.seeds:
+    for other in study.seed_counts:
         place = (other.method, other.task, other.architecture)
         same = place == (method, cell.task, cell.architecture)
         if same and _fit(other.transfer, cell.transfer) and _fit(other.corpus, cell.corpus):
@@ -211,7 +211,7 @@ def notes_on(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str
             "is no part of the budget"
         )
     compared = {pair.baseline for pair in pairs}
-    if alone := sum(c.method == match.baseline and c not in compared for c in study.seeds):
+    if alone := sum(c.method == match.baseline and c not in compared for c in study.seed_counts):
         notes.append(
             f"{alone} cells of {match.baseline} have none of {match.candidate} beside them"
         )

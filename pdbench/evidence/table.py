@@ -127,7 +127,7 @@ class ResultsTable:
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether all runs of a cell are there."""
-        return len(self.chosen(cell.key)) >= self.study.seeds[cell]
+        return len(self.chosen(cell.key)) >= self.study.seed_counts[cell]
 
     def of(self, cell: Cell, split: Split = "test", metric: str | None = None) -> Score:
         """Return a cell's scores on a split; the metric is the task's first by default."""
@@ -148,7 +148,7 @@ class ResultsTable:
         import pandas as pd
 
         for task in self.study.tasks:
-            cells = (cell for cell in self.study.seeds if cell.task == task)
+            cells = (cell for cell in self.study.seed_counts if cell.task == task)
             found = [self.chosen(cell.key) for cell in cells if self.is_whole(cell)]
             if found:
                 yield task, pd.concat([self._teachers(task), *found])
@@ -179,7 +179,7 @@ class ResultsTable:
             yield "the study has no such cell any more"
         if not len(rows):
             yield "none of its runs is there"
-        wanted = Counter(run.seed_index for run in self.study.runs(cell))
+        wanted = Counter(run.seed_number for run in self.study.runs(cell))
         lost = wanted - Counter(rows.drop_duplicates("run")["seed_index"])
         if lost:
             seeds = ", ".join(map(str, lost))
@@ -200,7 +200,7 @@ class ResultsTable:
     def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:
         rows, column = self.chosen(cell.key), f"test_{metric}"
         if not self.is_whole(cell):
-            yield f"{len(rows)} of {self.study.seeds[cell]} runs chosen on dev"
+            yield f"{len(rows)} of {self.study.seed_counts[cell]} runs chosen on dev"
         if column not in rows or not all(map(math.isfinite, rows[column])):
             yield f"a run has no test {metric}"
         try:

@@ -38,7 +38,7 @@ def collect(study: Study, paths: Paths) -> Path:
 
     whose = {"study": study.name, "scale": study.scale}
     folders = [paths.teacher(task) for task in study.taught]
-    folders += [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+    folders += [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
     rows = [{**whose, **_row(own)} for own in folders if (own / "record.json").is_file()]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]

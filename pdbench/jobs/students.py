@@ -180,7 +180,7 @@ def _train_cell(
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
         make = partial(_score_run, study, paths, test, save_every)
-    runs = [run for run in study.runs(cell) if seed in (None, run.seed_index)]
+    runs = [run for run in study.runs(cell) if seed in (None, run.seed_number)]
     failed: dict[str, Exception] = {}
     for run in runs:
         try:
@@ -242,7 +242,7 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
         transfer=cell.transfer,
         corpus=cell.corpus,
         run=run.name,
-        seed_index=run.seed_index,
+        seed_index=run.seed_number,
         seed=run.seed,
         spec=paths.digest(Job("run", run)),
         inputs=inputs,

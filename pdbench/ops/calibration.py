@@ -78,7 +78,7 @@ def _is_gpu(device: str) -> bool:
 def _observations(study: Study) -> list[_Observation]:
     """What the finished jobs of a study took: stages of runs, and starts of jobs."""
     paths = Paths(study)
-    done = [cell for cell in study.seeds if paths.cell(cell).is_file()]
+    done = [cell for cell in study.seed_counts if paths.cell(cell).is_file()]
     chosen = itertools.islice(_spread_out(done), _MOST)
     found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
     trained = [paths.pretrained(start) for start in study.pretrained]

@@ -57,13 +57,13 @@ def _everything(found: Survey) -> list[Path]:
         raise UsageError(what, "stop them first")
     study, paths = found.study, found.paths
     going = [paths.table]
-    for cell in study.seeds:
+    for cell in study.seed_counts:
         going += [paths.run(run) for run in study.runs(cell)]
         going += [paths.folder(job) for job in jobs_of(study, cell)]
-    names = {cell.key for cell in study.seeds}
+    names = {cell.key for cell in study.seed_counts}
     stamps = (STORE / "bundle").glob("*/*.json")
     going += [stamp.parent for stamp in stamps if _names_one(stamp, names)]
-    cells = [Job("cell", cell) for cell in study.seeds]
+    cells = [Job("cell", cell) for cell in study.seed_counts]
     return [*(path for path in going if path.exists()), *_traces(found, cells)]
 
 
@@ -126,7 +126,7 @@ def clean(going: Collection[Path], *, yes: bool) -> list[str]:
 
 def _entries(study: Study) -> Iterator[Path]:
     paths = Paths(study)
-    runs = (Job("run", run) for cell in study.seeds for run in study.runs(cell))
+    runs = (Job("run", run) for cell in study.seed_counts for run in study.runs(cell))
     return (paths.folder(job) for job in (*Graph(study).jobs, *runs) if KINDS[job.kind].last)
 
 

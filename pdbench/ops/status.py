@@ -91,7 +91,7 @@ class Survey:
     @cached_property
     def cells(self) -> Counter[_State]:
         """How many cells are in each state."""
-        return self._count(self.study.seeds)
+        return self._count(self.study.seed_counts)
 
     @cached_property
     def artefacts(self) -> dict[str, Counter[_State]]:
@@ -133,7 +133,7 @@ class Survey:
     def _upstream(self) -> dict[Job, set[Job]]:
         """What each cell waits for, directly or not; cells of one kind share the same."""
         upstream = cache(self.graph.upstream)
-        cells = (Job("cell", cell) for cell in self.study.seeds)
+        cells = (Job("cell", cell) for cell in self.study.seed_counts)
         return {cell: upstream(self.graph.needs[cell]) for cell in cells}
 
     def as_json(self) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def _by_weight(found: tuple[_State, str | None]) -> int:
 
 def jobs_of(study: Study, cell: Cell) -> list[Job]:
     """The job of a cell, and those of its seeds."""
-    seeds = range(study.seeds[cell])
+    seeds = range(study.seed_counts[cell])
     return [Job("cell", cell), *(Job("seed", SeedOf(cell, number)) for number in seeds)]
 
 

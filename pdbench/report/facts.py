@@ -63,8 +63,8 @@ def gather(study: Study, paths: Paths, frame: Any) -> _Facts:
     stages = tuple(_stages(study, paths, frame))
     return _Facts(
         runs=len(students),
-        cells=len(study.seeds),
-        missing=tuple(cell.key for cell in study.seeds if cell.key not in finished),
+        cells=len(study.seed_counts),
+        missing=tuple(cell.key for cell in study.seed_counts if cell.key not in finished),
         degenerate=int(frame["degenerate"].sum()),
         seconds=sum(stage.seconds for stage in stages),
         elapsed=_elapsed(frame["started"], frame["finished"]),

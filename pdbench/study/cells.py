@@ -127,18 +127,18 @@ class Run:
     """One trained model of a cell: one seed and one grid point for each stage."""
 
     cell: Cell
-    seed_index: int
+    seed_number: int
     points: tuple[Point, ...]
 
     @property
     def name(self) -> str:
         """The run's name within its cell, for example "seed0_lr0.001-b32"."""
-        return f"seed{self.seed_index}_{'_'.join(map(str, self.points))}"
+        return f"seed{self.seed_number}_{'_'.join(map(str, self.points))}"
 
     @property
     def seed(self) -> int:
         """The seed of initialisation, order and dropout: the same at all points of the grid."""
-        return seed_of(self.cell.key, self.seed_index)
+        return seed_of(self.cell.key, self.seed_number)
 
 
 class Start(NamedTuple):

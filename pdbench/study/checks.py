@@ -206,7 +206,7 @@ def _of_gate(study: Study) -> _Problems:
     for i, match in enumerate(study.gate):
         for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
             yield from unknown(f"gate.{i}.{role}", method, study.methods, "method")
-            if not any(cell.method == method for cell in study.seeds):
+            if not any(cell.method == method for cell in study.seed_counts):
                 what = f"key gate.{i}.{role}: no artefact has a cell of method {method!r}"
                 yield what, "name it in the cells of an artefact"
         if match.margin is None and study.evidence.margin is None:

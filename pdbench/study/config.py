@@ -112,7 +112,7 @@ class Study(Strict):
         return Start(start.corpus, self.deepest(start.architecture))
 
     @cached_property
-    def seeds(self) -> dict[Cell, int]:
+    def seed_counts(self) -> dict[Cell, int]:
         """Every cell with its number of seeds: the most that any artefact asks for."""
         counts: dict[Cell, int] = {}
         for artefact, needs in self.artefacts.items():
@@ -133,7 +133,7 @@ class Study(Strict):
     @cached_property
     def cells(self) -> dict[str, Cell]:
         """Every cell by its key."""
-        return {cell.key: cell for cell in self.seeds}
+        return {cell.key: cell for cell in self.seed_counts}
 
     def artefact_cells(self, artefact: str) -> tuple[Cell, ...]:
         """The cells that an artefact needs, each once, in the order of its blocks."""
@@ -171,7 +171,7 @@ class Study(Strict):
         choose among more runs.
         """
         points = self.points(cell)
-        return tuple(Run(cell, i, point) for i in range(self.seeds[cell]) for point in points)
+        return tuple(Run(cell, i, point) for i in range(self.seed_counts[cell]) for point in points)
 
     def points(self, cell: Cell) -> list[tuple[Point, ...]]:
         """The points of a cell's grid, each with that of every stage."""
@@ -187,7 +187,7 @@ class Study(Strict):
 
     def number_of_runs(self, cell: Cell) -> int:
         """How many runs a cell has."""
-        return self.seeds[cell] * len(self.points(cell))
+        return self.seed_counts[cell] * len(self.points(cell))
 
     def learning_rate(self, base: float, architecture: Architecture) -> float:
         """A configured learning rate at the width of an architecture."""
@@ -202,7 +202,7 @@ class Study(Strict):
     @cached_property
     def pretrained(self) -> tuple[Start, ...]:
         """What cells start from, and what teaches those in turn; the largest first."""
-        direct = {self.initial_checkpoint(cell) for cell in self.seeds}
+        direct = {self.initial_checkpoint(cell) for cell in self.seed_counts}
         teachers = {self.pretrained_by(start) for start in direct if start is not None}
         found = [start for start in direct | teachers if start is not None]
         found.sort(key=lambda s: (-s.architecture.encoder_parameters, s.corpus, s.method or ""))
@@ -211,13 +211,15 @@ class Study(Strict):
     @cached_property
     def taught(self) -> tuple[str, ...]:
         """The tasks whose teacher is trained: all that have one and have a cell."""
-        used = {cell.task for cell in self.seeds}
+        used = {cell.task for cell in self.seed_counts}
         return tuple(name for name, task in self.tasks.items() if name in used and task.teacher)
 
     @cached_property
     def soft_labelled(self) -> tuple[SoftLabelled, ...]:
         """The texts that a teacher labels, each with its task."""
-        own = [(c.task, c.transfer) for c in self.seeds if c.transfer and self.trained_by(c) == c]
+        own = [
+            (c.task, c.transfer) for c in self.seed_counts if c.transfer and self.trained_by(c) == c
+        ]
         return tuple(sorted({SoftLabelled(t, self.transfer_sets[name].text) for t, name in own}))
 
     def items_labelled(self, text: str) -> int:

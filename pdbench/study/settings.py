@@ -25,7 +25,7 @@ from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
 
 _T = TypeVar("_T")
-_PROVENANCE = ("paper", "readme", "assumed")
+_ORIGINS = ("paper", "readme", "assumed")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 PINS = Path("config/pins.yaml")
@@ -61,31 +61,33 @@ class MayBeWritten:
 
 
 def is_sourced(raw: Any) -> bool:
-    """Whether a raw configuration value is written as {value, source, note}."""
-    return isinstance(raw, dict) and "value" in raw and "source" in raw
+    """Whether a raw configuration value is written as {value, origin, note}."""
+    return isinstance(raw, dict) and "value" in raw and bool({"origin", "source"} & set(raw))
 
 
-def _without_source(raw: Any) -> Any:
-    """The value of {value, source: paper|readme|assumed, note}, or what is written plainly."""
+def _without_origin(raw: Any) -> Any:
+    """The value of {value, origin: paper|readme|assumed, note}, or what is written plainly."""
     if not is_sourced(raw):
         return raw
-    unknown = set(raw) - {"value", "source", "note"}
+    unknown = set(raw) - {"value", "origin", "note"}
     is_text = isinstance(raw.get("note", ""), str)
-    if unknown or raw["source"] not in _PROVENANCE or not is_text:
-        sources = ", ".join(_PROVENANCE)
-        raise ValueError(f"a sourced value has value, source ({sources}) and a text as note")
+    if unknown or raw["origin"] not in _ORIGINS or not is_text:
+        origins = ", ".join(_ORIGINS)
+        raise ValueError(
+            f"a value with its origin has value, origin ({origins}) and a text as note"
+        )
     return raw["value"]
 
 
-def _with_source(plain: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_origin(plain: dict[str, Any]) -> list[dict[str, Any]]:
     sourced = {
         "type": "object",
         "properties": {
             "value": plain,
-            "source": {"enum": list(_PROVENANCE)},
+            "origin": {"enum": list(_ORIGINS)},
             "note": {"type": "string"},
         },
-        "required": ["value", "source"],
+        "required": ["value", "origin"],
         "additionalProperties": False,
     }
     return [plain, sourced]
@@ -107,7 +109,7 @@ def _known_metric(name: str) -> str:
     return name
 
 
-_Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_source, _with_source)]
+_Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_origin, _with_origin)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 _PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
 _Count: TypeAlias = _Sourced[_PositiveInt]
@@ -459,5 +461,5 @@ class Assumption(Strict):
 
     key: str
     value: Any
-    source: Literal["paper", "readme", "assumed"]
+    origin: Literal["paper", "readme", "assumed"]
     note: str = ""

@@ -289,7 +289,7 @@ def open_case(method: str) -> TrainedMethod:
     for start in study.pretrained:
         if not (paths.pretrained(start) / "record.json").exists():
             pretraining.pretrain(study, paths, start)
-    (cell,) = study.seeds
+    (cell,) = study.seed_counts
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, cell, vocabulary)
     runs = study.runs(cell)

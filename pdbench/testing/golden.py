@@ -44,9 +44,9 @@ def _golden() -> dict[str, Any]:
         study = load_study(write_small_study(Path(), config, Architecture(2, 64)))
         paths = Paths(study)
         prepare_cells(study, paths)
-        for cell in study.seeds:
+        for cell in study.seed_counts:
             attempt(study, paths, cell)
-        runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+        runs = [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
         labels = [paths.soft_labels(*key) for key in study.soft_labelled]
         return {
             "machine": _machine(),

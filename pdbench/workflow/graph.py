@@ -63,16 +63,16 @@ class Graph:
     def alone(self) -> list[Cell]:
         """The cells that have a job of their own."""
         bundled = {cell for bundle in self.bundles for cell in bundle.cells}
-        return [cell for cell in self.study.seeds if cell not in bundled]
+        return [cell for cell in self.study.seed_counts if cell not in bundled]
 
     @cached_property
     def split(self) -> dict[str, tuple[int, ...]]:
         """The seeds of the cells that are trained seed by seed, by the cells' keys."""
         large = [cell for cell in self.alone if 0 < self._split <= self._seconds[cell.key]]
         return {
-            cell.key: tuple(range(self.study.seeds[cell]))
+            cell.key: tuple(range(self.study.seed_counts[cell]))
             for cell in large
-            if self.study.trained_by(cell) == cell and self.study.seeds[cell] > 1
+            if self.study.trained_by(cell) == cell and self.study.seed_counts[cell] > 1
         }
 
     @cached_property
@@ -123,7 +123,9 @@ class Graph:
         """The estimated seconds of every cell, by its key."""
         # Narrow models gain little from a GPU, so that one device's seconds are no other's.
         machine = H100 if self.study.scale == "paper" else LAPTOP
-        return {cell.key: machine.seconds(self._costs.cell(cell)) for cell in self.study.seeds}
+        return {
+            cell.key: machine.seconds(self._costs.cell(cell)) for cell in self.study.seed_counts
+        }
 
 
 def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
@@ -148,7 +150,7 @@ def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[
 def _units(study: Study) -> list[tuple[Cell, ...]]:
     """Each trained cell, followed by those that only score its models."""
     units: dict[Cell, list[Cell]] = {}
-    for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
+    for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
         units.setdefault(study.trained_by(cell), []).append(cell)
     return [tuple(unit) for unit in units.values()]
 

@@ -226,7 +226,7 @@ def _cell_decides(specs: Specs, cell: Cell) -> Any:
     """All that decides its runs, and which runs it has."""
     study, host = specs.study, specs.study.trained_by(cell)
     points = [_plain(points) for points in study.points(host)]
-    return {"cell": specs.cell(host), "seeds": study.seeds[cell], "points": points}
+    return {"cell": specs.cell(host), "seeds": study.seed_counts[cell], "points": points}
 
 
 def _seed_decides(specs: Specs, key: SeedOf) -> Any:
@@ -238,7 +238,7 @@ def _run_decides(specs: Specs, run: Run) -> Any:
     if host != run.cell:
         trained = Job("run", replace(run, cell=host))
         return {"task": specs.digest(Job("task", run.cell.task)), "run": specs.digest(trained)}
-    return {"cell": specs.cell(run.cell), "seed": run.seed_index, "points": _plain(run.points)}
+    return {"cell": specs.cell(run.cell), "seed": run.seed_number, "points": _plain(run.points)}
 
 
 def _plain(points: Iterable[Point]) -> list[list[float]]:
@@ -261,7 +261,10 @@ def _trained(graph: Graph) -> Iterator[Job]:
 
 def _table_decides(specs: Specs, _: None) -> Any:
     study = specs.study
-    jobs = [*(Job("teacher", t) for t in study.taught), *(Job("cell", c) for c in study.seeds)]
+    jobs = [
+        *(Job("teacher", t) for t in study.taught),
+        *(Job("cell", c) for c in study.seed_counts),
+    ]
     return {
         "study": study.name,
         "scale": study.scale,
@@ -412,7 +415,9 @@ KINDS: dict[str, JobKind] = {
     # A run is trained by the job of its cell, and stands in the store by itself.
     "run": JobKind(
         order=5,
-        keys=lambda graph: [run for cell in graph.study.seeds for run in graph.study.runs(cell)],
+        keys=lambda graph: [
+            run for cell in graph.study.seed_counts for run in graph.study.runs(cell)
+        ],
         named=lambda run: f"{run.cell.key}.{run.name}",
         last="record.json",
         runs="pdbench.jobs.students",
@@ -432,7 +437,7 @@ KINDS: dict[str, JobKind] = {
         needs=lambda study, key: _cell_needs(study, key.cell),
         after=_after_audit,
         decides=_seed_decides,
-        work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seeds[key.cell]),
+        work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seed_counts[key.cell]),
         model=lambda costs, key: key.cell.architecture,
     ),
     "cell": JobKind(
@@ -506,7 +511,7 @@ def runs_of(study: Study, job: Job) -> Iterator[Run]:
     cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
     seed = getattr(job.key, "seed", None)
     for cell in cells:
-        yield from (run for run in study.runs(cell) if seed in (None, run.seed_index))
+        yield from (run for run in study.runs(cell) if seed in (None, run.seed_number))
 
 
 def is_on_device(job: Job) -> bool:

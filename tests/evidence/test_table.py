@@ -21,7 +21,7 @@ def frame(demo: Study) -> pd.DataFrame:
 @pytest.fixture
 def cell(demo: Study) -> Cell:
     """A cell with three seeds."""
-    return next(cell for cell, seeds in demo.seeds.items() if seeds == 3)
+    return next(cell for cell, seeds in demo.seed_counts.items() if seeds == 3)
 
 
 def test_runs_are_in_per_cent_and_in_order_of_the_seeds(

@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = Paths(study)
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
-        for cell in study.seeds:
+        for cell in study.seed_counts:
             students.attempt(study, paths, cell)
         collect(study, paths)
     return folder

@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = Paths(study)
     with contextlib.chdir(folder):
         prepare_cells(study, paths)
-        for cell in sorted(study.seeds, key=lambda cell: study.trained_by(cell) != cell):
+        for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
             students.attempt(study, paths, cell)
         collect(study, paths)
     return folder

@@ -121,13 +121,13 @@ def test_a_text_shorter_than_its_transfer_set_is_labelled_whole(project: Project
 def test_every_method_trains_and_is_collected(project: Project) -> None:
     """Each cell gives its runs; each row says what it is."""
     study, paths = project
-    for cell in study.seeds:
+    for cell in study.seed_counts:
         students.attempt(study, paths, cell)
 
     frame = read_results(collect(study, paths))
 
     assert set(frame["method"]) == {"teacher", "basic", "pd", "pd-f", "tf", "pd-embeddings"}
-    assert len(frame) == 1 + sum(len(study.runs(cell)) for cell in study.seeds)
+    assert len(frame) == 1 + sum(len(study.runs(cell)) for cell in study.seed_counts)
     assert frame["test_accuracy"].between(0, 1).all()
     assert (frame["test_predictions"].map(len) == 100).all()
     (labels,) = frame["test_labels"].dropna()
@@ -194,7 +194,7 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
     trained = students.train_student
 
     def fail_once(study, run, data, device, keeper):
-        if run.seed_index == 0:
+        if run.seed_number == 0:
             raise FloatingPointError("the training loss is nan")
         return trained(study, run, data, device, keeper)
 

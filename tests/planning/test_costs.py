@@ -110,7 +110,7 @@ def test_least_steps_are_made(study_file) -> None:
 def test_seconds_of_a_cell_grow_with_its_size(study: Study) -> None:
     """What bundling and priorities ask for."""
     wide = dataclasses.replace(D, architecture=Architecture(2, 128))
-    study.seeds[wide] = study.seeds[D]
+    study.seed_counts[wide] = study.seed_counts[D]
 
     costs = Costs(study)
     assert LAPTOP.seconds(costs.cell(wide)) > LAPTOP.seconds(costs.cell(D)) > 0

@@ -127,10 +127,10 @@ def test_every_published_number_is_on_the_page(page: Page) -> None:
 
 def test_facts_come_from_the_records(page: Page, demo: Study) -> None:
     """Runs, cells, machine and commit are those of the table of runs."""
-    runs = sum(len(demo.runs(cell)) for cell in demo.seeds)
+    runs = sum(len(demo.runs(cell)) for cell in demo.seed_counts)
 
     assert str(runs) in page.text
-    assert f"{len(demo.seeds)} of {len(demo.seeds)}" in page.text
+    assert f"{len(demo.seed_counts)} of {len(demo.seed_counts)}" in page.text
     assert synthetic.ENVIRONMENT["commit"] in page.text
     assert "Invented CPU" in page.text
 
@@ -251,7 +251,7 @@ def test_missing_cells_are_announced(
     build(study, paths)
 
     page = Page(paths.index.read_text(encoding="utf-8"))
-    assert f"1 of {len(study.seeds)} cells are missing: {key}." in page.text
+    assert f"1 of {len(study.seed_counts)} cells are missing: {key}." in page.text
 
 
 def test_undrawn_artefact_is_one_line(

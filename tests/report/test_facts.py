@@ -106,7 +106,7 @@ def test_missing_and_degenerate_are_counted(demo: Study, paths: Paths) -> None:
     facts = gather(demo, paths, frame)
 
     assert facts.missing == (gone,)
-    assert facts.degenerate == demo.seeds[demo.cells[constant]]
+    assert facts.degenerate == demo.seed_counts[demo.cells[constant]]
 
 
 def test_several_machines_are_all_named(demo: Study, paths: Paths) -> None:

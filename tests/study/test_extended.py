@@ -30,9 +30,9 @@ def test_it_asks_for_all_methods_sizes_and_tasks() -> None:
     """Four methods at five sizes, on each of three tasks."""
     study = load_study("extended")
 
-    assert {cell.task for cell in study.seeds} == {"squad", "redial", "inspired"}
-    assert len(study.seeds) == 3 * 4 * 5
-    assert {study.tasks[cell.task].kind for cell in study.seeds} == {"span", "ranking"}
+    assert {cell.task for cell in study.seed_counts} == {"squad", "redial", "inspired"}
+    assert len(study.seed_counts) == 3 * 4 * 5
+    assert {study.tasks[cell.task].kind for cell in study.seed_counts} == {"span", "ranking"}
     squad, redial = (Job("soft_labels", SoftLabelled(t, f"{t}-texts")) for t in ("squad", "redial"))
     assert Plan(study).disk[squad] < Plan(study).disk[redial]
 

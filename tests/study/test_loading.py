@@ -33,7 +33,7 @@ def test_sourced_values_become_assumptions(study_file) -> None:
 
     assert study.tasks["sentiment"].train == 100
     (assumption,) = study.assumptions
-    assert (assumption.key, assumption.source, assumption.note) == (
+    assert (assumption.key, assumption.origin, assumption.note) == (
         "tasks.sentiment.train",
         "assumed",
         "few",
@@ -113,10 +113,13 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         ({"training.finetune.batch_size": [8, 8]}, "batch_size: a value stands twice"),
         ({"training.finetune.learning_rate": float("inf")}, "learning_rate.0: .*finite"),
         ({"training.finetune.batch_size": []}, "key training.finetune.batch_size: "),
-        ({"training.distill.learning_rate": {"value": [1e-3], "source": "guessed"}}, "sourced"),
         (
-            {"training.distill.epochs": {"value": 1, "source": "assumed", "note": 3}},
-            "key training.distill.epochs: a sourced value .* a text as note",
+            {"training.distill.learning_rate": {"value": [1e-3], "origin": "guessed"}},
+            "a value with its origin has",
+        ),
+        (
+            {"training.distill.epochs": {"value": 1, "origin": "assumed", "note": 3}},
+            "key training.distill.epochs: a value with its origin .* a text as note",
         ),
     ],
 )

@@ -175,7 +175,7 @@ def test_a_changed_loss_is_trained_again(site: Path, study_file) -> None:
     def specs() -> dict[str, str]:
         study = load_study(file)
         paths = Paths(study)
-        return {cell.method: paths.digest(Job("cell", cell)) for cell in study.seeds}
+        return {cell.method: paths.digest(Job("cell", cell)) for cell in study.seed_counts}
 
     before = specs()
     (package / "soft.py").write_text("# So it is.\n" + code.replace("Nothing but", "Only"))

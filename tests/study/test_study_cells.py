@@ -75,8 +75,8 @@ def test_shared_cells_are_trained_once_with_the_most_seeds(study: Study) -> None
 
     assert shared in study.artefact_cells("figure6")
     assert shared in study.artefact_cells("figure8")
-    assert study.seeds[shared] == 3
-    assert study.seeds[study.cells["sentiment.d.2-128.films-300.none"]] == 2
+    assert study.seed_counts[shared] == 3
+    assert study.seed_counts[study.cells["sentiment.d.2-128.films-300.none"]] == 2
 
 
 def test_runs_are_seeds_by_learning_rates(study: Study) -> None:

@@ -31,7 +31,7 @@ def test_small_cells_share_jobs(bundled: Project) -> None:
     assert sorted(len(keys) for keys in trained) == [2, 2, 2, 3]
     assert len({key for keys in trained for key in keys}) == 9
     with bundled.opened() as paths:
-        assert all(paths.cell(cell).is_file() for cell in paths.study.seeds)
+        assert all(paths.cell(cell).is_file() for cell in paths.study.seed_counts)
     assert bundled.planned("study") == {}
     assert cells(replace(bundled, bundle=0).run("study")) == []  # runs are found without bundles
 

@@ -21,7 +21,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.engine import engine_of
 from pdbench.workflow.kinds import Job
 study = load_study("small.yaml")
-paths, (cell, *_) = Paths(study), study.seeds
+paths, (cell, *_) = Paths(study), study.seed_counts
 jobs = Job("run", study.runs(cell)[0]), Job("teacher", "sentiment"), Job("task", "sentiment")
 print(engine_of("pdbench.jobs.students"), *(paths.digest(job) for job in jobs))
 """

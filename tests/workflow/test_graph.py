@@ -135,7 +135,7 @@ def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
     split = Graph(study, split=limit)
 
     large: list[Cell] = [cell for cell, seconds in costs.items() if seconds >= limit]
-    assert split.split == {cell.key: tuple(range(study.seeds[cell])) for cell in large}
+    assert split.split == {cell.key: tuple(range(study.seed_counts[cell])) for cell in large}
     for cell in large:
         seeds = [job for job in split.needs[Job("cell", cell)] if job.kind == "seed"]
         assert [job.key for job in seeds] == [(cell, number) for number in split.split[cell.key]]

@@ -33,7 +33,7 @@ began = time.process_time()
 from pdbench.artefacts import ARTEFACTS
 from pdbench.workflow.snakefile import open_workflow
 found = open_workflow({}, ARTEFACTS)
-costs = found.costs
+costs = found.announced
 for job in found.graph.jobs:
     label = found.paths.label(job)
     found.inputs(job.kind, label)

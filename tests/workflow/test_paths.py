@@ -34,7 +34,7 @@ def test_products_stand_under_their_name_and_digest(study: Study, paths: Paths) 
 
 def test_every_product_has_a_state_of_its_own(study: Study, paths: Paths) -> None:
     """States stand apart from what they become, under a name that says which run it is."""
-    runs = [paths.run(run) for cell in study.seeds for run in study.runs(cell)]
+    runs = [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
     folders = [*runs, paths.teacher("sentiment"), *map(paths.pretrained, study.pretrained)]
 
     states = [paths.state(folder) for folder in folders]

@@ -59,7 +59,7 @@ def test_split_cells_end_sooner_on_many_devices(study: Study, plan: Plan) -> Non
 
     assert plan.longest is not None
     assert split.longest is not None
-    assert split.jobs["seed"] == sum(study.seeds.values())
+    assert split.jobs["seed"] == sum(study.seed_counts.values())
     assert split.whole == plan.whole
     assert split.wall(1).seconds == pytest.approx(plan.wall(1).seconds)
     assert split.wall(64).seconds < plan.wall(64).seconds
@@ -193,5 +193,5 @@ def test_the_demo_is_planned_as_it_is_meant() -> None:
     assert len(study.all_architectures) >= 9
     assert len(study.named_architectures) == 5
     assert max(a.hidden for a in study.all_architectures) <= 128
-    assert min(study.seeds.values()) >= 2
-    assert {cell.method for cell in study.seeds} >= {"basic", "pf", "d", "pd", "pd-f", "tf"}
+    assert min(study.seed_counts.values()) >= 2
+    assert {cell.method for cell in study.seed_counts} >= {"basic", "pf", "d", "pd", "pd-f", "tf"}

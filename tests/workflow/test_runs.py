@@ -26,7 +26,7 @@ def test_a_study_is_built_in_the_right_order(project: Project) -> None:
 def test_jobs_leave_logs_and_benchmarks(finished: Project) -> None:
     """Each job has its log, and a table of the time and memory that it took."""
     with finished.opened() as paths:
-        cells = [Job("cell", cell) for cell in paths.study.seeds]
+        cells = [Job("cell", cell) for cell in paths.study.seed_counts]
         files = [paths.benchmarks / "cell" / f"{paths.label(cell)}.tsv" for cell in cells]
 
         assert all(file.is_file() for file in [*files, *map(paths.log, cells)])

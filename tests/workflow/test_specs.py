@@ -123,7 +123,7 @@ def test_another_method_changes_no_other_cell(
     change = {"artefacts.figure6.cells.0.method": ["pd", "pf", "d", "basic", "tf"]}
     before, after = Paths(study), Paths(load_study(study_file(change)))
 
-    assert all(before.cell(cell) == after.cell(cell) for cell in study.seeds)
+    assert all(before.cell(cell) == after.cell(cell) for cell in study.seed_counts)
 
 
 def test_a_bundle_depends_on_what_its_cells_depend_on(

@@ -143,6 +143,6 @@ def test_redoing_all_trains_every_run(finished: Project, monkeypatch: pytest.Mon
     commands = finished.run("study")
 
     assert len(finished.trained) == len(set(finished.trained))
-    assert len(finished.trained) == sum(study.number_of_runs(cell) for cell in study.seeds)
+    assert len(finished.trained) == sum(study.number_of_runs(cell) for cell in study.seed_counts)
     kinds = {command.split()[0] for command in commands}
     assert kinds == {"cell", "collect", "artefact", "report"}
