@@ -214,10 +214,12 @@ def test_a_cell_that_asks_the_teacher_waits_for_it(own: Study) -> None:
     graph = Graph(own)
 
     waiting = [
-        cell for cell in own.seeds if Job("teacher", "sentiment") in graph.needs[Job("cell", cell)]
+        cell
+        for cell in own.seed_counts
+        if Job("teacher", "sentiment") in graph.needs[Job("cell", cell)]
     ]
 
-    assert {cell.method for cell in own.seeds} > {"minilm", "distilbert"}
+    assert {cell.method for cell in own.seed_counts} > {"minilm", "distilbert"}
     assert {cell.method for cell in waiting} == {"minilm"}
 
 
