@@ -145,7 +145,6 @@ class ExposedLM:
     """A masked-LM model at M positions among the B * S, where it may predict the first K pieces.
 
     Args:
-        model: The model.
         inputs: Ids, segments and mask, as in :meth:`pdbench.engine.bert.Bert.forward`.
         positions: Where pieces are masked, (M,).
         scored: K.

@@ -53,7 +53,6 @@ def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
     """Look at this machine, the installation and the data of a study.
 
     Args:
-        study: The study.
         profile: The folder of a profile of Snakemake, for which jobs do not run on this machine.
 
     Raises:

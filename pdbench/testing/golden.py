@@ -30,12 +30,7 @@ _METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd
 
 
 def _golden() -> dict[str, Any]:
-    """Train the golden study in a folder of its own.
-
-    Returns:
-        The digest of all that each part of the engine made, by the module in which it begins,
-        and on what kind of machine.
-    """
+    """Train the golden study in a folder of its own."""
     config = copy.deepcopy(CONFIG)
     needs = config["artefacts"]["figure6"]
     needs["seeds"], needs["cells"][0]["method"] = 1, list(_METHODS)
