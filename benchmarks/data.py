@@ -1,4 +1,4 @@
-"""What both sides read, written once below ``results/benchmarks`` by the project's own code.
+"""What both sides read, written once by the project's own code: in the store, and beside it.
 
 Heavy imports stand inside the functions that make something: most runs find all made.
 """

@@ -18,6 +18,7 @@ from benchmarks.rows import Row, row
 from pdbench.core.errors import DataError
 from pdbench.study import ROOT, load_study
 from pdbench.workflow.graph import Graph
+from pdbench.workflow.snakefile import profile_config
 
 JOBS = (1_000, 10_000, 30_000)
 SECONDS, MEGABYTES = 30.0, 1000.0
@@ -36,18 +37,13 @@ _GRID = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
 @with_options
 def main(options: Options) -> list[Row]:
     """Plan studies of the paper's 24 sizes and of many transfer sets, without and with bundles."""
+    bundled = float(profile_config(ROOT / "slurm")["bundle"])
     return [
         found
-        for work, bundle in ((ALONE, 0.0), (PROFILE, bundle_of_the_profile()))
+        for work, bundle in ((ALONE, 0.0), (PROFILE, bundled))
         for count in (JOBS[:1] if options.quick else JOBS)
         for found in _rows(options, count, work.format(count), bundle)
     ]
-
-
-def bundle_of_the_profile() -> float:
-    """The estimated seconds of a bundle that ``--profile slurm`` asks for."""
-    raw = yaml.safe_load((ROOT / "slurm/study.yaml").read_text(encoding="utf-8"))
-    return float(raw["bundle"])
 
 
 def _rows(options: Options, count: int, work: str, bundle: float) -> list[Row]:

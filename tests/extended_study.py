@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import yaml
 
-from pdbench.engine import Bert, BertShape, Classifier, random_model, write_checkpoint
+from pdbench.engine import BertShape, random_classifier, write_checkpoint
 from pdbench.study import Architecture
 
 PLACES = ["rome", "oslo", "cairo", "lima", "paris", "delhi", "tokyo", "quito"]
@@ -123,8 +123,8 @@ def write_extended_study(folder: Path) -> Path:
 def _write_model(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
-    model = Classifier(Bert(BertShape.of(Architecture(1, 64), len(PIECES))), 2)
-    random_model(model, 0.07, torch.Generator().manual_seed(0))
+    shape = BertShape.of(Architecture(1, 64), len(PIECES))
+    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
     write_checkpoint(folder, model)
 
 

@@ -10,7 +10,14 @@ import torch
 import yaml
 
 from pdbench.core.files import write_json
-from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
+from pdbench.engine import (
+    Bert,
+    BertShape,
+    MaskedLM,
+    random_classifier,
+    random_model,
+    write_checkpoint,
+)
 from pdbench.engine.checkpoints import _to_hugging_face
 from pdbench.study import Architecture
 
@@ -128,8 +135,8 @@ def write_released(root: Path, size: Architecture, pieces: list[str] = PIECES) -
 def _write_teacher(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
-    model = Classifier(Bert(BertShape.of(Architecture(1, 64), len(PIECES))), 2)
-    random_model(model, 0.07, torch.Generator().manual_seed(0))
+    shape = BertShape.of(Architecture(1, 64), len(PIECES))
+    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
     write_checkpoint(folder, model)
 
 

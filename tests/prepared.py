@@ -12,8 +12,6 @@ from pdbench.testing.small_study import prepare_cells, write_small_study
 from pdbench.workflow import Paths
 from tests.attempts import Server
 
-PD = "films.pd.1-32.more-100.plain"
-
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:

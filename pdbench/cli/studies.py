@@ -68,13 +68,12 @@ def _plan(
     from pdbench.core.files import write_json
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
-    from pdbench.workflow.graph import Graph
     from pdbench.workflow.plan import Plan, as_text
     from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
     paths = Paths(study)
-    done = {job for job in Graph(study).jobs if paths.output(job).exists()} if left else ()
+    done = paths.done() if left else ()
     sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile_config(profile)))
     click.echo(as_text(found, devices))
@@ -116,8 +115,8 @@ def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
 @click.option(
     "--redo",
     type=click.Choice(["failed", "missing", "all"]),
-    help="Remove what is left of failed jobs, of those that are not done or have results of "
-    "other settings, or of all cells, so that the next run of Snakemake begins them anew.",
+    help="Remove what is left of failed jobs, of all that are not done, or of all cells, so that "
+    "the next run of Snakemake begins them anew.",
 )
 @click.option("--yes", is_flag=True, help="Let --redo all remove finished runs.")
 def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:

@@ -14,7 +14,7 @@ from pdbench.engine.device import (
     prepare_process,
 )
 from pdbench.engine.distributed import ALONE, Ranks
-from pdbench.engine.initialise import initial_classifier, random_model
+from pdbench.engine.initialise import initial_classifier, random_classifier, random_model
 from pdbench.engine.loop import Optimisation, Progress, optimise
 from pdbench.engine.state import Keeper, Stopwatch
 
@@ -36,6 +36,7 @@ __all__ = [
     "predict",
     "predict_ranges",
     "prepare_process",
+    "random_classifier",
     "random_model",
     "read_checkpoint",
     "write_checkpoint",

@@ -63,8 +63,8 @@ class GateOutcome(StrEnum):
 RULES = {
     GateOutcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or "
     "data",
-    GateOutcome.MISSING: "a run, a score, a label or the twin itself is not there, or single runs "
-    "have no spread",
+    GateOutcome.MISSING: "a run, a score, a label or the baseline's cell is not there, or single "
+    "runs have no spread",
     GateOutcome.REGRESSED: "shown to be worse by more than the margin",
     GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
     "day",

@@ -1,1 +1,1 @@
-"""Around a run: how far a study is, what is missing, what to do again."""
+"""Around a run: how far it is, what is missing, what to do again, how fast a device is."""

@@ -8,15 +8,14 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pdbench.core.errors import DataError, UsageError
-from pdbench.core.files import read_json
+from pdbench.core.errors import UsageError
 from pdbench.ops.status import Survey, jobs_of, names_in, states_of
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.loading import NO_STUDIES
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
-from pdbench.workflow.paths import RESULTS, SAVED, STORE
+from pdbench.workflow.paths import RESULTS, SAVED, STATUS, STORE
 
 _Which: TypeAlias = Literal["failed", "missing", "all"]
 
@@ -31,7 +30,7 @@ def redo(found: Survey, which: _Which, *, yes: bool) -> list[str]:
     Args:
         found: The state of the study.
         which: Which jobs.
-        yes: Whether finished runs may go.
+        yes: Whether finished runs may go; else ``all`` removes nothing.
 
     Raises:
         UsageError: Everything is to go while cells are running.
@@ -41,10 +40,9 @@ def redo(found: Survey, which: _Which, *, yes: bool) -> list[str]:
     else:
         wanted = {"failed", which}
         going = _traces(found, [job for job, state in found.states.items() if state in wanted])
-    cells = found.cells["done"] if which == "all" else 0
-    if cells and not yes:
-        head = f"--redo all would remove {len(going)} files and folders, {cells} finished cells"
-        return [f"{head} with all their runs; nothing was removed: say --yes", *map(str, going)]
+    if which == "all" and going and not yes:
+        head = f"--redo all would remove {len(going)} files and folders, every finished run"
+        return [f"{head} among them; nothing was removed: say --yes", *map(str, going)]
     _remove(going)
     again = f"snakemake --config study={shlex.quote(found.study.argument)}"
     head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
@@ -60,18 +58,8 @@ def _everything(found: Survey) -> list[Path]:
     for cell in study.seed_counts:
         going += [paths.run(run) for run in study.runs(cell)]
         going += [paths.folder(job) for job in jobs_of(study, cell)]
-    names = {cell.key for cell in study.seed_counts}
-    stamps = (STORE / "bundle").glob("*/*.json")
-    going += [stamp.parent for stamp in stamps if _names_one(stamp, names)]
     cells = [Job("cell", cell) for cell in study.seed_counts]
     return [*(path for path in going if path.exists()), *_traces(found, cells)]
-
-
-def _names_one(stamp: Path, cells: Collection[str]) -> bool:
-    try:
-        return not set(read_json(stamp)["cells"]).isdisjoint(cells)
-    except (DataError, KeyError, TypeError):
-        return True  # a broken one says nothing
 
 
 def _traces(found: Survey, jobs: Iterable[Job]) -> list[Path]:
@@ -96,21 +84,21 @@ def configured() -> list[Study]:
 
 
 def superfluous(kept: Iterable[Study]) -> list[Path]:
-    """The entries of the store that none of some studies needs.
+    """What the store has that none of some studies needs.
 
-    Marks of bundles and seeds hold nothing, and are left.
+    Marks of bundles, which depend on how a study is run, hold nothing and are left.
     """
-    needed = {folder for study in kept for folder in _entries(study)}
-    holding = [name for name, kind in KINDS.items() if kind.last and name not in ("bundle", "seed")]
-    stored = sorted(folder for name in holding for folder in (STORE / name).glob("[!.]*"))
-    return [folder for folder in stored if folder.is_dir() and folder not in needed]
+    needed = {path for study in kept for path in _stored(study)}
+    places = [STORE / name for name, kind in KINDS.items() if kind.last and name != "bundle"]
+    found = (path for place in (*places, SAVED, STATUS) for path in place.glob("[!.]*"))
+    return sorted(path for path in found if path not in needed)
 
 
 def of_study(study: Study, kept: Iterable[Study]) -> list[Path]:
-    """All of a study, but what others need: its entries in the store, its report and its logs."""
-    needed = {folder for other in kept if other.name != study.name for folder in _entries(other)}
-    own = [folder for folder in _entries(study) if folder not in needed]
-    own += [RESULTS / study.name, Paths(study).reports, Path("logs") / study.name]
+    """All of a study, but what others need: what the store has of it, its report and its logs."""
+    needed = {path for other in kept if other.name != study.name for path in _stored(other)}
+    own = [path for path in _stored(study) if path not in needed]
+    own += [RESULTS / study.name, Paths(study).reports, Paths(study).logs]
     return [path for path in own if path.exists()]
 
 
@@ -124,10 +112,15 @@ def clean(going: Collection[Path], *, yes: bool) -> list[str]:
     return [*map(str, going), f"nothing was removed: say --yes to remove these {len(going)}"]
 
 
-def _entries(study: Study) -> Iterator[Path]:
+def _stored(study: Study) -> Iterator[Path]:
+    """What the store may have of a study: entries, saved states and words of how far it came."""
     paths = Paths(study)
     runs = (Job("run", run) for cell in study.seed_counts for run in study.runs(cell))
-    return (paths.folder(job) for job in (*Graph(study).jobs, *runs) if KINDS[job.kind].last)
+    seeds = (job for cell in study.seed_counts for job in jobs_of(study, cell))
+    for job in dict.fromkeys((*Graph(study).jobs, *runs, *seeds)):
+        if KINDS[job.kind].last:
+            folder = paths.folder(job)
+            yield from (folder, paths.state(folder), paths.status(job))
 
 
 def _remove(paths: Iterable[Path]) -> None:

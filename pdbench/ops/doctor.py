@@ -26,7 +26,6 @@ from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.settings import is_commit
-from pdbench.workflow.graph import Graph
 from pdbench.workflow.paths import ARCHIVES, STORE, Paths
 from pdbench.workflow.plan import DEVICES, Plan
 from pdbench.workflow.snakefile import check_folders
@@ -109,7 +108,7 @@ def _checkout() -> Iterator[_Finding]:
 
 def _folders(study: Study) -> Iterator[_Finding]:
     try:
-        check_folders(STORE, Path("reports") / study.name)
+        check_folders(STORE, Paths(study).reports)
     except PdbenchError as error:
         yield _Finding("missing", error.what, error.remedy)
     else:
@@ -120,8 +119,7 @@ def _disk(study: Study, at_once: int) -> Iterator[_Finding]:
     """Compare the free disk with what is left to do, where so many jobs train at once."""
     paths = Paths(study)
     sizes = Sizes.counted(study, paths.audit)
-    done = {job for job in Graph(study).jobs if paths.output(job).exists()}
-    needed = Plan(study, sizes=sizes, done=done).peak_disk(at_once)
+    needed = Plan(study, sizes=sizes, done=paths.done()).peak_disk(at_once)
     free = shutil.disk_usage(".").free
     what = f"disk: {byte_size(free)} free, about {byte_size(needed)} needed"
     if free < needed:

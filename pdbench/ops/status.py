@@ -31,7 +31,7 @@ from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
-from pdbench.workflow.paths import SAVED, STORE
+from pdbench.workflow.paths import SAVED, STATUS
 
 _State: TypeAlias = Literal["done", "running", "failed", "missing"]
 _STATES: tuple[_State, ...] = get_args(_State)
@@ -200,7 +200,7 @@ class _Look:
         self.queue = _Queue()
         self._now = now
         self._study, self._paths = study, paths
-        self._started = names_in(STORE / "status")
+        self._started = names_in(STATUS)
         self._is_supervised = bool(names_in(_LOCKS))
         self._saved = names_in(SAVED)
         self._names = cache(names_in)

@@ -32,8 +32,7 @@ from pdbench.data.batches import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import Keeper, choose_device
 from pdbench.engine.exposed import Exposed
-from pdbench.jobs import pretraining
-from pdbench.jobs.pretraining import pretrain_student
+from pdbench.jobs.pretraining import pretrain, pretrain_student
 from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
 from pdbench.jobs.training import WEIGHTS, objective_of
 from pdbench.kinds import Labelled
@@ -287,8 +286,7 @@ def open_case(method: str) -> TrainedMethod:
     study = load_study(_STUDY)
     paths = Paths(study)
     for start in study.pretrained:
-        if not (paths.pretrained(start) / "record.json").exists():
-            pretraining.pretrain(study, paths, start)
+        pretrain(study, paths, start)
     (cell,) = study.seed_counts
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     data = open_cell(study, paths, cell, vocabulary)

@@ -11,14 +11,7 @@ import torch
 import yaml
 
 from pdbench.data.audit import audit
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    Classifier,
-    prepare_process,
-    random_model,
-    write_checkpoint,
-)
+from pdbench.engine import BertShape, prepare_process, random_classifier, write_checkpoint
 from pdbench.jobs import pretraining, teachers
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Architecture, Study
@@ -138,6 +131,5 @@ def _write_model(folder: Path, size: Architecture) -> None:
     pieces = _SPECIAL + _GOOD + _BAD + _PLAIN
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     shape = BertShape.of(size, len(pieces))
-    model = Classifier(Bert(shape), 2)
-    random_model(model, 0.07, torch.Generator().manual_seed(0))
+    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
     write_checkpoint(folder, model, labels=["negative", "positive"])

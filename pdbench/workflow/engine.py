@@ -1,11 +1,11 @@
 """The engine: which version of the code a job runs, or that it runs code of no version.
 
-``engine.lock.json`` has, for every kind of job, the version of its code, the modules that it
-runs, and digests of them. Where the code is what the lock says, a version stands in a job's
+``engine.lock.json`` has, for each module in which jobs begin, the version of its code, the modules
+that it runs, and digests of them. Where the code is what the lock says, a version stands in a job's
 specification, so that an upgrade that changes no number keeps what was trained. Where it is
 not, the digest of the code stands beside it, so that edited code never passes for the old.
-``pdbench lock`` renews the lock: it trains a small study, and raises the version of each kind of
-job whose files have other bits than before.
+``pdbench lock`` renews the lock: it trains a small study, and raises the version of each module
+whose jobs' files have other bits than before.
 """
 
 from __future__ import annotations

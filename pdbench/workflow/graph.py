@@ -39,11 +39,6 @@ class Graph:
         self._bundle = bundle
         self._split = split
 
-    @classmethod
-    def as_run(cls, study: Study, bundle: float = BUNDLE, split: float = 0.0) -> Graph:
-        """The jobs as Snakemake runs them: small cells share one."""
-        return cls(study, bundle, split)
-
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """Every job, in the order of the workflow; runs belong to the jobs of their cells."""

@@ -23,6 +23,7 @@ RESULTS = Path("results")
 STORE = RESULTS / "store"
 ARCHIVES = RESULTS / "archives"
 SAVED = STORE / "state"
+STATUS = STORE / "status"
 
 _DIGITS = 12  # of a digest in a name: enough to tell the settings of one job apart
 
@@ -73,10 +74,18 @@ class Paths:
 
     def log(self, job: Job) -> Path:
         """What a job prints, or a cell of a bundle."""
-        folder = Path("logs") / self.study.name
         if not job.name:
-            return folder / f"{job.kind}.log"
-        return folder / job.kind / f"{self.label(job)}.log"
+            return self.logs / f"{job.kind}.log"
+        return self.logs / job.kind / f"{self.label(job)}.log"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of what the study's jobs print."""
+        return Path("logs") / self.study.name
+
+    def done(self) -> set[Job]:
+        """The jobs that are done, each cell for itself."""
+        return {job for job in Graph(self.study).jobs if self.output(job).exists()}
 
     def asked(self, job: Job) -> Path:
         """A file with the digest of something below ``reports/``, which is newer where it differs.
@@ -152,7 +161,7 @@ class Paths:
 
     def status(self, job: Job) -> Path:
         """How far the last attempt at a cell, or at one seed of it, came."""
-        return STORE / "status" / f"{job.kind}.{self.label(job)}.json"
+        return STATUS / f"{job.kind}.{self.label(job)}.json"
 
     def lock(self, folder: Path) -> Path:
         """What the process that makes an entry of the store holds."""

@@ -23,7 +23,6 @@ from pdbench.workflow.paths import SHOWN, STORE, Paths
 DEFAULT = "demo"
 LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
 
-
 # The programs of the environment that runs Snakemake, also when it is not activated.
 PREFIX = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
@@ -42,7 +41,7 @@ class Workflow:
     def __init__(self, study: Study, bundle: float, split: float) -> None:
         self.study, self.argument = study, study.argument
         self.paths, self.graph = Paths(study), Graph(study, bundle, split)
-        self.logs = Path("logs") / study.name
+        self.logs = self.paths.logs
 
     def inputs(self, kind: str, label: str = "") -> list[Any]:
         """The files that a job reads.
@@ -76,7 +75,8 @@ class Workflow:
         """What the display is told: rough core-seconds of jobs by rule and wildcard, the page."""
         costs: dict[str, dict[str, float]] = {}
         for job, seconds in self.graph.costs.items():
-            costs.setdefault(job.kind, {})[self.paths.label(job)] = seconds
+            wildcard = self.paths.label(job) if job.name else ""
+            costs.setdefault(job.kind, {})[wildcard] = seconds
         return {"pdbench_costs": costs, "pdbench_report": str(self.paths.index)}
 
     @cached_property
@@ -100,13 +100,14 @@ def open_workflow(
 ) -> Workflow:
     """Load the study that Snakemake's ``config`` names.
 
+    A mistake ends the program with one line on stderr and exit code 2: a traceback through
+    the Snakefile would tell its user nothing more.
+
     Args:
         config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
             ``data``, the folder that `pdbench fetch` filled.
         artefacts: The artefacts that can be drawn.
         is_first: Whether this is no job that reads the workflow again.
-    A mistake ends the program with one line on stderr and exit code 2: a traceback through
-    the Snakefile would tell its user nothing more.
     """
     try:
         study = load_study(_study_named_by(config))

@@ -149,7 +149,7 @@ def test_a_regression_comes_before_something_missing(study: Study, worse: pd.Dat
     assert gate(study, lost).code() == 1
 
 
-def test_a_cell_without_a_twin_is_incomplete(study: Study, equal: pd.DataFrame) -> None:
+def test_a_cell_without_a_counterpart_is_incomplete(study: Study, equal: pd.DataFrame) -> None:
     """Distillation has a cell on more text, where the study has none of pd."""
     found = gate(study, equal, Match("pd", "d", 50.0))
 

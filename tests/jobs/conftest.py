@@ -1,5 +1,5 @@
 """The small study, trained once up to its cells."""
 
-from prepared import PD, prepared, project, server
+from prepared import prepared, project, server
 
-__all__ = ["PD", "prepared", "project", "server"]
+__all__ = ["prepared", "project", "server"]

@@ -10,6 +10,7 @@ from study_files import write_study_file
 from pdbench.core.files import write_json
 from pdbench.ops.clean import clean, of_study, superfluous
 from pdbench.study import Study, load_study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 
@@ -38,6 +39,13 @@ def entries(study: Study, key: str) -> set[Path]:
     return {paths.folder(Job("cell", cell)), paths.run(study.runs(cell)[0])}
 
 
+def traces(study: Study, key: str) -> set[Path]:
+    """What an interrupted cell of a study has in the store: its word, its seed's, and a state."""
+    paths, cell = Paths(study), study.cells[key]
+    words = {paths.status(job) for job in (Job("cell", cell), Job("seed", SeedOf(cell, 0)))}
+    return {*words, paths.state(paths.run(study.runs(cell)[0]))}
+
+
 def test_what_no_study_needs_goes_after_it_was_listed(studies: tuple[Study, Study]) -> None:
     """What another study shares stays."""
     first, second = studies
@@ -64,3 +72,15 @@ def test_one_study_goes_and_leaves_the_others_theirs(studies: tuple[Study, Study
 
     assert set(going) == entries(second, D) | {Paths(second).reports}
     assert entries(first, BASIC) == entries(second, BASIC)
+
+
+def test_what_an_interrupted_run_left_goes_too(studies: tuple[Study, Study]) -> None:
+    """Saved states are the largest of all, and a word of failure would be believed."""
+    first, second = studies
+    left = {study.name: traces(study, D) for study in studies}
+    for path in (*left["small"], *left["other"]):
+        path.mkdir(parents=True)
+
+    assert left["other"] < set(superfluous([first]))
+    assert left["other"] < set(of_study(second, studies))
+    assert not left["small"] & set(of_study(second, studies))

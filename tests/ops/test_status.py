@@ -24,7 +24,6 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import AUDIT, Job
-from pdbench.workflow.paths import STORE
 
 BASIC = "sentiment.basic.1-64.none.none"
 D = "sentiment.d.1-64.films-300.none"
@@ -435,23 +434,30 @@ def test_other_settings_are_missing_and_leave_what_is_done(study: Study, paths: 
 
 
 def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> None:
-    """--redo all names what would go, and does it with --yes: runs and bundles of its cells."""
+    """--redo all names what would go, and does it with --yes: every finished run."""
     finish(paths, D)
+    write_json(first_run(paths, PD) / "record.json", {})
     write_json(paths.teacher("sentiment") / "record.json", {})
-    stamps = [STORE / "bundle" / name / "bundle.json" for name in ("own", "others")]
-    for stamp, key in zip(stamps, (D, "another.cell"), strict=True):
-        write_json(stamp, {"cells": [key]})
 
     (head, *names) = redo(survey(study), "all", yes=False)
     assert "nothing was removed: say --yes" in head
-    runs = {str(paths.run(one)) for one in study.runs(study.cells[D])}
-    assert set(names) == {*runs, str(paths.cell(study.cells[D]).parent), str(stamps[0].parent)}
+    runs = {paths.run(one) for one in study.runs(study.cells[D])} | {first_run(paths, PD)}
+    assert set(names) == {str(path) for path in (*runs, paths.cell(study.cells[D]).parent)}
     assert all(Path(name).exists() for name in names)
 
     redo(survey(study), "all", yes=True)
     assert not any(Path(name).exists() for name in names)
-    assert stamps[1].exists()
     assert (paths.teacher("sentiment") / "record.json").exists()
+
+
+def test_runs_of_unfinished_cells_go_only_when_told_twice(study: Study, paths: Paths) -> None:
+    """A finished run is one, also where its cell is not done."""
+    record = first_run(paths, PD) / "record.json"
+    write_json(record, {})
+
+    redo(survey(study), "all", yes=False)
+
+    assert record.exists()
 
 
 def test_nothing_is_taken_from_running_cells(study: Study, paths: Paths) -> None:

@@ -27,21 +27,6 @@ heavy = {"torch", "pandas", "transformers", "datasets", "evaluate", "matplotlib"
 print("heavy:", sorted(heavy & set(sys.modules) - before))
 """
 
-OWN_PART = """
-import time
-began = time.process_time()
-from pdbench.artefacts import ARTEFACTS
-from pdbench.workflow.snakefile import open_workflow
-found = open_workflow({}, ARTEFACTS)
-costs = found.announced
-for job in found.graph.jobs:
-    label = found.paths.label(job)
-    found.inputs(job.kind, label)
-    found.priority(job.kind, label)
-    found.key(job.kind, label) if label else None
-print(time.process_time() - began)
-"""
-
 
 def python(code: str, folder: Path = ROOT) -> str:
     """What a new Python prints."""
@@ -62,11 +47,6 @@ def test_a_dry_run_imports_nothing_heavy(project: Project) -> None:
     it to compare the parameters of jobs that were run before.
     """
     assert python(DRY_RUN, project.folder).splitlines()[-1] == "heavy: []"
-
-
-def test_our_part_of_parsing_takes_less_than_a_second() -> None:
-    """Loading the demo and all that its rules ask of it costs little, also on a slow machine."""
-    assert float(python(OWN_PART)) < 1.0
 
 
 def test_there_is_a_target_for_every_artefact() -> None:

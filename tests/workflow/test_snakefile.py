@@ -23,6 +23,15 @@ def test_the_demo_is_the_default() -> None:
     assert found.logs == Path("logs/demo")
 
 
+def test_the_display_is_told_costs_by_wildcard() -> None:
+    """Rules without one have a single job, whose cost must be found too."""
+    costs = open_workflow({}, ARTEFACTS).announced["pdbench_costs"]
+
+    alone = {rule for rule, jobs in costs.items() if set(jobs) == {""}}
+    assert alone == {"audit", "latency", "collect", "gate", "report"}
+    assert all("" not in jobs for rule, jobs in costs.items() if rule not in alone)
+
+
 def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of config/ is called by its name even when its path was given."""
     monkeypatch.chdir(ROOT)
