@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
-from pdbench.study.catalogue.archives import archive_file
+from pdbench.study.catalogue import archives as catalogue
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES, RESULTS
+from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.specs import RESULTS
 
 if TYPE_CHECKING:
     from pdbench.data.tokens import Tokens
@@ -107,7 +108,9 @@ def write_transfer_set(folder: Path, items: int) -> None:
 
 
 def _fetch() -> None:
-    missing = [name for name in ARCHIVES_READ if not (ARCHIVES / archive_file(name)).is_file()]
+    missing = [
+        name for name in ARCHIVES_READ if not (ARCHIVES / catalogue.ARCHIVES[name].file).is_file()
+    ]
     if missing:
         from pdbench.data.places import fetch
 

@@ -15,7 +15,7 @@ from benchmarks import data
 from benchmarks.harness import Cost, Worker
 from benchmarks.options import Options, with_options
 from benchmarks.rows import OWN_SECONDS, Row, row
-from pdbench.workflow.paths import RESULTS
+from pdbench.workflow.specs import RESULTS
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK_SIZES = SIZES[:3]

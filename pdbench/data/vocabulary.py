@@ -22,14 +22,15 @@ from tokenizers.processors import BertProcessing
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
-from pdbench.data.places import TOKENIZER_FILES, model_folder
+from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
+from pdbench.study.catalogue.models import TOKENIZER_FILES
 from pdbench.study.settings import Source, VocabularySource
 
 _LARGEST = 2**16
 """Pieces are stored in 16 bits."""
 
-_SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]")
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Vocabulary:
     @property
     def special(self) -> tuple[int, ...]:
         """Indices of the special pieces, padding first."""
-        return tuple(map(self.index, ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")))
+        return tuple(map(self.index, _SPECIAL))
 
     @property
     def pieces(self) -> list[str]:

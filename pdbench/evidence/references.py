@@ -18,11 +18,12 @@ from pdbench.evidence.table import Split
 from pdbench.study import ROOT, Architecture, Cell, Study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
+from pdbench.workflow.specs import REFERENCES
 
 Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 """S of each transfer set to each task, as the audit measured it."""
 
-FOLDER = ROOT / "config" / "reference"
+FOLDER = ROOT / REFERENCES
 _CONTEXT_FILE = "concurrent_work.csv"
 """Numbers of other publications: shown for context, never a target."""
 

@@ -36,7 +36,8 @@ from pdbench.study import Study
 from pdbench.study.settings import Text
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
-from pdbench.workflow.paths import ARCHIVES, STORE
+from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.specs import STORE
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:

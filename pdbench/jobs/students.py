@@ -47,7 +47,7 @@ from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.kinds import Job
+from pdbench.workflow.kinds import Job, runs_of
 from pdbench.workflow.paths import ARCHIVES
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def attempt(
     with _in_turn(paths, cell, job):
         _note(paths, job, "running")
         try:
-            _train_cell(study, paths, cell, save_every, seed)
+            _train_cell(study, paths, job, cell, save_every)
         except Stopped:
             _note(paths, job, "stopped")
             raise
@@ -168,10 +168,8 @@ def _logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _train_cell(
-    study: Study, paths: Paths, cell: Cell, save_every: float, seed: int | None
-) -> None:
-    """Make every run of a cell that is not there yet; a failed run stops no other."""
+def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: float) -> None:
+    """Make every run of a job that is not there yet; a failed run stops no other."""
     refuse_several()
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
@@ -180,7 +178,7 @@ def _train_cell(
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
         make = partial(_score_run, study, paths, test, save_every)
-    runs = [run for run in study.runs(cell) if seed in (None, run.seed_number)]
+    runs = list(runs_of(study, job))
     failed: dict[str, Exception] = {}
     for run in runs:
         try:
@@ -194,8 +192,8 @@ def _train_cell(
             f"cell {cell}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
-    file = paths.cell(cell) if seed is None else paths.seed(cell, seed)
-    write_json(file, {"cell": cell.key, "runs": {run.name: str(paths.run(run)) for run in runs}})
+    made = {run.name: str(paths.run(run)) for run in runs}
+    write_json(paths.output(job), {"cell": cell.key, "runs": made})
 
 
 def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:

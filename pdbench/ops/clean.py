@@ -15,7 +15,8 @@ from pdbench.study.loading import NO_STUDIES
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
-from pdbench.workflow.paths import RESULTS, SAVED, STATUS, STORE
+from pdbench.workflow.paths import SAVED, STATUS
+from pdbench.workflow.specs import RESULTS, STORE
 
 _Which: TypeAlias = Literal["failed", "missing", "all"]
 

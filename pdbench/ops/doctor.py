@@ -26,9 +26,10 @@ from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.settings import is_commit
-from pdbench.workflow.paths import ARCHIVES, STORE, Paths
+from pdbench.workflow.paths import ARCHIVES, Paths
 from pdbench.workflow.plan import DEVICES, Plan
 from pdbench.workflow.snakefile import check_folders
+from pdbench.workflow.specs import STORE
 
 _Mark: TypeAlias = Literal["ok", "warning", "missing"]
 

@@ -228,7 +228,7 @@ class _Look:
             state = said["state"]
         except (OSError, ValueError, KeyError):
             return self._by_log(job)
-        name = f"seed {own.key.seed}, {log}: " if own.kind == "seed" else ""
+        name = f"seed {own.key.seed_number}, {log}: " if own.kind == "seed" else ""
         if state == "failed":
             return "failed", name + (said.get("reason") or _ending(log)[0])
         if state != "running":  # stopped: the next run takes it up

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.study.catalogue.glue import GLUE, glue_name
-from pdbench.study.cells import HEAD_WIDTH, VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
+from pdbench.study.cells import VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
 from pdbench.study.settings import Source
@@ -144,7 +144,7 @@ def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float
     8 H^2 of the feed-forward block; scores and weighted values take 4 H operations for each
     pair of positions. ``first_only`` leaves out what a classifier's last layer does not need.
     """
-    h, heads = size.hidden, max(1, size.hidden // HEAD_WIDTH)
+    h, heads = size.hidden, size.heads
     layer = seen.positions * (24 * h**2 + 4 * h * seen.length)
     moved = seen.positions * (_BESIDE * h + _SCORES * heads * seen.length)
     if not first_only:
@@ -261,12 +261,12 @@ class Costs:
 
         Weights that others have pre-trained are converted only.
         """
-        parts = self.study.corpora[start.corpus]
-        if not isinstance(parts, tuple):
+        parts = self.study.corpus_parts(start.corpus)
+        if not parts:
             return _START
         settings = self.study.training.pretrain
         pieces = float(sum(part.tokens for part in parts))
-        longest = max((self.study.texts[part.text].max_length for part in parts), default=128)
+        longest = max(self.study.texts[part.text].max_length for part in parts)
         distinct = distinct_pieces(pieces)
         seen = Seen(pieces / settings.batch_tokens, pieces / longest, pieces, distinct)
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)

@@ -124,7 +124,7 @@ class Point:
 
 @dataclass(frozen=True, order=True)
 class Run:
-    """One trained model of a cell: one seed and one grid point for each stage."""
+    """One trained model of a cell: one seed number, and one grid point for each stage."""
 
     cell: Cell
     seed_number: int
@@ -191,13 +191,13 @@ class Bundle:
 
 
 class SeedOf(NamedTuple):
-    """The runs of one seed of a cell."""
+    """The runs of one seed number of a cell."""
 
     cell: Cell
-    seed: int
+    seed_number: int
 
     def __str__(self) -> str:
-        return f"{self.cell.key}.seed{self.seed}"
+        return f"{self.cell.key}.seed{self.seed_number}"
 
 
 def seed_of(*parts: object) -> int:

@@ -61,11 +61,11 @@ class Graph:
         return [cell for cell in self.study.seed_counts if cell not in bundled]
 
     @cached_property
-    def split(self) -> dict[str, tuple[int, ...]]:
-        """The seeds of the cells that are trained seed by seed, by the cells' keys."""
+    def split(self) -> dict[Cell, tuple[int, ...]]:
+        """The seed numbers of the cells that are trained seed by seed."""
         large = [cell for cell in self.alone if 0 < self._split <= self._seconds[cell.key]]
         return {
-            cell.key: tuple(range(self.study.seed_counts[cell]))
+            cell: tuple(range(self.study.seed_counts[cell]))
             for cell in large
             if self.study.trained_by(cell) == cell and self.study.seed_counts[cell] > 1
         }
@@ -89,7 +89,7 @@ class Graph:
     def work(self, costs: Costs) -> dict[Job, Work]:
         """What every job computes."""
         found = {job: KINDS[job.kind].work(costs, job.key) for job in self.jobs}
-        split = (Job("cell", self.study.cells[key]) for key in self.split)
+        split = (Job("cell", cell) for cell in self.split)
         return {**found, **dict.fromkeys(split, Work(starts=1))}  # its seeds have their own
 
     @cached_property

@@ -18,7 +18,7 @@ from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
 from pdbench.study.kinds import kind_of_task
-from pdbench.study.settings import Released, Source, Task
+from pdbench.study.settings import Released, Source
 
 if TYPE_CHECKING:
     from pdbench.workflow.graph import Graph
@@ -143,6 +143,13 @@ def _text_size(costs: Costs, name: str) -> float:
     return pieces * (_PIECE + _LETTERS)
 
 
+def _audit_decides(specs: Specs, _: None) -> Any:
+    """What it compares, and the names under which it says what it found."""
+    study = specs.study
+    chosen = {name: specs.settings(own) for name, own in study.transfer_sets.items()}
+    return {"tasks": list(study.tasks), "texts": list(study.texts), "transfer_sets": chosen}
+
+
 def _teachers(study: Study) -> list[Source]:
     return [task.teacher for task in study.tasks.values() if task.teacher]
 
@@ -214,7 +221,7 @@ def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
 
 
 def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
-    return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell.key, ()))]
+    return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
 
 
 def _cell_size(costs: Costs, cell: Cell) -> float:
@@ -230,7 +237,7 @@ def _cell_decides(specs: Specs, cell: Cell) -> Any:
 
 
 def _seed_decides(specs: Specs, key: SeedOf) -> Any:
-    return {**_cell_decides(specs, key.cell), "seeds": None, "seed": key.seed}
+    return {**_cell_decides(specs, key.cell), "seeds": None, "seed": key.seed_number}
 
 
 def _run_decides(specs: Specs, run: Run) -> Any:
@@ -274,7 +281,8 @@ def _table_decides(specs: Specs, _: None) -> Any:
 
 
 def _shown(specs: Specs) -> Any:
-    named = {"scale", "architectures", "tasks", "transfer_sets", "methods", "evidence"}
+    named = {"scale", "architectures", "tasks", "texts", "transfer_sets", "corpora", "methods"}
+    named.add("evidence")
     return specs.study.model_dump(mode="json", include=named)
 
 
@@ -314,6 +322,7 @@ KINDS: dict[str, JobKind] = {
     "archive": JobKind(
         order=0,
         keys=_all_archives,
+        named=lambda name: ARCHIVES[name].file,
         runs="pdbench.data.places",
         decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
@@ -354,9 +363,7 @@ KINDS: dict[str, JobKind] = {
             *(Job("task", task) for task in study.tasks),
             *(Job("text", text) for text in study.texts),
         ],
-        decides=lambda specs, key: {
-            name: specs.settings(chosen) for name, chosen in specs.study.transfer_sets.items()
-        },
+        decides=_audit_decides,
         work=lambda costs, key: Work(seconds=4.0),
     ),
     "latency": JobKind(
@@ -427,11 +434,9 @@ KINDS: dict[str, JobKind] = {
     "seed": JobKind(
         order=5,
         keys=lambda graph: [
-            SeedOf(graph.study.cells[key], seed)
-            for key, seeds in graph.split.items()
-            for seed in seeds
+            SeedOf(cell, number) for cell, numbers in graph.split.items() for number in numbers
         ],
-        arguments=lambda key: f"{key.cell} --seed {key.seed}",
+        arguments=lambda key: f"{key.cell} --seed {key.seed_number}",
         last="seed.json",
         runs="pdbench.jobs.students",
         needs=lambda study, key: _cell_needs(study, key.cell),
@@ -494,6 +499,9 @@ KINDS: dict[str, JobKind] = {
 }
 """Every kind of job by the name of its rule, in the order of the workflow."""
 
+SHOWN = tuple(name for name, kind in KINDS.items() if not kind.last and name != "archive")
+"""The kinds of jobs that write below ``reports/``."""
+
 
 def _checkpoint(size: Architecture) -> float:
     """Bytes of a stored model."""
@@ -509,18 +517,12 @@ def state_size(job: Job, costs: Costs) -> float:
 def runs_of(study: Study, job: Job) -> Iterator[Run]:
     """The runs that a job of a seed, a cell or a bundle trains."""
     cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
-    seed = getattr(job.key, "seed", None)
+    number = getattr(job.key, "seed_number", None)
     for cell in cells:
-        yield from (run for run in study.runs(cell) if seed in (None, run.seed_number))
+        yield from (run for run in study.runs(cell) if number in (None, run.seed_number))
 
 
 def is_on_device(job: Job) -> bool:
     """Whether a job runs on the device; others prepare data and draw, on a CPU."""
     kind = KINDS[job.kind]
     return kind.on_device or kind.model is not None
-
-
-def held_out(task: Task, specs: Specs) -> Any:
-    """What decides dev and test of a task, which every text leaves out."""
-    own = ("labels", "metrics", "train", "max_length", "version", "teacher", "model_of", "title")
-    return specs.source(task, *own)

@@ -13,14 +13,11 @@ from pathlib import Path
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.study import Cell, Run, Start, Study
-from pdbench.study.catalogue.archives import archive_file
-from pdbench.study.cells import SeedOf, SoftLabelled
+from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, Job, kind_of
-from pdbench.workflow.specs import Specs
+from pdbench.workflow.kinds import AUDIT, KINDS, SHOWN, Job, kind_of
+from pdbench.workflow.specs import RESULTS, STORE, Specs
 
-RESULTS = Path("results")
-STORE = RESULTS / "store"
 ARCHIVES = RESULTS / "archives"
 SAVED = STORE / "state"
 STATUS = STORE / "status"
@@ -51,11 +48,8 @@ class Paths:
 
     def label(self, job: Job) -> str:
         """What a job is called in names of files: its name, in the store with its digest."""
-        if job.kind == "archive":
-            return archive_file(job.key)
-        if job.kind in SHOWN:
-            return job.name
-        return "-".join(part for part in (job.name, self.digest(job)[:_DIGITS]) if part)
+        own = self.digest(job)[:_DIGITS] if KINDS[job.kind].last else ""
+        return "-".join(part for part in (job.name, own) if part)
 
     def output(self, job: Job) -> Path:
         """The file that a job writes last: it is done where the file stands."""
@@ -130,10 +124,6 @@ class Paths:
         """What says that all runs of a cell are there."""
         return self.output(Job("cell", cell))
 
-    def seed(self, cell: Cell, seed: int) -> Path:
-        """What says that all runs of one seed of a cell are there."""
-        return self.output(Job("seed", SeedOf(cell, seed)))
-
     @property
     def audit(self) -> Path:
         """Sizes, similarities and the leak check of all data."""
@@ -203,10 +193,6 @@ class Paths:
     def gate(self) -> dict[str, Path]:
         """What the gate found, by format."""
         return {kind: self.reports / f"gate.{kind}" for kind in ("json", "xml", "md")}
-
-
-SHOWN = tuple(name for name, kind in KINDS.items() if not kind.last and name != "archive")
-"""The kinds of jobs that write below ``reports/``."""
 
 
 def _says(path: Path, content: dict[str, str]) -> bool:

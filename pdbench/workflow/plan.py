@@ -12,7 +12,6 @@ from typing import Any
 from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.costs import Costs, Sizes, Work, total
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
-from pdbench.study.cells import SeedOf
 from pdbench.study.config import Study
 from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
@@ -70,7 +69,8 @@ class Plan:
         self.study = study
         self.machine = machine
         self.sizes = sizes or Sizes(study)
-        self.graph, self._as_run = Graph(study), Graph(study, bundle, split)
+        self.graph, self._by_seed = Graph(study), Graph(study, split=split)
+        self._as_run = Graph(study, bundle, split)
         self._costs = Costs(study, self.sizes)
         every = self.graph.work(self._costs)
         self.work: dict[Job, Work] = {job: w for job, w in every.items() if job not in done}
@@ -137,7 +137,7 @@ class Plan:
         """The bytes of the states that training jobs save, the largest first."""
         found = []
         for job in self.work:
-            at_once = len(self._as_run.split.get(job.name, (0,)))
+            at_once = len(self._by_seed.split.get(job.key, (0,)))
             found += [state_size(job, self._costs)] * at_once
         return sorted(found, reverse=True)
 
@@ -147,40 +147,26 @@ class Plan:
 
     @cached_property
     def seconds(self) -> dict[Job, float]:
-        """The wall time of each job."""
+        """The wall time of each job that is left, large cells seed by seed."""
         return {
-            key: (self.machine if is_on_device(key) else LAPTOP).seconds(work)
-            for key, work in self.work.items()
+            job: (self.machine if is_on_device(job) else LAPTOP).seconds(work)
+            for job, work in self._by_seed.work(self._costs).items()
+            if (Job("cell", job.key.cell) if job.kind == "seed" else job) in self.work
         }
-
-    @cached_property
-    def _split(self) -> tuple[dict[Job, float], dict[Job, tuple[Job, ...]]]:
-        """The wall time of each job and what it waits for, with cells split by seed."""
-        seconds, needs = dict(self.seconds), dict(self.graph.needs)
-        for name, numbers in self._as_run.split.items():
-            cell = Job("cell", self.study.cells[name])
-            if cell in seconds:
-                seeds = [Job("seed", SeedOf(cell.key, number)) for number in numbers]
-                seconds |= dict.fromkeys(seeds, seconds[cell] / len(seeds))
-                needs |= dict.fromkeys(seeds, needs[cell])
-                seconds[cell], needs[cell] = 0.0, tuple(seeds)
-        return seconds, needs
 
     @property
     def longest(self) -> tuple[Job, float] | None:
         """The job that takes longest, and its seconds: no number of devices makes it shorter."""
-        return max(self._split[0].items(), key=lambda item: item[1], default=None)
+        return max(self.seconds.items(), key=lambda item: item[1], default=None)
 
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
-        seconds, needs = self._split
-        by_seed, by_cell = self._as_run.priority, self.graph.priority
         found = makespan(
-            seconds,
-            needs,
+            self.seconds,
+            self._by_seed.needs,
             lambda job: self.machine.kind == "cpu" or is_on_device(job),
             devices,
-            lambda job: by_seed(job) if job.kind == "seed" else by_cell(job),
+            self._by_seed.priority,
         )
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0

@@ -17,8 +17,9 @@ from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
 from pdbench.study.loading import load_study, read_yaml
 from pdbench.workflow.graph import BUNDLE, Graph
-from pdbench.workflow.kinds import KINDS, Job, runs_of
-from pdbench.workflow.paths import SHOWN, STORE, Paths
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
+from pdbench.workflow.paths import Paths
+from pdbench.workflow.specs import STORE
 
 DEFAULT = "demo"
 LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe

@@ -18,14 +18,17 @@ from pydantic import BaseModel
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
-from pdbench.study import Cell, Study
+from pdbench.study import ROOT, Cell, Study
+from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.discovery import code_digest_of, module_file
 from pdbench.study.settings import Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
-from pdbench.workflow.kinds import KINDS, Job, held_out
+from pdbench.workflow.kinds import KINDS, SHOWN, Job
 
 REFERENCES = Path("config/reference")
+RESULTS = Path("results")
+STORE = RESULTS / "store"
 
 _DIGITS = 16  # of a digest: no two specifications of one name agree in 64 bits by chance
 
@@ -57,7 +60,7 @@ class Specs:
         kind = KINDS[job.kind]
         return {
             "kind": job.kind,
-            "engine": engine_of(kind.runs) if kind.last else code_of(kind.runs),
+            "engine": code_of(kind.runs) if job.kind in SHOWN else engine_of(kind.runs),
             "decides": kind.decides(self, job.key),
             "needs": [self.digest(need) for need in kind.needs(self.study, job.key)],
         }
@@ -79,7 +82,7 @@ class Specs:
         """The settings of weights or a vocabulary, and the content of their files."""
         found = self.settings(source, "path")
         if source.source == "directory":
-            found["files"] = self._contents.of(source, MODEL_FILES)
+            found["files"] = self._contents.of(source, _MODEL_FILES)
         return found
 
     def code(self, objective: str) -> str:
@@ -117,7 +120,7 @@ class Specs:
     @cached_property
     def held_out(self) -> dict[str, Any]:
         """What decides dev and test of every task, by task."""
-        return {name: held_out(task, self) for name, task in self.study.tasks.items()}
+        return {n: self.source(task, *_NOT_HELD_OUT) for n, task in self.study.tasks.items()}
 
     @cached_property
     def whole(self) -> dict[str, Any]:
@@ -127,12 +130,14 @@ class Specs:
     @cached_property
     def references(self) -> dict[str, str]:
         """The published numbers, by file."""
-        return {path.name: self._contents.digest(path) for path in sorted(REFERENCES.glob("*.csv"))}
+        paths = sorted((ROOT / REFERENCES).glob("*.csv"))
+        return {path.name: self._contents.digest(path) for path in paths}
 
     @cached_property
     def waivers(self) -> str | None:
         """The accepted regressions."""
-        return self._contents.digest(WAIVERS) if WAIVERS.is_file() else None
+        path = ROOT / WAIVERS
+        return self._contents.digest(path) if path.is_file() else None
 
     @cached_property
     def imported(self) -> dict[str, str]:
@@ -140,14 +145,15 @@ class Specs:
         return {path.name: self._contents.digest(path) for path in self._imported}
 
 
-KNOWN = Path("results/store/contents.json")
+KNOWN = STORE / "contents.json"
 """The digests that are kept."""
 
-MODEL_FILES = (
-    *("config.json", "bert_config.json", "model.safetensors", "pytorch_model.bin"),
-    *("vocab.txt", "tokenizer.json", "tokenizer_config.json"),
+_MODEL_FILES = (*CONFIGURATION_FILES, *WEIGHTS_FILES, *TOKENIZER_FILES)
+_NOT_HELD_OUT = (
+    *("labels", "metrics", "train", "max_length", "windows", "version", "teacher", "model_of"),
+    "title",
 )
-"""What is read of a folder that holds a model or a vocabulary."""
+"""Settings of a task that do not decide which items its dev and test have."""
 
 _DATA = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".txt", ".gz")  # endings that are read
 _SETTLED = 2.0  # seconds after which a change shows in a file's times, however coarse they are

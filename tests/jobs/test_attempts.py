@@ -152,7 +152,7 @@ def test_a_cell_that_killed_its_process_goes_last(
     study, paths = project
     order: list[str] = []
     monkeypatch.setattr(
-        students, "_train_cell", lambda study, paths, cell, *_: order.append(cell.key)
+        students, "_train_cell", lambda study, paths, job, cell, *_: order.append(cell.key)
     )
     write_json(paths.status(job(paths, PD)), {"state": "running"})
 
@@ -166,7 +166,7 @@ def test_a_signal_stops_the_whole_bundle(project: Project, monkeypatch: pytest.M
     study, paths = project
     order: list[str] = []
 
-    def stop(study: Study, paths: Paths, cell: Cell, *_: object) -> None:
+    def stop(study: Study, paths: Paths, job: Job, cell: Cell, *_: object) -> None:
         order.append(cell.key)
         raise Stopped
 
@@ -199,7 +199,7 @@ def test_the_seeds_of_a_cell_end_with_the_same_bits(project: Project) -> None:
     cell = study.cells[PD]
     assert not paths.cell(cell).exists()
     assert {said(paths, PD, seed)["state"] for seed in (0, 1)} == {"done"}
-    runs = [read_json(paths.seed(cell, seed))["runs"] for seed in (0, 1)]
+    runs = [read_json(paths.output(job(paths, PD, seed)))["runs"] for seed in (0, 1)]
     records = [folder / "record.json" for folder in folders(paths, PD)]
     dates = [record.stat().st_mtime_ns for record in records]
     attempt_all(study, paths, [cell])

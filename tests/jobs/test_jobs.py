@@ -17,7 +17,7 @@ from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import STORE
+from pdbench.workflow.specs import STORE
 
 PD = "films.pd.1-32.more-100.plain"
 BASIC = "films.basic.1-32.none.none"

@@ -20,7 +20,8 @@ from pdbench.jobs.record import read_record
 from pdbench.ops.status import _STOPPED
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import SAVED, STORE
+from pdbench.workflow.paths import SAVED
+from pdbench.workflow.specs import STORE
 from tests.attempts import FLUSH, REPLACE, Attempt, Server
 
 PD_F = "films.pd-f.1-32.more-100.plain"

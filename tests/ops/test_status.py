@@ -411,13 +411,13 @@ def test_failed_seeds_begin_anew(study: Study, paths: Paths) -> None:
     say(paths, PD, "failed", 0, reason="the loss is not finite")
     own = log(paths, job(study, PD, 0), "10:00:00 training")
     for key in (PD, D):
-        write_json(paths.seed(study.cells[key], 1), {"cell": key})
+        write_json(paths.output(job(study, key, 1)), {"cell": key})
 
     redo(survey(study), "failed", yes=False)
 
     gone = [paths.status(job(study, PD, 0)), own]
     assert [path for path in gone if path.exists()] == []
-    assert all(paths.seed(study.cells[key], 1).exists() for key in (PD, D))
+    assert all(paths.output(job(study, key, 1)).exists() for key in (PD, D))
 
 
 def test_other_settings_are_missing_and_leave_what_is_done(study: Study, paths: Paths) -> None:

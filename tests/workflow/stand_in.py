@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pdbench.study import load_study
-from pdbench.study.catalogue.archives import archive_file
+from pdbench.study.catalogue import archives as catalogue
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
@@ -29,7 +29,7 @@ def main(command: str, words: list[str]) -> None:
     if os.environ.get("WORKFLOW_FAILS") in (command, *words):
         sys.exit("pdbench: error: made to fail; mend it")
     if command == "archive":
-        _write([ARCHIVES / archive_file(words[0])])
+        _write([ARCHIVES / catalogue.ARCHIVES[words[0]].file])
         return
     study = load_study(named)
     paths = Paths(study, partial="--partial" in words)

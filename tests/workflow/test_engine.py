@@ -25,6 +25,12 @@ paths, (cell, *_) = Paths(study), study.seed_counts
 jobs = Job("run", study.runs(cell)[0]), Job("teacher", "sentiment"), Job("task", "sentiment")
 print(engine_of("pdbench.jobs.students"), *(paths.digest(job) for job in jobs))
 """
+RELOCK = """
+from pdbench.core.files import write_json
+from pdbench.workflow.engine import LOCK, lock_of, read_lock
+roots = read_lock()["roots"]
+write_json(LOCK, lock_of({root: said["version"] for root, said in roots.items()}, {}))
+"""
 RENEW = "the lock of the engine is not of this code: run `pdbench lock`"
 
 
@@ -96,4 +102,17 @@ def test_edited_code_never_passes_for_the_old(copied: Path) -> None:
     assert edited[0].startswith(f"{before[0].partition('+')[0]}+")
     assert [old != new for old, new in zip(before, edited, strict=True)] == [True] * 3 + [False]
     stages.write_text(code, encoding="utf-8")
+    assert digests(copied) == before
+
+
+def test_a_renewed_lock_of_the_same_versions_keeps_every_digest(copied: Path) -> None:
+    """Downloads are what their sha256 says, whatever code fetches them."""
+    before, places = digests(copied), copied / "pdbench/data/places.py"
+
+    places.write_text(places.read_text(encoding="utf-8") + "\nOTHER = 1\n", encoding="utf-8")
+    assert all(old != new for old, new in zip(before, digests(copied), strict=True))
+    subprocess.run(
+        [sys.executable, "-c", RELOCK], cwd=copied, env={"PYTHONPATH": str(copied)}, check=True
+    )
+
     assert digests(copied) == before

@@ -12,8 +12,7 @@ from workflow_project import Project
 from pdbench.study import Cell, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, TABLE, Job
-from pdbench.workflow.paths import SHOWN
+from pdbench.workflow.kinds import AUDIT, KINDS, SHOWN, TABLE, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 
@@ -135,10 +134,10 @@ def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
     split = Graph(study, split=limit)
 
     large: list[Cell] = [cell for cell, seconds in costs.items() if seconds >= limit]
-    assert split.split == {cell.key: tuple(range(study.seed_counts[cell])) for cell in large}
+    assert split.split == {cell: tuple(range(study.seed_counts[cell])) for cell in large}
     for cell in large:
         seeds = [job for job in split.needs[Job("cell", cell)] if job.kind == "seed"]
-        assert [job.key for job in seeds] == [(cell, number) for number in split.split[cell.key]]
+        assert [job.key for job in seeds] == [(cell, number) for number in split.split[cell]]
         assert sum(split.costs[seed] for seed in seeds) == pytest.approx(costs[cell])
         assert split.priority(seeds[0]) > split.priority(Job("cell", cell))
     assert split.needs[TABLE] == graph.needs[TABLE]
@@ -147,9 +146,9 @@ def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
 def test_what_is_bundled_is_not_split(study: Study) -> None:
     """A cell is in a bundle or is split, whatever the two limits are."""
     together = Graph(study, bundle=1e9, split=1e-9)
-    alone = {cell.key for cell in together.alone}
+    alone = set(together.alone)
 
-    assert not alone & {cell.key for bundle in together.bundles for cell in bundle.cells}
+    assert not alone & {cell for bundle in together.bundles for cell in bundle.cells}
     assert set(together.split) <= alone
 
 

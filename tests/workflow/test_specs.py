@@ -15,10 +15,10 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import AUDIT, KINDS, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
-DATA = {"task", "text", "pretrain", "teacher", "soft_labels", "pd", "basic"}
+DATA = {"audit", "task", "text", "pretrain", "teacher", "soft_labels", "pd", "basic"}
 
 
 def jobs_of(study: Study) -> dict[str, Job]:
@@ -28,6 +28,7 @@ def jobs_of(study: Study) -> dict[str, Job]:
         "task": Job("task", "sentiment"),
         "text": Job("text", "films"),
         "pretrain": Job("pretrain", Start("general", Architecture(1, 64))),
+        "audit": AUDIT,
         "teacher": Job("teacher", "sentiment"),
         "soft_labels": Job("soft_labels", SoftLabelled("sentiment", "films")),
         "pd": Job("cell", pd),
@@ -61,11 +62,11 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ({"training.finetune.learning_rate": [1e-4, 1e-3]}, {"basic", "basic's run"}),
         ({"training.pretrain.dropout": 0.3}, {"pretrain", "pd", "pd's run"}),
         ({"corpora.general.0.tokens": 1000}, {"pretrain", "pd", "pd's run"}),
-        ({"texts.reviews.size": 400}, {"pretrain", "pd", "pd's run"}),
+        ({"texts.reviews.size": 400}, {"audit", "pretrain", "pd", "pd's run"}),
         ({"tasks.sentiment.teacher.epochs": 1}, {"teacher", "soft_labels", "pd", "pd's run"}),
         (
             {"tasks.sentiment.train": 50},
-            {"task", "teacher", "soft_labels", "pd", "pd's run", "basic", "basic's run"},
+            {"audit", "task", "teacher", "soft_labels", "pd", "pd's run", "basic", "basic's run"},
         ),
     ],
 )
@@ -173,7 +174,7 @@ def local(tmp_path: Path, study_file: Callable[..., Path], monkeypatch: pytest.M
     [
         # What is held out of texts is decided by the task's files.
         ("data/train.tsv", DATA),
-        ("texts/films.txt", {"text", "soft_labels", "pd"}),
+        ("texts/films.txt", {"audit", "text", "soft_labels", "pd"}),
         ("words/vocab.txt", DATA),
         ("teacher/model.safetensors", {"teacher", "soft_labels", "pd"}),
         ("teacher/notes.txt", set()),

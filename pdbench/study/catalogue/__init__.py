@@ -1,4 +1,4 @@
-"""What is known beforehand, each fact once: metrics, GLUE's tasks, and the embedded archives.
+"""What is known beforehand, each fact once: metrics, GLUE's tasks, archives, files of models.
 
 Nothing here imports numpy, and everything answers at once: every cluster job reads it.
 """

