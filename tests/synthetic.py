@@ -145,6 +145,8 @@ def _task(study: Study, name: str) -> dict[str, Any]:
         "licence": "invented licence",
         "citation": "Invented 2026",
         "majority": {"dev": 0.505, "test": 0.51},
+        "excluded": {"train": {"test": 2, "dev": 1}},
+        "warnings": [],
         "splits": {
             split: {
                 "items": count,

@@ -13,8 +13,8 @@ _CAPTION = (
     "All data of the study, counted; nothing of it is part of the software. S is the similarity "
     "of a transfer set to a task's labelled set: the Spearman correlation of their "
     "word-frequency ranks. Majority is the test accuracy of always answering the largest class. "
-    "Left out counts the items of a text that a test set also holds, Broken its records that "
-    "could not be read."
+    "Left out counts items of a text, of train or of dev that are also held out, Broken a text's "
+    "records that could not be read."
 )
 
 
@@ -30,7 +30,13 @@ def draw(context: Context) -> Drawn:
     filled = {title: rows for title, rows in parts.items() if rows}
     tables = [_table(title, rows) for title, rows in filled.items()]
     plain = [{"table": title, **row} for title, rows in filled.items() for row in rows]
-    return Drawn(plain, f"{_CAPTION} {_leaks(context)}", tables)
+    return Drawn(plain, " ".join([_CAPTION, _leaks(context), *_warnings(context)]), tables)
+
+
+def _warnings(context: Context) -> Iterator[str]:
+    for name in context.study.tasks:
+        for line in context.audit["tasks"][name]["warnings"]:
+            yield f"{context.task_title(name)}: {line}."
 
 
 def _tasks(context: Context) -> Iterator[Row]:
@@ -45,6 +51,7 @@ def _tasks(context: Context) -> Iterator[Row]:
             "Labelled": items.get("train"),
             "Dev": items.get("dev"),
             "Test": items.get("test"),
+            "Left out": sum(sum(own.values()) for own in found["excluded"].values()),
             "Majority (%)": None if majority is None else round(100 * majority, 1),
         }
 

@@ -49,8 +49,9 @@ def audit(study: Study, paths: Paths) -> None:
 
     All data are searched once more for what is evaluated, under the normalised match. A text
     must hold no sentence of any task's test split and no item of its dev split. A training or
-    dev split must hold no whole item of a test split that its models are scored on; how many of
-    its items share a sentence with its own, as GLUE's pair tasks do, is reported.
+    dev split must hold no whole item of a test split that its models are scored on, nor train one
+    of dev; how many of its items share a sentence with its own, as GLUE's pair tasks do, is
+    reported.
 
     Raises:
         GuardError: Test data has leaked.
@@ -112,14 +113,15 @@ def _survey(
 def _check_task(study: Study, paths: Paths, task: str) -> tuple[int, int]:
     """Count the items of train and dev, and those of which a sentence is also in test."""
     folder = paths.task(task)
-    test = {item_key(row) for row in stored_rows(folder / "test")}
+    test, dev = (set(map(item_key, stored_rows(folder / split))) for split in ("test", "dev"))
     tested = test | tested_elsewhere(study, paths, task)
+    held_out = {"train": tested | dev, "dev": tested}
     sentences = {key for item in test for key in item} - {""}
     checked = shared = 0
-    for split in ("train", "dev"):
+    for split, out in held_out.items():
         for number, row in enumerate(stored_rows(folder / split)):
             item = item_key(row)
-            if item in tested:
+            if item in out:
                 raise _leak(folder / split, number, row)
             checked += 1
             shared += any(key in sentences for key in item)

@@ -1,67 +1,187 @@
-"""Tasks and texts from local folders: GLUE's original files, TSV, CSV, JSON lines, Parquet.
+"""Tasks and texts from local folders: GLUE's original files, one's own, and published ones.
 
 A folder whose ``name`` is a GLUE task has GLUE's files. Any other has ``train``, ``dev`` (or
-``validation``) and ``test`` in one of the formats, with the columns ``text``, or ``text_a`` and
-``text_b``, and ``label``: the name of a label or its index; a number where the task has no label
-names. A test split without labels is what predictions are submitted for; another split without
-the column ``label`` is left out.
+``validation``, ``val``, ``valid``) and ``test``, each a file of a format that is read
+(:mod:`pdbench.data.records`), the parts ``train-00000-of-00002.parquet`` and so on, or a folder
+of text files, one text in each, in a folder for each label. What may be data and is not read is
+named.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data.columns import SUBMISSION
 from pdbench.data.places import local_folder
-from pdbench.data.records import Breakage, Located, label_order, records, tab_separated
-from pdbench.data.texts import one_line, text_names
+from pdbench.data.records import FORMATS, Breakage, Located, Rows, format_of, joined, open_rows
+from pdbench.data.schema import Labels, Schema, label_order, read_hidden, read_rows
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
-from pdbench.study.settings import Source, Task
+from pdbench.study.settings import Data, Source, Task
 
-_FORMATS = ("tsv", "csv", "jsonl", "parquet")
-_TEXTS = ("txt", *_FORMATS)
+_log = logging.getLogger(__name__)
 
-_STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+_NAMES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "train": (("train",),),
+    "dev": (("dev", "validation", "val", "valid"), ("validation_matched",)),
+    "test": (("test",), ("test_matched",)),
+    "text": (("text",), ("train",)),
+}
+"""What a split may be called: the first group of which one is there; of MNLI the matched one."""
 
-
-def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a folder, and its unlabelled test split as "submission"."""
-    folder = local_folder(task)
-    if task.name:
-        layout = _layout(task)
-        files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
-        files |= {"dev": layout.dev} if layout.dev else {}
-        tables = {
-            split: _glue_table(folder / file, layout, task.labels, breakage)
-            for split, file in files.items()
-        }
-        unlabelled = folder / layout.unlabelled
-        if unlabelled.is_file():
-            tables["submission"] = _unlabelled_table(unlabelled, layout)
-        return tables
-    found = {split: _find(folder, stems, _FORMATS) for split, stems in _STEMS.items()}
-    tables = {split: _table(path, task, breakage) for split, path in found.items() if path}
-    if "test" in tables and "label" not in tables["test"].column_names:
-        tables["submission"] = tables.pop("test")
-    return {s: t for s, t in tables.items() if s == "submission" or "label" in t.column_names}
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})")
+_GLUE_FILES = Data(source="directory", format="tsv", quotes=False)
 
 
-def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a folder: GLUE's training split, or the file ``text`` or ``train``."""
+def choose(split: str, names: Mapping[str, str], where: str) -> str | None:
+    """Which of several candidates a split is; None where none has a name of it.
+
+    ``names`` are the candidates' plain names by what they are called.
+    """
+    for group in _NAMES[split]:
+        found = [called for called, name in names.items() if name.casefold() in group]
+        if len(found) > 1:
+            what = f"{where}: {' and '.join(found)}, each of which may be {split}"
+            raise DataError(what, f"remove or rename one, or say which with key splits.{split}")
+        if found:
+            return found[0]
+    return None
+
+
+def open_splits(task: Task) -> dict[str, Rows]:
+    """Open the splits of a folder that has no files of GLUE."""
+    chosen = _chosen(local_folder(task), task, ("train", "dev", "test"))
+    return {split: _opened(paths, task, task.labels) for split, paths in chosen.items()}
+
+
+def open_text(text: Data) -> Rows:
+    """Open the text of such a folder: the file ``text`` or ``train``."""
     folder = local_folder(text)
-    if text.name:
-        layout = _layout(text)
-        return _glue_table(folder / "train.tsv", layout, None, breakage)
-    path = _find(folder, ("text", "train"), _TEXTS)
-    if path is None:
-        raise DataError(f"{folder}: no file text or train", f"add one ({', '.join(_TEXTS)})")
-    return _table(path, None, breakage)
+    chosen = _chosen(folder, text, ("text",))
+    if not chosen:
+        what = f"{folder}: no file text or train"
+        raise DataError(what, f"add one ({', '.join(FORMATS)}), or name it with key splits.text")
+    return _opened(chosen["text"], text, ())
+
+
+def _chosen(folder: Path, about: Data, splits: tuple[str, ...]) -> dict[str, list[Path]]:
+    """The file or folder of each split, or its parts; others that may be data are named."""
+    unknown = [split for split in about.splits if split not in splits]
+    if unknown:
+        what = f"key splits.{unknown[0]}: of {folder} is read {', '.join(splits)}"
+        raise UsageError(what, "remove the key")
+    there = _candidates(folder, about)
+    names = {called: _stem(paths[0]) for called, paths in there.items()}
+    found: dict[str, list[Path]] = {}
+    for split in splits:
+        if split in about.splits:
+            found[split] = [_named(folder, split, about.splits[split])]
+        elif (called := choose(split, names, str(folder))) is not None:
+            found[split] = _whole(there[called])
+    used = {path for paths in found.values() for path in paths}
+    over = [path.name for paths in there.values() for path in paths if path not in used]
+    if over and (found or not splits):
+        _log.warning("%s: not read: %s", folder, ", ".join(over))
+    if not found and over:
+        what = f"{folder}: {', '.join(over)}, of which none is called {' or '.join(splits)}"
+        raise DataError(what, "rename them, or say which is which with key splits")
+    return found
+
+
+def _candidates(folder: Path, about: Data) -> dict[str, list[Path]]:
+    """What may be data, by what it is called; the parts of one split stand together."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        named = any(_stem(path) in group for groups in _NAMES.values() for group in groups)
+        is_data = format_of(path) is not None or (about.format is not None and named)
+        if not path.name.startswith(".") and (is_data if path.is_file() else named):
+            shard = _SHARD.fullmatch(path.name.partition(".")[0])
+            called = path.name if shard is None else path.name.replace(shard[0], shard[1])
+            found.setdefault(called, []).append(path)
+    return found
+
+
+def _stem(path: Path) -> str:
+    """The name of a file without its endings and the number of its part."""
+    name = path.name.removesuffix(".gz")
+    stem = (name.rpartition(".")[0] or name) if path.is_file() else name
+    shard = _SHARD.fullmatch(stem)
+    return (shard[1] if shard else stem).casefold()
+
+
+def _named(folder: Path, split: str, name: str) -> Path:
+    path = folder / name
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder", f"mend key splits.{split}")
+    return path
+
+
+def _whole(paths: list[Path]) -> list[Path]:
+    """The parts of a split, all of which must be there."""
+    shards = [_SHARD.fullmatch(path.name.partition(".")[0]) for path in paths]
+    counts = {int(shard[3]) for shard in shards if shard}
+    if counts and (counts != {len(paths)}):
+        what = f"{paths[0]}: {len(paths)} parts, of {' or '.join(map(str, sorted(counts)))}"
+        raise DataError(what, "add the others, or remove those of another download")
+    return paths
+
+
+def _opened(paths: Sequence[Path], about: Data, labels: Sequence[str]) -> Rows:
+    if paths[0].is_dir():
+        return _open_folder(paths[0], labels)
+    return joined([open_rows(path, about) for path in paths])
+
+
+def _open_folder(folder: Path, labels: Sequence[str]) -> Rows:
+    """Open a folder of text files: with labels, those in its folders of these names."""
+    classes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    missing = [label for label in labels if label not in classes]
+    if missing:
+        what = f"{folder}: no folder {missing[0]!r}, but {', '.join(classes) or 'none'}"
+        raise DataError(what, "name the folders of its texts in key labels")
+    over = [name for name in classes if name not in labels]
+    if over:
+        _log.warning("%s: not read: %s", folder, ", ".join(over))
+    chosen = {label: classes[label] for label in labels} or {"": folder}
+
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        for label, own in chosen.items():
+            for path in sorted(own.glob("*.txt")):
+                try:
+                    text = path.read_text(encoding="utf-8-sig")
+                except UnicodeDecodeError as error:
+                    what = f"{path}: not UTF-8 ({error.reason})"
+                    breakage.leave_out(DataError(what, "save it as UTF-8, or set key broken"))
+                    continue
+                yield str(path), {"text": text, "label": label}
+
+    return Rows(str(folder), ["text", "label"] if labels else ["text"], read)
+
+
+def read_glue(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read GLUE's files: the labelled splits, and its unlabelled test split as "submission"."""
+    folder, layout = local_folder(task), _layout(task)
+    files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
+    files |= {"dev": layout.dev} if layout.dev else {}
+    label_order("GLUE", layout.labels, task.labels)
+    tables = {
+        split: _glue_table(folder / file, layout, Labels(task.labels, layout.classes), breakage)
+        for split, file in files.items()
+    }
+    unlabelled = folder / layout.unlabelled
+    if unlabelled.is_file():
+        tables[SUBMISSION] = read_hidden(_in_order(open_rows(unlabelled, _GLUE_FILES)), _of(layout))
+    return tables
+
+
+def read_glue_text(text: Source, breakage: Breakage) -> pa.Table:
+    """Read the texts of GLUE's training file."""
+    return _glue_table(local_folder(text) / "train.tsv", _layout(text), None, breakage)
 
 
 def _layout(source: Source) -> GlueTask:
@@ -72,118 +192,31 @@ def _layout(source: Source) -> GlueTask:
     return GLUE[name]
 
 
-def _find(folder: Path, stems: tuple[str, ...], endings: tuple[str, ...]) -> Path | None:
-    candidates = (folder / f"{stem}.{ending}" for stem in stems for ending in endings)
-    return next((path for path in candidates if path.is_file()), None)
+def _of(layout: GlueTask) -> Schema:
+    return Schema(layout.texts, layout.label)
 
 
 def _glue_table(
-    path: Path, layout: GlueTask, labels: tuple[str, ...] | None, breakage: Breakage
+    path: Path, layout: GlueTask, labels: Labels | None, breakage: Breakage
 ) -> pa.Table:
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
     own = Breakage(max(layout.broken, breakage.share))
-    rows = tab_separated(path, own, layout.header)
-    read_label = None
-    if labels is not None:
-        order = label_order("GLUE", layout.labels, labels)
-        read_label = _label_reader(dict(zip(layout.classes, order, strict=True)))
-    table = _columns(rows, layout.texts, layout.label, read_label, own)
+    rows = open_rows(path, _GLUE_FILES.model_copy(update={"header": layout.header}))
+    table = read_rows(rows, _of(layout), labels, own)
     breakage.found += own.found
     return table
 
 
-def _unlabelled_table(path: Path, layout: GlueTask) -> pa.Table:
-    """Read one of GLUE's test files: all of its lines, in order, with an empty text or without."""
-    names = text_names(len(layout.texts))
-    columns: dict[str, list[str]] = {name: [] for name in names}
-    for number, (where, record) in enumerate(tab_separated(path)):
-        index = record.get("index", record.get("id"))
-        if index != str(number):
-            raise DataError(f"{where}: index {index}, expected {number}", "use GLUE's own file")
-        for name, column in zip(names, layout.texts, strict=True):
-            columns[name].append(_text(record, column, where))
-    return pa.table(columns)
+def _in_order(rows: Rows) -> Rows:
+    """The rows of GLUE's test file, of which none may be missing."""
 
+    def read(wanted: Iterable[str], breakage: Breakage) -> Located:
+        for number, (where, record) in enumerate(rows.read(list(wanted), breakage)):
+            index = record.get("index", record.get("id"))
+            if index != str(number):
+                raise DataError(f"{where}: index {index}, expected {number}", "use GLUE's own file")
+            yield where, record
 
-def _table(path: Path, task: Task | None, breakage: Breakage) -> pa.Table:
-    """Read a file with our own columns; without a task, its texts alone."""
-    rows = records(path, breakage)
-    first = next(rows, None)
-    if first is None:
-        raise DataError(f"{path}: no rows", "remove or fill the file")
-    where, record = first
-    layouts = (text_names(1), text_names(2))
-    texts = next((names for names in layouts if all(n in record for n in names)), None)
-    if texts is None:
-        raise DataError(f"{where}: no column text, nor text_a and text_b", "name the columns so")
-    read_label = None
-    if task is not None and "label" in record:
-        known: dict[Any, int] = {name: index for index, name in enumerate(task.labels)}
-        for index in range(len(task.labels)):
-            known.setdefault(str(index), index)
-            known.setdefault(index, index)
-        read_label = _label_reader(known)
-    return _columns(itertools.chain([first], rows), texts, "label", read_label, breakage)
-
-
-def _label_reader(known: dict[Any, int]) -> Callable[[Any], float]:
-    """What turns a written label into its number, or into itself where there are no names."""
-    return known.__getitem__ if known else _number
-
-
-def _columns(
-    rows: Located,
-    texts: tuple[str, ...],
-    label: str,
-    read_label: Callable[[Any], float] | None,
-    breakage: Breakage,
-) -> pa.Table:
-    """Check every row and gather its texts, and its label where one is read."""
-    names = (*text_names(len(texts)), *(() if read_label is None else ("label",)))
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    before, kept = breakage.found, 0
-    for where, record in rows:
-        try:
-            found: list[Any] = [_text(record, name, where) for name in texts]
-            if not all(found):
-                raise DataError(f"{where}: empty text", "fill or remove the line")
-            if read_label is not None:
-                found.append(_label(record, label, where, read_label))
-        except DataError as error:
-            breakage.leave_out(error)
-            continue
-        kept += 1
-        for name, value in zip(names, found, strict=True):
-            columns[name].append(value)
-    breakage.check(kept + breakage.found - before)
-    return pa.table(columns)
-
-
-def _text(record: dict[str, Any], name: str, where: str) -> str:
-    return one_line(_field(record, name, where))
-
-
-def _label(
-    record: dict[str, Any], name: str, where: str, read_label: Callable[[Any], float]
-) -> float:
-    value = _field(record, name, where)
-    try:
-        return read_label(value)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{where}: unknown label {value!r}"
-        raise DataError(what, "mend it, or add it to the task's labels") from error
-
-
-def _field(record: dict[str, Any], name: str, where: str) -> Any:
-    if name not in record:
-        raise DataError(f"{where}: no column {name!r}", "check the file's header")
-    return record[name]
-
-
-def _number(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
+    return Rows(rows.where, rows.columns, read)

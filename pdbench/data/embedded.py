@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.data.places import read_member, read_members
-from pdbench.data.records import label_order
+from pdbench.data.schema import label_order
 from pdbench.data.texts import clean, hashed, normalise, one_line, sentences, share_of
 from pdbench.study.settings import Source, Task
 

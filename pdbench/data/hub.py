@@ -2,63 +2,61 @@
 
 from __future__ import annotations
 
-import functools
+import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, load_dataset
 
-from pdbench.core.errors import DataError
+from pdbench.core.errors import DataError, UsageError
+from pdbench.data.directory import choose
 from pdbench.data.places import at_commit
-from pdbench.data.records import Breakage, label_order
-from pdbench.data.texts import TEXT_COLUMNS, one_line, text_names
-from pdbench.study.settings import Source, Task
+from pdbench.data.records import Breakage, Located, Rows, classes_of
+from pdbench.study.settings import Data, Source, Task
 
-_SPLITS = {
-    "train": ("train",),
-    "dev": ("validation", "validation_matched", "validation_mismatched", "dev"),
-    "test": ("test", "test_matched", "test_mismatched"),
-}
-"""What a split may be called on the hub, the first that is there: of MNLI the matched one."""
+_log = logging.getLogger(__name__)
 
-_TEXTS = (
-    ("text_a", "text_b"),
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("question", "sentence"),
-    ("question", "context"),
-    ("text",),
-    ("sentence",),
-    ("content",),
-)
-"""The columns that are read as text, the first that are there."""
+_ROWS = 4096
 
 
-def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read the labelled splits of a hub data set, and its unlabelled test as "submission"."""
-    loaded = load(task)
-    tables = {}
-    for split, names in _SPLITS.items():
-        name, where = next((n for n in names if n in loaded), None), f"{task.name}: {split}"
-        if name is not None and _is_labelled(loaded[name]):
-            labels = _labels(loaded[name], task, where)
-            table = pa.table({**_texts(loaded[name], where), "label": labels})
-            tables[split] = _filled(table, where, breakage)
-        elif name is not None and split == "test":
-            tables["submission"] = pa.table(_texts(loaded[name], where))
-    return tables
+def open_splits(task: Task) -> dict[str, Rows]:
+    """The splits of a data set, as they are there."""
+    return _opened(task, ("train", "dev", "test"))
 
 
-def read_text(text: Source, breakage: Breakage) -> pa.Table:
-    """Read the texts of a hub data set's training split."""
-    loaded = load(text)
-    if "train" not in loaded:
-        raise DataError(f"{text.name}: splits {', '.join(loaded)}", "use one with train")
-    table = pa.table(_texts(loaded["train"], f"{text.name}: train"))
-    return _filled(table, f"{text.name}: train", breakage)
+def open_text(text: Data) -> Rows:
+    """The training split of a data set, or the one that key splits.text names."""
+    found = _opened(text, ("text",))
+    if not found:
+        raise DataError(f"{text.name}: no split train", "name another with key splits.text")
+    return found["text"]
+
+
+def _opened(source: Data, splits: Sequence[str]) -> dict[str, Rows]:
+    loaded = load(source)
+    found: dict[str, str] = {}
+    for split in splits:
+        name = source.splits.get(split) or choose(split, {n: n for n in loaded}, source.name)  # type: ignore[call-overload]
+        if name is not None and name not in loaded:
+            what = f"key splits.{split}: {source.name} has no split {name!r}"
+            raise UsageError(what, f"name one of {', '.join(loaded)}")
+        if name is not None:
+            found[split] = name
+    over = [name for name in loaded if name not in found.values()]
+    if over and "train" in splits:
+        _log.warning("%s: not read: %s", source.name, ", ".join(over))
+    return {split: _rows(loaded[name], f"{source.name}: {name}") for split, name in found.items()}
+
+
+def _rows(dataset: Dataset, where: str) -> Rows:
+    def read(wanted: Sequence[str], _: Breakage) -> Located:
+        number = 0
+        for batch in dataset.select_columns(list(wanted)).iter(_ROWS):
+            for values in zip(*batch.values(), strict=True):
+                number += 1
+                yield f"{where}: row {number}", dict(zip(batch, values, strict=True))
+
+    return Rows(where, dataset.column_names, read, classes_of(dataset.features))
 
 
 def load(source: Source) -> DatasetDict:
@@ -76,48 +74,3 @@ def load(source: Source) -> DatasetDict:
                     "connect to the hub, or pin the cached commit",
                 )
     return loaded
-
-
-def _is_labelled(dataset: Dataset) -> bool:
-    if "label" not in dataset.column_names:
-        return False
-    labels = pa.chunked_array(dataset.data.column("label")).cast("string")
-    return not pc.all(pc.equal(labels, "-1")).as_py()  # hidden, also of a regression
-
-
-def _labels(dataset: Dataset, task: Task, where: str) -> list[Any]:
-    values: list[Any] = dataset["label"][:]
-    if not task.labels:
-        return values
-    feature = dataset.features["label"]
-    names = feature.names if isinstance(feature, ClassLabel) else task.labels
-    known: dict[Any, int] = dict(enumerate(label_order(where, names, task.labels)))
-    known |= {name: index for index, name in enumerate(task.labels)}
-    for row, value in enumerate(values, start=1):
-        if value not in known:
-            what = f"{where}: row {row}: unknown label {value!r}"
-            raise DataError(what, "mend key labels")
-    return [known[value] for value in values]
-
-
-def _texts(dataset: Dataset, where: str) -> dict[str, list[str]]:
-    present = (names for names in _TEXTS if all(n in dataset.column_names for n in names))
-    chosen = next(present, None)
-    if chosen is None:
-        known = "; ".join(" and ".join(names) for names in _TEXTS)
-        raise DataError(f"{where}: columns {', '.join(dataset.column_names)}", f"it needs {known}")
-    ours = zip(text_names(len(chosen)), chosen, strict=True)
-    return {name: [one_line(text) for text in dataset[column][:]] for name, column in ours}
-
-
-def _filled(table: pa.Table, where: str, breakage: Breakage) -> pa.Table:
-    """Leave out the rows with an empty text."""
-    names = [name for name in TEXT_COLUMNS if name in table.column_names]
-    empty = [pc.equal(table[name], "") for name in names]
-    found = pc.fill_null(functools.reduce(pc.or_, empty), False)
-    for row in pc.indices_nonzero(found).to_pylist():
-        breakage.leave_out(
-            DataError(f"{where}: row {row + 1}: empty text", "use another revision or key broken")
-        )
-    breakage.check(len(table))
-    return table.filter(pc.invert(found))

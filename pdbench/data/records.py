@@ -1,20 +1,29 @@
-"""Reading files of records, each with the place where it stands."""
+"""Files of records: their columns, and every record with the place where it stands."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import gzip
+import io
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdbench.core.errors import DataError, UsageError
+from pdbench.core.errors import DataError
+from pdbench.study.settings import Data
 
 _Record: TypeAlias = dict[str, Any]
 Located: TypeAlias = Iterator[tuple[str, _Record]]
+
+_NO_SETTINGS = Data(source="directory")
+_COMPRESSED = ".gz"
 
 
 class Breakage:
@@ -40,98 +49,275 @@ class Breakage:
             raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
 
 
-def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[int]:
-    """Return, for each of a source's label names, its index among the study's.
+@dataclass(frozen=True)
+class Rows:
+    """The records of one split or text.
 
-    ``where`` says what the source's names belong to.
+    Attributes:
+        where: The file, or the split of a data set.
+        columns: The names of the columns, as they are written; of JSON those of all records.
+        read: What yields the place ("file:line") and the record of every row. It is given the
+            columns that are wanted, and counts broken records.
+        classes: The label names of columns of class numbers, where the source itself says them.
     """
-    if set(theirs) != set(ours):
-        raise UsageError(
-            f"{where}: key labels: {', '.join(ours) or 'none'}",
-            f"write its own label names, [{', '.join(theirs)}]",
-        )
-    return [ours.index(name) for name in theirs]
+
+    where: str
+    columns: Sequence[str]
+    read: Callable[[Sequence[str], Breakage], Located]
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def records(path: Path, breakage: Breakage | None = None) -> Located:
-    """Yield the place ("file:line") and the record of every row of a file.
+def records(path: Path) -> Located:
+    """Yield the place and the record of every row of a file, of which none may be broken."""
+    rows = open_rows(path)
+    return rows.read(rows.columns, Breakage())
 
-    The file's ending names its format; of txt, each line is a text, in the column text. A CSV
-    row is placed at its last line; a Parquet row at its number, from 1. By default none may be
-    broken.
+
+def open_rows(path: Path, about: Data = _NO_SETTINGS) -> Rows:
+    """Look at the head of a file; ``about`` says how it is written where its ending does not.
+
+    Of txt, each line is a text, in the column text. A CSV row is placed at its last line; a
+    Parquet row, and a record of a JSON list, at its number, from 1.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "mend its path or name")
-    if path.suffix not in _READERS:
-        raise DataError(f"{path}: ending {path.suffix!r}", f"it may be {', '.join(_READERS)}")
+    name = about.format or format_of(path)
+    if name is None:
+        raise DataError(f"{path}: ending {path.suffix!r}", f"it may be {', '.join(FORMATS)}")
+    with _one_line(path):
+        columns, read, classes = FORMATS[name](path, about)
+
+    def located(wanted: Sequence[str], breakage: Breakage) -> Located:
+        with _one_line(path):
+            yield from read(wanted, breakage)
+
+    return Rows(str(path), columns, located, classes)
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's ending names, before .gz; None if it is none that is read."""
+    suffix = Path(path.stem).suffix if path.suffix == _COMPRESSED else path.suffix
+    name = suffix.lower().removeprefix(".")
+    return name if name in FORMATS else None
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The records of several files of one split, one after the other."""
+    first, *others = parts
+    for other in others:
+        if set(other.columns) != set(first.columns):
+            what = f"{other.where}: columns {', '.join(other.columns)}"
+            raise DataError(what, f"give it those of {first.where}: {', '.join(first.columns)}")
+
+    def read(wanted: Sequence[str], breakage: Breakage) -> Located:
+        for part in parts:
+            yield from part.read(wanted, breakage)
+
+    return Rows(first.where, first.columns, read, first.classes)
+
+
+_Read: TypeAlias = Callable[[Sequence[str], Breakage], Located]
+_Opened: TypeAlias = tuple[Sequence[str], _Read, Mapping[str, Sequence[str]]]
+
+
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Say what makes a file unreadable in one line."""
     try:
-        yield from _READERS[path.suffix](path, breakage or Breakage())
-    except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid) as error:
+        yield
+    except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cannot be read ({error})", "mend or replace the file") from error
 
 
-def tab_separated(
-    path: Path, breakage: Breakage | None = None, header: Sequence[str] = ()
-) -> Located:
-    """Yield the place and the record of every line of a file of unquoted fields.
-
-    ``header`` names the columns; the first line does if it is empty.
-    """
-    breakage = breakage or Breakage()
-    names = tuple(header)
-    for where, line in _lines(path, breakage):
-        fields = line.split("\t")
-        if not names:
-            names = tuple(fields)
-        elif len(fields) == len(names):
-            yield where, dict(zip(names, fields, strict=True))
-        else:
-            what = f"{where}: {len(fields)} fields, the header has {len(names)}"
-            breakage.leave_out(DataError(what, "mend the line"))
+def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    return gzip.open(path) if path.suffix == _COMPRESSED else path.open("rb")
 
 
-def _comma_separated(path: Path, breakage: Breakage) -> Located:
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle, strict=True)
-        for record in reader:
-            where = f"{path}:{reader.line_num}"
-            if None in record or None in record.values():
-                what = f"{where}: not as many fields as the header has"
-                breakage.leave_out(DataError(what, "mend the line"))
+def _tab_separated(path: Path, about: Data) -> _Opened:
+    quoted = _is_quoted(path) if about.quotes is None else about.quotes
+    if quoted:
+        return _of_csv(path, about, "\t")
+    names = list(about.header)
+    for _, line in () if names else _lines(path, Breakage(1.0)):
+        names = line.split("\t")
+        break
+
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        lines = _lines(path, breakage)
+        for where, line in lines if about.header else itertools.islice(lines, 1, None):
+            fields = line.split("\t")
+            if len(fields) == len(names):
+                yield where, dict(zip(names, fields, strict=True))
             else:
-                yield where, dict(record)
+                what = f"{where}: {len(fields)} fields, {_wanted(names, about)}"
+                breakage.leave_out(DataError(what, "mend the line"))
+
+    return names, read, {}
 
 
-def _json_lines(path: Path, breakage: Breakage) -> Located:
-    for where, line in _lines(path, breakage):
-        try:
-            record = json.loads(line)
-            if "\\u" in line:  # half a character may be written so, and no text has one
-                json.dumps(record, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-            breakage.leave_out(DataError(f"{where}: not JSON ({reason})", "mend the line"))
-            continue
-        if isinstance(record, dict):
-            yield where, record
-        else:
-            breakage.leave_out(DataError(f"{where}: no JSON object", "write one object a line"))
+def _wanted(names: Sequence[str], about: Data) -> str:
+    return f"{'key header names' if about.header else 'the header has'} {len(names)}"
 
 
-def _parquet(path: Path, _: Breakage) -> Located:
+def _is_quoted(path: Path) -> bool:
+    """Whether the quotation marks of a TSV file are those of a spreadsheet.
+
+    It is read both ways. Where either way gives every row as many fields as the first has, and
+    the fields differ, nothing in the file says what is meant.
+    """
+    starts = ('"', '\t"')
+    if not any(line.startswith('"') or starts[1] in line for _, line in _lines(path, Breakage(1))):
+        return False
+    plain = {line.count("\t") for _, line in _lines(path, Breakage(1.0))}
     try:
-        rows = pq.read_table(path).to_pylist()
+        with _text(path) as handle:
+            counts = {len(row) for row in csv.reader(handle, delimiter="\t", strict=True) if row}
+    except csv.Error:
+        return False
+    if len(plain) == 1 == len(counts):
+        what = f"{path}: fields in quotation marks, which may belong to the format or the text"
+        raise DataError(what, "write quotes: true (a spreadsheet's) or quotes: false in the study")
+    return len(counts) == 1
+
+
+@contextlib.contextmanager
+def _text(path: Path) -> Iterator[IO[str]]:
+    with _open(path) as handle:
+        yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline="")
+
+
+def _comma_separated(path: Path, about: Data) -> _Opened:
+    return _of_csv(path, about, ",")
+
+
+def _of_csv(path: Path, about: Data, delimiter: str) -> _Opened:
+    names = list(about.header)
+    if not names:
+        with _text(path) as handle:
+            names = next(csv.reader(handle, delimiter=delimiter, strict=True), [])
+
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        with _text(path) as handle:
+            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            for row in reader if about.header else itertools.islice(reader, 1, None):
+                where = f"{path}:{reader.line_num}"
+                if len(row) == len(names):
+                    yield where, dict(zip(names, row, strict=True))
+                elif row:
+                    what = f"{where}: {len(row)} fields, {_wanted(names, about)}"
+                    breakage.leave_out(DataError(what, "mend the line"))
+
+    return names, read, {}
+
+
+def _json(path: Path, about: Data) -> _Opened:
+    with _open(path) as handle:
+        first = next((line.lstrip() for line in handle if line.strip()), b"")
+    is_list = first.removeprefix(b"\xef\xbb\xbf").startswith(b"[")
+    return _json_list(path, about) if is_list else _json_lines(path, about)
+
+
+def _json_list(path: Path, _: Data) -> _Opened:
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        for number, found in enumerate(content, start=1):
+            where = f"{path}: record {number}"
+            if isinstance(found, dict):
+                yield where, found
+            else:
+                breakage.leave_out(DataError(f"{where}: no JSON object", "write objects"))
+
+    try:
+        with _text(path) as handle:
+            content = json.load(handle, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({error})", "mend the file") from error
+    return _keys(found for found in content if isinstance(found, dict)), read, {}
+
+
+def _json_lines(path: Path, _: Data) -> _Opened:
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        for where, line in _lines(path, breakage):
+            try:
+                record = json.loads(line, object_pairs_hook=_each_once)
+                if "\\u" in line:  # half a character may be written so, and no text has one
+                    json.dumps(record, ensure_ascii=False).encode()
+            except (ValueError, RecursionError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+                breakage.leave_out(DataError(f"{where}: not JSON ({reason})", "mend the line"))
+                continue
+            if isinstance(record, dict):
+                yield where, record
+            else:
+                breakage.leave_out(DataError(f"{where}: no JSON object", "write one object a line"))
+
+    names = _keys(record for _, record in read((), Breakage(1.0)))
+    if not names:
+        next(read((), Breakage()), None)  # which says what is wrong with the first line
+    return names, read, {}
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> _Record:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return found
+
+
+def _keys(found: Iterable[_Record]) -> list[str]:
+    """The keys of all records, in the order in which they appear."""
+    names: dict[str, None] = {}
+    for record in found:
+        names.update(dict.fromkeys(record))
+    return list(names)
+
+
+def _parquet(path: Path, _: Data) -> _Opened:
+    def read(wanted: Sequence[str], _: Breakage) -> Located:
+        number = 0
+        with _arrow_errors(), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=list(wanted)):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield f"{path}: row {number}", record
+
+    with _arrow_errors():
+        schema = pq.read_schema(path)
+    return schema.names, read, _classes(schema)
+
+
+@contextlib.contextmanager
+def _arrow_errors() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno is not None:
             raise
         raise pa.ArrowInvalid(error) from error  # what Arrow calls a page that it cannot unpack
-    for number, record in enumerate(rows, start=1):
-        yield f"{path}: row {number}", record
 
 
-def _plain_text(path: Path, breakage: Breakage) -> Located:
-    for where, line in _lines(path, breakage):
-        yield where, {"text": line}
+def _classes(schema: pa.Schema) -> dict[str, Sequence[str]]:
+    """The label names that the library datasets writes into a file."""
+    if b"huggingface" not in (schema.metadata or {}):
+        return {}
+    from datasets import Features
+
+    return classes_of(Features.from_arrow_schema(schema))
+
+
+def classes_of(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:
+    """The label names of the columns that are class numbers."""
+    from datasets import ClassLabel
+
+    return {n: tuple(own.names) for n, own in features.items() if isinstance(own, ClassLabel)}
+
+
+def _plain_text(path: Path, _: Data) -> _Opened:
+    def read(_: Sequence[str], breakage: Breakage) -> Located:
+        for where, line in _lines(path, breakage):
+            yield where, {"text": line}
+
+    return ["text"], read, {}
 
 
 def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
@@ -139,7 +325,7 @@ def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
 
     Lines end at a new line only: texts may hold other characters that split lines.
     """
-    with path.open("rb") as handle:
+    with _open(path) as handle:
         for number, raw in enumerate(handle, start=1):
             where = f"{path}:{number}"
             try:
@@ -152,10 +338,12 @@ def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
                 yield where, line
 
 
-_READERS: dict[str, Callable[[Path, Breakage], Located]] = {
-    ".tsv": tab_separated,
-    ".csv": _comma_separated,
-    ".jsonl": _json_lines,
-    ".parquet": _parquet,
-    ".txt": _plain_text,
+FORMATS: dict[str, Callable[[Path, Data], _Opened]] = {
+    "tsv": _tab_separated,
+    "csv": _comma_separated,
+    "jsonl": _json_lines,
+    "json": _json,
+    "parquet": _parquet,
+    "txt": _plain_text,
 }
+"""What opens a file of each format, by its ending."""

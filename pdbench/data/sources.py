@@ -11,8 +11,19 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
+from pdbench.data.columns import SUBMISSION
 from pdbench.data.places import archives_of
-from pdbench.data.records import Breakage
+from pdbench.data.records import Breakage, Rows
+from pdbench.data.schema import (
+    Labels,
+    Schema,
+    check_hidden,
+    has_labels,
+    label_order,
+    read_hidden,
+    read_rows,
+    schema_of,
+)
 from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.settings import Source, Task, Text
@@ -48,9 +59,12 @@ def read_task(
         tables = amazon.read_splits(task, breakage)
     elif published is not None:
         tables = published.read_splits(task, breakage)
+    elif task.source == "directory" and task.name:
+        tables = directory.read_glue(task, breakage)
     else:
-        tables = (directory if task.source == "directory" else hub).read_splits(task, breakage)
-    labelled, where = tables.keys() - {"submission"}, task.path or task.name
+        opened = (directory if task.source == "directory" else hub).open_splits(task)
+        tables = _tables(opened, task, breakage)
+    labelled, where = tables.keys() - {SUBMISSION}, task.path or task.name
     if task.model_of is None and ("train" not in labelled or len(labelled) == 1):
         what = f"{where}: labelled splits: {', '.join(sorted(labelled)) or 'none'}"
         raise DataError(what, "a task needs train, and dev or test")
@@ -62,6 +76,35 @@ def read_task(
     if published is not None:
         return DatasetDict({split: Dataset(table) for split, table in tables.items()})
     return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
+
+
+def _tables(splits: dict[str, Rows], task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+    """Read splits with columns; a test split without labels becomes "submission"."""
+    labels = Labels(task.labels)
+    schemas = {s: schema_of(rows, task.columns, labelled=True) for s, rows in splits.items()}
+    tables = {}
+    for split, rows in splits.items():
+        schema, own = schemas[split], _labels(rows, schemas[split], task, labels)
+        if split == "test" and not has_labels(rows, schema, own):
+            check_hidden(rows, schema, splits.get("train", rows))
+            tables[SUBMISSION] = read_hidden(rows, schema)
+        elif schema.label is None:
+            raise DataError(
+                f"{rows.where}: no label column among {', '.join(map(repr, rows.columns))}",
+                "say which it is with key columns.label",
+            )
+        else:
+            tables[split] = read_rows(rows, schema, own, breakage)
+    return tables
+
+
+def _labels(rows: Rows, schema: Schema, task: Task, labels: Labels) -> Labels:
+    """What the labels of a split mean: its own class numbers, or what is written."""
+    theirs = rows.classes.get(schema.label or "")
+    if theirs is None or not task.labels:
+        return labels
+    label_order(rows.where, theirs, task.labels)
+    return Labels(task.labels, {str(number): name for number, name in enumerate(theirs)})
 
 
 def read_text(
@@ -86,10 +129,12 @@ def read_text(
             part = amazon.read_text(source, text.size, own, scratch or archives)
         elif reader is not None:
             part = Dataset(reader.read_text(source, own))
-        elif source.source == "directory":
-            part = Dataset(directory.read_text(source, own))
+        elif source.source == "directory" and source.name:
+            part = Dataset(directory.read_glue_text(source, own))
         else:
-            part = Dataset(hub.read_text(source, own))
+            rows = (directory if source.source == "directory" else hub).open_text(source)
+            schema = schema_of(rows, source.columns, labelled=False)
+            part = Dataset(read_rows(rows, schema, None, own))
         parts.append(part)
         if breakage is not None:
             breakage.found += own.found

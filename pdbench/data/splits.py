@@ -5,7 +5,7 @@ A student must learn no sentence of test, and no item of dev.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
 from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
 from pdbench.study import Study
+from pdbench.study.catalogue.glue import published
 from pdbench.study.settings import Task
 from pdbench.workflow import Paths
 
@@ -26,41 +27,94 @@ Row: TypeAlias = tuple[str, ...]
 ROWS = 4096
 """Stored items that are in memory at once, however many a text has."""
 
+_FEWEST = 2
+_FEW = 100
+"""Items below which a split is warned of."""
+
 _HELD_OUT = 0.1
 """Share of the training split that becomes dev where the study gives no number."""
 
 
 def arrange(
     read: DatasetDict, task: Task, name: str, elsewhere: Collection[Row] = ()
-) -> tuple[DatasetDict, dict[str, int]]:
+) -> tuple[DatasetDict, dict[str, dict[str, int]]]:
     """Return train, dev and test of the sizes that a task asks for.
 
     Selection and report never share a split: where a source has one evaluated split, as
     GLUE without its hidden labels, that is test, and dev is held out of train. An item of
-    train or dev that is also in test, its own or ``elsewhere``, is left out. Items stand in the
-    order of their text's sha256, so that the first ones of a split are a random sample of it on
-    every machine; those of submission stay in the order of the source. A task that trains no
-    models of its own has test and submission alone.
+    train or dev that is also in test, its own or ``elsewhere``, is left out, and so is one of
+    train that is also in dev. Items stand in the order of their text's sha256, so that the first
+    ones of a split are a random sample of it on every machine; those of submission stay in the
+    order of the source. A task that trains no models of its own has test and submission alone.
 
     ``read`` is what the source has: train, and dev or test or both, and perhaps submission;
     ``elsewhere`` are the items of :func:`tested_elsewhere`. Returned are the splits, and how
-    many items of train and dev were left out.
+    many items of train and dev were left out, by the split that has them too.
+
+    Raises:
+        UsageError: The study asks for more items than there are.
+        DataError: A split is empty, or shows nothing: one item, or one label.
     """
     submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
     test = read.get("test", read.get("dev"))
     if task.model_of is not None:
         own = {} if test is None else {"test": _first(_ordered(test), task.test, f"{name}.test")}
+        _check(own, task, name)
         return DatasetDict({**own, **submitted}), {}
     labelled = [split for split in read if split not in ("test", SUBMISSION)]
     others = {s: _ordered(read[s]) for s in labelled if read[s] is not test}
     tested = {item_key(row) for row in _rows_of(test)}.union(elsewhere)
     kept = {split: _without(dataset, tested) for split, dataset in others.items()}
-    excluded = {split: len(others[split]) - len(kept[split]) for split in kept}
+    excluded = {split: {"test": len(others[split]) - len(kept[split])} for split in kept}
     if "dev" not in kept:
-        kept |= _hold_out(kept["train"], task.dev)
-    found = {**kept, "test": _ordered(test)}
+        kept |= _hold_out(kept["train"], task.dev, name)
+    dev = _first(kept["dev"], task.dev, f"{name}.dev")
+    train = _without(kept["train"], set(map(item_key, _rows_of(dev))))
+    excluded["train"]["dev"] = len(kept["train"]) - len(train)
+    found = {"train": train, "dev": dev, "test": _ordered(test)}
+    _check(found, task, name)
     chosen = {s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}
     return DatasetDict({**chosen, **submitted}), excluded
+
+
+def _check(splits: Mapping[str, Dataset], task: Task, name: str) -> None:
+    """Refuse splits that can show nothing."""
+    for split, dataset in splits.items():
+        labels = set(dataset["label"][:]) if "label" in dataset.column_names else None
+        if len(dataset) < _FEWEST:
+            what = f"task {name}: {split} has {len(dataset)} items that no other split has"
+            raise DataError(what, f"add some to {task.path or task.name}")
+        if labels is not None and len(labels) == 1:
+            (label,) = labels
+            said = task.labels[label] if task.labels else label
+            what = f"task {name}: all {len(dataset)} items of {split} have the label {said}"
+            raise DataError(what, f"mend {task.path or task.name}: one label shows nothing")
+
+
+def weaknesses(splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task) -> list[str]:
+    """What limits what the splits of a task can show, a sentence each, with numbers.
+
+    ``read`` is what its source has: of GLUE it is known how much that is.
+    """
+    found = []
+    for split, dataset in splits.items():
+        if split in ("dev", "test") and len(dataset) < _FEW:
+            points = f"{100 / len(dataset):.1f} points of accuracy"
+            found.append(f"{split} has {len(dataset)} items: each is {points}")
+        if "label" in dataset.column_names and task.labels:
+            there = set(dataset["label"][:])
+            without = [label for index, label in enumerate(task.labels) if index not in there]
+            if without:
+                found.append(f"{split} has no item of label {' and '.join(without)}")
+    glue = published(task.source, task.name, task.configuration)
+    if glue is not None and task.version == glue.version:
+        named = {SUBMISSION: "test"}
+        for split, dataset in read.items():
+            known = glue.items[named.get(split, split)]
+            if abs(len(dataset) - known) > glue.broken * known:
+                about = f"{split} has {len(dataset):,} items, of GLUE's {known:,} in {glue.title}"
+                found.append(f"{about} {glue.version}".rstrip())
+    return found
 
 
 def text_columns(dataset: Dataset) -> list[str]:
@@ -96,8 +150,11 @@ def _without(dataset: Dataset, tested: set[Row]) -> Dataset:
     return dataset.select([i for i, row in enumerate(rows) if item_key(row) not in tested])
 
 
-def _hold_out(train: Dataset, count: int | None) -> dict[str, Dataset]:
-    size = min(count or round(_HELD_OUT * len(train)), len(train))
+def _hold_out(train: Dataset, count: int | None, name: str) -> dict[str, Dataset]:
+    size = count or round(_HELD_OUT * len(train))
+    if not 0 < size < len(train):
+        what = f"key tasks.{name}.dev: {size} items of the {len(train)} of train, for lack of dev"
+        raise UsageError(what, "write a number that leaves some of both, or add a dev split")
     return {"dev": train.select(range(size)), "train": train.select(range(size, len(train)))}
 
 

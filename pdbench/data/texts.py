@@ -11,8 +11,21 @@ from typing import Any
 TEXT_COLUMNS = ("text", "text_a", "text_b")
 """An item's text, or the two of a pair."""
 
-_SEPARATORS = re.compile(r"[\W_]+")
 _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum()}
+_VARIANTS = range(0xFE00, 0xFE10)  # which say how the character before is drawn
+
+
+class _Kept(dict[int, int | None]):
+    """What counts of a text: letters, digits, and the marks that many scripts write vowels with."""
+
+    def __missing__(self, code: int) -> int | None:
+        letter = chr(code)
+        is_mark = unicodedata.category(letter) in ("Mn", "Mc") and code not in _VARIANTS
+        self[code] = code if letter.isalnum() or is_mark else None
+        return self[code]
+
+
+_KEPT = _Kept()
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
@@ -41,12 +54,17 @@ def share_of(text: str, size: int = 4) -> float:
 def normalise(text: str) -> str:
     """Return the letters and digits of ``text``: unescaped, compatibility-composed, case-folded.
 
-    Two sentences that differ in case, spacing, punctuation or HTML entities are the same.
+    Two sentences that differ in case, spacing, punctuation or HTML entities are the same. A text
+    of nothing else, as of emoji, is all that is not white space.
     """
     plain = html.unescape(text)
     if plain.isascii():  # the same result, three times as fast
-        return plain.lower().translate(_ASCII_SEPARATORS)
-    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", plain).casefold())
+        folded = plain.lower()
+        kept = folded.translate(_ASCII_SEPARATORS)
+    else:
+        folded = unicodedata.normalize("NFKC", plain).casefold()
+        kept = folded.translate(_KEPT)
+    return kept or "".join(folded.split())
 
 
 def clean(text: str) -> str:

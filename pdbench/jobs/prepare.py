@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from pdbench.data.splits import (
     tested_elsewhere,
     tested_sentences,
     text_columns,
+    weaknesses,
 )
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
@@ -39,6 +41,8 @@ from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 from pdbench.workflow.specs import STORE
 
+_log = logging.getLogger(__name__)
+
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
     """Write a task's splits below ``paths.task(task)``, ``task.json`` last."""
@@ -48,6 +52,9 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
     splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
+    warnings = weaknesses(splits, read, settings)
+    for line in warnings:
+        _log.warning("task %s: %s", task, line)
     labels, splits = kind.numbered(splits)
     about: dict[str, Any] = {}
     with replacing(paths.task(task)) as folder:
@@ -61,6 +68,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             "metrics": list(settings.metrics),
             "excluded": excluded,
             "broken": breakage.found,
+            "warnings": warnings,
             "splits": about,
             "majority": _majority(splits) if labels else {},
             **provenance(settings),

@@ -18,15 +18,18 @@ import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.data import hub
-from pdbench.data.records import Breakage, Located, records, tab_separated
+from pdbench.data.records import Breakage, Located, open_rows
 from pdbench.data.splits import is_held_out
-from pdbench.study.settings import Source, Task
+from pdbench.study.settings import Data, Source, Task
 
 _ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])
 
 _USER, _SYSTEM = "user:", "system:"
 
 _MENTION = re.compile(r"@(\d+)")
+
+
+_UNQUOTED = Data(source="directory", quotes=False)
 
 
 class _Turn(NamedTuple):
@@ -174,7 +177,8 @@ def _rows(source: Source, release: _Release, split: str) -> Located:
         path = Path(source.path or "") / release.files[split]
         if not path.is_file():
             raise DataError(f"{path}: no such file", "mend key path, or fetch the release's files")
-        return tab_separated(path) if path.suffix == ".tsv" else records(path)
+        opened = open_rows(path, _UNQUOTED)
+        return opened.read(opened.columns, Breakage())
     loaded = hub.load(source)
     if split not in loaded:
         raise DataError(f"{source.name}: no split {split}", "use one that has it")

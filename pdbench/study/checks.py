@@ -16,7 +16,17 @@ from pdbench.study.config import Study, listed
 from pdbench.study.discovery import module_file
 from pdbench.study.kinds import kind_of_task
 from pdbench.study.methods import Method
-from pdbench.study.settings import PINNED, Block, Released, Source, Task, Text, is_commit
+from pdbench.study.settings import (
+    PINNED,
+    Block,
+    Columns,
+    Data,
+    Released,
+    Source,
+    Task,
+    Text,
+    is_commit,
+)
 
 _Problems: TypeAlias = Iterator[tuple[str, str]]
 
@@ -78,12 +88,22 @@ def _of_source(key: str, source: Source) -> _Problems:
     if source.source == "hub" and source.revision != PINNED and not is_commit(source.revision):
         what = f"key {key}.revision: {source.revision!r} is no commit"
         yield what, "pin one by its 40 hexadecimal digits: branches and tags move"
+    if isinstance(source, Data):
+        yield from _of_columns(f"{key}.columns", source.columns)
     if isinstance(source, Released):
         try:
             source.of(Architecture(2, 128))
         except (KeyError, IndexError, ValueError) as error:
             what = f"key {key}: name or path cannot be filled in ({error})"
             yield what, "it may hold {layers}, {hidden} and {heads}"
+
+
+def _of_columns(key: str, columns: Columns) -> _Problems:
+    pair = (columns.text_a, columns.text_b)
+    if any(pair) and (columns.text or not all(pair)):
+        yield f"key {key}: {', '.join(columns.texts)}", "name text, or text_a and text_b"
+    if len({*columns.texts, columns.label}) < len(columns.texts) + 1:
+        yield f"key {key}: a column stands twice", "name each once"
 
 
 def _of_task(key: str, task: Task, study: Study) -> _Problems:

@@ -20,7 +20,7 @@ _GLUE = {
     "Task": "A task of GLUE: source, title, labels, metrics and version follow, from the hub, or "
     "from GLUE's original files where path names their folder; whatever is said overrides.",
     "Text": "The training texts of a GLUE task, from the hub or from the folder that path names.",
-    "Source": "A GLUE task, from the hub or from the folder that path names.",
+    "Data": "A GLUE task, from the hub or from the folder that path names.",
 }
 """What the key ``glue`` says in each of the models that may have it."""
 

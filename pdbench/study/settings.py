@@ -173,6 +173,45 @@ class Source(Strict):
     )
 
 
+class Columns(Strict):
+    """Which columns of a data set hold an item's text, or its two texts, and its label."""
+
+    text: str | None = Field(None, description="The column of the text, where it is one.")
+    text_a: str | None = Field(None, description="The column of the first of two texts.")
+    text_b: str | None = Field(None, description="The column of the second of two texts.")
+    label: str | None = Field(None, description="The column of the label.")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns of the texts, as far as they are named."""
+        return tuple(filter(None, (self.text, self.text_a, self.text_b)))
+
+
+class Data(Source):
+    """Where data come from, and how they are written where that is not plain."""
+
+    splits: dict[Literal["train", "dev", "test", "text"], str] = Field(
+        {},
+        description="The file, the folder of text files or, on the hub, the split that each split "
+        "is, where it is called otherwise: {dev: SICK_trial.txt}. Of a text it is text.",
+    )
+    columns: Columns = Field(
+        Columns(), description="The columns that are read, where their names do not say it."
+    )
+    header: tuple[str, ...] = Field(
+        (), description="The names of the columns, in files that do not begin with them."
+    )
+    format: Literal["tsv", "csv", "jsonl", "json", "parquet", "txt"] | None = Field(
+        None, description="The format of the files; null goes by their endings."
+    )
+    quotes: bool | None = Field(
+        None,
+        description="Whether the quotation marks around fields of a tsv file belong to the format, "
+        "as spreadsheets write them, or to the text, as in GLUE's files; null finds out, and asks "
+        "where both make sense.",
+    )
+
+
 class VocabularySource(Source):
     """Where a WordPiece vocabulary comes from, and how text is prepared for it."""
 
@@ -206,7 +245,7 @@ class Windows(Strict):
     answer: _Count = Field(30, description="Word pieces of the longest answer that is predicted.")
 
 
-class Task(Source):
+class Task(Data):
     """Labelled data: its splits, label names and official metrics."""
 
     kind: Kind = Field(
@@ -255,7 +294,7 @@ class Task(Source):
     )
 
 
-class Text(Source):
+class Text(Data):
     """A pool of unlabelled text; transfer sets and corpora are its first items."""
 
     keep: Literal["start", "end"] = Field(
@@ -270,7 +309,7 @@ class Text(Source):
         description="Items that are enough, where leaving out test sentences may leave fewer "
         "than size; null asks for all of size.",
     )
-    parts: tuple[Source, ...] = Field(
+    parts: tuple[Data, ...] = Field(
         (), description="The sources of a mixture; their items are shuffled together."
     )
     split: bool = Field(

@@ -19,6 +19,7 @@ from pdbench.study import Study
 from pdbench.workflow import Paths
 
 Prepared = tuple[Study, Paths]
+NAMES = ("yes", "no")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def prepared(tmp_path: Path, make_study: Callable[..., Prepared]) -> Prepared:
     pairs = tmp_path / "pairs"
     pairs.mkdir()
     for split in ("train", "dev", "test"):
-        lines = [f"the {split} dog {i}\tthe {split} cat {i}\tyes" for i in range(6)]
+        lines = [f"the {split} dog {i}\tthe {split} cat {i}\t{NAMES[i % 2]}" for i in range(6)]
         if split != "dev":
             lines.append(f"the one they share\tthe {split} bird\tyes")
         (pairs / f"{split}.tsv").write_text("\n".join(["text_a\ttext_b\tlabel", *lines]) + "\n")
@@ -114,7 +115,7 @@ def test_a_test_item_of_another_task_that_is_scored_stops_everything(
     for name, splits in {"pairs": ("train", "dev"), "others": ("dev",)}.items():
         (tmp_path / name).mkdir()
         for split in splits:
-            lines = [f"the {name} {split} dog {i}\tthe cat {i}\tyes" for i in range(6)]
+            lines = [f"the {name} {split} dog {i}\tthe cat {i}\t{NAMES[i % 2]}" for i in range(6)]
             text = "\n".join(["text_a\ttext_b\tlabel", *lines])
             (tmp_path / name / f"{split}.tsv").write_text(text)
     others = {**task, "path": "others", "model_of": "pairs"}

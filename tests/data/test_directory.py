@@ -17,7 +17,7 @@ from pdbench.data.records import Breakage, records
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
 from pdbench.study.catalogue.glue import GLUE
-from pdbench.study.settings import Source, Task, Teacher, Text
+from pdbench.study.settings import Data, Task, Teacher, Text
 
 TEACHER = Teacher(source="directory", path="teacher")
 HEADERS = {
@@ -221,7 +221,7 @@ def test_a_bad_row_is_named(
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("train.csv", b"text,label\nOne,good\nTwo\n", r"train\.csv:3: not as many fields"),
+        ("train.csv", b"text,label\nOne,good\nTwo\n", r"train\.csv:3: 1 fields, the header has 2"),
         ("train.csv", b'text,label\n"One,good\n', r"train\.csv: cannot be read"),
         ("train.tsv", b"text\tlabel\nOne\tgood\tmore\n", r"train\.tsv:2: 3 fields"),
         ("train.tsv", b"text\tlabel\n\xff\xfe\tgood\n", r"train\.tsv:2: not UTF-8"),
@@ -234,7 +234,11 @@ def test_a_bad_row_is_named(
         ("train.jsonl", b'{"text": "\\ud800", "label": "good"}\n', r"train\.jsonl:1: .*surrogates"),
         ("train.tsv", b"text\tlabel\n\n\nOne\n", r"train\.tsv:4: 1 fields"),
         ("train.parquet", b"PAR1 and no more", r"train\.parquet: cannot be read"),
-        ("train.tsv", b"sentence\tlabel\nOne\tgood\n", r"train\.tsv:2: no column text"),
+        (
+            "train.tsv",
+            b"words\tlabel\nOne\tgood\n",
+            r"train\.tsv: columns .words., .label., and none",
+        ),
         ("train.tsv", b"text\tlabel\n", r"train\.tsv: no rows"),
     ],
 )
@@ -265,7 +269,7 @@ def test_an_ending_that_is_not_read_is_named(tmp_path: Path) -> None:
     """A file that a person names may end in anything."""
     (tmp_path / "scores.xlsx").write_text("PK")
 
-    with pytest.raises(DataError, match=r"scores\.xlsx: ending '\.xlsx'; it may be \.tsv, \.csv"):
+    with pytest.raises(DataError, match=r"scores\.xlsx: ending '\.xlsx'; it may be tsv, csv"):
         next(records(tmp_path / "scores.xlsx"))
 
 
@@ -308,7 +312,7 @@ def test_a_glue_task_s_training_split_can_be_a_text(tmp_path: Path) -> None:
 
 def test_a_folder_without_text_says_what_it_looks_for(tmp_path: Path) -> None:
     """The formats are listed."""
-    with pytest.raises(DataError, match=r"no file text or train; add one \(txt, tsv"):
+    with pytest.raises(DataError, match=r"no file text or train; add one \(tsv, csv"):
         read_text(Text(source="directory", path=str(tmp_path), size=1), tmp_path)
 
 
@@ -372,7 +376,7 @@ def test_a_mixture_holds_all_its_parts(tmp_path: Path) -> None:
     for name in ("rte", "stsb", "sst2"):
         (tmp_path / name).mkdir()
         _glue(tmp_path / name, name)
-        parts.append(Source(source="directory", path=str(tmp_path / name), name=name))
+        parts.append(Data(source="directory", path=str(tmp_path / name), name=name))
     text = Text(source="mixture", parts=tuple(parts[:2]), size=4)
 
     found = read_text(text, tmp_path)
@@ -422,7 +426,7 @@ def test_a_line_of_glue_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_broken_records_of_the_parts_are_counted_together(tmp_path: Path) -> None:
     """Each part has a share of its own."""
     (tmp_path / "train.csv").write_text('text\none\n""\nthree\nfour\n')
-    part = Source(source="directory", path=str(tmp_path), broken=0.25)
+    part = Data(source="directory", path=str(tmp_path), broken=0.25)
     breakage = Breakage()
 
     found = read_text(Text(source="mixture", parts=(part, part), size=6), tmp_path, breakage)

@@ -129,7 +129,10 @@ def test_a_commit_must_be_pinned(revision: str | None, tmp_path: Path) -> None:
     [
         ({"sentence": ["a film", " "], "label": [0, 1]}, "train: row 2: empty text"),
         ({"text": ["a film"], "label": ["ugly"]}, "train: row 1: unknown label 'ugly'"),
-        ({"words": ["a film"], "label": ["good"]}, "train: columns words, label; it needs"),
+        (
+            {"words": ["a film"], "label": ["good"]},
+            "train: columns 'words', 'label', and none of text_a",
+        ),
     ],
 )
 def test_bad_rows_are_named(

@@ -24,9 +24,28 @@ def test_letters_matter() -> None:
     assert len({normalise(text) for text in ("resume", "résumé", "резюме", "resumes")}) == 4
 
 
-def test_only_punctuation_is_nothing() -> None:
-    """A text without letters and digits has the empty form."""
-    assert normalise("... _ !?") == ""
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("👍", "👎"),
+        ("❤️ ❤️", "⭐️"),
+        ("...", "!?"),
+        ("की", "का"),  # Devanagari writes vowels as marks
+        ("ไม่ดี", "ไมดี"),
+        ("مُحَمَّد", "محمود"),
+    ],
+)
+def test_no_other_text_is_the_same(first: str, second: str) -> None:
+    """Marks of vowels count; a text of signs alone is what it is."""
+    assert normalise(first) != normalise(second)
+    assert "" not in (normalise(first), normalise(second))
+
+
+@pytest.mark.parametrize("text", ["Good film", "GOOD   film!", "“good” film…", "good\u00a0film ❤️"])
+def test_the_same_text_is_the_same(text: str) -> None:
+    """Signs beside words do not count, nor how an emoji is drawn."""
+    assert normalise(text) == "goodfilm"
+    assert normalise("👍 👍") == normalise("👍👍")
 
 
 def test_sentences_end_at_marks_and_lines() -> None:

@@ -157,6 +157,15 @@ def glue_name(*spellings: str | None) -> str | None:
     return next((known[spelling] for spelling in plain if spelling in known), None)
 
 
+def published(source: str, name: str, configuration: str | None) -> GlueTask | None:
+    """The task whose published data a source has; None of any other source."""
+    if source == "hub":
+        found = glue_name(configuration) if name == _REPOSITORY else None
+    else:
+        found = glue_name(name) if source == "directory" else None
+    return None if found is None else GLUE[found]
+
+
 def expanded(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a raw study in which ``glue: NAME`` of a task or a text is written out.
 
