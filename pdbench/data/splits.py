@@ -53,7 +53,7 @@ def arrange(
 
     Raises:
         UsageError: The study asks for more items than there are.
-        DataError: A split is empty, or shows nothing: one item, or one label.
+        DataError: A split has less than two items.
     """
     submitted = {SUBMISSION: read[SUBMISSION]} if SUBMISSION in read else {}
     test = read.get("test", read.get("dev"))
@@ -80,15 +80,9 @@ def arrange(
 def _check(splits: Mapping[str, Dataset], task: Task, name: str) -> None:
     """Refuse splits that can show nothing."""
     for split, dataset in splits.items():
-        labels = set(dataset["label"][:]) if "label" in dataset.column_names else None
         if len(dataset) < _FEWEST:
             what = f"task {name}: {split} has {len(dataset)} items that no other split has"
             raise DataError(what, f"add some to {task.path or task.name}")
-        if labels is not None and len(labels) == 1:
-            (label,) = labels
-            said = task.labels[label] if task.labels else label
-            what = f"task {name}: all {len(dataset)} items of {split} have the label {said}"
-            raise DataError(what, f"mend {task.path or task.name}: one label shows nothing")
 
 
 def weaknesses(splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task) -> list[str]:
@@ -96,25 +90,37 @@ def weaknesses(splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task:
 
     ``read`` is what its source has: of GLUE it is known how much that is.
     """
-    found = []
-    for split, dataset in splits.items():
-        if split in ("dev", "test") and len(dataset) < _FEW:
-            points = f"{100 / len(dataset):.1f} points of accuracy"
-            found.append(f"{split} has {len(dataset)} items: each is {points}")
-        if "label" in dataset.column_names and task.labels:
-            there = set(dataset["label"][:])
-            without = [label for index, label in enumerate(task.labels) if index not in there]
-            if without:
-                found.append(f"{split} has no item of label {' and '.join(without)}")
+    return [
+        *(line for split, dataset in splits.items() for line in _weaknesses(split, dataset, task)),
+        *_other_than_glue(read, task),
+    ]
+
+
+def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
+    count = len(dataset)
+    if split in ("dev", "test") and count < _FEW:
+        yield f"{split} has {count} items: each is {100 / count:.1f} points of accuracy"
+    if "label" not in dataset.column_names:
+        return
+    there = set(dataset["label"][:])
+    named = [label for index, label in enumerate(task.labels) if index in there]
+    if len(there) == 1:
+        said = f"label {named[0]}" if named else f"score {there.pop():g}"
+        yield f"all {count} items of {split} have the {said}: one answer fits all"
+    elif len(named) < len(task.labels):
+        without = " and ".join(label for label in task.labels if label not in named)
+        yield f"none of the {count} items of {split} has the label {without}"
+
+
+def _other_than_glue(read: Mapping[str, Dataset], task: Task) -> Iterator[str]:
     glue = published(task.source, task.name, task.configuration)
-    if glue is not None and task.version == glue.version:
-        named = {SUBMISSION: "test"}
-        for split, dataset in read.items():
-            known = glue.items[named.get(split, split)]
-            if abs(len(dataset) - known) > glue.broken * known:
-                about = f"{split} has {len(dataset):,} items, of GLUE's {known:,} in {glue.title}"
-                found.append(f"{about} {glue.version}".rstrip())
-    return found
+    if glue is None or task.version != glue.version:
+        return
+    for split, dataset in read.items():
+        known = glue.items["test" if split == SUBMISSION else split]
+        if abs(len(dataset) - known) > glue.broken * known:
+            about = f"the file of {split} has {len(dataset):,} items, and that of GLUE's"
+            yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
 
 
 def text_columns(dataset: Dataset) -> list[str]:

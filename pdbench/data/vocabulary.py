@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,13 @@ from pdbench.study.settings import Source, VocabularySource
 _LARGEST = 2**16
 """Pieces are stored in 16 bits."""
 
+_PREPARED: dict[str, tuple[str, bool | None]] = {
+    "lowercase": ("do_lower_case", True),
+    "strip_accents": ("strip_accents", None),
+    "handle_chinese_chars": ("tokenize_chinese_chars", True),
+}
+"""What is done to text: its key in ``tokenizer_config.json``, and what BERT does unasked."""
+
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -37,12 +44,13 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 class Vocabulary:
     """A WordPiece tokenizer, which neither truncates nor pads, and its files.
 
-    The files are copied beside a checkpoint; ``lower_case`` says whether text is lower-cased first.
+    The files are copied beside a checkpoint; ``prepared`` says how text is normalised first, by
+    the names that the library tokenizers has for it.
     """
 
     tokenizer: Tokenizer
     files: tuple[Path, ...]
-    lower_case: bool
+    prepared: Mapping[str, bool | None]
 
     @property
     def size(self) -> int:
@@ -68,8 +76,12 @@ class Vocabulary:
 
     @cached_property
     def digest(self) -> str:
-        """The sha256 of all pieces in order and of the lower-casing, as 64 digits."""
-        text = json.dumps([self.lower_case, self.pieces], ensure_ascii=False)
+        """The sha256 of all pieces in order and of how text is prepared, as 64 digits."""
+        lower_case, *others = self.prepared.items()
+        unusual = [list(item) for item in others if item[1] != _PREPARED[item[0]][1]]
+        strips = ["strip_accents", lower_case[1]]  # which is what lower-casing does unasked
+        about = [lower_case[1], self.pieces, *(item for item in unusual if item != strips)]
+        text = json.dumps(about, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -84,7 +96,7 @@ def write_vocabulary(folder: Path, vocabulary: Vocabulary, positions: int) -> No
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         about = {
-            "do_lower_case": vocabulary.lower_case,
+            "do_lower_case": vocabulary.prepared["lowercase"],
             "model_max_length": positions,
             "tokenizer_class": "BertTokenizer",
         }
@@ -95,19 +107,20 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     """Open the vocabulary of a source.
 
     ``tokenizer.json`` is read where there is one, else ``vocab.txt``. Lower-casing is what the
-    study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code.
+    study says, or ``tokenizer_config.json``, and on when neither does, as in BERT's own code;
+    accents and Chinese characters are treated as that file says.
     """
     folder = model_folder(source, archives, weights=False)
     files = tuple(path for name in TOKENIZER_FILES if (path := folder / name).is_file())
     asked = source.lower_case if isinstance(source, VocabularySource) else None
-    lower_case = _lower_case(folder, asked)
+    prepared = _preparation(folder, asked)
     if (folder / "tokenizer.json").is_file():
         tokenizer = _from_json(folder / "tokenizer.json")
     elif (folder / "vocab.txt").is_file():
-        tokenizer = _from_pieces(folder / "vocab.txt", lower_case)
+        tokenizer = _from_pieces(folder / "vocab.txt", prepared)
     else:
         raise DataError(f"{folder}: no tokenizer.json and no vocab.txt", "name a WordPiece model")
-    vocabulary = Vocabulary(tokenizer, files, lower_case)
+    vocabulary = Vocabulary(tokenizer, files, prepared)
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
@@ -116,19 +129,29 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     return vocabulary
 
 
-def _lower_case(folder: Path, asked: bool | None) -> bool:
-    """What the study and the files say of lower-casing, who must agree; on when nobody does."""
+def _preparation(folder: Path, asked: bool | None) -> dict[str, bool | None]:
+    """How text is prepared: what the study and the files say, who must agree; else as in BERT."""
+    config = _keys(folder / "tokenizer_config.json")
     normalizer = _keys(folder / "tokenizer.json").get("normalizer")
-    said = {
-        "key vocabulary.lower_case": asked,
-        "do_lower_case": _keys(folder / "tokenizer_config.json").get("do_lower_case"),
-        "tokenizer.json": normalizer.get("lowercase") if isinstance(normalizer, dict) else None,
-    }
-    found = {who: bool(value) for who, value in said.items() if value is not None}
-    if len(set(found.values())) > 1:
-        what = ", ".join(f"{who} is {value}" for who, value in found.items())
-        raise DataError(f"{folder}: {what}", "leave the key out, or name another vocabulary")
-    return next(iter(found.values()), True)
+    own = dict(normalizer) if isinstance(normalizer, dict) else {}
+    if own.get("strip_accents", True) is None:  # as its lower-casing
+        own["strip_accents"] = own.get("lowercase")
+    if config.get("do_basic_tokenize") is False:
+        what = f"{folder / 'tokenizer_config.json'}: do_basic_tokenize is False"
+        raise DataError(what, "name a vocabulary whose text is split as BERT's is")
+    found = {}
+    for name, (key, default) in _PREPARED.items():
+        said = {
+            "key vocabulary.lower_case": asked if name == "lowercase" else None,
+            f"tokenizer_config.json's {key}": config.get(key),
+            "tokenizer.json": own.get(name),
+        }
+        values = {who: bool(value) for who, value in said.items() if value is not None}
+        if len(set(values.values())) > 1:
+            what = ", ".join(f"{who} is {value}" for who, value in values.items())
+            raise DataError(f"{folder}: {what}", "leave the key out, or name another vocabulary")
+        found[name] = next(iter(values.values()), default)
+    return found
 
 
 def _keys(path: Path) -> dict[str, Any]:
@@ -148,7 +171,7 @@ def _from_json(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def _from_pieces(path: Path, lower_case: bool) -> Tokenizer:
+def _from_pieces(path: Path, prepared: Mapping[str, Any]) -> Tokenizer:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -162,7 +185,7 @@ def _from_pieces(path: Path, lower_case: bool) -> Tokenizer:
     if missing:
         raise DataError(f"{path}: no line {missing[0]!r}", "name a WordPiece vocabulary of BERT")
     tokenizer = Tokenizer(WordPiece(pieces, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=lower_case)
+    tokenizer.normalizer = BertNormalizer(**prepared)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = BertProcessing(
         ("[SEP]", pieces["[SEP]"]), ("[CLS]", pieces["[CLS]"])

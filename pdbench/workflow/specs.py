@@ -21,7 +21,7 @@ from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import ROOT, Cell, Study
 from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.discovery import code_digest_of, module_file
-from pdbench.study.settings import Source, Text
+from pdbench.study.settings import Data, Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
 from pdbench.workflow.kinds import KINDS, SHOWN, Job
@@ -181,7 +181,9 @@ class Contents:
         if not folder.is_dir():
             return None
         chosen = names if source.file is None else (source.file,)
-        paths = _data_files(folder) if chosen is None else (folder / name for name in chosen)
+        paths = [*_data_files(folder)] if chosen is None else [folder / name for name in chosen]
+        if chosen is None and isinstance(source, Data):
+            paths += [folder / name for name in source.splits.values()]
         found = {str(p.relative_to(folder)): self.digest(p) for p in paths if p.is_file()}
         self._keep()
         return found
@@ -219,4 +221,4 @@ def _data_files(folder: Path) -> Iterable[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         shown = (name for name in sorted(files) if not name.startswith("."))
-        yield from (Path(place, name) for name in shown if name.endswith(_DATA))
+        yield from (Path(place, name) for name in shown if name.lower().endswith(_DATA))

@@ -56,13 +56,42 @@ def test_lower_casing_is_what_the_configuration_says(pieces: Path) -> None:
     assert lower.digest != cased.digest
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [("strip_accents", False, "\u00e1"), ("tokenize_chinese_chars", False, "a\u4e00")],
+)
+def test_text_is_prepared_as_the_configuration_says(
+    key: str, value: bool, text: str, pieces: Path
+) -> None:
+    """Also in what multilingual vocabularies do otherwise; both forms of one must agree."""
+    with (pieces / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("\u4e00\n##\u4e00\n\u00e1\n")
+    plain = _open(pieces)
+    (pieces / "tokenizer_config.json").write_text(json.dumps({key: value}))
+    other = _open(pieces)
+
+    assert plain.tokenizer.encode(text).tokens != other.tokenizer.encode(text).tokens
+    assert plain.digest != other.digest
+    plain.tokenizer.save(str(pieces / "tokenizer.json"))
+    with pytest.raises(DataError, match=f"tokenizer_config.json's {key} is False, tokenizer.json"):
+        _open(pieces)
+
+
+def test_text_that_is_not_split_as_bert_does_is_refused(pieces: Path) -> None:
+    """Its pieces would be others."""
+    (pieces / "tokenizer_config.json").write_text('{"do_basic_tokenize": false}')
+
+    with pytest.raises(DataError, match="do_basic_tokenize is False"):
+        _open(pieces)
+
+
 def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
     """Lower-casing is set where no configuration does, and never against one."""
     asked = settings.VocabularySource(source="directory", path=str(pieces), lower_case=False)
 
-    assert not open_vocabulary(asked, pieces).lower_case
+    assert not open_vocabulary(asked, pieces).prepared["lowercase"]
     (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
-    with pytest.raises(DataError, match="lower_case is False, do_lower_case is True"):
+    with pytest.raises(DataError, match="lower_case is False, .*do_lower_case is True"):
         open_vocabulary(asked, pieces)
 
 
@@ -73,7 +102,9 @@ def test_the_tokenizer_itself_lower_cases_as_asked(pieces: Path) -> None:
 
     with pytest.raises(DataError, match=r"lower_case is False, tokenizer\.json is True"):
         open_vocabulary(asked, pieces)
-    assert open_vocabulary(asked.model_copy(update={"lower_case": None}), pieces).lower_case
+    assert open_vocabulary(asked.model_copy(update={"lower_case": None}), pieces).prepared[
+        "lowercase"
+    ]
 
 
 @pytest.mark.parametrize("piece", ["\u2028", "\x85", "\x1c"])

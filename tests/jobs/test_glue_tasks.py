@@ -302,7 +302,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
         ("MNLI-m,f1,90", r"scores\.csv:2: 'f1' is no metric of MNLI-m"),
         ("MNLI-m,accuracy,high", r"scores\.csv:2: score 'high'"),
         ("MNLI-m,accuracy,900", r"scores\.csv:2: score '900'"),
-        ("MNLI-m,accuracy", r"scores\.csv:2: not as many fields"),
+        ("MNLI-m,accuracy", r"scores\.csv:2: 2 fields, the header"),
         ("MNLI-m,accuracy,80\nMNLI-m,accuracy,90", r"scores\.csv:3: MNLI-m accuracy again"),
         ("", r"scores\.csv: no scores"),
     ],
