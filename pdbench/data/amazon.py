@@ -148,6 +148,8 @@ def _review(line: bytes) -> _Review:
     whole = one_line(clean(text or ""))
     whole.encode()  # half a character is no text
     part = next(part for part, end in _PARTS.items() if share_of(product, 8) < end)
+    if isinstance(stars, bool) or float(stars) not in range(6):
+        raise ValueError(f"{names[1]} is {stars!r}, no number of stars")
     return _Review(whole, int(float(stars)), part)
 
 

@@ -53,20 +53,20 @@ def choose(split: str, names: Mapping[str, str], where: str) -> str | None:
     return None
 
 
-def open_splits(task: Task) -> dict[str, Rows]:
-    """Open the splits of a folder that has no files of GLUE."""
+def open_splits(task: Task, most: int | None = None) -> dict[str, Rows]:
+    """Open the splits of a folder that has no files of GLUE, or so many rows of each."""
     chosen = _chosen(local_folder(task), task, ("train", "dev", "test"))
-    return {split: _opened(paths, task, task.labels) for split, paths in chosen.items()}
+    return {split: _opened(paths, task, task.labels, most) for split, paths in chosen.items()}
 
 
-def open_text(text: Data) -> Rows:
+def open_text(text: Data, most: int | None = None) -> Rows:
     """Open the text of such a folder: the file ``text`` or ``train``."""
     folder = local_folder(text)
     chosen = _chosen(folder, text, ("text",))
     if not chosen:
         what = f"{folder}: no file text or train"
         raise DataError(what, f"add one ({', '.join(FORMATS)}), or name it with key splits.text")
-    return _opened(chosen["text"], text, ())
+    return _opened(chosen["text"], text, (), most)
 
 
 def _chosen(folder: Path, about: Data, splits: tuple[str, ...]) -> dict[str, list[Path]]:
@@ -131,13 +131,13 @@ def _whole(paths: list[Path]) -> list[Path]:
     return paths
 
 
-def _opened(paths: Sequence[Path], about: Data, labels: Sequence[str]) -> Rows:
+def _opened(paths: Sequence[Path], about: Data, labels: Sequence[str], most: int | None) -> Rows:
     if paths[0].is_dir():
-        return _open_folder(paths[0], labels)
-    return joined([open_rows(path, about) for path in paths])
+        return _open_folder(paths[0], labels, most)
+    return joined([open_rows(path, about, most) for path in paths])
 
 
-def _open_folder(folder: Path, labels: Sequence[str]) -> Rows:
+def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
     """Open a folder of text files: with labels, those in its folders of these names."""
     classes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     missing = [label for label in labels if label not in classes]
@@ -151,7 +151,7 @@ def _open_folder(folder: Path, labels: Sequence[str]) -> Rows:
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for label, own in chosen.items():
-            for path in sorted(own.glob("*.txt")):
+            for path in sorted(own.glob("*.txt"))[:most]:
                 try:
                     text = path.read_text(encoding="utf-8-sig")
                 except UnicodeDecodeError as error:
@@ -163,25 +163,28 @@ def _open_folder(folder: Path, labels: Sequence[str]) -> Rows:
     return Rows(str(folder), ["text", "label"] if labels else ["text"], read)
 
 
-def read_glue(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
+def read_glue(task: Task, breakage: Breakage, most: int | None = None) -> dict[str, pa.Table]:
     """Read GLUE's files: the labelled splits, and its unlabelled test split as "submission"."""
     folder, layout = local_folder(task), _layout(task)
     files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
     files |= {"dev": layout.dev} if layout.dev else {}
     label_order("GLUE", layout.labels, task.labels)
     tables = {
-        split: _glue_table(folder / file, layout, Labels(task.labels, layout.classes), breakage)
+        split: _glue_table(
+            folder / file, layout, Labels(task.labels, layout.classes), breakage, most
+        )
         for split, file in files.items()
     }
     unlabelled = folder / layout.unlabelled
     if unlabelled.is_file():
-        tables[SUBMISSION] = read_hidden(_in_order(open_rows(unlabelled, _GLUE_FILES)), _of(layout))
+        rows = open_rows(unlabelled, _GLUE_FILES, most)
+        tables[SUBMISSION] = read_hidden(_in_order(rows), _of(layout))
     return tables
 
 
-def read_glue_text(text: Source, breakage: Breakage) -> pa.Table:
+def read_glue_text(text: Source, breakage: Breakage, most: int | None = None) -> pa.Table:
     """Read the texts of GLUE's training file."""
-    return _glue_table(local_folder(text) / "train.tsv", _layout(text), None, breakage)
+    return _glue_table(local_folder(text) / "train.tsv", _layout(text), None, breakage, most)
 
 
 def _layout(source: Source) -> GlueTask:
@@ -197,13 +200,13 @@ def _of(layout: GlueTask) -> Schema:
 
 
 def _glue_table(
-    path: Path, layout: GlueTask, labels: Labels | None, breakage: Breakage
+    path: Path, layout: GlueTask, labels: Labels | None, breakage: Breakage, most: int | None
 ) -> pa.Table:
     """Read one of GLUE's files; without ``labels``, its texts alone."""
     if not path.is_file():
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
     own = Breakage(max(layout.broken, breakage.share))
-    rows = open_rows(path, _GLUE_FILES.model_copy(update={"header": layout.header}))
+    rows = open_rows(path, _GLUE_FILES.model_copy(update={"header": layout.header}), most)
     table = read_rows(rows, _of(layout), labels, own)
     breakage.found += own.found
     return table

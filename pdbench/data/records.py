@@ -25,6 +25,9 @@ Located: TypeAlias = Iterator[tuple[str, _Record]]
 _NO_SETTINGS = Data(source="directory")
 _COMPRESSED = ".gz"
 
+_MORE = "..."
+"""The last of the names in key header, where lines may have more fields, which are not read."""
+
 
 class Breakage:
     """Counts records that are left out because they are broken, up to a share of all."""
@@ -73,8 +76,10 @@ def records(path: Path) -> Located:
     return rows.read(rows.columns, Breakage())
 
 
-def open_rows(path: Path, about: Data = _NO_SETTINGS) -> Rows:
-    """Look at the head of a file; ``about`` says how it is written where its ending does not.
+def open_rows(path: Path, about: Data = _NO_SETTINGS, most: int | None = None) -> Rows:
+    """Open a file; ``about`` says how it is written where its ending does not.
+
+    With ``most`` rows, no more of it is read: what is wrong with its head is found at once.
 
     Of txt, each line is a text, in the column text. A CSV row is placed at its last line; a
     Parquet row, and a record of a JSON list, at its number, from 1.
@@ -85,11 +90,11 @@ def open_rows(path: Path, about: Data = _NO_SETTINGS) -> Rows:
     if name is None:
         raise DataError(f"{path}: ending {path.suffix!r}", f"it may be {', '.join(FORMATS)}")
     with _one_line(path):
-        columns, read, classes = FORMATS[name](path, about)
+        columns, read, classes = FORMATS[name](path, about, most)
 
     def located(wanted: Sequence[str], breakage: Breakage) -> Located:
         with _one_line(path):
-            yield from read(wanted, breakage)
+            yield from itertools.islice(read(wanted, breakage), most)
 
     return Rows(str(path), columns, located, classes)
 
@@ -133,21 +138,18 @@ def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
     return gzip.open(path) if path.suffix == _COMPRESSED else path.open("rb")
 
 
-def _tab_separated(path: Path, about: Data) -> _Opened:
-    quoted = _is_quoted(path) if about.quotes is None else about.quotes
+def _tab_separated(path: Path, about: Data, most: int | None) -> _Opened:
+    quoted = _is_quoted(path, most) if about.quotes is None else about.quotes
     if quoted:
         return _of_csv(path, about, "\t")
-    names = list(about.header)
-    for _, line in () if names else _lines(path, Breakage(1.0)):
-        names = line.split("\t")
-        break
+    names = _said_names(about) or next(_lines(path, Breakage(1.0)), ("", ""))[1].split("\t")
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         lines = _lines(path, breakage)
         for where, line in lines if about.header else itertools.islice(lines, 1, None):
             fields = line.split("\t")
-            if len(fields) == len(names):
-                yield where, dict(zip(names, fields, strict=True))
+            if _fit(fields, names, about):
+                yield where, dict(zip(names, fields, strict=False))
             else:
                 what = f"{where}: {len(fields)} fields, {_wanted(names, about)}"
                 breakage.leave_out(DataError(what, "mend the line"))
@@ -155,23 +157,36 @@ def _tab_separated(path: Path, about: Data) -> _Opened:
     return names, read, {}
 
 
+def _said_names(about: Data) -> list[str]:
+    return [name for name in about.header if name != _MORE]
+
+
+def _fit(fields: Sequence[str], names: Sequence[str], about: Data) -> bool:
+    more = _MORE in about.header
+    return len(fields) == len(names) or (more and len(fields) > len(names))
+
+
 def _wanted(names: Sequence[str], about: Data) -> str:
     return f"{'key header names' if about.header else 'the header has'} {len(names)}"
 
 
-def _is_quoted(path: Path) -> bool:
+def _is_quoted(path: Path, most: int | None) -> bool:
     """Whether the quotation marks of a TSV file are those of a spreadsheet.
 
     It is read both ways. Where either way gives every row as many fields as the first has, and
     the fields differ, nothing in the file says what is meant.
     """
-    starts = ('"', '\t"')
-    if not any(line.startswith('"') or starts[1] in line for _, line in _lines(path, Breakage(1))):
+
+    def lines() -> Iterator[str]:
+        return (line for _, line in itertools.islice(_lines(path, Breakage(1.0)), most))
+
+    if not any(line.startswith('"') or '\t"' in line for line in lines()):
         return False
-    plain = {line.count("\t") for _, line in _lines(path, Breakage(1.0))}
+    plain = {line.count("\t") for line in lines()}
     try:
         with _text(path) as handle:
-            counts = {len(row) for row in csv.reader(handle, delimiter="\t", strict=True) if row}
+            rows = itertools.islice(csv.reader(handle, delimiter="\t", strict=True), most)
+            counts = {len(row) for row in rows if row}
     except csv.Error:
         return False
     if len(plain) == 1 == len(counts):
@@ -186,23 +201,21 @@ def _text(path: Path) -> Iterator[IO[str]]:
         yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline="")
 
 
-def _comma_separated(path: Path, about: Data) -> _Opened:
+def _comma_separated(path: Path, about: Data, _: int | None) -> _Opened:
     return _of_csv(path, about, ",")
 
 
 def _of_csv(path: Path, about: Data, delimiter: str) -> _Opened:
-    names = list(about.header)
-    if not names:
-        with _text(path) as handle:
-            names = next(csv.reader(handle, delimiter=delimiter, strict=True), [])
+    with _text(path) as handle:
+        names = _said_names(about) or next(csv.reader(handle, delimiter=delimiter, strict=True), [])
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         with _text(path) as handle:
             reader = csv.reader(handle, delimiter=delimiter, strict=True)
             for row in reader if about.header else itertools.islice(reader, 1, None):
                 where = f"{path}:{reader.line_num}"
-                if len(row) == len(names):
-                    yield where, dict(zip(names, row, strict=True))
+                if _fit(row, names, about):
+                    yield where, dict(zip(names, row, strict=False))
                 elif row:
                     what = f"{where}: {len(row)} fields, {_wanted(names, about)}"
                     breakage.leave_out(DataError(what, "mend the line"))
@@ -210,14 +223,14 @@ def _of_csv(path: Path, about: Data, delimiter: str) -> _Opened:
     return names, read, {}
 
 
-def _json(path: Path, about: Data) -> _Opened:
+def _json(path: Path, about: Data, most: int | None) -> _Opened:
     with _open(path) as handle:
         first = next((line.lstrip() for line in handle if line.strip()), b"")
     is_list = first.removeprefix(b"\xef\xbb\xbf").startswith(b"[")
-    return _json_list(path, about) if is_list else _json_lines(path, about)
+    return _json_list(path) if is_list else _json_lines(path, about, most)
 
 
-def _json_list(path: Path, _: Data) -> _Opened:
+def _json_list(path: Path) -> _Opened:
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for number, found in enumerate(content, start=1):
             where = f"{path}: record {number}"
@@ -234,7 +247,7 @@ def _json_list(path: Path, _: Data) -> _Opened:
     return _keys(found for found in content if isinstance(found, dict)), read, {}
 
 
-def _json_lines(path: Path, _: Data) -> _Opened:
+def _json_lines(path: Path, _: Data, most: int | None) -> _Opened:
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for where, line in _lines(path, breakage):
             try:
@@ -250,7 +263,7 @@ def _json_lines(path: Path, _: Data) -> _Opened:
             else:
                 breakage.leave_out(DataError(f"{where}: no JSON object", "write one object a line"))
 
-    names = _keys(record for _, record in read((), Breakage(1.0)))
+    names = _keys(record for _, record in itertools.islice(read((), Breakage(1.0)), most))
     if not names:
         next(read((), Breakage()), None)  # which says what is wrong with the first line
     return names, read, {}
@@ -272,7 +285,7 @@ def _keys(found: Iterable[_Record]) -> list[str]:
     return list(names)
 
 
-def _parquet(path: Path, _: Data) -> _Opened:
+def _parquet(path: Path, _: Data, __: int | None) -> _Opened:
     def read(wanted: Sequence[str], _: Breakage) -> Located:
         number = 0
         with _arrow_errors(), pq.ParquetFile(path) as file:
@@ -312,7 +325,7 @@ def classes_of(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     return {n: tuple(own.names) for n, own in features.items() if isinstance(own, ClassLabel)}
 
 
-def _plain_text(path: Path, _: Data) -> _Opened:
+def _plain_text(path: Path, _: Data, __: int | None) -> _Opened:
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for where, line in _lines(path, breakage):
             yield where, {"text": line}
@@ -338,7 +351,7 @@ def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
                 yield where, line
 
 
-FORMATS: dict[str, Callable[[Path, Data], _Opened]] = {
+FORMATS: dict[str, Callable[[Path, Data, int | None], _Opened]] = {
     "tsv": _tab_separated,
     "csv": _comma_separated,
     "jsonl": _json_lines,

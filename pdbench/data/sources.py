@@ -26,7 +26,10 @@ from pdbench.data.schema import (
 )
 from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES
-from pdbench.study.settings import Source, Task, Text
+from pdbench.study.settings import Data, Source, Task, Text
+
+_HEAD = 200
+"""Rows of a file that are looked at before anything runs."""
 
 
 class Reader(Protocol):
@@ -142,6 +145,23 @@ def read_text(
         what = "key parts: some of the sources have pairs and some single texts"
         raise UsageError(what, "mix texts of one kind")
     return concatenate_datasets(parts)
+
+
+def check_head(source: Task | Data) -> None:
+    """Raise what a job would say of the first rows of a local source with columns."""
+    breakage = Breakage(1.0 if source.broken else 0.0)
+    if source.source != "directory" or source.file is not None:
+        return
+    if isinstance(source, Task):
+        if source.name:
+            directory.read_glue(source, breakage, _HEAD)
+        else:
+            _tables(directory.open_splits(source, _HEAD), source, breakage)
+    elif source.name:
+        directory.read_glue_text(source, breakage, _HEAD)
+    else:
+        rows = directory.open_text(source, _HEAD)
+        read_rows(rows, schema_of(rows, source.columns, labelled=False), None, breakage)
 
 
 def provenance(source: Source) -> dict[str, str]:

@@ -90,6 +90,8 @@ def _of_source(key: str, source: Source) -> _Problems:
         yield what, "pin one by its 40 hexadecimal digits: branches and tags move"
     if isinstance(source, Data):
         yield from _of_columns(f"{key}.columns", source.columns)
+        if "..." in source.header[:-1]:
+            yield f"key {key}.header: ... stands before other names", "write it last"
     if isinstance(source, Released):
         try:
             source.of(Architecture(2, 128))

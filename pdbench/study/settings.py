@@ -199,7 +199,9 @@ class Data(Source):
         Columns(), description="The columns that are read, where their names do not say it."
     )
     header: tuple[str, ...] = Field(
-        (), description="The names of the columns, in files that do not begin with them."
+        (),
+        description="The names of the columns, in files that do not begin with them; a last one, "
+        "..., stands for further fields, which are not read.",
     )
     format: Literal["tsv", "csv", "jsonl", "json", "parquet", "txt"] | None = Field(
         None, description="The format of the files; null goes by their endings."

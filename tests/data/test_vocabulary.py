@@ -91,7 +91,7 @@ def test_the_study_says_what_the_source_does_not(pieces: Path) -> None:
 
     assert not open_vocabulary(asked, pieces).prepared["lowercase"]
     (pieces / "tokenizer_config.json").write_text('{"do_lower_case": true}')
-    with pytest.raises(DataError, match="lower_case is False, .*do_lower_case is True"):
+    with pytest.raises(DataError, match=r"lower_case is False, .*do_lower_case is True"):
         open_vocabulary(asked, pieces)
 
 
