@@ -173,10 +173,8 @@ BROKEN = {
         r"parent_asin is no text",
     ),
     "half a character": ('{"rating": 5.0, "text": "\\ud800", "parent_asin": "B1"}', "surrogates"),
-    "endless stars": (
-        '{"rating": Infinity, "text": "x", "parent_asin": "B1"}',
-        "rating is inf, no number of stars",
-    ),
+    "endless stars": ('{"rating": Infinity, "text": "x", "parent_asin": "B1"}', "inf, no number"),
+    "half a star": ('{"rating": 4.5, "text": "x", "parent_asin": "B1"}', "4.5, no number of stars"),
     "too deep": ("[" * 100_000, "recursion"),
     "text no text": ('{"rating": 5.0, "text": 8, "parent_asin": "B1"}', r"text or parent_asin"),
 }
