@@ -113,7 +113,6 @@ def median(costs: Sequence[Cost], key: str) -> float:
 
 def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
     """Plot seconds and megabytes over items, as ``<stem>.png`` and ``<stem>.svg``."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from pdbench.artefacts import style
@@ -121,7 +120,7 @@ def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
 
     sizes = list(costs)
     looks = iter(style.looks((method, "") for method in ("pd", "pf", "d", "basic")).values())
-    with mpl.rc_context(style.RC):
+    with style.applied():
         figure = Figure(figsize=(style.PAPER_WIDTH, 2.9), layout="constrained")
         times, memory = figure.subplots(1, 2)
         for phase, name in PHASES.items():

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
@@ -144,7 +143,7 @@ def _own(stage: Stage) -> _Step:
 def draw_diagram(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
-    with mpl.rc_context(style.RC):
+    with style.applied():
         lanes = 0.25 * len(methods)
         figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
         upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -65,7 +64,7 @@ def draw(context: Context, artefact: str) -> Drawn:
 
 def render(chart: Chart) -> Figure:
     """Draw every panel, with one legend above them."""
-    with mpl.rc_context(style.RC):
+    with style.applied():
         notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
         height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
         figure = Figure(figsize=(style.PAPER_WIDTH, height), layout="constrained")

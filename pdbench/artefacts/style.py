@@ -7,8 +7,9 @@ survive a grey printer.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ PAPER_WIDTH = 7.2
 
 DPI = 200
 
-RC: dict[Any, Any] = {
+_RC: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.grid": True,
@@ -125,9 +126,20 @@ def tint(colour: str, strength: float = 0.5) -> tuple[float, float, float]:
     return red, green, blue
 
 
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save in this style alone, whatever a user's matplotlibrc says."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
+
+
 def save(figure: Any, stem: Path) -> None:
     """Write ``<stem>.png`` and ``<stem>.pdf``: the same bytes each time it is drawn."""
     nothing = {"Creator": None, "Producer": None, "CreationDate": None}
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", nothing)):
-        with replacing(stem.with_suffix(suffix)) as temporary:
+        with replacing(stem.with_suffix(suffix)) as temporary, applied():
             figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=metadata)

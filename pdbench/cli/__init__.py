@@ -6,7 +6,9 @@ stand inside the commands, so that ``pdbench --help`` and ``pdbench plan`` answe
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 
 import click
@@ -63,6 +65,10 @@ for _group in SECTIONS.values():
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every expected failure is one line on stderr."""
+    os.environ.pop("MPLBACKEND", None)  # a notebook's, which only the notebook can load
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every terminal can show every letter
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)

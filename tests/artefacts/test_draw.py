@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -209,3 +210,25 @@ def test_registry_imports_nothing_heavy() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
+
+
+def test_the_user_s_machine_decides_nothing(
+    drawn: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A matplotlibrc of one's own, and the backend of a notebook, change no byte."""
+    figure = drawn.artefact("figure6")[0]
+    before = file_digest(figure)
+    (tmp_path / "matplotlibrc").write_text(
+        "savefig.bbox: tight\nfont.size: 20\npdf.fonttype: 3\naxes.prop_cycle: cycler(color='r')\n"
+    )
+    shutil.copytree(Path.cwd(), tmp_path / "copy")
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    command = [sys.executable, "-m", "pdbench", "artefact", "demo", "figure6"]
+
+    subprocess.run(command, cwd=tmp_path / "copy", check=True)
+
+    assert file_digest(tmp_path / "copy" / figure) == before
+    pdf = (tmp_path / "copy" / figure.with_suffix(".pdf")).read_bytes()
+    assert b"/Type3" not in pdf
+    assert b"/CIDFontType2" in pdf  # TrueType, which conferences accept
