@@ -45,7 +45,7 @@ class LogHandler(LogHandlerBase):
         logging.raiseExceptions = False
         self.progress = Progress()
         self.console = Console(
-            stderr=not self.common_settings.stdout, no_color=self.common_settings.nocolor
+            stderr=not self.common_settings.stdout, no_color=self.common_settings.nocolor or None
         )
         self.screen: Screen | None = None
         self._report = Path()

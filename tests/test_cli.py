@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -259,3 +260,35 @@ def test_a_submission_names_what_it_has_not(
 
     assert words in error_line(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+CHECK = ["check", "--baseline", "pd", "--candidate", "pf", "--results"]
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_has_no_colours_where_nobody_wants_them(no_color: str) -> None:
+    """NO_COLOR is what people set everywhere (no-color.org)."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pdbench", *CHECK, "reports/example/results.parquet"]
+    environment = {**os.environ, "NO_COLOR": no_color, "TERM": "xterm"}
+
+    subprocess.run(command, cwd=ROOT, stdout=theirs, env=environment, check=False)
+    os.close(theirs)
+
+    assert (b"\x1b[" in os.read(ours, 2**16)) == (not no_color)
+    os.close(ours)
+
+
+def test_the_letters_of_a_terminal_do_not_change_the_outcome() -> None:
+    """A letter that it cannot show is written in another way."""
+    command = [sys.executable, "-m", "pdbench", *CHECK, "reports/example/results.parquet"]
+    done = [
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+        for encoding in ("utf-8", "ascii")
+        for environment in ({**os.environ, "PYTHONIOENCODING": encoding},)
+    ]
+
+    assert done[0].returncode == done[1].returncode != 0
+    assert b"Traceback" not in done[1].stderr
+    assert done[1].stdout.isascii()
+    assert done[0].stdout

@@ -55,6 +55,8 @@ def cli(context: click.Context) -> None:
     STUDY is a name in config/ (demo) or the path of a study file. `snakemake` runs all
     commands that a study needs in the right order; each can also be run by hand.
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
     if context.invoked_subcommand not in _ONLINE:
         offline.go_offline()
 
