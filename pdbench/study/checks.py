@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from pdbench.core.errors import suggestion
 from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.catalogue.glue import published
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.cells import Architecture
 from pdbench.study.config import Study, listed
@@ -160,6 +161,12 @@ def _of_ratings(key: str, task: Task) -> _Problems:
 def _of_block(key: str, block: Block, study: Study) -> _Problems:
     for task in listed(block.task):
         yield from unknown(f"{key}.task", task, study.tasks, "task")
+        own = study.tasks[task]
+        glue = published(own.source, own.name, own.configuration)
+        if glue is not None and not glue.items["dev"]:
+            what = f"key {key}.task: of {task!r} no labels are published, so that nothing is scored"
+            remedy = f"leave it out: `pdbench submission` answers it with models of {own.model_of}"
+            yield what, remedy
     for name in listed(block.method):
         yield from unknown(f"{key}.method", name, study.methods, "method")
         yield from _of_method(key, name, block, study)

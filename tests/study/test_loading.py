@@ -51,6 +51,7 @@ def _rated(negative: list[int], positive: list[int]) -> dict[str, Any]:
     return REVIEWS | {"tasks.sentiment.ratings": {"negative": negative, "positive": positive}}
 
 
+DIAGNOSTIC = {"source": "directory", "path": "glue/AX", "name": "ax"}
 HUB = {"source": "hub", "name": "x", "revision": "pinned"}
 
 
@@ -105,6 +106,17 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         (REVIEWS | {"tasks.sentiment.ratings": {"negative": [1]}}, "ratings: .*every label stars"),
         (_rated([1, 2], [2, 5]), "ratings: .* two labels"),
         (_rated([1], [6]), "ratings.positive.0: .*equal to 5"),
+        ({"tasks.sentiment.columns": {"text_a": "x"}}, "columns: x; name text, or text_a and"),
+        (
+            {"tasks.sentiment.columns": {"text": "x", "label": "x"}},
+            "columns: a column stands twice",
+        ),
+        ({"tasks.sentiment.header": ["...", "x"]}, "header: ... stands before"),
+        ({"tasks.sentiment.splits": {"tset": "x"}}, "key tasks.sentiment.splits.tset"),
+        (
+            {f"tasks.sentiment.{key}": value for key, value in DIAGNOSTIC.items()},
+            "artefacts.figure6.cells.0.task: of 'sentiment' no labels .*; leave it out",
+        ),
         ({"tasks.sentiment.max_length": 600}, "key tasks.sentiment.max_length: .*equal to 512"),
         ({"texts.films.max_length": 2}, "key texts.films.max_length: .*equal to 3"),
         ({"texts.films.source": "mixture"}, "key texts.films.parts: a mixture has parts"),
