@@ -71,10 +71,6 @@ def open_text(text: Data, most: int | None = None) -> Rows:
 
 def _chosen(folder: Path, about: Data, splits: tuple[str, ...]) -> dict[str, list[Path]]:
     """The file or folder of each split, or its parts; others that may be data are named."""
-    unknown = [split for split in about.splits if split not in splits]
-    if unknown:
-        what = f"key splits.{unknown[0]}: of {folder} is read {', '.join(splits)}"
-        raise UsageError(what, "remove the key")
     there = _candidates(folder, about)
     names = {called: _stem(paths[0]) for called, paths in there.items()}
     found: dict[str, list[Path]] = {}

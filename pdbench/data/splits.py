@@ -17,7 +17,7 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
 from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
 from pdbench.study import Study
-from pdbench.study.catalogue.glue import published
+from pdbench.study.catalogue.glue import published_task
 from pdbench.study.settings import Task
 from pdbench.workflow import Paths
 
@@ -113,7 +113,7 @@ def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
 
 
 def _other_than_glue(read: Mapping[str, Dataset], task: Task) -> Iterator[str]:
-    glue = published(task.source, task.name, task.configuration)
+    glue = published_task(task.source, task.name, task.configuration)
     if glue is None or task.version != glue.version:
         return
     for split, dataset in read.items():

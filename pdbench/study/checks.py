@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pdbench.core.errors import suggestion
 from pdbench.study.catalogue.archives import EMBEDDED
-from pdbench.study.catalogue.glue import published
+from pdbench.study.catalogue.glue import published_task
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.cells import Architecture
 from pdbench.study.config import Study, listed
@@ -90,15 +90,32 @@ def _of_source(key: str, source: Source) -> _Problems:
         what = f"key {key}.revision: {source.revision!r} is no commit"
         yield what, "pin one by its 40 hexadecimal digits: branches and tags move"
     if isinstance(source, Data):
-        yield from _of_columns(f"{key}.columns", source.columns)
-        if "..." in source.header[:-1]:
-            yield f"key {key}.header: ... stands before other names", "write it last"
+        yield from _of_layout(key, source)
     if isinstance(source, Released):
         try:
             source.of(Architecture(2, 128))
         except (KeyError, IndexError, ValueError) as error:
             what = f"key {key}: name or path cannot be filled in ({error})"
             yield what, "it may hold {layers}, {hidden} and {heads}"
+
+
+def _of_layout(key: str, data: Data) -> _Problems:
+    """Keys that say how files are written, which only one's own and others' files have."""
+    said = data.model_fields_set & {"splits", "columns", "header", "format", "quotes"}
+    is_glue = data.source == "directory" and bool(data.name)
+    own = isinstance(data, Task) and not kind_of_task(data).has_labels
+    if said and (data.source in ("embedded", "mixture") or data.file or is_glue or own):
+        yield f"key {key}.{min(said)}: this source has a layout of its own", "leave the key out"
+    if data.source == "hub" and said - {"splits", "columns"}:
+        yield f"key {key}.{min(said)}: of files, and its source is hub", "leave the key out"
+    kind, known = (
+        ("task", {"train", "dev", "test"}) if isinstance(data, Task) else ("text", {"text"})
+    )
+    for split in sorted(data.splits.keys() - known):
+        yield f"key {key}.splits.{split}: of a {kind}", f"there is {', '.join(sorted(known))}"
+    if "..." in data.header[:-1]:
+        yield f"key {key}.header: ... stands before other names", "write it last"
+    yield from _of_columns(f"{key}.columns", data.columns)
 
 
 def _of_columns(key: str, columns: Columns) -> _Problems:
@@ -161,11 +178,13 @@ def _of_ratings(key: str, task: Task) -> _Problems:
 def _of_block(key: str, block: Block, study: Study) -> _Problems:
     for task in listed(block.task):
         yield from unknown(f"{key}.task", task, study.tasks, "task")
-        own = study.tasks[task]
-        glue = published(own.source, own.name, own.configuration)
+        asked = study.tasks[task]
+        glue = published_task(asked.source, asked.name, asked.configuration)
         if glue is not None and not glue.items["dev"]:
             what = f"key {key}.task: of {task!r} no labels are published, so that nothing is scored"
-            remedy = f"leave it out: `pdbench submission` answers it with models of {own.model_of}"
+            remedy = (
+                f"leave it out: `pdbench submission` answers it with models of {asked.model_of}"
+            )
             yield what, remedy
     for name in listed(block.method):
         yield from unknown(f"{key}.method", name, study.methods, "method")

@@ -51,6 +51,10 @@ def _rated(negative: list[int], positive: list[int]) -> dict[str, Any]:
     return REVIEWS | {"tasks.sentiment.ratings": {"negative": negative, "positive": positive}}
 
 
+FOLDER = {
+    f"tasks.sentiment.{key}": value
+    for key, value in {"source": "directory", "path": "own", "name": ""}.items()
+}
 DIAGNOSTIC = {"source": "directory", "path": "glue/AX", "name": "ax"}
 HUB = {"source": "hub", "name": "x", "revision": "pinned"}
 
@@ -106,12 +110,14 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         (REVIEWS | {"tasks.sentiment.ratings": {"negative": [1]}}, "ratings: .*every label stars"),
         (_rated([1, 2], [2, 5]), "ratings: .* two labels"),
         (_rated([1], [6]), "ratings.positive.0: .*equal to 5"),
-        ({"tasks.sentiment.columns": {"text_a": "x"}}, "columns: x; name text, or text_a and"),
+        ({"tasks.sentiment.columns": {"label": "x"}}, "columns: this source has a layout of its"),
+        (FOLDER | {"tasks.sentiment.columns": {"text_a": "x"}}, "columns: x; name text, or text_a"),
         (
-            {"tasks.sentiment.columns": {"text": "x", "label": "x"}},
+            FOLDER | {"tasks.sentiment.columns": {"text": "x", "label": "x"}},
             "columns: a column stands twice",
         ),
-        ({"tasks.sentiment.header": ["...", "x"]}, "header: ... stands before"),
+        (FOLDER | {"tasks.sentiment.header": ["...", "x"]}, "header: ... stands before"),
+        (FOLDER | {"tasks.sentiment.splits": {"text": "x"}}, "splits.text: of a task"),
         ({"tasks.sentiment.splits": {"tset": "x"}}, "key tasks.sentiment.splits.tset"),
         (
             {f"tasks.sentiment.{key}": value for key, value in DIAGNOSTIC.items()},

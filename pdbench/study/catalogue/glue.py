@@ -157,7 +157,7 @@ def glue_name(*spellings: str | None) -> str | None:
     return next((known[spelling] for spelling in plain if spelling in known), None)
 
 
-def published(source: str, name: str, configuration: str | None) -> GlueTask | None:
+def published_task(source: str, name: str, configuration: str | None) -> GlueTask | None:
     """The task whose published data a source has; None of any other source."""
     if source == "hub":
         found = glue_name(configuration) if name == _REPOSITORY else None
