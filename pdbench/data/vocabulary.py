@@ -157,7 +157,7 @@ def _preparation(folder: Path, asked: bool | None) -> dict[str, bool | None]:
 def _keys(path: Path) -> dict[str, Any]:
     content = read_json(path) if path.is_file() else {}
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not a mapping of keys", "delete it and run again")
+        raise DataError(f"{path}: not a mapping of keys", "mend or replace it")
     return content
 
 
@@ -165,7 +165,7 @@ def _from_json(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the Rust library raises bare Exceptions
-        raise DataError(f"{path}: no tokenizer ({error})", "delete it and run again") from error
+        raise DataError(f"{path}: no tokenizer ({error})", "mend or replace it") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
