@@ -88,7 +88,7 @@ def test_the_help_lists_every_command_once(capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     listed = re.findall(r"^  ([a-z][a-z-]+) {2,}[A-Z]", text, re.MULTILINE)
     assert sorted(listed) == sorted(cli.cli.commands) == sorted(name for name, *_ in COMMANDS)
-    assert all(f"{title}:" in text for title in cli.SECTIONS)
+    assert all(f"{title}:" in text for title in cli._SECTIONS)
     assert listed[-1] == "report"
 
 

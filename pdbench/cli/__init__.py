@@ -21,7 +21,7 @@ _INTERRUPTED = 130
 _ONLINE = ("doctor", "fetch", "pin")
 """Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
 
-SECTIONS = {
+_SECTIONS = {
     "Before and during a run": studies.COMMANDS,
     "What the results say": evidence.COMMANDS,
     "Work on pdbench itself": studies.PROJECT,
@@ -31,12 +31,12 @@ SECTIONS = {
 
 
 class _Sectioned(click.Group):
-    """A group whose help lists its commands in :data:`SECTIONS`."""
+    """A group whose help lists its commands in :data:`_SECTIONS`."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list a section."""
         width = max(map(len, self.commands))
-        for title, commands in SECTIONS.items():
+        for title, commands in _SECTIONS.items():
             limit = formatter.width - 6 - width
             listed = commands.commands.items()
             rows = [(f"{name:<{width}}", c.get_short_help_str(limit)) for name, c in listed]
@@ -57,7 +57,7 @@ def cli(context: click.Context) -> None:
         offline.go_offline()
 
 
-for _group in SECTIONS.values():
+for _group in _SECTIONS.values():
     cli.commands.update(_group.commands)
 
 

@@ -47,7 +47,7 @@ class Stopped(Exception):  # noqa: N818 - nothing is wrong
     """
 
 
-MOST_NAMES = 20
+_MOST_NAMES = 20
 """Names that one line lists."""
 
 
@@ -57,7 +57,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    shown = ", ".join(names[:MOST_NAMES])
-    if len(names) > MOST_NAMES:
-        shown += f" and {len(names) - MOST_NAMES} more"
+    shown = ", ".join(names[:_MOST_NAMES])
+    if len(names) > _MOST_NAMES:
+        shown += f" and {len(names) - _MOST_NAMES} more"
     return f"there are {shown}" if names else "there are none"

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from pdbench.core.errors import DataError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -115,7 +115,7 @@ def _wait_for_lock(handle: IO[str], kind: int) -> None:
     try:
         fcntl.lockf(handle, kind | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
-        log.info("%s: another process is at work on this; waiting for it", handle.name)
+        _log.info("%s: another process is at work on this; waiting for it", handle.name)
         fcntl.lockf(handle, kind)
 
 

@@ -229,7 +229,7 @@ def _published(name: str) -> Mapping[str, int]:
     return _OTHERS.get(known.lower(), {}) if glue is None else GLUE[glue].items
 
 
-BATCH = 128  # items that are predicted together
+_BATCH = 128  # items that are predicted together
 _ITEMS_A_SECOND = 4000  # read, cut into word pieces and written
 _START = Work(starts=1)
 _MINILM = Architecture(6, 384)
@@ -285,7 +285,7 @@ class Costs:
     def soft_labels(self, key: SoftLabelled) -> Work:
         """Labelling the first items of a text with a teacher."""
         items = self.study.items_labelled(key.text)
-        seen = Seen(items / BATCH, items, items * self.sizes.text_pieces(key.text))
+        seen = Seen(items / _BATCH, items, items * self.sizes.text_pieces(key.text))
         return _START + prediction(self.teacher_size(key.task), seen)
 
     def cell(self, wanted: Cell) -> Work:
@@ -308,7 +308,7 @@ class Costs:
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""
         teacher = self.study.tasks[task].teacher
-        return _MINILM if teacher is None else size_of(teacher)
+        return _MINILM if teacher is None else _size_of(teacher)
 
     def _stage(self, wanted: Cell, stage: Stage) -> Work:
         settings = self.study.stage(stage.settings)
@@ -336,10 +336,10 @@ class Costs:
     def _scoring(self, size: Architecture, task: str) -> Work:
         items = self.sizes.items(task, "dev") + self.sizes.items(task, "test")
         positions = items * self.sizes.task_pieces(task)
-        return prediction(size, Seen(items / BATCH, items, positions))
+        return prediction(size, Seen(items / _BATCH, items, positions))
 
 
-def size_of(source: Source) -> Architecture:
+def _size_of(source: Source) -> Architecture:
     """The architecture of a teacher: from its name, else MiniLM's 6/384."""
     name = f"{source.name} {source.path or ''}".lower()
     found = _IN_NAME.search(name.upper())

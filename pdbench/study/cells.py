@@ -10,7 +10,7 @@ from typing import NamedTuple
 VOCABULARY_SIZE = 30_522
 _POSITIONS = 512
 _SEGMENTS = 2
-HEAD_WIDTH = 64
+_HEAD_WIDTH = 64
 
 _PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 _NONE = "none"
@@ -37,7 +37,7 @@ class Architecture:
     @property
     def heads(self) -> int:
         """Attention heads, at least one."""
-        return max(1, self.hidden // HEAD_WIDTH)
+        return max(1, self.hidden // _HEAD_WIDTH)
 
     @property
     def feed_forward(self) -> int:
@@ -75,8 +75,8 @@ class Architecture:
 
 def checked_width(hidden: int) -> int:
     """Return a hidden size that divides into heads; ValueError where it does not."""
-    if hidden > HEAD_WIDTH and hidden % HEAD_WIDTH:
-        raise ValueError(f"hidden size {hidden} is no multiple of {HEAD_WIDTH}")
+    if hidden > _HEAD_WIDTH and hidden % _HEAD_WIDTH:
+        raise ValueError(f"hidden size {hidden} is no multiple of {_HEAD_WIDTH}")
     return hidden
 
 

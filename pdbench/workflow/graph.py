@@ -16,7 +16,7 @@ from pdbench.workflow.kinds import KINDS, Job
 BUNDLE = 60.0
 """Estimated seconds that a bundle may have if nothing else is asked for."""
 
-MOST_CELLS = 200
+_MOST_CELLS = 200
 """Of one bundle: their names stand in its command."""
 
 _STEP = 1_000
@@ -52,7 +52,7 @@ class Graph:
     @cached_property
     def bundles(self) -> list[Bundle]:
         """The bundles of small cells."""
-        return partition(self.study, self._seconds, self._bundle) if self._bundle else []
+        return _partition(self.study, self._seconds, self._bundle) if self._bundle else []
 
     @cached_property
     def alone(self) -> list[Cell]:
@@ -123,7 +123,7 @@ class Graph:
         }
 
 
-def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
+def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
     """Put small cells into bundles; cells that are in none have a job of their own.
 
     Args:
@@ -162,7 +162,7 @@ def _filled(
     total = 0.0
     for unit in units:
         cost = sum(seconds[cell.key] for cell in unit)
-        if cells and (total + cost > limit or len(cells) + len(unit) > MOST_CELLS):
+        if cells and (total + cost > limit or len(cells) + len(unit) > _MOST_CELLS):
             yield cells
             cells, total = [], 0.0
         cells += unit

@@ -51,7 +51,7 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobKind:
+class _JobKind:
     """What the project knows of the jobs of one kind.
 
     Attributes:
@@ -87,7 +87,7 @@ class JobKind:
 
 
 AUDIT = Job("audit")
-TABLE = Job("collect")
+_TABLE = Job("collect")
 
 
 def _one(_: Graph) -> tuple[None]:
@@ -287,11 +287,11 @@ def _shown(specs: Specs) -> Any:
 
 
 def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
-    return TABLE, AUDIT, Job("latency")
+    return _TABLE, AUDIT, Job("latency")
 
 
-def _artefact(name: str) -> JobKind:
-    return JobKind(
+def _artefact(name: str) -> _JobKind:
+    return _JobKind(
         order=6,
         keys=lambda graph: [a for a in graph.study.artefacts if kind_of(a) == name],
         runs="pdbench.artefacts",
@@ -318,8 +318,8 @@ def _report_needs(study: Study, key: None) -> Iterator[Job]:
         yield Job("gate")
 
 
-KINDS: dict[str, JobKind] = {
-    "archive": JobKind(
+KINDS: dict[str, _JobKind] = {
+    "archive": _JobKind(
         order=0,
         keys=_all_archives,
         named=lambda name: ARCHIVES[name].file,
@@ -328,7 +328,7 @@ KINDS: dict[str, JobKind] = {
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,
     ),
-    "task": JobKind(
+    "task": _JobKind(
         order=1,
         keys=lambda graph: graph.study.tasks,
         last="task.json",
@@ -342,7 +342,7 @@ KINDS: dict[str, JobKind] = {
         work=lambda costs, name: Work(seconds=3.0),
         size=_task_size,
     ),
-    "text": JobKind(
+    "text": _JobKind(
         order=1,
         keys=lambda graph: graph.study.texts,
         last="text.json",
@@ -354,7 +354,7 @@ KINDS: dict[str, JobKind] = {
         work=lambda costs, name: costs.text(name),
         size=_text_size,
     ),
-    "audit": JobKind(
+    "audit": _JobKind(
         order=2,
         keys=_one,
         last="audit.json",
@@ -366,7 +366,7 @@ KINDS: dict[str, JobKind] = {
         decides=_audit_decides,
         work=lambda costs, key: Work(seconds=4.0),
     ),
-    "latency": JobKind(
+    "latency": _JobKind(
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
         keys=_one,
         last="latency.json",
@@ -378,7 +378,7 @@ KINDS: dict[str, JobKind] = {
         },
         work=lambda costs, key: costs.latency(),
     ),
-    "teacher": JobKind(
+    "teacher": _JobKind(
         order=2,
         keys=lambda graph: graph.study.taught,
         last="record.json",
@@ -393,7 +393,7 @@ KINDS: dict[str, JobKind] = {
         size=lambda costs, task: _checkpoint(costs.teacher_size(task)) + _TOKENIZER,
         model=lambda costs, task: costs.teacher_size(task),
     ),
-    "soft_labels": JobKind(
+    "soft_labels": _JobKind(
         order=3,
         keys=lambda graph: graph.study.soft_labelled,
         arguments=lambda key: f"{key.task} {key.text}",
@@ -405,7 +405,7 @@ KINDS: dict[str, JobKind] = {
         size=_soft_labels_size,
         on_device=True,
     ),
-    "pretrain": JobKind(
+    "pretrain": _JobKind(
         order=4,
         keys=lambda graph: graph.study.pretrained,
         named=lambda start: f"{start.corpus}.{start.size}",
@@ -420,7 +420,7 @@ KINDS: dict[str, JobKind] = {
         model=lambda costs, start: start.architecture,
     ),
     # A run is trained by the job of its cell, and stands in the store by itself.
-    "run": JobKind(
+    "run": _JobKind(
         order=5,
         keys=lambda graph: [
             run for cell in graph.study.seed_counts for run in graph.study.runs(cell)
@@ -431,7 +431,7 @@ KINDS: dict[str, JobKind] = {
         decides=_run_decides,
         work=lambda costs, run: Work(),
     ),
-    "seed": JobKind(
+    "seed": _JobKind(
         order=5,
         keys=lambda graph: [
             SeedOf(cell, number) for cell, numbers in graph.split.items() for number in numbers
@@ -445,7 +445,7 @@ KINDS: dict[str, JobKind] = {
         work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seed_counts[key.cell]),
         model=lambda costs, key: key.cell.architecture,
     ),
-    "cell": JobKind(
+    "cell": _JobKind(
         order=5,
         keys=lambda graph: graph.alone,
         last="cell.json",
@@ -457,7 +457,7 @@ KINDS: dict[str, JobKind] = {
         size=_cell_size,
         model=lambda costs, cell: cell.architecture,
     ),
-    "bundle": JobKind(
+    "bundle": _JobKind(
         order=5,
         keys=lambda graph: graph.bundles,
         named=lambda bundle: bundle.name,
@@ -470,7 +470,7 @@ KINDS: dict[str, JobKind] = {
         work=lambda costs, bundle: total(costs.cell(cell) for cell in bundle.cells),
         model=lambda costs, bundle: bundle.cells[-1].architecture,
     ),
-    "collect": JobKind(
+    "collect": _JobKind(
         order=6,
         keys=_one,
         runs="pdbench.jobs.collect",
@@ -480,15 +480,15 @@ KINDS: dict[str, JobKind] = {
     ),
     "figure": _artefact("figure"),
     "table": _artefact("table"),
-    "gate": JobKind(
+    "gate": _JobKind(
         order=6,
         keys=lambda graph: (None,) if graph.study.gate else (),
         runs="pdbench.report.gate",
-        needs=lambda study, key: [TABLE],
+        needs=lambda study, key: [_TABLE],
         decides=lambda specs, key: {"study": specs.whole, "waivers": specs.waivers},
         work=lambda costs, key: Work(seconds=2.0),
     ),
-    "report": JobKind(
+    "report": _JobKind(
         order=6,
         keys=_one,
         runs="pdbench.report.build",

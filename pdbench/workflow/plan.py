@@ -16,12 +16,12 @@ from pdbench.study.config import Study
 from pdbench.workflow.graph import BUNDLE, Graph
 from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
 
-HOUR = 3600.0
+_HOUR = 3600.0
 DEVICES = (1, 64)
 
 
 @dataclass(frozen=True)
-class Cost:
+class _Cost:
     """What some jobs cost together.
 
     Attributes:
@@ -40,8 +40,8 @@ class Cost:
         """The cost in steps, hours and bytes."""
         return {
             "steps": self.steps,
-            "device_hours": self.device.as_json(HOUR),
-            "cpu_hours": round(self.cpu / HOUR, 3),
+            "device_hours": self.device.as_json(_HOUR),
+            "cpu_hours": round(self.cpu / _HOUR, 3),
             "disk_bytes": round(self.disk),
         }
 
@@ -110,25 +110,25 @@ class Plan:
             for name in self.study.artefacts
         }
 
-    def cost(self, keys: Iterable[Job]) -> Cost:
+    def cost(self, keys: Iterable[Job]) -> _Cost:
         """What some jobs cost together; done ones cost nothing more."""
         left = [key for key in keys if key in self.work]
         trained = total(self.work[key] for key in left if is_on_device(key))
-        return Cost(
+        return _Cost(
             steps=len(left),
             device=self.machine.estimate(trained, self.sizes.uncertainty),
             cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not is_on_device(key)),
             disk=sum(self.disk[key] for key in left),
         )
 
-    def own_and_shared(self, artefact: str) -> tuple[Cost, Cost]:
+    def own_and_shared(self, artefact: str) -> tuple[_Cost, _Cost]:
         """What an artefact costs that no other one needs, and what it costs with others."""
         jobs = self._jobs_of[artefact]
         others = set().union(*(own for name, own in self._jobs_of.items() if name != artefact))
         return self.cost(jobs - others), self.cost(jobs & others)
 
     @cached_property
-    def whole(self) -> Cost:
+    def whole(self) -> _Cost:
         """What all jobs cost."""
         return self.cost(self.work)
 
@@ -161,7 +161,7 @@ class Plan:
 
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
-        found = makespan(
+        found = _makespan(
             self.seconds,
             self._by_seed.needs,
             lambda job: self.machine.kind == "cpu" or is_on_device(job),
@@ -200,7 +200,7 @@ class Plan:
             },
             "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
             "jobs": self.jobs,
-            "wall_hours": {str(n): self.wall(n).as_json(HOUR) for n in devices},
+            "wall_hours": {str(n): self.wall(n).as_json(_HOUR) for n in devices},
             "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
             "artefacts": {
                 name: {
@@ -216,7 +216,7 @@ class Plan:
         }
 
 
-def makespan(
+def _makespan(
     seconds: Mapping[Job, float],
     needs: Mapping[Job, Iterable[Job]],
     on_device: Callable[[Job], bool],
@@ -331,7 +331,7 @@ def _rules(plan: Plan) -> list[str]:
     return aligned([*rows, _rule("together", plan.whole)])
 
 
-def _rule(name: str, cost: Cost) -> tuple[str, ...]:
+def _rule(name: str, cost: _Cost) -> tuple[str, ...]:
     cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
     return name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)
 

@@ -21,14 +21,14 @@ from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
 from pdbench.workflow.paths import Paths
 from pdbench.workflow.specs import STORE
 
-DEFAULT = "demo"
-LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
+_DEFAULT = "demo"
+_LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
 
 # The programs of the environment that runs Snakemake, also when it is not activated.
 PREFIX = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 
 
-class Workflow:
+class _Workflow:
     """What the rules ask: the jobs of a study by their wildcards.
 
     Attributes:
@@ -98,7 +98,7 @@ def trust_paths(workflow: Any) -> None:
 
 def open_workflow(
     config: Mapping[str, Any], artefacts: Mapping[str, Artefact], *, is_first: bool = True
-) -> Workflow:
+) -> _Workflow:
     """Load the study that Snakemake's ``config`` names.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
@@ -115,18 +115,18 @@ def open_workflow(
         sizes = sizes_of_jobs(config)
         _read_data_from(config)
         check_artefacts(study, artefacts)
-        found = Workflow(study, *sizes)
+        found = _Workflow(study, *sizes)
         check_folders(STORE, found.paths.reports)
         if is_first:
             found.paths.ask(found.graph)
-            forget_lost_runs(study, found.paths, found.graph)
+            _forget_lost_runs(study, found.paths, found.graph)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     return found
 
 
-def forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
+def _forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
     """Remove what says that cells are done of which a run has gone, so that it is trained again."""
     for job in graph.jobs:
         if job.kind not in ("seed", "cell", "bundle") or not paths.output(job).exists():
@@ -150,7 +150,7 @@ def check_folders(*folders: Path) -> None:
                 "change its permissions or work in a folder of your own",
             )
     free = shutil.disk_usage(".").free
-    if free < LEAST_SPACE:
+    if free < _LEAST_SPACE:
         raise PdbenchError(
             f"{Path().absolute()}: the disk is full, {free >> 20} MB are left",
             "free some space and run again; finished work is kept",
@@ -162,7 +162,7 @@ def _study_named_by(config: Mapping[str, Any]) -> str:
     if unknown:
         remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
         raise UsageError(f"--config {unknown[0]}: unknown key", remedy)
-    return str(config.get("study", DEFAULT))
+    return str(config.get("study", _DEFAULT))
 
 
 def _read_data_from(config: Mapping[str, Any]) -> None:

@@ -45,7 +45,7 @@ class Specs:
     def __init__(self, study: Study, imported: Iterable[Path] = ()) -> None:
         self.study = study
         self._imported = imported
-        self._contents = Contents()
+        self._contents = _Contents()
         self._digests: dict[Job, str] = {}
         self._cells: dict[Cell, str] = {}
 
@@ -145,7 +145,7 @@ class Specs:
         return {path.name: self._contents.digest(path) for path in self._imported}
 
 
-KNOWN = STORE / "contents.json"
+_KNOWN = STORE / "contents.json"
 """The digests that are kept."""
 
 _MODEL_FILES = (*CONFIGURATION_FILES, *WEIGHTS_FILES, *TOKENIZER_FILES)
@@ -159,13 +159,13 @@ _DATA = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".txt", ".gz")  # ending
 _SETTLED = 2.0  # seconds after which a change shows in a file's times, however coarse they are
 
 
-class Contents:
+class _Contents:
     """The digests of local files; each object looks at every file once."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[object]] = {}
         with contextlib.suppress(DataError, OSError):
-            found = read_json(KNOWN)
+            found = read_json(_KNOWN)
             self._known = found if isinstance(found, dict) else {}
         self._seen: dict[str, str] = {}
         self._learnt = False
@@ -211,7 +211,7 @@ class Contents:
     def _keep(self) -> None:
         if self._learnt:
             with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
-                write_json(KNOWN, self._known)
+                write_json(_KNOWN, self._known)
             self._learnt = False
 
 

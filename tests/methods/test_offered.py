@@ -13,7 +13,7 @@ from offered import write_package
 from pdbench.engine import choose_device
 from pdbench.jobs.students import train_student
 from pdbench.study import Cell, Run
-from pdbench.testing.contract import MethodContract, TrainedMethod, digest_of
+from pdbench.testing.contract import MethodContract, TrainedMethod, _digest_of
 
 
 class TestOfferedMethod(MethodContract):
@@ -45,7 +45,7 @@ class TestOfferedMethod(MethodContract):
             study = case.study.model_copy(update={"methods": {"pd": method}})
             outcome = train_student(study, run, case.data, device)
             (progress,) = outcome.stages.values()
-            found.append((digest_of(outcome.model.state_dict()), progress.losses.tolist()))
+            found.append((_digest_of(outcome.model.state_dict()), progress.losses.tolist()))
 
         assert isinstance(cell, Cell)
         assert found[0] == found[1]
