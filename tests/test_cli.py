@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from pdbench import cli
 from pdbench.core.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
 from pdbench.engine import state
 from pdbench.study import ROOT
+from pdbench.workflow.kinds import KINDS
 
 COMMANDS = [
     ["archive", "NAME"],
@@ -195,6 +197,14 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ZeroDivisionError):
         run("break")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_job_names_a_function(kind: str) -> None:
+    """The commands of jobs find what does them by the name in the table of kinds."""
+    module, _, function = KINDS[kind].runs.partition(":")
+
+    assert callable(getattr(importlib.import_module(module), function))
 
 
 def test_errors_have_exit_codes_of_their_own() -> None:

@@ -12,7 +12,8 @@ import click
 
 from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
 from pdbench.core.errors import DataError
-from pdbench.study import Study, offline
+from pdbench.study import Study, load_study, offline
+from pdbench.study.loading import studies_in
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
 
@@ -152,7 +153,7 @@ def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
     """
     from pdbench.ops import clean as own
 
-    needed = [*own.configured(), *kept]
+    needed = [*map(load_study, studies_in()), *kept]
     going = own.superfluous(needed) if study is None else own.of_study(study, needed)
     click.echo("\n".join(own.clean(going, yes=yes)))
 

@@ -9,9 +9,7 @@ from collections.abc import Iterable
 class PdbenchError(Exception):
     """Something in the input or on the machine is wrong; the run itself can go on later.
 
-    Args:
-        what: The problem, naming the file and the key.
-        remedy: What the user can do about it.
+    ``what`` names the file and the key, ``remedy`` what the user can do about it.
     """
 
     exit_code = 1
@@ -47,8 +45,7 @@ class Stopped(Exception):  # noqa: N818 - nothing is wrong
     """
 
 
-_MOST_NAMES = 20
-"""Names that one line lists."""
+_MOST_NAMES = 20  # that one line lists
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

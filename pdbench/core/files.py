@@ -13,29 +13,25 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pdbench.core.errors import DataError
 
 _log = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> contextlib.AbstractContextManager[None]:
     """Keep other processes that ask for the same ``path`` waiting, also on other machines.
 
     The operating system lets go of it when the process dies. A file system without locks
     keeps nobody waiting.
     """
-    with _locked(path, fcntl.LOCK_EX):
-        yield
+    return _locked(path, fcntl.LOCK_EX)
 
 
-@contextlib.contextmanager
-def shared_lock(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> contextlib.AbstractContextManager[None]:
     """Keep processes waiting that want an :func:`exclusive_lock`, and none that share it."""
-    with _locked(path, fcntl.LOCK_SH):
-        yield
+    return _locked(path, fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
@@ -107,16 +103,12 @@ def _locked(path: Path, kind: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as handle:
         with contextlib.suppress(OSError):
-            _wait_for_lock(handle, kind)
+            try:
+                fcntl.lockf(handle, kind | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                _log.info("%s: another process is at work on this; waiting for it", path)
+                fcntl.lockf(handle, kind)
         yield
-
-
-def _wait_for_lock(handle: IO[str], kind: int) -> None:
-    try:
-        fcntl.lockf(handle, kind | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        _log.info("%s: another process is at work on this; waiting for it", handle.name)
-        fcntl.lockf(handle, kind)
 
 
 def _remove(path: Path) -> None:

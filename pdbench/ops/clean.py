@@ -10,8 +10,7 @@ from typing import Literal, TypeAlias
 
 from pdbench.core.errors import UsageError
 from pdbench.ops.status import Survey, jobs_of, names_in, states_of
-from pdbench.study import ROOT, Study, load_study
-from pdbench.study.loading import NO_STUDIES
+from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job
@@ -72,16 +71,6 @@ def _traces(found: Survey, jobs: Iterable[Job]) -> list[Path]:
             traces += [paths.status(own), paths.log(own)]
         traces.append(paths.log(job))
     return [path for path in dict.fromkeys(traces) if path.exists()]
-
-
-def configured() -> list[Study]:
-    """The studies in ``config/``.
-
-    Raises:
-        UsageError: One of them is broken, so that nobody knows what it needs.
-    """
-    files = sorted((ROOT / "config").glob("*.yaml"))
-    return [load_study(path.stem) for path in files if path.stem not in NO_STUDIES]
 
 
 def superfluous(kept: Iterable[Study]) -> list[Path]:

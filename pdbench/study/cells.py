@@ -12,9 +12,6 @@ _POSITIONS = 512
 _SEGMENTS = 2
 _HEAD_WIDTH = 64
 
-_PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
-_NONE = "none"
-
 
 @dataclass(frozen=True, order=True)
 class Architecture:
@@ -29,7 +26,7 @@ class Architecture:
     @classmethod
     def parse(cls, text: str) -> Architecture:
         """Read "L/H"; ValueError where it is none, or the hidden size divides into no heads."""
-        match = _PATTERN.fullmatch(text)
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
         if match is None:
             raise ValueError(f"{text!r} is no architecture: write layers/hidden, like 4/256")
         return cls(int(match[1]), checked_width(int(match[2])))
@@ -53,8 +50,7 @@ class Architecture:
     def encoder_parameters(self) -> int:
         """Parameters of the transformer layers alone."""
         h, f = self.hidden, self.feed_forward
-        attention = 4 * (h * h + h)
-        feed_forward = h * f + f + f * h + h
+        attention, feed_forward = 4 * (h * h + h), h * f + f + f * h + h
         return self.layers * (attention + feed_forward + 4 * h)
 
     def parameters(self, vocabulary: int = VOCABULARY_SIZE) -> int:
@@ -105,7 +101,7 @@ class Cell:
     def key(self) -> str:
         """The cell's name in paths, for example "sentiment.pd.4-128.films-3k.general"."""
         parts = (self.task, self.method, self.architecture.slug, self.transfer, self.corpus)
-        return ".".join(part or _NONE for part in parts)
+        return ".".join(part or "none" for part in parts)
 
     def __str__(self) -> str:
         return self.key
@@ -183,11 +179,6 @@ class Bundle:
     name: str
     title: str
     cells: tuple[Cell, ...]
-
-    @property
-    def arguments(self) -> str:
-        """The keys of its cells, as its command is told them."""
-        return " ".join(cell.key for cell in self.cells)
 
 
 class SeedOf(NamedTuple):

@@ -196,8 +196,7 @@ class Study(Strict):
 
     def stage(self, settings: Objective) -> StageSettings:
         """The settings of a stage, by the name of their block."""
-        found: StageSettings = getattr(self.training, settings)
-        return found
+        return self.training.distill if settings == "distill" else self.training.finetune
 
     @cached_property
     def pretrained(self) -> tuple[Start, ...]:

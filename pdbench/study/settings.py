@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -25,8 +25,8 @@ from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
 
 _T = TypeVar("_T")
-_ORIGINS = ("paper", "readme", "assumed")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_Origin: TypeAlias = Literal["paper", "readme", "assumed"]
+_ORIGINS = get_args(_Origin)
 
 PINS = Path("config/pins.yaml")
 PINNED = "pinned"
@@ -35,7 +35,7 @@ PINNED = "pinned"
 
 def is_commit(text: str | None) -> bool:
     """Whether it is the full id of a commit: 40 hexadecimal digits."""
-    return text is not None and _COMMIT.fullmatch(text) is not None
+    return text is not None and re.fullmatch(r"[0-9a-f]{40}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,8 @@ def _without_origin(raw: Any) -> Any:
     unknown = set(raw) - {"value", "origin", "note"}
     is_text = isinstance(raw.get("note", ""), str)
     if unknown or raw["origin"] not in _ORIGINS or not is_text:
-        origins = ", ".join(_ORIGINS)
-        raise ValueError(
-            f"a value with its origin has value, origin ({origins}) and a text as note"
-        )
+        ways = f"value, origin ({', '.join(_ORIGINS)}) and a text as note"
+        raise ValueError(f"a value with its origin has {ways}")
     return raw["value"]
 
 
@@ -461,5 +459,5 @@ class Assumption(Strict):
 
     key: str
     value: Any
-    origin: Literal["paper", "readme", "assumed"]
+    origin: _Origin
     note: str = ""

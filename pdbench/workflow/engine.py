@@ -27,11 +27,7 @@ _TOP = _PACKAGE.name
 
 @cache
 def engine_of(root: str) -> str:
-    """The engine that a job runs whose code begins in a module: "3", or "3+1a2b3c4d".
-
-    Args:
-        root: The module, as ``pdbench.jobs.students``.
-    """
+    """The engine of jobs whose code begins in a module: "3", or "3+1a2b3c4d" of unlocked code."""
     version = read_lock()["roots"].get(root, {}).get("version", 0)
     return str(version) if _is_locked(root) else f"{version}+{code_of(root)[:8]}"
 
@@ -53,13 +49,9 @@ def _is_locked(root: str) -> bool:
 
 def _closure(root: str) -> list[str]:
     """A module and all modules of the package that it imports, directly or not, by name."""
-    found: set[str] = set()
-    waiting = [root]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(_imported(name))
+    found = [root]
+    for name in found:  # which grows
+        found += [other for other in _imported(name) if other not in found]
     return sorted(found)
 
 
@@ -72,9 +64,8 @@ def _path_of(module: str) -> Path:
 def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str, Any]:
     """The content of the lock for the code as it is.
 
-    Args:
-        versions: The version of each module in which a kind of job begins.
-        golden: What the small study came to, as :mod:`pdbench.testing.golden` describes it.
+    ``versions`` has each module in which a kind of job begins, ``golden`` what the small study
+    came to, as :mod:`pdbench.testing.golden` describes it.
     """
     closures = {root: _closure(root) for root in sorted(versions)}
     names = sorted({name for names in closures.values() for name in names})

@@ -26,18 +26,15 @@ _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 class Graph:
     """All jobs of a study.
 
-    Args:
-        bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
-        split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
-            splits none.
+    Small cells share jobs of an estimated ``bundle`` seconds; 0 gives each its own. Of a cell of
+    ``split`` seconds or more each seed has a job of its own; 0 splits none.
     """
 
     study: Study
 
     def __init__(self, study: Study, bundle: float = 0.0, split: float = 0.0) -> None:
-        self.study = study
-        self._bundle = bundle
-        self._split = split
+        self.study, self._costs = study, Costs(study)
+        self._bundle, self._split = bundle, split
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -73,7 +70,12 @@ class Graph:
     @cached_property
     def needs(self) -> dict[Job, tuple[Job, ...]]:
         """The jobs that each waits for."""
-        return {job: tuple(dict.fromkeys(self._needs(job))) for job in self.jobs}
+        found = {}
+        for job in self.jobs:
+            kind = KINDS[job.kind]
+            every = (*kind.needs(self.study, job.key), *kind.after(self, job.key))
+            found[job] = tuple(dict.fromkeys(every))
+        return found
 
     def upstream(self, jobs: Iterable[Job]) -> set[Job]:
         """Some jobs, and all that they wait for, directly or not."""
@@ -104,15 +106,6 @@ class Graph:
         rank = latest + 1 - KINDS[job.kind].order
         return rank * _STEP + round(_FINENESS * math.log1p(cost))
 
-    def _needs(self, job: Job) -> Iterable[Job]:
-        kind = KINDS[job.kind]
-        yield from kind.needs(self.study, job.key)
-        yield from kind.after(self, job.key)
-
-    @cached_property
-    def _costs(self) -> Costs:
-        return Costs(self.study)
-
     @cached_property
     def _seconds(self) -> dict[str, float]:
         """The estimated seconds of every cell, by its key."""
@@ -126,9 +119,7 @@ class Graph:
 def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
     """Put small cells into bundles; cells that are in none have a job of their own.
 
-    Args:
-        seconds: The estimated seconds of every cell, by its key.
-        limit: Estimated seconds of a bundle. A cell of as many or more is in none.
+    ``seconds`` are estimated, by a cell's key. A cell of ``limit`` or more is in none.
     """
     groups: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
     for unit in _units(study):
@@ -137,7 +128,7 @@ def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list
     return [
         _bundle(cells)
         for units in groups.values()
-        for cells in _filled(sorted(units, key=_size), seconds, limit)
+        for cells in _filled(units, seconds, limit)
         if len(cells) > 1
     ]
 
@@ -150,16 +141,13 @@ def _units(study: Study) -> list[tuple[Cell, ...]]:
     return [tuple(unit) for unit in units.values()]
 
 
-def _size(unit: tuple[Cell, ...]) -> tuple[int, str]:
-    return unit[0].architecture.encoder_parameters, unit[0].key
-
-
 def _filled(
     units: list[tuple[Cell, ...]], seconds: Mapping[str, float], limit: float
 ) -> Iterator[list[Cell]]:
-    """Cut a list of units where the next would exceed the limit."""
+    """Cut a list of units, small sizes first, where the next would exceed the limit."""
     cells: list[Cell] = []
     total = 0.0
+    units = sorted(units, key=lambda own: (own[0].architecture.encoder_parameters, own[0].key))
     for unit in units:
         cost = sum(seconds[cell.key] for cell in unit)
         if cells and (total + cost > limit or len(cells) + len(unit) > _MOST_CELLS):

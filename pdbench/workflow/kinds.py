@@ -30,6 +30,7 @@ _RECORD = 12e3  # a run's record, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
 _PROBABILITY = 2  # bytes of a soft label
 _PIECE = 2  # bytes of a stored word piece
+_ITEMS_A_SECOND = 4000  # of a text: read, cut into word pieces and written
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _WEIGHT = 4  # bytes of a stored weight
 _MOMENTS = 3  # a saved state has the weights and two moments of each
@@ -52,38 +53,40 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _JobKind:
-    """What the project knows of the jobs of one kind.
+    """What the project knows of the jobs of one kind."""
 
-    Attributes:
-        order: The place of its rule among those of a run: first what most others wait for.
-        keys: What its jobs are about, in a lasting order.
-        named: How a key is written in names of files.
-        arguments: How it is written on the command line, after the study.
-        last: The file that a job writes last into its folder of the store; a kind without one
-            writes below ``reports/``, or, an archive, where downloads are kept.
-        runs: The module in which its code begins.
-        needs: The jobs that it reads. Their digests are part of its own.
-        after: Jobs that must be done first but decide nothing beyond what ``decides`` says.
-        decides: The settings and files that decide what it makes, apart from ``needs``.
-        work: What it computes.
-        size: The bytes that it leaves.
-        model: The architecture that it trains; it then runs on the device and saves its state.
-        on_device: Whether it runs on the device without training.
-    """
-
-    order: int
-    keys: Callable[[Graph], Iterable[Any]]
-    named: Callable[[Any], str] = str
-    arguments: Callable[[Any], str] = str
+    order: int  # the place of its rule among those of a run: first what most others wait for
+    keys: Callable[[Graph], Iterable[Any]]  # what its jobs are about, in a lasting order
+    named: Callable[[Any], str] = str  # how a key is written in names of files
+    arguments: Callable[[Any], str] = str  # how it is written on the command line, after the study
+    # The file that a job writes last into its folder of the store; a kind without one writes below
+    # ``reports/``, or, an archive, where downloads are kept.
     last: str = ""
-    runs: str
+    runs: str  # the function that does it, as module:function
+    # The jobs that it reads, whose digests are part of its own.
     needs: Callable[[Study, Any], Iterable[Job]] = lambda study, key: ()
+    # Jobs that must be done first but decide nothing beyond what ``decides`` says.
     after: Callable[[Graph, Any], Iterable[Job]] = lambda graph, key: ()
-    decides: Callable[[Specs, Any], Any]
-    work: Callable[[Costs, Any], Work]
-    size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN
+    decides: Callable[[Specs, Any], Any]  # settings and files, apart from ``needs``
+    work: Callable[[Costs, Any], Work]  # what it computes
+    size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN  # bytes that it leaves
+    # The architecture that it trains; it then runs on the device and saves its state.
     model: Callable[[Costs, Any], Architecture] | None = None
-    on_device: bool = False
+    uses_device: bool = False  # without training
+
+    @property
+    def module(self) -> str:
+        """The module in which its code begins."""
+        return self.runs.partition(":")[0]
+
+    @property
+    def on_device(self) -> bool:
+        """Whether its jobs run on the device; others prepare data and draw, on a CPU."""
+        return self.uses_device or self.model is not None
+
+    def state_size(self, costs: Costs, key: Any) -> float:
+        """The bytes of the state that a training job saves, twice: the old one goes last."""
+        return 0.0 if self.model is None else 2 * _MOMENTS * _checkpoint(self.model(costs, key))
 
 
 AUDIT = Job("audit")
@@ -108,8 +111,8 @@ def _all_archives(graph: Graph) -> list[str]:
     study = graph.study
     tasks, texts = study.tasks.values(), study.texts.values()
     parts = [part for text in texts for part in text.parts]
-    teachers = [task.teacher for task in tasks]
-    return [job.key for job in _archives(*tasks, *texts, *parts, *teachers, study.vocabulary)]
+    every = _archives(*tasks, *texts, *parts, *_teachers(study), study.vocabulary)
+    return [job.key for job in every]
 
 
 def _task_decides(specs: Specs, name: str) -> Any:
@@ -276,14 +279,18 @@ def _table_decides(specs: Specs, _: None) -> Any:
         "study": study.name,
         "scale": study.scale,
         "trained": [specs.digest(job) for job in jobs],
-        "imported": specs.imported,
+        "imported": specs.files(specs.imported),
     }
 
 
 def _shown(specs: Specs) -> Any:
     named = {"scale", "architectures", "tasks", "texts", "transfer_sets", "corpora", "methods"}
-    named.add("evidence")
-    return specs.study.model_dump(mode="json", include=named)
+    return specs.study.model_dump(mode="json", include=named | {"evidence"})
+
+
+def _written(study: Study) -> Any:
+    """All that a study says."""
+    return study.model_dump(mode="json")
 
 
 def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
@@ -294,7 +301,7 @@ def _artefact(name: str) -> _JobKind:
     return _JobKind(
         order=6,
         keys=lambda graph: [a for a in graph.study.artefacts if kind_of(a) == name],
-        runs="pdbench.artefacts",
+        runs="pdbench.artefacts:draw",
         needs=_drawn_needs,
         decides=lambda specs, name: {
             "artefact": specs.settings(specs.study.artefacts[name]),
@@ -323,7 +330,7 @@ KINDS: dict[str, _JobKind] = {
         order=0,
         keys=_all_archives,
         named=lambda name: ARCHIVES[name].file,
-        runs="pdbench.data.places",
+        runs="pdbench.data.places:fetch",
         decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,
@@ -332,7 +339,7 @@ KINDS: dict[str, _JobKind] = {
         order=1,
         keys=lambda graph: graph.study.tasks,
         last="task.json",
-        runs="pdbench.jobs.prepare",
+        runs="pdbench.jobs.prepare:prepare_task",
         needs=lambda study, name: [
             *_archives(study.tasks[name], study.vocabulary),
             # The test items of tasks that its models are scored on are left out.
@@ -346,19 +353,19 @@ KINDS: dict[str, _JobKind] = {
         order=1,
         keys=lambda graph: graph.study.texts,
         last="text.json",
-        runs="pdbench.jobs.prepare",
+        runs="pdbench.jobs.prepare:prepare_text",
         needs=_text_needs,
         # What they hold out is left out of it.
         after=lambda graph, name: [Job("task", task) for task in graph.study.tasks],
         decides=_text_decides,
-        work=lambda costs, name: costs.text(name),
+        work=lambda costs, name: Work(seconds=1 + costs.study.texts[name].size / _ITEMS_A_SECOND),
         size=_text_size,
     ),
     "audit": _JobKind(
         order=2,
         keys=_one,
         last="audit.json",
-        runs="pdbench.data.audit",
+        runs="pdbench.data.audit:audit",
         needs=lambda study, key: [
             *(Job("task", task) for task in study.tasks),
             *(Job("text", text) for text in study.texts),
@@ -370,26 +377,26 @@ KINDS: dict[str, _JobKind] = {
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
         keys=_one,
         last="latency.json",
-        runs="pdbench.engine.latency",
+        runs="pdbench.engine.latency:measure",
         needs=lambda study, key: _archives(*_teachers(study)),
         decides=lambda specs, key: {
             "sizes": [str(size) for size in specs.study.all_architectures],
             "teachers": [specs.model(teacher) for teacher in _teachers(specs.study)],
         },
-        work=lambda costs, key: costs.latency(),
+        work=lambda costs, key: Work(seconds=2 + 0.1 * len(costs.study.all_architectures)),
     ),
     "teacher": _JobKind(
         order=2,
         keys=lambda graph: graph.study.taught,
         last="record.json",
-        runs="pdbench.jobs.teachers",
+        runs="pdbench.jobs.teachers:teacher",
         needs=lambda study, task: [
             Job("task", task),
             *_archives(study.tasks[task].teacher, study.vocabulary),
         ],
         after=_after_audit,
         decides=_teacher_decides,
-        work=lambda costs, task: costs.teacher(task),
+        work=Costs.teacher,
         size=lambda costs, task: _checkpoint(costs.teacher_size(task)) + _TOKENIZER,
         model=lambda costs, task: costs.teacher_size(task),
     ),
@@ -398,12 +405,12 @@ KINDS: dict[str, _JobKind] = {
         keys=lambda graph: graph.study.soft_labelled,
         arguments=lambda key: f"{key.task} {key.text}",
         last="soft_labels.json",
-        runs="pdbench.jobs.teachers",
+        runs="pdbench.jobs.teachers:soft_labels",
         needs=lambda study, key: [Job("teacher", key.task), Job("text", key.text)],
         decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
-        work=lambda costs, key: costs.soft_labels(key),
+        work=Costs.soft_labels,
         size=_soft_labels_size,
-        on_device=True,
+        uses_device=True,
     ),
     "pretrain": _JobKind(
         order=4,
@@ -411,11 +418,11 @@ KINDS: dict[str, _JobKind] = {
         named=lambda start: f"{start.corpus}.{start.size}",
         arguments=_start_arguments,
         last="record.json",
-        runs="pdbench.jobs.pretraining",
+        runs="pdbench.jobs.pretraining:pretrain",
         needs=_pretrain_needs,
         after=_after_audit,
         decides=_pretrain_decides,
-        work=lambda costs, start: costs.pretrain(start),
+        work=Costs.pretrain,
         size=lambda costs, start: _checkpoint(start.architecture) + _TOKENIZER,
         model=lambda costs, start: start.architecture,
     ),
@@ -427,7 +434,7 @@ KINDS: dict[str, _JobKind] = {
         ],
         named=lambda run: f"{run.cell.key}.{run.name}",
         last="record.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         decides=_run_decides,
         work=lambda costs, run: Work(),
     ),
@@ -438,7 +445,7 @@ KINDS: dict[str, _JobKind] = {
         ],
         arguments=lambda key: f"{key.cell} --seed {key.seed_number}",
         last="seed.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         needs=lambda study, key: _cell_needs(study, key.cell),
         after=_after_audit,
         decides=_seed_decides,
@@ -449,11 +456,11 @@ KINDS: dict[str, _JobKind] = {
         order=5,
         keys=lambda graph: graph.alone,
         last="cell.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         needs=_cell_needs,
         after=_cell_after,
         decides=_cell_decides,
-        work=lambda costs, cell: costs.cell(cell),
+        work=Costs.cell,
         size=_cell_size,
         model=lambda costs, cell: cell.architecture,
     ),
@@ -461,9 +468,9 @@ KINDS: dict[str, _JobKind] = {
         order=5,
         keys=lambda graph: graph.bundles,
         named=lambda bundle: bundle.name,
-        arguments=lambda bundle: bundle.arguments,
+        arguments=lambda bundle: " ".join(cell.key for cell in bundle.cells),
         last="bundle.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt_all",
         needs=_bundle_needs,
         after=_after_audit,
         decides=lambda specs, bundle: [specs.digest(Job("cell", cell)) for cell in bundle.cells],
@@ -473,7 +480,7 @@ KINDS: dict[str, _JobKind] = {
     "collect": _JobKind(
         order=6,
         keys=_one,
-        runs="pdbench.jobs.collect",
+        runs="pdbench.jobs.collect:collect",
         after=lambda graph, key: _trained(graph),
         decides=_table_decides,
         work=lambda costs, key: Work(seconds=2.0),
@@ -483,17 +490,17 @@ KINDS: dict[str, _JobKind] = {
     "gate": _JobKind(
         order=6,
         keys=lambda graph: (None,) if graph.study.gate else (),
-        runs="pdbench.report.gate",
+        runs="pdbench.report.gate:run",
         needs=lambda study, key: [_TABLE],
-        decides=lambda specs, key: {"study": specs.whole, "waivers": specs.waivers},
+        decides=lambda specs, key: {"study": _written(specs.study), "waivers": specs.waivers},
         work=lambda costs, key: Work(seconds=2.0),
     ),
     "report": _JobKind(
         order=6,
         keys=_one,
-        runs="pdbench.report.build",
+        runs="pdbench.report.build:build",
         needs=_report_needs,
-        decides=lambda specs, key: {"study": specs.whole},
+        decides=lambda specs, key: {"study": _written(specs.study)},
         work=lambda costs, key: Work(seconds=2.0),
     ),
 }
@@ -508,21 +515,9 @@ def _checkpoint(size: Architecture) -> float:
     return float(_WEIGHT * size.parameters())
 
 
-def state_size(job: Job, costs: Costs) -> float:
-    """The bytes of the state that a training job saves, twice: the old one goes last."""
-    model = KINDS[job.kind].model
-    return 0.0 if model is None else 2 * _MOMENTS * _checkpoint(model(costs, job.key))
-
-
 def runs_of(study: Study, job: Job) -> Iterator[Run]:
     """The runs that a job of a seed, a cell or a bundle trains."""
     cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
     number = getattr(job.key, "seed_number", None)
     for cell in cells:
         yield from (run for run in study.runs(cell) if number in (None, run.seed_number))
-
-
-def is_on_device(job: Job) -> bool:
-    """Whether a job runs on the device; others prepare data and draw, on a CPU."""
-    kind = KINDS[job.kind]
-    return kind.on_device or kind.model is not None

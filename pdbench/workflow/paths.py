@@ -7,6 +7,7 @@ all that decides it: another setting is another place. What a study shows stands
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 
@@ -28,9 +29,8 @@ _DIGITS = 12  # of a digest in a name: enough to tell the settings of one job ap
 class Paths:
     """The files of one study.
 
-    Args:
-        partial: Whether table and report are those of what there is, which Snakemake must
-            not take for the whole.
+    ``partial`` is for a table and a report of what there is, which Snakemake must not take for
+    the whole.
     """
 
     def __init__(self, study: Study, partial: bool = False) -> None:
@@ -64,13 +64,12 @@ class Paths:
         if job.kind in ("figure", "table"):
             return self.artefact(job.key)
         shown = {"collect": [self.table], "gate": list(self.gate.values()), "report": [self.index]}
-        return shown[job.kind] if job.kind in shown else [self.output(job)]
+        return shown.get(job.kind) or [self.output(job)]
 
     def log(self, job: Job) -> Path:
         """What a job prints, or a cell of a bundle."""
-        if not job.name:
-            return self.logs / f"{job.kind}.log"
-        return self.logs / job.kind / f"{self.label(job)}.log"
+        name = f"{job.kind}/{self.label(job)}" if job.name else job.kind
+        return self.logs / f"{name}.log"
 
     @property
     def logs(self) -> Path:
@@ -92,9 +91,12 @@ class Paths:
     def ask(self, graph: Graph) -> None:
         """Write the :meth:`asked` files that say something else than they did."""
         for job in graph.jobs:
-            path, content = self.asked(job), {"digest": self.digest(job)}
-            if job.kind in SHOWN and not _says(path, content):
-                write_json(path, content)
+            if job.kind in SHOWN:
+                said, content = None, {"digest": self.digest(job)}
+                with contextlib.suppress(DataError):
+                    said = read_json(self.asked(job))
+                if said != content:
+                    write_json(self.asked(job), content)
 
     def task(self, task: str) -> Path:
         """Folder of a task's splits, tokens and ``task.json`` (written last)."""
@@ -193,10 +195,3 @@ class Paths:
     def gate(self) -> dict[str, Path]:
         """What the gate found, by format."""
         return {kind: self.reports / f"gate.{kind}" for kind in ("json", "xml", "md")}
-
-
-def _says(path: Path, content: dict[str, str]) -> bool:
-    try:
-        return bool(read_json(path) == content)
-    except DataError:
-        return False

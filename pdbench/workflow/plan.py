@@ -14,7 +14,7 @@ from pdbench.planning.costs import Costs, Sizes, Work, total
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.config import Study
 from pdbench.workflow.graph import BUNDLE, Graph
-from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
+from pdbench.workflow.kinds import KINDS, Job
 
 _HOUR = 3600.0
 DEVICES = (1, 64)
@@ -22,19 +22,12 @@ DEVICES = (1, 64)
 
 @dataclass(frozen=True)
 class _Cost:
-    """What some jobs cost together.
+    """What some jobs cost together."""
 
-    Attributes:
-        steps: How many there are, each cell for itself.
-        device: Seconds on the device.
-        cpu: Seconds of a CPU core beside it.
-        disk: Bytes that they leave.
-    """
-
-    steps: int
-    device: Estimate
-    cpu: float
-    disk: float
+    steps: int  # each cell for itself
+    device: Estimate  # seconds on the device
+    cpu: float  # seconds of a CPU core beside it
+    disk: float  # bytes that they leave
 
     def as_json(self) -> dict[str, Any]:
         """The cost in steps, hours and bytes."""
@@ -47,14 +40,10 @@ class _Cost:
 
 
 class Plan:
-    """The size and the cost of a study.
+    """The size and the cost of a study on a machine that trains.
 
-    Args:
-        machine: The device that trains.
-        sizes: How much data there is; None assumes it.
-        done: Jobs whose cost is not counted, because they are done.
-        bundle: Estimated seconds of the small cells that share a job, for the number of jobs.
-        split: Estimated seconds of a cell from which each of its seeds has a job of its own.
+    ``sizes`` says how much data there is, None assumes it; the jobs that are ``done`` cost
+    nothing more. ``bundle`` and ``split`` are those of :class:`~pdbench.workflow.graph.Graph`.
     """
 
     def __init__(
@@ -66,8 +55,7 @@ class Plan:
         bundle: float = BUNDLE,
         split: float = 0.0,
     ) -> None:
-        self.study = study
-        self.machine = machine
+        self.study, self.machine = study, machine
         self.sizes = sizes or Sizes(study)
         self.graph, self._by_seed = Graph(study), Graph(study, split=split)
         self._as_run = Graph(study, bundle, split)
@@ -113,11 +101,11 @@ class Plan:
     def cost(self, keys: Iterable[Job]) -> _Cost:
         """What some jobs cost together; done ones cost nothing more."""
         left = [key for key in keys if key in self.work]
-        trained = total(self.work[key] for key in left if is_on_device(key))
+        trained = total(self.work[key] for key in left if _is_on_device(key))
         return _Cost(
             steps=len(left),
             device=self.machine.estimate(trained, self.sizes.uncertainty),
-            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not is_on_device(key)),
+            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not _is_on_device(key)),
             disk=sum(self.disk[key] for key in left),
         )
 
@@ -138,7 +126,7 @@ class Plan:
         found = []
         for job in self.work:
             at_once = len(self._by_seed.split.get(job.key, (0,)))
-            found += [state_size(job, self._costs)] * at_once
+            found += [KINDS[job.kind].state_size(self._costs, job.key)] * at_once
         return sorted(found, reverse=True)
 
     def peak_disk(self, devices: int) -> float:
@@ -149,7 +137,7 @@ class Plan:
     def seconds(self) -> dict[Job, float]:
         """The wall time of each job that is left, large cells seed by seed."""
         return {
-            job: (self.machine if is_on_device(job) else LAPTOP).seconds(work)
+            job: (self.machine if _is_on_device(job) else LAPTOP).seconds(work)
             for job, work in self._by_seed.work(self._costs).items()
             if (Job("cell", job.key.cell) if job.kind == "seed" else job) in self.work
         }
@@ -164,7 +152,7 @@ class Plan:
         found = _makespan(
             self.seconds,
             self._by_seed.needs,
-            lambda job: self.machine.kind == "cpu" or is_on_device(job),
+            lambda job: self.machine.kind == "cpu" or _is_on_device(job),
             devices,
             self._by_seed.priority,
         )
@@ -223,24 +211,17 @@ def _makespan(
     devices: int,
     urgency: Callable[[Job], float],
 ) -> float:
-    """The wall time of all jobs on some devices.
+    """The wall time of jobs that take so many seconds, on some devices.
 
     A device that falls free takes the most urgent of the jobs whose predecessors are done,
-    as Snakemake does. Jobs that need no device never wait for one.
-
-    Args:
-        seconds: Of every job.
-        needs: The jobs that each waits for; those without seconds are done already.
-        on_device: Whether a job takes a device.
-        devices: How many there are.
-        urgency: The greater, the earlier.
+    as Snakemake does. Jobs that need no device never wait for one. Of what a job ``needs``, that
+    without seconds is done already.
     """
-    waiting = {key: sum(need in seconds for need in set(needs[key])) for key in seconds}
+    left = {key: set(needs[key]) & seconds.keys() for key in seconds}
     after: dict[Job, list[Job]] = {key: [] for key in seconds}
-    for key in seconds:
-        for need in set(needs[key]):
-            if need in seconds:
-                after[need].append(key)
+    for key, own in left.items():
+        for need in own:
+            after[need].append(key)
     # Names decide between equals: keys of one kind need not compare.
     ready: list[tuple[float, str, Job]] = []
     running: list[tuple[float, str, Job]] = []
@@ -255,8 +236,8 @@ def _makespan(
         else:
             start(key)
 
-    for key, count in waiting.items():
-        if count == 0:
+    for key, own in left.items():
+        if not own:
             offer(key)
     while running or ready:
         while ready and free:
@@ -265,10 +246,14 @@ def _makespan(
         now, _, done = heapq.heappop(running)
         free += on_device(done)
         for key in after[done]:
-            waiting[key] -= 1
-            if waiting[key] == 0:
+            left[key].remove(done)
+            if not left[key]:
                 offer(key)
     return now
+
+
+def _is_on_device(job: Job) -> bool:
+    return KINDS[job.kind].on_device
 
 
 def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
@@ -280,10 +265,10 @@ def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
 
 def _span(estimate: Estimate) -> str:
     """An estimate with its 90% interval, in hours or minutes."""
-    low, value, high = (
-        estimated_duration(s) for s in (estimate.low, estimate.seconds, estimate.high)
-    )
-    return "-" if estimate.seconds == 0 else f"{value} ({low} to {high})"
+    if estimate.seconds == 0:
+        return "-"
+    low, high = estimated_duration(estimate.low), estimated_duration(estimate.high)
+    return f"{estimated_duration(estimate.seconds)} ({low} to {high})"
 
 
 def _head(plan: Plan) -> list[str]:
@@ -306,34 +291,22 @@ def _artefacts(plan: Plan) -> list[str]:
     rows = [("artefact", "cells", "runs", "own", "shared with others", "disk")]
     for name in plan.study.artefacts:
         own, shared = plan.own_and_shared(name)
-        rows.append(
-            (
-                name,
-                str(len(plan.study.artefact_cells(name))),
-                str(plan.runs_of(name)),
-                _span(own.device),
-                _span(shared.device),
-                byte_size(own.disk + shared.disk),
-            )
-        )
-    whole = plan.whole
-    runs = str(sum(plan.runs.values()))
-    rows.append(
-        ("together", str(len(plan.runs)), runs, _span(whole.device), "", byte_size(whole.disk))
-    )
+        cells, runs = len(plan.study.artefact_cells(name)), plan.runs_of(name)
+        spans, disk = (_span(own.device), _span(shared.device)), own.disk + shared.disk
+        rows.append((name, str(cells), str(runs), *spans, byte_size(disk)))
+    cells, runs, whole = len(plan.runs), sum(plan.runs.values()), plan.whole
+    spans = (_span(whole.device), "")
+    rows.append(("together", str(cells), str(runs), *spans, byte_size(whole.disk)))
     return aligned(rows)
 
 
 def _rules(plan: Plan) -> list[str]:
-    head = ("step", "number", f"{_word(plan)} time", "CPU time", "disk")
-    rows: list[tuple[str, ...]] = [head]
-    rows += [_rule(rule, plan.cost(keys)) for rule, keys in plan.rules.items()]
-    return aligned([*rows, _rule("together", plan.whole)])
-
-
-def _rule(name: str, cost: _Cost) -> tuple[str, ...]:
-    cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
-    return name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)
+    rows = [("step", "number", f"{_word(plan)} time", "CPU time", "disk")]
+    costs = {rule: plan.cost(keys) for rule, keys in plan.rules.items()}
+    for name, cost in [*costs.items(), ("together", plan.whole)]:
+        cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
+        rows.append((name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)))
+    return aligned(rows)
 
 
 def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
