@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +25,21 @@ def _size(text: str) -> Architecture:
         raise click.BadParameter(str(error)) from error
 
 
-def _with_threads(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command say how many threads torch may use, before it begins."""
+def _prepare(_: click.Context, _option: click.Parameter, threads: int) -> None:
+    from pdbench.engine import prepare_process
 
-    @functools.wraps(function)
-    def prepared(*, threads: int, **given: Any) -> None:
-        from pdbench.engine import prepare_process
+    prepare_process(threads)
 
-        prepare_process(threads)
-        function(**given)
 
-    return click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Threads that torch may use.",
-    )(prepared)
-
+_with_threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    callback=_prepare,
+    expose_value=False,
+    help="Threads that torch may use.",
+)
 
 _with_saves = click.option(
     "--save-every",

@@ -50,12 +50,12 @@ def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> 
     ``measured`` studies were made on, else a GPU for the paper's scale and a CPU for a demo.
     """
     seen = [o for one in measured for o in _observations(one)]
-    if device is None:
+    if device is not None:
+        machine = machine_of(device)
+    else:
         found = _device_of(seen)
         gpu = study.scale == "paper" if found is None else _is_gpu(found)
         machine = H100 if gpu else LAPTOP
-    else:
-        machine = machine_of(device)
     alike = [o for o in seen if _is_gpu(o.device) == (machine.kind == "gpu")]
     common = _device_of(alike)
     return _fitted(machine, [o for o in alike if o.device == common])
@@ -81,10 +81,8 @@ def _observations(study: Study) -> list[_Observation]:
     found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
     trained = [paths.pretrained(start) for start in study.pretrained]
     trained += [paths.teacher(task) for task in study.taught]
-    for folder in trained:
-        if (record := _record(folder)) is not None:
-            found += _of_record(study, record)
-    return found
+    records = filter(None, map(_record, trained))
+    return [*found, *(o for record in records for o in _of_record(study, record))]
 
 
 def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
@@ -126,16 +124,14 @@ def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
 
 
 def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
-    records = [_record(paths.run(run)) for run in study.runs(cell)]
-    whole = [record for record in records if record is not None]
+    whole = [found for run in study.runs(cell) if (found := _record(paths.run(run)))]
     for record in whole:
         yield from _of_record(study, record)
     job = _benchmark(paths.benchmarks / "cell" / f"{paths.label(Job('cell', cell))}.tsv")
     if job is not None and whole and not any(r.environment.resumed for r in whole):
         start = job - sum(record.environment.seconds for record in whole)
         if start > 0:
-            device = whole[0].environment.device
-            yield _Observation("start", Work(starts=1), start, device)
+            yield _Observation("start", Work(starts=1), start, whole[0].environment.device)
 
 
 def _of_record(study: Study, record: RunRecord) -> Iterator[_Observation]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,6 @@ class Work:
         return self.products, self.traffic, self.updates, self.launches, self.starts
 
 
-def total(works: Iterable[Work]) -> Work:
-    """The sum of some work."""
-    return sum(works, start=Work())
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The data that a stage goes through."""
@@ -68,11 +63,6 @@ class Seen:
     items: float  # counted again in every epoch
     positions: float  # word pieces of all of them, with padding
     distinct: float = VOCABULARY_SIZE  # different word pieces: the embeddings that are updated
-
-    @property
-    def length(self) -> float:
-        """Mean length of an item."""
-        return self.positions / max(1.0, self.items)
 
 
 def distinct_pieces(pieces: float) -> float:
@@ -105,7 +95,7 @@ def _with_updates(size: Architecture, seen: Seen, products: float, traffic: floa
     )
 
 
-def prediction(size: Architecture, seen: Seen) -> Work:
+def _prediction(size: Architecture, seen: Seen) -> Work:
     """Forward passes of a classifier."""
     products, traffic = _encoder(size, seen, first_only=True)
     return Work(products, traffic, launches=seen.steps * (size.layers + _HEADS) / _TRAINING)
@@ -118,9 +108,9 @@ def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float
     8 H^2 of the feed-forward block; scores and weighted values take 4 H operations for each
     pair of positions. ``first_only`` leaves out what a classifier's last layer does not need.
     """
-    h, heads = size.hidden, size.heads
-    layer = seen.positions * (24 * h**2 + 4 * h * seen.length)
-    moved = seen.positions * (_BESIDE * h + _SCORES * heads * seen.length)
+    h, length = size.hidden, seen.positions / max(1.0, seen.items)
+    layer = seen.positions * (24 * h**2 + 4 * h * length)
+    moved = seen.positions * (_BESIDE * h + _SCORES * size.heads * length)
     if not first_only:
         return size.layers * layer, size.layers * moved
     last = seen.positions * (6 * h**2 + 4 * h) + seen.items * 18 * h**2
@@ -156,8 +146,7 @@ class Sizes:
 
     def items(self, task: str, split: str) -> int:
         """Items of a split of a task."""
-        counted = self._split(task, split)
-        if counted is not None:
+        if (counted := self._split(task, split)) is not None:
             return int(counted["items"])
         settings = self._study.tasks[task]
         wanted: int | None = getattr(settings, split)
@@ -176,11 +165,8 @@ class Sizes:
         assumed = settings.max_length * (1.0 if settings.split else _FILLED)
         return _mean_pieces(self._audit.get("texts", {}).get(text)) or assumed
 
-    def _split(self, task: str, split: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = (
-            self._audit.get("tasks", {}).get(task, {}).get("splits", {}).get(split)
-        )
-        return found
+    def _split(self, task: str, split: str) -> Any:
+        return self._audit.get("tasks", {}).get(task, {}).get("splits", {}).get(split)
 
 
 def _mean_pieces(counted: dict[str, Any] | None) -> float | None:
@@ -223,7 +209,7 @@ class Costs:
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
         found = _START + masked_lm(start.architecture, seen, settings.masked, scored)
         taught = self.study.pretrained_by(start)
-        return found if taught is None else found + prediction(taught.architecture, seen)
+        return found if taught is None else found + _prediction(taught.architecture, seen)
 
     def teacher(self, task: str) -> Work:
         """Fine-tuning a teacher and scoring it."""
@@ -237,7 +223,7 @@ class Costs:
         """Labelling the first items of a text with a teacher."""
         items = self.study.items_labelled(key.text)
         seen = Seen(items / _BATCH, items, items * self.sizes.text_pieces(key.text))
-        return _START + prediction(self.teacher_size(key.task), seen)
+        return _START + _prediction(self.teacher_size(key.task), seen)
 
     def cell(self, wanted: Cell) -> Work:
         """Training and scoring all runs of a cell."""
@@ -264,7 +250,7 @@ class Costs:
         seen = _repeated(once, settings.epochs, settings.batch_size, settings.least_steps)
         found = classifier(wanted.architecture, seen)
         if stage.is_custom:  # the teacher is asked in every step, beyond its soft labels
-            found += prediction(self.teacher_size(wanted.task), seen)
+            found += _prediction(self.teacher_size(wanted.task), seen)
         return found * stage.share
 
     def _labelled(self, task: str) -> Seen:
@@ -274,7 +260,7 @@ class Costs:
     def _scoring(self, size: Architecture, task: str) -> Work:
         items = self.sizes.items(task, "dev") + self.sizes.items(task, "test")
         positions = items * self.sizes.task_pieces(task)
-        return prediction(size, Seen(items / _BATCH, items, positions))
+        return _prediction(size, Seen(items / _BATCH, items, positions))
 
 
 def _size_of(source: Source) -> Architecture:

@@ -24,8 +24,6 @@ _SIGMAS = 1.645  # standard deviations on each side of a 90% interval
 
 @dataclass(frozen=True)
 class _Constant:
-    """Seconds of one count."""
-
     seconds: float  # best guess
     factor: float  # of one standard deviation: 2 is "within half and twice", two times in three
     source: str  # where the number comes from
@@ -144,10 +142,8 @@ def machine_of(text: str) -> Machine:
     """A device by its name, or read from a JSON file.
 
     The file has ``name``, ``title``, ``kind`` (gpu or cpu), ``spread`` and, below
-    ``constants``, for each kind of count ``seconds``, ``factor`` and ``source``.
-
-    Raises:
-        UsageError: There is no such device, or the file lacks a number.
+    ``constants``, for each kind of count ``seconds``, ``factor`` and ``source``; UsageError where
+    it lacks one.
     """
     if text in _MACHINES:
         return _MACHINES[text]

@@ -138,14 +138,11 @@ class Run:
 
 
 class Start(NamedTuple):
-    """The pre-trained weights that a student starts from.
-
-    ``method`` is the one whose own objective pre-trained them; None is masked LM alone.
-    """
+    """The pre-trained weights that a student starts from."""
 
     corpus: str
     architecture: Architecture
-    method: str | None = None
+    method: str | None = None  # whose own objective pre-trained them; None is masked LM alone
 
     @property
     def size(self) -> str:
@@ -170,14 +167,10 @@ class SoftLabelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Cells that share a job, small sizes first.
+    """Cells that share a job, small sizes first."""
 
-    ``name`` is made of the task, the method, the largest size among them and a digest of their
-    keys, and ``title`` says the same in words.
-    """
-
-    name: str
-    title: str
+    name: str  # of the task, the method, the largest size among them and a digest of their keys
+    title: str  # says the same in words
     cells: tuple[Cell, ...]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from pdbench.study.settings import Kind, Task
+    from pdbench.study.settings import Task
 
 _ITEMS = 6000  # of a ranking: about those of ReDial
 
@@ -37,7 +37,7 @@ def _windows(key: str, task: Task) -> Problems:
         yield what, f"raise it above windows.question, {task.windows.question}, and 3"
 
 
-_KINDS: dict[Kind, _KindOfTask] = {
+_KINDS: dict[str, _KindOfTask] = {
     "classification": _KindOfTask(
         lambda task, _: max(1, len(task.labels)), "scores", has_labels=True
     ),

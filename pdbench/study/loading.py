@@ -25,11 +25,7 @@ _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
-    """Load a study by its name in ``config/`` or by the path of its file.
-
-    Raises:
-        UsageError: The file, the key and the remedy of what is wrong.
-    """
+    """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
     path = _find(str(name_or_path), root)
     raw = read_yaml(path)
     try:

@@ -29,8 +29,7 @@ _Origin: TypeAlias = Literal["paper", "readme", "assumed"]
 _ORIGINS = get_args(_Origin)
 
 PINS = Path("config/pins.yaml")
-PINNED = "pinned"
-"""In the place of a hub repository's commit: the one that config/pins.yaml holds."""
+PINNED = "pinned"  # in the place of a hub repository's commit: the one in config/pins.yaml
 
 
 def is_commit(text: str | None) -> bool:
@@ -91,10 +90,6 @@ def _with_origin(plain: dict[str, Any]) -> list[dict[str, Any]]:
     return [plain, sourced]
 
 
-def _as_list(raw: Any) -> Any:
-    return raw if isinstance(raw, list | tuple) else (raw,)
-
-
 def _each_once(values: tuple[_T, ...]) -> tuple[_T, ...]:
     if len(set(values)) < len(values):
         raise ValueError("a value stands twice")
@@ -124,13 +119,16 @@ _Grid: TypeAlias = Annotated[
     tuple[_T, ...],
     Field(min_length=1),
     AfterValidator(_each_once),
-    MayBeWritten(_as_list, lambda several: [several["items"], several]),
+    MayBeWritten(
+        lambda raw: raw if isinstance(raw, list | tuple) else (raw,),
+        lambda several: [several["items"], several],
+    ),
 ]
 """One value or several."""
 _Metric: TypeAlias = Annotated[
     str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
-Kind: TypeAlias = Literal["classification", "span", "ranking"]
+_Kind: TypeAlias = Literal["classification", "span", "ranking"]
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -194,7 +192,7 @@ class Teacher(Source):
     )
 
 
-class Windows(Strict):
+class _Windows(Strict, title="Windows"):
     """How a question and a context that are too long together are cut into several inputs."""
 
     stride: _Count = Field(
@@ -207,7 +205,7 @@ class Windows(Strict):
 class Task(Source):
     """Labelled data: its splits, label names and official metrics."""
 
-    kind: Kind = Field(
+    kind: _Kind = Field(
         "classification",
         description="classification: one of the labels, or a number where there are none; span: "
         "a part of a context that answers a question; ranking: the next item of a dialogue, "
@@ -229,8 +227,8 @@ class Task(Source):
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
-    windows: Windows = Field(
-        Windows(), description="How spans are looked for in contexts that are too long."
+    windows: _Windows = Field(
+        _Windows(), description="How spans are looked for in contexts that are too long."
     )
     ratings: _Sourced[dict[str, tuple[_Stars, ...]]] = Field(
         {},
@@ -391,7 +389,7 @@ class Training(Strict):
     )
 
 
-class ArchitectureGrid(Strict):
+class _ArchitectureGrid(Strict, title="ArchitectureGrid"):
     """Depths by widths."""
 
     layers: tuple[_PositiveInt, ...] = Field(description="Depths L.")
@@ -401,7 +399,7 @@ class ArchitectureGrid(Strict):
 class Architectures(Strict):
     """The sizes of the study."""
 
-    grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
+    grid: _ArchitectureGrid = Field(description="All combinations are sizes of the study.")
     named: dict[str, _Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )

@@ -247,7 +247,6 @@ class PretrainingContract(MethodContract):
 
 
 def _digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of some tensors, by name."""
     return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
 
 

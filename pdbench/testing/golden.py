@@ -7,7 +7,6 @@ that leaves all of them as they were changes no number, and keeps the engine's v
 from __future__ import annotations
 
 import contextlib
-import copy
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,15 +25,12 @@ from pdbench.workflow.engine import LOCK, code_of, lock_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
 _METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
-"""The methods that the golden study trains."""
 
 
 def _golden() -> dict[str, Any]:
-    """Train the golden study in a folder of its own."""
-    config = copy.deepcopy(CONFIG)
-    needs = config["artefacts"]["figure6"]
-    needs["seeds"], needs["cells"][0]["method"] = 1, list(_METHODS)
-    needs["cells"][0]["architecture"] = "2/32"
+    (block,) = CONFIG["artefacts"]["figure6"]["cells"]
+    cells = {**block, "method": list(_METHODS), "architecture": "2/32"}
+    config = {**CONFIG, "artefacts": {"figure6": {"seeds": 1, "cells": [cells]}}}
     with tempfile.TemporaryDirectory(prefix="pdbench-") as name, contextlib.chdir(name):
         study = load_study(write_small_study(Path(), config, Architecture(2, 64)))
         paths = Paths(study)
@@ -44,7 +40,8 @@ def _golden() -> dict[str, Any]:
         runs = [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
         labels = [paths.soft_labels(*key) for key in study.soft_labelled]
         return {
-            "machine": _machine(),
+            # What bits depend on beside the code: torch, and the instructions of the processor.
+            "machine": [torch.__version__, torch.backends.cpu.get_cpu_capability()],
             "pdbench.jobs.prepare": _arrays(map(paths.task, study.tasks))
             + _arrays(map(paths.text, study.texts)),
             "pdbench.jobs.teachers": _outputs(map(paths.teacher, study.taught)) + _arrays(labels),
@@ -53,19 +50,11 @@ def _golden() -> dict[str, Any]:
         }
 
 
-def _machine() -> list[str]:
-    """What bits depend on beside the code: torch, and the instructions of the processor."""
-    return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
-
-
 def renew_lock(*, is_another: bool = False) -> dict[str, int]:
     """Write the lock of the engine anew; return the version of each part of it.
 
-    Args:
-        is_another: Raise the version of all code that changed without comparing bits.
-
-    Raises:
-        UsageError: Code changed, and this is another kind of machine than the lock's.
+    ``is_another`` raises the version of all code that changed, without comparing bits. These
+    are compared on the kind of machine that the lock is of; UsageError on another.
     """
     lock, now = read_lock(), _golden()
     before = lock.get("golden", {})

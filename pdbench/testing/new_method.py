@@ -66,13 +66,9 @@ class NewMethod:
                 what = f"{path}: method {self.method!r} is there already"
                 raise UsageError(what, "choose another name")
         entries = f"{_text_of(self.methods).rstrip()}\n{self._filled('method.yaml.txt')}"
-        for path, text in (
-            (self.module, self._filled("objective.py.txt")),
-            (self.test, self._filled("test_objective.py.txt")),
-            (self.methods, entries.lstrip()),
-        ):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
+        write_text(self.module, self._filled("objective.py.txt"))
+        write_text(self.test, self._filled("test_objective.py.txt"))
+        write_text(self.methods, entries.lstrip())
 
     def next_steps(self) -> str:
         """What its author does next."""

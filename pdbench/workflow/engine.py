@@ -56,7 +56,6 @@ def _closure(root: str) -> list[str]:
 
 
 def _path_of(module: str) -> Path:
-    """The file of a module of the package."""
     base = _PACKAGE.parent.joinpath(*module.split("."))
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 

@@ -13,12 +13,8 @@ from pdbench.study import Cell, Study
 from pdbench.study.cells import Bundle
 from pdbench.workflow.kinds import KINDS, Job
 
-BUNDLE = 60.0
-"""Estimated seconds that a bundle may have if nothing else is asked for."""
-
-_MOST_CELLS = 200
-"""Of one bundle: their names stand in its command."""
-
+BUNDLE = 60.0  # estimated seconds that a bundle may have if nothing else is asked for
+_MOST_CELLS = 200  # of one bundle: their names stand in its command
 _STEP = 1_000
 _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 
@@ -135,10 +131,11 @@ def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list
 
 def _units(study: Study) -> list[tuple[Cell, ...]]:
     """Each trained cell, followed by those that only score its models."""
-    units: dict[Cell, list[Cell]] = {}
+    units: dict[Cell, tuple[Cell, ...]] = {}
     for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
-        units.setdefault(study.trained_by(cell), []).append(cell)
-    return [tuple(unit) for unit in units.values()]
+        host = study.trained_by(cell)
+        units[host] = (*units.get(host, ()), cell)
+    return list(units.values())
 
 
 def _filled(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pdbench.planning.costs import Costs, Work, total
+from pdbench.planning.costs import Costs, Work
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
@@ -56,7 +56,8 @@ class _JobKind:
     """What the project knows of the jobs of one kind."""
 
     order: int  # the place of its rule among those of a run: first what most others wait for
-    keys: Callable[[Graph], Iterable[Any]]  # what its jobs are about, in a lasting order
+    # What its jobs are about, in a lasting order; there is one job of most kinds.
+    keys: Callable[[Graph], Iterable[Any]] = lambda graph: (None,)
     named: Callable[[Any], str] = str  # how a key is written in names of files
     arguments: Callable[[Any], str] = str  # how it is written on the command line, after the study
     # The file that a job writes last into its folder of the store; a kind without one writes below
@@ -89,16 +90,12 @@ class _JobKind:
         return 0.0 if self.model is None else 2 * _MOMENTS * _checkpoint(self.model(costs, key))
 
 
-AUDIT = Job("audit")
+_AUDIT = Job("audit")
 _TABLE = Job("collect")
 
 
-def _one(_: Graph) -> tuple[None]:
-    return (None,)
-
-
 def _after_audit(_: Graph, _key: Any) -> tuple[Job]:
-    return (AUDIT,)
+    return (_AUDIT,)
 
 
 def _archives(*sources: Source | None) -> list[Job]:
@@ -115,42 +112,9 @@ def _all_archives(graph: Graph) -> list[str]:
     return [job.key for job in every]
 
 
-def _task_decides(specs: Specs, name: str) -> Any:
-    task = specs.study.tasks[name]
-    return {
-        **specs.source(task, "teacher", "version", "title"),
-        "vocabulary": specs.model(specs.study.vocabulary),
-    }
-
-
 def _task_size(costs: Costs, name: str) -> float:
     items = sum(costs.sizes.items(name, split) for split in ("train", "dev", "test"))
     return items * costs.sizes.task_pieces(name) * (_PIECE + _LETTERS)
-
-
-def _text_needs(study: Study, name: str) -> list[Job]:
-    text = study.texts[name]
-    return _archives(text, *text.parts, study.vocabulary)
-
-
-def _text_decides(specs: Specs, name: str) -> Any:
-    return {
-        **specs.source(specs.study.texts[name]),
-        "vocabulary": specs.model(specs.study.vocabulary),
-        "held_out": specs.held_out,
-    }
-
-
-def _text_size(costs: Costs, name: str) -> float:
-    pieces = costs.study.texts[name].size * costs.sizes.text_pieces(name)
-    return pieces * (_PIECE + _LETTERS)
-
-
-def _audit_decides(specs: Specs, _: None) -> Any:
-    """What it compares, and the names under which it says what it found."""
-    study = specs.study
-    chosen = {name: specs.settings(own) for name, own in study.transfer_sets.items()}
-    return {"tasks": list(study.tasks), "texts": list(study.texts), "transfer_sets": chosen}
 
 
 def _teachers(study: Study) -> list[Source]:
@@ -224,12 +188,7 @@ def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
 
 
 def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
-    return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
-
-
-def _cell_size(costs: Costs, cell: Cell) -> float:
-    predictions = 2 * costs.sizes.items(cell.task, "test")
-    return costs.study.number_of_runs(cell) * (_RECORD + predictions)
+    return [_AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
 
 
 def _cell_decides(specs: Specs, cell: Cell) -> Any:
@@ -262,19 +221,10 @@ def _bundle_needs(study: Study, bundle: Bundle) -> list[Job]:
     return [job for job in dict.fromkeys(needed) if job not in own]
 
 
-def _trained(graph: Graph) -> Iterator[Job]:
-    """The jobs whose records make the table of results."""
-    yield from (Job("teacher", task) for task in graph.study.taught)
-    yield from (Job("cell", cell) for cell in graph.alone)
-    yield from (Job("bundle", bundle) for bundle in graph.bundles)
-
-
 def _table_decides(specs: Specs, _: None) -> Any:
     study = specs.study
-    jobs = [
-        *(Job("teacher", t) for t in study.taught),
-        *(Job("cell", c) for c in study.seed_counts),
-    ]
+    jobs = [Job("teacher", task) for task in study.taught]
+    jobs += [Job("cell", cell) for cell in study.seed_counts]
     return {
         "study": study.name,
         "scale": study.scale,
@@ -283,18 +233,17 @@ def _table_decides(specs: Specs, _: None) -> Any:
     }
 
 
-def _shown(specs: Specs) -> Any:
+def _shown(study: Study) -> Any:
     named = {"scale", "architectures", "tasks", "texts", "transfer_sets", "corpora", "methods"}
-    return specs.study.model_dump(mode="json", include=named | {"evidence"})
+    return study.model_dump(mode="json", include=named | {"evidence"})
 
 
-def _written(study: Study) -> Any:
-    """All that a study says."""
+def _whole(study: Study) -> Any:
     return study.model_dump(mode="json")
 
 
 def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
-    return _TABLE, AUDIT, Job("latency")
+    return _TABLE, _AUDIT, Job("latency")
 
 
 def _artefact(name: str) -> _JobKind:
@@ -305,7 +254,7 @@ def _artefact(name: str) -> _JobKind:
         needs=_drawn_needs,
         decides=lambda specs, name: {
             "artefact": specs.settings(specs.study.artefacts[name]),
-            "shown": _shown(specs),
+            "shown": _shown(specs.study),
             "reference": specs.references,
         },
         work=lambda costs, key: Work(seconds=3.0),
@@ -345,7 +294,10 @@ KINDS: dict[str, _JobKind] = {
             # The test items of tasks that its models are scored on are left out.
             *(Job("task", other) for other in study.scored_with(name)),
         ],
-        decides=_task_decides,
+        decides=lambda specs, name: {
+            **specs.source(specs.study.tasks[name], "teacher", "version", "title"),
+            "vocabulary": specs.model(specs.study.vocabulary),
+        },
         work=lambda costs, name: Work(seconds=3.0),
         size=_task_size,
     ),
@@ -354,28 +306,39 @@ KINDS: dict[str, _JobKind] = {
         keys=lambda graph: graph.study.texts,
         last="text.json",
         runs="pdbench.jobs.prepare:prepare_text",
-        needs=_text_needs,
+        needs=lambda study, name: _archives(
+            study.texts[name], *study.texts[name].parts, study.vocabulary
+        ),
         # What they hold out is left out of it.
         after=lambda graph, name: [Job("task", task) for task in graph.study.tasks],
-        decides=_text_decides,
+        decides=lambda specs, name: {
+            **specs.source(specs.study.texts[name]),
+            "vocabulary": specs.model(specs.study.vocabulary),
+            "held_out": specs.held_out,
+        },
         work=lambda costs, name: Work(seconds=1 + costs.study.texts[name].size / _ITEMS_A_SECOND),
-        size=_text_size,
+        size=lambda costs, name: (
+            costs.study.texts[name].size * costs.sizes.text_pieces(name) * (_PIECE + _LETTERS)
+        ),
     ),
     "audit": _JobKind(
         order=2,
-        keys=_one,
         last="audit.json",
         runs="pdbench.data.audit:audit",
         needs=lambda study, key: [
             *(Job("task", task) for task in study.tasks),
             *(Job("text", text) for text in study.texts),
         ],
-        decides=_audit_decides,
+        # What it compares, and the names under which it says what it found.
+        decides=lambda specs, key: {
+            "tasks": list(specs.study.tasks),
+            "texts": list(specs.study.texts),
+            "transfer_sets": {n: specs.settings(t) for n, t in specs.study.transfer_sets.items()},
+        },
         work=lambda costs, key: Work(seconds=4.0),
     ),
     "latency": _JobKind(
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
-        keys=_one,
         last="latency.json",
         runs="pdbench.engine.latency:measure",
         needs=lambda study, key: _archives(*_teachers(study)),
@@ -461,7 +424,9 @@ KINDS: dict[str, _JobKind] = {
         after=_cell_after,
         decides=_cell_decides,
         work=Costs.cell,
-        size=_cell_size,
+        size=lambda costs, cell: (
+            costs.study.number_of_runs(cell) * (_RECORD + 2 * costs.sizes.items(cell.task, "test"))
+        ),
         model=lambda costs, cell: cell.architecture,
     ),
     "bundle": _JobKind(
@@ -474,14 +439,17 @@ KINDS: dict[str, _JobKind] = {
         needs=_bundle_needs,
         after=_after_audit,
         decides=lambda specs, bundle: [specs.digest(Job("cell", cell)) for cell in bundle.cells],
-        work=lambda costs, bundle: total(costs.cell(cell) for cell in bundle.cells),
+        work=lambda costs, bundle: sum(map(costs.cell, bundle.cells), start=Work()),
         model=lambda costs, bundle: bundle.cells[-1].architecture,
     ),
     "collect": _JobKind(
         order=6,
-        keys=_one,
         runs="pdbench.jobs.collect:collect",
-        after=lambda graph, key: _trained(graph),
+        after=lambda graph, key: [
+            *(Job("teacher", task) for task in graph.study.taught),
+            *(Job("cell", cell) for cell in graph.alone),
+            *(Job("bundle", bundle) for bundle in graph.bundles),
+        ],
         decides=_table_decides,
         work=lambda costs, key: Work(seconds=2.0),
     ),
@@ -492,15 +460,14 @@ KINDS: dict[str, _JobKind] = {
         keys=lambda graph: (None,) if graph.study.gate else (),
         runs="pdbench.report.gate:run",
         needs=lambda study, key: [_TABLE],
-        decides=lambda specs, key: {"study": _written(specs.study), "waivers": specs.waivers},
+        decides=lambda specs, key: {"study": _whole(specs.study), "waivers": specs.waivers},
         work=lambda costs, key: Work(seconds=2.0),
     ),
     "report": _JobKind(
         order=6,
-        keys=_one,
         runs="pdbench.report.build:build",
         needs=_report_needs,
-        decides=lambda specs, key: {"study": _written(specs.study)},
+        decides=lambda specs, key: {"study": _whole(specs.study)},
         work=lambda costs, key: Work(seconds=2.0),
     ),
 }
@@ -513,6 +480,12 @@ SHOWN = tuple(name for name, kind in KINDS.items() if not kind.last and name != 
 def _checkpoint(size: Architecture) -> float:
     """Bytes of a stored model."""
     return float(_WEIGHT * size.parameters())
+
+
+def jobs_of(study: Study, cell: Cell) -> list[Job]:
+    """The job of a cell, and those of its seeds."""
+    seeds = range(study.seed_counts[cell])
+    return [Job("cell", cell), *(Job("seed", SeedOf(cell, number)) for number in seeds)]
 
 
 def runs_of(study: Study, job: Job) -> Iterator[Run]:

@@ -16,7 +16,7 @@ from pdbench.core.files import read_json, write_json
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, SHOWN, Job, kind_of
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
 from pdbench.workflow.specs import RESULTS, STORE, Specs
 
 ARCHIVES = RESULTS / "archives"
@@ -80,13 +80,18 @@ class Paths:
         """The jobs that are done, each cell for itself."""
         return {job for job in Graph(self.study).jobs if self.output(job).exists()}
 
+    @property
+    def results(self) -> Path:
+        """Folder of what belongs to this study alone."""
+        return RESULTS / self.study.name
+
     def asked(self, job: Job) -> Path:
         """A file with the digest of something below ``reports/``, which is newer where it differs.
 
         Its place does not say what it was made from, so Snakemake compares dates with this one.
         """
         name = "-".join(part for part in (job.kind, job.name) if part)
-        return RESULTS / self.study.name / "asked" / f"{name}.json"
+        return self.results / "asked" / f"{name}.json"
 
     def ask(self, graph: Graph) -> None:
         """Write the :meth:`asked` files that say something else than they did."""
@@ -129,7 +134,7 @@ class Paths:
     @property
     def audit(self) -> Path:
         """Sizes, similarities and the leak check of all data."""
-        return self.output(AUDIT)
+        return self.output(Job("audit"))
 
     @property
     def latency(self) -> Path:
@@ -139,7 +144,7 @@ class Paths:
     @property
     def submissions(self) -> Path:
         """Folder of the scores that GLUE's server answered with."""
-        return RESULTS / self.study.name / "submissions"
+        return self.results / "submissions"
 
     @property
     def imported(self) -> list[Path]:
@@ -149,7 +154,7 @@ class Paths:
     @property
     def benchmarks(self) -> Path:
         """Folder of what Snakemake measures of every job."""
-        return RESULTS / self.study.name / "benchmarks"
+        return self.results / "benchmarks"
 
     def status(self, job: Job) -> Path:
         """How far the last attempt at a cell, or at one seed of it, came."""
@@ -162,6 +167,14 @@ class Paths:
     def state(self, folder: Path) -> Path:
         """Folder of the state from which an interrupted run goes on to make an entry."""
         return SAVED / ".".join(folder.relative_to(STORE).parts)
+
+    def states(self, job: Job) -> list[Path]:
+        """Folders of the states that a job may have saved, or the runs of a cell."""
+        if KINDS[job.kind].model is None:
+            return []
+        runs = runs_of(self.study, job) if job.kind == "cell" else ()
+        products = [Job("run", run) for run in runs] or [job]
+        return [self.state(self.folder(product)) for product in products]
 
     @cached_property
     def reports(self) -> Path:

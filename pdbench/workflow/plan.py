@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.core.words import aligned, byte_size, estimated_duration
-from pdbench.planning.costs import Costs, Sizes, Work, total
+from pdbench.planning.costs import Costs, Sizes, Work
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.config import Study
 from pdbench.workflow.graph import BUNDLE, Graph
@@ -78,12 +78,12 @@ class Plan:
         return dict(Counter(job.kind for job in self._as_run.jobs))
 
     @cached_property
-    def rules(self) -> dict[str, list[Job]]:
-        """What is left to do by rule, each cell for itself."""
+    def rules(self) -> dict[str, _Cost]:
+        """What is left to do costs by rule, each cell for itself."""
         found: dict[str, list[Job]] = {}
         for job in self.work:
             found.setdefault(job.kind, []).append(job)
-        return found
+        return {kind: self.cost(jobs) for kind, jobs in found.items()}
 
     @cached_property
     def disk(self) -> dict[Job, float]:
@@ -101,7 +101,7 @@ class Plan:
     def cost(self, keys: Iterable[Job]) -> _Cost:
         """What some jobs cost together; done ones cost nothing more."""
         left = [key for key in keys if key in self.work]
-        trained = total(self.work[key] for key in left if _is_on_device(key))
+        trained = sum((self.work[key] for key in left if _is_on_device(key)), start=Work())
         return _Cost(
             steps=len(left),
             device=self.machine.estimate(trained, self.sizes.uncertainty),
@@ -149,16 +149,17 @@ class Plan:
 
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
-        found = _makespan(
-            self.seconds,
-            self._by_seed.needs,
-            lambda job: self.machine.kind == "cpu" or _is_on_device(job),
-            devices,
-            self._by_seed.priority,
-        )
+        needs, urgency = self._by_seed.needs, self._by_seed.priority
+        takes_one = _is_on_device if self.machine.kind == "gpu" else lambda job: True
+        found = _makespan(self.seconds, needs, takes_one, devices, urgency)
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
+
+    def as_text(self, devices: Sequence[int] = DEVICES) -> str:
+        """The plan as small tables, with its assumptions named."""
+        tables = (_head(self), _artefacts(self), _rules(self), _wall(self, devices))
+        return "\n\n".join("\n".join(lines) for lines in tables)
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """The plan as ``pdbench plan --json`` writes it.
@@ -186,7 +187,7 @@ class Plan:
                     for kind, constant in self.machine.constants.items()
                 },
             },
-            "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
+            "rules": {rule: cost.as_json() for rule, cost in self.rules.items()},
             "jobs": self.jobs,
             "wall_hours": {str(n): self.wall(n).as_json(_HOUR) for n in devices},
             "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
@@ -256,13 +257,6 @@ def _is_on_device(job: Job) -> bool:
     return KINDS[job.kind].on_device
 
 
-def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
-    """Return a plan as small tables, with its assumptions named."""
-    return "\n".join(
-        [*_head(plan), "", *_artefacts(plan), "", *_rules(plan), "", *_wall(plan, devices)]
-    )
-
-
 def _span(estimate: Estimate) -> str:
     """An estimate with its 90% interval, in hours or minutes."""
     if estimate.seconds == 0:
@@ -302,8 +296,7 @@ def _artefacts(plan: Plan) -> list[str]:
 
 def _rules(plan: Plan) -> list[str]:
     rows = [("step", "number", f"{_word(plan)} time", "CPU time", "disk")]
-    costs = {rule: plan.cost(keys) for rule, keys in plan.rules.items()}
-    for name, cost in [*costs.items(), ("together", plan.whole)]:
+    for name, cost in [*plan.rules.items(), ("together", plan.whole)]:
         cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
         rows.append((name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)))
     return aligned(rows)

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import ROOT, Cell, Study
-from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
+from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.discovery import code_digest_of, module_file
 from pdbench.study.settings import Source, Text
 from pdbench.study.waivers import WAIVERS
@@ -170,7 +170,10 @@ class _Contents:
         chosen = names if source.file is None else (source.file,)
         paths = _data_files(folder) if chosen is None else (folder / name for name in chosen)
         found = {str(p.relative_to(folder)): self.digest(p) for p in paths if p.is_file()}
-        self._keep()
+        if self._learnt:
+            with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
+                write_json(_KNOWN, self._known)
+            self._learnt = False
         return found
 
     def digest(self, path: Path) -> str:
@@ -194,12 +197,6 @@ class _Contents:
             self._known[name] = [found, *stamp]
             self._learnt = True
         return found
-
-    def _keep(self) -> None:
-        if self._learnt:
-            with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
-                write_json(_KNOWN, self._known)
-            self._learnt = False
 
 
 def _data_files(folder: Path) -> Iterable[Path]:

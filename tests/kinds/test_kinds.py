@@ -10,7 +10,7 @@ import torch
 from pdbench.kinds import KINDS, kind_of
 from pdbench.study.catalogue.metrics import metrics_for
 from pdbench.study.kinds import kind_of_task
-from pdbench.study.settings import Kind, Task
+from pdbench.study.settings import Task, _Kind
 
 
 def task(**changed: Any) -> Task:
@@ -19,8 +19,8 @@ def task(**changed: Any) -> Task:
     return Task.model_validate({**about, **changed})
 
 
-@pytest.mark.parametrize("name", get_args(Kind))
-def test_a_kind_is_known_where_it_is_asked_for(name: Kind) -> None:
+@pytest.mark.parametrize("name", get_args(_Kind))
+def test_a_kind_is_known_where_it_is_asked_for(name: _Kind) -> None:
     """Its class, its metrics, and the size of its soft labels."""
     own = task(kind=name, metrics=metrics_for(name)[:1])
 

@@ -12,7 +12,7 @@ from workflow_project import Project
 from pdbench.study import Cell, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import _TABLE, AUDIT, KINDS, SHOWN, Job
+from pdbench.workflow.kinds import _AUDIT, _TABLE, KINDS, SHOWN, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 
@@ -70,7 +70,7 @@ def test_training_follows_the_audit(graph: Graph) -> None:
     trained = [job for job in graph.jobs if KINDS[job.kind].model]
 
     assert trained
-    assert all(AUDIT in graph.needs[job] for job in trained)
+    assert all(_AUDIT in graph.needs[job] for job in trained)
 
 
 def test_an_artefact_needs_its_cells_and_what_they_wait_for() -> None:
