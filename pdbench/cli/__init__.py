@@ -17,9 +17,8 @@ from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.study import offline
 
-_INTERRUPTED = 130
+# Commands that may ask the network although PDBENCH_DATA names a folder of fetched data.
 _ONLINE = ("doctor", "fetch", "pin")
-"""Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
 
 _SECTIONS = {
     "Before and during a run": studies.COMMANDS,
@@ -67,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:
-        fail("interrupted; finished work is kept", _INTERRUPTED)
+        fail("interrupted; finished work is kept", 130)  # as shells say it of SIGINT
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -34,8 +34,8 @@ class GuardError(PdbenchError):
     """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
 
 
+# Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h).
 REQUEUE = 75
-"""Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h)."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong

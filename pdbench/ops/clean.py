@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pdbench.core.errors import UsageError
 from pdbench.ops.status import Survey
@@ -17,10 +17,8 @@ from pdbench.workflow.kinds import KINDS, Job, jobs_of
 from pdbench.workflow.paths import SAVED, STATUS
 from pdbench.workflow.specs import STORE
 
-_Which: TypeAlias = Literal["failed", "missing", "all"]
 
-
-def redo(found: Survey, which: _Which, *, yes: bool) -> list[str]:
+def redo(found: Survey, which: Literal["failed", "missing", "all"], *, yes: bool) -> list[str]:
     """Remove what is in the way of doing jobs again, and say what went.
 
     Of failed and missing jobs these are saved states, status files and logs; finished runs stay.

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
@@ -31,8 +31,6 @@ from pdbench.workflow.kinds import Job
 from pdbench.workflow.plan import DEVICES, Plan
 from pdbench.workflow.snakefile import check_folders
 
-_Mark: TypeAlias = Literal["ok", "warning", "missing"]
-
 _SPARE = 1.5  # times the estimate that the disk should have free
 _SLURM = "snakemake-executor-plugin-slurm"
 _PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
@@ -40,7 +38,7 @@ _PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
 
 @dataclass(frozen=True)
 class _Finding:
-    mark: _Mark
+    mark: Literal["ok", "warning", "missing"]
     what: str
     remedy: str = ""
 
@@ -92,11 +90,10 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 def _checkout() -> Iterator[_Finding]:
     head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
-        return
-    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
-    if changed:
+    elif changed:
         what = f"git: {head}, and {len(changed.splitlines())} files are changed"
         yield _Finding("warning", what, "commit them, so that records name the code that ran")
     else:

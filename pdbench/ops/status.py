@@ -192,10 +192,8 @@ def _plain(comment: str) -> str:
 
 class _Look:
     def __init__(self, study: Study, paths: Paths, now: float) -> None:
-        self.queue = _Queue()
-        self._now = now
-        self._study, self._paths = study, paths
-        self._names = cache(_names_in)
+        self.queue, self._names = _Queue(), cache(_names_in)
+        self._study, self._paths, self._now = study, paths, now
 
     def at(self, job: Job) -> tuple[_State, str | None]:
         """The state of a job, and why it failed if it did."""

@@ -121,8 +121,8 @@ def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float
 _FILLED = 0.42  # share of max_length that a mean item fills: the demo's sentences and pairs
 _UNCERTAINTY = 0.4  # of sizes that are assumed, as below: half as much again or less
 _ANY = 10_000  # items of a split of which nothing is known
+# Items of published data that are not GLUE's, by the name that a task gives.
 _OTHERS = {"squad": {"train": 87_599, "dev": 10_570, "test": 10_570}}
-"""Items of published data that are not GLUE's, by the name that a task gives."""
 
 
 class Sizes:

@@ -12,7 +12,6 @@ from pdbench.study.settings import MayBeWritten, Strict
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
 Data: TypeAlias = Literal["transfer", "labelled"]
-_Option: TypeAlias = bool | int | float | str | None
 
 _SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
 """The block of ``training`` that says how a stage on these data trains."""
@@ -42,7 +41,7 @@ _NAMED = MayBeWritten(
 
 class _WithObjective(Strict):
     objective: str
-    options: dict[str, _Option] = Field(
+    options: dict[str, bool | int | float | str | None] = Field(
         {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 

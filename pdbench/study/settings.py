@@ -308,8 +308,7 @@ class Released(Source):
         """The source of the checkpoint of one size."""
         numbers = {"layers": size.layers, "hidden": size.hidden, "heads": size.heads}
         if self.source == "directory":
-            path = (self.path or "").format(**numbers)
-            return Source(source="directory", path=path)
+            return Source(source="directory", path=(self.path or "").format(**numbers))
         name = self.name.format(**numbers)
         return Source(source="hub", name=name, revision=self.revisions.get(name, self.revision))
 

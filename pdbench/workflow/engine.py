@@ -11,7 +11,7 @@ whose jobs' files have other bits than before.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -86,20 +86,14 @@ def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str,
 @cache
 def _imported(module: str) -> tuple[str, ...]:
     """The modules of the package that a module names in its imports, also inside functions."""
-    tree = ast.parse(_path_of(module).read_text(encoding="utf-8"))
-    return tuple(sorted(set(_imports(ast.walk(tree)))))
-
-
-def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
+    found = set()
+    for node in ast.walk(ast.parse(_path_of(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.partition(".")[0] == _TOP)
+            found |= {a.name for a in node.names if a.name.partition(".")[0] == _TOP}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _TOP:
-            base = str(node.module)
-            if base != _TOP:  # the package itself only offers what stands elsewhere
-                yield base
-            names = (f"{base}.{alias.name}" for alias in node.names)
-            yield from (name for name in names if _path_of(name).is_file())
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {str(node.module), *(name for name in names if _path_of(name).is_file())}
+    return tuple(sorted(found - {_TOP}))  # the package itself only offers what stands elsewhere
 
 
 @cache

@@ -117,29 +117,23 @@ def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list
 
     ``seconds`` are estimated, by a cell's key. A cell of ``limit`` or more is in none.
     """
-    groups: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
-    for unit in _units(study):
+    units: dict[Cell, list[Cell]] = {}  # each trained cell, then those that only score its models
+    for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
+        units.setdefault(study.trained_by(cell), []).append(cell)
+    groups: dict[tuple[str, str], list[list[Cell]]] = {}
+    for unit in units.values():
         if sum(seconds[cell.key] for cell in unit) < limit:
             groups.setdefault((unit[0].task, unit[0].method), []).append(unit)
     return [
         _bundle(cells)
-        for units in groups.values()
-        for cells in _filled(units, seconds, limit)
+        for group in groups.values()
+        for cells in _filled(group, seconds, limit)
         if len(cells) > 1
     ]
 
 
-def _units(study: Study) -> list[tuple[Cell, ...]]:
-    """Each trained cell, followed by those that only score its models."""
-    units: dict[Cell, tuple[Cell, ...]] = {}
-    for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
-        host = study.trained_by(cell)
-        units[host] = (*units.get(host, ()), cell)
-    return list(units.values())
-
-
 def _filled(
-    units: list[tuple[Cell, ...]], seconds: Mapping[str, float], limit: float
+    units: list[list[Cell]], seconds: Mapping[str, float], limit: float
 ) -> Iterator[list[Cell]]:
     """Cut a list of units, small sizes first, where the next would exceed the limit."""
     cells: list[Cell] = []

@@ -55,7 +55,7 @@ class Job(NamedTuple):
 class _JobKind:
     """What the project knows of the jobs of one kind."""
 
-    order: int  # the place of its rule among those of a run: first what most others wait for
+    order: int = 6  # place of its rule among those of a run: first what most others wait for
     # What its jobs are about, in a lasting order; there is one job of most kinds.
     keys: Callable[[Graph], Iterable[Any]] = lambda graph: (None,)
     named: Callable[[Any], str] = str  # how a key is written in names of files
@@ -69,7 +69,7 @@ class _JobKind:
     # Jobs that must be done first but decide nothing beyond what ``decides`` says.
     after: Callable[[Graph, Any], Iterable[Job]] = lambda graph, key: ()
     decides: Callable[[Specs, Any], Any]  # settings and files, apart from ``needs``
-    work: Callable[[Costs, Any], Work]  # what it computes
+    work: Callable[[Costs, Any], Work] = lambda costs, key: Work(seconds=2.0)  # what it computes
     size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN  # bytes that it leaves
     # The architecture that it trains; it then runs on the device and saves its state.
     model: Callable[[Costs, Any], Architecture] | None = None
@@ -248,7 +248,6 @@ def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
 
 def _artefact(name: str) -> _JobKind:
     return _JobKind(
-        order=6,
         keys=lambda graph: [a for a in graph.study.artefacts if kind_of(a) == name],
         runs="pdbench.artefacts:draw",
         needs=_drawn_needs,
@@ -443,7 +442,6 @@ KINDS: dict[str, _JobKind] = {
         model=lambda costs, bundle: bundle.cells[-1].architecture,
     ),
     "collect": _JobKind(
-        order=6,
         runs="pdbench.jobs.collect:collect",
         after=lambda graph, key: [
             *(Job("teacher", task) for task in graph.study.taught),
@@ -451,24 +449,19 @@ KINDS: dict[str, _JobKind] = {
             *(Job("bundle", bundle) for bundle in graph.bundles),
         ],
         decides=_table_decides,
-        work=lambda costs, key: Work(seconds=2.0),
     ),
     "figure": _artefact("figure"),
     "table": _artefact("table"),
     "gate": _JobKind(
-        order=6,
         keys=lambda graph: (None,) if graph.study.gate else (),
         runs="pdbench.report.gate:run",
         needs=lambda study, key: [_TABLE],
         decides=lambda specs, key: {"study": _whole(specs.study), "waivers": specs.waivers},
-        work=lambda costs, key: Work(seconds=2.0),
     ),
     "report": _JobKind(
-        order=6,
         runs="pdbench.report.build:build",
         needs=_report_needs,
         decides=lambda specs, key: {"study": _whole(specs.study)},
-        work=lambda costs, key: Work(seconds=2.0),
     ),
 }
 """Every kind of job by the name of its rule, in the order of the workflow."""
