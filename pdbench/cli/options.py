@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
@@ -14,8 +14,6 @@ from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -79,9 +79,9 @@ def _observations(study: Study) -> list[_Observation]:
     spread_out = (cell for first in range(step) for cell in done[first::step])
     chosen = itertools.islice(spread_out, _MOST)
     found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
-    trained = [paths.pretrained(start) for start in study.pretrained]
-    trained += [paths.teacher(task) for task in study.taught]
-    records = filter(None, map(_record, trained))
+    trained = [Job("pretrain", start) for start in study.pretrained]
+    trained += [Job("teacher", task) for task in study.taught]
+    records = filter(None, (_record(paths, job) for job in trained))
     return [*found, *(o for record in records for o in _of_record(study, record))]
 
 
@@ -124,7 +124,7 @@ def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
 
 
 def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
-    whole = [found for run in study.runs(cell) if (found := _record(paths.run(run)))]
+    whole = [found for run in study.runs(cell) if (found := _record(paths, Job("run", run)))]
     for record in whole:
         yield from _of_record(study, record)
     job = _benchmark(paths.benchmarks / "cell" / f"{paths.label(Job('cell', cell))}.tsv")
@@ -161,9 +161,9 @@ def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
     return classifier(size, Seen(stage.steps, stage.examples, positions, distinct))
 
 
-def _record(folder: Path) -> RunRecord | None:
+def _record(paths: Paths, job: Job) -> RunRecord | None:
     try:
-        return read_record(folder / "record.json")
+        return read_record(paths.output(job))
     except DataError:
         return None
 

@@ -183,7 +183,6 @@ _BATCH = 128  # items that are predicted together
 _START = Work(starts=1)
 _MINILM = Architecture(6, 384)
 _KNOWN = {"bert-base": Architecture(12, 768), "bert-large": Architecture(24, 1024)}
-_IN_NAME = re.compile(r"L-(\d+)_H-(\d+)")
 
 
 class Costs:
@@ -266,7 +265,7 @@ class Costs:
 def _size_of(source: Source) -> Architecture:
     """The architecture of a teacher: from its name, else MiniLM's 6/384."""
     name = f"{source.name} {source.path or ''}".lower()
-    found = _IN_NAME.search(name.upper())
+    found = re.search(r"l-(\d+)_h-(\d+)", name)
     if found is not None:
         return Architecture(int(found[1]), int(found[2]))
     return next((size for word, size in _KNOWN.items() if word in name), _MINILM)

@@ -22,13 +22,11 @@ _GLUE = {
 }
 """What the key ``glue`` says in each of the models that may have it."""
 
-_FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
-"""Properties of a study that stand in no study file, and the models only they refer to."""
-
 
 def _study_schema() -> dict[str, Any]:
     schema = Study.model_json_schema()
-    for key, model in _FILLED_IN.items():
+    # They stand in no study file, and only they refer to their models.
+    for key, model in {"methods": "Method", "assumptions": "Assumption"}.items():
         del schema["properties"][key], schema["$defs"][model]
     for model, about in _GLUE.items():
         _add_glue(schema["$defs"][model], about)
