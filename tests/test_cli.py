@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import json
 import os
 import re
@@ -199,12 +200,29 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         run("break")
 
 
+def function_of(kind: str) -> Any:
+    """The function that does the jobs of a kind."""
+    module, _, name = KINDS[kind].runs.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_job_names_a_function(kind: str) -> None:
     """The commands of jobs find what does them by the name in the table of kinds."""
-    module, _, function = KINDS[kind].runs.partition(":")
+    assert callable(function_of(kind))
 
-    assert callable(getattr(importlib.import_module(module), function))
+
+PLAIN = ("task", "text", "audit", "teacher", "soft_labels", "latency", "collect", "figure")
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_plain_command_fits_its_function(kind: str) -> None:
+    """What is asked on the command line has the names of the function's parameters."""
+    name = "artefact" if kind == "figure" else kind.replace("_", "-")
+    options = cli.cli.commands[name].params
+    asked = {option.name for option in options if option.expose_value}
+
+    inspect.signature(function_of(kind)).bind(paths=None, **dict.fromkeys(asked))
 
 
 def test_errors_have_exit_codes_of_their_own() -> None:
