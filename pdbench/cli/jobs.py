@@ -25,10 +25,11 @@ def _size(text: str) -> Architecture:
         raise click.BadParameter(str(error)) from error
 
 
-def _prepare(_: click.Context, _option: click.Parameter, threads: int) -> None:
-    from pdbench.engine import prepare_process
+def _prepare(context: click.Context, _: click.Parameter, threads: int) -> None:
+    if not context.resilient_parsing:  # as a shell does that completes a line
+        from pdbench.engine import prepare_process
 
-    prepare_process(threads)
+        prepare_process(threads)
 
 
 _with_threads = click.option(
