@@ -98,7 +98,7 @@ class Survey:
         """How many cells are in each state."""
         return self._count(self.study.seed_counts)
 
-    @property
+    @cached_property
     def artefacts(self) -> dict[str, Counter[_State]]:
         """The cells of each artefact that has some, by state."""
         named = self.study.artefacts.items()

@@ -286,11 +286,10 @@ def _artefacts(plan: Plan) -> list[str]:
     for name in plan.study.artefacts:
         own, shared = plan.own_and_shared(name)
         cells, runs = len(plan.study.artefact_cells(name)), plan.runs_of(name)
-        spans, disk = (_span(own.device), _span(shared.device)), own.disk + shared.disk
-        rows.append((name, str(cells), str(runs), *spans, byte_size(disk)))
-    cells, runs, whole = len(plan.runs), sum(plan.runs.values()), plan.whole
-    spans = (_span(whole.device), "")
-    rows.append(("together", str(cells), str(runs), *spans, byte_size(whole.disk)))
+        disk = byte_size(own.disk + shared.disk)
+        rows.append((name, str(cells), str(runs), _span(own.device), _span(shared.device), disk))
+    cells, runs, disk = len(plan.runs), sum(plan.runs.values()), byte_size(plan.whole.disk)
+    rows.append(("together", str(cells), str(runs), _span(plan.whole.device), "", disk))
     return aligned(rows)
 
 
