@@ -18,7 +18,7 @@ from pdbench.artefacts.tables import (
     seeds_in_words,
 )
 from pdbench.evidence import Interval, Reference, Score, Split
-from pdbench.study import Cell
+from pdbench.study import Cell, Study
 from pdbench.study.catalogue.metrics import METRICS
 
 _Part = tuple[Table, list[Row]]
@@ -31,9 +31,9 @@ _SERVER = "GLUE's server, one run"
 _TABLE3 = (
     "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
     "mean over tasks, where a task with two metrics counts their average. Students here have size "
-    "{}, the paper's {}. Ours are means over {{seeds}}, ± half a 95% t interval over seeds; the "
-    "teacher is one run."
+    "{}, the paper's {}."
 )
+_OURS = " Ours are means over {seeds}, ± half a 95% t interval over seeds; the teacher is one run."
 _RELEASED = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
     "printed in the README of google-research/bert."
@@ -65,10 +65,9 @@ def draw_table3(context: Context) -> Drawn:
         _published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
         for split in ("dev", "test")
     ]
-    caption = _TABLE3.format(cells[0].architecture, references[0].architecture)
-    return _captioned(
-        context, [*_own_scores(context, cells), *published], caption, references, cells
-    )
+    caption = _TABLE3.format(cells[0].architecture, references[0].architecture) + _OURS
+    parts = [*_own_scores(context, cells), *published]
+    return _captioned(context, parts, caption, cells, references)
 
 
 def draw_released_models(context: Context) -> Drawn:
@@ -80,7 +79,8 @@ def draw_released_models(context: Context) -> Drawn:
     for size in dict.fromkeys(cell.architecture for cell in cells):
         own = [cell for cell in cells if cell.architecture == size]
         parts += _own_scores(context, own, context.size_name(size))
-    return _captioned(context, parts, _RELEASED if cells else _RELEASED + _NOT_RUN, references)
+    caption = _RELEASED + (_OURS if cells else _NOT_RUN)
+    return _captioned(context, parts, caption, cells, references)
 
 
 def draw_scores(context: Context) -> Drawn:
@@ -90,7 +90,7 @@ def draw_scores(context: Context) -> Drawn:
     parts = [
         _task_scores(context, own, s) for own in by_task.values() if own for s in ("dev", "test")
     ]
-    return _captioned(context, parts, _SCORES, cells=cells)
+    return _captioned(context, parts, _SCORES, cells)
 
 
 def _own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
@@ -116,7 +116,7 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
     lines.append((("Teacher",), _teacher(context, tasks, split)))
     heads = (_head(context.task_title(one.task), one.metric) for one in lines[-1][1])
     title = ["This study", *([size] if size else []), _SERVER if split == "submission" else split]
-    with_means = [(names, [*entries, _mean(entries)]) for names, entries in lines]
+    with_means = [(names, [*entries, _mean(context.study, entries)]) for names, entries in lines]
     return _own_table(", ".join(title), ("Method", *heads, _MEAN), with_means, split)
 
 
@@ -158,8 +158,8 @@ def _captioned(
     context: Context,
     parts: Iterable[_Part],
     caption: str,
+    cells: Iterable[Cell],
     references: Iterable[Reference] = (),
-    cells: Iterable[Cell] = (),
 ) -> Drawn:
     """Put tables under one caption, with the seeds of their cells and the marks of verdicts."""
     tables, rows = zip(*parts, strict=True)
@@ -193,16 +193,18 @@ def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_Tabl
     return found
 
 
-def _mean(entries: Sequence[_TableScore]) -> _TableScore:
-    """The paper's meta score: the mean over tasks, each task's metrics averaged first.
+def _mean(study: Study, entries: Sequence[_TableScore]) -> _TableScore:
+    """The paper's meta score: the mean over tasks, the scores of each model averaged first.
 
-    Its interval is over seeds: the score of one seed is taken across all tasks.
+    A task's metrics count as one, and so do MNLI-m and MNLI-mm, which score the same models.
+    The interval is over seeds: the score of one seed is taken across all tasks.
     """
     runs = []
     for seed in range(min(len(one.score.runs) for one in entries)):
         tasks: dict[str, list[float]] = {}
         for one in entries:
-            tasks.setdefault(one.task, []).append(one.score.runs[seed])
+            scored = study.tasks[one.task].model_of or one.task
+            tasks.setdefault(scored, []).append(one.score.runs[seed])
         runs.append(fmean(map(fmean, tasks.values())))
     asked = all(one.key is not None for one in entries)
     return _TableScore(_MEAN, "mean", Score(tuple(runs), 0), "" if asked else None)

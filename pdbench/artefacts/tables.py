@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
-from pdbench.evidence import Interval
-from pdbench.evidence.compare import MARKS
+from pdbench.evidence import Interval, Verdict
 
 Row: TypeAlias = dict[str, str | float | int | None]
 
@@ -132,7 +131,7 @@ def _escape_latex(text: str) -> str:
 
 def marks_in_words(marks: Iterable[str]) -> str:
     """Say what the marks after published numbers mean: "x is not-comparable"."""
-    meaning = {sign: verdict for verdict, mark in MARKS.items() for sign in mark.split("/")}
+    meaning = {sign: verdict for verdict in Verdict for sign in verdict.mark.split("/")}
     said = ", ".join(f"{mark} is {meaning[mark]}" for mark in dict.fromkeys(marks))
     return f"Beside the paper's numbers, {said}."
 

@@ -18,7 +18,6 @@ from pdbench.evidence.statements import (
     Statement,
     descending,
     every,
-    mean,
     not_ascending,
     some,
 )
@@ -379,7 +378,7 @@ def _pd_beats_three_baselines(n: Numbers) -> Statement:
 @_claim("C39")
 def _parameters_are_as_printed(n: Numbers) -> Statement:
     return every(
-        abs(n.value("params_millions", size=str(size)) - _millions(size)) <= 0.1
+        abs(n.value("params_millions", size=size) - _millions(size)) <= 0.1
         for size in PAPER_ARCHITECTURES
     )
 
@@ -393,7 +392,7 @@ def _speed_falls_with_depth_and_width(n: Numbers) -> Statement:
     parts: list[Statement] = []
     for sizes in columns:
         scaled = [_speed(n, size) * size.layers for size in sizes]
-        average = mean(scaled, "mean")
+        average = Quantity.mean(scaled, "mean")
         parts += [speed <= average * 1.04 for speed in scaled]
         parts += [speed >= average * 0.96 for speed in scaled]
     return every(parts, _speed(n, Architecture(2, 512)) > _speed(n, Architecture(12, 256)))
@@ -435,11 +434,11 @@ def _pd_is_robust_to_size_and_domain(n: Numbers) -> Statement:
 
 
 def _speed(n: Numbers, size: Architecture) -> Quantity:
-    return n.value("speedup_vs_BERT_LARGE_TPUv2", size=str(size))
+    return n.value("speedup_vs_BERT_LARGE_TPUv2", size=size)
 
 
 def _glue(n: Numbers, method: str, name: str) -> Quantity:
-    return n.value("glue_score", "released_models", size=str(PAPER_SIZES[name]), method=method)
+    return n.value("glue_score", "released_models", size=PAPER_SIZES[name], method=method)
 
 
 def _millions(size: Architecture) -> float:

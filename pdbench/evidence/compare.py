@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean
 
+from pdbench.core.words import signed
 from pdbench.data.columns import TEACHER
 from pdbench.evidence.references import (
     META_TASKS,
-    OWN_VERSION,
     TASKS,
     UNSTATED,
     VERSIONS,
@@ -22,14 +22,7 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.significance import (
-    ALPHA,
-    NO_RUNS,
-    Difference,
-    Interval,
-    difference_of,
-    t_interval,
-)
+from pdbench.evidence.significance import ALPHA, NO_RUNS, Difference, Interval
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import Architecture, Cell
 from pdbench.study.catalogue.metrics import METRICS
@@ -38,6 +31,9 @@ _PARAMETER_MARGIN = 0.05
 """Millions; with the rounding of the paper's one decimal, 0.1."""
 
 _CONTEXT = "context, never a target: secondary, or another publication's"
+
+_OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
+"""The version that a task's id implies."""
 
 
 class Verdict(StrEnum):
@@ -51,9 +47,12 @@ class Verdict(StrEnum):
     NOT_COMPARABLE = "not-comparable"
     MISSING = "missing"
 
+    @property
+    def mark(self) -> str:
+        """Its mark: never colour alone; that of a deviation is the one of its direction."""
+        marks = ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", ".")
+        return dict(zip(Verdict, marks, strict=True))[self]
 
-MARKS = dict(zip(Verdict, ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", "."), strict=True))
-"""The mark of each verdict; "deviates" has the one of its direction."""
 
 RULES = {
     Verdict.MISSING: "the study has no finished runs for it",
@@ -103,7 +102,7 @@ class _Measured:
     @property
     def estimate(self) -> Difference:
         """Our mean less the published number."""
-        found = difference_of(self.runs, self.published)
+        found = Difference.of(self.runs, self.published)
         if self.exact:
             return replace(found, error=0.0)
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
@@ -121,7 +120,7 @@ def _judge(case: _Measured) -> tuple[Verdict, str]:
         return Verdict.NOT_COMPARABLE, case.differs
     found = case.estimate
     bound = (case.margin or 0.0) + case.uncertainty
-    off = f"ours {found.value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    off = f"ours {signed(found.value)}"
     if case.margin is not None and found.within(bound) <= ALPHA:
         reason = f"{off}, shown to be within ±{bound:.2g}"
         if case.unstated:
@@ -129,7 +128,7 @@ def _judge(case: _Measured) -> tuple[Verdict, str]:
         return Verdict.REPRODUCED, reason
     if found.outside(case.uncertainty) <= ALPHA:
         return Verdict.DEVIATES, f"{off}, more than chance over seeds explains"
-    least = f"smallest detectable difference {found.detectable:.1f}"
+    least = f"smallest detectable difference {found.detectable():.1f}"
     if math.isnan(found.error):
         runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
         return Verdict.INCONCLUSIVE, f"{off}; {runs} no spread"
@@ -172,7 +171,7 @@ class Comparison:
         """The verdict's mark; of a deviation, its direction."""
         if self.verdict is Verdict.DEVIATES:
             return "+" if self.ours.mean > self.reference.value else "\N{MINUS SIGN}"
-        return MARKS[self.verdict]
+        return self.verdict.mark
 
 
 class _NoCounterpartError(Exception):
@@ -208,7 +207,7 @@ def _judged(
     reference: Reference, found: _Measured, beside: str, key: str | None = None
 ) -> Comparison:
     verdict, reason = _judge(found)
-    ours = t_interval(found.runs)
+    ours = Difference.of(found.runs).interval
     if found.exact:
         ours = Interval(ours.mean, ours.mean, ours.mean, 1)
     return Comparison(reference, ours, verdict, f"{reason} ({beside})", key)
@@ -216,13 +215,16 @@ def _judged(
 
 def _compare_count(reference: Reference) -> Comparison:
     """Compare a number of parameters, which is counted and has no spread."""
-    try:
-        count = Architecture.parse(reference.architecture).parameters() / 1e6
-    except ValueError:
-        raise _NoCounterpartError("no size of pdbench") from None
-    differs = _CONTEXT if reference.is_context else ""
-    value, rounding = reference.value, reference.uncertainty
-    found = _Measured(value, rounding, (count,), _PARAMETER_MARGIN, differs=differs, exact=True)
+    if reference.size is None:
+        raise _NoCounterpartError("no size of pdbench")
+    found = _Measured(
+        published=reference.value,
+        uncertainty=reference.uncertainty,
+        runs=(reference.size.parameters() / 1e6,),
+        margin=_PARAMETER_MARGIN,
+        differs=_CONTEXT if reference.is_context else "",
+        exact=True,
+    )
     return _judged(reference, found, "counted")
 
 
@@ -268,14 +270,13 @@ class _Own:
                 own.append(self._measured(part)[0])
             tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
             parts += own
-        found = _Measured(
-            published=reference.value,
-            uncertainty=reference.uncertainty,
+        found = replace(
+            parts[0],
             runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
-            margin=self._study.margin(reference.artefact),
             differs=next((part.differs for part in parts if part.differs), ""),
             unstated=_left_open(reference),
             constant=max(part.constant for part in parts),
+            trivial=(),
         )
         return _judged(reference, found, "mean over six tasks")
 
@@ -316,7 +317,7 @@ class _Own:
             return "demo scale"
         if identity != TASKS[reference.task]:
             return f"{task} is not {reference.task}"
-        version = self._study.tasks[task].version or OWN_VERSION.get(identity, "")
+        version = self._study.tasks[task].version or _OWN_VERSION.get(identity, "")
         if reference.task_version not in ("", UNSTATED, version):
             stated = version or "not stated: name tasks.*.version"
             return f"{reference.task} is {reference.task_version} there, here {stated}"
@@ -371,10 +372,9 @@ class _Own:
         found = [cell for cell in cells if cell.architecture == architecture]
         found = [cell for cell in found if self._same_transfer(cell, reference)]
         if len(found) != 1:
-            named = (
-                [] if reference.transfer_size is None else [f"{reference.transfer_size:,} items"]
-            )
-            named += [] if reference.similarity is None else [f"S = {reference.similarity:g}"]
+            items, similarity = reference.transfer_size, reference.similarity
+            named = [] if items is None else [f"{items:,} items"]
+            named += [] if similarity is None else [f"S = {similarity:g}"]
             reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
             raise _NoCounterpartError(reason, differs=True)
         return found[0]

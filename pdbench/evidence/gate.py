@@ -20,19 +20,10 @@ from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
 
-from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms, sample_of
-from pdbench.evidence.pairs import (
-    STORED,
-    CellPair,
-    Match,
-    margins_of,
-    notes_on,
-    pairs_of_methods,
-    pairs_of_versions,
-    same_budget,
-)
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
+from pdbench.evidence.pairs import STORED, CellPair, Match, same_budget
 from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
-from pdbench.evidence.table import ResultsTable, refuse_others
+from pdbench.evidence.table import ResultsTable
 from pdbench.study import Cell, Study
 from pdbench.study.waivers import Waiver
 
@@ -75,36 +66,11 @@ RULES = {
 }
 """The rules in the order in which they are tried."""
 
-INCOMPLETE = (GateOutcome.REFUSED, GateOutcome.MISSING)
 
-
-@dataclass(frozen=True)
-class _Judged:
-    """What tests say of one difference.
-
-    Attributes:
-        estimate: Candidate less baseline, in points.
-        margin: Points that the candidate may lose.
-        p: Of no regression beyond the margin, after Holm's correction.
-        detectable: The smallest regression that would be found in four of five cases, in points.
-    """
-
-    estimate: Difference
-    margin: float
-    outcome: GateOutcome
-    p: float
-    detectable: float
-
-    @property
-    def reason(self) -> str:
-        return {
-            GateOutcome.REGRESSED: f"worse by more than {self.margin:g}",
-            GateOutcome.PASSED: f"not worse by more than {self.margin:g}",
-            GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
-        }.get(
-            self.outcome,
-            f"neither is shown; a regression of {self.detectable:.1f} would have been found",
-        )
+def failing(*, strict: bool = False) -> tuple[GateOutcome, ...]:
+    """The outcomes with which a check does not pass."""
+    unresolved = (GateOutcome.UNRESOLVED,) if strict else ()
+    return (GateOutcome.REGRESSED, GateOutcome.REFUSED, GateOutcome.MISSING, *unresolved)
 
 
 @dataclass(frozen=True)
@@ -115,7 +81,7 @@ class Row:
         name: The key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``.
         cells: The cells behind it: baseline and candidate.
         estimate: Candidate less baseline, in points; None where nothing was compared.
-        p: Of no regression, Holm-corrected.
+        p: Of no regression beyond the margin, after Holm's correction.
         scores: Mean test scores of baseline and candidate, in per cent.
         runs: Their numbers of runs.
     """
@@ -160,16 +126,15 @@ class Gate:
         found = {row.outcome for row in self.rows}
         if GateOutcome.REGRESSED in found:
             return 1
-        open_ends = (*INCOMPLETE, GateOutcome.UNRESOLVED) if strict else INCOMPLETE
-        return 2 if self.problems or found & set(open_ends) else 0
+        return 2 if self.problems or found & set(failing(strict=strict)) else 0
 
 
 def _judge(
     estimates: Mapping[_K, Difference],
     margins: Mapping[_K, float],
     exact: Mapping[_K, float] | None = None,
-) -> dict[_K, _Judged]:
-    """Judge a family of differences, in points.
+) -> dict[_K, Row]:
+    """Judge a family of differences, in points, each as a row that has no cells yet.
 
     Those of cells that answer as before are no part of it: they cannot be called a regression.
     ``exact`` has p of an exact test that the candidate is not worse at all, where there is one; a
@@ -191,10 +156,20 @@ def _judge(
             outcome = GateOutcome.REGRESSED
         elif found.above(-margins[key]) <= _LEVEL or _is_unchanged(found):
             outcome = GateOutcome.PASSED
-        least = margins[key] + found.detectable_at(level)
+        reason = _reason(outcome, margins[key], margins[key] + found.detectable(level))
         p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
-        judged[key] = _Judged(found, margins[key], outcome, p, least)
+        judged[key] = Row("", (), outcome, reason, found, p)
     return judged
+
+
+def _reason(outcome: GateOutcome, margin: float, detectable: float) -> str:
+    known = {
+        GateOutcome.REGRESSED: f"worse by more than {margin:g}",
+        GateOutcome.PASSED: f"not worse by more than {margin:g}",
+        GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
+    }
+    left_open = f"neither is shown; a regression of {detectable:.1f} would have been found"
+    return known.get(outcome, left_open)
 
 
 def _is_unchanged(found: Difference) -> bool:
@@ -238,7 +213,6 @@ def check(
     *,
     stored: Any = None,
     waivers: Sequence[Waiver] = (),
-    seed: int = 0,
 ) -> Gate:
     """Check a candidate against its baseline.
 
@@ -246,7 +220,6 @@ def check(
         frame: The study's collected results, one row a run.
         today: The day that waivers are held against.
         stored: Stored results of the same study, where ``match`` asks for them.
-        seed: Seed of the resampling of test examples.
 
     Raises:
         UsageError: The study has nothing to compare, or a table is of another study.
@@ -255,18 +228,18 @@ def check(
     own = ResultsTable(study, frame)
     sides = own if stored is None else ResultsTable(study, stored, stored=True), own
     for side in sides:
-        refuse_others(study, side.frame)
-    pairs = pairs_of_versions(study, sides[0]) if match.by_seed else pairs_of_methods(study, match)
+        side.refuse_others()
+    pairs = match.pairs(study, sides[0])
     stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
-    margins = margins_of(study, match, pairs)
+    margins = match.margins(study, pairs)
     tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
-    tests = _Tests(tested, sides, match, seed)
+    tests = _Tests(tested, sides, match)
     rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
     cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
     means = tests.means(dict(zip(pairs, cells, strict=True)))
     pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
     problems = tuple(_problems(waivers, study, match, cells + pooled, today))
-    notes, named = notes_on(study, match, pairs), tuple(sorted(set(margins.values())))
+    notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
     return Gate(study.name, match, named, cells, pooled, problems, notes, today)
 
 
@@ -295,14 +268,12 @@ def _metric(study: Study, cell: Cell) -> str:
 class _Tests:
     """The pairs that can be tested, each with its margin, and what the tests say of them."""
 
-    def __init__(
-        self, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
-    ) -> None:
+    def __init__(self, margins: Mapping[CellPair, float], sides: _Sides, match: Match) -> None:
         self.sides, self.match, self.margins = sides, match, margins
         if match.by_seed:
-            self.estimator = _run_by_run(margins, sides, seed)
+            self.estimator = _run_by_run(margins, sides)
         else:
-            self.estimator = _method_by_method(margins, sides[1], match, seed)
+            self.estimator = _method_by_method(margins, sides[1], match)
         self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
         estimates = {pair: self.estimator.estimate(terms) for pair, terms in self.terms.items()}
         tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
@@ -313,24 +284,19 @@ class _Tests:
         """What became of a pair."""
         assert pair.baseline is not None
         places = list(zip(self.sides, (pair.baseline, pair.candidate), strict=True))
-        scores = [side.of(cell).runs for side, cell in places]
-        first, second = (math.fsum(found) / len(found) for found in scores)
-        judged = self.judged[pair]
-        outcome, reason = judged.outcome, judged.reason
-        if outcome is GateOutcome.PASSED and self._has_collapsed(places):
-            outcome = GateOutcome.UNRESOLVED
-            reason += ", but one answer to everything is no skill"
-        return Row(
-            pair.candidate.key,
-            pair.keys,
-            outcome,
-            reason,
-            judged.estimate,
-            judged.p,
-            (first, second),
-            (len(scores[0]), len(scores[1])),
-            tuple(self._notes(pair, places)),
+        before, now = (side.of(cell).runs for side, cell in places)
+        row = replace(
+            self.judged[pair],
+            name=pair.candidate.key,
+            cells=pair.keys,
+            scores=(math.fsum(before) / len(before), math.fsum(now) / len(now)),
+            runs=(len(before), len(now)),
+            notes=tuple(self._notes(pair, places)),
         )
+        if row.outcome is GateOutcome.PASSED and self._has_collapsed(places):
+            why = f"{row.reason}, but one answer to everything is no skill"
+            return replace(row, outcome=GateOutcome.UNRESOLVED, reason=why)
+        return row
 
     def _has_collapsed(self, places: Iterable[tuple[ResultsTable, Cell]]) -> bool:
         """Whether runs of the candidate predict one class only; of new code, more than before."""
@@ -367,18 +333,15 @@ class _Tests:
         return margins[0] if len(set(margins)) == 1 else math.fsum(margins) / len(margins)
 
 
-def _mean_row(name: str, rows: Sequence[Row], judged: _Judged) -> Row:
+def _mean_row(name: str, rows: Sequence[Row], judged: Row) -> Row:
     first, second = (math.fsum(row.scores[i] for row in rows) / len(rows) for i in (0, 1))
-    return Row(
-        name,
-        tuple(dict.fromkeys(key for row in rows for key in row.cells)),
-        judged.outcome,
-        judged.reason,
-        judged.estimate,
-        judged.p,
-        (first, second),
-        (min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
-        (f"mean of {len(rows)} cells",),
+    return replace(
+        judged,
+        name=name,
+        cells=tuple(dict.fromkeys(key for row in rows for key in row.cells)),
+        scores=(first, second),
+        runs=(min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
+        notes=(f"mean of {len(rows)} cells",),
     )
 
 
@@ -390,28 +353,30 @@ def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
     return {(pair.candidate.key, metric): 1.0, (pair.baseline.key, metric): -1.0}
 
 
-def _method_by_method(
-    pairs: Iterable[CellPair], side: ResultsTable, match: Match, seed: int
-) -> Estimator:
+def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Match) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
     study = side.study
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
-        own = [c for c in study.seed_counts if (c.task == task and c.method in match.methods)]
+        own = [
+            c
+            for c in study.seed_counts
+            if (c.task == task and c.method in (match.baseline, match.candidate))
+        ]
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
-        samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
+        samples[task], places = _sample([(side, cell) for cell in whole], task)
         for cell, rows in zip(whole, places, strict=True):
             groups[cell.key] = RunGroup(task, rows, cell.method)
     return Estimator(samples, groups)
 
 
-def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimator:
+def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
     """Each run less the stored one of the same seed; single runs are taken as they are."""
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
         cells = [pair.candidate for pair in pairs if pair.candidate.task == task]
         members = [(side, cell) for cell in cells for side in sides]
-        samples[task], places = _sample(members, task, seed)
+        samples[task], places = _sample(members, task)
         several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
             pool = cell.method if cell.method in several else None
@@ -420,13 +385,13 @@ def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimato
 
 
 def _sample(
-    members: Sequence[tuple[ResultsTable, Cell]], task: str, seed: int
+    members: Sequence[tuple[ResultsTable, Cell]], task: str
 ) -> tuple[Sample, list[tuple[int, ...]]]:
     """The chosen runs of some cells on a task's test examples, and the rows of each there."""
     found = [side.chosen(cell.key) for side, cell in members]
     ends = itertools.accumulate(map(len, found), initial=0)
     places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
-    return sample_of(members[0][0], task, pd.concat(found), seed), places
+    return Sample.of(members[0][0], task, pd.concat(found)), places
 
 
 def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:

@@ -73,6 +73,32 @@ class Sample:
         self._scores: dict[str, Floats] = {}
         self._replicates: dict[str, Floats] = {}
 
+    @classmethod
+    def of(cls, table: ResultsTable, task: str, rows: Any) -> Sample:
+        """The predictions of some runs of a task, the rows of a table, on its test examples.
+
+        Raises:
+            DataError: Predictions are missing, or do not give the recorded scores.
+        """
+        labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
+        if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
+            what = f"results.parquet: a run on {task} has no prediction for every test example"
+            raise DataError(what, "collect the results again")
+        columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
+        scored = {
+            metric: np.stack(rows[column].tolist())
+            for metric, column in columns.items()
+            if column in rows and rows[column].notna().all()
+        }
+        sample = cls(np.stack(predictions), labels, examples=scored)
+        recorded = rows.get("test_accuracy")
+        if recorded is None or recorded.isna().any():
+            return sample
+        if np.abs(sample.scores("accuracy") - recorded.to_numpy()).max() > _TOLERANCE:
+            what = f"results.parquet: predictions on {task} do not give the recorded scores"
+            raise DataError(what, "collect the results again where they were made")
+        return sample
+
     def scores(self, metric: str) -> Floats:
         """The score of every run, (R,), as a fraction or correlation."""
         return self._score(metric, Items(self.labels.shape[1]), self._scores)
@@ -160,11 +186,11 @@ class Estimator:
         self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
+    def of(cls, scores: ResultsTable) -> Estimator:
         """Read the selected runs of every whole cell of a study, and its teachers."""
         samples, groups = {}, {}
         for task, rows in scores.by_task():
-            samples[task] = sample_of(scores, task, rows, seed)
+            samples[task] = Sample.of(scores, task, rows)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
@@ -272,25 +298,3 @@ def _weights(factors: Mapping[str, float], size: float) -> _Weights:
     first = next(iter(factors.values()))
     scale = math.copysign(size, first)
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
-
-
-def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
-    """The predictions of some runs of a task on its test examples."""
-    labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
-    if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
-        what = f"results.parquet: a run on {task} has no prediction for every test example"
-        raise DataError(what, "collect the results again")
-    columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
-    scored = {
-        metric: np.stack(rows[column].tolist())
-        for metric, column in columns.items()
-        if column in rows and rows[column].notna().all()
-    }
-    sample = Sample(np.stack(predictions), labels, seed, scored)
-    recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None
-    if recorded is None or np.isnan(recorded).any():
-        return sample
-    if np.abs(sample.scores("accuracy") - recorded).max() > _TOLERANCE:
-        what = f"results.parquet: predictions on {task} do not give the recorded scores"
-        raise DataError(what, "collect the results again where they were made")
-    return sample

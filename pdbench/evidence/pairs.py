@@ -23,6 +23,19 @@ STORED = "stored"
 
 
 @dataclass(frozen=True)
+class CellPair:
+    """A cell of the candidate with the baseline's; None where the study has none."""
+
+    baseline: Cell | None
+    candidate: Cell
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of its cells, baseline first, each once."""
+        return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
+
+
+@dataclass(frozen=True)
 class Match:
     """What is compared.
 
@@ -38,104 +51,105 @@ class Match:
     margin: float
     is_own: bool = True
 
+    @classmethod
+    def of_methods(
+        cls, study: Study, baseline: str | None, candidate: str | None, margin: float | None
+    ) -> Match:
+        """A candidate method and its baseline, with the study's margin if none is given."""
+        for name in (baseline, candidate):
+            if name is not None and name not in study.methods:
+                raise UsageError(f"unknown method {name!r}", suggestion(name, study.methods))
+        if baseline is None or candidate is None or baseline == candidate:
+            what = "--baseline and --candidate name two methods"
+            raise UsageError(what, "or give stored results with --against")
+        return cls(baseline, candidate, _margin(study, margin), is_own=margin is not None)
+
+    @classmethod
+    def of_versions(cls, study: Study, margin: float | None) -> Match:
+        """This code and stored results, with the study's margin if none is given."""
+        return cls(STORED, "", _margin(study, margin), is_own=margin is not None)
+
     @property
     def by_seed(self) -> bool:
         """Whether runs are compared with those of the same seeds: two versions of the code."""
         return self.baseline == STORED
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The two methods; none where versions are compared."""
-        return () if self.by_seed else (self.baseline, self.candidate)
-
     def __str__(self) -> str:
         two = f"{self.candidate} v {self.baseline}"
         return "this code v stored results" if self.by_seed else two
 
+    def pairs(self, study: Study, baseline: ResultsTable) -> tuple[CellPair, ...]:
+        """The candidate's cells, each with the baseline's at the same task, size, data and corpus.
 
-@dataclass(frozen=True)
-class CellPair:
-    """A cell of the candidate with the baseline's; None where the study has none."""
+        A transfer set or a corpus that only one of the methods uses fits any of the other's: that
+        the one is trained on other data is then for the budget to refuse, and a start that needs
+        no corpus is the method's own. So a cell may have several baselines. Of two versions, each
+        cell of the study or of the stored results stands beside itself.
+        """
+        if self.by_seed:
+            return _pairs_of_versions(study, baseline)
+        for method in (self.baseline, self.candidate):
+            if not any(cell.method == method for cell in study.seed_counts):
+                what = f"study {study.name}: no artefact has a cell of method {method!r}"
+                raise UsageError(what, "name it under artefacts, and run the study")
+        pairs = []
+        for cell in study.seed_counts:
+            if cell.method == self.candidate:
+                found = tuple(_baselines_of(cell, study, self.baseline))
+                pairs += [CellPair(baseline, cell) for baseline in found or (None,)]
+        return tuple(pairs)
 
-    baseline: Cell | None
-    candidate: Cell
+    def margins(self, study: Study, pairs: Sequence[CellPair]) -> dict[CellPair, float]:
+        """What the candidate may lose in each pair, in points.
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys of its cells, baseline first, each once."""
-        return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
+        It is the match's own margin; else the smallest of the artefacts that name one and show
+        both cells; else the study's.
+        """
+        named = {} if self.is_own else study.artefacts
+        shown = [
+            (about.margin, set(study.artefact_cells(name)))
+            for name, about in named.items()
+            if about.margin is not None
+        ]
+        return {
+            pair: min(
+                (own for own, cells in shown if {pair.baseline, pair.candidate} <= cells),
+                default=self.margin,
+            )
+            for pair in pairs
+        }
+
+    def notes(self, study: Study, pairs: Sequence[CellPair]) -> tuple[str, ...]:
+        """What to know of a comparison of methods: other starts, cells without a partner."""
+        if self.by_seed:
+            return ()
+        first, second = study.methods[self.baseline], study.methods[self.candidate]
+        notes = []
+        if first.initialisation != second.initialisation:
+            starts = f"{self.baseline} {first.initialisation}, {self.candidate}"
+            notes.append(
+                f"starts differ: {starts} {second.initialisation}; a start belongs to the method "
+                "and is no part of the budget"
+            )
+        compared = {pair.baseline for pair in pairs}
+        cells = [cell for cell in study.seed_counts if cell.method == self.baseline]
+        if alone := sum(cell not in compared for cell in cells):
+            what = f"{alone} cells of {self.baseline} have none of {self.candidate} beside them"
+            notes.append(what)
+        return tuple(notes)
 
 
-def match_methods(
-    study: Study, baseline: str | None, candidate: str | None, margin: float | None
-) -> Match:
-    """A candidate method and its baseline, with the study's margin if none is given."""
-    for name in (baseline, candidate):
-        if name is not None and name not in study.methods:
-            raise UsageError(f"unknown method {name!r}", suggestion(name, study.methods))
-    if baseline is None or candidate is None or baseline == candidate:
-        what = "--baseline and --candidate name two methods"
-        raise UsageError(what, "or give stored results with --against")
-    return _match(study, baseline, candidate, margin)
-
-
-def match_versions(study: Study, margin: float | None) -> Match:
-    """This version of the code and stored results, with the study's margin if none is given."""
-    return _match(study, STORED, "", margin)
-
-
-def _match(study: Study, baseline: str, candidate: str, own: float | None) -> Match:
+def _margin(study: Study, own: float | None) -> float:
     margin = study.evidence.margin if own is None else own
     if margin is None:
         what = f"study {study.name}: no margin is named"
         raise UsageError(what, "give --margin POINTS or set evidence.margin in the study file")
     if not math.isfinite(margin):
         raise UsageError(f"a margin of {margin:g} points decides nothing", "give a finite one")
-    return Match(baseline, candidate, margin, is_own=own is not None)
+    return margin
 
 
-def margins_of(study: Study, match: Match, pairs: Sequence[CellPair]) -> dict[CellPair, float]:
-    """What the candidate may lose in each pair, in points.
-
-    It is the match's own margin; else the smallest of the artefacts that name one and show both
-    cells; else the study's.
-    """
-    named = {} if match.is_own else study.artefacts
-    shown = [
-        (about.margin, set(study.artefact_cells(name)))
-        for name, about in named.items()
-        if about.margin is not None
-    ]
-    return {
-        pair: min(
-            (own for own, cells in shown if {pair.baseline, pair.candidate} <= cells),
-            default=match.margin,
-        )
-        for pair in pairs
-    }
-
-
-def pairs_of_methods(study: Study, match: Match) -> tuple[CellPair, ...]:
-    """The candidate's cells, each with the baseline's at the same task, size, data and corpus.
-
-    A transfer set or a corpus that only one of the methods uses fits any of the other's: that
-    the one is trained on other data is then for the budget to refuse, and a start that needs no
-    corpus is the method's own. So a cell may have several baselines.
-    """
-    for method in (match.baseline, match.candidate):
-        if not any(cell.method == method for cell in study.seed_counts):
-            what = f"study {study.name}: no artefact has a cell of method {method!r}"
-            raise UsageError(what, "name it under artefacts, and run the study")
-    pairs = []
-    for cell in study.seed_counts:
-        if cell.method == match.candidate:
-            found = tuple(_baselines_of(cell, study, match.baseline))
-            pairs += [CellPair(baseline, cell) for baseline in found or (None,)]
-    return tuple(pairs)
-
-
-def pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
-    """Every cell of the study or of the stored results, with itself."""
+def _pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
     if not (study.cells or stored.keys):
         what = f"study {study.name}: no artefact has a cell"
         raise UsageError(what, "name some under artefacts, and run the study")
@@ -196,23 +210,3 @@ def _digests(rows: Any, role: str) -> list[str]:
     """The digests of one kind of data that a cell's runs have read."""
     column = f"{role}_digest"
     return sorted(set(rows[column].dropna())) if column in rows else []
-
-
-def notes_on(study: Study, match: Match, pairs: Sequence[CellPair]) -> tuple[str, ...]:
-    """What one should know of a comparison of methods: other starts, cells without a partner."""
-    if match.by_seed:
-        return ()
-    first, second = study.methods[match.baseline], study.methods[match.candidate]
-    notes = []
-    if first.initialisation != second.initialisation:
-        starts = f"{match.baseline} {first.initialisation}, {match.candidate}"
-        notes.append(
-            f"starts differ: {starts} {second.initialisation}; a start belongs to the method and "
-            "is no part of the budget"
-        )
-    compared = {pair.baseline for pair in pairs}
-    if alone := sum(c.method == match.baseline and c not in compared for c in study.seed_counts):
-        notes.append(
-            f"{alone} cells of {match.baseline} have none of {match.candidate} beside them"
-        )
-    return tuple(notes)

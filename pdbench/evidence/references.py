@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pdbench.core.errors import DataError, suggestion
+from pdbench.evidence.statements import Term
 from pdbench.evidence.table import Split
 from pdbench.study import ROOT, Architecture, Cell, Study
 from pdbench.study.catalogue.glue import GLUE
@@ -38,27 +39,12 @@ PAPER_SIZES = {
 }
 """The paper's five named sizes, from small to large."""
 
-_COLUMNS = {
-    "artefact": "Table or figure: an id of pdbench, or one of another publication's",
-    "series": "Row or curve, in the source's words",
-    "arch": 'L/H, or one of "BERT_LARGE", "5 models", "Mini vs Base"; "-" where none is stated',
-    "method": "Method, in the source's words",
-    "init": "Initialisation, where the series is about it",
-    "task": "Task, in GLUE's or the paper's words; \"-\" for numbers that are no score",
-    "task_version": 'Which data, where a task has several: "unstated" if the source does not say',
-    "split": 'dev, test or "unstated"; "-" for numbers that are no score',
-    "metric": "Metric id",
-    "unit": "Unit of value and tolerance; it follows from the metric",
-    "transfer_size": "Items of the transfer set, where the number depends on it: 50k, 1.7m",
-    "similarity": "Similarity S of the transfer set to the labelled set, where it matters",
-    "value": "The number, with the digits of its source",
-    "tolerance": "Reading error of a digitised value; empty for others, whose last digit says it",
-    "seeds": 'Runs behind the number; "unstated"; "-" for numbers that no run gave',
-    "obtained": "printed (in a table), quoted (in the text) or digitised (read off a plot)",
-    "grade": "primary (the publication's own number) or secondary",
-    "source": "Publication and place",
-}
-"""Every column of a reference file with its meaning, in order."""
+_COLUMNS = (
+    *("artefact", "series", "arch", "method", "init", "task", "task_version", "split", "metric"),
+    *("unit", "transfer_size", "similarity", "value", "tolerance", "seeds", "obtained", "grade"),
+    "source",
+)
+"""The columns of a reference file, in order; the README of its folder says what they mean."""
 
 _SCORES = {
     **{name: METRICS[name].unit for name in metrics_for("classification")},
@@ -115,9 +101,6 @@ META_TASKS = (
 )
 """What the meta score of GLUE-6 is the mean of: the scores of a task are averaged first."""
 
-OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
-"""The version that a task's id implies."""
-
 _SPLITS = ("dev", "test", "unstated")
 """Splits of scores; other numbers have "-"."""
 
@@ -143,7 +126,7 @@ _NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
 
 @dataclass(frozen=True)
 class Reference:
-    """One published number: its line, of whose columns ``_COLUMNS`` says what they mean.
+    """One published number: its line in a reference file.
 
     Attributes:
         method: Method id of pdbench where there is one, else the source's word in lower case.
@@ -175,10 +158,23 @@ class Reference:
     file: str
 
     @property
+    def size(self) -> Architecture | None:
+        """Its size; None where the source names no single L/H."""
+        if self.architecture in _SIZES_IN_WORDS:
+            return None
+        return Architecture.parse(self.architecture)
+
+    @property
     def name(self) -> str | None:
         """The paper's name of its size (Tiny ... Base), if it has one."""
-        sizes = {str(size): name for name, size in PAPER_SIZES.items()}
-        return sizes.get(self.architecture)
+        return next((name for name, size in PAPER_SIZES.items() if size == self.size), None)
+
+    @property
+    def term(self) -> Term:
+        """What identifies it: everything that no other published number shares with it."""
+        size, transfer = self.architecture, (self.transfer_size, self.similarity)
+        where = (self.artefact, self.series, size, self.task, self.split, *transfer)
+        return "|".join("" if part is None else str(part) for part in where), self.metric
 
     @property
     def uncertainty(self) -> float:
@@ -211,7 +207,7 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
 
 def _read(path: Path) -> Iterator[Reference]:
     lines: dict[tuple[str, ...], int] = {}
-    for number, row in read_rows(path, tuple(_COLUMNS)):
+    for number, row in read_rows(path, _COLUMNS):
         try:
             _check(row)
             reference = _parse(row, path.name)

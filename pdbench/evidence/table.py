@@ -10,9 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
-from pdbench.evidence.significance import Interval, t_interval
+from pdbench.evidence.significance import Difference, Interval
 from pdbench.study import Architecture, Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -54,13 +56,6 @@ def read_results(path: Path) -> Any:
     return frame
 
 
-def refuse_others(study: Study, frame: Any) -> None:
-    """Refuse results of another study, whose cells may have the same names."""
-    for name in sorted(set(frame["study"]) - {study.name}):
-        what = f"the results are those of study {name!r}, not {study.name!r}"
-        raise UsageError(what, "name their study")
-
-
 @dataclass(frozen=True)
 class Score:
     """The runs of one cell on one split, in per cent.
@@ -79,7 +74,7 @@ class Score:
     @property
     def interval(self) -> Interval:
         """Mean and 95% t interval over the seeds."""
-        return t_interval(self.runs)
+        return Difference.of(self.runs).interval
 
 
 class ResultsTable:
@@ -90,6 +85,12 @@ class ResultsTable:
 
     def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
         self.study, self.frame, self._stored = study, frame, stored
+
+    def refuse_others(self) -> None:
+        """Refuse results of another study, whose cells may have the same names."""
+        for name in sorted(set(self.frame["study"]) - {self.study.name}):
+            what = f"the results are those of study {name!r}, not {self.study.name!r}"
+            raise UsageError(what, "name their study")
 
     @cached_property
     def _by_cell(self) -> dict[str, Any]:
@@ -130,12 +131,12 @@ class ResultsTable:
         return len(self.chosen(cell.key)) >= self.study.seed_counts[cell]
 
     def of(self, cell: Cell, split: Split = "test", metric: str | None = None) -> Score:
-        """Return a cell's scores on a split; the metric is the task's first by default."""
+        """A cell's scores on a split; the metric is the task's first by default."""
         column = self._column(cell.task, split, metric)
         return _score(self.chosen(cell.key), column) if self.is_whole(cell) else Score((), 0)
 
     def teacher(self, task: str, split: Split = "test", metric: str | None = None) -> Score:
-        """Return the scores of a task's teacher; no runs when there is none."""
+        """The scores of a task's teacher; no runs when there is none."""
         return _score(self._teachers(task), self._column(task, split, metric))
 
     def teacher_key(self, task: str) -> str | None:
@@ -166,7 +167,7 @@ class ResultsTable:
     def _column(self, task: str, split: Split, metric: str | None) -> str:
         column = f"{split}_{metric or self.study.tasks[task].metrics[0]}"
         if split != "submission" and column not in self.frame.columns:
-            raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
+            raise DataError(f"results.parquet: no column {column!r}", _AGAIN)
         return column
 
     def lacks(self, cell: Cell, metric: str) -> str:
@@ -184,14 +185,11 @@ class ResultsTable:
         if lost:
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
-        expected = rows["spec"] if self._stored else self._expected(cell)
-        if older := int((~rows["spec"].isin(expected)).sum()):
-            yield f"{older} runs are of other settings or code; run the study again"
+        if not self._stored:
+            specs = [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
+            if older := int((~rows["spec"].isin(specs)).sum()):
+                yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metric)
-
-    def _expected(self, cell: Cell) -> list[str]:
-        """The digests that the runs of a cell have if they are of the study's settings."""
-        return [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
 
     @cached_property
     def _paths(self) -> Paths:
@@ -208,12 +206,8 @@ class ResultsTable:
         except DataError:
             yield f"no labels of the test examples of {cell.task}"
         else:
-            if any(_length(found) != count for found in rows[TEST_PREDICTIONS]):
+            if any(np.shape(found)[:1] != (count,) for found in rows[TEST_PREDICTIONS]):
                 yield "a run has no prediction for every test example"
-
-
-def _length(predictions: Any) -> int:
-    return len(predictions) if hasattr(predictions, "__len__") else -1
 
 
 def _score(rows: Any, column: str) -> Score:

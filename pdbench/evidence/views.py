@@ -30,7 +30,7 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.statements import Quantity, Term, Untestable, mean
+from pdbench.evidence.statements import Quantity, Term, Untestable
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
 
@@ -98,7 +98,7 @@ class Numbers:
 
     @classmethod
     def published(cls, references: Iterable[Reference]) -> Numbers:
-        """The paper's own numbers; terms are those of :func:`term_of`."""
+        """The paper's own numbers, each by its own term."""
         return cls(tuple(_published(r) for r in references if not r.is_context), PAPER_SIZES, True)
 
     @classmethod
@@ -158,16 +158,19 @@ class Numbers:
         tasks = []
         for parts in META_TASKS:
             own = [self.score(method, TASKS[word], split, m) for word, m in parts]
-            tasks.append(mean(own, TASKS[parts[0][0]]))
-        return mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
+            tasks.append(Quantity.mean(own, TASKS[parts[0][0]]))
+        return Quantity.mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
 
     def value(
-        self, metric: str, artefact: str = "sizes", size: str = "", method: str | None = None
+        self,
+        metric: str,
+        artefact: str = "sizes",
+        size: Architecture | None = None,
+        method: str | None = None,
     ) -> Quantity:
         """A number that is no score, which a study has none of: parameters, a speed-up, a ratio."""
-        wanted = Architecture.parse(size) if size else None
-        name = f"{' '.join(word for word in (metric, method, size) if word)} of {artefact}"
-        asked = {"artefact": artefact, "metric": metric, "method": method, "size": wanted}
+        name = f"{' '.join(str(word) for word in (metric, method, size) if word)} of {artefact}"
+        asked = {"artefact": artefact, "metric": metric, "method": method, "size": size}
         return _only(self.entries, name, **asked)
 
 
@@ -274,27 +277,16 @@ def _short_name(method: str) -> str:
     return method.upper() if method in ("pd", "pf", "d", "tf", "pd-f") else method
 
 
-def term_of(reference: Reference) -> Term:
-    """What identifies a published number: everything that no other shares with it."""
-    r = reference
-    where = (r.artefact, r.series, r.architecture, r.task, r.split, r.transfer_size, r.similarity)
-    return "|".join("" if part is None else str(part) for part in where), r.metric
-
-
 def _published(reference: Reference) -> _Number:
-    try:
-        size = Architecture.parse(reference.architecture)
-    except ValueError:
-        size = None
     return _Number(
         artefact=reference.artefact,
         task=TASKS[reference.task] or reference.task,
         method=reference.method,
         split=reference.split,
         metric=reference.metric,
-        term=term_of(reference),
+        term=reference.term,
         shown=reference.is_score,
-        size=size,
+        size=reference.size,
         transfer=reference.transfer_size,
         similarity=reference.similarity,
     )

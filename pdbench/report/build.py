@@ -15,15 +15,15 @@ from markupsafe import Markup, escape
 
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS, draw
+from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core import words
 from pdbench.core.errors import PdbenchError
 from pdbench.core.files import read_json, replacing, write_json, write_text
-from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
+from pdbench.evidence import Comparison, Reference, compare, load_references
 from pdbench.evidence.aggregate import standings
-from pdbench.evidence.compare import MARKS, RULES
-from pdbench.evidence.outcomes import load_claims, on_study, outcome_of
-from pdbench.evidence.table import read_results
+from pdbench.evidence.compare import RULES
+from pdbench.evidence.outcomes import load_claims, on_study
 from pdbench.jobs.collect import collect
 from pdbench.report import claims
 from pdbench.report.facts import gather, gather_runs
@@ -94,21 +94,21 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
 
 def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     """Everything that the templates show."""
-    frame = read_results(paths.table)
-    scores, similar = ResultsTable(study, frame), claims.similarities(paths)
+    context = Context(study, paths)
+    scores, similar = context.scores, context.similarities
     beside: dict[str, list[Comparison]] = {name: [] for name in study.artefacts}
     others: list[Comparison] = []
     for one in compare(scores, load_references(), similar):
         beside.get(one.reference.artefact, others).append(one)
     return {
         "study": study,
-        "facts": gather(study, paths, frame),
+        "facts": gather(paths, scores),
         "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
-        "runs": list(gather_runs(study, paths, frame)),
-        "audit": read_json(paths.audit),
+        "runs": list(gather_runs(paths, scores)),
+        "audit": context.audit,
         "gate": read_json(paths.gate["json"]) if study.gate else None,
     }
 
@@ -161,10 +161,8 @@ def _helpers() -> dict[str, Any]:
         "to_markdown": to_markdown,
         "published": _published,
         "listed": _listed,
-        "marks": MARKS,
         "rules": RULES,
         "claims": claims,
-        "outcome_of": outcome_of,
         "report_page": _INDEX,
         "runs_page": _RUNS,
         "gate_page": _GATE,

@@ -10,22 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.outcomes import (
-    CLAIMS_FILE,
-    ClaimOutcome,
-    Result,
-    load_claims,
-    on_reference,
-    on_study,
-    outcome_of,
-)
-from pdbench.evidence.references import Similarities
-from pdbench.evidence.statements import Trial
-from pdbench.evidence.table import ResultsTable, read_results, refuse_others
+from pdbench.evidence.outcomes import Result, load_claims, on_reference, on_study
+from pdbench.evidence.statements import ClaimOutcome, Trial
+from pdbench.evidence.table import ResultsTable, read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
@@ -39,7 +30,7 @@ def check_reference() -> tuple[Result, ...]:
     for one in results:
         if one.outcome is not one.claim.on_reference:
             raise DataError(
-                f"{REFERENCES / CLAIMS_FILE}: {one.claim.id} is recorded as "
+                f"{REFERENCES}/claims.csv: {one.claim.id} is recorded as "
                 f"{one.claim.on_reference}, but {one.outcome} on the published numbers",
                 "mend the claim, its test or the published number that was changed",
             )
@@ -48,17 +39,10 @@ def check_reference() -> tuple[Result, ...]:
 
 def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
     """Test the claims on a study's results, or on those of another run of it."""
-    frame = read_results(table or paths.table)
-    refuse_others(study, frame)
-    return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
-
-
-def similarities(paths: Paths) -> Similarities:
-    """S of each transfer set to each task; nothing where no audit was made."""
-    if not paths.audit.is_file():
-        return {}
-    found = read_json(paths.audit)["transfer_sets"]
-    return {name: about["similarity"] for name, about in found.items()}
+    scores = ResultsTable(study, read_results(table or paths.table))
+    scores.refuse_others()
+    similar = Context(study, paths).similarities if paths.audit.is_file() else {}
+    return on_study(load_claims(), scores, similar)
 
 
 def counted(results: Sequence[Result]) -> str:
@@ -145,11 +129,11 @@ def _part_as_json(part: Trial) -> dict[str, Any]:
     interval = part.estimate.interval
     return {
         "text": part.text,
-        "outcome": str(outcome_of(part)),
+        "outcome": str(part.outcome),
         "by": for_json(interval.mean),
         "low": for_json(interval.low),
         "high": for_json(interval.high),
-        "detectable": for_json(part.estimate.detectable),
+        "detectable": for_json(part.estimate.detectable()),
         "shown": for_json(part.shown),
         "refuted": for_json(part.refuted),
         "cells": keys,

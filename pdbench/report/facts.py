@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.data.columns import TEACHER
+from pdbench.evidence import ResultsTable
 from pdbench.jobs.record import read_record
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -56,15 +57,14 @@ class _Facts:
     software: dict[str, str]
 
 
-def gather(study: Study, paths: Paths, frame: Any) -> _Facts:
+def gather(paths: Paths, scores: ResultsTable) -> _Facts:
     """Collect the facts of a study from its runs and its pre-training records."""
-    students = frame[frame["method"] != TEACHER]
-    finished = set(students["cell"])
+    study, frame = scores.study, scores.frame
     stages = tuple(_stages(study, paths, frame))
     return _Facts(
-        runs=len(students),
+        runs=int((frame["method"] != TEACHER).sum()),
         cells=len(study.seed_counts),
-        missing=tuple(cell.key for cell in study.seed_counts if cell.key not in finished),
+        missing=tuple(cell.key for cell in study.seed_counts if not scores.is_whole(cell)),
         degenerate=int(frame["degenerate"].sum()),
         seconds=sum(stage.seconds for stage in stages),
         elapsed=_elapsed(frame["started"], frame["finished"]),
@@ -112,8 +112,9 @@ class _Trained:
     runs: list[dict[str, Any]]
 
 
-def gather_runs(study: Study, paths: Paths, frame: Any) -> Iterator[_Trained]:
+def gather_runs(paths: Paths, scores: ResultsTable) -> Iterator[_Trained]:
     """Collect the runs of every teacher and cell of a study, whole or not."""
+    study, frame = scores.study, scores.frame
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for task in study.taught:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
