@@ -320,7 +320,7 @@ def _of_reference(context: Context, axes: Axes, reference: Reference) -> _Shown:
     elif axes.x == ("text",):
         place = reference.similarity
     elif reference.method != TEACHER:
-        place = Architecture.parse(reference.architecture)
+        place = reference.size
     return _Shown(reference.method, _name(context, axes, reference.method, size), place, mark)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import (
@@ -48,8 +48,7 @@ _SCORES = (
 )
 
 
-@dataclass(frozen=True)
-class _TableScore:
+class _TableScore(NamedTuple):
     """One score of a row; its ``key`` is None where a method has no such cell."""
 
     task: str
@@ -110,10 +109,10 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
     for cell in cells:
         by_method.setdefault(cell.method, {})[cell.task] = cell
     lines = [
-        ((context.method_name(method),), _entries(context, tasks, own, split))
+        ((context.method_name(method),), _entries(context, tasks, split, own))
         for method, own in by_method.items()
     ]
-    lines.append((("Teacher",), _teacher(context, tasks, split)))
+    lines.append((("Teacher",), _entries(context, tasks, split)))
     heads = (_head(context.task_title(one.task), one.metric) for one in lines[-1][1])
     title = ["This study", *([size] if size else []), _SERVER if split == "submission" else split]
     with_means = [(names, [*entries, _mean(context.study, entries)]) for names, entries in lines]
@@ -125,11 +124,11 @@ def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part
     lines = [
         (
             (context.method_name(cell.method), context.size_name(cell.architecture)),
-            _entries(context, [task], {task: cell}, split),
+            _entries(context, [task], split, {task: cell}),
         )
         for cell in cells
     ]
-    lines.append((("Teacher", ""), _teacher(context, [task], split)))
+    lines.append((("Teacher", ""), _entries(context, [task], split)))
     heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 
@@ -172,23 +171,17 @@ def _captioned(
 
 
 def _entries(
-    context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
+    context: Context, tasks: Iterable[str], split: Split, cells: Mapping[str, Cell] | None = None
 ) -> list[_TableScore]:
-    found = []
+    """The scores of a row: of a method's cells, or without any of the teachers."""
+    scores, found = context.scores, []
     for task in tasks:
-        cell = cells.get(task)
         for metric in context.study.tasks[task].metrics:
-            score = context.scores.of(cell, split, metric) if cell else Score((), 0)
-            found.append(_TableScore(task, metric, score, cell.key if cell else None))
-    return found
-
-
-def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_TableScore]:
-    found = []
-    for task in tasks:
-        key = context.scores.teacher_key(task) or ""
-        for metric in context.study.tasks[task].metrics:
-            score = context.scores.teacher(task, split, metric)
+            score, key = Score((), 0), None
+            if cells is None:
+                score, key = scores.teacher(task, split, metric), scores.teacher_key(task) or ""
+            elif task in cells:
+                score, key = scores.of(cells[task], split, metric), cells[task].key
             found.append(_TableScore(task, metric, score, key))
     return found
 

@@ -64,12 +64,12 @@ def effect(part: Trial | None) -> str:
 
 def as_text(results: Sequence[Result]) -> str:
     """Every claim in two or three lines: outcome, statement, and what decides."""
-    lines = []
+    lines, indent = [], " " * 7
     for one in results:
         head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
-        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=" " * 7)
-        about = "; ".join(word for word in (effect(one.deciding), _why(one)) if word)
-        lines += textwrap.wrap(about, _WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=indent)
+        about = "; ".join(filter(None, (effect(one.deciding), _why(one))))
+        lines += textwrap.wrap(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
     return "\n".join([*lines, "", counted(results)])
 
 
@@ -82,14 +82,13 @@ def _why(result: Result) -> str:
 
 def as_table(results: Sequence[Result]) -> Table:
     """The claims as a table of words."""
+    columns = ("Claim", "Statement", "Outcome", "Decided by", "Why")
     rows = []
     for one in results:
         outcome = f"{one.outcome.mark} {one.outcome}"
         words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), _why(one))
         rows.append(words)
-    return Table(
-        "Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), tuple(rows), "lllll"
-    )
+    return Table("Claims", columns, tuple(rows), "lllll")
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:

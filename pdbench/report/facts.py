@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import ResultsTable
@@ -29,68 +30,41 @@ _MACHINE = {
 }
 
 
-@dataclass(frozen=True)
-class _TrainingKind:
-    """A kind of training: how many runs it had, and their wall time.
+def gather(paths: Paths, scores: ResultsTable) -> dict[str, Any]:
+    """The numbers at the head of a report, from its runs and its pre-training records.
 
-    ``elapsed`` is from the first start to the last end, other stages included.
+    ``stages`` has for each kind of training its ``name``, its number of ``runs``, the ``seconds``
+    of all added up and those ``elapsed`` from the first start to the last end.
     """
-
-    name: str
-    runs: int
-    seconds: float
-    elapsed: float
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """The numbers at the head of a report."""
-
-    runs: int
-    cells: int
-    missing: tuple[str, ...]
-    degenerate: int
-    seconds: float
-    elapsed: float
-    stages: tuple[_TrainingKind, ...]
-    machine: dict[str, str]
-    software: dict[str, str]
-
-
-def gather(paths: Paths, scores: ResultsTable) -> _Facts:
-    """Collect the facts of a study from its runs and its pre-training records."""
     study, frame = scores.study, scores.frame
-    stages = tuple(_stages(study, paths, frame))
-    return _Facts(
-        runs=int((frame["method"] != TEACHER).sum()),
-        cells=len(study.seed_counts),
-        missing=tuple(cell.key for cell in study.seed_counts if not scores.is_whole(cell)),
-        degenerate=int(frame["degenerate"].sum()),
-        seconds=sum(stage.seconds for stage in stages),
-        elapsed=_elapsed(frame["started"], frame["finished"]),
-        stages=stages,
-        machine={label: _values(frame[column]) for column, label in _MACHINE.items()},
-        software={"Python": platform.python_version(), **{n: version(n) for n in _DRAWN_WITH}},
-    )
+    stages = list(_stages(study, paths, frame))
+    return {
+        "runs": int((frame["method"] != TEACHER).sum()),
+        "cells": len(study.seed_counts),
+        "missing": [cell.key for cell in study.seed_counts if not scores.is_whole(cell)],
+        "degenerate": int(frame["degenerate"].sum()),
+        "seconds": sum(stage["seconds"] for stage in stages),
+        "elapsed": _elapsed(frame["started"], frame["finished"]),
+        "stages": stages,
+        "machine": {
+            label: ", ".join(sorted(set(map(str, frame[column]))))
+            for column, label in _MACHINE.items()
+        },
+        "software": {"Python": platform.python_version(), **{n: version(n) for n in _DRAWN_WITH}},
+    }
 
 
-def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[_TrainingKind]:
+def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[dict[str, Any]]:
     records = (paths.pretrained(start) / "record.json" for start in study.pretrained)
-    environments = [read_record(path).environment for path in records if path.is_file()]
-    if environments:
-        yield _TrainingKind(
-            "Pre-training of students",
-            len(environments),
-            sum(one.seconds for one in environments),
-            _elapsed([e.started for e in environments], [e.finished for e in environments]),
-        )
-    names = {TEACHER: "Fine-tuning of teachers"}
-    names |= {name: f"Students: {method.name}" for name, method in study.methods.items()}
-    for method, name in names.items():
-        rows = frame[frame["method"] == method]
+    environments = [dict(read_record(path).environment) for path in records if path.is_file()]
+    parts = {"Pre-training of students": pd.DataFrame(environments)}
+    parts["Fine-tuning of teachers"] = frame[frame["method"] == TEACHER]
+    for name, method in study.methods.items():
+        parts[f"Students: {method.name}"] = frame[frame["method"] == name]
+    for name, rows in parts.items():
         if len(rows):
-            elapsed = _elapsed(rows["started"], rows["finished"])
-            yield _TrainingKind(name, len(rows), float(rows["seconds"].sum()), elapsed)
+            elapsed, seconds = _elapsed(rows["started"], rows["finished"]), rows["seconds"].sum()
+            yield {"name": name, "runs": len(rows), "seconds": float(seconds), "elapsed": elapsed}
 
 
 def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
@@ -98,37 +72,25 @@ def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
     return (max(map(datetime.fromisoformat, finished)) - first).total_seconds()
 
 
-def _values(column: Any) -> str:
-    return ", ".join(sorted({str(value) for value in column}))
+def gather_runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
+    """The ``key``, ``metrics``, ``command`` and ``runs`` of every teacher and cell, whole or not.
 
-
-@dataclass(frozen=True)
-class _Trained:
-    """The runs of one cell, or a teacher, with the command that trains them; none if missing."""
-
-    key: str
-    command: str
-    metrics: tuple[str, ...]
-    runs: list[dict[str, Any]]
-
-
-def gather_runs(paths: Paths, scores: ResultsTable) -> Iterator[_Trained]:
-    """Collect the runs of every teacher and cell of a study, whole or not."""
+    A cell without any run is there too.
+    """
     study, frame = scores.study, scores.frame
-    by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for task in study.taught:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
-        metrics, folder = study.tasks[task].metrics, paths.teacher(task)
         if rows:
-            command = f"pdbench teacher {study.argument} {task}"
-            runs = [_run(row, paths, folder, metrics) for row in rows]
-            yield _Trained(rows[0]["cell"], command, metrics, runs)
+            about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
+            runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
+            yield {**about, "command": f"pdbench teacher {study.argument} {task}", "runs": runs}
+    by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for key, cell in study.cells.items():
-        metrics = study.tasks[cell.task].metrics
+        about = {"key": key, "metrics": study.tasks[cell.task].metrics}
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
-        runs = [_run(row, paths, folders[row["run"]], metrics) for row in rows]
-        yield _Trained(key, f"pdbench cell {study.argument} {key}", metrics, runs)
+        runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
+        yield {**about, "command": f"pdbench cell {study.argument} {key}", "runs": runs}
 
 
 def _run(
