@@ -20,15 +20,11 @@ from pdbench.study.methods import Data
 
 @dataclass(frozen=True)
 class _Step:
-    """One step on the way to a student.
+    """One step on the way to a student, with its name and its colour in the diagram.
 
     Attributes:
         kind: Initialisation, objective or class of an objective of its own.
-        name: What is done.
-        short: The same in few words.
-        tint: Its colour in the diagram.
         data: What it reads: D_LM, D_T, D_L or nothing.
-        loss: What it minimises, if anything.
         teacher: What the teacher must expose, if it is asked.
     """
 
@@ -146,7 +142,12 @@ def draw_diagram(context: Context) -> Drawn:
         upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)
-    return Drawn(list(_rows(methods)), _FIGURE_CAPTION, figure=figure, alt=_describe(methods))
+    chains = (
+        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
+        for method in methods.values()
+    )
+    alt = f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."
+    return Drawn(list(_rows(methods)), _FIGURE_CAPTION, figure=figure, alt=alt)
 
 
 def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
@@ -240,11 +241,3 @@ def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
         for position, step in enumerate(_steps(method)):
             row: Row = {"method": name, "name": method.name, "position": position}
             yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
-
-
-def _describe(methods: Mapping[str, Method]) -> str:
-    chains = (
-        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
-        for method in methods.values()
-    )
-    return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."

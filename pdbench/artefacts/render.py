@@ -165,27 +165,22 @@ def _series_line(
 
 
 def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place) -> None:
-    base = _floor(place.panel)
+    # Bars begin at the majority class, so that their height is what was learnt.
+    majority = (level for level in place.panel.levels if level.method == "majority")
+    base = next((level.interval.mean for level in majority), 0.0)
     heights = [mark.interval.mean - base for mark in marks]
     xs = [place.x(mark) for mark in marks]
     tint = style.tint(place.look.colour)
     axes.bar(xs, heights, place.step * 0.92, bottom=base, color=tint, zorder=3)
 
 
-def _floor(panel: Panel) -> float:
-    """Where bars begin: at the majority class, so that their height is what was learnt."""
-    found = [level.interval.mean for level in panel.levels if level.method == "majority"]
-    return found[0] if found else 0.0
-
-
 def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
     """Set limits that show every mean, run and line; very wide intervals may leave them."""
-    values = [
-        value
-        for other in chart.panels
-        if other.published == panel.published or chart.share_y
-        for value in _values(other)
-    ]
+    values: list[float] = []
+    for other in chart.panels:
+        if other.published == panel.published or chart.share_y:
+            values += [one.interval.mean for one in other.shown if one.interval.n]
+            values += [run for mark in other.marks if mark.interval.n for run in mark.runs]
     if values:
         margin = 0.06 * (max(values) - min(values) or 1)
         axes.set_ylim(min(values) - margin, min(max(values) + margin, 100.5))
@@ -194,11 +189,6 @@ def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
         axes.set_xlim(min(positions) - 0.6, max(positions) + 0.6)
     else:
         axes.margins(x=0.07)
-
-
-def _values(panel: Panel) -> list[float]:
-    means = [one.interval.mean for one in panel.shown if one.interval.n]
-    return means + [run for mark in panel.marks if mark.interval.n for run in mark.runs]
 
 
 def _draw_notes(axes: Axes, panel: Panel) -> None:

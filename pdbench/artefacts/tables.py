@@ -18,14 +18,8 @@ from pdbench.evidence import Interval, Verdict
 Row: TypeAlias = dict[str, str | float | int | None]
 
 _LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
@@ -98,7 +92,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 def _to_latex(tables: Sequence[Table], caption: str) -> str:
-    parts = "\n\\par\\medskip\n".join(_latex(table) for table in tables)
+    parts = "\n\\par\\medskip\n".join(map(_latex, tables))
     return (
         "% needs \\usepackage{booktabs}\n"
         "\\begin{table}\n\\centering\\small\n"
@@ -154,9 +148,9 @@ def numbers(interval: Interval) -> Row:
 
 def _to_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV; the columns are the keys in the order of their first appearance."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    columns = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

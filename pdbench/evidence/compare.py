@@ -153,12 +153,7 @@ def _degenerate(case: _Measured) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published number, our own counterpart and what it says.
-
-    Attributes:
-        ours: Our number; ``n`` is 0 where there is none.
-        cell: Key of the cell that is our counterpart; None without one.
-    """
+    """A published number, our own, with the key of its cell if there is one, and the verdict."""
 
     reference: Reference
     ours: Interval
@@ -174,16 +169,12 @@ class Comparison:
         return self.verdict.mark
 
 
-class _NoCounterpartError(Exception):
-    """Says in its text why a study has nothing to put beside a reference.
+class _MissingError(Exception):
+    """Says why a study has no number to put beside a reference."""
 
-    ``differs`` is true where there is a number of ours, but of another kind: another metric, size
-    of student or transfer set.
-    """
 
-    def __init__(self, reason: str, *, differs: bool = False) -> None:
-        super().__init__(reason)
-        self.differs = differs
+class _OtherKindError(Exception):
+    """Says why its number is of another kind: another metric, size or transfer set."""
 
 
 def compare(
@@ -193,11 +184,7 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Put every reference beside the study's own number, in the order given.
 
-    Args:
-        scores: The study's scores.
-        references: The published numbers.
-        similarity: S of each transfer set to each task, as the audit measured it; without it,
-            numbers that depend on S have no counterpart.
+    Without ``similarity``, numbers that depend on S have no counterpart.
     """
     own = _Own(scores, similarity or {})
     return tuple(own.beside(reference) for reference in references)
@@ -216,7 +203,7 @@ def _judged(
 def _compare_count(reference: Reference) -> Comparison:
     """Compare a number of parameters, which is counted and has no spread."""
     if reference.size is None:
-        raise _NoCounterpartError("no size of pdbench")
+        raise _MissingError("no size of pdbench")
     found = _Measured(
         published=reference.value,
         uncertainty=reference.uncertainty,
@@ -248,14 +235,14 @@ class _Own:
             if not reference.is_score:
                 ratio = "a ratio on the paper's own hardware and models"
                 other = "no score of a model that a study trains"
-                why = ratio if reference.unit == "ratio" else other
-                raise _NoCounterpartError(why, differs=True)
+                raise _OtherKindError(ratio if reference.unit == "ratio" else other)
             if reference.metric == "meta_score":
                 return self._mean(reference)
             return _judged(reference, *self._measured(reference))
-        except _NoCounterpartError as error:
-            verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
-            return Comparison(reference, NO_RUNS, verdict, str(error))
+        except _OtherKindError as error:
+            return Comparison(reference, NO_RUNS, Verdict.NOT_COMPARABLE, str(error))
+        except _MissingError as error:
+            return Comparison(reference, NO_RUNS, Verdict.MISSING, str(error))
 
     def _mean(self, reference: Reference) -> Comparison:
         """Compare a meta score with the mean over the same tasks, seed by seed."""
@@ -287,8 +274,7 @@ class _Own:
         identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
         split = self._split(reference, identity, cell)
         if metric not in metrics:
-            what = f"{metric} there; {task} has {', '.join(metrics)}"
-            raise _NoCounterpartError(what, differs=True)
+            raise _OtherKindError(f"{metric} there; {task} has {', '.join(metrics)}")
         score = scores.of(cell, split, metric) if cell else scores.teacher(task, split, metric)
         trivial = (0.0,) if METRICS[metric].is_correlation else ()
         if metric == "accuracy" and score.majority is not None:
@@ -338,17 +324,18 @@ class _Own:
         """The task and cell of the same number; no cell for the teacher."""
         artefact = reference.artefact
         if artefact not in self._study.artefacts:
-            reason = _CONTEXT if reference.is_context else "no artefact of this study"
-            raise _NoCounterpartError(f"{artefact}: {reason}", differs=reference.is_context)
+            if reference.is_context:
+                raise _OtherKindError(f"{artefact}: {_CONTEXT}")
+            raise _MissingError(f"{artefact}: no artefact of this study")
         cells = self._study.artefact_cells(artefact)
         if not cells:
-            raise _NoCounterpartError("needs the released checkpoints, or cells this study lacks")
+            raise _MissingError("needs the released checkpoints, or cells this study lacks")
         task = self._in_place_of(reference.task, artefact, dict.fromkeys(c.task for c in cells))
         if reference.method == TEACHER:
             return task, None
         found = [cell for cell in cells if (cell.task, cell.method) == (task, reference.method)]
         if not found:
-            raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
+            raise _MissingError(f"{reference.method_word} is not run in this study")
         return task, self._cell(found, reference)
 
     def _in_place_of(self, word: str, artefact: str, tasks: Iterable[str]) -> str:
@@ -364,7 +351,7 @@ class _Own:
             found = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
             found = found or (own if len(own) == 1 and not named else [])
         if not found:
-            raise _NoCounterpartError(f"no task of this study stands for {word}")
+            raise _MissingError(f"no task of this study stands for {word}")
         return found[0]
 
     def _cell(self, cells: list[Cell], reference: Reference) -> Cell:
@@ -375,8 +362,8 @@ class _Own:
             items, similarity = reference.transfer_size, reference.similarity
             named = [] if items is None else [f"{items:,} items"]
             named += [] if similarity is None else [f"S = {similarity:g}"]
-            reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
-            raise _NoCounterpartError(reason, differs=True)
+            place = " and ".join(named) or "its place"
+            raise _OtherKindError(f"no transfer set of this study has {place}")
         return found[0]
 
     def _same_transfer(self, cell: Cell, reference: Reference) -> bool:
@@ -389,12 +376,11 @@ class _Own:
 
     def _architecture(self, drawn: set[Architecture], reference: Reference) -> Architecture:
         """The study's size in place of the paper's: the same, or at the demo's scale its like."""
-        same = [size for size in drawn if str(size) == reference.architecture]
+        same = [size for size in drawn if size == reference.size]
         if self._study.scale == "demo":
             named = self._study.named_architectures.get(reference.name or "")
             only = list(drawn) if len(drawn) == 1 else []
             same = [size for size in drawn if size == named] or same or only
-        if same:
-            return same[0]
-        reason = f"no size of this study stands for {reference.architecture}"
-        raise _NoCounterpartError(reason, differs=True)
+        if not same:
+            raise _OtherKindError(f"no size of this study stands for {reference.architecture}")
+        return same[0]

@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from statistics import fmean
 from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
@@ -23,7 +24,7 @@ import pandas as pd
 from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
 from pdbench.evidence.pairs import STORED, CellPair, Match, same_budget
 from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
-from pdbench.evidence.table import ResultsTable
+from pdbench.evidence.table import ResultsTable, Score
 from pdbench.study import Cell, Study
 from pdbench.study.waivers import Waiver
 
@@ -274,7 +275,7 @@ class _Tests:
             self.estimator = _run_by_run(margins, sides)
         else:
             self.estimator = _method_by_method(margins, sides[1], match)
-        self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
+        self.terms = {pair: _difference(pair, sides[0].study) for pair in margins}
         estimates = {pair: self.estimator.estimate(terms) for pair, terms in self.terms.items()}
         tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
         exact = {pair: p for pair, p in tested.items() if p is not None}
@@ -283,29 +284,24 @@ class _Tests:
     def row(self, pair: CellPair) -> Row:
         """What became of a pair."""
         assert pair.baseline is not None
-        places = list(zip(self.sides, (pair.baseline, pair.candidate), strict=True))
-        before, now = (side.of(cell).runs for side, cell in places)
+        before, now = self.sides[0].of(pair.baseline), self.sides[1].of(pair.candidate)
         row = replace(
             self.judged[pair],
             name=pair.candidate.key,
             cells=pair.keys,
-            scores=(math.fsum(before) / len(before), math.fsum(now) / len(now)),
-            runs=(len(before), len(now)),
-            notes=tuple(self._notes(pair, places)),
+            scores=(fmean(before.runs), fmean(now.runs)),
+            runs=(len(before.runs), len(now.runs)),
+            notes=tuple(self._notes(pair, before, now)),
         )
-        if row.outcome is GateOutcome.PASSED and self._has_collapsed(places):
+        # Of new code, more runs than before must have collapsed.
+        collapsed = now.degenerate > (before.degenerate if self.match.by_seed else 0)
+        if row.outcome is GateOutcome.PASSED and collapsed:
             why = f"{row.reason}, but one answer to everything is no skill"
             return replace(row, outcome=GateOutcome.UNRESOLVED, reason=why)
         return row
 
-    def _has_collapsed(self, places: Iterable[tuple[ResultsTable, Cell]]) -> bool:
-        """Whether runs of the candidate predict one class only; of new code, more than before."""
-        before, now = (side.of(cell).degenerate for side, cell in places)
-        return now > (before if self.match.by_seed else 0)
-
-    def _notes(self, pair: CellPair, places: Iterable[tuple[ResultsTable, Cell]]) -> Iterator[str]:
-        for role, (side, cell) in zip(("baseline", "candidate"), places, strict=True):
-            found = side.of(cell)
+    def _notes(self, pair: CellPair, before: Score, now: Score) -> Iterator[str]:
+        for role, found in (("baseline", before), ("candidate", now)):
             if found.degenerate:
                 runs = len(found.runs)
                 yield f"{role}: {found.degenerate} of {runs} runs predict one class only"
@@ -324,33 +320,32 @@ class _Tests:
         estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
         margins = {name: self._mean_margin(own) for name, own in pools.items()}
         judged = _judge(estimates, margins)
-        own = {name: [rows[pair] for pair in pairs] for name, pairs in pools.items()}
-        return [_mean_row(name, own[name], judged[name]) for name in pools]
+        return [
+            _mean_row(name, [rows[pair] for pair in own], judged[name])
+            for name, own in pools.items()
+        ]
 
     def _mean_margin(self, pairs: Sequence[CellPair]) -> float:
         """What a mean over cells may lose: as much as its cells on average."""
         margins = [self.margins[pair] for pair in pairs]
-        return margins[0] if len(set(margins)) == 1 else math.fsum(margins) / len(margins)
+        return margins[0] if len(set(margins)) == 1 else fmean(margins)
 
 
 def _mean_row(name: str, rows: Sequence[Row], judged: Row) -> Row:
-    first, second = (math.fsum(row.scores[i] for row in rows) / len(rows) for i in (0, 1))
     return replace(
         judged,
         name=name,
         cells=tuple(dict.fromkeys(key for row in rows for key in row.cells)),
-        scores=(first, second),
+        scores=(fmean(row.scores[0] for row in rows), fmean(row.scores[1] for row in rows)),
         runs=(min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
         notes=(f"mean of {len(rows)} cells",),
     )
 
 
-def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
+def _difference(pair: CellPair, study: Study) -> Terms:
+    """The candidate less its baseline, or a cell whose runs have their own subtracted already."""
     metric = _metric(study, pair.candidate)
-    assert pair.baseline is not None
-    if match.by_seed:
-        return {(pair.candidate.key, metric): 1.0}
-    return {(pair.candidate.key, metric): 1.0, (pair.baseline.key, metric): -1.0}
+    return {(k, metric): sign for k, sign in zip(reversed(pair.keys), (1.0, -1.0), strict=False)}
 
 
 def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Match) -> Estimator:
@@ -358,11 +353,8 @@ def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Matc
     study = side.study
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
-        own = [
-            c
-            for c in study.seed_counts
-            if (c.task == task and c.method in (match.baseline, match.candidate))
-        ]
+        cells = [cell for cell in study.seed_counts if cell.task == task]
+        own = [cell for cell in cells if cell.method in (match.baseline, match.candidate)]
         whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
         samples[task], places = _sample([(side, cell) for cell in whole], task)
         for cell, rows in zip(whole, places, strict=True):
@@ -430,15 +422,10 @@ def _problems(
         if waiver.study != study.name:
             continue
         about = f"waiver of {waiver.cell} against {waiver.baseline}"
+        covered = {r.outcome for r in rows if waiver.covers(study.name, match.baseline, r.name)}
         if waiver.baseline not in (STORED, *study.methods):
             yield f"{about}: no such method; mend its spelling or remove it"
         elif not any(waiver.covers(study.name, waiver.baseline, name) for name in names):
             yield f"{about}: fits no cell of study {study.name}; mend its spelling or remove it"
-        elif waiver.is_expired(today) and not _concerns_others(waiver, study, match, rows):
+        elif waiver.is_expired(today) and covered and GateOutcome.REGRESSED not in covered:
             yield f"{about}: expired on {waiver.expires} and covers no regression; remove it"
-
-
-def _concerns_others(waiver: Waiver, study: Study, match: Match, rows: Sequence[Row]) -> bool:
-    """Whether an expired waiver is for another check, or covers a regression, which fails."""
-    here = [row for row in rows if waiver.covers(study.name, match.baseline, row.name)]
-    return not here or any(row.outcome is GateOutcome.REGRESSED for row in here)

@@ -59,8 +59,7 @@ class Result:
 
     Attributes:
         p: Two-sided p of the claim; NaN where nothing was tested.
-        adjusted: The same after Holm's correction for the claims of the same artefact.
-        family: How many claims that are.
+        adjusted: The same after Holm's correction for the ``family`` of the artefact's claims.
         deciding: The comparison on which the outcome rests; None where nothing was compared.
     """
 
@@ -129,9 +128,8 @@ def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> 
     terms = comparison.quantity.terms
     error = math.fsum(abs(f) * published[t].uncertainty for t, f in terms.items())
     left = slack(comparison, {term: published[term].value for term in terms})
-    return Trial(
-        comparison.text, Difference(left, error, math.inf), math.nan, math.nan, tuple(terms)
-    )
+    found = Difference(left, error, math.inf)
+    return Trial(comparison.text, found, math.nan, math.nan, tuple(terms))
 
 
 def _points(value: float) -> str:
@@ -171,14 +169,9 @@ def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
     shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
     refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)
     p, fails = min(1.0, 2 * min(shown, refuted)), refuted < shown
-    return Result(
-        claim,
-        ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
-        "",
-        p,
-        deciding=against if fails and p <= ALPHA else weakest,
-        parts=tuple(parts.values()),
-    )
+    outcome = ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS
+    deciding = against if fails and p <= ALPHA else weakest
+    return Result(claim, outcome, "", p, deciding=deciding, parts=tuple(parts.values()))
 
 
 def _decide(result: Result, adjusted: float, family: int) -> Result:

@@ -52,13 +52,9 @@ _TOLERANCE = 1e-4
 
 
 class Sample:
-    """The predictions of R runs on the N test examples of one task.
+    """The predictions of R runs on the N test examples of one task, (R, N), and its labels, (N,).
 
-    Args:
-        predictions: Classes, or numbers of a regression, or ranks, (R, N).
-        labels: The true ones, (N,).
-        seed: Seed of the resampling.
-        examples: What each example scores, (R, N) by metric, where predictions do not say it.
+    ``examples`` has what each example scores, (R, N) by metric, where predictions do not say it.
     """
 
     def __init__(
@@ -75,11 +71,7 @@ class Sample:
 
     @classmethod
     def of(cls, table: ResultsTable, task: str, rows: Any) -> Sample:
-        """The predictions of some runs of a task, the rows of a table, on its test examples.
-
-        Raises:
-            DataError: Predictions are missing, or do not give the recorded scores.
-        """
+        """Read the predictions of some runs of a task; they must give the recorded scores."""
         labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
         if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
             what = f"results.parquet: a run on {task} has no prediction for every test example"
@@ -163,10 +155,9 @@ class _Samples(Items):
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one cell.
+    """The runs of one cell, by their rows in the sample of the task.
 
     Attributes:
-        rows: Their rows in the sample of the task.
         pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
         against: Rows that are subtracted run by run: the runs with the same seeds of another
             version of the code, which share all that the seeds decide.
@@ -198,14 +189,14 @@ class Estimator:
         return cls(samples, groups)
 
     def estimate(self, terms: Terms, constant: float = 0.0) -> Difference:
-        """Estimate a sum of scores, each times its factor, and a constant.
-
-        Its error is NaN if no group of a pool has more than one run.
-        """
+        """Estimate a sum of scores; its error is NaN if no group of a pool has several runs."""
         value, doubled = constant, 0.0
         spreads: dict[tuple[str, str, _Weights], float] = {}
         resampled: dict[str, Floats | float] = {}
-        for key, factors in _by_cell(terms).items():
+        by_cell: dict[str, dict[str, float]] = {}
+        for (key, metric), factor in terms.items():
+            by_cell.setdefault(key, {})[metric] = factor
+        for key, factors in by_cell.items():
             group, runs = self.groups[key], len(self.groups[key].rows)
             if self._is_unchanged(group):
                 continue
@@ -286,15 +277,7 @@ def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     return weighed / float(freedom.sum()), min(weighed**2 / squares, float(freedom.sum()))
 
 
-def _by_cell(terms: Terms) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for (key, metric), factor in terms.items():
-        found.setdefault(key, {})[metric] = factor
-    return found
-
-
 def _weights(factors: Mapping[str, float], size: float) -> _Weights:
     """A cell's factors without their common size and sign, which the spread does not feel."""
-    first = next(iter(factors.values()))
-    scale = math.copysign(size, first)
+    scale = math.copysign(size, next(iter(factors.values())))
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))

@@ -87,7 +87,11 @@ class Match:
         cell of the study or of the stored results stands beside itself.
         """
         if self.by_seed:
-            return _pairs_of_versions(study, baseline)
+            gone = (baseline.cell(key) for key in sorted(baseline.keys - set(study.cells)))
+            if found := tuple(CellPair(cell, cell) for cell in (*study.seed_counts, *gone)):
+                return found
+            what = f"study {study.name}: no artefact has a cell"
+            raise UsageError(what, "name some under artefacts, and run the study")
         for method in (self.baseline, self.candidate):
             if not any(cell.method == method for cell in study.seed_counts):
                 what = f"study {study.name}: no artefact has a cell of method {method!r}"
@@ -95,8 +99,8 @@ class Match:
         pairs = []
         for cell in study.seed_counts:
             if cell.method == self.candidate:
-                found = tuple(_baselines_of(cell, study, self.baseline))
-                pairs += [CellPair(baseline, cell) for baseline in found or (None,)]
+                others = tuple(_baselines_of(cell, study, self.baseline))
+                pairs += [CellPair(other, cell) for other in others or (None,)]
         return tuple(pairs)
 
     def margins(self, study: Study, pairs: Sequence[CellPair]) -> dict[CellPair, float]:
@@ -149,14 +153,6 @@ def _margin(study: Study, own: float | None) -> float:
     return margin
 
 
-def _pairs_of_versions(study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
-    if not (study.cells or stored.keys):
-        what = f"study {study.name}: no artefact has a cell"
-        raise UsageError(what, "name some under artefacts, and run the study")
-    gone = (stored.cell(key) for key in sorted(stored.keys - set(study.cells)))
-    return tuple(CellPair(cell, cell) for cell in (*study.seed_counts, *gone))
-
-
 def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
     for other in study.seed_counts:
         place = (other.method, other.task, other.architecture)
@@ -174,20 +170,17 @@ def same_budget(
 ) -> Iterator[str]:
     """Every quantity in which two whole cells differ: "updates 250 v 200", the baseline first.
 
-    Updates, items seen, grid points, the transfer set and, where both tables have their digests,
-    the data themselves. The number of seeds is no part of it: more seeds are no better a
-    score, only a better known one. Neither is where the weights begin, which is what a method is.
-    Two versions of the code (``by_seed``) must have the same seeds and test examples; their
-    teachers and so their soft labels may differ.
+    The data themselves are compared where both tables have their digests. The number of seeds is
+    no part of it: more seeds are no better a score, only a better known one. Neither is where the
+    weights begin, which is what a method is. Two versions of the code (``by_seed``) must have the
+    same seeds and test examples; their teachers and so their soft labels may differ.
     """
     (one, first), (other, second) = baseline, candidate
     ours, theirs = one.runs(first.key), other.runs(second.key)
     if first.transfer != second.transfer:
         yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
-    for name, column, apart in (
-        ("updates", "steps", 0.0),
-        ("items seen", "examples", _ITEMS_APART),
-    ):
+    counted = (("updates", "steps", 0.0), ("items seen", "examples", _ITEMS_APART))
+    for name, column, apart in counted:
         mean, its = float(ours[column].mean()), float(theirs[column].mean())
         if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
             yield f"{name} {mean:,.0f} v {its:,.0f}"

@@ -59,27 +59,17 @@ _UNITS = {
     "params_millions": "million",
     "transfer_set_millions": "million",
     "inference_seconds": "s",
-    "speedup_vs_BERT_LARGE_TPUv2": "ratio",
-    "TPU_speedup_x": "ratio",
-    "speedup_x": "ratio",
-    "compression_x": "ratio",
-    "size_reduction_x": "ratio",
-    "size_ratio": "ratio",
-    "speed_ratio": "ratio",
-    "data_ratio": "ratio",
+    **dict.fromkeys(("speedup_vs_BERT_LARGE_TPUv2", "TPU_speedup_x", "speedup_x"), "ratio"),
+    **dict.fromkeys(("compression_x", "size_reduction_x"), "ratio"),
+    **dict.fromkeys(("size_ratio", "speed_ratio", "data_ratio"), "ratio"),
 }
 """The unit of every metric of the reference files."""
 
 TASKS = {
-    "-": "",
     "MNLI": "mnli",
     **{task.title: name for name, task in GLUE.items()},
     "Amazon Book Reviews": "book-reviews",
-    "GLUE-6": "",
-    "Score": "",
-    "avg": "",
-    "avg8": "",
-    "MNLI/RTE": "",
+    **dict.fromkeys(("-", "GLUE-6", "Score", "avg", "avg8", "MNLI/RTE"), ""),
 }
 """Tasks in the sources' words, each with the id of one task's data; "" for none or several."""
 

@@ -181,8 +181,7 @@ class ResultsTable:
         if not len(rows):
             yield "none of its runs is there"
         wanted = Counter(run.seed_number for run in self.study.runs(cell))
-        lost = wanted - Counter(rows.drop_duplicates("run")["seed_index"])
-        if lost:
+        if lost := wanted - Counter(rows.drop_duplicates("run")["seed_index"]):
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
         if not self._stored:

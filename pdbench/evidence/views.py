@@ -48,14 +48,12 @@ _NO_DEV = "dev chose among the runs here, and only test predictions are kept to 
 
 @dataclass(frozen=True)
 class _Number:
-    """One number with what it is a number of.
+    """One number with what it is a number of, in the paper's words where it has them.
 
     Attributes:
-        task: What the task is: an id of a published one, or the study's own.
-        split: The split as the paper calls it.
-        shown: Whether figures show it: scores, in a study those of its test split.
         size: Size of the student; None for the teacher.
         transfer: Items of the transfer set, where the number depends on it.
+        shown: Whether figures show it: scores, in a study those of its test split.
         lacking: Why it cannot be used; empty if it can.
     """
 
@@ -130,8 +128,7 @@ class Numbers:
     def tasks(self, artefact: str) -> tuple[str, ...]:
         """The tasks of a figure."""
         shown = (e for e in self.entries if e.artefact == artefact and e.shown)
-        found = tuple(dict.fromkeys(entry.task for entry in shown))
-        if not found:
+        if not (found := tuple(dict.fromkeys(entry.task for entry in shown))):
             raise Untestable(f"{artefact} has no scores here")
         return found
 
@@ -247,8 +244,8 @@ class Figure:
     @property
     def series(self) -> tuple[tuple[str, Architecture], ...]:
         """The (method, size) of every curve over transfer sets."""
-        found = ((e.method, e.size) for e in self._entries if e.transfer is not None)
-        return tuple(dict.fromkeys((m, size) for m, size in found if size is not None))
+        curves = ((e.method, e.size) for e in self._entries if e.size and e.transfer is not None)
+        return tuple(dict.fromkeys(curves))
 
     @property
     def teacher(self) -> Quantity:
@@ -278,18 +275,10 @@ def _short_name(method: str) -> str:
 
 
 def _published(reference: Reference) -> _Number:
-    return _Number(
-        artefact=reference.artefact,
-        task=TASKS[reference.task] or reference.task,
-        method=reference.method,
-        split=reference.split,
-        metric=reference.metric,
-        term=reference.term,
-        shown=reference.is_score,
-        size=reference.size,
-        transfer=reference.transfer_size,
-        similarity=reference.similarity,
-    )
+    r = reference
+    place = (r.size, r.transfer_size, r.similarity, r.split, r.metric)
+    task = TASKS[r.task] or r.task
+    return _Number(r.artefact, task, r.method, *place, term=r.term, shown=r.is_score)
 
 
 def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Number]:
@@ -299,20 +288,19 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
         for cell in cells:
             lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
             place = (cell.architecture, *transfer_of(study, cell, similarity))
-            own = _Number(artefact, cell.task, cell.method, *place)
-            yield from _scored(study, own, "test", cell.key, lacking)
-            yield from _scored(study, own, "dev", cell.key, lacking or _NO_DEV)
+            own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
+            yield from _scored(study, own, "test", cell.key)
+            yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", cell.key)
         for task in dict.fromkeys(cell.task for cell in cells):
-            key = scores.teacher_key(task)
+            key = scores.teacher_key(task) or ""
             lacking = "" if key else f"the teacher of {task} is missing"
-            own = _Number(artefact, task, TEACHER)
-            yield from _scored(study, own, "test", key or "", lacking)
+            own = _Number(artefact, task, TEACHER, lacking=lacking)
+            yield from _scored(study, own, "test", key)
 
 
-def _scored(study: Study, own: _Number, split: Split, key: str, lacking: str) -> Iterator[_Number]:
+def _scored(study: Study, own: _Number, split: Split, key: str) -> Iterator[_Number]:
     """A number in each of its task's metrics, with the paper's words for task and split."""
     identity = data_id(study, own.artefact, own.task)
-    found = replace(own, task=identity, shown=split == "test", lacking=lacking)
+    found = replace(own, task=identity, split=published_split(split, identity))
     for metric in study.tasks[own.task].metrics:
-        named = published_split(split, identity)
-        yield replace(found, split=named, metric=metric, term=(key, metric))
+        yield replace(found, metric=metric, term=(key, metric), shown=split == "test")
