@@ -24,17 +24,9 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
     from pdbench.artefacts import datasets, methods, render, score_tables, sizes
     from pdbench.artefacts.context import Context
 
-    drawing = {
-        "figure1": methods.draw_diagram,
-        "methods": methods.draw_table,
-        "sizes": sizes.draw,
-        "datasets": datasets.draw,
-        "table3": score_tables.draw_table3,
-        "released_models": score_tables.draw_released_models,
-        "scores": score_tables.draw_scores,
-    }
-    context = Context(study, paths)
-    own = drawing.get(artefact)
+    drawing = {"sizes": sizes.draw, "datasets": datasets.draw}
+    drawing |= {**methods.DRAWINGS, **score_tables.DRAWINGS}
+    context, own = Context(study, paths), drawing.get(artefact)
     result = own(context) if own else render.draw(context, artefact)
     result.write(paths.artefact(artefact)[0].with_suffix(""))
     for cell in result.missing:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from pdbench.study.axes import Artefact, Axes, Setting
 
-SIZE: tuple[Setting, ...] = ("layers", "hidden")
-_BY_SIZE = Axes(panel=("task",), x=SIZE, series=("method",))
+_SIZE: tuple[Setting, ...] = ("layers", "hidden")
+_BY_SIZE = Axes(panel=("task",), x=_SIZE, series=("method",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ ARTEFACTS: dict[str, Artefact] = {
     ),
     "figure8": ScoreFigure(
         title="Size of the transfer set",
-        axes=Axes(panel=("task",), x=("items",), series=("method", *SIZE)),
+        axes=Axes(panel=("task",), x=("items",), series=("method", *_SIZE)),
         x_label="Items of the transfer set (logarithmic)",
         caption="Accuracy against the number of unlabelled items that the teacher labels for the "
         "student. Lines without marks are methods that need no transfer set. The paper's 100k "
@@ -95,9 +95,10 @@ ARTEFACTS: dict[str, Artefact] = {
         "gives alone and what both give in sequence.",
     ),
     "released_models": Artefact(
-        "The released checkpoints", Axes(panel=SIZE, x=("task",), series=("method",), optional=True)
+        "The released checkpoints",
+        Axes(panel=_SIZE, x=("task",), series=("method",), optional=True),
     ),
     "scores": Artefact(
-        "Scores of other tasks", Axes(panel=("task",), x=(), series=("method", *SIZE))
+        "Scores of other tasks", Axes(panel=("task",), x=(), series=("method", *_SIZE))
     ),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
+from pdbench.artefacts.catalogue import ARTEFACTS, ScoreFigure
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, numbers, seeds_in_words
 from pdbench.core.words import short_count
@@ -285,7 +285,8 @@ def _published_panels(context: Context, artefact: str, axes: Axes) -> Iterator[P
         shown = [_of_reference(context, axes, r) for r in scores]
         if by_width:
             shown = [one for one in shown if one.place is None or one.place in own]
-        places = {SIZE: PAPER_SIZES.values(), ("layers",): own}.get(axes.x) or _places(shown)
+        of_size: Iterable[_Place] = PAPER_SIZES.values() if "hidden" in axes.x else own
+        places = of_size if "layers" in axes.x else _places(shown)
         positions = _positions(axes, places, lambda size: names.get(size, str(size)), "{:.2f}")
         width = f", H = {hidden}" if by_width else ""
         yield replace(_panel(f"Paper: {tasks[0]}{width}", shown, positions), published=True)
@@ -331,7 +332,7 @@ def _positions(
 ) -> _Positions:
     """Sizes stand in their order and depths in ascending order; numbers stand where they are."""
     sizes = [place for place in places if isinstance(place, Architecture)]
-    if axes.x == SIZE:
+    if "hidden" in axes.x:
         names = [f"{size_name(size)}\n{size}".removeprefix(f"{size}\n") for size in sizes]
         return dict(zip(sizes, enumerate(names), strict=True))
     if axes.x == ("layers",):

@@ -79,7 +79,7 @@ _LANE = 0.5
 _LANES_LEFT, _CHIP = 4.1, 1.75
 
 
-def draw_table(context: Context) -> Drawn:
+def _draw_table(context: Context) -> Drawn:
     """Write one row a method, in the order of the file."""
     methods = context.study.methods
     rows = tuple(_cells(name, method) for name, method in methods.items())
@@ -133,7 +133,7 @@ def _own(stage: Stage) -> _Step:
     return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
 
 
-def draw_diagram(context: Context) -> Drawn:
+def _draw_diagram(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
     with mpl.rc_context(style.RC):
@@ -241,3 +241,6 @@ def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
         for position, step in enumerate(_steps(method)):
             row: Row = {"method": name, "name": method.name, "position": position}
             yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
+
+
+DRAWINGS = {"figure1": _draw_diagram, "methods": _draw_table}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import (
@@ -21,8 +20,7 @@ from pdbench.evidence import Interval, Reference, Score, Split
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.metrics import METRICS
 
-_Part = tuple[Table, list[Row]]
-"""A table, and its numbers as plain rows."""
+_Part: TypeAlias = tuple[Table, list[Row]]  # a table, and its numbers as plain rows
 
 _MEAN = "Mean"
 _MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
@@ -57,7 +55,7 @@ class _TableScore(NamedTuple):
     key: str | None
 
 
-def draw_table3(context: Context) -> Drawn:
+def _draw_table3(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
     cells, references = context.study.artefact_cells("table3"), context.published("table3")
     published = [
@@ -69,7 +67,7 @@ def draw_table3(context: Context) -> Drawn:
     return _captioned(context, parts, caption, cells, references)
 
 
-def draw_released_models(context: Context) -> Drawn:
+def _draw_released_models(context: Context) -> Drawn:
     """Write the published scores beside this study's, or say that there are none of ours."""
     cells = context.study.artefact_cells("released_models")
     references = context.published("released_models")
@@ -82,7 +80,7 @@ def draw_released_models(context: Context) -> Drawn:
     return _captioned(context, parts, caption, cells, references)
 
 
-def draw_scores(context: Context) -> Drawn:
+def _draw_scores(context: Context) -> Drawn:
     """Write a dev and a test table for every task of the cells."""
     cells = context.study.artefact_cells("scores")
     by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}
@@ -143,7 +141,7 @@ def _published_scores(
     for r in own:
         name, verdict = _name(context, r), context.verdict(r)
         numbers_of.setdefault(name, {})[r.task, r.metric] = f"{r.value:.1f} {verdict}"
-        value = Interval(r.value, math.nan, math.nan, 1)
+        value = Interval(r.value, n=1)
         row = _row(r.source, split, name, r.task, r.metric, value)
         plain.append({**row, "verdict": verdict})
     rows = tuple(
@@ -237,3 +235,10 @@ def _name(context: Context, reference: Reference) -> str:
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
     names = {"source": source, "split": split, "method": method, "task": task, "metric": metric}
     return {**names, **numbers(interval)}
+
+
+DRAWINGS = {
+    "table3": _draw_table3,
+    "released_models": _draw_released_models,
+    "scores": _draw_scores,
+}

@@ -49,14 +49,10 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
     "text.color": _INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": _INK,
-    "xtick.labelsize": 7.5,
-    "xtick.major.width": 0.7,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": _INK,
-    "ytick.labelsize": 7.5,
-    "ytick.major.width": 0.7,
+    **dict.fromkeys(("xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), _INK),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.7),
 }
 
 

@@ -14,7 +14,6 @@ from pdbench.evidence.references import (
     META_TASKS,
     TASKS,
     UNSTATED,
-    VERSIONS,
     Reference,
     Similarities,
     data_id,
@@ -22,13 +21,12 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.significance import ALPHA, NO_RUNS, Difference, Interval
+from pdbench.evidence.significance import ALPHA, Difference, Interval
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import Architecture, Cell
 from pdbench.study.catalogue.metrics import METRICS
 
-_PARAMETER_MARGIN = 0.05
-"""Millions; with the rounding of the paper's one decimal, 0.1."""
+_PARAMETER_MARGIN = 0.05  # millions; with the rounding of the paper's one decimal, 0.1
 
 _CONTEXT = "context, never a target: secondary, or another publication's"
 
@@ -240,21 +238,15 @@ class _Own:
                 return self._mean(reference)
             return _judged(reference, *self._measured(reference))
         except _OtherKindError as error:
-            return Comparison(reference, NO_RUNS, Verdict.NOT_COMPARABLE, str(error))
+            return Comparison(reference, Interval(), Verdict.NOT_COMPARABLE, str(error))
         except _MissingError as error:
-            return Comparison(reference, NO_RUNS, Verdict.MISSING, str(error))
+            return Comparison(reference, Interval(), Verdict.MISSING, str(error))
 
     def _mean(self, reference: Reference) -> Comparison:
         """Compare a meta score with the mean over the same tasks, seed by seed."""
         tasks, parts = [], []
         for scored in META_TASKS:
-            own = []
-            for word, metric in scored:
-                # A mean over tasks is taken to have the version that no source states.
-                versions = VERSIONS.get(word, ("",))
-                version = UNSTATED if UNSTATED in versions else versions[0]
-                part = replace(reference, task=word, metric=metric, task_version=version)
-                own.append(self._measured(part)[0])
+            own = [self._measured(reference.part(*column))[0] for column in scored]
             tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
             parts += own
         found = replace(

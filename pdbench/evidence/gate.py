@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 import pandas as pd
 
 from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
-from pdbench.evidence.pairs import STORED, CellPair, Match, same_budget
+from pdbench.evidence.pairs import STORED, CellPair, Match
 from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
 from pdbench.evidence.table import ResultsTable, Score
 from pdbench.study import Cell, Study
@@ -30,8 +30,7 @@ from pdbench.study.waivers import Waiver
 
 _K = TypeVar("_K", bound=Hashable)
 
-_LEVEL = ALPHA / 2
-"""One-sided level of each family: the cells, and the means over cells."""
+_LEVEL = ALPHA / 2  # one-sided level of each family: the cells, and the means over cells
 
 _POOLED = "pooled"
 
@@ -215,12 +214,9 @@ def check(
     stored: Any = None,
     waivers: Sequence[Waiver] = (),
 ) -> Gate:
-    """Check a candidate against its baseline.
+    """Check the collected results of a study, for two versions of the code against stored ones.
 
-    Args:
-        frame: The study's collected results, one row a run.
-        today: The day that waivers are held against.
-        stored: Stored results of the same study, where ``match`` asks for them.
+    Waivers are held against ``today``.
 
     Raises:
         UsageError: The study has nothing to compare, or a table is of another study.
@@ -255,8 +251,7 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     metric = _metric(sides[0].study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
         return Row(candidate.key, pair.keys, GateOutcome.MISSING, "; ".join(lost))
-    measure, measured = (sides[0], baseline), (sides[1], candidate)
-    if found := list(same_budget(measure, measured, by_seed=match.by_seed)):
+    if found := list(pair.other_budget(*sides, by_seed=match.by_seed)):
         return Row(candidate.key, pair.keys, GateOutcome.REFUSED, "; ".join(found))
     return None
 

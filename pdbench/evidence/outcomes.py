@@ -14,7 +14,6 @@ from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import (
     FOLDER,
-    GRADES,
     Reference,
     Similarities,
     load_references,
@@ -88,9 +87,9 @@ def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
         if row["id"] not in TESTS or row["id"] in found:
             what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
             raise DataError(what, "see pdbench/evidence/claims.py")
-        if row["grade"] not in GRADES or row["on_reference"] not in set(ClaimOutcome):
-            what = f"{path}:{number}: unknown grade or outcome"
-            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(ClaimOutcome)}")
+        if row["on_reference"] not in set(ClaimOutcome):
+            what = f"{path}:{number}: unknown outcome {row['on_reference']!r}"
+            raise DataError(what, f"write {' or '.join(ClaimOutcome)}")
         words: dict[str, Any] = {**row, "on_reference": ClaimOutcome(row["on_reference"])}
         found[row["id"]] = Claim(**words)
     if lost := sorted(set(TESTS) - set(found)):

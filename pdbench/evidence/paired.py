@@ -41,14 +41,9 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 _Weights: TypeAlias = tuple[tuple[str, float], ...]
 """Factors of the metrics of one cell, which add up to 1 in size."""
 
-_RESAMPLES = 2000
-"""Samples of the test examples; their spread is known to about 2%."""
-
-_AT_ONCE = 4096
-"""Examples whose weights are in memory at once."""
-
-_TOLERANCE = 1e-4
-"""How far a recorded score may be from the one that its predictions give."""
+_RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
+_AT_ONCE = 4096  # examples whose weights are in memory at once
+_TOLERANCE = 1e-4  # how far a recorded score may be from the one that its predictions give
 
 
 class Sample:

@@ -34,6 +34,40 @@ class CellPair:
         """The keys of its cells, baseline first, each once."""
         return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
 
+    def other_budget(
+        self, one: ResultsTable, other: ResultsTable, *, by_seed: bool
+    ) -> Iterator[str]:
+        """Every quantity in which both cells differ: "updates 250 v 200", the baseline first.
+
+        The data themselves are compared where both tables have their digests. The number of seeds
+        is no part of it: more seeds are no better a score, only a better known one. Neither is
+        where the weights begin, which is what a method is. Two versions of the code (``by_seed``)
+        must have the same seeds and test examples; their teachers and so their soft labels may
+        differ.
+        """
+        assert self.baseline is not None
+        first, second = self.baseline, self.candidate
+        ours, theirs = one.runs(first.key), other.runs(second.key)
+        if first.transfer != second.transfer:
+            yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
+        counted = (("updates", "steps", 0.0), ("items seen", "examples", _ITEMS_APART))
+        for name, column, apart in counted:
+            mean, its = float(ours[column].mean()), float(theirs[column].mean())
+            if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
+                yield f"{name} {mean:,.0f} v {its:,.0f}"
+        points = one.grid_points(first.key), other.grid_points(second.key)
+        if points[0] != points[1]:
+            yield f"grid points {points[0]} v {points[1]}"
+        for role in _DATA if by_seed else (*_DATA, _SHARED):
+            if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
+                yield f"data of {role} not the same"
+        if by_seed:
+            seeds = [list(side.chosen(first.key)["seed"]) for side in (one, other)]
+            if seeds[0] != seeds[1]:
+                yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
+            if list(one.labels(first.task)) != list(other.labels(second.task)):
+                yield "labels of the test examples not the same"
+
 
 @dataclass(frozen=True)
 class Match:
@@ -163,40 +197,6 @@ def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
 
 def _fit(one: str | None, other: str | None) -> bool:
     return one == other or one is None or other is None
-
-
-def same_budget(
-    baseline: tuple[ResultsTable, Cell], candidate: tuple[ResultsTable, Cell], *, by_seed: bool
-) -> Iterator[str]:
-    """Every quantity in which two whole cells differ: "updates 250 v 200", the baseline first.
-
-    The data themselves are compared where both tables have their digests. The number of seeds is
-    no part of it: more seeds are no better a score, only a better known one. Neither is where the
-    weights begin, which is what a method is. Two versions of the code (``by_seed``) must have the
-    same seeds and test examples; their teachers and so their soft labels may differ.
-    """
-    (one, first), (other, second) = baseline, candidate
-    ours, theirs = one.runs(first.key), other.runs(second.key)
-    if first.transfer != second.transfer:
-        yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
-    counted = (("updates", "steps", 0.0), ("items seen", "examples", _ITEMS_APART))
-    for name, column, apart in counted:
-        mean, its = float(ours[column].mean()), float(theirs[column].mean())
-        if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
-            yield f"{name} {mean:,.0f} v {its:,.0f}"
-    points = one.grid_points(first.key), other.grid_points(second.key)
-    if points[0] != points[1]:
-        yield f"grid points {points[0]} v {points[1]}"
-    for role in _DATA if by_seed else (*_DATA, _SHARED):
-        if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
-            yield f"data of {role} not the same"
-    if not by_seed:
-        return
-    seeds = [list(side.chosen(cell.key)["seed"]) for side, cell in ((one, first), (other, second))]
-    if seeds[0] != seeds[1]:
-        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
-    if list(one.labels(first.task)) != list(other.labels(second.task)):
-        yield "labels of the test examples not the same"
 
 
 def _digests(rows: Any, role: str) -> list[str]:

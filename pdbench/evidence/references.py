@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -73,7 +73,7 @@ TASKS = {
 }
 """Tasks in the sources' words, each with the id of one task's data; "" for none or several."""
 
-VERSIONS = {
+_VERSIONS = {
     "MNLI": ("matched", "mismatched", "unstated"),
     "MNLI-m": ("matched",),
     "MNLI-mm": ("mismatched",),
@@ -91,11 +91,10 @@ META_TASKS = (
 )
 """What the meta score of GLUE-6 is the mean of: the scores of a task are averaged first."""
 
-_SPLITS = ("dev", "test", "unstated")
-"""Splits of scores; other numbers have "-"."""
+_SPLITS = ("dev", "test", "unstated")  # splits of scores; other numbers have "-"
 
 _OBTAINED = ("printed", "quoted", "digitised")
-GRADES = ("primary", "secondary")
+_GRADES = ("primary", "secondary")
 UNSTATED = "unstated"
 
 _SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")
@@ -166,6 +165,12 @@ class Reference:
         where = (self.artefact, self.series, size, self.task, self.split, *transfer)
         return "|".join("" if part is None else str(part) for part in where), self.metric
 
+    def part(self, task: str, metric: str) -> Reference:
+        """A score that it is the mean of, in the version of the task that no source states."""
+        versions = _VERSIONS.get(task, ("",))
+        version = UNSTATED if UNSTATED in versions else versions[0]
+        return replace(self, task=task, metric=metric, task_version=version)
+
     @property
     def uncertainty(self) -> float:
         """How far the true number may be from the value: reading error, or half a last digit."""
@@ -229,6 +234,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
             if None in row or None in row.values():
                 what = f"{path}:{reader.line_num}: not as many fields as the header has"
                 raise DataError(what, "mend the line")
+            if row["grade"] not in _GRADES:
+                what = f"{path}:{reader.line_num}: unknown grade {row['grade']!r}"
+                raise DataError(what, suggestion(row["grade"], _GRADES))
             yield reader.line_num, row
 
 
@@ -240,9 +248,8 @@ def _check(row: dict[str, str]) -> None:
     known: dict[str, Collection[str]] = {
         "metric": _UNITS,
         "task": TASKS,
-        "grade": GRADES,
         "obtained": _OBTAINED,
-        "task_version": VERSIONS.get(row["task"], ("",)),
+        "task_version": _VERSIONS.get(row["task"], ("",)),
         "split": _SPLITS if row["metric"] in _SCORES else ("-",),
     }
     for column, words in known.items():

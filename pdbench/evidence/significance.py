@@ -10,8 +10,7 @@ from typing import TypeVar
 ALPHA = 0.05
 """Two-sided level of every test; the level of every interval is 1 - ALPHA."""
 
-_POWER = 0.8
-"""The share of times that a difference must be found to be called detectable."""
+_POWER = 0.8  # the share of times that a difference must be found to be called detectable
 
 _K = TypeVar("_K")
 
@@ -20,10 +19,10 @@ _K = TypeVar("_K")
 class Interval:
     """A mean over ``n`` runs with the ends of its interval; NaN where there is none."""
 
-    mean: float
-    low: float
-    high: float
-    n: int
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
 
     @property
     def half_width(self) -> float:
@@ -36,9 +35,6 @@ class Interval:
         if math.isnan(self.low):
             return f"{self.mean:.1f}"
         return f"{self.mean:.1f} ± {self.half_width:.1f}"
-
-
-NO_RUNS = Interval(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Difference:
     def interval(self) -> Interval:
         """The value with its t interval, wide for few runs: a bootstrap would be too narrow."""
         if math.isnan(self.error):
-            return Interval(self.value, math.nan, math.nan, self.n)
+            return Interval(self.value, n=self.n)
         half = _quantile(1 - ALPHA / 2, self.freedom) * self.error
         return Interval(self.value, self.value - half, self.value + half, self.n)
 

@@ -19,8 +19,7 @@ from pdbench.evidence.significance import ALPHA, Difference
 Term: TypeAlias = tuple[str, str]
 """What identifies one score: the key of a cell, or of a published number, and its metric."""
 
-_ROUNDING = 1e-9
-"""Published decimals are not exact in binary."""
+_ROUNDING = 1e-9  # published decimals are not exact in binary
 
 
 class Untestable(Exception):  # noqa: N818 - nothing is wrong
@@ -133,14 +132,10 @@ def some(*parts: Statement | Iterable[Statement]) -> Statement:
     return _Joined(_flat(parts), all=False)
 
 
-def descending(*quantities: Quantity) -> Statement:
-    """Each quantity is above the next."""
-    return every(first > second for first, second in itertools.pairwise(quantities))
-
-
-def not_ascending(*quantities: Quantity) -> Statement:
-    """No quantity is below the next."""
-    return every(first >= second for first, second in itertools.pairwise(quantities))
+def descending(*quantities: Quantity, ties: bool = False) -> Statement:
+    """Each quantity is above the next, or with ties none is below it."""
+    pairs = itertools.pairwise(quantities)
+    return every(first >= second if ties else first > second for first, second in pairs)
 
 
 def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:

@@ -85,6 +85,7 @@ class ResultsTable:
 
     def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
         self.study, self.frame, self._stored = study, frame, stored
+        self._paths = Paths(study)
 
     def refuse_others(self) -> None:
         """Refuse results of another study, whose cells may have the same names."""
@@ -189,10 +190,6 @@ class ResultsTable:
             if older := int((~rows["spec"].isin(specs)).sum()):
                 yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metric)
-
-    @cached_property
-    def _paths(self) -> Paths:
-        return Paths(self.study)
 
     def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:
         rows, column = self.chosen(cell.key), f"test_{metric}"

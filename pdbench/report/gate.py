@@ -22,9 +22,9 @@ from pdbench.artefacts.tables import Table, to_markdown
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
+from pdbench.evidence import Interval
 from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check, failing
 from pdbench.evidence.pairs import STORED, Match
-from pdbench.evidence.significance import NO_RUNS
 from pdbench.evidence.table import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
@@ -181,7 +181,7 @@ def _plain_gate(gate: Gate) -> _Plain:
 
 
 def _plain_row(row: Row) -> _Plain:
-    interval = row.estimate.interval if row.estimate else NO_RUNS
+    interval = row.estimate.interval if row.estimate else Interval()
     return {
         "name": row.name,
         "mark": row.outcome.mark,

@@ -179,7 +179,8 @@ def test_the_documented_columns_are_those_of_the_code() -> None:
     [
         ("\nC02,", "\nC99,", r"claims\.csv:3: C99 has no test"),
         ("\nC02,", "\nC01,", r"claims\.csv:3: C01 has no test, or stands here twice"),
-        (",primary,holds,\n", ",primary,perhaps,\n", r"claims\.csv:2: unknown grade or outcome"),
+        (",primary,holds,\n", ",primary,perhaps,\n", r"claims\.csv:2: unknown outcome"),
+        (",primary,holds,\n", ",tertiary,holds,\n", r"claims\.csv:2: unknown grade 'tertiary'"),
         ("id,artefact", "id,figure", r"claims\.csv: no column 'artefact'"),
     ],
 )
