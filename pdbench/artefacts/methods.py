@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from pdbench.artefacts import style
@@ -136,9 +134,8 @@ def _own(stage: Stage) -> _Step:
 def _draw_diagram(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
-    with mpl.rc_context(style.RC):
-        lanes = 0.25 * len(methods)
-        figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
+    lanes = 0.25 * len(methods)
+    with style.page_wide(2.75 + lanes) as figure:
         upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)

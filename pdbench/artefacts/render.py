@@ -7,16 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pdbench.artefacts import style
-from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series, chart_of
-from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Drawn
+from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
 
 _ROW_HEIGHT = 2.5
 _LEGEND_HEIGHT = 0.55
@@ -56,19 +53,11 @@ class _Place:
         return math.log10(x) if self.chart.logarithmic else x
 
 
-def draw(context: Context, artefact: str) -> Drawn:
-    """Draw the chart of a figure of scores, with its numbers and words."""
-    chart = chart_of(context, artefact)
-    words, alt = chart.caption(), chart.describe()
-    return Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
-
-
 def render(chart: Chart) -> Figure:
     """Draw every panel, with one legend above them."""
-    with mpl.rc_context(style.RC):
-        notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
-        height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
-        figure = Figure(figsize=(style.PAPER_WIDTH, height), layout="constrained")
+    notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
+    height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
+    with style.page_wide(height) as figure:
         looks = style.looks(chart.legend())
         for panel, axes in zip(chart.panels, _axes(figure, chart), strict=True):
             _draw(axes, panel, chart, looks)

@@ -46,6 +46,15 @@ class Table:
     align: str
     keys: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, under its title in bold."""
+        rules = ["---" if side == "l" else "---:" for side in self.align]
+        lines = [self.columns, rules, *self.rows]
+        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
+        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+        return f"**{self.title}**\n\n{body}\n"
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -71,24 +80,13 @@ class Drawn:
         if self.figure is not None:
             save(self.figure, stem)
         else:
-            write_text(stem.with_suffix(".md"), to_markdown(self.tables))
+            markdown = "\n".join(table.markdown for table in self.tables)
+            write_text(stem.with_suffix(".md"), markdown)
             write_text(stem.with_suffix(".tex"), _to_latex(self.tables, self.caption))
         write_text(stem.with_suffix(".csv"), _to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
         tables = [asdict(table) for table in self.tables]
         write_json(stem.with_suffix(".json"), {**words, "tables": tables})
-
-
-def to_markdown(tables: Sequence[Table]) -> str:
-    """Write tables as GitHub Markdown, each under its title in bold."""
-    parts = []
-    for table in tables:
-        rules = ["---" if side == "l" else "---:" for side in table.align]
-        lines = [table.columns, rules, *table.rows]
-        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
-        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
-        parts.append(f"**{table.title}**\n\n{body}\n")
-    return "\n".join(parts)
 
 
 def _to_latex(tables: Sequence[Table], caption: str) -> str:

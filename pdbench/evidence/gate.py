@@ -345,16 +345,9 @@ def _difference(pair: CellPair, study: Study) -> Terms:
 
 def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Match) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
-    study = side.study
-    samples, groups = {}, {}
-    for task in dict.fromkeys(pair.candidate.task for pair in pairs):
-        cells = [cell for cell in study.seed_counts if cell.task == task]
-        own = [cell for cell in cells if cell.method in (match.baseline, match.candidate)]
-        whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
-        samples[task], places = _sample([(side, cell) for cell in whole], task)
-        for cell, rows in zip(whole, places, strict=True):
-            groups[cell.key] = RunGroup(task, rows, cell.method)
-    return Estimator(samples, groups)
+    tasks, methods = {p.candidate.task for p in pairs}, (match.baseline, match.candidate)
+    own = [c for c in side.study.seed_counts if c.task in tasks and c.method in methods]
+    return Estimator.of(side, [c for c in own if not side.lacks(c, _metric(side.study, c))])
 
 
 def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
@@ -362,23 +355,15 @@ def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
         cells = [pair.candidate for pair in pairs if pair.candidate.task == task]
-        members = [(side, cell) for cell in cells for side in sides]
-        samples[task], places = _sample(members, task)
+        found = [side.chosen(cell.key) for cell in cells for side in sides]
+        samples[task] = Sample.of(sides[0], task, pd.concat(found))
+        ends = itertools.accumulate(map(len, found), initial=0)
+        places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
         several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
             pool = cell.method if cell.method in several else None
             groups[cell.key] = RunGroup(task, rows, pool, against)
     return Estimator(samples, groups)
-
-
-def _sample(
-    members: Sequence[tuple[ResultsTable, Cell]], task: str
-) -> tuple[Sample, list[tuple[int, ...]]]:
-    """The chosen runs of some cells on a task's test examples, and the rows of each there."""
-    found = [side.chosen(cell.key) for side, cell in members]
-    ends = itertools.accumulate(map(len, found), initial=0)
-    places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
-    return Sample.of(members[0][0], task, pd.concat(found)), places
 
 
 def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:

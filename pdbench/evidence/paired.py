@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pdbench.core.errors import DataError
@@ -33,6 +34,7 @@ from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
 from pdbench.data.metrics import Floats, Items, centred
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.table import ResultsTable
+from pdbench.study import Cell
 from pdbench.study.catalogue.metrics import METRICS
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
@@ -172,10 +174,15 @@ class Estimator:
         self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, scores: ResultsTable) -> Estimator:
-        """Read the selected runs of every whole cell of a study, and its teachers."""
+    def of(cls, scores: ResultsTable, cells: Sequence[Cell] | None = None) -> Estimator:
+        """Read the chosen runs of these cells, or of a study's teachers and all whole cells."""
+        whole = [cell for cell in scores.study.seed_counts if scores.is_whole(cell)]
         samples, groups = {}, {}
-        for task, rows in scores.by_task():
+        for task in scores.study.tasks:
+            own = (cell for cell in (whole if cells is None else cells) if cell.task == task)
+            if not (chosen := [scores.chosen(cell.key) for cell in own]):
+                continue
+            rows = pd.concat([scores.teachers(task), *chosen] if cells is None else chosen)
             samples[task] = Sample.of(scores, task, rows)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])

@@ -190,13 +190,10 @@ def _margin(study: Study, own: float | None) -> float:
 def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
     for other in study.seed_counts:
         place = (other.method, other.task, other.architecture)
-        same = place == (method, cell.task, cell.architecture)
-        if same and _fit(other.transfer, cell.transfer) and _fit(other.corpus, cell.corpus):
+        data = ((other.transfer, cell.transfer), (other.corpus, cell.corpus))
+        fit = all(one == its or None in (one, its) for one, its in data)
+        if fit and place == (method, cell.task, cell.architecture):
             yield other
-
-
-def _fit(one: str | None, other: str | None) -> bool:
-    return one == other or one is None or other is None
 
 
 def _digests(rows: Any, role: str) -> list[str]:

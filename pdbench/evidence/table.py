@@ -138,22 +138,12 @@ class ResultsTable:
 
     def teacher(self, task: str, split: Split = "test", metric: str | None = None) -> Score:
         """The scores of a task's teacher; no runs when there is none."""
-        return _score(self._teachers(task), self._column(task, split, metric))
+        return _score(self.teachers(task), self._column(task, split, metric))
 
     def teacher_key(self, task: str) -> str | None:
         """The key of a task's teacher; None when there is none."""
-        rows = self._teachers(task)
+        rows = self.teachers(task)
         return str(rows["cell"].iloc[0]) if len(rows) else None
-
-    def by_task(self) -> Iterator[tuple[str, Any]]:
-        """Every task with the rows of its teacher and of its whole cells, one row a run."""
-        import pandas as pd
-
-        for task in self.study.tasks:
-            cells = (cell for cell in self.study.seed_counts if cell.task == task)
-            found = [self.chosen(cell.key) for cell in cells if self.is_whole(cell)]
-            if found:
-                yield task, pd.concat([self._teachers(task), *found])
 
     def labels(self, task: str) -> Any:
         """The true labels of a task's test examples, (N,), which one of its rows carries."""
@@ -162,7 +152,8 @@ class ResultsTable:
             raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
         return found.iloc[0]
 
-    def _teachers(self, task: str) -> Any:
+    def teachers(self, task: str) -> Any:
+        """The rows of a task's teacher."""
         return self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
 
     def _column(self, task: str, split: Split, metric: str | None) -> str:

@@ -24,8 +24,18 @@ from pdbench.workflow.specs import REFERENCES
 _WIDTH = 96
 
 
-def check_reference() -> tuple[Result, ...]:
-    """Check the claims on the paper's own numbers; their outcomes must be those on file."""
+def check(study: Study | None, table: Path | None = None) -> tuple[Result, ...]:
+    """Test the claims on a study's results, or those of another run of it.
+
+    Without a study they are checked on the paper's own numbers, where their outcomes must be
+    those on file.
+    """
+    if study is not None:
+        paths = Paths(study)
+        scores = ResultsTable(study, read_results(table or paths.table))
+        scores.refuse_others()
+        similar = Context(study, paths).similarities if paths.audit.is_file() else {}
+        return on_study(load_claims(), scores, similar)
     results = on_reference(load_claims())
     for one in results:
         if one.outcome is not one.claim.on_reference:
@@ -35,14 +45,6 @@ def check_reference() -> tuple[Result, ...]:
                 "mend the claim, its test or the published number that was changed",
             )
     return results
-
-
-def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
-    """Test the claims on a study's results, or on those of another run of it."""
-    scores = ResultsTable(study, read_results(table or paths.table))
-    scores.refuse_others()
-    similar = Context(study, paths).similarities if paths.audit.is_file() else {}
-    return on_study(load_claims(), scores, similar)
 
 
 def counted(results: Sequence[Result]) -> str:

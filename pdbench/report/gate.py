@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 
 import click
 
-from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
@@ -253,7 +253,7 @@ def _as_markdown(found: _Plain) -> str:
         rows = tuple((*_entries(row), _why(row, one)) for row in one["rows"])
         table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
         problems = (f"**{problem}**" for problem in one["problems"])
-        parts += [*one["notes"], *problems, to_markdown([table]), one["counted"]]
+        parts += [*one["notes"], *problems, table.markdown, one["counted"]]
     return "\n\n".join(parts) + "\n"
 
 

@@ -107,7 +107,7 @@ def test_an_outcome_that_is_not_the_recorded_one_is_an_error(
     monkeypatch.setattr(claims, "load_claims", lambda: (changed,))
 
     with pytest.raises(DataError, match="C01 is recorded as fails, but holds on the published"):
-        claims.check_reference()
+        claims.check(None)
 
 
 def test_text_fits_a_terminal() -> None:

@@ -11,7 +11,7 @@ import synthetic
 
 from pdbench.evidence import ResultsTable
 from pdbench.jobs.record import write_record
-from pdbench.report import facts
+from pdbench.report.build import _facts
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
@@ -25,7 +25,7 @@ def paths(demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths
 
 def facts_of(paths: Paths, frame: pd.DataFrame) -> dict[str, Any]:
     """What the report says of these results."""
-    return facts.gather(paths, ResultsTable(paths.study, frame))
+    return _facts(paths, ResultsTable(paths.study, frame))
 
 
 def test_pretraining_is_a_stage(demo: Study, paths: Paths) -> None:
