@@ -16,22 +16,14 @@ _BY_SIZE = Axes(panel=("task",), x=_SIZE, series=("method",))
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFigure(Artefact):
-    """A figure of scores, drawn from this declaration alone.
+    """A figure of scores, drawn from this declaration alone."""
 
-    Attributes:
-        axes: What it shows of its cells, and where.
-        caption: What it shows, in words; ``{quoted}`` is what the paper's text says.
-        bars: Whether it has bars instead of curves.
-        row: Panels with the same of these settings share a row, and the paper's have one of
-            their own; all panels share one row where it is empty.
-    """
-
-    axes: Axes
+    axes: Axes  # what it shows of its cells, and where
     x_label: str
-    caption: str
-    bars: bool = False
+    caption: str  # what it shows, in words; ``{quoted}`` is what the paper's text says
+    bars: bool = False  # whether it has bars instead of curves
     logarithmic: bool = False
-    row: tuple[Setting, ...] = ()
+    row: tuple[Setting, ...] = ()  # panels alike in these share a row, the paper's have their own
 
 
 ARTEFACTS: dict[str, Artefact] = {

@@ -20,31 +20,22 @@ from pdbench.evidence import PAPER_SIZES, Interval, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
 from pdbench.study.axes import Axes, Setting, settings_of
 
-_Place: TypeAlias = Architecture | float
-"""A value along the horizontal axis: a size, a number of items, or a similarity."""
+_QUOTED = "accuracy_points_or_percent"  # whether relative or not, the paper's text leaves open
 
-_QUOTED = "accuracy_points_or_percent"
-"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
-
+_Place: TypeAlias = Architecture | float  # a size, a number of items, or a similarity
 _Positions: TypeAlias = dict[_Place, tuple[float, str]]
 """Where each value stands on the horizontal axis, and what it is called there."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One point or bar: one of ours has its runs and its cell's key, a published one a verdict.
-
-    Attributes:
-        label: What stands at ``x``, in words ("Tiny 2/128").
-        interval: Mean and interval in per cent; a published value has its reading tolerance.
-        degenerate: How many of the runs predict one class only.
-    """
+    """One point or bar: one of ours has its runs and its cell's key, a published one a verdict."""
 
     x: float
-    label: str
-    interval: Interval
+    label: str  # what stands at ``x``, in words ("Tiny 2/128")
+    interval: Interval  # mean and interval in per cent; a published value has its reading tolerance
     runs: tuple[float, ...] = ()
-    degenerate: int = 0
+    degenerate: int = 0  # how many of the runs predict one class only
     cell: str | None = None
     verdict: str = ""
 
@@ -93,23 +84,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure of several panels with a common legend.
-
-    Attributes:
-        layout: How many panels each row has, from top to bottom.
-        y_labels: Label of the vertical axis of this study's and of published panels.
-        share_y: Whether this study and the paper are on one scale.
-        about: What it shows, the first words of its caption.
-    """
+    """A figure of several panels with a common legend."""
 
     panels: tuple[Panel, ...]
-    layout: tuple[int, ...]
+    layout: tuple[int, ...]  # how many panels each row has, from top to bottom
     x_label: str
-    y_labels: tuple[str, str]
+    y_labels: tuple[str, str]  # label of the vertical axis of this study's and of published panels
     bars: bool = False
     logarithmic: bool = False
-    share_y: bool = False
-    about: str = ""
+    share_y: bool = False  # whether this study and the paper are on one scale
+    about: str = ""  # what it shows, the first words of its caption
 
     def row_length(self, panel: Panel) -> int:
         """How many panels stand in the same row as ``panel``."""

@@ -18,21 +18,15 @@ from pdbench.study.methods import Data
 
 @dataclass(frozen=True)
 class _Step:
-    """One step on the way to a student, with its name and its colour in the diagram.
+    """One step on the way to a student, with its name and its colour in the diagram."""
 
-    Attributes:
-        kind: Initialisation, objective or class of an objective of its own.
-        data: What it reads: D_LM, D_T, D_L or nothing.
-        teacher: What the teacher must expose, if it is asked.
-    """
-
-    kind: str
+    kind: str  # initialisation, objective or class of an objective of its own
     name: str
     short: str
     tint: str
-    data: str = ""
+    data: str = ""  # what it reads: D_LM, D_T, D_L or nothing
     loss: str = ""
-    teacher: str = ""
+    teacher: str = ""  # what the teacher must expose, if it is asked
 
 
 _LM = ("D_LM", "masked-LM cross-entropy")

@@ -119,13 +119,10 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
 
 def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     task = cells[0].task
-    lines = [
-        (
-            (context.method_name(cell.method), context.size_name(cell.architecture)),
-            _entries(context, [task], split, {task: cell}),
-        )
-        for cell in cells
-    ]
+    lines = []
+    for cell in cells:
+        names = (context.method_name(cell.method), context.size_name(cell.architecture))
+        lines.append((names, _entries(context, [task], split, {task: cell})))
     lines.append((("Teacher", ""), _entries(context, [task], split)))
     heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
@@ -141,8 +138,7 @@ def _published_scores(
     for r in own:
         name, verdict = _name(context, r), context.verdict(r)
         numbers_of.setdefault(name, {})[r.task, r.metric] = f"{r.value:.1f} {verdict}"
-        value = Interval(r.value, n=1)
-        row = _row(r.source, split, name, r.task, r.metric, value)
+        row = _row(r.source, split, name, r.task, r.metric, Interval(r.value, n=1))
         plain.append({**row, "verdict": verdict})
     rows = tuple(
         (name, *(shown.get(one, ABSENT) for one in heads)) for name, shown in numbers_of.items()

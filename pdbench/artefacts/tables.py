@@ -33,18 +33,13 @@ ABSENT = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Table:
-    """One table of finished text.
-
-    Attributes:
-        align: "l" or "r" for each column: words to the left, numbers to the right.
-        keys: The cell of the study behind each entry, "" for none; empty if none has one.
-    """
+    """One table of finished text."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    align: str
-    keys: tuple[tuple[str, ...], ...] = ()
+    align: str  # "l" or "r" for each column: words to the left, numbers to the right
+    keys: tuple[tuple[str, ...], ...] = ()  # the cell behind each entry, "" for none
 
     @property
     def markdown(self) -> str:
@@ -58,21 +53,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished table of one or more parts, or a figure; and its numbers and words.
-
-    Attributes:
-        tables: The table itself, or the numbers of a figure.
-        missing: Keys of the cells that have no result.
-        figure: The picture; None for a table.
-        alt: What the picture shows, in words, for readers who do not see it.
-    """
+    """A finished table of one or more parts, or a figure; and its numbers and words."""
 
     rows: Sequence[Row]
     caption: str
-    tables: Sequence[Table] = ()
-    missing: tuple[str, ...] = ()
-    figure: Any = None
-    alt: str = ""
+    tables: Sequence[Table] = ()  # the table itself, or the numbers of a figure
+    missing: tuple[str, ...] = ()  # keys of the cells that have no result
+    figure: Any = None  # the picture; None for a table
+    alt: str = ""  # what the picture shows, in words, for readers who do not see it
 
     def write(self, stem: Path) -> None:
         """Write the picture or the table, the numbers as CSV, and ``<stem>.json`` last."""

@@ -61,16 +61,11 @@ def _redrawn(runs: _Floats, rng: np.random.Generator) -> _Floats:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A method over all tasks and sizes of a figure, in per cent.
-
-    Attributes:
-        middle: Interquartile mean of its runs' test scores.
-        beaten: How often a run of the method in question beats one of it; None for that one.
-    """
+    """A method over all tasks and sizes of a figure, in per cent."""
 
     method: str
-    middle: Interval
-    beaten: Interval | None
+    middle: Interval  # interquartile mean of its runs' test scores
+    beaten: Interval | None  # how often a run of the method in question beats its; None for itself
 
 
 def standings(scores: ResultsTable, artefact: str, method: str) -> tuple[_Standing, ...]:

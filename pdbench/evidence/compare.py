@@ -74,28 +74,17 @@ RULES = {
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a verdict is about, in the unit of the published number.
-
-    Attributes:
-        uncertainty: How far the true published number may be off: rounding or reading.
-        runs: Our scores, one a seed.
-        margin: The margin of equivalence; None if none was named.
-        differs: What is not the same on both sides; empty if all is.
-        unstated: What the source leaves open.
-        constant: How many of our runs predict one class only.
-        trivial: Scores of constant predictors.
-        exact: Whether the number is counted, not measured: one value is all there is.
-    """
+    """What a verdict is about, in the unit of the published number."""
 
     published: float
-    uncertainty: float
-    runs: tuple[float, ...]
-    margin: float | None
-    differs: str = ""
-    unstated: str = ""
-    constant: int = 0
-    trivial: tuple[float, ...] = ()
-    exact: bool = False
+    uncertainty: float  # how far the true published number may be off: rounding or reading
+    runs: tuple[float, ...]  # our scores, one a seed
+    margin: float | None  # the margin of equivalence; None if none was named
+    differs: str = ""  # what is not the same on both sides; empty if all is
+    unstated: str = ""  # what the source leaves open
+    constant: int = 0  # how many of our runs predict one class only
+    trivial: tuple[float, ...] = ()  # scores of constant predictors
+    exact: bool = False  # whether the number is counted, not measured: one value is all there is
 
     @property
     def estimate(self) -> Difference:

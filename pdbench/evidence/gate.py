@@ -75,44 +75,29 @@ def failing(*, strict: bool = False) -> tuple[GateOutcome, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """One cell of the candidate, or a mean over cells, as it was judged.
+    """One cell of the candidate, or a mean over cells, as it was judged."""
 
-    Attributes:
-        name: The key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``.
-        cells: The cells behind it: baseline and candidate.
-        estimate: Candidate less baseline, in points; None where nothing was compared.
-        p: Of no regression beyond the margin, after Holm's correction.
-        scores: Mean test scores of baseline and candidate, in per cent.
-        runs: Their numbers of runs.
-    """
-
-    name: str
-    cells: tuple[str, ...]
+    name: str  # the key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``
+    cells: tuple[str, ...]  # the cells behind it: baseline and candidate
     outcome: GateOutcome
     reason: str = ""
-    estimate: Difference | None = None
-    p: float = math.nan
-    scores: tuple[float, float] = (math.nan, math.nan)
-    runs: tuple[int, int] = (0, 0)
+    estimate: Difference | None = None  # candidate less baseline, in points; None if not compared
+    p: float = math.nan  # of no regression beyond the margin, after Holm's correction
+    scores: tuple[float, float] = (math.nan, math.nan)  # baseline's and candidate's, in per cent
+    runs: tuple[int, int] = (0, 0)  # their numbers of runs
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A check and what it found.
-
-    Attributes:
-        margins: What its cells may lose, in points: every margin that was used, ascending.
-        pooled: The means over the cells of a task, and over all.
-        problems: What is wrong with the waivers.
-    """
+    """A check and what it found."""
 
     study: str
     match: Match
-    margins: tuple[float, ...]
+    margins: tuple[float, ...]  # points that cells may lose: every margin used, ascending
     cells: tuple[Row, ...]
-    pooled: tuple[Row, ...]
-    problems: tuple[str, ...]
+    pooled: tuple[Row, ...]  # the means over the cells of a task, and over all
+    problems: tuple[str, ...]  # what is wrong with the waivers
     notes: tuple[str, ...]
     today: date
 
@@ -201,8 +186,7 @@ def _mean_terms(terms: Sequence[Terms]) -> Terms:
     return total
 
 
-_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]
-"""Baseline and candidate; one and the same table for two methods of a study."""
+_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]  # the same twice for methods of a study
 
 
 def check(

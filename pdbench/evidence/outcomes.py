@@ -26,7 +26,6 @@ from pdbench.evidence.statements import (
     Term,
     Trial,
     Untestable,
-    comparisons,
     slack,
     weigh,
 )
@@ -54,21 +53,15 @@ _COLUMNS = tuple(field.name for field in fields(Claim))
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a claim.
-
-    Attributes:
-        p: Two-sided p of the claim; NaN where nothing was tested.
-        adjusted: The same after Holm's correction for the ``family`` of the artefact's claims.
-        deciding: The comparison on which the outcome rests; None where nothing was compared.
-    """
+    """What became of a claim."""
 
     claim: Claim
     outcome: ClaimOutcome
     reason: str
-    p: float = math.nan
-    adjusted: float = math.nan
+    p: float = math.nan  # two-sided p of the claim; NaN where nothing was tested
+    adjusted: float = math.nan  # the same after Holm's correction for the artefact's claims
     family: int = 0
-    deciding: Trial | None = None
+    deciding: Trial | None = None  # the comparison that the outcome rests on, if any
     parts: tuple[Trial, ...] = ()
 
     @property
@@ -112,7 +105,7 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
         statement = TESTS[claim.id](numbers)
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
-    parts = tuple(_published_part(one, published) for one in comparisons(statement))
+    parts = tuple(_published_part(one, published) for one in statement.comparisons)
     left = slack(statement, {term: reference.value for term, reference in published.items()})
     outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
@@ -157,13 +150,13 @@ def on_study(
 def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
     try:
         statement = TESTS[claim.id](numbers)
-        if not any(one.quantity.terms for one in comparisons(statement)):
+        if not any(one.quantity.terms for one in statement.comparisons):
             raise Untestable("both sides are the same runs here")
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = {
         id(one): Trial.of(one, estimator.estimate(one.quantity.terms, one.quantity.constant))
-        for one in comparisons(statement)
+        for one in statement.comparisons
     }
     shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
     refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)

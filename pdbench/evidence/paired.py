@@ -40,8 +40,7 @@ from pdbench.study.catalogue.metrics import METRICS
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
 
-_Weights: TypeAlias = tuple[tuple[str, float], ...]
-"""Factors of the metrics of one cell, which add up to 1 in size."""
+_Weights: TypeAlias = tuple[tuple[str, float], ...]  # of a cell's metrics; their sizes sum to 1
 
 _RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
 _AT_ONCE = 4096  # examples whose weights are in memory at once
@@ -152,18 +151,12 @@ class _Samples(Items):
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one cell, by their rows in the sample of the task.
-
-    Attributes:
-        pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
-        against: Rows that are subtracted run by run: the runs with the same seeds of another
-            version of the code, which share all that the seeds decide.
-    """
+    """The runs of one cell, by their rows in the sample of the task."""
 
     task: str
     rows: tuple[int, ...]
-    pool: str | None
-    against: tuple[int, ...] = ()
+    pool: str | None  # groups of one pool spread alike over seeds; None for a model taken as it is
+    against: tuple[int, ...] = ()  # rows that are subtracted: the same seeds of another version
 
 
 class Estimator:

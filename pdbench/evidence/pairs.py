@@ -71,19 +71,12 @@ class CellPair:
 
 @dataclass(frozen=True)
 class Match:
-    """What is compared.
+    """What is compared."""
 
-    Attributes:
-        baseline: The method that is the measure, or ``stored``.
-        candidate: The method that is measured; "" for every cell of the study.
-        margin: Points that the candidate may lose.
-        is_own: Whether that is said of this comparison; else an artefact's own goes first.
-    """
-
-    baseline: str
-    candidate: str
-    margin: float
-    is_own: bool = True
+    baseline: str  # the method that is the measure, or ``stored``
+    candidate: str  # the method that is measured; "" for every cell of the study
+    margin: float  # points that the candidate may lose
+    is_own: bool = True  # whether the margin is its own; else an artefact's goes first
 
     @classmethod
     def of_methods(

@@ -25,9 +25,7 @@ Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 """S of each transfer set to each task, as the audit measured it."""
 
 FOLDER = ROOT / REFERENCES
-_CONTEXT_FILE = "concurrent_work.csv"
-"""Numbers of other publications: shown for context, never a target."""
-
+_CONTEXT_FILE = "concurrent_work.csv"  # other publications: shown for context, never a target
 _FILES = ("paper.csv", "released_models.csv", _CONTEXT_FILE)
 
 PAPER_SIZES = {
@@ -97,8 +95,7 @@ _OBTAINED = ("printed", "quoted", "digitised")
 _GRADES = ("primary", "secondary")
 UNSTATED = "unstated"
 
-_SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")
-"""What stands for an architecture where the source names no single L/H."""
+_SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")  # where there is no single L/H
 
 _METHODS = {
     "PD-truncated-init": "pd-truncated",
@@ -115,30 +112,22 @@ _NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
 
 @dataclass(frozen=True)
 class Reference:
-    """One published number: its line in a reference file.
-
-    Attributes:
-        method: Method id of pdbench where there is one, else the source's word in lower case.
-        method_word: The method in the source's own word.
-        printed: The value as the file writes it, with its digits.
-        tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
-        seeds: Runs behind it; None where the source does not say or no run gave it.
-    """
+    """One published number: its line in a reference file."""
 
     artefact: str
     series: str
     architecture: str
-    method: str
-    method_word: str
+    method: str  # method id of pdbench where there is one, else the source's word in lower case
+    method_word: str  # the method in the source's own word
     task: str
     task_version: str
     split: str
     metric: str
     unit: str
     value: float
-    printed: str
-    tolerance: float
-    seeds: int | None
+    printed: str  # the value as the file writes it, with its digits
+    tolerance: float  # reading error of a value read off a plot, in its unit; 0 for a printed one
+    seeds: int | None  # runs behind it; None where the source does not say or no run gave it
     obtained: str
     grade: str
     source: str
@@ -295,13 +284,10 @@ def _count(text: str) -> int | None:
     return round(float(text.rstrip("km")) * unit)
 
 
-_SIMILARITY_TOLERANCE = 0.02
-"""Similarities that are closer are one: S depends a little on which texts are drawn."""
-
-
 def is_similar(found: float | None, published: float) -> bool:
     """Whether a measured similarity S is the published one."""
-    return found is not None and abs(found - published) <= _SIMILARITY_TOLERANCE
+    # Which texts are drawn changes S a little.
+    return found is not None and abs(found - published) <= 0.02
 
 
 def transfer_of(

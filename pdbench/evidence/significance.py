@@ -39,19 +39,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference in points with its standard error.
+    """A difference in points with its standard error."""
 
-    Attributes:
-        value: The difference.
-        error: Its standard error; NaN where there is none, as for single runs.
-        freedom: Degrees of freedom of the error; infinite where it is known.
-        n: The fewest runs of a cell behind it.
-    """
-
-    value: float
-    error: float
-    freedom: float
-    n: int = 0
+    value: float  # the difference
+    error: float  # its standard error; NaN where there is none, as for single runs
+    freedom: float  # degrees of freedom of the error; infinite where it is known
+    n: int = 0  # the fewest runs of a cell behind it
 
     @classmethod
     def of(cls, values: Sequence[float], bound: float = 0.0) -> Difference:

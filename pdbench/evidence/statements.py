@@ -110,6 +110,11 @@ class Single:
     strict: bool = False
     margin: float | None = None
 
+    @property
+    def comparisons(self) -> tuple[Single, ...]:
+        """Itself."""
+        return (self,)
+
 
 @dataclass(frozen=True)
 class _Joined:
@@ -117,6 +122,11 @@ class _Joined:
 
     parts: tuple[Statement, ...]
     all: bool
+
+    @property
+    def comparisons(self) -> tuple[Single, ...]:
+        """Every single comparison, in order."""
+        return tuple(one for part in self.parts for one in part.comparisons)
 
 
 Statement: TypeAlias = Single | _Joined
@@ -143,13 +153,6 @@ def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, 
     if not found:
         raise Untestable("there is nothing to compare")
     return tuple(found)
-
-
-def comparisons(statement: Statement) -> tuple[Single, ...]:
-    """Every single comparison of a statement, in order."""
-    if isinstance(statement, Single):
-        return (statement,)
-    return tuple(one for part in statement.parts for one in comparisons(part))
 
 
 def slack(statement: Statement, values: Mapping[Term, float]) -> float:
@@ -180,18 +183,12 @@ class ClaimOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One comparison of a statement, as it stands.
-
-    Attributes:
-        estimate: By how much it is met, or for "within" the difference itself, in points.
-        shown: P of it being false all the same; NaN on published numbers.
-        refuted: P of it being true all the same.
-    """
+    """One comparison of a statement, as it stands."""
 
     text: str
-    estimate: Difference
-    shown: float
-    refuted: float
+    estimate: Difference  # by how much it is met, or for "within" the difference itself, in points
+    shown: float  # P of it being false all the same; NaN on published numbers
+    refuted: float  # P of it being true all the same
     terms: tuple[Term, ...]
 
     @classmethod

@@ -58,18 +58,11 @@ def read_results(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Score:
-    """The runs of one cell on one split, in per cent.
+    """The runs of one cell on one split, in per cent."""
 
-    Attributes:
-        runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
-            Empty when a run of the cell is missing: a cell is whole or it is missing.
-        degenerate: How many of the runs predict one class only.
-        majority: The accuracy of always answering the largest class.
-    """
-
-    runs: tuple[float, ...]
-    degenerate: int
-    majority: float | None = None
+    runs: tuple[float, ...]  # one a seed, in order, at dev's grid point; none if a run is missing
+    degenerate: int  # how many of the runs predict one class only
+    majority: float | None = None  # the accuracy of always answering the largest class
 
     @property
     def interval(self) -> Interval:

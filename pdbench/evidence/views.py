@@ -48,26 +48,19 @@ _NO_DEV = "dev chose among the runs here, and only test predictions are kept to 
 
 @dataclass(frozen=True)
 class _Number:
-    """One number with what it is a number of, in the paper's words where it has them.
-
-    Attributes:
-        size: Size of the student; None for the teacher.
-        transfer: Items of the transfer set, where the number depends on it.
-        shown: Whether figures show it: scores, in a study those of its test split.
-        lacking: Why it cannot be used; empty if it can.
-    """
+    """One number with what it is a number of, in the paper's words where it has them."""
 
     artefact: str
     task: str
     method: str
-    size: Architecture | None = None
-    transfer: int | None = None
+    size: Architecture | None = None  # size of the student; None for the teacher
+    transfer: int | None = None  # items of the transfer set, where the number depends on it
     similarity: float | None = None
     split: str = ""
     metric: str = ""
     term: Term = ("", "")
-    shown: bool = False
-    lacking: str = ""
+    shown: bool = False  # whether figures show it: scores, in a study those of its test split
+    lacking: str = ""  # why it cannot be used; empty if it can
 
 
 def _only(numbers: Iterable[_Number], name: str, **wanted: object) -> Quantity:
@@ -83,16 +76,11 @@ def _only(numbers: Iterable[_Number], name: str, **wanted: object) -> Quantity:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of one origin, by what they are.
-
-    Attributes:
-        named: The named sizes, from small to large.
-        own_magnitudes: Whether the paper's magnitudes hold here: at its own scale.
-    """
+    """All numbers of one origin, by what they are."""
 
     entries: tuple[_Number, ...]
-    named: Mapping[str, Architecture]
-    own_magnitudes: bool
+    named: Mapping[str, Architecture]  # the named sizes, from small to large
+    own_magnitudes: bool  # whether the paper's magnitudes hold here: at its own scale
 
     @classmethod
     def published(cls, references: Iterable[Reference]) -> Numbers:

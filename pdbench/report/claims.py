@@ -127,15 +127,8 @@ def _part_as_json(part: Trial) -> dict[str, Any]:
     if math.isnan(part.shown):
         by, off = for_json(part.estimate.value), for_json(part.estimate.error)
         return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
-    interval = part.estimate.interval
-    return {
-        "text": part.text,
-        "outcome": str(part.outcome),
-        "by": for_json(interval.mean),
-        "low": for_json(interval.low),
-        "high": for_json(interval.high),
-        "detectable": for_json(part.estimate.detectable()),
-        "shown": for_json(part.shown),
-        "refuted": for_json(part.refuted),
-        "cells": keys,
-    }
+    interval, least = part.estimate.interval, part.estimate.detectable()
+    ends = {"by": interval.mean, "low": interval.low, "high": interval.high}
+    numbers = {**ends, "detectable": least, "shown": part.shown, "refuted": part.refuted}
+    rounded = {name: for_json(value) for name, value in numbers.items()}
+    return {"text": part.text, "outcome": str(part.outcome), **rounded, "cells": keys}

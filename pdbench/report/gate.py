@@ -265,16 +265,14 @@ def _as_junit(found: _Plain) -> str:
     """
     root = ET.Element("testsuites", name="pdbench check")
     for one in found["checks"]:
-        title = one["title"].partition(",")[0]
-        suite = ET.SubElement(root, "testsuite", name=title)
-        suite.set("timestamp", f"{one['date']}T00:00:00")
+        named = {"name": one["title"].partition(",")[0], "timestamp": f"{one['date']}T00:00:00"}
+        suite = ET.SubElement(root, "testsuite", named)
         group = f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}"
         for row in one["rows"]:
             name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
-            case = ET.SubElement(
-                suite, "testcase", classname=group, name=_ILLEGAL.sub("?", name), time="0"
-            )
-            _judge(case, row["outcome"], _ILLEGAL.sub("?", _why(row, one)), found["strict"])
+            legal, why = _ILLEGAL.sub("?", name), _ILLEGAL.sub("?", _why(row, one))
+            case = ET.SubElement(suite, "testcase", classname=group, name=legal, time="0")
+            _judge(case, row["outcome"], why, found["strict"])
         for problem in one["problems"]:
             case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
             ET.SubElement(case, "error", message=_ILLEGAL.sub("?", problem), type="waiver")

@@ -31,7 +31,7 @@ from pdbench.evidence.outcomes import (
 )
 from pdbench.evidence.references import FOLDER
 from pdbench.evidence.significance import Difference
-from pdbench.evidence.statements import ClaimOutcome, Trial, comparisons
+from pdbench.evidence.statements import ClaimOutcome, Trial
 from pdbench.evidence.views import Numbers
 from pdbench.study import PAPER_ARCHITECTURES, Study
 
@@ -103,9 +103,9 @@ def test_every_comparison_of_a_claim_can_flip_it(
     """
     (claim,) = one_claim(name)
     statement = TESTS[name](Numbers.published(references))
-    alternatives = {id(c) for c in comparisons(statement) if "≤ 0.5" in c.text and name == "C16"}
+    alternatives = {id(c) for c in statement.comparisons if "≤ 0.5" in c.text and name == "C16"}
 
-    for comparison in comparisons(statement):
+    for comparison in statement.comparisons:
         if id(comparison) in alternatives:
             continue
         term, factor = next(iter(comparison.quantity.terms.items()))
@@ -140,16 +140,14 @@ def test_a_missing_published_number_makes_a_claim_untestable(
     """Exactly one number fewer, and the claim is neither true nor false."""
     (claim,) = one_claim(name)
     statement = TESTS[name](Numbers.published(references))
-    term = next(iter(comparisons(statement)[-1].quantity.terms))
+    term = next(iter(statement.comparisons[-1].quantity.terms))
     fewer = [r for r in references if r.term != term]
 
     (found,) = on_reference([claim], fewer)
 
     # Where a claim is about all sizes or transfer sets that there are, one may be gone with all
     # that is compared with it; whatever is left then holds.
-    assert found.outcome is ClaimOutcome.UNTESTABLE or len(found.parts) < len(
-        comparisons(statement)
-    )
+    assert found.outcome is ClaimOutcome.UNTESTABLE or len(found.parts) < len(statement.comparisons)
 
 
 def test_what_holds_only_within_reading_error_says_so(references: tuple[Reference, ...]) -> None:
@@ -390,8 +388,8 @@ def test_magnitudes_are_kept_where_the_statement_has_them(
     scores = ResultsTable(demo, synthetic.results(demo))
     here, there = Numbers.measured(scores, {}), Numbers.published(references)
 
-    assert [comparisons(TESTS["C11"](n))[0].quantity.constant for n in (here, there)] == [0, -5]
-    assert [comparisons(TESTS["C33"](n))[0].quantity.constant for n in (here, there)] == [-1.5] * 2
+    assert [TESTS["C11"](n).comparisons[0].quantity.constant for n in (here, there)] == [0, -5]
+    assert [TESTS["C33"](n).comparisons[0].quantity.constant for n in (here, there)] == [-1.5] * 2
 
 
 def test_a_study_at_the_papers_scale_is_asked_as_the_paper_is(demo: Study) -> None:

@@ -11,7 +11,6 @@ from pdbench.evidence.statements import (
     Quantity,
     Trial,
     Untestable,
-    comparisons,
     descending,
     every,
     slack,
@@ -51,7 +50,7 @@ A, B, C = map(score, "abc")
 def test_comparisons_say_what_is_written(statement, holds: bool, text: str) -> None:
     """The sign, the bound and the words are those of the expression."""
     assert (slack(statement, VALUES) >= 0) is holds
-    assert comparisons(statement)[0].text == text
+    assert statement.comparisons[0].text == text
 
 
 def test_terms_that_cancel_are_gone() -> None:
@@ -79,7 +78,7 @@ def test_chains_compare_neighbours() -> None:
     """Three quantities have two comparisons; a tie breaks only the strict chain."""
     assert slack(descending(A, B, C), VALUES) < 0
     assert slack(descending(A, B, C, ties=True), VALUES) >= 0
-    assert len(comparisons(descending(A, B, C))) == 2
+    assert len(descending(A, B, C).comparisons) == 2
 
 
 def test_nothing_to_compare_is_not_true() -> None:
