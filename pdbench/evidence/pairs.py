@@ -62,11 +62,7 @@ class CellPair:
             if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
                 yield f"data of {role} not the same"
         if by_seed:
-            seeds = [list(side.chosen(first.key)["seed"]) for side in (one, other)]
-            if seeds[0] != seeds[1]:
-                yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
-            if list(one.labels(first.task)) != list(other.labels(second.task)):
-                yield "labels of the test examples not the same"
+            yield from _other_draws(first, one, other)
 
 
 @dataclass(frozen=True)
@@ -187,6 +183,15 @@ def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
         fit = all(one == its or None in (one, its) for one, its in data)
         if fit and place == (method, cell.task, cell.architecture):
             yield other
+
+
+def _other_draws(cell: Cell, one: ResultsTable, other: ResultsTable) -> Iterator[str]:
+    """Whether two versions of the code had other seeds or other test examples."""
+    seeds = [list(side.chosen(cell.key)["seed"]) for side in (one, other)]
+    if seeds[0] != seeds[1]:
+        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
+    if list(one.labels(cell.task)) != list(other.labels(cell.task)):
+        yield "labels of the test examples not the same"
 
 
 def _digests(rows: Any, role: str) -> list[str]:
