@@ -1,8 +1,8 @@
 """Published numbers, each with where it stands and how it was obtained.
 
 The files in ``config/reference/`` are the only place in the project where a published number
-is written down. What may stand in them is said here; ``config/reference/README.md`` shows the same
-tables to readers. Values are in the unit of the source: per cent for scores.
+is written down. Which words may stand in them is said here, and what their columns mean in
+``config/reference/README.md``. Values are in the unit of the source: per cent for scores.
 """
 
 from __future__ import annotations
