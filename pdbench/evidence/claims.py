@@ -1,16 +1,16 @@
-"""The paper's claims as tests: a table for each figure, of what its claims state.
+"""The paper's claims as tests: one short function each, named by what the claim says.
 
-A test is given published or measured :class:`~pdbench.evidence.views.Numbers`, or those of one
-figure, and returns a statement about them. The claim's sentence and its other columns stand in
-``config/reference/claims.csv``. ``f.points(4)`` is a magnitude of the paper's numbers that the
-sentence does not claim; any other bound is kept at every scale.
+A claim is given published or measured :class:`~pdbench.evidence.views.Numbers` and returns a
+statement about them. Its sentence and its other columns stand in ``config/reference/claims.csv``.
+``n.points(4)`` is a magnitude of the paper's numbers that the sentence does not claim; any other
+bound is kept at every scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pdbench.evidence.references import PAPER_SIZES
 from pdbench.evidence.statements import (
@@ -23,8 +23,21 @@ from pdbench.evidence.statements import (
 from pdbench.evidence.views import Figure, Numbers
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
-_Test: TypeAlias = Callable[[Numbers], Statement]
-_FigureTest: TypeAlias = Callable[[Figure], Statement]
+_Test: TypeAlias = Callable[[Any], Statement]
+
+TESTS: dict[str, _Test] = {}
+"""The test of every claim by its id."""
+
+
+def _claim(*ids: str, of: str = "") -> Callable[[_Test], _Test]:
+    """Register a test of all numbers, or of one figure's, for the claims of these ids."""
+
+    def register(test: _Test) -> _Test:
+        own = (lambda n: test(n.figure(of))) if of else test
+        TESTS.update(dict.fromkeys(ids, own))
+        return test
+
+    return register
 
 
 def _ahead(
@@ -41,42 +54,6 @@ def _nowhere_below(n: Numbers, method: str, other: str, split: str) -> Statement
         n.score(method, task, split, metric) >= n.score(other, task, split, metric)
         for task, metric in n.columns(split)
     )
-
-
-def _meta_score_is_a_mean_over_tasks(n: Numbers) -> Statement:
-    rows = {"test": ("tf", "pf", "patient-kd", "pd"), "dev": ("pf", "pd", "distilbert")}
-    return every(
-        abs(n.meta(method, split) - n.mean_of_tasks(method, split)) <= 0.05
-        for split, methods in rows.items()
-        for method in methods
-    )
-
-
-_TABLE3: dict[str, _Test] = {
-    # PD has the best meta score on test; on dev PD is ahead of PF, and PF of DistilBERT.
-    "C01": lambda n: every(
-        n.meta("pd", "test") > n.meta(m, "test") for m in ("tf", "pf", "patient-kd")
-    ),
-    "C02": lambda n: descending(*(n.meta(m, "dev") for m in ("pd", "pf", "distilbert"))),
-    # PF competes with Patient KD.
-    "C03": lambda n: abs(n.meta("pf", "test") - n.meta("patient-kd", "test")) <= 0.5,
-    # Pre-training beats truncation; PD is nowhere below PF on dev, and not best everywhere on test.
-    "C04": lambda n: _nowhere_below(n, "pf", "tf", "test"),
-    "C05": lambda n: _nowhere_below(n, "pd", "pf", "dev"),
-    "C06": lambda n: every(
-        _ahead(n, "pf", ["pd"], "sst2", "test"),
-        _ahead(n, "pf", ["pd"], "mrpc", "test"),
-        _ahead(n, "patient-kd", ("tf", "pf", "pd"), "qnli", "test"),
-        _ahead(n, "patient-kd", ("tf", "pf", "pd"), "rte", "test"),
-        _ahead(n, "patient-kd", ("tf", "pf", "pd"), "qqp", "test", "f1"),
-    ),
-    # DistilBERT is best twice on dev.
-    "C07": lambda n: every(
-        _ahead(n, "distilbert", ("pf", "pd"), "sst2", "dev"),
-        _ahead(n, "distilbert", ("pf", "pd"), "qqp", "dev", "f1"),
-    ),
-    "C08": _meta_score_is_a_mean_over_tasks,
-}
 
 
 def _above(
@@ -100,6 +77,76 @@ def _gains_of_depth(
             yield f.acc(method, more) - f.acc(method, less)
 
 
+def _shortfall(f: Figure, method: str, size: str, transfer: int) -> Quantity:
+    """By how much the teacher is above a student with so many transfer items."""
+    return f.teacher - f.acc(method, size, transfer=transfer)
+
+
+@_claim("C01")
+def _pd_has_best_test_meta(n: Numbers) -> Statement:
+    return every(n.meta("pd", "test") > n.meta(m, "test") for m in ("tf", "pf", "patient-kd"))
+
+
+@_claim("C02")
+def _pd_then_pf_have_best_dev_meta(n: Numbers) -> Statement:
+    return descending(*(n.meta(m, "dev") for m in ("pd", "pf", "distilbert")))
+
+
+@_claim("C03")
+def _pf_competes_with_patient_kd(n: Numbers) -> Statement:
+    return abs(n.meta("pf", "test") - n.meta("patient-kd", "test")) <= 0.5
+
+
+@_claim("C04")
+def _pretraining_beats_truncation(n: Numbers) -> Statement:
+    return _nowhere_below(n, "pf", "tf", "test")
+
+
+@_claim("C05")
+def _pd_is_nowhere_below_pf_on_dev(n: Numbers) -> Statement:
+    return _nowhere_below(n, "pd", "pf", "dev")
+
+
+@_claim("C06")
+def _pd_is_not_best_everywhere_on_test(n: Numbers) -> Statement:
+    others = ("tf", "pf", "pd")
+    return every(
+        _ahead(n, "pf", ["pd"], "sst2", "test"),
+        _ahead(n, "pf", ["pd"], "mrpc", "test"),
+        _ahead(n, "patient-kd", others, "qnli", "test"),
+        _ahead(n, "patient-kd", others, "rte", "test"),
+        _ahead(n, "patient-kd", others, "qqp", "test", "f1"),
+    )
+
+
+@_claim("C07")
+def _distilbert_is_best_twice_on_dev(n: Numbers) -> Statement:
+    others = ("pf", "pd")
+    return every(
+        _ahead(n, "distilbert", others, "sst2", "dev"),
+        _ahead(n, "distilbert", others, "qqp", "dev", "f1"),
+    )
+
+
+@_claim("C08")
+def _meta_score_is_a_mean_over_tasks(n: Numbers) -> Statement:
+    rows = {"test": ("tf", "pf", "patient-kd", "pd"), "dev": ("pf", "pd", "distilbert")}
+    return every(
+        abs(n.meta(method, split) - n.mean_of_tasks(method, split)) <= 0.05
+        for split, methods in rows.items()
+        for method in methods
+    )
+
+
+@_claim("C09", of="figure5")
+def _starts_rank_by_what_is_pretrained(f: Figure) -> Statement:
+    order = ("pd", "pd-truncated", "pd-embeddings", "d")
+    return every(
+        descending(*(f.acc(start, size) for start in order), ties=True) for size in f.named
+    )
+
+
+@_claim("C10", of="figure5")
 def _truncation_costs_less_with_depth(f: Figure) -> Statement:
     tiny, mini = f.from_shallow_to_deep("Tiny", "Mini")
     small, medium, base = f.from_shallow_to_deep("Small", "Medium", "Base")
@@ -117,26 +164,55 @@ def _truncation_costs_less_with_depth(f: Figure) -> Statement:
     )
 
 
-_FIGURE5: dict[str, _FigureTest] = {
-    # Starts rank by what is pre-trained.
-    "C09": lambda f: every(
-        descending(
-            *(f.acc(m, size) for m in ("pd", "pd-truncated", "pd-embeddings", "d")), ties=True
-        )
-        for size in f.named
-    ),
-    "C10": _truncation_costs_less_with_depth,
-    # Pre-trained embeddings are not enough.
-    "C11": lambda f: every(g >= f.points(5) for g in _gains(f, "pd", "pd-embeddings", f.named)),
-    # Size helps little without pre-training.
-    "C12": lambda f: every(
-        f.acc("pd-embeddings", "Base") - f.acc("pd-embeddings", "Small") <= 1.5,
-        f.acc("d", "Base") - f.acc("d", "Small") <= 1.5,
-        f.acc("pd", "Base") - f.acc("pd", "Small") >= f.points(3),
-    ),
-}
+@_claim("C11", of="figure5")
+def _pretrained_embeddings_are_not_enough(f: Figure) -> Statement:
+    return every(gain >= f.points(5) for gain in _gains(f, "pd", "pd-embeddings", f.named))
 
 
+@_claim("C12", of="figure5")
+def _size_helps_little_without_pretraining(f: Figure) -> Statement:
+    def gain(method: str) -> Quantity:
+        return f.acc(method, "Base") - f.acc(method, "Small")
+
+    return every(gain("pd-embeddings") <= 1.5, gain("d") <= 1.5, gain("pd") >= f.points(3))
+
+
+@_claim("C13", of="figure6")
+def _pd_beats_pf_at_all_sizes(f: Figure) -> Statement:
+    return every(_above(f, "pd", "pf", f.sizes))
+
+
+@_claim("C14", of="figure6")
+def _pf_beats_distillation_but_for_the_thinnest(f: Figure) -> Statement:
+    return every(_above(f, "pf", "d", f.sizes[2:]))
+
+
+@_claim("C15", of="figure6")
+def _distillation_beats_basic_training(f: Figure) -> Statement:
+    return every(_above(f, "d", "basic", f.sizes))
+
+
+@_claim("C16", of="figure6")
+def _no_student_reaches_the_teacher(f: Figure) -> Statement:
+    return every(
+        (f.teacher > f.acc("pd", size) for size in f.sizes),
+        some(f.teacher - f.acc("pd", size) <= 0.5 for size in f.sizes),
+    )
+
+
+@_claim("C17", of="figure6")
+def _depth_helps_pretrained_students(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("pd", "pf"), 2, 6)
+    return every(gain >= f.points(1) for gain in gains)
+
+
+@_claim("C18", of="figure6")
+def _depth_does_not_help_random_starts(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("d", "basic"), 2, 6)
+    return every(abs(gain) <= 0.8 for gain in gains)
+
+
+@_claim("C19", "C20", of="figure6")
 def _deep_and_narrow_beats_shallow_and_wide(f: Figure) -> Statement:
     return every(
         f.acc("pd", f.like("6/128")) > f.acc("pd", f.like("2/512")),
@@ -145,62 +221,58 @@ def _deep_and_narrow_beats_shallow_and_wide(f: Figure) -> Statement:
     )
 
 
-_FIGURE6: dict[str, _FigureTest] = {
-    # PD beats PF, PF distillation but for the thinnest, and distillation basic training.
-    "C13": lambda f: every(_above(f, "pd", "pf", f.sizes)),
-    "C14": lambda f: every(_above(f, "pf", "d", f.sizes[2:])),
-    "C15": lambda f: every(_above(f, "d", "basic", f.sizes)),
-    # No student reaches the teacher, but one comes near.
-    "C16": lambda f: every(
-        (f.teacher > f.acc("pd", size) for size in f.sizes),
-        some(f.teacher - f.acc("pd", size) <= 0.5 for size in f.sizes),
-    ),
-    # Depth helps pre-trained students, and random starts not.
-    "C17": lambda f: every(g >= f.points(1) for g in _gains_of_depth(f, ("pd", "pf"), 2, 6)),
-    "C18": lambda f: every(abs(g) <= 0.8 for g in _gains_of_depth(f, ("d", "basic"), 2, 6)),
-    "C19": _deep_and_narrow_beats_shallow_and_wide,
-    "C20": _deep_and_narrow_beats_shallow_and_wide,
-    # Six layers have most of the gain.
-    "C21": lambda f: every(abs(g) <= 1.3 for g in _gains_of_depth(f, ("pd",), 6, 12)),
-}
+@_claim("C21", of="figure6")
+def _six_layers_have_most_of_the_gain(f: Figure) -> Statement:
+    gains = _gains_of_depth(f, ("pd",), 6, 12)
+    return every(abs(gain) <= 1.3 for gain in gains)
 
 
-def _shortfall(f: Figure, method: str, size: str, transfer: int) -> Quantity:
-    """By how much the teacher is above a student with so many transfer items."""
-    return f.teacher - f.acc(method, size, transfer=transfer)
+@_claim("C22", of="figure8")
+def _pd_is_robust_to_transfer_size(f: Figure) -> Statement:
+    return every(
+        f.acc("pd", "Mini", transfer=size) > f.acc("d", other, transfer=size)
+        for size in f.transfers
+        for other in ("Mini", "Base")
+    )
 
 
+@_claim("C23", of="figure8")
+def _distillation_needs_much_transfer_data(f: Figure) -> Statement:
+    return every(
+        _shortfall(f, "d", "Base", 8_000_000) <= 0.5, _shortfall(f, "d", "Base", 5_000_000) >= 1.0
+    )
+
+
+@_claim("C24", of="figure8")
+def _pd_matches_the_teacher_with_less(f: Figure) -> Statement:
+    return _shortfall(f, "pd", "Mini", 5_000_000) <= 0.3
+
+
+@_claim("C25", of="figure8")
+def _more_transfer_data_never_hurts(f: Figure) -> Statement:
+    return every(
+        f.acc(method, size, transfer=more) - f.acc(method, size, transfer=less) >= -0.1
+        for method, size in f.series
+        for less, more in pairwise(f.transfers)
+    )
+
+
+@_claim("C26", of="figure8")
 def _little_transfer_data_hurts_distillation_alone(f: Figure) -> Statement:
     pd, d = (f.acc(method, "Mini", transfer=f.transfers[0]) for method in ("pd", "d"))
     return descending(pd, f.acc("basic", "Mini"), d)
 
 
-_FIGURE8: dict[str, _FigureTest] = {
-    # PD is robust to the size of the transfer set.
-    "C22": lambda f: every(
-        f.acc("pd", "Mini", transfer=size) > f.acc("d", other, transfer=size)
-        for size in f.transfers
-        for other in ("Mini", "Base")
-    ),
-    # Distillation needs much transfer data; PD matches the teacher with less.
-    "C23": lambda f: every(
-        _shortfall(f, "d", "Base", 8_000_000) <= 0.5, _shortfall(f, "d", "Base", 5_000_000) >= 1.0
-    ),
-    "C24": lambda f: _shortfall(f, "pd", "Mini", 5_000_000) <= 0.3,
-    # More transfer data never hurts.
-    "C25": lambda f: every(
-        f.acc(method, size, transfer=more) - f.acc(method, size, transfer=less) >= -0.1
-        for method, size in f.series
-        for less, more in pairwise(f.transfers)
-    ),
-    "C26": _little_transfer_data_hurts_distillation_alone,
-    # PD needs a tenth of the size.
-    "C37": lambda f: every(
-        _shortfall(f, "pd", "Mini", 8_000_000) <= 0.3, _shortfall(f, "d", "Base", 8_000_000) <= 0.5
-    ),
-}
+@_claim("C27", of="figure9")
+def _pd_beats_distillation_in_every_domain(f: Figure) -> Statement:
+    return every(
+        f.acc(method, similarity=s) > f.acc("d", similarity=s)
+        for s in f.similarities
+        for method in ("pd", "pd-f")
+    )
 
 
+@_claim("C28", of="figure9")
 def _distillation_needs_the_domain(f: Figure) -> Statement:
     lowest = f.similarity(0.43)
     return every(
@@ -212,6 +284,7 @@ def _distillation_needs_the_domain(f: Figure) -> Statement:
     )
 
 
+@_claim("C29", of="figure9")
 def _pd_f_is_most_robust_to_domain(f: Figure) -> Statement:
     lowest, highest = f.similarities[0], f.similarities[-1]
 
@@ -221,6 +294,7 @@ def _pd_f_is_most_robust_to_domain(f: Figure) -> Statement:
     return descending(drop("d"), drop("pd"), drop("pd-f"))
 
 
+@_claim("C30", of="figure9")
 def _finetuning_helps_out_of_domain_alone(f: Figure) -> Statement:
     *outside, inside = f.similarities
     return every(
@@ -229,6 +303,7 @@ def _finetuning_helps_out_of_domain_alone(f: Figure) -> Statement:
     )
 
 
+@_claim("C31", of="figure9")
 def _pd_is_below_pf_at_lowest_similarity_alone(f: Figure) -> Statement:
     lowest, *others = f.similarities
     return every(
@@ -238,26 +313,17 @@ def _pd_is_below_pf_at_lowest_similarity_alone(f: Figure) -> Statement:
     )
 
 
-_FIGURE9: dict[str, _FigureTest] = {
-    # PD beats distillation in every domain.
-    "C27": lambda f: every(
-        f.acc(method, similarity=s) > f.acc("d", similarity=s)
-        for s in f.similarities
-        for method in ("pd", "pd-f")
-    ),
-    "C28": _distillation_needs_the_domain,
-    "C29": _pd_f_is_most_robust_to_domain,
-    "C30": _finetuning_helps_out_of_domain_alone,
-    "C31": _pd_is_below_pf_at_lowest_similarity_alone,
-}
-
-_FIGURE10: dict[str, _FigureTest] = {
-    # Pre-training and distillation on the same data add up, by two points.
-    "C32": lambda f: every(descending(*(f.acc(m, s) for m in ("pd", "pf", "d"))) for s in f.named),
-    "C33": lambda f: every(gain >= 1.5 for gain in _gains(f, "pd", "pf", f.named)),
-}
+@_claim("C32", of="figure10")
+def _pretraining_and_distillation_add_up(f: Figure) -> Statement:
+    return every(descending(*(f.acc(m, size) for m in ("pd", "pf", "d"))) for size in f.named)
 
 
+@_claim("C33", of="figure10")
+def _gain_on_the_same_data_is_two_points(f: Figure) -> Statement:
+    return every(gain >= 1.5 for gain in _gains(f, "pd", "pf", f.named))
+
+
+@_claim("C34")
 def _general_text_is_better_than_task_text(n: Numbers) -> Statement:
     general, same = n.figure("figure5", tag="figure5"), n.figure("figure10", tag="figure10")
     return every(
@@ -265,16 +331,26 @@ def _general_text_is_better_than_task_text(n: Numbers) -> Statement:
     )
 
 
+@_claim("C35")
 def _two_figures_show_one_distillation(n: Numbers) -> Statement:
     one, other = n.figure("figure5", tag="figure5"), n.figure("figure10", tag="figure10")
     return every(abs(one.acc("d", size) - other.acc("d", size)) <= 0.15 for size in one.named)
 
 
+@_claim("C36")
 def _pf_beats_distillation_on_moderate_transfer(n: Numbers) -> Statement:
     figures = (n.figure("figure7", task, tag=task) for task in ("mnli", "rte"))
     return every(part for f in figures for part in _above(f, "pf", "d", f.named))
 
 
+@_claim("C37", of="figure8")
+def _pd_needs_a_tenth_of_the_size(f: Figure) -> Statement:
+    return every(
+        _shortfall(f, "pd", "Mini", 8_000_000) <= 0.3, _shortfall(f, "d", "Base", 8_000_000) <= 0.5
+    )
+
+
+@_claim("C38")
 def _pd_beats_three_baselines(n: Numbers) -> Statement:
     return every(
         f.acc("pd", size) >= f.acc(baseline, size)
@@ -284,6 +360,15 @@ def _pd_beats_three_baselines(n: Numbers) -> Statement:
     )
 
 
+@_claim("C39")
+def _parameters_are_as_printed(n: Numbers) -> Statement:
+    return every(
+        abs(n.value("params_millions", size=size) - _millions(size)) <= 0.1
+        for size in PAPER_ARCHITECTURES
+    )
+
+
+@_claim("C40")
 def _speed_falls_with_depth_and_width(n: Numbers) -> Statement:
     columns = (
         [size for size in PAPER_ARCHITECTURES if size.hidden == hidden]
@@ -298,6 +383,7 @@ def _speed_falls_with_depth_and_width(n: Numbers) -> Statement:
     return every(parts, _speed(n, Architecture(2, 512)) > _speed(n, Architecture(12, 256)))
 
 
+@_claim("C41")
 def _pretraining_lifts_the_reduction_tenfold(n: Numbers) -> Statement:
     base, mini = PAPER_SIZES["Base"], PAPER_SIZES["Mini"]
     large = n.value("params_millions", "figure8", method="teacher")
@@ -316,6 +402,22 @@ def _pretraining_lifts_the_reduction_tenfold(n: Numbers) -> Statement:
     )
 
 
+@_claim("C42")
+def _glue_score_grows_with_size(n: Numbers) -> Statement:
+    return descending(*(_glue(n, "pf", name) for name in ("Medium", "Small", "Mini", "Tiny")))
+
+
+@_claim("C43")
+def _released_models_gain_by_distillation(n: Numbers) -> Statement:
+    names = ("Tiny", "Mini", "Small", "Medium")
+    return every(_glue(n, "pd", name) > _glue(n, "pf", name) for name in names)
+
+
+@_claim("C44")
+def _pd_is_robust_to_size_and_domain(n: Numbers) -> Statement:
+    return every(TESTS["C22"](n), TESTS["C29"](n))
+
+
 def _speed(n: Numbers, size: Architecture) -> Quantity:
     return n.value("speedup_vs_BERT_LARGE_TPUv2", size=size)
 
@@ -326,47 +428,3 @@ def _glue(n: Numbers, method: str, name: str) -> Quantity:
 
 def _millions(size: Architecture) -> float:
     return size.parameters() / 1e6
-
-
-_OTHERS: dict[str, _Test] = {
-    "C34": _general_text_is_better_than_task_text,
-    "C35": _two_figures_show_one_distillation,
-    "C36": _pf_beats_distillation_on_moderate_transfer,
-    "C38": _pd_beats_three_baselines,
-    # Parameters are as printed.
-    "C39": lambda n: every(
-        abs(n.value("params_millions", size=size) - _millions(size)) <= 0.1
-        for size in PAPER_ARCHITECTURES
-    ),
-    "C40": _speed_falls_with_depth_and_width,
-    "C41": _pretraining_lifts_the_reduction_tenfold,
-    # The GLUE score grows with the size of the released models, and by distillation.
-    "C42": lambda n: descending(*(_glue(n, "pf", s) for s in ("Medium", "Small", "Mini", "Tiny"))),
-    "C43": lambda n: every(
-        _glue(n, "pd", s) > _glue(n, "pf", s) for s in ("Tiny", "Mini", "Small", "Medium")
-    ),
-    # PD is robust to the size and the domain of the transfer set.
-    "C44": lambda n: every(TESTS["C22"](n), TESTS["C29"](n)),
-}
-
-
-def _of(figure: str, tests: dict[str, _FigureTest]) -> dict[str, _Test]:
-    """The tests of a figure's numbers, as tests of all numbers."""
-
-    def on(test: _FigureTest) -> _Test:
-        return lambda n: test(n.figure(figure))
-
-    return {name: on(test) for name, test in tests.items()}
-
-
-_ALL: dict[str, _Test] = {
-    **_TABLE3,
-    **_of("figure5", _FIGURE5),
-    **_of("figure6", _FIGURE6),
-    **_of("figure8", _FIGURE8),
-    **_of("figure9", _FIGURE9),
-    **_of("figure10", _FIGURE10),
-    **_OTHERS,
-}
-TESTS: dict[str, _Test] = dict(sorted(_ALL.items()))
-"""The test of every claim by its id."""
