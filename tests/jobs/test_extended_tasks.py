@@ -127,7 +127,7 @@ def test_tables_show_them(project: tuple[Study, Paths]) -> None:
     """A table of scores for every task and split; what models answer in the table of data."""
     context = Context(*project)
 
-    drawn = score_tables.draw_scores(context)
+    drawn = score_tables.DRAWINGS["scores"](context)
     titles = [table.title for table in drawn.tables]
     assert titles[:2] == ["Squad, dev", "Squad, test"]
     assert drawn.tables[3].columns[2:] == ("recall at 1", "recall at 10", "recall at 50")

@@ -172,7 +172,7 @@ def test_tables_show_tasks_without_labels_or_teacher(project: tuple[Study, Paths
     shown = {row[0]: row[3:6] for row in tasks.rows}
     assert shown["Mnli mismatched"] == (ABSENT, ABSENT, "80")
     assert shown["Ax"] == (ABSENT, ABSENT, ABSENT)
-    own = score_tables.draw_table3(context).tables[1]
+    own = score_tables.DRAWINGS["table3"](context).tables[1]
     assert own.columns[1:4] == ("Mnli mismatched accuracy", "Stsb Pearson", "Stsb Spearman")
     assert "missing" in own.rows[-1]
 
@@ -290,7 +290,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
     frame: pd.DataFrame = scores.frame
     answered = frame[frame["submission_accuracy"].notna() & (frame["cell"] == HOST)]
     assert list(answered["run"]) == [about["files"]["MNLI-m"]["run"]]
-    title = score_tables.draw_table3(Context(study, paths)).tables[2].title
+    title = score_tables.DRAWINGS["table3"](Context(study, paths)).tables[2].title
     assert title == "This study, GLUE's server, one run"
 
 
