@@ -50,9 +50,7 @@ _KNOWN = (
     _Step("truncated", "First layers of a deeper pre-trained model", "truncated", "#CFE3F1", *_LM),
     _Step("pretrained", "Pre-training at its own size", "pre-trained", "#A9CFE8", *_LM),
     _Step("distill", "Distillation", "distil", "#B5DFD0", *_SOFT),
-    _Step(
-        "finetune", "Fine-tuning", "fine-tune", "#F8DDA6", "D_L", "cross-entropy with the labels"
-    ),
+    _Step("finetune", "Fine-tuning", "fine-tune", "#F8DDA6", *_HARD),
 )
 _STEPS = {step.kind: step for step in _KNOWN}
 

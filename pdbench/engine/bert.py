@@ -19,6 +19,7 @@ from pdbench.data.batches import pieces_used, renumbering
 from pdbench.data.tokens import Tokens
 from pdbench.engine.operations import Noise, add_dropout, attention, dropout, masked_lm_loss
 from pdbench.study import Architecture
+from pdbench.study.cells import VOCABULARY_SIZE
 
 LAYER_NORM_EPSILON = 1e-12
 
@@ -37,12 +38,12 @@ class BertShape:
     hidden: int
     heads: int
     feed_forward: int
-    vocabulary: int = 30_522
+    vocabulary: int = VOCABULARY_SIZE
     positions: int = 512
     segments: int = 2
 
     @classmethod
-    def of(cls, architecture: Architecture, vocabulary: int = 30_522) -> BertShape:
+    def of(cls, architecture: Architecture, vocabulary: int = VOCABULARY_SIZE) -> BertShape:
         """The shape of one of the paper's architectures."""
         a = architecture
         return cls(a.layers, a.hidden, a.heads, a.feed_forward, vocabulary)

@@ -169,7 +169,6 @@ def _stored(path: Path) -> dict[str, Tensor]:
 def read_classifier(
     folder: Path,
     labels: Sequence[str],
-    dropout: float = 0.1,
     head: type[Classifier] = Classifier,
 ) -> Classifier:
     """Read a fine-tuned classifier whose label names must be ``labels``, in that order."""
@@ -179,17 +178,17 @@ def read_classifier(
             f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
             "give the checkpoint's labels in the task's order",
         )
-    model = head(Bert(shape, dropout), head.outputs(len(labels)))
+    model = head(Bert(shape), head.outputs(len(labels)))
     load_encoder(model.bert, weights, folder)
     output = {name: t for name, t in weights.items() if name.startswith("output.")}
     _load_head(model, output, folder)
     return model
 
 
-def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
+def read_masked_lm(folder: Path) -> MaskedLM:
     """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero."""
     shape, weights, _ = read_checkpoint(folder)
-    model = MaskedLM(Bert(shape, dropout))
+    model = MaskedLM(Bert(shape))
     load_encoder(model.bert, weights, folder)
     head = [name for name in model.state_dict() if not name.startswith("bert.")]
     if not weights.keys() >= set(head):

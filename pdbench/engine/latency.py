@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 
@@ -12,6 +11,7 @@ from pdbench.core.files import write_json
 from pdbench.data.places import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
 from pdbench.engine.checkpoints import read_shape
+from pdbench.engine.device import device_name
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
@@ -45,7 +45,7 @@ def measure(study: Study, paths: Paths) -> None:
             "sequence_length": _SEQUENCE_LENGTH,
             "threads": torch.get_num_threads(),
             "rounds": _ROUNDS,
-            "device": platform.processor() or platform.machine(),
+            "device": device_name(torch.device("cpu")),
             "precision": "fp32",
             "largest": largest,
             "architectures": {

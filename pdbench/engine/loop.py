@@ -125,9 +125,8 @@ class _Running:
         self.step = 0
         self._model, self._settings, self._seed, self._ranks = model, settings, seed, ranks
         self._how = settings.settings
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._device = self._parameters[0].device
-        self._optimiser = AdamW(self._parameters, self._how.weight_decay)
+        self._device = next(model.parameters()).device
+        self._optimiser = AdamW(model.parameters(), self._how.weight_decay)
         self._loss: nn.Module = _Loss(model, loss_of)
         self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         if ranks.world > 1:

@@ -25,6 +25,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pdbench.core.files import flush
+
 _FORMAT: Final = 3
 """Raised when an older state would be taken up wrongly."""
 
@@ -144,11 +146,11 @@ class Keeper:
         self.folder.mkdir(parents=True, exist_ok=True)
         newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.{os.getpid()}"
         save_file(copies, temporary, {_HEADER: json.dumps(header)})
-        _flush(temporary)
+        flush(temporary)
         if newest.exists():
             newest.replace(self.folder / _PREVIOUS)
         temporary.replace(newest)
-        _flush(self.folder)
+        flush(self.folder)
         self._saved = time.monotonic()
 
     def finish(self, done: Mapping[str, Any], losses: Tensor) -> None:
@@ -214,12 +216,3 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         sha.update(name.encode())
         sha.update(tensor.contiguous().reshape(-1).numpy().data)
     return sha.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

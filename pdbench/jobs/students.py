@@ -256,6 +256,7 @@ class CellData:
         transfer: The transfer set with its soft labels, if the method distils.
         checkpoint: Folder of the pre-trained weights, if the method starts from some.
         vocabulary: Number of word pieces.
+        kind: The task, as what its kind makes of it.
         labels: The names of the outputs.
         others: What else is predicted, by the name of its file: hidden-label splits, and the
             test splits of other tasks on which this one's models are scored.

@@ -107,7 +107,7 @@ def load_teacher(
     check_vocabulary(folder, shape, vocabulary)
     seed, kind = seed_of("teacher", task), kind_of(study.tasks[task])
     generator = torch.Generator().manual_seed(seed)
-    outputs = kind.outputs(paths.task(task))
+    outputs = kind.head.outputs(len(kind.labels(paths.task(task))))
     model = random_classifier(shape, outputs, BERT_RANGE, generator, kind.head)
     load_encoder(model.bert, weights, folder)
     return model, seed

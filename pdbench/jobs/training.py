@@ -35,6 +35,7 @@ from pdbench.engine import (
     choose_device,
     optimise,
 )
+from pdbench.engine.device import device_name
 from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import Exposed
 from pdbench.engine.state import now
@@ -320,16 +321,3 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-@functools.cache
-def device_name(device: torch.device) -> str:
-    """The marketing name of a GPU, or of the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -20,7 +20,7 @@ from pdbench.core.files import read_json
 from pdbench.data.batches import Batch, collate
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary
+from pdbench.data.vocabulary import Vocabulary, encode
 from pdbench.engine import Classifier, Device, predict, predict_ranges
 from pdbench.engine.targets import rows_of
 from pdbench.study.settings import Task
@@ -123,7 +123,6 @@ class Kind(ABC):
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
         """Write a split's tokens and targets into its folder; count items, pieces and labels."""
         from pdbench.data.splits import stored_sides
-        from pdbench.data.vocabulary import encode
 
         parts = (
             encode(vocabulary, first, second, self.task.max_length, self.keeps)
@@ -141,10 +140,6 @@ class Kind(ABC):
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The names of the outputs in order, of a task that is prepared in ``folder``."""
         return self.task.labels
-
-    def outputs(self, folder: Path) -> int:
-        """How many outputs a model has."""
-        return self.head.outputs(len(self.labels(folder)))
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""

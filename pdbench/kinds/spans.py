@@ -28,7 +28,7 @@ from torch.nn import functional
 from pdbench.core.errors import DataError
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.engine import Bert, Classifier, Device
+from pdbench.engine import Classifier, Device
 from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
 from pdbench.kinds.kind import Kind, Labelled, Scores
@@ -61,9 +61,6 @@ class _SpanReader(Classifier):
     rows = None
     published_as = "BertForQuestionAnswering"
     output_name = "qa_outputs"
-
-    def __init__(self, bert: Bert, labels: int = 2) -> None:
-        super().__init__(bert, labels)
 
     @staticmethod
     def outputs(labels: int) -> int:

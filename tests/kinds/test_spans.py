@@ -21,7 +21,7 @@ MASK = IDS > 0
 @pytest.fixture
 def model() -> _SpanReader:
     """A small model with random weights."""
-    found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)))
+    found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)), 2)
     random_model(found, 0.2, torch.Generator().manual_seed(0))
     return found.eval()
 
