@@ -25,7 +25,11 @@ from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
 from pdbench.study import Architecture
+from pdbench.study.catalogue.models import WEIGHTS_FILES
 from pdbench.study.settings import Source
+
+WEIGHTS = WEIGHTS_FILES[0]
+"""The weights of a checkpoint that is written here."""
 
 _NAMES = {
     "word_embeddings": "embeddings.word_embeddings",
@@ -83,7 +87,7 @@ def write_checkpoint(
     classifier are in class order.
     """
     weights = _to_hugging_face(model)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
         write_vocabulary(folder, vocabulary, model.bert.shape.positions)
@@ -118,23 +122,18 @@ def convert_checkpoint(source: Path, target: Path) -> BertShape:
         for name, tensor in named
         if name in known
     }
-    save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
+    save_file(kept, target / WEIGHTS, metadata={"format": "pt"})
     kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
     write_json(target / "config.json", {**configuration, **kind})
     return shape
 
 
-def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint of another size, or whose pieces are not the study's."""
+def checked_architecture(folder: Path, vocabulary: Vocabulary) -> Architecture:
+    """The size of a checkpoint; one whose pieces are not the study's is refused.
+
+    Its pieces are compared as far as it says which it has.
+    """
     shape, _ = read_shape(folder)
-    if shape.architecture != size:
-        what = f"{folder}: a {shape.architecture} model in the place of {size}"
-        raise DataError(what, "mend the name or the path of the released checkpoints")
-    check_vocabulary(folder, shape, vocabulary)
-
-
-def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has."""
     remedy = "name this checkpoint's own vocabulary under key vocabulary"
     if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
         pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
@@ -146,6 +145,7 @@ def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> 
     if shape.vocabulary != vocabulary.size:
         what = f"{folder}: {shape.vocabulary} word embeddings, and {vocabulary.size} pieces"
         raise DataError(what, remedy)
+    return shape.architecture
 
 
 def _stored(path: Path) -> dict[str, Tensor]:

@@ -103,14 +103,14 @@ def device_name(device: torch.device) -> str:
     return platform.processor() or platform.machine()
 
 
-def predict(model: Classifier, tokens: Tokens, device: Device) -> NDArray[np.float32]:
+def predict(model: Classifier, tokens: Tokens) -> NDArray[np.float32]:
     """Return the logits (N, C) of all items; see :func:`predict_ranges`."""
-    found = [logits for _, logits in predict_ranges(model, tokens, device)]
+    found = [logits for _, logits in predict_ranges(model, tokens)]
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
 def predict_ranges(
-    model: Classifier, tokens: Tokens, device: Device
+    model: Classifier, tokens: Tokens
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
@@ -121,17 +121,18 @@ def predict_ranges(
     for start in range(0, count, together):
         chosen = slice(start, min(start + together, count))
         found = np.empty((chosen.stop - start, outputs), np.float32)
-        for index, logits in predict_batches(model, tokens, device, chosen):
+        for index, logits in predict_batches(model, tokens, chosen):
             found[index - start] = logits
         yield chosen, found
 
 
 @torch.inference_mode()
 def predict_batches(
-    model: Classifier, tokens: Tokens, device: Device, chosen: slice = slice(None)
+    model: Classifier, tokens: Tokens, chosen: slice = slice(None)
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the positions of some items, similar lengths together, with the model's outputs."""
-    model.eval()
+    device = choose_device(model.bert.shape.hidden)
+    model.to(device.torch).eval()
     for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
         index = (chosen.start or 0) + bucket
         with device.autocast():

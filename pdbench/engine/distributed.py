@@ -75,10 +75,7 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or stay alone without it."""
-    if processes() == 1:
-        yield ALONE
-        return
+    """Join the processes that torchrun started."""
     from torch import distributed
 
     cuda = torch.cuda.is_available()

@@ -91,6 +91,17 @@ def initial_classifier(
     return model
 
 
+def adopted_classifier(
+    folder: Path, labels: int, seed: int, head: type[Classifier] = Classifier
+) -> Classifier:
+    """The encoder of a checkpoint, of its own size, under a new output layer."""
+    shape, weights, _ = read_checkpoint(folder)
+    generator = torch.Generator().manual_seed(seed)
+    model = random_classifier(shape, labels, BERT_RANGE, generator, head)
+    load_encoder(model.bert, weights, folder)
+    return model
+
+
 def _check_fit(kind: str, shape: BertShape, found: BertShape, checkpoint: Path) -> None:
     same_depth = kind != "pretrained" or found.layers == shape.layers
     deep_enough = kind == "embeddings" or found.layers >= shape.layers

@@ -72,16 +72,9 @@ def optimise(
 ) -> Progress:
     """Train ``model``, one update a step, and leave it in evaluation mode.
 
-    A step depends on the weights, the moments, the seed and its number alone, so that a run
-    that is interrupted and taken up again ends where it would have ended.
-
-    Args:
-        batch_of: The batch of a step, counted from zero, with its targets.
-        loss_of: Mean loss over the targets of a batch, as a scalar that carries gradients.
-        settings: The optimiser and its schedule.
-        seed: Decides the dropout.
-        keeper: Saves and restores the state; without one an interrupted stage is lost.
-        ranks: The processes that train together.
+    A step depends on the weights, the moments, the seed of the dropout and its number alone, so
+    that a run that is interrupted and taken up again ends where it would have ended; without a
+    ``keeper`` an interrupted stage is lost. ``loss_of`` is the mean over a batch's targets.
 
     Raises:
         FloatingPointError: The loss is not finite.

@@ -71,14 +71,11 @@ def now() -> str:
 
 
 class Keeper:
-    """Keeps the state of one run on disk, and finds it when the run is started again.
+    """Keeps the state of one run in a folder, and finds it when the run is started again.
 
-    Args:
-        folder: Where; nothing else stands there.
-        identity: What decides the run's result. A state of another identity is never used.
-        every: Seconds between two saved states.
-        watch: The run's stopwatch, which goes on where a state that is found was saved.
-        writes: Whether this process reads and writes; of several, one does.
+    A state of another ``identity``, which is what decides the run's result, is never used. The
+    run's ``watch`` goes on where the state was saved, and so every so many seconds it is saved.
+    Of several processes that train together, one ``writes`` and reads.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Targeted(Protocol):
 W = TypeVar("W", bound=Targeted)
 
 
-def rows_of(batch: Batch, chosen: slice) -> Batch:
+def _rows_of(batch: Batch, chosen: slice) -> Batch:
     """Some rows of a batch, without the columns in which all of them are padded."""
     mask = None if batch.mask is None else batch.mask[chosen]
     width = batch.ids.shape[1] if mask is None else int(mask.sum(axis=1).max(initial=0))
@@ -58,6 +58,21 @@ def portions(work: W, largest: int | None) -> Iterator[W]:
 
 
 @dataclass(frozen=True)
+class LabelledBatch:
+    """B items with their targets."""
+
+    batch: Batch
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> LabelledBatch:
+        """Some of the items with their targets."""
+        return LabelledBatch(_rows_of(self.batch, chosen), self.targets[chosen])
+
+
+@dataclass(frozen=True)
 class Masked:
     """A batch whose pieces at M positions, among the B * S, are replaced; their true ids."""
 
@@ -75,7 +90,7 @@ class Masked:
         moved[chosen] = np.arange(len(moved[chosen]))
         rows, columns = np.divmod(self.positions, width)
         found = moved[rows] >= 0
-        batch = rows_of(self.batch, chosen)
+        batch = _rows_of(self.batch, chosen)
         positions = moved[rows[found]] * batch.ids.shape[1] + columns[found]
         return Masked(batch, positions, self.targets[found])
 

@@ -11,11 +11,11 @@ from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
-from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
+from pdbench.data.columns import SCHEMA_VERSION, examples_column, predictions_file
 from pdbench.study import Study
 from pdbench.study.settings import Strict
 
-PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
+PREDICTIONS = predictions_file("test")
 """Beside each record: the predicted class of every test example, int16 of shape (N,).
 
 In a regression it is the score, float32; of spans the place of the answer, packed in an int64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import platform
 import resource
@@ -12,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -35,10 +37,12 @@ from pdbench.engine import (
     choose_device,
     optimise,
 )
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.device import device_name
 from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import Exposed
-from pdbench.engine.state import now
+from pdbench.engine.state import SAVE_EVERY, now
+from pdbench.engine.targets import LabelledBatch
 from pdbench.jobs.record import (
     PREDICTIONS,
     Environment,
@@ -49,17 +53,16 @@ from pdbench.jobs.record import (
     read_record,
     write_record,
 )
-from pdbench.kinds import Kind, Labelled, LabelledBatch, Scores, majority
-from pdbench.methods.objective import Distill, Finetune, Objective, build_objective, checked_loss
+from pdbench.kinds import Kind, Labelled, Scores, majority
+from pdbench.methods.objective import Objective, TaskLoss, build_objective, checked_loss
 from pdbench.study import ROOT, Architecture, Stage
 from pdbench.study.cells import Point
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 
-WEIGHTS = "model.safetensors"
-
 _M = TypeVar("_M", Classifier, MaskedLM)
-_PAPERS: dict[str, type[Objective]] = {"distill": Distill, "finetune": Finetune}
+
+_log = logging.getLogger(__name__)
 
 
 class OnlineTeacher(Generic[_M]):
@@ -78,13 +81,10 @@ class OnlineTeacher(Generic[_M]):
 
 @dataclass(frozen=True)
 class Walk:
-    """How a stage walks over its data.
+    """How a stage walks over its data: how often, at which learning rate and batch size.
 
-    Attributes:
-        settings: The study's: passes, least updates, and how weights are updated.
-        point: The learning rate and the batch size.
-        span: The part of these updates that the stage takes, where several share them.
-        order_seed: Decides the order of the items, in which stages that share them go on.
+    ``span`` is the part of the updates that the stage takes, where several share them; they go on
+    in the order of the items, which ``order_seed`` decides.
     """
 
     settings: StageSettings
@@ -114,7 +114,7 @@ def objective_of(
         theirs, options = teacher.model.bert.shape, stage.options
         objective = build_objective(stage.objective, Objective, options, own, theirs, labels, seed)
     else:
-        objective = _PAPERS[stage.objective](own, own, labels)
+        objective = TaskLoss(own, own, labels)
     objective.task_loss = kind.loss
     return objective
 
@@ -124,17 +124,15 @@ def train_stage(
     objective: Objective,
     data: Labelled,
     walk: Walk,
-    device: Device,
     seed: int,
     teacher: OnlineTeacher[Classifier] | None = None,
     keeper: Keeper | None = None,
 ) -> Progress:
-    """Train a student, already on ``device``, and the objective's own parameters.
+    """Train a student and the objective's own parameters; the seed decides the dropout.
 
-    The seed decides the dropout; a teacher is given if the objective asks one beyond its soft
-    labels.
+    A teacher is given if the objective asks one beyond its soft labels.
     """
-    whole = objective.last_states
+    device, whole = choose_device(student.bert.shape.hidden), objective.last_states
     order = ItemBatches(data.tokens.lengths[: data.items], walk.point.batch_size, walk.order_seed)
     updates = walk.updates(data.items)
 
@@ -148,13 +146,12 @@ def train_stage(
         return checked_loss(objective, ours, theirs, device.tensor(labelled.targets))
 
     student.bert.dropout = walk.settings.dropout
-    trained = nn.ModuleDict({"student": student, "objective": objective.to(device.torch)})
+    trained = nn.ModuleDict({"student": student, "objective": objective}).to(device.torch)
     how = Optimisation(len(updates), walk.point.learning_rate, walk.settings)
     return optimise(trained, batch_of, loss_of, how, seed, keeper)
 
 
 def train_whole(
-    objective: str,
     model: Classifier,
     kind: Kind,
     data: Labelled,
@@ -162,41 +159,41 @@ def train_whole(
     seed: int,
     keeper: Keeper | None = None,
 ) -> Progress:
-    """Train a model by one of the paper's objectives, at the first point of the settings' grid."""
-    device = choose_device(model.bert.shape.hidden)
+    """Train a model by the task's own loss, at the first point of the settings' grid."""
     point = Point(settings.learning_rate[0], settings.batch_size[0])
-    loss = objective_of(Stage(objective=objective), kind, model, None, seed)
+    loss = objective_of(Stage(objective="finetune"), kind, model, None, seed)
     walk = Walk(settings, point, (0.0, 1.0), seed)
-    return train_stage(model.to(device.torch), loss, data, walk, device, seed, keeper=keeper)
+    return train_stage(model, loss, data, walk, seed, keeper=keeper)
 
 
 class TrainingJob:
-    """One run, from what is asked of it to its record.
+    """One run, from what is asked of it to its record in a folder, beside what the run made.
 
-    Args:
-        folder: Where the record will stand, beside what the run made.
-        save_every: Seconds between two saved states.
-        writes: Whether this process keeps the state; of several that train together, one does.
+    Of several processes that train together, one ``writes`` its state, every so many seconds.
     """
 
     def __init__(
-        self, paths: Paths, folder: Path, asked: RunRequest, save_every: float, writes: bool = True
+        self,
+        paths: Paths,
+        folder: Path,
+        asked: RunRequest,
+        save_every: float = SAVE_EVERY,
+        writes: bool = True,
     ) -> None:
         self._paths, self._folder, self._asked = paths, folder, asked
         self._watch = Stopwatch()
-        self.device = choose_device(Architecture.parse(asked.architecture).hidden)
+        self._device = choose_device(Architecture.parse(asked.architecture).hidden)
         identity: dict[str, str | int] = {
             "spec": asked.spec,
             "inputs": digest(asked.inputs),
             "seed": asked.seed,
-            "precision": self.device.precision,
+            "precision": self._device.precision,
         }
         state = paths.state(folder)
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether a whole record of the same specification and inputs is there.
+    def is_done(self, name: str) -> bool:
+        """Whether a whole record of the same specification and inputs is there, with no state.
 
         One of other inputs is replaced when the new run has finished. An edited record is an
         error, never silently overwritten.
@@ -205,26 +202,33 @@ class TrainingJob:
         if not path.is_file():
             return False
         record = read_record(path)
-        return record.spec == self._asked.spec and record.inputs == self._asked.inputs
+        if record.spec != self._asked.spec or record.inputs != self._asked.inputs:
+            return False
+        self.keeper.remove()
+        _log.info("%s: already done", name)
+        return True
 
     def finish(
         self,
-        write: Callable[[Path], None],
         stages: Sequence[StageRecord],
         parameters: int,
-        scores: Mapping[str, Scores] | None = None,
+        scores: Mapping[str, Scores] = MappingProxyType({}),
+        arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+        write: Callable[[Path], None] | None = None,
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
 
-        ``write`` writes the files that the record vouches for into a folder; a pre-trained
-        student has no scores.
+        That are the predictions for test, other arrays by the names of their files, and what
+        ``write`` writes into a folder. A pre-trained student has no scores.
         """
-        scores = scores or {}
         task = self._asked.task
         constant = {s: majority(self._paths.task(task), s) for s in ("dev", "test")} if task else {}
         with replacing(self._folder) as folder:
             folder.mkdir(parents=True)
-            write(folder)
+            if write is not None:
+                write(folder)
+            for name, array in {**arrays, **_predicted(scores)}.items():
+                np.save(folder / name, array, allow_pickle=False)
             record = RunRecord(
                 **self._asked.model_dump(),
                 outputs={file.name: file_digest(file) for file in sorted(folder.iterdir())},
@@ -233,11 +237,20 @@ class TrainingJob:
                 majority=constant,
                 degenerate=bool(scores) and scores["test"].constant,
                 parameters=parameters,
-                environment=environment(self._watch, self.device),
+                environment=environment(self._watch, self._device),
             )
             write_record(folder / "record.json", record)
         self.keeper.remove()
         return record
+
+
+def _predicted(scores: Mapping[str, Scores]) -> dict[str, NDArray[Any]]:
+    """What was predicted for every test example, and what each scores, by file."""
+    if "test" not in scores:
+        return {}
+    test = scores["test"]
+    examples = {examples_file(metric): values for metric, values in test.examples.items()}
+    return {PREDICTIONS: test.predictions, **examples}
 
 
 def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord:
@@ -252,17 +265,6 @@ def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord
         loss=progress.loss,
         seconds=round(progress.seconds, 3),
     )
-
-
-def write_predictions(
-    folder: Path, test: Scores, others: Mapping[str, NDArray[Any]] | None = None
-) -> None:
-    """Write what was predicted for every test example, and for others by name of their file."""
-    np.save(folder / PREDICTIONS, test.predictions, allow_pickle=False)
-    for name, predictions in (others or {}).items():
-        np.save(folder / name, predictions, allow_pickle=False)
-    for metric, values in test.examples.items():
-        np.save(folder / examples_file(metric), values, allow_pickle=False)
 
 
 def refuse_several() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdbench.kinds.classes import Classes, Rankings, Regression
-from pdbench.kinds.kind import Kind, Labelled, LabelledBatch, Scores, majority
+from pdbench.kinds.kind import Kind, Labelled, Scores, majority
 from pdbench.kinds.spans import Spans
 from pdbench.study.settings import Source, Task
 
@@ -41,7 +41,6 @@ __all__ = [
     "KINDS",
     "Kind",
     "Labelled",
-    "LabelledBatch",
     "Scores",
     "kind_of",
     "majority",

@@ -17,7 +17,7 @@ from torch.nn import functional
 from pdbench.core.errors import GuardError
 from pdbench.core.files import read_json
 from pdbench.data.metrics import UNSEEN, compute, ranks
-from pdbench.engine import Classifier, Device, predict_ranges
+from pdbench.engine import Classifier, predict_ranges
 from pdbench.kinds.kind import Kind, Labelled, Scores
 
 if TYPE_CHECKING:
@@ -111,12 +111,10 @@ class Rankings(Kind):
         """The items of the prepared task."""
         return tuple(read_json(folder / "task.json")["labels"])
 
-    def score(
-        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
-    ) -> Scores:
+    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Score the rank of each true item among all."""
         found, firsts = [], []
-        for chosen, logits in predict_ranges(model, data.tokens, device):
+        for chosen, logits in predict_ranges(model, data.tokens):
             found.append(ranks(logits, data.targets[chosen]))
             firsts.append(logits.argmax(axis=1).astype(np.int32))
         placed = np.concatenate(found)

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from pdbench.core.errors import GuardError
 from pdbench.core.files import read_json
-from pdbench.data.batches import Batch, collate
+from pdbench.data.batches import collate
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode
-from pdbench.engine import Classifier, Device, predict, predict_ranges
-from pdbench.engine.targets import rows_of
+from pdbench.engine import Classifier, predict, predict_ranges
+from pdbench.engine.targets import LabelledBatch
 from pdbench.study.settings import Task
 
 if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
@@ -54,21 +54,6 @@ class Labelled:
     def batch(self, index: NDArray[np.int64], numbers: NDArray[np.int64] | None) -> LabelledBatch:
         """Some items; ``numbers`` are those of :func:`pdbench.data.batches.collate`."""
         return LabelledBatch(collate(self.tokens, index, numbers), self.targets_of(index))
-
-
-@dataclass(frozen=True)
-class LabelledBatch:
-    """B items with their targets."""
-
-    batch: Batch
-    targets: NDArray[Any]
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def rows(self, chosen: slice) -> LabelledBatch:
-        """Some of the items with their targets."""
-        return LabelledBatch(rows_of(self.batch, chosen), self.targets[chosen])
 
 
 @dataclass(frozen=True)
@@ -160,7 +145,7 @@ class Kind(ABC):
         return outputs.softmax(dim=1)
 
     def soft_label(
-        self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
+        self, teacher: Classifier, tokens: Tokens, items: int, path: Path
     ) -> NDArray[np.float64]:
         """Write a teacher's soft labels of the first N items, float16 (N, C); return their mean.
 
@@ -168,17 +153,16 @@ class Kind(ABC):
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
-        teacher = teacher.to(device.torch)
-        for chosen, logits in predict_ranges(teacher, tokens.first(items), device):
+        for chosen, logits in predict_ranges(teacher, tokens.first(items)):
             labels = self.soft(torch.from_numpy(logits)).numpy()
             stored[chosen] = labels
             total += labels.sum(axis=0, dtype=np.float64)
         stored.flush()
         return total / items
 
-    def predict(self, model: Classifier, tokens: Tokens, device: Device) -> NDArray[Any]:
+    def predict(self, model: Classifier, tokens: Tokens) -> NDArray[Any]:
         """What a model says of every item, (N,)."""
-        return self.said(predict(model, tokens, device))
+        return self.said(predict(model, tokens))
 
     @staticmethod
     def said(logits: NDArray[np.float32]) -> NDArray[Any]:
@@ -186,11 +170,9 @@ class Kind(ABC):
         classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
         return classes
 
-    def score(
-        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
-    ) -> Scores:
+    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Evaluate a model on a labelled split."""
-        predictions = self.predict(model, data.tokens, device)
+        predictions = self.predict(model, data.tokens)
         return Scores(compute(metrics, predictions, data.targets), predictions)
 
     def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:

@@ -83,12 +83,12 @@ class PretrainingObjective(_Described):
         raise NotImplementedError("it has no forward")
 
 
-class Distill(Objective):
-    """The distillation of Algorithm 1: no temperature, and no share of hard labels."""
+class TaskLoss(Objective):
+    """The distillation of Algorithm 1, and its fine-tuning: the same loss, with the labels.
 
-    title = "Distillation"
-    formula = "cross-entropy with the teacher's soft labels"
-    exposes = "class probabilities"
+    It has no temperature and no share of hard labels.
+    """
+
     last_states = False
 
     def forward(self, student: Exposed, teacher: Exposed | None, targets: Tensor) -> Tensor:
@@ -96,20 +96,8 @@ class Distill(Objective):
         return self.task_loss(student.logits, targets)
 
 
-class Finetune(Distill):
-    """The fine-tuning of Algorithm 1: the same, with the labels."""
-
-    title = "Fine-tuning"
-    formula = "cross-entropy with the labels"
-    exposes = ""
-
-
 class MaskedLanguage(PretrainingObjective):
     """Masked LM alone, from a start of the student's own."""
-
-    title = "Pre-training"
-    formula = "masked-LM cross-entropy"
-    exposes = ""
 
     def forward(self, student: ExposedLM, teacher: ExposedLM | None, targets: Tensor) -> Tensor:
         """The mean cross-entropy at the masked pieces."""

@@ -27,9 +27,9 @@ from pdbench.engine import (
     random_model,
     write_checkpoint,
 )
+from pdbench.engine import device as devices
 from pdbench.engine.checkpoints import _to_hugging_face, read_classifier
-from pdbench.engine.targets import mask_pieces, portions
-from pdbench.kinds import LabelledBatch
+from pdbench.engine.targets import LabelledBatch, mask_pieces, portions
 from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
@@ -312,26 +312,27 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_evaluations_of_a_checkpoint_are_identical(precision, tmp_path: Path) -> None:
+def test_two_evaluations_of_a_checkpoint_are_identical(
+    precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Read twice and scored twice: the same bits."""
     tokens = _text(300, pairs=True, high=64)
     write_checkpoint(tmp_path, _classifier(SHAPES["four heads"]), labels=["a", "b", "c"])
-    device = Device(torch.device("cpu"), precision)
+    monkeypatch.setattr(devices, "choose_device", lambda _: Device(torch.device("cpu"), precision))
 
-    first, second = (
-        predict(read_classifier(tmp_path, ["a", "b", "c"]), tokens, device) for _ in range(2)
-    )
+    first, second = (predict(read_classifier(tmp_path, ["a", "b", "c"]), tokens) for _ in range(2))
 
     assert first.tobytes() == second.tobytes()
 
 
 @every_text
-def test_an_items_logits_do_not_depend_on_its_batch(pairs) -> None:
+def test_an_items_logits_do_not_depend_on_its_batch(pairs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, or among others of any length."""
     model = _classifier(SHAPES["four heads"])
     tokens = _text(200, pairs=pairs, high=64)
 
-    together = torch.from_numpy(predict(model, tokens, CPU))
+    monkeypatch.setattr(devices, "choose_device", lambda _: CPU)
+    together = torch.from_numpy(predict(model, tokens))
     with torch.inference_mode():
         alone = torch.cat([model(*_inputs(_batch(tokens, [i]))) for i in range(200)])
 
@@ -487,11 +488,11 @@ def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> N
 def test_the_seed_decides_the_dropout(precision) -> None:
     """Same seed, same logits and gradients, to the bit; another seed, others."""
     model = _classifier(SHAPES["four heads"]).train()
-    device, batch = Device(torch.device("cpu"), precision), _batch(_text(8, pairs=True))
+    place, batch = Device(torch.device("cpu"), precision), _batch(_text(8, pairs=True))
 
     def trained(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
-        with device.autocast():
+        with place.autocast():
             logits = model(*_inputs(batch))
         logits.float().square().sum().backward()
         return [logits, *_gradients(model)]

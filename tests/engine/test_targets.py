@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pdbench.data.batches import Batch
-from pdbench.engine.targets import Masked, mask_pieces, portions, rows_of
+from pdbench.engine.targets import Masked, _rows_of, mask_pieces, portions
 
 
 def batch(items: int = 7, width: int = 9) -> Batch:
@@ -60,8 +60,8 @@ def test_rows_are_not_padded_more_than_they_need() -> None:
     whole = batch()
     lengths = whole.mask.sum(axis=1)
 
-    short = rows_of(whole, slice(0, 2))
-    single = rows_of(whole, slice(0, 1))
+    short = _rows_of(whole, slice(0, 2))
+    single = _rows_of(whole, slice(0, 1))
 
     assert short.ids.shape == (2, lengths[:2].max())
     assert single.mask is None

@@ -21,14 +21,12 @@ from pdbench.core.errors import DataError, GuardError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data.splits import is_leak, stored_rows
 from pdbench.data.splits import tested_sentences as held_out
-from pdbench.data.vocabulary import open_vocabulary
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import pretraining, students, submission
+from pdbench.jobs import pretraining, students, submission, teachers
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import read_record, write_record
-from pdbench.jobs.teachers import load_teacher
 from pdbench.kinds import Scores as Found
 from pdbench.kinds.classes import Regression
 from pdbench.study import Architecture, Start, Study, load_study
@@ -36,7 +34,6 @@ from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
 from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
@@ -227,10 +224,9 @@ def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) 
         config["tasks"][task]["teacher"]["path"] = "data/other"
     Path("tasks.yaml").write_text(yaml.safe_dump(config))
     study = load_study("tasks.yaml")
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
 
     with pytest.raises(DataError, match=r"other: its vocabulary differs from the study's, first"):
-        load_teacher(study, paths, "mnli", vocabulary)
+        teachers.teacher(study, paths, "mnli")
 
 
 def test_hidden_test_pairs_are_in_no_text(project: tuple[Study, Paths]) -> None:

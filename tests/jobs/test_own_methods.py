@@ -10,9 +10,9 @@ import yaml
 from commands import run
 
 from pdbench.core.files import file_digest
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.jobs import students
 from pdbench.jobs.record import read_record
-from pdbench.jobs.training import WEIGHTS
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
