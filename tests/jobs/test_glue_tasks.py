@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import zipfile
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from prepared import trained
 
 from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
@@ -32,7 +32,6 @@ from pdbench.kinds.classes import Regression
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
-from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
 
@@ -43,23 +42,16 @@ ANSWERS = {"MNLI-m": "accuracy", "MNLI-mm": "accuracy", "AX": "matthews", "STS-B
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole study, trained."""
     folder = tmp_path_factory.mktemp("tasks")
-    study = load_study(write_glue_study(folder))
-    paths = Paths(study)
-    with contextlib.chdir(folder):
-        prepare_cells(study, paths)
-        for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
-            students.attempt(study, paths, cell)
-        collect(study, paths)
-    return folder
+    return trained(load_study(write_glue_study(folder)), folder)
 
 
 @pytest.fixture
-def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
     """A copy of it, as the working directory."""
-    shutil.copytree(trained, tmp_path / "tasks")
+    shutil.copytree(whole, tmp_path / "tasks")
     monkeypatch.chdir(tmp_path / "tasks")
     study = load_study("tasks.yaml")
     return study, Paths(study)

@@ -193,10 +193,10 @@ def test_one_failed_run_keeps_the_others_and_leaves_the_cell_missing(
     study, paths = project
     trained = students.train_student
 
-    def fail_once(study, run, data, device, keeper):
+    def fail_once(study, run, data, keeper):
         if run.seed_number == 0:
             raise FloatingPointError("the training loss is nan")
-        return trained(study, run, data, device, keeper)
+        return trained(study, run, data, keeper)
 
     monkeypatch.setattr(students, "train_student", fail_once)
 
