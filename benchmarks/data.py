@@ -202,11 +202,11 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
 def _write_teacher(folder: Path) -> None:
     from pdbench.data.places import model_folder
     from pdbench.data.vocabulary import open_vocabulary
-    from pdbench.engine import write_checkpoint
+    from pdbench.engine import Checkpoint, write_checkpoint
     from pdbench.engine.initialise import adopted_classifier
 
     task, vocabulary = study().tasks[TASK], open_vocabulary(study().vocabulary, ARCHIVES)
     assert task.teacher is not None
-    source, seed = model_folder(task.teacher, ARCHIVES), seed_of("teacher", TASK)
-    model = adopted_classifier(source, len(task.labels), seed)
+    checkpoint = Checkpoint(model_folder(task.teacher, ARCHIVES))
+    model = adopted_classifier(checkpoint, len(task.labels), seed_of("teacher", TASK))
     write_checkpoint(folder, model, vocabulary, task.labels)

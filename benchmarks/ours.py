@@ -24,7 +24,7 @@ from pdbench.engine import (
     prepare_process,
 )
 from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier
 from pdbench.jobs.pretraining import pretrain_student
 from pdbench.jobs.training import Walk, objective_of, train_stage
@@ -80,7 +80,7 @@ def mlm(request: Request, clock: Clock) -> dict[str, Any]:
 def distill_grid(request: Request, clock: Clock) -> dict[str, Any]:
     """Label the transfer set once, then train every student of the grid on it."""
     tokens = Tokens.open(data.paths().text(data.SENTENCES)).first(request["items"])
-    teacher = read_classifier(data.paths().teacher(data.TASK), LABELS)
+    teacher = Checkpoint(data.paths().teacher(data.TASK)).classifier(LABELS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, data.SOFT_LABELS)
         with clock:
@@ -98,7 +98,7 @@ def soft_labels(request: Request, clock: Clock) -> dict[str, Any]:
     """Compute the soft labels of a text as the job does, from checkpoint to probabilities."""
     with tempfile.TemporaryDirectory() as folder, clock:
         tokens = Tokens.open(data.paths().text(data.SENTENCES)).first(request["items"])
-        teacher = read_classifier(data.paths().teacher(data.TASK), LABELS)
+        teacher = Checkpoint(data.paths().teacher(data.TASK)).classifier(LABELS)
         _label(teacher, tokens, Path(folder, data.SOFT_LABELS))
     return {}
 
@@ -137,7 +137,7 @@ def _precision(request: Request) -> str:
 
 def _initial(request: Request) -> Classifier:
     architecture = Architecture.parse(request["arch"])
-    return read_classifier(data.initial(architecture, request["seed"]), LABELS)
+    return Checkpoint(data.initial(architecture, request["seed"])).classifier(LABELS)
 
 
 def _first(split: Labelled, items: int | None) -> Labelled:

@@ -5,7 +5,7 @@ to that) but light enough that a training job starts without importing transform
 """
 
 from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
-from pdbench.engine.checkpoints import read_checkpoint, write_checkpoint
+from pdbench.engine.checkpoints import Checkpoint, write_checkpoint
 from pdbench.engine.device import (
     Device,
     choose_device,
@@ -22,6 +22,7 @@ __all__ = [
     "ALONE",
     "Bert",
     "BertShape",
+    "Checkpoint",
     "Classifier",
     "Device",
     "Keeper",
@@ -38,6 +39,5 @@ __all__ = [
     "prepare_process",
     "random_classifier",
     "random_model",
-    "read_checkpoint",
     "write_checkpoint",
 ]

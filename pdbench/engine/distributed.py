@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from pdbench.core.errors import PdbenchError
-from pdbench.engine.targets import W
 
 _MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
@@ -40,10 +39,6 @@ class Ranks:
     def first(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
-
-    def share(self, work: W) -> W:
-        """The rows of a batch that this process computes."""
-        return work if self.world == 1 else work.rows(slice(self.rank, None, self.world))
 
     def meet(self, step: int) -> bool:
         """Whether the processes agree on something after so many steps."""

@@ -10,7 +10,7 @@ import torch
 from pdbench.core.files import write_json
 from pdbench.data.places import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
-from pdbench.engine.checkpoints import read_shape
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.engine.device import device_name
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -29,7 +29,7 @@ def measure(study: Study, paths: Paths) -> None:
     """
     shapes = {str(a): BertShape.of(a) for a in study.all_architectures}
     named = [task.teacher for task in study.tasks.values() if task.teacher]
-    teachers = [read_shape(model_folder(teacher, ARCHIVES))[0] for teacher in named]
+    teachers = [Checkpoint(model_folder(teacher, ARCHIVES)).shape for teacher in named]
     for s in teachers:
         shapes[str(s.architecture)] = BertShape(s.layers, s.hidden, s.heads, s.feed_forward)
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}

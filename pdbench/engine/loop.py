@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +18,36 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from pdbench.core.errors import Stopped
-from pdbench.data.batches import Purpose, stream
+from pdbench.data.batches import Batch, Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
-from pdbench.engine.state import Keeper, Stopwatch, stop_signals
-from pdbench.engine.targets import Targeted, W, portions
+from pdbench.engine.state import Keeper, Stopwatch
 from pdbench.study.settings import Pretraining, StageSettings
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What schedulers send before they end a job."""
 
 _REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
 
 _log = logging.getLogger(__name__)
+
+
+class _Targeted(Protocol):
+    """A batch with its targets; its length is the number of targets."""
+
+    @property
+    def batch(self) -> Batch:
+        """The items."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, chosen: slice) -> Self:
+        """Some of the items, with their targets."""
+
+
+_W = TypeVar("_W", bound=_Targeted)
 
 
 @dataclass(frozen=True)
@@ -63,8 +83,8 @@ class Progress:
 
 def optimise(
     model: nn.Module,
-    batch_of: Callable[[int], W],
-    loss_of: Callable[[W], Tensor],
+    batch_of: Callable[[int], _W],
+    loss_of: Callable[[_W], Tensor],
     settings: Optimisation,
     seed: int = 0,
     keeper: Keeper | None = None,
@@ -87,7 +107,7 @@ def optimise(
     if keeper is not None:
         stage.restore(keeper)
     model.train()
-    with stop_signals(active=keeper is not None) as signals:
+    with _stop_signals(active=keeper is not None) as signals:
         while stage.step < settings.steps:
             stage.update(batch_of(stage.step))
             if keeper is None or not ranks.meet(stage.step):
@@ -104,13 +124,46 @@ def optimise(
     return stage.finish(keeper)
 
 
+@contextlib.contextmanager
+def _stop_signals(*, active: bool) -> Iterator[list[str]]:
+    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
+
+    Outside the main thread Python allows no handlers, and nothing changes.
+    """
+    noted: list[str] = []
+    if not active or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, _: object) -> None:
+        noted.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _portions(work: _W, largest: int | None) -> Iterator[_W]:
+    """Cut work into portions of one item at least, and of ``largest`` pieces with their padding."""
+    items, width = work.batch.ids.shape
+    rows = items if largest is None else max(1, largest // width)
+    if rows >= items:
+        yield work
+        return
+    for first in range(0, items, rows):
+        yield work.rows(slice(first, first + rows))
+
+
 class _Running:
     """A stage in the middle of its training."""
 
     def __init__(
         self,
         model: nn.Module,
-        loss_of: Callable[[W], Tensor],
+        loss_of: Callable[[_W], Tensor],
         settings: Optimisation,
         seed: int,
         ranks: Ranks,
@@ -132,9 +185,9 @@ class _Running:
         self._counts = torch.zeros(3, dtype=torch.int64)  # items, word pieces, positions
         self._watch = Stopwatch()
 
-    def update(self, whole: W) -> None:
+    def update(self, whole: _W) -> None:
         self._seed_dropout()
-        own = [p for p in portions(self._ranks.share(whole), self._how.at_once) if len(p)]
+        own = [p for p in _portions(self._share(whole), self._how.at_once) if len(p)]
         for portion in own:
             share = len(portion) / len(whole)
             loss = self._learn(portion, share, last=portion is own[-1])
@@ -148,7 +201,12 @@ class _Running:
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
-    def _learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
+    def _share(self, whole: _W) -> _W:
+        """The rows of a batch that this process computes."""
+        ranks = self._ranks
+        return whole if ranks.world == 1 else whole.rows(slice(ranks.rank, None, ranks.world))
+
+    def _learn(self, work: _Targeted, share: float, *, last: bool) -> Tensor:
         """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
 
         With the ``last`` work of a process its gradients are complete: the processes sum them.
@@ -219,7 +277,7 @@ class _Loss(nn.Module):
         self.model = model
         self._loss_of = loss_of
 
-    def forward(self, work: Targeted) -> Tensor:
+    def forward(self, work: _Targeted) -> Tensor:
         return self._loss_of(work)
 
 

@@ -7,16 +7,13 @@ place in it, because those of a step follow from the seed and the step.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,9 +29,6 @@ _FORMAT: Final = 3
 
 SAVE_EVERY = 300.0
 """Seconds between two saved states: about what an interruption may cost."""
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What schedulers send before they end a job."""
 
 _NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
 _HEADER = "pdbench"
@@ -174,28 +168,6 @@ class Keeper:
                 return header, tensors
             _log.info("%s: the state of another specification or other inputs; not used", path)
         return None
-
-
-@contextlib.contextmanager
-def stop_signals(*, active: bool) -> Iterator[list[str]]:
-    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
-
-    Outside the main thread Python allows no handlers, and nothing changes.
-    """
-    noted: list[str] = []
-    if not active or threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-
-    def note(number: int, _: object) -> None:
-        noted.append(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +11,6 @@ from numpy.typing import NDArray
 from pdbench.data.batches import Batch
 
 _MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
-
-
-class Targeted(Protocol):
-    """A batch with its targets; its length is the number of targets."""
-
-    @property
-    def batch(self) -> Batch:
-        """The items."""
-
-    def __len__(self) -> int: ...
-
-    def rows(self, chosen: slice) -> Self:
-        """Some of the items, with their targets."""
-
-
-W = TypeVar("W", bound=Targeted)
 
 
 def _rows_of(batch: Batch, chosen: slice) -> Batch:
@@ -44,17 +27,6 @@ def _rows_of(batch: Batch, chosen: slice) -> Batch:
         None if batch.segments is None else cut(batch.segments),
         None if mask is None or mask[:, :width].all() else np.ascontiguousarray(mask[:, :width]),
     )
-
-
-def portions(work: W, largest: int | None) -> Iterator[W]:
-    """Cut work into portions of one item at least, and of ``largest`` pieces with their padding."""
-    items, width = work.batch.ids.shape
-    rows = items if largest is None else max(1, largest // width)
-    if rows >= items:
-        yield work
-        return
-    for first in range(0, items, rows):
-        yield work.rows(slice(first, first + rows))
 
 
 @dataclass(frozen=True)

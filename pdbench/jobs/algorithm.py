@@ -21,7 +21,7 @@ from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
-from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, write_checkpoint
+from pdbench.engine import Bert, BertShape, Checkpoint, Classifier, MaskedLM, write_checkpoint
 from pdbench.engine.initialise import (
     BERT_RANGE,
     adopted_classifier,
@@ -76,7 +76,7 @@ def pretrain(
 def embedded_teacher(name: str, labels: int, seed: int = 0) -> Classifier:
     """Fetch the weights of an embedded model, under a new output layer."""
     source = Source(source="embedded", name=name)
-    return adopted_classifier(model_folder(source, _fetched(source)), labels, seed)
+    return adopted_classifier(Checkpoint(model_folder(source, _fetched(source))), labels, seed)
 
 
 def student_of(pretrained: MaskedLM, labels: int, seed: int = 0) -> Classifier:

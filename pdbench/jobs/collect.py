@@ -10,17 +10,8 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import replacing
-from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    RunRecord,
-    best_point,
-    examples_file,
-    point_of,
-    read_record,
-    selection_metric,
-    verified,
-)
+from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS, examples_column, predictions_file
+from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
@@ -54,9 +45,9 @@ def collect(study: Study, paths: Paths) -> Path:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    record = read_record(folder / "record.json")
-    predictions = _array(folder / PREDICTIONS, record)
-    each = map(examples_file, record.metrics.get("test", ()))
+    record = RunRecord.read(folder)
+    predictions = _array(folder / predictions_file("test"), record)
+    each = map(examples_column, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
         **record.model_dump(mode="json", exclude=_LEFT_OUT),
@@ -73,15 +64,15 @@ def _row(folder: Path) -> dict[str, Any]:
         **_environment(record),
         TEST_PREDICTIONS: predictions.tolist(),
         **{
-            file.removesuffix(".npy"): _array(folder / file, record).tolist()
-            for file in each
-            if file in record.outputs
+            column: _array(folder / f"{column}.npy", record).tolist()
+            for column in each
+            if f"{column}.npy" in record.outputs
         },
     }
 
 
 def _array(path: Path, record: RunRecord) -> NDArray[Any]:
-    found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
+    found: NDArray[Any] = np.load(record.verified(path), allow_pickle=False)
     return found
 
 
@@ -119,11 +110,10 @@ def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
     ]
 
 
-def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
-    """True for the grid point of each cell that is best on dev, averaged over seeds."""
+def _selected(frame: pd.DataFrame, study: Study) -> list[bool]:
+    """True for the runs of each cell at the grid point that is best on dev."""
     column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
     scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
-    points = frame["run"].map(point_of)
-    rows = frame.groupby("cell").groups
-    best = {c: best_point(zip(points[own], scores[own], strict=True)) for c, own in rows.items()}
-    return points == frame["cell"].map(best)
+    cells = frame.assign(score=scores).set_index("run").groupby("cell")["score"]
+    best = {cell: at_best_point(own.to_dict()) for cell, own in cells}
+    return [run in best[cell] for cell, run in zip(frame["cell"], frame["run"], strict=True)]

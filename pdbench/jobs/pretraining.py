@@ -32,26 +32,23 @@ from pdbench.engine import (
     write_checkpoint,
 )
 from pdbench.engine.bert import keep_pieces
-from pdbench.engine.checkpoints import checked_architecture, convert_checkpoint, read_masked_lm
+from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.distributed import joined, processes
 from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked, mask_pieces
-from pdbench.jobs.record import RunRequest
+from pdbench.jobs.record import RunRecord, RunRequest
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
     stage_record,
     tokens_digest,
-    weights_digest,
 )
 from pdbench.methods.objective import (
     MaskedLanguage,
     PretrainingObjective,
-    build_objective,
-    checked_loss,
 )
 from pdbench.study import Start, Study
 from pdbench.study.cells import seed_of
@@ -85,15 +82,17 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
 def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
     """Take a released checkpoint in the place of pre-training, converted once to safetensors."""
     vocabulary, folder = open_vocabulary(study.vocabulary, ARCHIVES), model_folder(source, ARCHIVES)
-    found = checked_architecture(folder, vocabulary)
+    checkpoint = Checkpoint(folder)
+    found = checkpoint.shape.architecture
     if found != start.architecture:
         what = f"{folder}: a {found} model in the place of {start.architecture}"
         raise DataError(what, "mend the name or the path of the released checkpoints")
+    checkpoint.check(vocabulary)
     job = _job(paths, start, {"released": file_digest(weights_file(folder))})
 
     def write(target: Path) -> None:
-        shape = convert_checkpoint(folder, target)
-        write_vocabulary(target, vocabulary, shape.positions)
+        checkpoint.convert(target)
+        write_vocabulary(target, vocabulary, checkpoint.shape.positions)
 
     job.finish([], start.architecture.parameters(vocabulary.size), write=write)
     _log.info("took %s from %s", start.size, folder)
@@ -146,7 +145,7 @@ def _digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
     found = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
     teacher = study.pretrained_by(start)
     if teacher is not None:
-        found["teacher"] = weights_digest(paths.pretrained(teacher))
+        found["teacher"] = RunRecord.read(paths.pretrained(teacher)).outputs[WEIGHTS]
     return found
 
 
@@ -166,7 +165,7 @@ def pretrain_student(
     settings, seed = study.training.pretrain, _seed(start)
     corpus = _open_corpus(study, paths, start.corpus, vocabulary)
     deeper = study.pretrained_by(start)
-    teacher = deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)))
+    teacher = deeper and OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
     objective = _objective(study, start, vocabulary.size, teacher)
     model = (
         _student_of(teacher.model, objective, settings.dropout)
@@ -190,7 +189,7 @@ def _objective(
     own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
     assert own is not None
     seed = seed_of("objective", start.corpus, start.architecture, start.method)
-    return build_objective(own.objective, PretrainingObjective, own.options, shape, theirs, 0, seed)
+    return PretrainingObjective.build(own.objective, own.options, shape, theirs, 0, seed)
 
 
 def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: float) -> MaskedLM:
@@ -326,7 +325,7 @@ def train_masked_lm(
         asked = device.inputs(masked.batch), device.tensor(masked.positions), predicted.stop
         ours = ExposedLM(model, *asked, device.autocast)
         theirs = teacher and ExposedLM(teacher.model, *asked, teacher.computing)
-        return checked_loss(objective, ours, theirs, device.tensor(masked.targets))
+        return objective.checked_loss(ours, theirs, device.tensor(masked.targets))
 
     how = Optimisation(len(order), learning_rate, settings)
     progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)

@@ -25,12 +25,12 @@ from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lo
 from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress, initial_classifier
 from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.state import SAVE_EVERY, now
-from pdbench.jobs.record import RunRequest, read_record, verified
+from pdbench.jobs.record import RunRecord, RunRequest
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
@@ -38,9 +38,7 @@ from pdbench.jobs.training import (
     objective_of,
     refuse_several,
     stage_record,
-    task_digests,
     train_stage,
-    weights_digest,
 )
 from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
@@ -172,7 +170,7 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     refuse_several()
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
-        data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
+        data = CellData.open(study, paths, cell)
         make = partial(_train_run, study, paths, data, save_every)
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
@@ -213,8 +211,8 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
 def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
-    trained, file = read_record(host / "record.json"), predictions_file("test", task)
-    predictions = np.load(verified(host / file, trained), allow_pickle=False)
+    trained, file = RunRecord.read(host), predictions_file("test", task)
+    predictions = np.load(trained.verified(host / file), allow_pickle=False)
     inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
@@ -261,35 +259,37 @@ class CellData:
     inputs: dict[str, str]
     teacher: OnlineTeacher[Classifier] | None = None
 
+    @classmethod
+    def open(cls, study: Study, paths: Paths, cell: Cell) -> CellData:
+        """Open the data of a cell; what is missing, edited or made from other data is refused."""
+        kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
+        splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
+        others = _open_others(study, paths, cell.task)
+        inputs = {split: own.tokens.digest for split, own in splits.items()}
+        inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
+        transfer = checkpoint = None
+        if cell.transfer is not None:
+            transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
+        start = study.initial_checkpoint(cell)
+        if start is not None:
+            checkpoint = paths.pretrained(start)
+            inputs["checkpoint"] = RunRecord.read(checkpoint).outputs[WEIGHTS]
+        size = open_vocabulary(study.vocabulary, ARCHIVES).size
+        outputs = kind.head.outputs(len(labels))
+        data = cls(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
+        if not study.methods[cell.method].asks_teacher:
+            return data
+        folder = paths.teacher(cell.task)
+        inputs["teacher"] = RunRecord.read(folder).outputs[WEIGHTS]
+        model = Checkpoint(folder).classifier(labels, kind.head)
+        restrict_pieces(model, data.all_tokens)
+        return replace(data, teacher=OnlineTeacher(model))
+
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
         found = [*(split.tokens for split in self.splits.values()), *self.others.values()]
         return found if self.transfer is None else [*found, self.transfer.tokens]
-
-
-def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
-    """Open the data of a cell; what is missing, edited or made from other data is refused."""
-    kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
-    inputs = task_digests(paths, cell.task)
-    others = _open_others(study, paths, cell.task)
-    inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
-    transfer = checkpoint = None
-    if cell.transfer is not None:
-        transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
-    start = study.initial_checkpoint(cell)
-    if start is not None:
-        checkpoint = paths.pretrained(start)
-        inputs["checkpoint"] = weights_digest(checkpoint)
-    splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
-    size, outputs = vocabulary.size, kind.head.outputs(len(labels))
-    data = CellData(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
-    if not study.methods[cell.method].asks_teacher:
-        return data
-    inputs["teacher"] = weights_digest(paths.teacher(cell.task))
-    model = read_classifier(paths.teacher(cell.task), labels, head=kind.head)
-    restrict_pieces(model, data.all_tokens)
-    return replace(data, teacher=OnlineTeacher(model))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:

@@ -20,14 +20,7 @@ from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
-from pdbench.jobs.record import (
-    RunRecord,
-    best_point,
-    point_of,
-    read_record,
-    selection_metric,
-    verified,
-)
+from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
@@ -98,7 +91,7 @@ def _predictions(
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
             file = predictions_file(SUBMISSION, None if task == cell.task else task)
-            predictions = np.load(verified(folder / file, record), allow_pickle=False)
+            predictions = np.load(record.verified(folder / file), allow_pickle=False)
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
             origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}
@@ -115,10 +108,10 @@ def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
     if not paths.cell(cell).is_file():
         raise DataError(f"cell {cell} is not finished with these settings", "run it first")
     metric = selection_metric(study, cell.task)
-    made = {run: read_record(paths.run(run) / "record.json") for run in study.runs(cell)}
+    made = {run: RunRecord.read(paths.run(run)) for run in study.runs(cell)}
     dev = {run: record.metrics["dev"][metric] for run, record in made.items()}
-    point = best_point((point_of(run.name), score) for run, score in dev.items())
-    best = max((run for run in dev if point_of(run.name) == point), key=dev.__getitem__)
+    chosen = at_best_point({run.name: score for run, score in dev.items()})
+    best = max((run for run in dev if run.name in chosen), key=dev.__getitem__)
     return paths.run(best), made[best]
 
 
@@ -223,7 +216,7 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
         return None
     host = study.trained_by(cell)
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
-    if run is None or not (record := paths.run(run) / "record.json").is_file():
+    if run is None or not (paths.run(run) / "record.json").is_file():
         return None
     file = predictions_file(SUBMISSION, None if cell == host else cell.task)
-    return read_record(record).outputs.get(file, "")
+    return RunRecord.read(paths.run(run)).outputs.get(file, "")

@@ -9,12 +9,12 @@ from typing import Any
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import exclusive_lock, file_digest, read_json, replacing, write_json
-from pdbench.data.columns import TEACHER
+from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.engine import Classifier, Stopwatch, choose_device, write_checkpoint
-from pdbench.engine.checkpoints import WEIGHTS, checked_architecture, read_classifier
+from pdbench.engine import Checkpoint, Classifier, Stopwatch, choose_device, write_checkpoint
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.initialise import adopted_classifier
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.jobs.record import RunRequest
@@ -23,7 +23,7 @@ from pdbench.jobs.training import (
     environment,
     refuse_several,
     stage_record,
-    task_digests,
+    tokens_digest,
     train_whole,
 )
 from pdbench.kinds import Kind, Scores, kind_of, majority
@@ -49,8 +49,9 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     if settings is None:
         raise UsageError(f"key tasks.{task}.teacher: missing", "name the task's teacher")
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    checkpoint, seed = model_folder(settings, ARCHIVES), seed_of("teacher", task)
-    architecture = checked_architecture(checkpoint, vocabulary)
+    checkpoint, seed = Checkpoint(model_folder(settings, ARCHIVES)), seed_of("teacher", task)
+    checkpoint.check(vocabulary)
+    architecture = checkpoint.shape.architecture
     asked = RunRequest(
         cell=Cell(task, TEACHER, architecture, None, None).key,
         task=task,
@@ -58,7 +59,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         architecture=str(architecture),
         seed=seed,
         spec=paths.digest(Job("teacher", task)),
-        inputs=task_digests(paths, task),
+        inputs={split: tokens_digest(paths.task(task) / split) for split in SPLITS},
     )
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done(f"teacher of {task}"):
@@ -107,7 +108,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
         if _are_there(target, asked):
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
-        model = read_classifier(paths.teacher(task), labels, head=kind.head)
+        model = Checkpoint(paths.teacher(task)).classifier(labels, kind.head)
         device = choose_device(model.bert.shape.hidden)
         with replacing(target) as folder:
             folder.mkdir(parents=True)

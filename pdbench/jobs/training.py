@@ -25,7 +25,7 @@ from pdbench import __version__
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, read_json, replacing
 from pdbench.data.batches import ItemBatches
-from pdbench.data.columns import SPLITS
+from pdbench.data.columns import examples_column, predictions_file
 from pdbench.engine import (
     Classifier,
     Device,
@@ -37,24 +37,14 @@ from pdbench.engine import (
     choose_device,
     optimise,
 )
-from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.device import device_name
 from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import Exposed
 from pdbench.engine.state import SAVE_EVERY, now
 from pdbench.engine.targets import LabelledBatch
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    Environment,
-    RunRecord,
-    RunRequest,
-    StageRecord,
-    examples_file,
-    read_record,
-    write_record,
-)
+from pdbench.jobs.record import Environment, RunRecord, RunRequest, StageRecord
 from pdbench.kinds import Kind, Labelled, Scores, majority
-from pdbench.methods.objective import Objective, TaskLoss, build_objective, checked_loss
+from pdbench.methods.objective import Objective, TaskLoss
 from pdbench.study import ROOT, Architecture, Stage
 from pdbench.study.cells import Point
 from pdbench.study.settings import StageSettings
@@ -112,7 +102,7 @@ def objective_of(
     if stage.is_custom:
         assert teacher is not None
         theirs, options = teacher.model.bert.shape, stage.options
-        objective = build_objective(stage.objective, Objective, options, own, theirs, labels, seed)
+        objective = Objective.build(stage.objective, options, own, theirs, labels, seed)
     else:
         objective = TaskLoss(own, own, labels)
     objective.task_loss = kind.loss
@@ -143,7 +133,7 @@ def train_stage(
         inputs = device.inputs(labelled.batch)
         ours = Exposed(student, *inputs, device.autocast, last_states=whole)
         theirs = teacher and Exposed(teacher.model, *inputs, teacher.computing, last_states=whole)
-        return checked_loss(objective, ours, theirs, device.tensor(labelled.targets))
+        return objective.checked_loss(ours, theirs, device.tensor(labelled.targets))
 
     student.bert.dropout = walk.settings.dropout
     trained = nn.ModuleDict({"student": student, "objective": objective}).to(device.torch)
@@ -198,10 +188,9 @@ class TrainingJob:
         One of other inputs is replaced when the new run has finished. An edited record is an
         error, never silently overwritten.
         """
-        path = self._folder / "record.json"
-        if not path.is_file():
+        if not (self._folder / "record.json").is_file():
             return False
-        record = read_record(path)
+        record = RunRecord.read(self._folder)
         if record.spec != self._asked.spec or record.inputs != self._asked.inputs:
             return False
         self.keeper.remove()
@@ -239,7 +228,7 @@ class TrainingJob:
                 parameters=parameters,
                 environment=environment(self._watch, self._device),
             )
-            write_record(folder / "record.json", record)
+            record.write(folder)
         self.keeper.remove()
         return record
 
@@ -249,8 +238,8 @@ def _predicted(scores: Mapping[str, Scores]) -> dict[str, NDArray[Any]]:
     if "test" not in scores:
         return {}
     test = scores["test"]
-    examples = {examples_file(metric): values for metric, values in test.examples.items()}
-    return {PREDICTIONS: test.predictions, **examples}
+    examples = {f"{examples_column(m)}.npy": values for m, values in test.examples.items()}
+    return {predictions_file("test"): test.predictions, **examples}
 
 
 def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord:
@@ -276,20 +265,10 @@ def refuse_several() -> None:
         )
 
 
-def task_digests(paths: Paths, task: str) -> dict[str, str]:
-    """Digests of a task's splits."""
-    return {split: tokens_digest(paths.task(task) / split) for split in SPLITS}
-
-
 def tokens_digest(folder: Path) -> str:
     """The digest of tokens that opening them verifies."""
     found: str = read_json(folder / "tokens.json")["digest"]
     return found
-
-
-def weights_digest(folder: Path) -> str:
-    """The digest of a model's weights, from its record."""
-    return read_record(folder / "record.json").outputs[WEIGHTS]
 
 
 def environment(watch: Stopwatch, device: Device) -> Environment:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.jobs.record import RunRecord, StageRecord, read_record
+from pdbench.jobs.record import RunRecord, StageRecord
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
@@ -163,7 +163,7 @@ def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
 
 def _record(folder: Path) -> RunRecord | None:
     try:
-        return read_record(folder / "record.json")
+        return RunRecord.read(folder)
     except DataError:
         return None
 

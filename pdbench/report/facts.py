@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.data.columns import TEACHER
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
@@ -75,8 +75,9 @@ def gather(study: Study, paths: Paths, frame: Any) -> _Facts:
 
 
 def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[_TrainingKind]:
-    records = (paths.pretrained(start) / "record.json" for start in study.pretrained)
-    environments = [read_record(path).environment for path in records if path.is_file()]
+    folders = map(paths.pretrained, study.pretrained)
+    made = [folder for folder in folders if (folder / "record.json").is_file()]
+    environments = [RunRecord.read(folder).environment for folder in made]
     if environments:
         yield _TrainingKind(
             "Pre-training of students",

@@ -34,10 +34,10 @@ from pdbench.engine import Keeper
 from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs.pretraining import pretrain, pretrain_student
-from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
+from pdbench.jobs.students import CellData, TrainedRun, train_student
 from pdbench.jobs.training import objective_of
 from pdbench.kinds import Labelled
-from pdbench.methods.objective import Objective, checked_loss
+from pdbench.methods.objective import Objective
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
@@ -104,7 +104,7 @@ class TrainedMethod:
         ours = Exposed(student, *inputs, last_states=whole)
         theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
         targets = teacher.device.tensor(batch.targets)
-        return checked_loss(objective.to(teacher.device.torch), ours, theirs, targets)
+        return objective.to(teacher.device.torch).checked_loss(ours, theirs, targets)
 
 
 class MethodContract:
@@ -289,7 +289,7 @@ def open_case(method: str) -> TrainedMethod:
         pretrain(study, paths, start)
     (cell,) = study.seed_counts
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    data = open_cell(study, paths, cell, vocabulary)
+    data = CellData.open(study, paths, cell)
     runs = study.runs(cell)
     first = train_student(study, runs[0], data)
     return TrainedMethod(study, paths, vocabulary, data, runs, first)

@@ -28,8 +28,9 @@ from pdbench.engine import (
     write_checkpoint,
 )
 from pdbench.engine import device as devices
-from pdbench.engine.checkpoints import _to_hugging_face, read_classifier
-from pdbench.engine.targets import LabelledBatch, mask_pieces, portions
+from pdbench.engine.checkpoints import Checkpoint, _to_hugging_face
+from pdbench.engine.loop import _portions
+from pdbench.engine.targets import LabelledBatch, mask_pieces
 from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
@@ -272,7 +273,7 @@ def test_batch_8_is_batch_4_accumulated_twice(pairs) -> None:
     tokens = _text(8, pairs=pairs)
     order = np.argsort(tokens.lengths)
     whole = LabelledBatch(collate(tokens, order), np.arange(8) % LABELS)
-    halves = list(portions(whole, 4 * whole.batch.ids.shape[1]))
+    halves = list(_portions(whole, 4 * whole.batch.ids.shape[1]))
 
     assert [len(half) for half in halves] == [4, 4]
     assert halves[0].batch.ids.shape < halves[1].batch.ids.shape
@@ -294,7 +295,7 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
     model = _masked_lm(SHAPES["four heads"])
     tokens = _text(8)
     whole = mask_pieces(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, np.random.default_rng(3))
-    halves = list(portions(whole, 4 * whole.batch.ids.shape[1]))
+    halves = list(_portions(whole, 4 * whole.batch.ids.shape[1]))
 
     def mean_loss(work) -> Tensor:
         positions, targets = torch.from_numpy(work.positions), torch.from_numpy(work.targets)
@@ -320,7 +321,9 @@ def test_two_evaluations_of_a_checkpoint_are_identical(
     write_checkpoint(tmp_path, _classifier(SHAPES["four heads"]), labels=["a", "b", "c"])
     monkeypatch.setattr(devices, "choose_device", lambda _: Device(torch.device("cpu"), precision))
 
-    first, second = (predict(read_classifier(tmp_path, ["a", "b", "c"]), tokens) for _ in range(2))
+    first, second = (
+        predict(Checkpoint(tmp_path).classifier(["a", "b", "c"]), tokens) for _ in range(2)
+    )
 
     assert first.tobytes() == second.tobytes()
 

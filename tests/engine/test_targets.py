@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pdbench.data.batches import Batch
-from pdbench.engine.targets import Masked, _rows_of, mask_pieces, portions
+from pdbench.engine.loop import _portions
+from pdbench.engine.targets import Masked, _rows_of, mask_pieces
 
 
 def batch(items: int = 7, width: int = 9) -> Batch:
@@ -73,7 +74,7 @@ def test_rows_are_not_padded_more_than_they_need() -> None:
 )
 def test_portions_hold_as_many_items_as_fit(largest: int | None, sizes: list[int]) -> None:
     """Counting padding, and never fewer than one."""
-    found = list(portions(masked(), largest))
+    found = list(_portions(masked(), largest))
 
     assert [len(portion.batch.index) for portion in found] == sizes
     assert np.concatenate([p.batch.index for p in found]).tolist() == list(range(7))

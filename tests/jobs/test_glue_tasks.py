@@ -26,7 +26,7 @@ from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
 from pdbench.jobs import pretraining, students, submission, teachers
 from pdbench.jobs.collect import collect
-from pdbench.jobs.record import read_record, write_record
+from pdbench.jobs.record import RunRecord
 from pdbench.kinds import Scores as Found
 from pdbench.kinds.classes import Regression
 from pdbench.study import Architecture, Start, Study, load_study
@@ -77,8 +77,8 @@ def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]
 
     for run in study.runs(study.cells[GUEST]):
         folder = paths.run(run)
-        own = read_record(folder / "record.json")
-        host = read_record(folder_of(paths, HOST, run.name) / "record.json")
+        own = RunRecord.read(folder)
+        host = RunRecord.read(folder_of(paths, HOST, run.name))
         assert (own.stages, own.seed, own.metrics["dev"]) == (
             host.stages,
             host.seed,
@@ -171,7 +171,7 @@ def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study
     _, paths = project
     source = Path(RELEASED.format(layers=1, hidden=32, heads=1))
     folder = paths.pretrained(Start("released", Architecture(1, 32)))
-    record = read_record(folder / "record.json")
+    record = RunRecord.read(folder)
 
     assert record.inputs == {"released": file_digest(source / "pytorch_model.bin")}
     assert record.stages == ()
@@ -358,10 +358,10 @@ def test_scores_belong_to_the_predictions_that_were_submitted(
     submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     collect(study, paths)
     folder = folder_of(paths, HOST, about["files"]["MNLI-mm"]["run"])
-    record = read_record(folder / "record.json")
+    record = RunRecord.read(folder)
     file = "mnli-mismatched.submission_predictions.npy"
     again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})
-    write_record(folder / "record.json", again)
+    again.write(folder)
 
     with pytest.raises(DataError, match=r"mine\.json: MNLI-mm was scored with predictions that"):
         collect(study, paths)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from pdbench.jobs.record import Environment, RunRecord, StageRecord, write_record
+from pdbench.jobs.record import Environment, RunRecord, StageRecord
 from pdbench.report.facts import gather
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -78,7 +78,7 @@ def test_pretraining_is_a_stage(demo: Study, paths: Paths) -> None:
     spans = [("10:00:00", "10:01:00", 60.0), ("10:00:30", "10:02:00", 90.0)]
     for start, span in zip(demo.pretrained, spans, strict=False):
         record = pretraining(environment(*span))
-        write_record(paths.pretrained(start) / "record.json", record)
+        record.write(paths.pretrained(start))
 
     stage = gather(demo, paths, synthetic.results(demo)).stages[0]
 
