@@ -189,13 +189,13 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
 
     from pdbench.data.vocabulary import open_vocabulary
     from pdbench.engine import BertShape, write_checkpoint
-    from pdbench.engine.initialise import BERT_RANGE, random_classifier
+    from pdbench.engine.initialise import random_classifier
 
     labels = study().tasks[TASK].labels
     vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
     shape = BertShape.of(architecture, vocabulary.size)
     generator = torch.Generator().manual_seed(seed)
-    model = random_classifier(shape, len(labels), BERT_RANGE, generator)
+    model = random_classifier(shape, len(labels), generator)
     write_checkpoint(folder, model, vocabulary, labels)
 
 

@@ -23,9 +23,8 @@ from pdbench.engine import (
     choose_device,
     prepare_process,
 )
-from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import Checkpoint
-from pdbench.engine.initialise import BERT_RANGE, random_classifier
+from pdbench.engine.initialise import random_classifier
 from pdbench.jobs.pretraining import pretrain_student
 from pdbench.jobs.training import Walk, objective_of, train_stage
 from pdbench.kinds import Labelled, kind_of
@@ -55,7 +54,7 @@ def finetune(request: Request, clock: Clock) -> dict[str, Any]:
     model = _initial(request)
     with clock:
         # As a job does: the pieces of all splits are kept, for the scores that follow.
-        restrict_pieces(model, [s.tokens for s in splits.values()])
+        model.restrict_pieces([s.tokens for s in splits.values()])
         progress = _trained(model, train, request)
     flops = training_flops(
         Architecture.parse(request["arch"]), train.tokens.lengths, request["epochs"]
@@ -113,7 +112,7 @@ def scale(request: Request, clock: Clock) -> dict[str, Any]:
         opened = time.perf_counter()
         architecture = Architecture.parse(request["arch"])
         model = random_classifier(
-            BertShape.of(architecture, VOCABULARY), len(LABELS), BERT_RANGE, torch.Generator()
+            BertShape.of(architecture, VOCABULARY), len(LABELS), torch.Generator()
         )
         progress = _train(model, Labelled(tokens, soft), {**request, "seed": 0}, FixedSteps)
     return {
@@ -156,7 +155,7 @@ def _train(
     request: Request,
     kind: type[Walk] = Walk,
 ) -> float:
-    restrict_pieces(model, [labelled.tokens])
+    model.restrict_pieces([labelled.tokens])
     return _trained(model, labelled, request, kind).seconds
 
 

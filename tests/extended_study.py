@@ -124,7 +124,7 @@ def _write_model(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
     shape = BertShape.of(Architecture(1, 64), len(PIECES))
-    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
+    model = random_classifier(shape, 2, torch.Generator().manual_seed(0), 0.07)
     write_checkpoint(folder, model)
 
 

@@ -111,7 +111,7 @@ def write_released(root: Path, size: Architecture, pieces: list[str] = PIECES) -
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     shape = BertShape.of(size, len(pieces))
     model = MaskedLM(Bert(shape))
-    random_model(model, 0.07, torch.Generator().manual_seed(1))
+    random_model(model, torch.Generator().manual_seed(1), 0.07)
     stored = _to_hugging_face(model)
     stored |= {f"bert.pooler.dense.{k}": t for k, t in model.bert.pooler.state_dict().items()}
     stored["bert.embeddings.position_ids"] = torch.arange(shape.positions)[None]
@@ -136,7 +136,7 @@ def _write_teacher(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
     shape = BertShape.of(Architecture(1, 64), len(PIECES))
-    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
+    model = random_classifier(shape, 2, torch.Generator().manual_seed(0), 0.07)
     write_checkpoint(folder, model)
 
 

@@ -78,16 +78,11 @@ class Layer(nn.Module):
         self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: _Rows
     ) -> Tensor:
         """Map (B, S, H), and what :meth:`project` makes of it, to the hidden states of ``rows``."""
-        attended = self.attended(_attend(split, mask, noise, rows))
+        context = attention(split, mask, noise, first=rows == "first")
+        attended = self.attended(_pick(context, rows) if isinstance(rows, Tensor) else context)
         x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
         outer = self.outer(functional.gelu(self.inner(x)))
         return self.output_norm(add_dropout(x, outer, noise))  # type: ignore[no-any-return]
-
-
-def _attend(split: Tensor, mask: Tensor | None, noise: Noise | None, rows: _Rows) -> Tensor:
-    if rows == "first":
-        return attention(split, mask, noise, first=True)
-    return _pick(attention(split, mask, noise), rows)
 
 
 def _pick(x: Tensor, rows: _Rows) -> Tensor:
@@ -185,6 +180,13 @@ class Classifier(nn.Module):
         pooled = torch.tanh(self.bert.pooler(states))
         return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
+    def restrict_pieces(self, all_tokens: Sequence[Tokens]) -> None:
+        """Keep only the word embeddings that any of ``all_tokens`` needs."""
+        vocabulary = self.bert.shape.vocabulary
+        kept = pieces_used(all_tokens, vocabulary)
+        keep_pieces(self, torch.from_numpy(kept))
+        self.bert.numbers = renumbering(kept, vocabulary)
+
 
 class MaskedLM(nn.Module):
     """A BERT with the masked-LM head, whose output matrix is the word embeddings."""
@@ -236,11 +238,3 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     embeddings.weight = nn.Parameter(embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
-
-
-def restrict_pieces(model: Classifier, all_tokens: Sequence[Tokens]) -> None:
-    """Keep only the word embeddings that any of ``all_tokens`` needs."""
-    vocabulary = model.bert.shape.vocabulary
-    kept = pieces_used(all_tokens, vocabulary)
-    keep_pieces(model, torch.from_numpy(kept))
-    model.bert.numbers = renumbering(kept, vocabulary)

@@ -64,35 +64,35 @@ class Ranks:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor, 0)
 
+    @classmethod
+    @contextlib.contextmanager
+    def joined(cls) -> Iterator[Ranks]:
+        """Join the processes that torchrun started."""
+        from torch import distributed
+
+        cuda = torch.cuda.is_available()
+        if cuda:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        ranks = cls(distributed.get_rank(), distributed.get_world_size())
+        if not ranks.first:
+            logging.getLogger().setLevel(logging.WARNING)
+        try:
+            yield ranks
+        except BaseException as error:
+            # Frees DistributedDataParallel before its group: freed after it, it would destroy the
+            # group's threads while it holds Python's lock, for which they can wait (torch 2.13).
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, distributed.DistError) or "gloo" in str(error):
+                line = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0].partition("\n")[0]
+                raise PdbenchError(
+                    f"process {ranks.rank} of {ranks.world}: {line}",
+                    "look at what the first process to fail says, and run again",
+                ) from error
+            raise
+        finally:
+            distributed.destroy_process_group()
+
 
 ALONE = Ranks()
-
-
-@contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
-    """Join the processes that torchrun started."""
-    from torch import distributed
-
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
-    if not ranks.first:
-        logging.getLogger().setLevel(logging.WARNING)
-    try:
-        yield ranks
-    except BaseException as error:
-        # Frees DistributedDataParallel before its group: freed after it, it would destroy the
-        # group's threads while it holds Python's lock, for which they can wait (torch 2.13).
-        traceback.clear_frames(error.__traceback__)
-        if isinstance(error, distributed.DistError) or "gloo" in str(error):
-            line = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0].partition("\n")[0]
-            raise PdbenchError(
-                f"process {ranks.rank} of {ranks.world}: {line}",
-                "look at what the first process to fail says, and run again",
-            ) from error
-        raise
-    finally:
-        distributed.destroy_process_group()

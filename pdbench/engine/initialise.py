@@ -16,7 +16,7 @@ from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
 from pdbench.engine.checkpoints import Checkpoint
 from pdbench.study import Initialisation
 
-BERT_RANGE = 0.02
+_BERT_RANGE = 0.02
 _BERT_BASE_HIDDEN = 768
 _OVERSAMPLING = 8
 _POWER_ITERATIONS = 4
@@ -31,21 +31,21 @@ def standard_deviation(hidden: int, rule: str) -> float:
     a short training never learns to use context; "scaled" gives every width the activation
     scale that BERT_BASE has at 768.
     """
-    return BERT_RANGE if rule == "bert" else BERT_RANGE * math.sqrt(_BERT_BASE_HIDDEN / hidden)
+    return _BERT_RANGE if rule == "bert" else _BERT_RANGE * math.sqrt(_BERT_BASE_HIDDEN / hidden)
 
 
 def random_classifier(
     shape: BertShape,
     labels: int,
-    deviation: float,
     generator: torch.Generator,
+    deviation: float = _BERT_RANGE,
     head: type[Classifier] = Classifier,
 ) -> Classifier:
     """Build a classifier with random weights, drawn once."""
-    return random_model(head(Bert(shape), labels), deviation, generator)
+    return random_model(head(Bert(shape), labels), generator, deviation)
 
 
-def random_model(model: _M, deviation: float, generator: torch.Generator) -> _M:
+def random_model(model: _M, generator: torch.Generator, deviation: float = _BERT_RANGE) -> _M:
     """Draw weights as BERT does: normal cut at two deviations; zero biases; unit norms."""
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -77,7 +77,7 @@ def initial_classifier(
     a checkpoint without one: masked LM trains neither. See :func:`standard_deviation` for ``rule``.
     """
     deviation = standard_deviation(shape.hidden, rule)
-    model = random_classifier(shape, labels, deviation, generator, head)
+    model = random_classifier(shape, labels, generator, deviation, head)
     if kind == "random":
         return model
     assert checkpoint is not None
@@ -96,7 +96,7 @@ def adopted_classifier(
 ) -> Classifier:
     """The encoder of a checkpoint, of its own size, under a new output layer."""
     generator = torch.Generator().manual_seed(seed)
-    model = random_classifier(checkpoint.shape, labels, BERT_RANGE, generator, head)
+    model = random_classifier(checkpoint.shape, labels, generator, head=head)
     checkpoint.load_encoder(model.bert)
     return model
 

@@ -66,21 +66,26 @@ class Masked:
         positions = moved[rows[found]] * batch.ids.shape[1] + columns[found]
         return Masked(batch, positions, self.targets[found])
 
+    @classmethod
+    def of(
+        cls,
+        batch: Batch,
+        share: float,
+        predicted: range,
+        mask_id: int,
+        generator: np.random.Generator,
+    ) -> Masked:
+        """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
 
-def mask_pieces(
-    batch: Batch, share: float, predicted: range, mask_id: int, generator: np.random.Generator
-) -> Masked:
-    """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
-
-    Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
-    """
-    ids = batch.ids.reshape(-1).copy()
-    possible = (ids >= predicted.start) & (ids < predicted.stop)
-    positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
-    targets = ids[positions]
-    fate = generator.random(positions.size)
-    strange = generator.integers(predicted.start, predicted.stop, positions.size)
-    hidden = np.where(fate < _MASK_SHARE + _RANDOM_SHARE, strange, targets)
-    ids[positions] = np.where(fate < _MASK_SHARE, mask_id, hidden)
-    changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
-    return Masked(changed, positions, targets)
+        Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
+        """
+        ids = batch.ids.reshape(-1).copy()
+        possible = (ids >= predicted.start) & (ids < predicted.stop)
+        positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
+        targets = ids[positions]
+        fate = generator.random(positions.size)
+        strange = generator.integers(predicted.start, predicted.stop, positions.size)
+        hidden = np.where(fate < _MASK_SHARE + _RANDOM_SHARE, strange, targets)
+        ids[positions] = np.where(fate < _MASK_SHARE, mask_id, hidden)
+        changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
+        return cls(changed, positions, targets)

@@ -6,7 +6,6 @@ records and its resuming.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +20,16 @@ from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
-from pdbench.engine import Bert, BertShape, Checkpoint, Classifier, MaskedLM, write_checkpoint
+from pdbench.engine import (
+    Bert,
+    BertShape,
+    Checkpoint,
+    Classifier,
+    MaskedLM,
+    predict,
+    write_checkpoint,
+)
 from pdbench.engine.initialise import (
-    BERT_RANGE,
     adopted_classifier,
     random_classifier,
     random_model,
@@ -67,7 +73,7 @@ def pretrain(
     """Pre-train a student of a size, such as 2/128, by masked LM on so many word pieces."""
     shape = BertShape.of(Architecture.parse(size), vocabulary.size)
     settings, random = Pretraining(), torch.Generator().manual_seed(seed)
-    model = random_model(MaskedLM(Bert(shape, settings.dropout)), BERT_RANGE, random)
+    model = random_model(MaskedLM(Bert(shape, settings.dropout)), random)
     corpus, objective = Corpus([tokens], [pieces], vocabulary), MaskedLanguage(shape, shape, 0)
     train_masked_lm(model, corpus, settings, settings.learning_rate, seed, objective)
     return model
@@ -82,7 +88,7 @@ def embedded_teacher(name: str, labels: int, seed: int = 0) -> Classifier:
 def student_of(pretrained: MaskedLM, labels: int, seed: int = 0) -> Classifier:
     """A student that begins with a pre-trained encoder, under a new pooler and output layer."""
     shape, random = pretrained.bert.shape, torch.Generator().manual_seed(seed)
-    model = random_classifier(shape, labels, BERT_RANGE, random)
+    model = random_classifier(shape, labels, random)
     kept = {k: v for k, v in pretrained.bert.state_dict().items() if not k.startswith("pooler.")}
     model.bert.load_state_dict(kept, strict=False)
     return model
@@ -101,11 +107,8 @@ def finetune(
 
 def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float16]:
     """The teacher's probabilities of every item, (N, C)."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "soft_labels.npy")
-        _kind(teacher).soft_label(teacher, tokens, len(tokens), path)
-        found: NDArray[np.float16] = np.load(path, allow_pickle=False)
-    return found
+    logits = torch.from_numpy(predict(teacher, tokens))
+    return Classes.soft(logits).numpy().astype(np.float16)
 
 
 def distill(

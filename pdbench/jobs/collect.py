@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import replacing
@@ -46,7 +45,6 @@ def collect(study: Study, paths: Paths) -> Path:
 
 def _row(folder: Path) -> dict[str, Any]:
     record = RunRecord.read(folder)
-    predictions = _array(folder / predictions_file("test"), record)
     each = map(examples_column, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
@@ -62,18 +60,13 @@ def _row(folder: Path) -> dict[str, Any]:
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
         **_environment(record),
-        TEST_PREDICTIONS: predictions.tolist(),
+        TEST_PREDICTIONS: record.array(folder / predictions_file("test")).tolist(),
         **{
-            column: _array(folder / f"{column}.npy", record).tolist()
+            column: record.array(folder / f"{column}.npy").tolist()
             for column in each
             if f"{column}.npy" in record.outputs
         },
     }
-
-
-def _array(path: Path, record: RunRecord) -> NDArray[Any]:
-    found: NDArray[Any] = np.load(record.verified(path), allow_pickle=False)
-    return found
 
 
 def _training(record: RunRecord) -> dict[str, Any]:

@@ -33,17 +33,16 @@ from pdbench.engine import (
 )
 from pdbench.engine.bert import keep_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
-from pdbench.engine.distributed import joined, processes
+from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.engine.targets import Masked, mask_pieces
-from pdbench.jobs.record import RunRecord, RunRequest
+from pdbench.engine.targets import Masked
+from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
-    stage_record,
     tokens_digest,
 )
 from pdbench.methods.objective import (
@@ -72,7 +71,7 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
         refuse_several()
         _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
-        with joined() as ranks:
+        with Ranks.joined() as ranks:
             _pretrain(study, paths, start, save_every, ranks)
     else:
         with exclusive_lock(paths.lock(paths.pretrained(start))):
@@ -108,7 +107,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
         return
     rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
     own = study.methods[start.method].pretraining if start.method else None
-    stage = stage_record(own.name if own else "pretrain", rate, progress)
+    stage = StageRecord.of(own.name if own else "pretrain", rate, progress)
     parameters = start.architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
     job.finish([stage], parameters, arrays={"losses.npy": progress.losses}, write=write)
@@ -210,7 +209,7 @@ def _first_weights(study: Study, start: Start, corpus: Corpus, vocabulary: Vocab
     deviation = standard_deviation(hidden, study.training.initializer_range)
     shape = BertShape.of(start.architecture, vocabulary.size)
     random = torch.Generator().manual_seed(seed)
-    model = random_model(MaskedLM(Bert(shape, settings.dropout)), deviation, random)
+    model = random_model(MaskedLM(Bert(shape, settings.dropout)), random, deviation)
     if settings.embedding_start == "spectral":
         items = [
             corpus.numbers[tokens.item(i).astype(np.int64)]
@@ -319,7 +318,7 @@ def train_masked_lm(
         text, index = order[step]
         batch = collate(corpus.texts[text], index, corpus.numbers)
         random = generator(Purpose.MASKS, seed, step)
-        return mask_pieces(batch, settings.masked, predicted, corpus.mask, random)
+        return Masked.of(batch, settings.masked, predicted, corpus.mask, random)
 
     def loss_of(masked: Masked) -> Tensor:
         asked = device.inputs(masked.batch), device.tensor(masked.positions), predicted.stop

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
@@ -14,6 +16,9 @@ from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.data.columns import SCHEMA_VERSION
 from pdbench.study import Study
 from pdbench.study.settings import Strict
+
+if TYPE_CHECKING:
+    from pdbench.engine import Progress
 
 _FILE = "record.json"
 
@@ -29,6 +34,20 @@ class StageRecord(Strict):
     padding: float = Field(description="Share of the processed positions that were padding.")
     loss: float = Field(description="Mean training loss of the last steps, in nats.")
     seconds: float = Field(description="Wall time.")
+
+    @classmethod
+    def of(cls, objective: str, rate: float, progress: Progress) -> StageRecord:
+        """What a stage did, as its record keeps it."""
+        return cls(
+            objective=objective,
+            learning_rate=rate,
+            steps=progress.steps,
+            examples=progress.examples,
+            pieces=progress.pieces,
+            padding=round(progress.padding, 4),
+            loss=progress.loss,
+            seconds=round(progress.seconds, 3),
+        )
 
 
 class Environment(Strict):
@@ -102,12 +121,13 @@ class RunRecord(RunRequest):
         content = self.model_dump(mode="json")
         write_json(folder / _FILE, {**content, "digest": digest(content)})
 
-    def verified(self, path: Path) -> Path:
-        """The path of a file beside the record, which is refused if it is not what that says."""
-        if path.is_file() and file_digest(path) == self.outputs.get(path.name):
-            return path
-        what = f"{path}: missing, or not what its record says"
-        raise DataError(what, f"delete {path.parent} and run again")
+    def array(self, path: Path) -> NDArray[Any]:
+        """An array beside the record, which is refused if it is not what that says."""
+        if not path.is_file() or file_digest(path) != self.outputs.get(path.name):
+            what = f"{path}: missing, or not what its record says"
+            raise DataError(what, f"delete {path.parent} and run again")
+        found: NDArray[Any] = np.load(path, allow_pickle=False)
+        return found
 
 
 def selection_metric(study: Study, task: str) -> str:

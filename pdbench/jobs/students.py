@@ -27,17 +27,15 @@ from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress, initial_classifier
-from pdbench.engine.bert import restrict_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.state import SAVE_EVERY, now
-from pdbench.jobs.record import RunRecord, RunRequest
+from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     Walk,
     objective_of,
     refuse_several,
-    stage_record,
     train_stage,
 )
 from pdbench.kinds import Kind, Labelled, Scores, kind_of
@@ -199,7 +197,7 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
         return
     outcome = train_student(study, run, data, job.keeper)
     stages = [
-        stage_record(objective, point.learning_rate, progress)
+        StageRecord.of(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
     ]
     parameters = run.cell.architecture.parameters(data.vocabulary)
@@ -212,7 +210,7 @@ def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
     trained, file = RunRecord.read(host), predictions_file("test", task)
-    predictions = np.load(trained.verified(host / file), allow_pickle=False)
+    predictions = trained.array(host / file)
     inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
@@ -282,7 +280,7 @@ class CellData:
         folder = paths.teacher(cell.task)
         inputs["teacher"] = RunRecord.read(folder).outputs[WEIGHTS]
         model = Checkpoint(folder).classifier(labels, kind.head)
-        restrict_pieces(model, data.all_tokens)
+        model.restrict_pieces(data.all_tokens)
         return replace(data, teacher=OnlineTeacher(model))
 
     @property
@@ -351,7 +349,7 @@ def train_student(
         data.checkpoint,
         data.kind.head,
     )
-    restrict_pieces(model, data.all_tokens)
+    model.restrict_pieces(data.all_tokens)
     stages: dict[str, Progress] = {}
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer

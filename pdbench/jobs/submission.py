@@ -91,7 +91,7 @@ def _predictions(
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
             file = predictions_file(SUBMISSION, None if task == cell.task else task)
-            predictions = np.load(record.verified(folder / file), allow_pickle=False)
+            predictions = record.array(folder / file)
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
             origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}

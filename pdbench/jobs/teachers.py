@@ -17,12 +17,11 @@ from pdbench.engine import Checkpoint, Classifier, Stopwatch, choose_device, wri
 from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.initialise import adopted_classifier
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.jobs.record import RunRequest
+from pdbench.jobs.record import RunRequest, StageRecord
 from pdbench.jobs.training import (
     TrainingJob,
     environment,
     refuse_several,
-    stage_record,
     tokens_digest,
     train_whole,
 )
@@ -72,7 +71,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     train = kind.open_split(folder / "train")
     progress = train_whole(model, kind, train, how, seed, job.keeper)
     scores = _guarded(kind, task, folder, model)
-    stage = stage_record("finetune", rate, progress)
+    stage = StageRecord.of("finetune", rate, progress)
     parameters = architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model.cpu(), vocabulary=vocabulary, labels=labels)
     record = job.finish([stage], parameters, scores, write=write)
@@ -81,7 +80,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 
 def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str, Scores]:
     """Score a teacher, and refuse it if it learnt nothing."""
-    metrics = list(dict.fromkeys((*kind.task.metrics, *kind.guarded_by)))
+    metrics = list(dict.fromkeys((*kind.task.metrics, kind.guarded_by or kind.task.metrics[0])))
     data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
     scores = {split: kind.score(model, own, metrics) for split, own in data.items()}
     kind.guard(task, scores["dev"], data["dev"].targets, majority(folder, "dev"))

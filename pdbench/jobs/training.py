@@ -242,20 +242,6 @@ def _predicted(scores: Mapping[str, Scores]) -> dict[str, NDArray[Any]]:
     return {predictions_file("test"): test.predictions, **examples}
 
 
-def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord:
-    """What a stage did, as its record keeps it."""
-    return StageRecord(
-        objective=objective,
-        learning_rate=rate,
-        steps=progress.steps,
-        examples=progress.examples,
-        pieces=progress.pieces,
-        padding=round(progress.padding, 4),
-        loss=progress.loss,
-        seconds=round(progress.seconds, 3),
-    )
-
-
 def refuse_several() -> None:
     """Refuse torchrun for a job that does not share its work."""
     if processes() > 1:

@@ -90,8 +90,8 @@ class Kind(ABC):
     stored: ClassVar[DTypeLike] = np.int64
     """The type of the stored labels."""
 
-    guarded_by: ClassVar[tuple[str, ...]] = ()
-    """Metrics that guard the teacher beside those of the task."""
+    guarded_by: ClassVar[str] = ""
+    """The metric that guards the teacher, if it is not the first of the task."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -124,7 +124,7 @@ class Kind(ABC):
 
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The names of the outputs in order, of a task that is prepared in ``folder``."""
-        return self.task.labels
+        return tuple(read_json(folder / "task.json")["labels"])
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""
@@ -181,19 +181,19 @@ class Kind(ABC):
         Raises:
             GuardError: It is not better than ``constant``, such an answer's score, by the margin.
         """
-        metric, margin = self.task.metrics[0], self.margin
+        metric = self.guarded_by or self.task.metrics[0]
+        margin = self.task.teacher.margin if self.task.teacher else 0.0
         found = dev.metrics[metric]
         if found < constant + margin:
             raise GuardError(
-                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant has "
-                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}",
-                "check the scores, its learning rate and its epochs",
+                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant answer has "
+                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g} more",
+                self.remedy(dev.predictions, true, constant + margin),
             )
 
-    @property
-    def margin(self) -> float:
-        """How much better than a constant answer the teacher must be."""
-        return self.task.teacher.margin if self.task.teacher else 0.0
+    def remedy(self, predictions: NDArray[Any], true: NDArray[Any], least: float) -> str:
+        """What to do about a teacher whose score is not the least that it must be."""
+        return "check the scores, its learning rate and its epochs"
 
 
 def majority(task_folder: Path, split: str) -> float:

@@ -131,5 +131,5 @@ def _write_model(folder: Path, size: Architecture) -> None:
     pieces = _SPECIAL + _GOOD + _BAD + _PLAIN
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
     shape = BertShape.of(size, len(pieces))
-    model = random_classifier(shape, 2, 0.07, torch.Generator().manual_seed(0))
+    model = random_classifier(shape, 2, torch.Generator().manual_seed(0), 0.07)
     write_checkpoint(folder, model, labels=["negative", "positive"])

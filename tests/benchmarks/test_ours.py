@@ -62,7 +62,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model.mkdir(parents=True)
             shape = BertShape.of(Architecture(1, 32), ours.VOCABULARY)
             random = torch.Generator().manual_seed(len(model.name))
-            classifier = random_classifier(shape, 2, 0.05, random)
+            classifier = random_classifier(shape, 2, random, 0.05)
             write_checkpoint(model, classifier, labels=ours.LABELS)
     return folder
 

@@ -16,7 +16,7 @@ TINY = Architecture(2, 64)
 
 def products(lengths: list[int]) -> int:
     """Operations of the matrix products of a training step, as torch counts them."""
-    model = random_classifier(BertShape.of(TINY, 50), 2, 0.1, torch.Generator())
+    model = random_classifier(BertShape.of(TINY, 50), 2, torch.Generator(), 0.1)
     total = 0
     for length in lengths:
         with FlopCounterMode(display=False) as counter:

@@ -14,7 +14,7 @@ SHAPE = BertShape(layers=3, hidden=128, heads=2, feed_forward=512, vocabulary=10
 
 def _classifier(labels: int = 3) -> Classifier:
     model = Classifier(Bert(SHAPE), labels)
-    random_model(model, 0.1, torch.Generator().manual_seed(1))
+    random_model(model, torch.Generator().manual_seed(1), 0.1)
     return model.eval()
 
 
@@ -42,7 +42,7 @@ def test_transformers_reads_what_was_written(tmp_path) -> None:
 def test_transformers_reads_a_written_masked_lm(tmp_path) -> None:
     """Nothing is missing and nothing is left over; the output matrix is the embeddings."""
     ours = MaskedLM(Bert(SHAPE)).eval()
-    random_model(ours, 0.1, torch.Generator().manual_seed(3))
+    random_model(ours, torch.Generator().manual_seed(3), 0.1)
     write_checkpoint(tmp_path, ours)
 
     theirs, report = transformers.AutoModelForMaskedLM.from_pretrained(

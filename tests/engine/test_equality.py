@@ -30,7 +30,7 @@ from pdbench.engine import (
 from pdbench.engine import device as devices
 from pdbench.engine.checkpoints import Checkpoint, _to_hugging_face
 from pdbench.engine.loop import _portions
-from pdbench.engine.targets import LabelledBatch, mask_pieces
+from pdbench.engine.targets import LabelledBatch, Masked
 from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
@@ -79,7 +79,7 @@ def _masked_lm(shape: BertShape) -> MaskedLM:
 def _drawn(model):
     """Random weights, none of them at a value that would hide an error, such as a zero bias."""
     generator = torch.Generator().manual_seed(1)
-    random_model(model, 0.15, generator)
+    random_model(model, generator, 0.15)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
@@ -182,7 +182,7 @@ def test_soft_labels_have_transformers_gradients() -> None:
 
 def _masked(tokens: Tokens) -> tuple[Batch, Tensor, Tensor]:
     rng = np.random.default_rng(2)
-    masked = mask_pieces(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, rng)
+    masked = Masked.of(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, rng)
     return masked.batch, torch.from_numpy(masked.positions), torch.from_numpy(masked.targets)
 
 
@@ -294,7 +294,7 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
     """Halves with unlike numbers of masked pieces weigh as much as they have of them."""
     model = _masked_lm(SHAPES["four heads"])
     tokens = _text(8)
-    whole = mask_pieces(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, np.random.default_rng(3))
+    whole = Masked.of(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, np.random.default_rng(3))
     halves = list(_portions(whole, 4 * whole.batch.ids.shape[1]))
 
     def mean_loss(work) -> Tensor:

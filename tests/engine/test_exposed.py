@@ -13,7 +13,7 @@ SHAPE = BertShape(layers=3, hidden=32, heads=2, feed_forward=64, vocabulary=20)
 
 def _model(dropout: float = 0.0) -> Classifier:
     model = Classifier(Bert(SHAPE, dropout), 2)
-    random_model(model, 0.2, torch.Generator().manual_seed(0))
+    random_model(model, torch.Generator().manual_seed(0), 0.2)
     return model.train(dropout > 0)
 
 

@@ -27,7 +27,7 @@ SHALLOW = BertShape.of(Architecture(2, 32), vocabulary=50)
 def checkpoint(tmp_path: Path) -> tuple[Path, MaskedLM]:
     """A pre-trained 4/32 model with recognisable weights."""
     model = MaskedLM(Bert(DEEP))
-    random_model(model, 0.3, torch.Generator().manual_seed(0))
+    random_model(model, torch.Generator().manual_seed(0), 0.3)
     write_checkpoint(tmp_path, model)
     return tmp_path, model
 

@@ -7,7 +7,7 @@ import pytest
 
 from pdbench.data.batches import Batch
 from pdbench.engine.loop import _portions
-from pdbench.engine.targets import Masked, _rows_of, mask_pieces
+from pdbench.engine.targets import Masked, _rows_of
 
 
 def batch(items: int = 7, width: int = 9) -> Batch:
@@ -23,7 +23,7 @@ def batch(items: int = 7, width: int = 9) -> Batch:
 
 def masked() -> Masked:
     """A batch with half of its pieces to predict."""
-    return mask_pieces(batch(), 0.5, range(5, 1000), 4, np.random.default_rng(1))
+    return Masked.of(batch(), 0.5, range(5, 1000), 4, np.random.default_rng(1))
 
 
 def predictions(work: Masked) -> set[tuple[int, int, int]]:

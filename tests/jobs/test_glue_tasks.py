@@ -135,7 +135,7 @@ def test_a_teacher_of_scores_is_guarded() -> None:
         Regression(task).guard("stsb", found, true, 0.0)
 
     guard(0.03)
-    with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant has 0"):
+    with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant answer has 0"):
         guard(0.05)
 
 

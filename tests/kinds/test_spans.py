@@ -22,7 +22,7 @@ MASK = IDS > 0
 def model() -> _SpanReader:
     """A small model with random weights."""
     found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)), 2)
-    random_model(found, 0.2, torch.Generator().manual_seed(0))
+    random_model(found, torch.Generator().manual_seed(0), 0.2)
     return found.eval()
 
 

@@ -35,7 +35,7 @@ HARD = np.array([1, 0, 1])
 
 def _model(shape: BertShape, seed: int) -> Classifier:
     model = Classifier(Bert(shape, dropout=0.0), 2).eval()
-    random_model(model, 0.3, torch.Generator().manual_seed(seed))
+    random_model(model, torch.Generator().manual_seed(seed), 0.3)
     return model
 
 
