@@ -202,7 +202,8 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
 def _write_teacher(folder: Path) -> None:
     from pdbench.data.places import model_folder
     from pdbench.data.vocabulary import open_vocabulary
-    from pdbench.engine import Checkpoint, write_checkpoint
+    from pdbench.engine import write_checkpoint
+    from pdbench.engine.checkpoints import Checkpoint
     from pdbench.engine.initialise import adopted_classifier
 
     task, vocabulary = study().tasks[TASK], open_vocabulary(study().vocabulary, ARCHIVES)

@@ -20,15 +20,9 @@ from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    Checkpoint,
-    Classifier,
-    MaskedLM,
-    predict,
-    write_checkpoint,
-)
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, write_checkpoint
+from pdbench.engine.checkpoints import Checkpoint
+from pdbench.engine.device import predict
 from pdbench.engine.initialise import (
     adopted_classifier,
     random_classifier,

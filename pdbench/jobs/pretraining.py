@@ -19,23 +19,20 @@ from pdbench.data.places import model_folder, weights_file
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine import (
-    ALONE,
     Bert,
     BertShape,
     Keeper,
     MaskedLM,
-    Optimisation,
     Progress,
-    Ranks,
     choose_device,
-    optimise,
     write_checkpoint,
 )
 from pdbench.engine.bert import keep_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
-from pdbench.engine.distributed import processes
+from pdbench.engine.distributed import ALONE, Ranks, processes
 from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
+from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked
 from pdbench.jobs.record import RunRecord, RunRequest, StageRecord

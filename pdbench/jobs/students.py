@@ -26,8 +26,9 @@ from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.engine import BertShape, Classifier, Keeper, Progress, initial_classifier
+from pdbench.engine import BertShape, Classifier, Keeper, Progress
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.initialise import initial_classifier
 from pdbench.engine.state import SAVE_EVERY, now
 from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
 from pdbench.jobs.training import (

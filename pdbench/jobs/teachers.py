@@ -13,10 +13,10 @@ from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
-from pdbench.engine import Checkpoint, Classifier, Stopwatch, choose_device, write_checkpoint
-from pdbench.engine.checkpoints import WEIGHTS
+from pdbench.engine import Classifier, choose_device, write_checkpoint
+from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.initialise import adopted_classifier
-from pdbench.engine.state import SAVE_EVERY
+from pdbench.engine.state import SAVE_EVERY, Stopwatch
 from pdbench.jobs.record import RunRequest, StageRecord
 from pdbench.jobs.training import (
     TrainingJob,

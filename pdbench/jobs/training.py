@@ -26,21 +26,12 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, read_json, replacing
 from pdbench.data.batches import ItemBatches
 from pdbench.data.columns import examples_column, predictions_file
-from pdbench.engine import (
-    Classifier,
-    Device,
-    Keeper,
-    MaskedLM,
-    Optimisation,
-    Progress,
-    Stopwatch,
-    choose_device,
-    optimise,
-)
-from pdbench.engine.device import device_name
+from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
+from pdbench.engine.device import Device, device_name
 from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import Exposed
-from pdbench.engine.state import SAVE_EVERY, now
+from pdbench.engine.loop import Optimisation, optimise
+from pdbench.engine.state import SAVE_EVERY, Stopwatch, now
 from pdbench.engine.targets import LabelledBatch
 from pdbench.jobs.record import Environment, RunRecord, RunRequest, StageRecord
 from pdbench.kinds import Kind, Labelled, Scores, majority

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.data.metrics import UNSEEN, compute, ranks
-from pdbench.engine import Classifier, predict_ranges
+from pdbench.engine import Classifier
+from pdbench.engine.device import predict_ranges
 from pdbench.kinds.kind import Kind, Labelled, Scores
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from pdbench.data.batches import collate
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode
-from pdbench.engine import Classifier, predict, predict_ranges
+from pdbench.engine import Classifier
+from pdbench.engine.device import predict, predict_ranges
 from pdbench.engine.targets import LabelledBatch
 from pdbench.study.settings import Task
 

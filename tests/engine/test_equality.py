@@ -17,18 +17,10 @@ from torch.nn import functional
 
 from pdbench.data.batches import Batch, _shuffled_buckets, collate
 from pdbench.data.tokens import Tokens
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    Classifier,
-    Device,
-    MaskedLM,
-    predict,
-    random_model,
-    write_checkpoint,
-)
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
 from pdbench.engine import device as devices
 from pdbench.engine.checkpoints import Checkpoint, _to_hugging_face
+from pdbench.engine.device import Device, predict
 from pdbench.engine.loop import _portions
 from pdbench.engine.targets import LabelledBatch, Masked
 from pdbench.kinds.classes import Classes

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pdbench.data.batches import Batch
-from pdbench.engine import Optimisation, Progress, optimise
+from pdbench.engine import Progress
+from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.targets import _rows_of
 from pdbench.study.settings import StageSettings
 

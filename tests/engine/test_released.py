@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from pdbench.core.errors import DataError
 from pdbench.data.places import model_folder
-from pdbench.engine import BertShape, Classifier, initial_classifier
+from pdbench.engine import BertShape, Classifier
 from pdbench.engine.bert import Bert
 from pdbench.engine.checkpoints import Checkpoint, write_checkpoint
+from pdbench.engine.initialise import initial_classifier
 from pdbench.study import Architecture
 from pdbench.study.settings import Released
 from tests.glue_study import PIECES, RELEASED, write_released

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pdbench.engine import Keeper, Stopwatch
+from pdbench.engine import Keeper
 from pdbench.engine.loop import _stop_signals
+from pdbench.engine.state import Stopwatch
 
 IDENTITY = {"spec": "s", "inputs": "i", "seed": 1}
 
