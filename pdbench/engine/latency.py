@@ -33,10 +33,6 @@ def measure(study: Study, paths: Paths) -> None:
     for s in teachers:
         shapes[str(s.architecture)] = BertShape(s.layers, s.hidden, s.heads, s.feed_forward)
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}
-    times = {
-        name: [round(found, 4) for found in statistics.quantiles(own, n=4)]
-        for name, own in _rounds(models).items()
-    }
     largest = max(shapes, key=lambda name: shapes[name].architecture.encoder_parameters)
     write_json(
         paths.latency,
@@ -48,10 +44,7 @@ def measure(study: Study, paths: Paths) -> None:
             "device": device_name(torch.device("cpu")),
             "precision": "fp32",
             "largest": largest,
-            "architectures": {
-                name: dict(zip(("low", "milliseconds", "high"), found, strict=True))
-                for name, found in times.items()
-            },
+            "architectures": {name: _quartiles(own) for name, own in _rounds(models).items()},
         },
     )
 
@@ -69,3 +62,8 @@ def _rounds(models: dict[str, Classifier]) -> dict[str, list[float]]:
             if number >= _WARM_UP_ROUNDS:
                 times[name].append(1000 * (time.perf_counter() - started))
     return times
+
+
+def _quartiles(times: list[float]) -> dict[str, float]:
+    found = [round(quartile, 4) for quartile in statistics.quantiles(times, n=4)]
+    return dict(zip(("low", "milliseconds", "high"), found, strict=True))

@@ -53,8 +53,6 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
 
-_PRETRAINING = "pretraining"
-
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +94,12 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    job = _job(paths, start, _digests(study, paths, start), save_every, ranks.first)
+    parts = enumerate(study.corpus_parts(start.corpus))
+    inputs = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
+    deeper = study.pretrained_by(start)
+    if deeper is not None:
+        inputs["teacher"] = RunRecord.read(paths.pretrained(deeper)).outputs[WEIGHTS]
+    job = _job(paths, start, inputs, save_every, ranks.first)
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
@@ -119,8 +122,8 @@ def _job(
     writes: bool = True,
 ) -> TrainingJob:
     asked = RunRequest(
-        cell=f"{_PRETRAINING}.{start.corpus}.{start.size}",
-        method=_PRETRAINING,
+        cell=f"pretraining.{start.corpus}.{start.size}",
+        method="pretraining",
         architecture=str(start.architecture),
         corpus=start.corpus,
         seed=_seed(start),
@@ -133,16 +136,6 @@ def _job(
 def _seed(start: Start) -> int:
     own = () if start.method is None else (start.method,)
     return seed_of("pretrain", start.corpus, start.architecture, *own)
-
-
-def _digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
-    """Digests of a corpus, and of the model that teaches a pre-trained student if one does."""
-    parts = enumerate(study.corpus_parts(start.corpus))
-    found = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
-    teacher = study.pretrained_by(start)
-    if teacher is not None:
-        found["teacher"] = RunRecord.read(paths.pretrained(teacher)).outputs[WEIGHTS]
-    return found
 
 
 def pretrain_student(
@@ -158,34 +151,24 @@ def pretrain_student(
     The model has the whole vocabulary, but only pieces that occur in the corpus are trained; the
     others keep their first weights.
     """
-    settings, seed = study.training.pretrain, _seed(start)
+    settings, shape = study.training.pretrain, BertShape.of(start.architecture, vocabulary.size)
     corpus = _open_corpus(study, paths, start.corpus, vocabulary)
-    deeper = study.pretrained_by(start)
-    teacher = deeper and OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
-    objective = _objective(study, start, vocabulary.size, teacher)
-    model = (
-        _student_of(teacher.model, objective, settings.dropout)
-        if teacher
-        else _first_weights(study, start, corpus, vocabulary)
-    )
+    deeper, teacher = study.pretrained_by(start), None
+    if deeper is None or start.method is None:
+        objective: PretrainingObjective = MaskedLanguage(shape, shape, 0)
+        model = _first_weights(study, start, corpus, shape)
+    else:
+        teacher = OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
+        own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
+        assert own is not None
+        seed = seed_of("objective", start.corpus, start.architecture, start.method)
+        objective = PretrainingObjective.build(own.objective, own.options, shape, theirs, 0, seed)
+        model = _student_of(teacher.model, objective, settings.dropout)
     rate = study.learning_rate(settings.learning_rate, start.architecture)
     progress = train_masked_lm(
-        model, corpus, settings, rate, seed, objective, teacher, keeper, ranks
+        model, corpus, settings, rate, _seed(start), objective, teacher, keeper, ranks
     )
     return model, progress
-
-
-def _objective(
-    study: Study, start: Start, vocabulary: int, teacher: OnlineTeacher[MaskedLM] | None
-) -> PretrainingObjective:
-    """Masked LM, or what the method of a pre-trained student names."""
-    shape = BertShape.of(start.architecture, vocabulary)
-    if teacher is None or start.method is None:
-        return MaskedLanguage(shape, shape, 0)
-    own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
-    assert own is not None
-    seed = seed_of("objective", start.corpus, start.architecture, start.method)
-    return PretrainingObjective.build(own.objective, own.options, shape, theirs, 0, seed)
 
 
 def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: float) -> MaskedLM:
@@ -201,10 +184,9 @@ def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: flo
     return model
 
 
-def _first_weights(study: Study, start: Start, corpus: Corpus, vocabulary: Vocabulary) -> MaskedLM:
-    settings, hidden, seed = study.training.pretrain, start.architecture.hidden, _seed(start)
-    deviation = standard_deviation(hidden, study.training.initializer_range)
-    shape = BertShape.of(start.architecture, vocabulary.size)
+def _first_weights(study: Study, start: Start, corpus: Corpus, shape: BertShape) -> MaskedLM:
+    settings, seed = study.training.pretrain, _seed(start)
+    deviation = standard_deviation(shape.hidden, study.training.initializer_range)
     random = torch.Generator().manual_seed(seed)
     model = random_model(MaskedLM(Bert(shape, settings.dropout)), random, deviation)
     if settings.embedding_start == "spectral":
@@ -213,7 +195,7 @@ def _first_weights(study: Study, start: Start, corpus: Corpus, vocabulary: Vocab
             for tokens in corpus.texts
             for i in range(len(tokens))
         ]
-        rows = spectral_embeddings(items, len(corpus.kept), hidden, deviation, seed)
+        rows = spectral_embeddings(items, len(corpus.kept), shape.hidden, deviation, seed)
         rows[: corpus.special] = 0
         found = rows.abs().sum(dim=1) > 0
         whole = model.bert.word_embeddings.weight.detach()

@@ -35,15 +35,9 @@ def write_submission(
     """Write the zip of one cell's predictions for each GLUE task, and its manifest beside it.
 
     Of each cell that run counts which is best on dev, at the grid point that is best on dev over
-    all seeds, as in every table.
-
-    Args:
-        cells: The cells to submit, one for a task; tasks that have no hidden test are left out.
-        fill: Answer with one and the same prediction where there is no cell for a task; the
-            server takes whole submissions only.
-
-    Returns:
-        The manifest: of each file its cell and run, or that it was filled.
+    all seeds, as in every table. Tasks that have no hidden test are left out. The server takes
+    whole submissions only: with ``fill`` a task without a cell is answered with one and the same
+    prediction. The manifest says of each file its cell and run, or that it was filled.
     """
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
@@ -140,10 +134,8 @@ def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
 def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Path:
     """Keep what GLUE's server answered to a submission, for the next collection of results.
 
-    Args:
-        file: A CSV file with the columns task (as the zip's files are called), metric and
-            score, in per cent, as the server shows it.
-        manifest: What :func:`write_submission` wrote beside the zip.
+    It is a CSV file with the columns task (as the zip's files are called), metric and score, in
+    per cent, as the server shows it.
     """
     about = read_json(manifest)
     if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():

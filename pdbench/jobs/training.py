@@ -203,11 +203,15 @@ class TrainingJob:
         """
         task = self._asked.task
         constant = {s: majority(self._paths.task(task), s) for s in ("dev", "test")} if task else {}
+        if "test" in scores:
+            test = scores["test"]
+            arrays = {**arrays, predictions_file("test"): test.predictions}
+            arrays |= {f"{examples_column(m)}.npy": own for m, own in test.examples.items()}
         with replacing(self._folder) as folder:
             folder.mkdir(parents=True)
             if write is not None:
                 write(folder)
-            for name, array in {**arrays, **_predicted(scores)}.items():
+            for name, array in arrays.items():
                 np.save(folder / name, array, allow_pickle=False)
             record = RunRecord(
                 **self._asked.model_dump(),
@@ -222,15 +226,6 @@ class TrainingJob:
             record.write(folder)
         self.keeper.remove()
         return record
-
-
-def _predicted(scores: Mapping[str, Scores]) -> dict[str, NDArray[Any]]:
-    """What was predicted for every test example, and what each scores, by file."""
-    if "test" not in scores:
-        return {}
-    test = scores["test"]
-    examples = {f"{examples_column(m)}.npy": values for m, values in test.examples.items()}
-    return {predictions_file("test"): test.predictions, **examples}
 
 
 def refuse_several() -> None:
