@@ -190,7 +190,6 @@ class Checkpoint:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file, as they are called there."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

@@ -77,17 +77,13 @@ def prepare_process(threads: int) -> None:
 
 def choose_device(hidden: int) -> Device:
     """A GPU if there is one, and bf16 where it is fast and a model of this width gains."""
-    kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if torch.cuda.is_available():
+        place, fast = "cuda", torch.cuda.is_bf16_supported()
+    else:  # without these instructions oneDNN emulates bf16, slower than float32
+        place, flags = "cpu", torch.cpu.get_capabilities()
+        fast = bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
     wide = hidden >= _SMALLEST_BF16_HIDDEN
-    return Device(kind, "bf16" if wide and _fast_bf16(kind) else "fp32")
-
-
-def _fast_bf16(kind: torch.device) -> bool:
-    if kind.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Without these instructions oneDNN emulates bf16, slower than float32.
-    flags = torch.cpu.get_capabilities()
-    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+    return Device(torch.device(place), "bf16" if wide and fast else "fp32")
 
 
 @functools.cache

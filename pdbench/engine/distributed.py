@@ -30,15 +30,13 @@ def processes() -> int:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's number among those that train one model, and how many there are."""
+    """This process's number among those that train one model, and how many there are.
+
+    Number 0 is the one that writes.
+    """
 
     rank: int = 0
     world: int = 1
-
-    @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes."""
-        return self.rank == 0
 
     def meet(self, step: int) -> bool:
         """Whether the processes agree on something after so many steps."""
@@ -76,7 +74,7 @@ class Ranks:
         # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         ranks = cls(distributed.get_rank(), distributed.get_world_size())
-        if not ranks.first:
+        if ranks.rank:
             logging.getLogger().setLevel(logging.WARNING)
         try:
             yield ranks

@@ -187,24 +187,20 @@ class _Running:
 
     def update(self, whole: _W) -> None:
         self._seed_dropout()
-        own = [p for p in _portions(self._share(whole), self._how.at_once) if len(p)]
+        rank, world = self._ranks.rank, self._ranks.world
+        share = whole if world == 1 else whole.rows(slice(rank, None, world))
+        own = [p for p in _portions(share, self._how.at_once) if len(p)]
         for portion in own:
-            share = len(portion) / len(whole)
-            loss = self._learn(portion, share, last=portion is own[-1])
-            self._losses[self.step] += loss
+            last = portion is own[-1]
+            self._losses[self.step] += self._learn(portion, len(portion) / len(whole), last=last)
             batch = portion.batch
             pieces = batch.ids.size if batch.mask is None else int(batch.mask.sum())
             self._counts += torch.tensor([len(batch.index), pieces, batch.ids.size])
-        if not own and len(whole) and self._ranks.world > 1:
+        if not own and len(whole) and world > 1:
             # The others wait for this process's gradients: it gives them zeros.
             self._learn(whole, 0.0, last=True)
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
-
-    def _share(self, whole: _W) -> _W:
-        """The rows of a batch that this process computes."""
-        ranks = self._ranks
-        return whole if ranks.world == 1 else whole.rows(slice(ranks.rank, None, ranks.world))
 
     def _learn(self, work: _Targeted, share: float, *, last: bool) -> Tensor:
         """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.

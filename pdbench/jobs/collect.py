@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
 """Of a record; each has columns of its own, or stands beside it."""
 
+_OF_MACHINES = {"python", "platform", "slurm_job", "pdbench", "torch"}
+
 
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``."""
@@ -59,7 +61,9 @@ def _row(folder: Path) -> dict[str, Any]:
         **{f"majority_{split}": share for split, share in record.majority.items()},
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
-        **_environment(record),
+        **record.environment.model_dump(exclude=_OF_MACHINES),
+        "pdbench_version": record.environment.pdbench,
+        "torch_version": record.environment.torch,
         TEST_PREDICTIONS: record.array(folder / predictions_file("test")).tolist(),
         **{
             column: record.array(folder / f"{column}.npy").tolist()
@@ -82,13 +86,6 @@ def _training(record: RunRecord) -> dict[str, Any]:
         "padding_share": round(1 - pieces / positions, 4),
         "train_seconds": sum(stage.seconds for stage in stages),
     }
-
-
-def _environment(record: RunRecord) -> dict[str, Any]:
-    left_out = {"python", "platform", "slurm_job", "pdbench", "torch"}
-    here = record.environment
-    versions = {"pdbench_version": here.pdbench, "torch_version": here.torch}
-    return {**here.model_dump(exclude=left_out), **versions}
 
 
 def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:

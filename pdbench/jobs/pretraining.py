@@ -99,11 +99,11 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     deeper = study.pretrained_by(start)
     if deeper is not None:
         inputs["teacher"] = RunRecord.read(paths.pretrained(deeper)).outputs[WEIGHTS]
-    job = _job(paths, start, inputs, save_every, ranks.first)
+    job = _job(paths, start, inputs, save_every, writes=ranks.rank == 0)
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
-    if not ranks.first:
+    if ranks.rank:
         return
     rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
     own = study.methods[start.method].pretraining if start.method else None

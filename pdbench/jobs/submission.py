@@ -110,7 +110,6 @@ def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
 
 
 def _words(task: GlueTask, labels: tuple[str, ...], predictions: NDArray[Any]) -> Sequence[str]:
-    """Predictions as GLUE writes them."""
     if len(predictions) != task.items["test"]:
         what = f"{task.title}.tsv: {len(predictions)} predictions"
         raise DataError(what, f"GLUE's test set has {task.items['test']}; read the whole of it")

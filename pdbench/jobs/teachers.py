@@ -79,7 +79,6 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 
 
 def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str, Scores]:
-    """Score a teacher, and refuse it if it learnt nothing."""
     metrics = list(dict.fromkeys((*kind.task.metrics, kind.guarded_by or kind.task.metrics[0])))
     data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
     scores = {split: kind.score(model, own, metrics) for split, own in data.items()}

@@ -212,12 +212,10 @@ def _normalised(answer: str) -> str:
 
 
 def _exact_match(predicted: str, answers: Sequence[str]) -> float:
-    """1 if a prediction is one of the true answers, else 0."""
     return float(_normalised(predicted) in map(_normalised, answers))
 
 
 def _f1(predicted: str, answers: Sequence[str]) -> float:
-    """The best F1 of the words of a prediction over the true answers."""
     said, *true = (Counter(_normalised(text).split()) for text in (predicted, *answers))
     return max(2 * (said & t).total() / max(1, said.total() + t.total()) for t in true)
 
