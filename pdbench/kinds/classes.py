@@ -6,6 +6,7 @@ The dialogues of ReDial and INSPIRED, which rank, are read by :mod:`pdbench.kind
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pdbench.core.files import read_json
 from pdbench.data.metrics import UNSEEN, compute, ranks
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_ranges
@@ -95,6 +97,10 @@ class Rankings(Kind):
             return Dataset.from_dict({"text": split["text"][:], "label": labels})
 
         return items, DatasetDict({name: numbered(split) for name, split in splits.items()})
+
+    def labels(self, folder: Path) -> tuple[str, ...]:
+        """The items of the prepared task."""
+        return tuple(read_json(folder / "task.json")["labels"])
 
     def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Score the rank of each true item among all."""

@@ -125,7 +125,7 @@ class Kind(ABC):
 
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The names of the outputs in order, of a task that is prepared in ``folder``."""
-        return tuple(read_json(folder / "task.json")["labels"])
+        return self.task.labels
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""

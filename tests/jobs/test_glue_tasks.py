@@ -379,9 +379,8 @@ def test_a_zip_that_is_refused_is_not_left_behind(
     target = Path("mine.zip")
     submission.write_submission(study, paths, cells, target)
     before = target.read_bytes(), submission.manifest_path(target).read_bytes()
-    nan_scores = Path("scores.npy")
-    np.save(nan_scores, np.full(SIZES["stsb"], np.nan, np.float32))
-    monkeypatch.setattr(submission, "verified", lambda path, _: nan_scores)
+    nan_scores = np.full(SIZES["stsb"], np.nan, np.float32)
+    monkeypatch.setattr(RunRecord, "array", lambda *_: nan_scores)
 
     with pytest.raises(DataError, match=r"^STS-B\.tsv: a prediction is no number"):
         submission.write_submission(study, paths, cells[1:], target, fill=True)
