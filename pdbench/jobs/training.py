@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -192,8 +191,8 @@ class TrainingJob:
         self,
         stages: Sequence[StageRecord],
         parameters: int,
-        scores: Mapping[str, Scores] = MappingProxyType({}),
-        arrays: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+        scores: Mapping[str, Scores] = {},
+        arrays: Mapping[str, NDArray[Any]] = {},
         write: Callable[[Path], None] | None = None,
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
