@@ -112,7 +112,7 @@ def _start(method: Method) -> _Step:
         return step
     from pdbench.methods import objective
 
-    found = objective.objective_class(method.pretraining.objective, objective.PretrainingObjective)
+    found = objective.PretrainingObjective.named(method.pretraining.objective)
     kind = method.pretraining.name
     return _Step(kind, found.title, kind, "white", step.data, found.formula, found.exposes)
 
@@ -120,7 +120,7 @@ def _start(method: Method) -> _Step:
 def _own(stage: Stage) -> _Step:
     from pdbench.methods import objective  # and torch, only for methods that have one
 
-    found = objective.objective_class(stage.objective, objective.Objective)
+    found = objective.Objective.named(stage.objective)
     data = _OF_STAGE[stage.data]
     return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
 

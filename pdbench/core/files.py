@@ -38,8 +38,8 @@ def shared_lock(path: Path) -> contextlib.AbstractContextManager[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that takes its place when the block succeeds.
 
-    Works for a file and for a folder: whichever the block creates. If the block fails,
-    what stood at ``path`` before still stands there.
+    Works for a file and for a folder: whichever the block creates. Its content is on the disk
+    before it has its name. If the block fails, what stood at ``path`` before still stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
@@ -47,10 +47,23 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir():
+            for file in filter(Path.is_file, temporary.rglob("*")):
+                flush(file)
             _remove(path)
+        else:
+            flush(temporary)
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

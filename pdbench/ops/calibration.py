@@ -19,7 +19,7 @@ from typing import cast, get_args
 import numpy as np
 
 from pdbench.core.errors import DataError
-from pdbench.jobs.record import RunRecord, StageRecord, read_record
+from pdbench.jobs.record import RunRecord, StageRecord
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
@@ -163,7 +163,7 @@ def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
 
 def _record(paths: Paths, job: Job) -> RunRecord | None:
     try:
-        return read_record(paths.output(job))
+        return RunRecord.read(paths.output(job).parent)
     except DataError:
         return None
 

@@ -31,7 +31,7 @@ from pdbench.evidence.aggregate import standings
 from pdbench.evidence.compare import RULES
 from pdbench.evidence.outcomes import load_claims, on_study
 from pdbench.jobs.collect import collect
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.report import claims
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -172,8 +172,9 @@ def _facts(paths: Paths, scores: ResultsTable) -> dict[str, Any]:
 
 
 def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[dict[str, Any]]:
-    records = (paths.pretrained(start) / "record.json" for start in study.pretrained)
-    environments = [dict(read_record(path).environment) for path in records if path.is_file()]
+    folders = map(paths.pretrained, study.pretrained)
+    made = [folder for folder in folders if (folder / "record.json").is_file()]
+    environments = [dict(RunRecord.read(folder).environment) for folder in made]
     parts = {"Pre-training of students": pd.DataFrame(environments)}
     parts["Fine-tuning of teachers"] = frame[frame["method"] == TEACHER]
     for name, method in study.methods.items():

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from pdbench.core.errors import suggestion
 from pdbench.study.catalogue.archives import EMBEDDED
+from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.cells import Architecture
 from pdbench.study.config import Study, listed
@@ -103,6 +104,7 @@ def _of_task(key: str, task: Task, study: Study) -> Problems:
         yield what, "write labels: [], and source directory or hub"
     yield from kind.problems(key, task)
     yield from _of_ratings(f"{key}.ratings", task)
+    yield from _of_glue(key, task)
 
 
 def _of_labels(key: str, task: Task) -> Problems:
@@ -128,6 +130,21 @@ def _of_ratings(key: str, task: Task) -> Problems:
     stars = [star for own in task.ratings.values() for star in own]
     if len(set(stars)) < len(stars):
         yield f"key {key}: a number of stars has two labels", "give each to one"
+
+
+def _of_glue(key: str, task: Task) -> Problems:
+    """A GLUE task without its official metrics, or whose F1 would be of another class."""
+    name = glue_name(task.configuration or task.name)
+    if name is None:
+        return
+    official = GLUE[name]
+    if not set(official.metrics) <= set(task.metrics):
+        what = f"key {key}.metrics: {', '.join(task.metrics)}, for {name}"
+        yield what, f"write what GLUE reports, [{', '.join(official.metrics)}]"
+    same = sorted(official.labels) == sorted(task.labels)
+    if "f1" in official.metrics and same and task.labels != official.labels:
+        what = f"key {key}.labels: {', '.join(task.labels)}, and F1 is of the second"
+        yield what, f"write them as GLUE numbers them, [{', '.join(official.labels)}]"
 
 
 def _of_block(key: str, block: Block, study: Study) -> Problems:

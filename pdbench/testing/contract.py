@@ -30,13 +30,14 @@ from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
 from pdbench.data.batches import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import Keeper, choose_device
+from pdbench.engine import Keeper
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs.pretraining import pretrain, pretrain_student
-from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
-from pdbench.jobs.training import WEIGHTS, objective_of
+from pdbench.jobs.students import CellData, TrainedRun, train_student
+from pdbench.jobs.training import objective_of
 from pdbench.kinds import Labelled
-from pdbench.methods.objective import Objective, checked_loss
+from pdbench.methods.objective import Objective
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
@@ -72,8 +73,7 @@ class TrainedMethod:
 
     def train(self, run: Run, keeper: Keeper | None = None) -> TrainedRun:
         """Train one run."""
-        device = choose_device(run.cell.architecture.hidden)
-        return train_student(self.study, run, self.data, device, keeper)
+        return train_student(self.study, run, self.data, keeper)
 
     def items(self, stage: Stage) -> Labelled:
         """The items that a stage reads, with their targets."""
@@ -104,7 +104,7 @@ class TrainedMethod:
         ours = Exposed(student, *inputs, last_states=whole)
         theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
         targets = teacher.device.tensor(batch.targets)
-        return checked_loss(objective.to(teacher.device.torch), ours, theirs, targets)
+        return objective.to(teacher.device.torch).checked_loss(ours, theirs, targets)
 
 
 class MethodContract:
@@ -288,15 +288,14 @@ def _open_case(method: str) -> TrainedMethod:
         pretrain(study, paths, start)
     (cell,) = study.seed_counts
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    data = open_cell(study, paths, cell, vocabulary)
+    data = CellData.open(study, paths, cell)
     runs = study.runs(cell)
-    first = train_student(study, runs[0], data, choose_device(cell.architecture.hidden))
+    first = train_student(study, runs[0], data)
     return TrainedMethod(study, paths, vocabulary, data, runs, first)
 
 
 def _pretrain(case: TrainedMethod, start: Start, keeper: Keeper | None = None) -> Any:
-    device = choose_device(start.architecture.hidden)
-    return pretrain_student(case.study, case.paths, start, case.vocabulary, device, keeper)
+    return pretrain_student(case.study, case.paths, start, case.vocabulary, keeper)
 
 
 def _teacher_files(paths: Paths) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, write_json
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
@@ -83,4 +83,4 @@ def _arrays(folders: Iterable[Path]) -> str:
 
 
 def _outputs(folders: Iterable[Path]) -> str:
-    return digest([read_record(folder / "record.json").outputs for folder in folders])
+    return digest([RunRecord.read(folder).outputs for folder in folders])

@@ -10,7 +10,6 @@ import pytest
 import synthetic
 
 from pdbench.evidence import ResultsTable
-from pdbench.jobs.record import write_record
 from pdbench.report.build import _facts
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -34,8 +33,7 @@ def test_pretraining_is_a_stage(demo: Study, paths: Paths) -> None:
     for start, (begun, ended, seconds) in zip(demo.pretrained, spans, strict=False):
         times = {"started": f"2026-11-21T{begun}+00:00", "finished": f"2026-11-21T{ended}+00:00"}
         environment = synthetic.environment(**times, seconds=seconds)
-        record = synthetic.record(environment=environment)
-        write_record(paths.pretrained(start) / "record.json", record)
+        synthetic.record(environment=environment).write(paths.pretrained(start))
 
     stage = facts_of(paths, synthetic.results(demo))["stages"][0]
 
