@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
 from pdbench.study.catalogue import archives as catalogue
+from pdbench.study.cells import seed_of
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
 from pdbench.workflow.specs import RESULTS
@@ -199,10 +200,14 @@ def _write_initial(folder: Path, architecture: Architecture, seed: int) -> None:
 
 
 def _write_teacher(folder: Path) -> None:
+    from pdbench.data.places import model_folder
     from pdbench.data.vocabulary import open_vocabulary
     from pdbench.engine import write_checkpoint
-    from pdbench.jobs.teachers import load_teacher
+    from pdbench.engine.checkpoints import Checkpoint
+    from pdbench.engine.initialise import adopted_classifier
 
-    vocabulary = open_vocabulary(study().vocabulary, ARCHIVES)
-    model, _ = load_teacher(study(), paths(), TASK, vocabulary)
-    write_checkpoint(folder, model, vocabulary, study().tasks[TASK].labels)
+    task, vocabulary = study().tasks[TASK], open_vocabulary(study().vocabulary, ARCHIVES)
+    assert task.teacher is not None
+    checkpoint = Checkpoint(model_folder(task.teacher, ARCHIVES))
+    model = adopted_classifier(checkpoint, len(task.labels), seed_of("teacher", TASK))
+    write_checkpoint(folder, model, vocabulary, task.labels)

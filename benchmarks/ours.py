@@ -19,13 +19,11 @@ from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import (
     BertShape,
     Classifier,
-    Device,
     Progress,
     choose_device,
     prepare_process,
 )
-from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.engine.initialise import BERT_RANGE, random_classifier
 from pdbench.jobs.pretraining import pretrain_student
 from pdbench.jobs.training import Walk, objective_of, train_stage
@@ -53,17 +51,17 @@ def finetune(request: Request, clock: Clock) -> dict[str, Any]:
     folder = data.paths().task(data.TASK)
     splits = {name: TASK.open_split(folder / name) for name in ("train", "dev", "test")}
     train = _first(splits["train"], request["items"])
-    model, device = _initial(request)
+    model = _initial(request)
     with clock:
         # As a job does: the pieces of all splits are kept, for the scores that follow.
-        restrict_pieces(model, [s.tokens for s in splits.values()], VOCABULARY)
-        progress = _trained("finetune", model, train, request, device)
+        model.restrict_pieces([s.tokens for s in splits.values()])
+        progress = _trained(model, train, request)
     flops = training_flops(
         Architecture.parse(request["arch"]), train.tokens.lengths, request["epochs"]
     )
-    found = {"flops": flops, "padding": progress.padding, "precision": device.precision}
+    found = {"flops": flops, "padding": progress.padding, "precision": _precision(request)}
     if request.get("score"):
-        scores = TASK.score(model, splits["test"], ("accuracy",), device)
+        scores = TASK.score(model, splits["test"], ("accuracy",))
         found["accuracy"] = scores.metrics["accuracy"]
     return found
 
@@ -72,18 +70,16 @@ def mlm(request: Request, clock: Clock) -> dict[str, Any]:
     """Pre-train a student on a corpus of the study, from its first weights to its last."""
     architecture = Architecture.parse(request["arch"])
     vocabulary = open_vocabulary(data.study().vocabulary, ARCHIVES)
-    device = choose_device(architecture.hidden)
+    start = Start(request["corpus"], architecture)
     with clock:
-        _, progress = pretrain_student(
-            data.study(), data.paths(), Start(request["corpus"], architecture), vocabulary, device
-        )
-    return {"steps": progress.steps, "pieces": progress.pieces, "precision": device.precision}
+        _, progress = pretrain_student(data.study(), data.paths(), start, vocabulary)
+    return {"steps": progress.steps, "pieces": progress.pieces, "precision": _precision(request)}
 
 
 def distill_grid(request: Request, clock: Clock) -> dict[str, Any]:
     """Label the transfer set once, then train every student of the grid on it."""
     tokens = Tokens.open(data.paths().text(data.SENTENCES)).first(request["items"])
-    teacher = read_classifier(data.paths().teacher(data.TASK), LABELS)
+    teacher = Checkpoint(data.paths().teacher(data.TASK)).classifier(LABELS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, data.SOFT_LABELS)
         with clock:
@@ -91,9 +87,9 @@ def distill_grid(request: Request, clock: Clock) -> dict[str, Any]:
             labelled = Labelled(tokens, np.load(path, mmap_mode="r", allow_pickle=False))
         for arch in request["students"]:
             for seed in range(request["seeds"]):
-                student, device = _initial({**request, "arch": arch, "seed": seed})
+                student = _initial({**request, "arch": arch, "seed": seed})
                 with clock:
-                    _train(student, labelled, {**request, "seed": seed}, device)
+                    _train(student, labelled, {**request, "seed": seed})
     return {}
 
 
@@ -101,7 +97,7 @@ def soft_labels(request: Request, clock: Clock) -> dict[str, Any]:
     """Compute the soft labels of a text as the job does, from checkpoint to probabilities."""
     with tempfile.TemporaryDirectory() as folder, clock:
         tokens = Tokens.open(data.paths().text(data.SENTENCES)).first(request["items"])
-        teacher = read_classifier(data.paths().teacher(data.TASK), LABELS)
+        teacher = Checkpoint(data.paths().teacher(data.TASK)).classifier(LABELS)
         _label(teacher, tokens, Path(folder, data.SOFT_LABELS))
     return {}
 
@@ -118,8 +114,7 @@ def scale(request: Request, clock: Clock) -> dict[str, Any]:
         model = random_classifier(
             BertShape.of(architecture, VOCABULARY), len(LABELS), BERT_RANGE, torch.Generator()
         )
-        device = choose_device(architecture.hidden)
-        progress = _train(model, Labelled(tokens, soft), {**request, "seed": 0}, device, FixedSteps)
+        progress = _train(model, Labelled(tokens, soft), {**request, "seed": 0}, FixedSteps)
     return {
         "open_seconds": opened - started,
         "prepare_seconds": clock.wall - (opened - started) - progress,
@@ -135,11 +130,13 @@ def peak(request: Request, clock: Clock) -> dict[str, Any]:
     return {"peaks": found}
 
 
-def _initial(request: Request) -> tuple[Classifier, Device]:
+def _precision(request: Request) -> str:
+    return choose_device(Architecture.parse(request["arch"]).hidden).precision
+
+
+def _initial(request: Request) -> Classifier:
     architecture = Architecture.parse(request["arch"])
-    device = choose_device(architecture.hidden)
-    model = read_classifier(data.initial(architecture, request["seed"]), LABELS)
-    return model.to(device.torch), device
+    return Checkpoint(data.initial(architecture, request["seed"])).classifier(LABELS)
 
 
 def _first(split: Labelled, items: int | None) -> Labelled:
@@ -149,27 +146,23 @@ def _first(split: Labelled, items: int | None) -> Labelled:
 
 
 def _label(teacher: Classifier, tokens: Tokens, path: Path) -> None:
-    device = choose_device(teacher.bert.shape.hidden)
-    TASK.soft_label(teacher, tokens, len(tokens), device, path)
+    TASK.soft_label(teacher, tokens, len(tokens), path)
 
 
 def _train(
     model: Classifier,
     labelled: Labelled,
     request: Request,
-    device: Device,
     kind: type[Walk] = Walk,
 ) -> float:
-    restrict_pieces(model, [labelled.tokens], VOCABULARY)
-    return _trained("distill", model, labelled, request, device, kind).seconds
+    model.restrict_pieces([labelled.tokens])
+    return _trained(model, labelled, request, kind).seconds
 
 
 def _trained(
-    objective: str,
     model: Classifier,
     labelled: Labelled,
     request: Request,
-    device: Device,
     kind: type[Walk] = Walk,
 ) -> Progress:
     settings = StageSettings(
@@ -179,8 +172,8 @@ def _trained(
     )
     seed = request["seed"]
     walk = kind(settings, Point(request["rate"], request["batch"]), (0.0, 1.0), seed)
-    loss = objective_of(Stage(objective=objective), TASK, model, None, seed)
-    return train_stage(model, loss, labelled, walk, device, seed)
+    loss = objective_of(Stage(objective="finetune"), TASK, model, None, seed)
+    return train_stage(model, loss, labelled, walk, seed)
 
 
 WORKS = {

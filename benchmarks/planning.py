@@ -18,7 +18,7 @@ from benchmarks.rows import Row, row
 from pdbench.core.errors import DataError
 from pdbench.study import ROOT, load_study
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.snakefile import profile_config
+from pdbench.workflow.snakefile import sizes_of_jobs
 
 JOBS = (1_000, 10_000, 30_000)
 SECONDS, MEGABYTES = 30.0, 1000.0
@@ -37,7 +37,7 @@ _GRID = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
 @with_options
 def main(options: Options) -> list[Row]:
     """Plan studies of the paper's 24 sizes and of many transfer sets, without and with bundles."""
-    bundled = float(profile_config(ROOT / "slurm")["bundle"])
+    bundled, _ = sizes_of_jobs(ROOT / "slurm")
     return [
         found
         for work, bundle in ((ALONE, 0.0), (PROFILE, bundled))

@@ -114,7 +114,8 @@ def machine() -> dict[str, Any]:
     """What this machine is, as far as it decides speed."""
     import torch
 
-    from pdbench.jobs.training import commit, device_name
+    from pdbench.engine.device import device_name
+    from pdbench.jobs.training import commit
 
     return {
         "device": device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu")),

@@ -113,15 +113,12 @@ def median(costs: Sequence[Cost], key: str) -> float:
 
 def draw(costs: Mapping[int, Sequence[Cost]], steps: int, stem: Path) -> None:
     """Plot seconds and megabytes over items, as ``<stem>.png`` and ``<stem>.svg``."""
-    from matplotlib.figure import Figure
-
     from pdbench.artefacts import style
     from pdbench.core.files import replacing
 
     sizes = list(costs)
     looks = iter(style.looks((method, "") for method in ("pd", "pf", "d", "basic")).values())
-    with style.applied():
-        figure = Figure(figsize=(style.PAPER_WIDTH, 2.9), layout="constrained")
+    with style.page_wide(2.9) as figure:
         times, memory = figure.subplots(1, 2)
         for phase, name in PHASES.items():
             look = next(looks)

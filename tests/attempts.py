@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 UPDATE = "pdbench.engine.loop:_Running.update"
-FLUSH = "pdbench.engine.state:_flush"
+FLUSH = "pdbench.engine.state:flush"
 REPLACE = "os:replace"
 LOG = "attempts.log"
 LIMIT = 60

@@ -1,4 +1,4 @@
-"""Fixtures: the small study, trained once up to its cells."""
+"""The small study, trained once up to its cells, and studies that are trained as a whole."""
 
 import contextlib
 import shutil
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pdbench.jobs.collect import collect
+from pdbench.jobs.students import attempt
 from pdbench.study import Study, load_study
 from pdbench.testing.small_study import prepare_cells, write_small_study
 from pdbench.workflow import Paths
@@ -31,6 +33,17 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(folder)
     study = load_study("small.yaml")
     return study, Paths(study)
+
+
+def trained(study: Study, folder: Path) -> Path:
+    """A folder in which a study is trained as a whole; guests are scored after their hosts."""
+    paths = Paths(study)
+    with contextlib.chdir(folder):
+        prepare_cells(study, paths)
+        for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
+            attempt(study, paths, cell)
+        collect(study, paths)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
+from pdbench.jobs.record import Environment, RunRecord, StageRecord
 from pdbench.report import gate
 from pdbench.study import Run, Study
 from pdbench.workflow import Paths
@@ -33,18 +34,63 @@ LABELS = tuple(random.Random("labels").sample([1] * 204 + [0] * 196, 400))
 """The true labels of every task's invented test examples."""
 
 SIMILARITIES = (0.799, 0.721, 0.525, 0.581, 0.543, 0.467, 0.516)
-ENVIRONMENT = {
+MACHINE = {
     "precision": "fp32",
     "threads": 1,
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "host": "invented-host",
     "device": "Invented CPU",
-    "torch_version": "2.13.0",
-    "pdbench_version": "0.1.0",
     "started": "2026-11-21T10:00:00+00:00",
     "finished": "2026-11-21T10:08:00+00:00",
+}
+ENVIRONMENT = {
+    **MACHINE,
+    "torch_version": "2.13.0",
+    "pdbench_version": "0.1.0",
     "schema_version": 1,
 }
+
+
+def environment(**changes: Any) -> Environment:
+    """An invented machine; keyword arguments replace fields."""
+    named = {"pdbench": ENVIRONMENT["pdbench_version"], "torch": ENVIRONMENT["torch_version"]}
+    used = {"python": "3.11.7", "platform": "Linux", "seconds": 1.0, "peak_memory_mb": 100.0}
+    return Environment.model_validate({**MACHINE, **named, **used, **changes})
+
+
+def record(**changes: Any) -> RunRecord:
+    """The complete record of a student; keyword arguments replace fields."""
+    stage = StageRecord(
+        objective="finetune",
+        learning_rate=1e-3,
+        steps=10,
+        examples=320,
+        pieces=9000,
+        padding=0.01,
+        loss=1 / 3,
+        seconds=0.5,
+    )
+    found = RunRecord(
+        cell="sentiment.basic.1-32.none.none",
+        task="sentiment",
+        method="basic",
+        architecture="1/32",
+        transfer=None,
+        corpus=None,
+        run="seed0_lr0.001-b32",
+        seed_index=0,
+        seed=1,
+        spec="s",
+        inputs={},
+        outputs={},
+        stages=(stage,),
+        metrics={"dev": {"accuracy": 0.1 + 0.2}, "test": {"accuracy": 0.7}},
+        majority={"dev": 0.5, "test": 0.5},
+        degenerate=False,
+        parameters=1,
+        environment=environment(),
+    )
+    return found.model_copy(update=changes)
 
 
 def write_study(
@@ -59,7 +105,7 @@ def write_study(
     if study.gate:
         gates = gate._evaluate(study, gate._matches(study), paths.table, (), date(2026, 11, 21))
         found = gate._as_plain(gates)
-        write_json(paths.gate["json"], gate._as_json(found))
+        write_json(paths.gate["json"], found)
         write_text(paths.gate["xml"], gate._as_junit(found))
         write_text(paths.gate["md"], gate._as_markdown(found))
     return paths

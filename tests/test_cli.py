@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import inspect
 import json
 import os
 import pty
@@ -20,6 +22,7 @@ from pdbench import cli
 from pdbench.core.errors import REQUEUE, DataError, GuardError, PdbenchError, Stopped
 from pdbench.engine import state
 from pdbench.study import ROOT
+from pdbench.workflow.kinds import KINDS
 
 COMMANDS = [
     ["archive", "NAME"],
@@ -89,7 +92,7 @@ def test_the_help_lists_every_command_once(capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     listed = re.findall(r"^  ([a-z][a-z-]+) {2,}[A-Z]", text, re.MULTILINE)
     assert sorted(listed) == sorted(cli.cli.commands) == sorted(name for name, *_ in COMMANDS)
-    assert all(f"{title}:" in text for title in cli.SECTIONS)
+    assert all(f"{title}:" in text for title in cli._SECTIONS)
     assert listed[-1] == "report"
 
 
@@ -196,6 +199,31 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ZeroDivisionError):
         run("break")
+
+
+def function_of(kind: str) -> Any:
+    """The function that does the jobs of a kind."""
+    module, _, name = KINDS[kind].runs.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_job_names_a_function(kind: str) -> None:
+    """The commands of jobs find what does them by the name in the table of kinds."""
+    assert callable(function_of(kind))
+
+
+PLAIN = ("task", "text", "audit", "teacher", "soft_labels", "latency", "collect", "figure")
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_a_plain_command_fits_its_function(kind: str) -> None:
+    """What is asked on the command line has the names of the function's parameters."""
+    name = "artefact" if kind == "figure" else kind.replace("_", "-")
+    options = cli.cli.commands[name].params
+    asked = {option.name for option in options if option.expose_value}
+
+    inspect.signature(function_of(kind)).bind(paths=None, **dict.fromkeys(asked))
 
 
 def test_errors_have_exit_codes_of_their_own() -> None:

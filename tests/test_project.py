@@ -16,7 +16,7 @@ import yaml
 from pdbench import __version__
 from pdbench.cli import cli
 from pdbench.study import ROOT, Study, load_study
-from pdbench.study.loading import NO_STUDIES
+from pdbench.study.loading import studies_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -194,8 +194,6 @@ def test_no_place_of_its_makers_is_named() -> None:
 
 def test_every_study_has_a_folder_of_its_own() -> None:
     """No two studies of config/ share a name, and with it results and reports."""
-    files = (ROOT / "config").glob("*.yaml")
-    names = [path.stem for path in files if path.stem not in NO_STUDIES]
-    studies: list[Study] = [load_study(name) for name in names]
+    studies: list[Study] = [load_study(name) for name in studies_in()]
 
     assert len({study.name for study in studies}) == len(studies)

@@ -21,21 +21,21 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
     Raises:
         DataError: What it is drawn from is missing or not what it should be.
     """
-    from pdbench.artefacts import datasets, methods, render, score_tables, sizes
+    from pdbench.artefacts import datasets, methods, score_tables, sizes
+    from pdbench.artefacts.charts import chart_of
     from pdbench.artefacts.context import Context
+    from pdbench.artefacts.render import render
+    from pdbench.artefacts.tables import Drawn
 
-    drawing = {
-        "figure1": methods.draw_diagram,
-        "methods": methods.draw_table,
-        "sizes": sizes.draw,
-        "datasets": datasets.draw,
-        "table3": score_tables.draw_table3,
-        "released_models": score_tables.draw_released_models,
-        "scores": score_tables.draw_scores,
-    }
+    drawing = {"sizes": sizes.draw, "datasets": datasets.draw}
+    drawing |= {**methods.DRAWINGS, **score_tables.DRAWINGS}
     context = Context(study, paths)
-    own = drawing.get(artefact)
-    result = own(context) if own else render.draw(context, artefact)
+    if own := drawing.get(artefact):
+        result = own(context)
+    else:
+        chart = chart_of(context, artefact)
+        words, alt = chart.caption(), chart.describe()
+        result = Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
     result.write(paths.artefact(artefact)[0].with_suffix(""))
     for cell in result.missing:
         _log.warning("%s: cell %s is missing", artefact, cell)

@@ -10,28 +10,20 @@ from dataclasses import dataclass
 
 from pdbench.study.axes import Artefact, Axes, Setting
 
-SIZE: tuple[Setting, ...] = ("layers", "hidden")
-_BY_SIZE = Axes(panel=("task",), x=SIZE, series=("method",))
+_SIZE: tuple[Setting, ...] = ("layers", "hidden")
+_BY_SIZE = Axes(panel=("task",), x=_SIZE, series=("method",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreFigure(Artefact):
-    """A figure of scores, drawn from this declaration alone.
+    """A figure of scores, drawn from this declaration alone."""
 
-    Attributes:
-        axes: What it shows of its cells, and where.
-        caption: What it shows, in words; ``{quoted}`` is what the paper's text says.
-        bars: Whether it has bars instead of curves.
-        row: Panels with the same of these settings share a row, and the paper's have one of
-            their own; all panels share one row where it is empty.
-    """
-
-    axes: Axes
+    axes: Axes  # what it shows of its cells, and where
     x_label: str
-    caption: str
-    bars: bool = False
+    caption: str  # what it shows, in words; ``{quoted}`` is what the paper's text says
+    bars: bool = False  # whether it has bars instead of curves
     logarithmic: bool = False
-    row: tuple[Setting, ...] = ()
+    row: tuple[Setting, ...] = ()  # panels alike in these share a row, the paper's have their own
 
 
 ARTEFACTS: dict[str, Artefact] = {
@@ -72,7 +64,7 @@ ARTEFACTS: dict[str, Artefact] = {
     ),
     "figure8": ScoreFigure(
         title="Size of the transfer set",
-        axes=Axes(panel=("task",), x=("items",), series=("method", *SIZE)),
+        axes=Axes(panel=("task",), x=("items",), series=("method", *_SIZE)),
         x_label="Items of the transfer set (logarithmic)",
         caption="Accuracy against the number of unlabelled items that the teacher labels for the "
         "student. Lines without marks are methods that need no transfer set. The paper's 100k "
@@ -95,9 +87,10 @@ ARTEFACTS: dict[str, Artefact] = {
         "gives alone and what both give in sequence.",
     ),
     "released_models": Artefact(
-        "The released checkpoints", Axes(panel=SIZE, x=("task",), series=("method",), optional=True)
+        "The released checkpoints",
+        Axes(panel=_SIZE, x=("task",), series=("method",), optional=True),
     ),
     "scores": Artefact(
-        "Scores of other tasks", Axes(panel=("task",), x=(), series=("method", *SIZE))
+        "Scores of other tasks", Axes(panel=("task",), x=(), series=("method", *_SIZE))
     ),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from pdbench.artefacts.catalogue import ARTEFACTS, SIZE, ScoreFigure
+from pdbench.artefacts.catalogue import ARTEFACTS, ScoreFigure
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Row, Table, marks_in_words, numbers, seeds_in_words
 from pdbench.core.words import short_count
@@ -20,34 +20,22 @@ from pdbench.evidence import PAPER_SIZES, Interval, Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell
 from pdbench.study.axes import Axes, Setting, settings_of
 
-_Place: TypeAlias = Architecture | float
-"""A value along the horizontal axis: a size, a number of items, or a similarity."""
+_QUOTED = "accuracy_points_or_percent"  # whether relative or not, the paper's text leaves open
 
-_QUOTED = "accuracy_points_or_percent"
-"""A difference in the paper's text, whose unit (points or relative) it leaves open."""
-
+_Place: TypeAlias = Architecture | float  # a size, a number of items, or a similarity
 _Positions: TypeAlias = dict[_Place, tuple[float, str]]
 """Where each value stands on the horizontal axis, and what it is called there."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One point or bar.
-
-    Attributes:
-        label: What stands at ``x``, in words ("Tiny 2/128").
-        interval: Mean and interval in per cent; a published value has its reading tolerance.
-        runs: The single runs behind the mean; empty for a published value.
-        degenerate: How many of the runs predict one class only.
-        cell: Key of the cell, or None for a published value.
-        verdict: Mark of the verdict on a published value; empty for one of ours.
-    """
+    """One point or bar: one of ours has its runs and its cell's key, a published one a verdict."""
 
     x: float
-    label: str
-    interval: Interval
+    label: str  # what stands at ``x``, in words ("Tiny 2/128")
+    interval: Interval  # mean and interval in per cent; a published value has its reading tolerance
     runs: tuple[float, ...] = ()
-    degenerate: int = 0
+    degenerate: int = 0  # how many of the runs predict one class only
     cell: str | None = None
     verdict: str = ""
 
@@ -96,23 +84,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure of several panels with a common legend.
-
-    Attributes:
-        layout: How many panels each row has, from top to bottom.
-        y_labels: Label of the vertical axis of this study's and of published panels.
-        share_y: Whether this study and the paper are on one scale.
-        about: What it shows, the first words of its caption.
-    """
+    """A figure of several panels with a common legend."""
 
     panels: tuple[Panel, ...]
-    layout: tuple[int, ...]
+    layout: tuple[int, ...]  # how many panels each row has, from top to bottom
     x_label: str
-    y_labels: tuple[str, str]
+    y_labels: tuple[str, str]  # label of the vertical axis of this study's and of published panels
     bars: bool = False
     logarithmic: bool = False
-    share_y: bool = False
-    about: str = ""
+    share_y: bool = False  # whether this study and the paper are on one scale
+    about: str = ""  # what it shows, the first words of its caption
 
     def row_length(self, panel: Panel) -> int:
         """How many panels stand in the same row as ``panel``."""
@@ -144,22 +125,17 @@ class Chart:
 
     def caption(self) -> str:
         """Say what it shows, how many seeds and which interval, and what is missing."""
-        own, published = (
-            [mark for panel in self.panels if panel.published is which for mark in panel.marks]
-            for which in (False, True)
-        )
+        own = [mark for panel in self.panels if not panel.published for mark in panel.marks]
+        published = [mark for panel in self.panels if panel.published for mark in panel.marks]
         verdicts = [one.verdict for panel in self.panels for one in panel.shown if one.verdict]
-        seeds, words = {mark.interval.n for mark in own} - {0}, [self.about]
-        if seeds:
+        words = [self.about]
+        if seeds := {mark.interval.n for mark in own} - {0}:
             means = f"Marks are means over {seeds_in_words(seeds)} of a student"
             bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
             words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
         if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
-            scale = "the same scale" if self.share_y else "its own scale"
-            words.append(
-                f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}, "
-                f"on {scale}."
-            )
+            read = f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}"
+            words.append(f"{read}, on {'the same' if self.share_y else 'its own'} scale.")
         if verdicts:
             words.append(marks_in_words(verdicts))
         if degenerate := sum(mark.degenerate for mark in own):
@@ -206,18 +182,15 @@ def _text(shown: Mark | Level | None) -> str:
 
 
 def _describe(panel: Panel) -> str:
-    parts = [_describe_series(series) for series in panel.series]
+    parts = []
+    for series in panel.series:
+        means = [f"{m.interval.mean:.1f} at {m.label}" for m in series.marks if m.interval.n]
+        ends = f"from {means[0]} to {means[-1]}" if len(means) > 1 else "".join(means)
+        parts.append(f"{series.name} {ends or 'missing'}")
     for level in panel.levels:
         mean = f"{level.interval.mean:.1f}" if level.interval.n else "missing"
         parts.append(f"{level.name} {mean}")
     return f"{panel.title}: {'; '.join(parts)}."
-
-
-def _describe_series(series: Series) -> str:
-    ends = [f"{m.interval.mean:.1f} at {m.label}" for m in series.marks if m.interval.n]
-    if len(ends) > 1:
-        return f"{series.name} from {ends[0]} to {ends[-1]}"
-    return f"{series.name} {ends[0] if ends else 'missing'}"
 
 
 @dataclass(frozen=True)
@@ -274,7 +247,11 @@ def _own_panel(context: Context, axes: Axes, cells: list[Cell]) -> Panel:
     panel = _panel(f"This study: {context.task_title(task)}{width}", shown, positions)
     panel = replace(panel, levels=(*_bounds(context, task), *panel.levels))
     if axes.x == ("text",):
-        panel = replace(panel, ticks=(), notes=tuple(sorted(set(_notes(context, cells)))))
+        sets = {cell.transfer for cell in cells if cell.transfer}
+        similar = {name: context.similarities[name][task] for name in sets}
+        labels = {name: context.study.transfer_sets[name].label or name for name in sets}
+        notes = sorted({(s, f"{labels[name]}, {s:.2f}") for name, s in similar.items()})
+        panel = replace(panel, ticks=(), notes=tuple(notes))
     return panel
 
 
@@ -292,7 +269,8 @@ def _published_panels(context: Context, artefact: str, axes: Axes) -> Iterator[P
         shown = [_of_reference(context, axes, r) for r in scores]
         if by_width:
             shown = [one for one in shown if one.place is None or one.place in own]
-        places = {SIZE: PAPER_SIZES.values(), ("layers",): own}.get(axes.x) or _places(shown)
+        of_size: Iterable[_Place] = PAPER_SIZES.values() if "hidden" in axes.x else own
+        places = of_size if "layers" in axes.x else _places(shown)
         positions = _positions(axes, places, lambda size: names.get(size, str(size)), "{:.2f}")
         width = f", H = {hidden}" if by_width else ""
         yield replace(_panel(f"Paper: {tasks[0]}{width}", shown, positions), published=True)
@@ -320,7 +298,7 @@ def _of_reference(context: Context, axes: Axes, reference: Reference) -> _Shown:
     elif axes.x == ("text",):
         place = reference.similarity
     elif reference.method != TEACHER:
-        place = Architecture.parse(reference.architecture)
+        place = reference.size
     return _Shown(reference.method, _name(context, axes, reference.method, size), place, mark)
 
 
@@ -338,11 +316,13 @@ def _positions(
 ) -> _Positions:
     """Sizes stand in their order and depths in ascending order; numbers stand where they are."""
     sizes = [place for place in places if isinstance(place, Architecture)]
-    if axes.x == SIZE:
+    if "hidden" in axes.x:
         names = [f"{size_name(size)}\n{size}".removeprefix(f"{size}\n") for size in sizes]
         return dict(zip(sizes, enumerate(names), strict=True))
     if axes.x == ("layers",):
-        return dict(zip(sorted(sizes), enumerate(map(_depth, sorted(sizes))), strict=True))
+        millions = {size: size.parameters() / 1e6 for size in sorted(sizes)}
+        depths = [f"{s.layers}\n{m:.{int(m < 10)}f}" for s, m in millions.items()]
+        return dict(zip(millions, enumerate(depths), strict=True))
     write = short_count if axes.x == ("items",) else similarity.format
     return {place: (place, write(place)) for place in places if isinstance(place, int | float)}
 
@@ -373,16 +353,3 @@ def _bounds(context: Context, task: str) -> Iterator[Level]:
     if context.study.tasks[task].metrics[0] == "accuracy":
         share = 100 * context.audit["tasks"][task]["majority"]["test"]
         yield Level("Majority class", "majority", Interval(share, share, share, 1))
-
-
-def _notes(context: Context, cells: Iterable[Cell]) -> Iterator[tuple[float, str]]:
-    for cell in cells:
-        if cell.transfer is not None:
-            similarity = context.similarities[cell.transfer][cell.task]
-            name = context.study.transfer_sets[cell.transfer].label or cell.transfer
-            yield similarity, f"{name}, {similarity:.2f}"
-
-
-def _depth(size: Architecture) -> str:
-    millions = size.parameters() / 1e6
-    return f"{size.layers}\n{millions:.1f}" if millions < 10 else f"{size.layers}\n{millions:.0f}"

@@ -10,6 +10,7 @@ from pdbench.core.files import read_json
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.references import Similarities
+from pdbench.evidence.table import read_results
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 
@@ -24,8 +25,6 @@ class Context:
     @cached_property
     def scores(self) -> ResultsTable:
         """The scores of all cells."""
-        from pdbench.evidence.table import read_results
-
         return ResultsTable(self.study, read_results(self.paths.table))
 
     @cached_property

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table
 from pdbench.study.kinds import kind_of_task
-from pdbench.study.settings import Task
 
 _CAPTION = (
     "All data of the study, counted; nothing of it is part of the software. S is the similarity "
@@ -15,6 +14,10 @@ _CAPTION = (
     "word-frequency ranks. Majority is the test accuracy of always answering the largest class. "
     "Left out counts items of a text, of train or of dev that are also held out, Broken a text's "
     "records that could not be read."
+)
+_LEAKS = (
+    "The leak check looked at {checked:,} items of texts, training and dev splits and found "
+    "{found} that a test set holds; {shared} labelled items share a sentence with one."
 )
 
 
@@ -30,7 +33,10 @@ def draw(context: Context) -> Drawn:
     filled = {title: rows for title, rows in parts.items() if rows}
     tables = [_table(title, rows) for title, rows in filled.items()]
     plain = [{"table": title, **row} for title, rows in filled.items() for row in rows]
-    return Drawn(plain, " ".join([_CAPTION, _leaks(context), *_warnings(context)]), tables)
+    leaks = context.audit["leaks"]
+    shared = sum(leaks["shared_sentences"].values())
+    found = _LEAKS.format(checked=leaks["checked"], found=leaks["found"], shared=shared)
+    return Drawn(plain, " ".join([_CAPTION, found, *_warnings(context)]), tables)
 
 
 def _warnings(context: Context) -> Iterator[str]:
@@ -44,10 +50,12 @@ def _tasks(context: Context) -> Iterator[Row]:
         found = context.audit["tasks"][name]
         items = {split: about["items"] for split, about in found["splits"].items()}
         majority = found["majority"].get("test")
+        labels, in_words = found["labels"], kind_of_task(task).in_words
+        named = f"{len(labels):,} {in_words}" if labels and not task.labels else ", ".join(labels)
         yield {
             "Task": context.task_title(name),
             "Source": task.name,
-            "Labels": _answers(task, found["labels"]),
+            "Labels": named or in_words,
             "Labelled": items.get("train"),
             "Dev": items.get("dev"),
             "Test": items.get("test"),
@@ -56,25 +64,15 @@ def _tasks(context: Context) -> Iterator[Row]:
         }
 
 
-def _answers(task: Task, labels: list[str]) -> str:
-    in_words = kind_of_task(task).in_words
-    named = f"{len(labels):,} {in_words}" if labels and not task.labels else ", ".join(labels)
-    return named or in_words
-
-
 def _transfer_sets(context: Context) -> Iterator[Row]:
     for name, chosen in context.study.transfer_sets.items():
         found = context.audit["transfer_sets"][name]
-        yield {
-            "Transfer set": name,
-            "Text": chosen.text,
-            "Items": found["items"],
-            "Word pieces": found["pieces"],
-            **{
-                f"S to {task}": None if value is None else round(value, 2)
-                for task, value in found["similarity"].items()
-            },
+        counts = {"Items": found["items"], "Word pieces": found["pieces"]}
+        similar = {
+            f"S to {task}": None if value is None else round(value, 2)
+            for task, value in found["similarity"].items()
         }
+        yield {"Transfer set": name, "Text": chosen.text, **counts, **similar}
 
 
 def _corpora(context: Context) -> Iterator[Row]:
@@ -119,13 +117,3 @@ def _text(value: object) -> str:
     if value is None:
         return ABSENT
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _leaks(context: Context) -> str:
-    leaks = context.audit["leaks"]
-    shared = sum(leaks["shared_sentences"].values())
-    return (
-        f"The leak check looked at {leaks['checked']:,} items of texts, training and dev splits "
-        f"and found {leaks['found']} that a test set holds; {shared} labelled items share a "
-        "sentence with one."
-    )

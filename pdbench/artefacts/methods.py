@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from pdbench.artefacts import style
@@ -19,25 +18,15 @@ from pdbench.study.methods import Data
 
 @dataclass(frozen=True)
 class _Step:
-    """One step on the way to a student.
+    """One step on the way to a student, with its name and its colour in the diagram."""
 
-    Attributes:
-        kind: Initialisation, objective or class of an objective of its own.
-        name: What is done.
-        short: The same in few words.
-        tint: Its colour in the diagram.
-        data: What it reads: D_LM, D_T, D_L or nothing.
-        loss: What it minimises, if anything.
-        teacher: What the teacher must expose, if it is asked.
-    """
-
-    kind: str
+    kind: str  # initialisation, objective or class of an objective of its own
     name: str
     short: str
     tint: str
-    data: str = ""
+    data: str = ""  # what it reads: D_LM, D_T, D_L or nothing
     loss: str = ""
-    teacher: str = ""
+    teacher: str = ""  # what the teacher must expose, if it is asked
 
 
 _LM = ("D_LM", "masked-LM cross-entropy")
@@ -49,9 +38,7 @@ _KNOWN = (
     _Step("truncated", "First layers of a deeper pre-trained model", "truncated", "#CFE3F1", *_LM),
     _Step("pretrained", "Pre-training at its own size", "pre-trained", "#A9CFE8", *_LM),
     _Step("distill", "Distillation", "distil", "#B5DFD0", *_SOFT),
-    _Step(
-        "finetune", "Fine-tuning", "fine-tune", "#F8DDA6", "D_L", "cross-entropy with the labels"
-    ),
+    _Step("finetune", "Fine-tuning", "fine-tune", "#F8DDA6", *_HARD),
 )
 _STEPS = {step.kind: step for step in _KNOWN}
 
@@ -60,8 +47,6 @@ _DATA = {
     "D_T": "unlabelled task text (transfer set)",
     "D_L": "labelled set",
 }
-
-
 _OF_STAGE: dict[Data, str] = {"transfer": "D_T", "labelled": "D_L"}
 _TABLE_CAPTION = (
     "Methods side by side, from their definitions in config/methods.yaml: what the student's "
@@ -86,7 +71,7 @@ _LANE = 0.5
 _LANES_LEFT, _CHIP = 4.1, 1.75
 
 
-def draw_table(context: Context) -> Drawn:
+def _draw_table(context: Context) -> Drawn:
     """Write one row a method, in the order of the file."""
     methods = context.study.methods
     rows = tuple(_cells(name, method) for name, method in methods.items())
@@ -127,7 +112,7 @@ def _start(method: Method) -> _Step:
         return step
     from pdbench.methods import objective
 
-    found = objective.objective_class(method.pretraining.objective, objective.PretrainingObjective)
+    found = objective.PretrainingObjective.named(method.pretraining.objective)
     kind = method.pretraining.name
     return _Step(kind, found.title, kind, "white", step.data, found.formula, found.exposes)
 
@@ -135,29 +120,33 @@ def _start(method: Method) -> _Step:
 def _own(stage: Stage) -> _Step:
     from pdbench.methods import objective  # and torch, only for methods that have one
 
-    found = objective.objective_class(stage.objective, objective.Objective)
+    found = objective.Objective.named(stage.objective)
     data = _OF_STAGE[stage.data]
     return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
 
 
-def draw_diagram(context: Context) -> Drawn:
+def _draw_diagram(context: Context) -> Drawn:
     """Draw the diagram of pre-trained distillation above the lanes of all methods."""
     methods = context.study.methods
-    with style.applied():
-        lanes = 0.25 * len(methods)
-        figure = Figure(figsize=(style.PAPER_WIDTH, 2.75 + lanes), layout="constrained")
+    lanes = 0.25 * len(methods)
+    with style.page_wide(2.75 + lanes) as figure:
         upper, lower = figure.subplots(2, 1, height_ratios=(2.7, lanes))
         _draw_method(upper, methods)
         _draw_lanes(lower, methods)
-    return Drawn(list(_rows(methods)), _FIGURE_CAPTION, figure=figure, alt=_describe(methods))
+    chains = (
+        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
+        for method in methods.values()
+    )
+    alt = f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."
+    return Drawn(list(_rows(methods)), _FIGURE_CAPTION, figure=figure, alt=alt)
 
 
 def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
     chain = list(_steps(methods[_OPTIONAL]))
     always = len(list(_steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
-        optional = i >= always
-        _box(axes, i * _STEP, 0, step.name, step.tint, optional=optional)
+        optional, line = ("\n(optional)", (0, (4, 2))) if i >= always else ("", "-")
+        _box(axes, i * _STEP, 0, _wrap(step.name) + optional, step.tint, line=line)
         if step.data:
             _draw_data(axes, i * _STEP, 1.75, step.data)
             _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
@@ -167,7 +156,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
             _draw_teacher(axes, i * _STEP)
     end = len(chain) * _STEP
     _arrow(axes, (end - _STEP + _WIDTH / 2, 0), (end - _WIDTH / 2, 0))
-    _box(axes, end, 0, "Compact\nstudent")
+    _box(axes, end, 0, "Compact\nstudent", fontweight="bold")
     axes.set_xlim(-_WIDTH / 2 - 0.1, end + _WIDTH / 2 + 0.1)
     axes.set_ylim(-2.3, 2.3)
     axes.set_axis_off()
@@ -187,8 +176,8 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
         end = _LANES_LEFT - 0.35
         axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(_steps(method)):
-            x = _LANES_LEFT + i * (_CHIP + 0.3)
-            _chip(axes, x, y, step)
+            x, chip = _LANES_LEFT + i * (_CHIP + 0.3), (_CHIP, 0.34)
+            _box(axes, x + _CHIP / 2, y, step.short, step.tint, chip, 0.08, fontsize=7)
             if i:
                 _arrow(axes, (x - 0.3, y), (x, y))
     axes.set_xlim(-0.1, _LANES_LEFT + 3 * (_CHIP + 0.3))
@@ -196,35 +185,28 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     axes.set_axis_off()
 
 
-def _chip(axes: Axes, x: float, y: float, step: _Step) -> None:
-    _patch(axes, (x, y - 0.17, _CHIP, 0.34), step.tint, rounding=0.08)
-    axes.text(x + _CHIP / 2, y, step.short, ha="center", va="center", fontsize=7)
+def _draw_data(axes: Axes, x: float, y: float, name: str) -> None:
+    text = f"$D_{{{name[2:]}}}$\n{_wrap(_DATA[name])}"
+    _box(axes, x, y, text, "white", (_WIDTH, 0.8), 0.4, fontsize=6.6)
 
 
 def _box(
-    axes: Axes, x: float, y: float, text: str, tint: str = "", *, optional: bool = False
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    tint: str = "white",
+    size: tuple[float, float] = (_WIDTH, _HEIGHT),
+    rounding: float = 0.12,
+    *,
+    line: Any = "-",
+    **font: Any,
 ) -> None:
-    """Draw a step, or in bold what is no step."""
-    place = (x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
-    _patch(axes, place, tint or "white", line=(0, (4, 2)) if optional else "-")
-    label = text if "\n" in text else _wrap(text) + ("\n(optional)" if optional else "")
-    weight = "normal" if tint else "bold"
-    axes.text(x, y, label, ha="center", va="center", fontsize=7.8, fontweight=weight)
-
-
-def _draw_data(axes: Axes, x: float, y: float, name: str) -> None:
-    _patch(axes, (x - _WIDTH / 2, y - 0.4, _WIDTH, 0.8), "white", rounding=0.4)
-    text = f"$D_{{{name[2:]}}}$\n{_wrap(_DATA[name])}"
-    axes.text(x, y, text, ha="center", va="center", fontsize=6.6)
-
-
-def _patch(
-    axes: Axes, place: tuple[float, ...], tint: str, *, rounding: float = 0.12, line: Any = "-"
-) -> None:
-    x, y, width, height = place
-    shape = f"round,pad=0,rounding_size={rounding}"
+    """Draw words with a box around them."""
+    corner, shape = (x - size[0] / 2, y - size[1] / 2), f"round,pad=0,rounding_size={rounding}"
     look = {"facecolor": tint, "edgecolor": style.MUTED, "lw": 0.8, "ls": line}
-    axes.add_patch(FancyBboxPatch((x, y), width, height, shape, **look))
+    axes.add_patch(FancyBboxPatch(corner, *size, shape, **look))
+    axes.text(x, y, text, ha="center", va="center", **{"fontsize": 7.8, **font})
 
 
 def _arrow(
@@ -252,9 +234,4 @@ def _rows(methods: Mapping[str, Method]) -> Iterator[Row]:
             yield {**row, "step": step.kind, "data": step.data, "loss": step.loss}
 
 
-def _describe(methods: Mapping[str, Method]) -> str:
-    chains = (
-        f"{method.name}: {', then '.join(step.short for step in _steps(method))}"
-        for method in methods.values()
-    )
-    return f"Diagram of pre-trained distillation and of every method's steps. {'; '.join(chains)}."
+DRAWINGS = {"figure1": _draw_diagram, "methods": _draw_table}

@@ -13,9 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pdbench.artefacts import style
-from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series, chart_of
-from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Drawn
+from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
 
 _ROW_HEIGHT = 2.5
 _LEGEND_HEIGHT = 0.55
@@ -55,19 +53,11 @@ class _Place:
         return math.log10(x) if self.chart.logarithmic else x
 
 
-def draw(context: Context, artefact: str) -> Drawn:
-    """Draw the chart of a figure of scores, with its numbers and words."""
-    chart = chart_of(context, artefact)
-    words, alt = chart.caption(), chart.describe()
-    return Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
-
-
 def render(chart: Chart) -> Figure:
     """Draw every panel, with one legend above them."""
-    with style.applied():
-        notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
-        height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
-        figure = Figure(figsize=(style.PAPER_WIDTH, height), layout="constrained")
+    notes = _NOTE_HEIGHT / 72 if any(panel.notes for panel in chart.panels) else 0.0
+    height = _ROW_HEIGHT * len(chart.layout) + _LEGEND_HEIGHT + notes
+    with style.page_wide(height) as figure:
         looks = style.looks(chart.legend())
         for panel, axes in zip(chart.panels, _axes(figure, chart), strict=True):
             _draw(axes, panel, chart, looks)
@@ -164,27 +154,22 @@ def _series_line(
 
 
 def _draw_bars(axes: Axes, marks: Sequence[Mark], place: _Place) -> None:
-    base = _floor(place.panel)
+    # Bars begin at the majority class, so that their height is what was learnt.
+    majority = (level for level in place.panel.levels if level.method == "majority")
+    base = next((level.interval.mean for level in majority), 0.0)
     heights = [mark.interval.mean - base for mark in marks]
     xs = [place.x(mark) for mark in marks]
     tint = style.tint(place.look.colour)
     axes.bar(xs, heights, place.step * 0.92, bottom=base, color=tint, zorder=3)
 
 
-def _floor(panel: Panel) -> float:
-    """Where bars begin: at the majority class, so that their height is what was learnt."""
-    found = [level.interval.mean for level in panel.levels if level.method == "majority"]
-    return found[0] if found else 0.0
-
-
 def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
     """Set limits that show every mean, run and line; very wide intervals may leave them."""
-    values = [
-        value
-        for other in chart.panels
-        if other.published == panel.published or chart.share_y
-        for value in _values(other)
-    ]
+    values: list[float] = []
+    for other in chart.panels:
+        if other.published == panel.published or chart.share_y:
+            values += [one.interval.mean for one in other.shown if one.interval.n]
+            values += [run for mark in other.marks if mark.interval.n for run in mark.runs]
     if values:
         margin = 0.06 * (max(values) - min(values) or 1)
         axes.set_ylim(min(values) - margin, min(max(values) + margin, 100.5))
@@ -193,11 +178,6 @@ def _limit(axes: Axes, chart: Chart, panel: Panel) -> None:
         axes.set_xlim(min(positions) - 0.6, max(positions) + 0.6)
     else:
         axes.margins(x=0.07)
-
-
-def _values(panel: Panel) -> list[float]:
-    means = [one.interval.mean for one in panel.shown if one.interval.n]
-    return means + [run for mark in panel.marks if mark.interval.n for run in mark.runs]
 
 
 def _draw_notes(axes: Axes, panel: Panel) -> None:

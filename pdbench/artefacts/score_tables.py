@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple, TypeAlias
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import (
@@ -18,11 +17,10 @@ from pdbench.artefacts.tables import (
     seeds_in_words,
 )
 from pdbench.evidence import Interval, Reference, Score, Split
-from pdbench.study import Cell
+from pdbench.study import Cell, Study
 from pdbench.study.catalogue.metrics import METRICS
 
-_Part = tuple[Table, list[Row]]
-"""A table, and its numbers as plain rows."""
+_Part: TypeAlias = tuple[Table, list[Row]]  # a table, and its numbers as plain rows
 
 _MEAN = "Mean"
 _MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
@@ -31,9 +29,9 @@ _SERVER = "GLUE's server, one run"
 _TABLE3 = (
     "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
     "mean over tasks, where a task with two metrics counts their average. Students here have size "
-    "{}, the paper's {}. Ours are means over {{seeds}}, ± half a 95% t interval over seeds; the "
-    "teacher is one run."
+    "{}, the paper's {}."
 )
+_OURS = " Ours are means over {seeds}, ± half a 95% t interval over seeds; the teacher is one run."
 _RELEASED = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
     "printed in the README of google-research/bert."
@@ -48,8 +46,7 @@ _SCORES = (
 )
 
 
-@dataclass(frozen=True)
-class _TableScore:
+class _TableScore(NamedTuple):
     """One score of a row; its ``key`` is None where a method has no such cell."""
 
     task: str
@@ -58,20 +55,19 @@ class _TableScore:
     key: str | None
 
 
-def draw_table3(context: Context) -> Drawn:
+def _draw_table3(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
     cells, references = context.study.artefact_cells("table3"), context.published("table3")
     published = [
         _published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
         for split in ("dev", "test")
     ]
-    caption = _TABLE3.format(cells[0].architecture, references[0].architecture)
-    return _captioned(
-        context, [*_own_scores(context, cells), *published], caption, references, cells
-    )
+    caption = _TABLE3.format(cells[0].architecture, references[0].architecture) + _OURS
+    parts = [*_own_scores(context, cells), *published]
+    return _captioned(context, parts, caption, cells, references)
 
 
-def draw_released_models(context: Context) -> Drawn:
+def _draw_released_models(context: Context) -> Drawn:
     """Write the published scores beside this study's, or say that there are none of ours."""
     cells = context.study.artefact_cells("released_models")
     references = context.published("released_models")
@@ -80,17 +76,18 @@ def draw_released_models(context: Context) -> Drawn:
     for size in dict.fromkeys(cell.architecture for cell in cells):
         own = [cell for cell in cells if cell.architecture == size]
         parts += _own_scores(context, own, context.size_name(size))
-    return _captioned(context, parts, _RELEASED if cells else _RELEASED + _NOT_RUN, references)
+    caption = _RELEASED + (_OURS if cells else _NOT_RUN)
+    return _captioned(context, parts, caption, cells, references)
 
 
-def draw_scores(context: Context) -> Drawn:
+def _draw_scores(context: Context) -> Drawn:
     """Write a dev and a test table for every task of the cells."""
     cells = context.study.artefact_cells("scores")
     by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}
     parts = [
         _task_scores(context, own, s) for own in by_task.values() if own for s in ("dev", "test")
     ]
-    return _captioned(context, parts, _SCORES, cells=cells)
+    return _captioned(context, parts, _SCORES, cells)
 
 
 def _own_scores(context: Context, cells: Sequence[Cell], size: str = "") -> list[_Part]:
@@ -110,26 +107,23 @@ def _own_split(context: Context, cells: Sequence[Cell], split: Split, size: str)
     for cell in cells:
         by_method.setdefault(cell.method, {})[cell.task] = cell
     lines = [
-        ((context.method_name(method),), _entries(context, tasks, own, split))
+        ((context.method_name(method),), _entries(context, tasks, split, own))
         for method, own in by_method.items()
     ]
-    lines.append((("Teacher",), _teacher(context, tasks, split)))
+    lines.append((("Teacher",), _entries(context, tasks, split)))
     heads = (_head(context.task_title(one.task), one.metric) for one in lines[-1][1])
     title = ["This study", *([size] if size else []), _SERVER if split == "submission" else split]
-    with_means = [(names, [*entries, _mean(entries)]) for names, entries in lines]
+    with_means = [(names, [*entries, _mean(context.study, entries)]) for names, entries in lines]
     return _own_table(", ".join(title), ("Method", *heads, _MEAN), with_means, split)
 
 
 def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part:
     task = cells[0].task
-    lines = [
-        (
-            (context.method_name(cell.method), context.size_name(cell.architecture)),
-            _entries(context, [task], {task: cell}, split),
-        )
-        for cell in cells
-    ]
-    lines.append((("Teacher", ""), _teacher(context, [task], split)))
+    lines = []
+    for cell in cells:
+        names = (context.method_name(cell.method), context.size_name(cell.architecture))
+        lines.append((names, _entries(context, [task], split, {task: cell})))
+    lines.append((("Teacher", ""), _entries(context, [task], split)))
     heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 
@@ -144,8 +138,7 @@ def _published_scores(
     for r in own:
         name, verdict = _name(context, r), context.verdict(r)
         numbers_of.setdefault(name, {})[r.task, r.metric] = f"{r.value:.1f} {verdict}"
-        value = Interval(r.value, math.nan, math.nan, 1)
-        row = _row(r.source, split, name, r.task, r.metric, value)
+        row = _row(r.source, split, name, r.task, r.metric, Interval(r.value, n=1))
         plain.append({**row, "verdict": verdict})
     rows = tuple(
         (name, *(shown.get(one, ABSENT) for one in heads)) for name, shown in numbers_of.items()
@@ -158,8 +151,8 @@ def _captioned(
     context: Context,
     parts: Iterable[_Part],
     caption: str,
+    cells: Iterable[Cell],
     references: Iterable[Reference] = (),
-    cells: Iterable[Cell] = (),
 ) -> Drawn:
     """Put tables under one caption, with the seeds of their cells and the marks of verdicts."""
     tables, rows = zip(*parts, strict=True)
@@ -172,37 +165,33 @@ def _captioned(
 
 
 def _entries(
-    context: Context, tasks: Iterable[str], cells: Mapping[str, Cell], split: Split
+    context: Context, tasks: Iterable[str], split: Split, cells: Mapping[str, Cell] | None = None
 ) -> list[_TableScore]:
-    found = []
+    """The scores of a row: of a method's cells, or without any of the teachers."""
+    scores, found = context.scores, []
     for task in tasks:
-        cell = cells.get(task)
         for metric in context.study.tasks[task].metrics:
-            score = context.scores.of(cell, split, metric) if cell else Score((), 0)
-            found.append(_TableScore(task, metric, score, cell.key if cell else None))
-    return found
-
-
-def _teacher(context: Context, tasks: Iterable[str], split: Split) -> list[_TableScore]:
-    found = []
-    for task in tasks:
-        key = context.scores.teacher_key(task) or ""
-        for metric in context.study.tasks[task].metrics:
-            score = context.scores.teacher(task, split, metric)
+            score, key = Score((), 0), None
+            if cells is None:
+                score, key = scores.teacher(task, split, metric), scores.teacher_key(task) or ""
+            elif task in cells:
+                score, key = scores.of(cells[task], split, metric), cells[task].key
             found.append(_TableScore(task, metric, score, key))
     return found
 
 
-def _mean(entries: Sequence[_TableScore]) -> _TableScore:
-    """The paper's meta score: the mean over tasks, each task's metrics averaged first.
+def _mean(study: Study, entries: Sequence[_TableScore]) -> _TableScore:
+    """The paper's meta score: the mean over tasks, the scores of each model averaged first.
 
-    Its interval is over seeds: the score of one seed is taken across all tasks.
+    A task's metrics count as one, and so do MNLI-m and MNLI-mm, which score the same models.
+    The interval is over seeds: the score of one seed is taken across all tasks.
     """
     runs = []
     for seed in range(min(len(one.score.runs) for one in entries)):
         tasks: dict[str, list[float]] = {}
         for one in entries:
-            tasks.setdefault(one.task, []).append(one.score.runs[seed])
+            scored = study.tasks[one.task].model_of or one.task
+            tasks.setdefault(scored, []).append(one.score.runs[seed])
         runs.append(fmean(map(fmean, tasks.values())))
     asked = all(one.key is not None for one in entries)
     return _TableScore(_MEAN, "mean", Score(tuple(runs), 0), "" if asked else None)
@@ -242,3 +231,10 @@ def _name(context: Context, reference: Reference) -> str:
 def _row(source: str, split: str, method: str, task: str, metric: str, interval: Interval) -> Row:
     names = {"source": source, "split": split, "method": method, "task": task, "metric": metric}
     return {**names, **numbers(interval)}
+
+
+DRAWINGS = {
+    "table3": _draw_table3,
+    "released_models": _draw_released_models,
+    "scores": _draw_scores,
+}

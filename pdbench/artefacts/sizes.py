@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table, marks_in_words
-from pdbench.evidence import PAPER_SIZES, Reference
+from pdbench.evidence import Reference
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
 _COUNTED = (
@@ -34,12 +34,11 @@ def draw(context: Context) -> Drawn:
 def _paper_row(
     context: Context, size: Architecture, published: dict[tuple[str, str], Reference]
 ) -> Row:
-    name = next((name for name, one in PAPER_SIZES.items() if one == size), "")
     counted = size.parameters() / 1e6
     printed, speed = published[str(size), _PARAMETERS], published[str(size), _SPEED]
     return {
         "L/H": str(size),
-        "Name": name,
+        "Name": printed.name or "",
         "Heads": size.heads,
         "Parameters (M)": round(counted, 2),
         _PRINTED: printed.value,

@@ -12,16 +12,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 from pdbench.core.files import replacing
 
 _INK = "#222222"
 MUTED = "#6B6B6B"
 _FAINT = "#DADADA"
-PAPER_WIDTH = 7.2
-"""Inches of a figure across both columns of a page."""
-
 DPI = 200
 
 _RC: dict[Any, Any] = {
@@ -50,14 +50,10 @@ _RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
     "text.color": _INK,
-    "xtick.color": MUTED,
-    "xtick.labelcolor": _INK,
-    "xtick.labelsize": 7.5,
-    "xtick.major.width": 0.7,
-    "ytick.color": MUTED,
-    "ytick.labelcolor": _INK,
-    "ytick.labelsize": 7.5,
-    "ytick.major.width": 0.7,
+    **dict.fromkeys(("xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), _INK),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),
+    **dict.fromkeys(("xtick.major.width", "ytick.major.width"), 0.7),
 }
 
 
@@ -95,6 +91,15 @@ _OTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#DDCC77")
 _OTHER_MARKERS = ("H", (4, 1, 0), "8", (6, 1, 0), (5, 1, 180))
 _LINES = ("-", "--", ":", "-.")
 _OTHER_DASHES = ((1, 2), (3, 1, 1, 1), (8, 2, 2, 2))
+
+
+@contextlib.contextmanager
+def page_wide(height: float) -> Iterator[Figure]:
+    """A figure across both columns of a page, and so many inches high, to be drawn in the block."""
+    from matplotlib.figure import Figure
+
+    with applied():
+        yield Figure(figsize=(7.2, height), layout="constrained")
 
 
 def looks(named: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Appearance]:

@@ -13,20 +13,13 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
-from pdbench.evidence import Interval
-from pdbench.evidence.compare import MARKS
+from pdbench.evidence import Interval, Verdict
 
 Row: TypeAlias = dict[str, str | float | int | None]
 
 _LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
@@ -40,37 +33,34 @@ ABSENT = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Table:
-    """One table of finished text.
-
-    Attributes:
-        align: "l" or "r" for each column: words to the left, numbers to the right.
-        keys: The cell of the study behind each entry, "" for none; empty if none has one.
-    """
+    """One table of finished text."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    align: str
-    keys: tuple[tuple[str, ...], ...] = ()
+    align: str  # "l" or "r" for each column: words to the left, numbers to the right
+    keys: tuple[tuple[str, ...], ...] = ()  # the cell behind each entry, "" for none
+
+    @property
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, under its title in bold."""
+        rules = ["---" if side == "l" else "---:" for side in self.align]
+        lines = [self.columns, rules, *self.rows]
+        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
+        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+        return f"**{self.title}**\n\n{body}\n"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished table of one or more parts, or a figure; and its numbers and words.
-
-    Attributes:
-        tables: The table itself, or the numbers of a figure.
-        missing: Keys of the cells that have no result.
-        figure: The picture; None for a table.
-        alt: What the picture shows, in words, for readers who do not see it.
-    """
+    """A finished table of one or more parts, or a figure; and its numbers and words."""
 
     rows: Sequence[Row]
     caption: str
-    tables: Sequence[Table] = ()
-    missing: tuple[str, ...] = ()
-    figure: Any = None
-    alt: str = ""
+    tables: Sequence[Table] = ()  # the table itself, or the numbers of a figure
+    missing: tuple[str, ...] = ()  # keys of the cells that have no result
+    figure: Any = None  # the picture; None for a table
+    alt: str = ""  # what the picture shows, in words, for readers who do not see it
 
     def write(self, stem: Path) -> None:
         """Write the picture or the table, the numbers as CSV, and ``<stem>.json`` last."""
@@ -78,7 +68,8 @@ class Drawn:
         if self.figure is not None:
             save(self.figure, stem)
         else:
-            write_text(stem.with_suffix(".md"), to_markdown(self.tables))
+            markdown = "\n".join(table.markdown for table in self.tables)
+            write_text(stem.with_suffix(".md"), markdown)
             write_text(stem.with_suffix(".tex"), _to_latex(self.tables, self.caption))
         write_text(stem.with_suffix(".csv"), _to_csv(self.rows))
         words = {"caption": self.caption, "alt": self.alt, "missing": list(self.missing)}
@@ -86,20 +77,8 @@ class Drawn:
         write_json(stem.with_suffix(".json"), {**words, "tables": tables})
 
 
-def to_markdown(tables: Sequence[Table]) -> str:
-    """Write tables as GitHub Markdown, each under its title in bold."""
-    parts = []
-    for table in tables:
-        rules = ["---" if side == "l" else "---:" for side in table.align]
-        lines = [table.columns, rules, *table.rows]
-        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
-        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
-        parts.append(f"**{table.title}**\n\n{body}\n")
-    return "\n".join(parts)
-
-
 def _to_latex(tables: Sequence[Table], caption: str) -> str:
-    parts = "\n\\par\\medskip\n".join(_latex(table) for table in tables)
+    parts = "\n\\par\\medskip\n".join(map(_latex, tables))
     return (
         "% needs \\usepackage{booktabs}\n"
         "\\begin{table}\n\\centering\\small\n"
@@ -132,7 +111,7 @@ def _escape_latex(text: str) -> str:
 
 def marks_in_words(marks: Iterable[str]) -> str:
     """Say what the marks after published numbers mean: "x is not-comparable"."""
-    meaning = {sign: verdict for verdict, mark in MARKS.items() for sign in mark.split("/")}
+    meaning = {sign: verdict for verdict in Verdict for sign in verdict.mark.split("/")}
     said = ", ".join(f"{mark} is {meaning[mark]}" for mark in dict.fromkeys(marks))
     return f"Beside the paper's numbers, {said}."
 
@@ -155,9 +134,9 @@ def numbers(interval: Interval) -> Row:
 
 def _to_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV; the columns are the keys in the order of their first appearance."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    columns = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

@@ -19,11 +19,10 @@ from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.study import offline
 
-_INTERRUPTED = 130
+# Commands that may ask the network although PDBENCH_DATA names a folder of fetched data.
 _ONLINE = ("doctor", "fetch", "pin")
-"""Commands that may ask the network although PDBENCH_DATA names a folder of fetched data."""
 
-SECTIONS = {
+_SECTIONS = {
     "Before and during a run": studies.COMMANDS,
     "What the results say": evidence.COMMANDS,
     "Work on pdbench itself": studies.PROJECT,
@@ -33,12 +32,12 @@ SECTIONS = {
 
 
 class _Sectioned(click.Group):
-    """A group whose help lists its commands in :data:`SECTIONS`."""
+    """A group whose help lists its commands in :data:`_SECTIONS`."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list a section."""
         width = max(map(len, self.commands))
-        for title, commands in SECTIONS.items():
+        for title, commands in _SECTIONS.items():
             limit = formatter.width - 6 - width
             listed = commands.commands.items()
             rows = [(f"{name:<{width}}", c.get_short_help_str(limit)) for name, c in listed]
@@ -61,7 +60,7 @@ def cli(context: click.Context) -> None:
         offline.go_offline()
 
 
-for _group in SECTIONS.values():
+for _group in _SECTIONS.values():
     cli.commands.update(_group.commands)
 
 
@@ -75,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:
-        fail("interrupted; finished work is kept", _INTERRUPTED)
+        fail("interrupted; finished work is kept", 130)  # as shells say it of SIGINT
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -41,7 +41,7 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     study = None if ground == "reference" else StudyName()(ground)
     if study is None and table is not None:
         raise UsageError("--results needs a study", "name it with --on")
-    results = found.check_study(study, Paths(study), table) if study else found.check_reference()
+    results = found.check(study, table)
     click.echo(found.as_text(results))
     if json_file is not None:
         write_json(json_file, found.as_json(results))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from pdbench.cli.options import FILE, known, with_study
 from pdbench.core.errors import UsageError
 from pdbench.study import Architecture, Start, Study, offline
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import KINDS
 from pdbench.workflow.paths import ARCHIVES
 
 COMMANDS = click.Group()
@@ -25,24 +25,22 @@ def _size(text: str) -> Architecture:
         raise click.BadParameter(str(error)) from error
 
 
-def _with_threads(function: Callable[..., None]) -> Callable[..., None]:
-    """Let a command say how many threads torch may use, before it begins."""
-
-    @functools.wraps(function)
-    def prepared(*, threads: int, **given: Any) -> None:
+def _prepare(context: click.Context, _: click.Parameter, threads: int) -> None:
+    if not context.resilient_parsing:  # as a shell does that completes a line
         from pdbench.engine import prepare_process
 
         prepare_process(threads)
-        function(**given)
 
-    return click.option(
-        "--threads",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Threads that torch may use.",
-    )(prepared)
 
+_with_threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    callback=_prepare,
+    expose_value=False,
+    help="Threads that torch may use.",
+)
 
 _with_saves = click.option(
     "--save-every",
@@ -55,6 +53,25 @@ _with_saves = click.option(
 )
 
 
+def _job(kind: str, about: str, *asked: str, name: str = "") -> None:
+    """Offer the command of a kind of job, which is ``asked`` for by names of the study, if any."""
+    own = KINDS[kind]
+
+    def command(study: Study, **given: Any) -> None:
+        for word in asked:
+            known(given[word], getattr(study, f"{word}s"), word)
+        module, _, function = own.runs.partition(":")
+        getattr(importlib.import_module(module), function)(study=study, paths=Paths(study), **given)
+
+    if own.model is not None:
+        command = _with_saves(command)
+    if own.on_device:
+        command = _with_threads(command)
+    for word in reversed(asked):
+        command = click.argument(word)(command)
+    COMMANDS.command(name or kind.replace("_", "-"), help=about)(with_study(command))
+
+
 @COMMANDS.command("archive")
 @click.argument("name")
 def _archive(name: str) -> None:
@@ -65,33 +82,9 @@ def _archive(name: str) -> None:
     click.echo(fetch(name, ARCHIVES, gathered and gathered / offline.ARCHIVES))
 
 
-@COMMANDS.command("task")
-@with_study
-@click.argument("task")
-def _task(study: Study, task: str) -> None:
-    """Read TASK into splits, labels and tokens."""
-    from pdbench.jobs.prepare import prepare_task
-
-    prepare_task(study, known(task, study.tasks, "task"), Paths(study))
-
-
-@COMMANDS.command("text")
-@with_study
-@click.argument("text")
-def _text(study: Study, text: str) -> None:
-    """Read the unlabelled TEXT into tokens, without test sentences and dev items."""
-    from pdbench.jobs.prepare import prepare_text
-
-    prepare_text(study, known(text, study.texts, "text"), Paths(study))
-
-
-@COMMANDS.command("audit")
-@with_study
-def _audit(study: Study) -> None:
-    """Count all data, measure similarities and look for leaks of test and dev."""
-    from pdbench.data.audit import audit
-
-    audit(study, Paths(study))
+_job("task", "Read TASK into splits, labels and tokens.", "task")
+_job("text", "Read the unlabelled TEXT into tokens, without test sentences and dev items.", "text")
+_job("audit", "Count all data, measure similarities and look for leaks of test and dev.")
 
 
 @COMMANDS.command("pretrain")
@@ -125,32 +118,15 @@ def _pretrain(
     pretrain(study, Paths(study), Start(corpus, architecture, method), save_every)
 
 
-@COMMANDS.command("teacher")
-@with_study
-@click.argument("task")
-@_with_threads
-@_with_saves
-def _teacher(study: Study, task: str, save_every: float) -> None:
+_job(
+    "teacher",
     """Fine-tune the teacher of TASK and check that it learnt something.
 
     On SIGTERM or SIGUSR1 it saves its state and ends with exit code 75 (try again).
-    """
-    from pdbench.jobs.teachers import teacher
-
-    teacher(study, Paths(study), known(task, study.tasks, "task"), save_every)
-
-
-@COMMANDS.command("soft-labels")
-@with_study
-@click.argument("task")
-@click.argument("text")
-@_with_threads
-def _soft_labels(study: Study, task: str, text: str) -> None:
-    """Label TEXT with the teacher of TASK."""
-    from pdbench.jobs.teachers import soft_labels
-
-    known(task, study.tasks, "task")
-    soft_labels(study, Paths(study), task, known(text, study.texts, "text"))
+    """,
+    "task",
+)
+_job("soft_labels", "Label TEXT with the teacher of TASK.", "task", "text")
 
 
 @COMMANDS.command("cell")
@@ -199,32 +175,11 @@ def _cells(study: Study, keys: tuple[str, ...], file: Path | None, save_every: f
     attempt_all(study, Paths(study), cells, save_every, file)
 
 
-@COMMANDS.command("latency")
-@with_study
-def _latency(study: Study) -> None:
-    """Time every size of the study on this machine."""
-    from pdbench.engine.latency import measure
-
-    measure(study, Paths(study))
-
-
-@COMMANDS.command("collect")
-@with_study
-def _collect(study: Study) -> None:
-    """Collect all runs into one Parquet file."""
-    from pdbench.jobs.collect import collect
-
-    collect(study, Paths(study))
-
-
-@COMMANDS.command("artefact")
-@with_study
-@click.argument("artefact")
-def _artefact(study: Study, artefact: str) -> None:
-    """Draw the table or figure ARTEFACT from stored results."""
-    from pdbench.artefacts import draw
-
-    draw(study, Paths(study), known(artefact, study.artefacts, "artefact"))
+_job("latency", "Time every size of the study on this machine.")
+_job("collect", "Collect all runs into one Parquet file.")
+_job(
+    "figure", "Draw the table or figure ARTEFACT from stored results.", "artefact", name="artefact"
+)
 
 
 @COMMANDS.command("report")

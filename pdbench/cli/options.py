@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
@@ -15,10 +15,7 @@ from pdbench.core.errors import UsageError, suggestion
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
 FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
 
 _REMEDIES = {
     errno.ENOSPC: "free some space and run again; finished work is kept",
@@ -43,16 +40,11 @@ class StudyName(click.ParamType[Study]):
 
 
 with_study = click.argument("study", type=StudyName())
-with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
 with_json = click.option("--json", "json_file", type=FILE, help="Write it as JSON too.")
 
 
 def known(name: str, names: Iterable[str], kind: str) -> str:
-    """Return ``name`` if the study has it.
-
-    Raises:
-        UsageError: It has not.
-    """
+    """Return ``name`` if the study has it, else UsageError."""
     if name not in names:
         raise UsageError(f"unknown {kind} {name!r}", suggestion(name, names))
     return name

@@ -10,14 +10,18 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import FOLDER, StudyName, with_json, with_study, with_study_or_demo
+from pdbench.cli.options import StudyName, with_json, with_study
 from pdbench.core.errors import DataError
-from pdbench.study import Study, offline
+from pdbench.study import Study, load_study, offline
+from pdbench.study.loading import studies_in
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
 
 COMMANDS = click.Group()
 PROJECT = click.Group()
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
 
 
 @COMMANDS.command("plan")
@@ -45,7 +49,7 @@ PROJECT = click.Group()
 )
 @click.option(
     "--profile",
-    type=FOLDER,
+    type=_FOLDER,
     help="Count jobs as this profile of Snakemake, such as slurm, asks for them: small cells "
     "bundled, large ones split by seed.",
 )
@@ -68,30 +72,30 @@ def _plan(
     from pdbench.core.files import write_json
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
-    from pdbench.workflow.plan import Plan, as_text
-    from pdbench.workflow.snakefile import profile_config, sizes_of_jobs
+    from pdbench.workflow.plan import Plan
+    from pdbench.workflow.snakefile import sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
     paths = Paths(study)
     done = paths.done() if left else ()
     sizes = Sizes.counted(study, paths.audit)
-    found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile_config(profile)))
-    click.echo(as_text(found, devices))
+    found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile))
+    click.echo(found.as_text(devices))
     if json_file is not None:
         write_json(json_file, found.as_json(devices))
 
 
 @COMMANDS.command("doctor")
-@with_study_or_demo
+@_with_study_or_demo
 @click.option(
     "--profile",
-    type=FOLDER,
+    type=_FOLDER,
     help="Compare this profile of Snakemake, such as slurm, with the cluster.",
 )
 @click.option(
     "--data",
     "folder",
-    type=FOLDER,
+    type=_FOLDER,
     metavar="DIR",
     help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
 )
@@ -110,7 +114,7 @@ def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
 
 
 @COMMANDS.command("status")
-@with_study_or_demo
+@_with_study_or_demo
 @click.option("--json", "is_json", is_flag=True, help="Print it as JSON.")
 @click.option(
     "--redo",
@@ -127,17 +131,17 @@ def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
     from rich.console import Console
 
     from pdbench.ops import clean
-    from pdbench.ops.status import as_text, survey, watch
+    from pdbench.ops.status import Survey, watch
 
     console = Console()
     if redo is not None:
-        click.echo("\n".join(clean.redo(survey(study), redo, yes=yes)))
+        click.echo("\n".join(clean.redo(Survey.of(study), redo, yes=yes)))
     elif is_json:
-        click.echo(json.dumps(survey(study).as_json(), indent=2))
+        click.echo(json.dumps(Survey.of(study).as_json(), indent=2))
     elif console.is_terminal:
-        watch(console, lambda: survey(study))
+        watch(console, lambda: Survey.of(study))
     else:
-        click.echo(as_text(survey(study)))
+        click.echo(Survey.of(study).as_text())
 
 
 @COMMANDS.command("clean")
@@ -152,7 +156,7 @@ def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
     """
     from pdbench.ops import clean as own
 
-    needed = [*own.configured(), *kept]
+    needed = [*map(load_study, studies_in()), *kept]
     going = own.superfluous(needed) if study is None else own.of_study(study, needed)
     click.echo("\n".join(own.clean(going, yes=yes)))
 
@@ -162,7 +166,7 @@ def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
 @click.option(
     "--to",
     "folder",
-    type=FOLDER,
+    type=_FOLDER,
     required=True,
     metavar="DIR",
     help="Folder that the compute nodes can read; several studies may share it.",

@@ -1,1 +1,1 @@
-"""What every room needs: errors with a remedy, files written whole, words and seeds."""
+"""What every room needs: errors with a remedy, files written whole, and words."""

@@ -9,9 +9,7 @@ from collections.abc import Iterable
 class PdbenchError(Exception):
     """Something in the input or on the machine is wrong; the run itself can go on later.
 
-    Args:
-        what: The problem, naming the file and the key.
-        remedy: What the user can do about it.
+    ``what`` names the file and the key, ``remedy`` what the user can do about it.
     """
 
     exit_code = 1
@@ -36,8 +34,8 @@ class GuardError(PdbenchError):
     """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
 
 
+# Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h).
 REQUEUE = 75
-"""Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h)."""
 
 
 class Stopped(Exception):  # noqa: N818 - nothing is wrong
@@ -47,8 +45,7 @@ class Stopped(Exception):  # noqa: N818 - nothing is wrong
     """
 
 
-MOST_NAMES = 20
-"""Names that one line lists."""
+_MOST_NAMES = 20  # that one line lists
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -57,7 +54,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    shown = ", ".join(names[:MOST_NAMES])
-    if len(names) > MOST_NAMES:
-        shown += f" and {len(names) - MOST_NAMES} more"
+    shown = ", ".join(names[:_MOST_NAMES])
+    if len(names) > _MOST_NAMES:
+        shown += f" and {len(names) - _MOST_NAMES} more"
     return f"there are {shown}" if names else "there are none"

@@ -13,37 +13,33 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pdbench.core.errors import DataError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
-@contextlib.contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> contextlib.AbstractContextManager[None]:
     """Keep other processes that ask for the same ``path`` waiting, also on other machines.
 
     The operating system lets go of it when the process dies. A file system without locks
     keeps nobody waiting.
     """
-    with _locked(path, fcntl.LOCK_EX):
-        yield
+    return _locked(path, fcntl.LOCK_EX)
 
 
-@contextlib.contextmanager
-def shared_lock(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> contextlib.AbstractContextManager[None]:
     """Keep processes waiting that want an :func:`exclusive_lock`, and none that share it."""
-    with _locked(path, fcntl.LOCK_SH):
-        yield
+    return _locked(path, fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that takes its place when the block succeeds.
 
-    Works for a file and for a folder: whichever the block creates. If the block fails,
-    what stood at ``path`` before still stands there.
+    Works for a file and for a folder: whichever the block creates. Its content is on the disk
+    before it has its name. If the block fails, what stood at ``path`` before still stands there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
@@ -51,10 +47,23 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         if temporary.is_dir():
+            for file in filter(Path.is_file, temporary.rglob("*")):
+                flush(file)
             _remove(path)
+        else:
+            flush(temporary)
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -77,11 +86,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: The file is missing or is not JSON.
-    """
+    """Read a JSON file; DataError where it is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -107,16 +112,12 @@ def _locked(path: Path, kind: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as handle:
         with contextlib.suppress(OSError):
-            _wait_for_lock(handle, kind)
+            try:
+                fcntl.lockf(handle, kind | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                _log.info("%s: another process is at work on this; waiting for it", path)
+                fcntl.lockf(handle, kind)
         yield
-
-
-def _wait_for_lock(handle: IO[str], kind: int) -> None:
-    try:
-        fcntl.lockf(handle, kind | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        log.info("%s: another process is at work on this; waiting for it", handle.name)
-        fcntl.lockf(handle, kind)
 
 
 def _remove(path: Path) -> None:

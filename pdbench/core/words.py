@@ -36,10 +36,10 @@ def short_count(count: float) -> str:
 
 def byte_size(count: float) -> str:
     """A number of bytes with two digits."""
-    unit = 0
-    while count >= 1000 and unit < len(_BYTES) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{_two_digits(count)} {_BYTES[unit]}"
+    power = 0
+    while count >= 1000 and power < len(_BYTES) - 1:
+        count, power = count / 1000, power + 1
+    return f"{_two_digits(count)} {_BYTES[power]}"
 
 
 def estimated_duration(seconds: float) -> str:

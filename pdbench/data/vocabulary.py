@@ -24,7 +24,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
-from pdbench.study.catalogue.models import TOKENIZER_FILES
+from pdbench.study.catalogue import TOKENIZER_FILES
 from pdbench.study.settings import Source, VocabularySource
 
 _LARGEST = 2**16

@@ -5,39 +5,22 @@ to that) but light enough that a training job starts without importing transform
 """
 
 from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
-from pdbench.engine.checkpoints import read_checkpoint, write_checkpoint
-from pdbench.engine.device import (
-    Device,
-    choose_device,
-    predict,
-    predict_ranges,
-    prepare_process,
-)
-from pdbench.engine.distributed import ALONE, Ranks
-from pdbench.engine.initialise import initial_classifier, random_classifier, random_model
-from pdbench.engine.loop import Optimisation, Progress, optimise
-from pdbench.engine.state import Keeper, Stopwatch
+from pdbench.engine.checkpoints import write_checkpoint
+from pdbench.engine.device import choose_device, prepare_process
+from pdbench.engine.initialise import random_classifier, random_model
+from pdbench.engine.loop import Progress
+from pdbench.engine.state import Keeper
 
 __all__ = [
-    "ALONE",
     "Bert",
     "BertShape",
     "Classifier",
-    "Device",
     "Keeper",
     "MaskedLM",
-    "Optimisation",
     "Progress",
-    "Ranks",
-    "Stopwatch",
     "choose_device",
-    "initial_classifier",
-    "optimise",
-    "predict",
-    "predict_ranges",
     "prepare_process",
     "random_classifier",
     "random_model",
-    "read_checkpoint",
     "write_checkpoint",
 ]

@@ -19,10 +19,11 @@ from pdbench.data.batches import pieces_used, renumbering
 from pdbench.data.tokens import Tokens
 from pdbench.engine.operations import Noise, add_dropout, attention, dropout, masked_lm_loss
 from pdbench.study import Architecture
+from pdbench.study.cells import VOCABULARY_SIZE
 
 LAYER_NORM_EPSILON = 1e-12
 
-Rows: TypeAlias = Literal["first"] | Tensor | None
+_Rows: TypeAlias = Literal["first"] | Tensor | None
 """Which pieces: the first of each input, positions among the B * S, (M,), or all."""
 
 
@@ -37,12 +38,12 @@ class BertShape:
     hidden: int
     heads: int
     feed_forward: int
-    vocabulary: int = 30_522
+    vocabulary: int = VOCABULARY_SIZE
     positions: int = 512
     segments: int = 2
 
     @classmethod
-    def of(cls, architecture: Architecture, vocabulary: int = 30_522) -> BertShape:
+    def of(cls, architecture: Architecture, vocabulary: int = VOCABULARY_SIZE) -> BertShape:
         """The shape of one of the paper's architectures."""
         a = architecture
         return cls(a.layers, a.hidden, a.heads, a.feed_forward, vocabulary)
@@ -74,22 +75,17 @@ class Layer(nn.Module):
         return split.view(batch, length, 3, self._heads, hidden // self._heads)
 
     def forward(
-        self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows
+        self, x: Tensor, split: Tensor, mask: Tensor | None, noise: Noise | None, rows: _Rows
     ) -> Tensor:
         """Map (B, S, H), and what :meth:`project` makes of it, to the hidden states of ``rows``."""
-        attended = self.attended(_attend(split, mask, noise, rows))
+        context = attention(split, mask, noise, first=rows == "first")
+        attended = self.attended(_pick(context, rows) if isinstance(rows, Tensor) else context)
         x = self.attention_norm(add_dropout(_pick(x, rows), attended, noise))
         outer = self.outer(functional.gelu(self.inner(x)))
         return self.output_norm(add_dropout(x, outer, noise))  # type: ignore[no-any-return]
 
 
-def _attend(split: Tensor, mask: Tensor | None, noise: Noise | None, rows: Rows) -> Tensor:
-    if rows == "first":
-        return attention(split, mask, noise, first=True)
-    return _pick(attention(split, mask, noise), rows)
-
-
-def _pick(x: Tensor, rows: Rows) -> Tensor:
+def _pick(x: Tensor, rows: _Rows) -> Tensor:
     if rows is None:
         return x
     return x[:, 0] if isinstance(rows, str) else x.flatten(0, 1)[rows]
@@ -107,7 +103,7 @@ class Bert(nn.Module):
         self.dropout = dropout
         # Zeros, since pdbench.engine.initialise draws them: torch would first draw its own.
         self.word_embeddings, self.position_embeddings, self.segment_embeddings = (
-            embedding_of(torch.zeros(rows, shape.hidden))
+            nn.Embedding(rows, shape.hidden, _weight=torch.zeros(rows, shape.hidden))
             for rows in (shape.vocabulary, shape.positions, shape.segments)
         )
         self.embedding_norm = nn.LayerNorm(shape.hidden, LAYER_NORM_EPSILON)
@@ -124,17 +120,13 @@ class Bert(nn.Module):
         segments: Tensor | None,
         mask: Tensor | None,
         noise: Noise | None = None,
-        rows: Rows = None,
+        rows: _Rows = None,
     ) -> Tensor:
         """Hidden states of the last layer: of all pieces (B, S, H), the first, or M positions.
 
-        Args:
-            ids: Word-piece ids, (B, S).
-            segments: 0 for the first and 1 for the second text, (B, S); None means all 0.
-            mask: True where a piece stands, (B, S); None means everywhere.
-            noise: Dropout of this pass; None drops nothing.
-            rows: Whose hidden states are wanted. The last layer computes no others: a
-                classifier needs one piece of each input, masked LM one in seven.
+        It computes no others than ``rows``: a classifier needs one piece of each input, masked LM
+        one in seven. Of (B, S), ``segments`` is 0 for the first and 1 for the second text, None
+        for all 0, and ``mask`` True where a piece stands, None for everywhere.
         """
         x = self.embed(ids, segments, noise)
         *lower, last = cast("Iterable[Layer]", self.layers)
@@ -188,6 +180,13 @@ class Classifier(nn.Module):
         pooled = torch.tanh(self.bert.pooler(states))
         return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
+    def restrict_pieces(self, all_tokens: Sequence[Tokens]) -> None:
+        """Keep only the word embeddings that any of ``all_tokens`` needs."""
+        vocabulary = self.bert.shape.vocabulary
+        kept = pieces_used(all_tokens, vocabulary)
+        keep_pieces(self, torch.from_numpy(kept))
+        self.bert.numbers = renumbering(kept, vocabulary)
+
 
 class MaskedLM(nn.Module):
     """A BERT with the masked-LM head, whose output matrix is the word embeddings."""
@@ -228,11 +227,6 @@ class MaskedLM(nn.Module):
         return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
 
-def embedding_of(weight: Tensor) -> nn.Embedding:
-    """A trainable embedding whose matrix is ``weight`` (V, H)."""
-    return nn.Embedding(weight.shape[0], weight.shape[1], _weight=weight)
-
-
 def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     """Keep only the word embeddings of ``kept`` (K,), in that order, and forget the others.
 
@@ -240,13 +234,7 @@ def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
     model, faster: the embedding matrix is most of a small student. Inputs must then be
     renumbered by position in ``kept``.
     """
-    model.bert.word_embeddings = embedding_of(model.bert.word_embeddings.weight.detach()[kept])
+    embeddings = model.bert.word_embeddings
+    embeddings.weight = nn.Parameter(embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
-
-
-def restrict_pieces(model: Classifier, all_tokens: Sequence[Tokens], vocabulary: int) -> None:
-    """Keep only the word embeddings that any of ``all_tokens`` needs."""
-    kept = pieces_used(all_tokens, vocabulary)
-    keep_pieces(model, torch.from_numpy(kept))
-    model.bert.numbers = renumbering(kept, vocabulary)

@@ -24,8 +24,11 @@ from pdbench.core.files import read_json, write_json
 from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
-from pdbench.study import Architecture
+from pdbench.study.catalogue import WEIGHTS_FILES
 from pdbench.study.settings import Source
+
+WEIGHTS = WEIGHTS_FILES[0]
+"""The weights of a checkpoint that is written here."""
 
 _NAMES = {
     "word_embeddings": "embeddings.word_embeddings",
@@ -83,73 +86,110 @@ def write_checkpoint(
     classifier are in class order.
     """
     weights = _to_hugging_face(model)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
         write_vocabulary(folder, vocabulary, model.bert.shape.positions)
 
 
-def read_checkpoint(
-    folder: Path, head: type[Classifier] = Classifier
-) -> tuple[BertShape, dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint folder, and the output layer of a kind of model if it has one.
-
-    The weights are in float32 under our names, without a leading "bert."; the configuration is raw.
+class Checkpoint:
+    """A BERT in a folder, whose weights are read whenever they are asked for.
 
     Raises:
         DataError: A file is missing, truncated, or not a BERT of this configuration.
     """
-    shape, configuration = read_shape(folder)
-    path = weights_file(folder)
-    weights = _from_hugging_face(_stored(path), shape, path, head.output_name)
-    return shape, weights, configuration
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._configuration = _read_configuration(configuration_file(folder))
+        self.shape = _shape_of(self._configuration, configuration_file(folder))
+
+    def weights(self, output: str = Classifier.output_name) -> dict[str, Tensor]:
+        """Float32 weights under our names: the encoder, masked LM's head, and an output layer."""
+        path = weights_file(self._folder)
+        return _from_hugging_face(_read_weights(path), self.shape, path, output)
+
+    def check(self, vocabulary: Vocabulary) -> None:
+        """Refuse it if its pieces are not the study's, as far as it says which it has."""
+        folder, remedy = self._folder, "name this checkpoint's own vocabulary under key vocabulary"
+        if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
+            pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
+            pairs = itertools.zip_longest(pieces, vocabulary.pieces)
+            found = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
+            if found is not None:
+                what = f"{folder}: its vocabulary differs from the study's, first in piece {found}"
+                raise DataError(what, remedy)
+        if self.shape.vocabulary != vocabulary.size:
+            what = f"{self.shape.vocabulary} word embeddings, and {vocabulary.size} pieces"
+            raise DataError(f"{folder}: {what}", remedy)
+
+    def convert(self, target: Path) -> None:
+        """Write the encoder, the pooler and the masked-LM head into a folder, as safetensors."""
+        self.load_encoder(Bert(self.shape))
+        stored = _read_weights(weights_file(self._folder))
+        known = set(itertools.chain(*_published_names(self.shape.layers, "").values()))
+        named = ((_bare(name), tensor) for name, tensor in stored.items())
+        kept = {
+            name if name.startswith("cls.") else f"bert.{name}": tensor.clone()
+            for name, tensor in named
+            if name in known
+        }
+        save_file(kept, target / WEIGHTS, metadata={"format": "pt"})
+        kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
+        write_json(target / "config.json", {**self._configuration, **kind})
+
+    def classifier(self, labels: Sequence[str], head: type[Classifier] = Classifier) -> Classifier:
+        """The fine-tuned classifier, whose label names must be ``labels``, in that order."""
+        if (found := _labels_of(self._configuration)) != list(labels):
+            raise DataError(
+                f"{self._folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
+                "give the checkpoint's labels in the task's order",
+            )
+        model = head(Bert(self.shape), head.outputs(len(labels)))
+        weights = self.weights(head.output_name)
+        self._load_encoder(model.bert, weights)
+        self._load_head(model, {n: t for n, t in weights.items() if n.startswith("output.")})
+        return model
+
+    def masked_lm(self) -> MaskedLM:
+        """The pre-trained model with its masked-LM head."""
+        model, weights = MaskedLM(Bert(self.shape)), self.weights()
+        self._load_encoder(model.bert, weights)
+        head = [name for name in model.state_dict() if not name.startswith("bert.")]
+        if not weights.keys() >= set(head):
+            raise DataError(f"{self._folder}: no masked-LM head", "pre-train the model anew")
+        self._load_head(model, {name: weights[name] for name in head})
+        return model
+
+    def load_encoder(self, bert: Bert, *, keeps_pooler: bool = False) -> None:
+        """Copy the encoder into ``bert``, which may be shallower.
+
+        A pooler that the checkpoint lacks is zero, or stays what it is.
+        """
+        kept = bert.pooler.state_dict(prefix="pooler.") if keeps_pooler else {}
+        self._load_encoder(bert, {**kept, **self.weights("")})
+
+    def _load_encoder(self, bert: Bert, weights: Mapping[str, Tensor]) -> None:
+        own, path = bert.state_dict(), weights_file(self._folder)
+        missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
+        if missing:
+            raise DataError(f"{path}: lacks {sorted(missing)[0]}", "use a BERT checkpoint")
+        found = {name: weights.get(name, torch.zeros_like(t)) for name, t in own.items()}
+        for name, tensor in found.items():
+            if tensor.shape != own[name].shape:
+                what = f"{name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
+                raise DataError(f"{path}: {what}", "use one whose config.json is its own")
+        bert.load_state_dict(found)
+
+    def _load_head(self, model: Classifier | MaskedLM, weights: Mapping[str, Tensor]) -> None:
+        try:
+            model.load_state_dict({**model.bert.state_dict(prefix="bert."), **weights})
+        except RuntimeError as error:
+            what = f"{self._folder}: its head does not fit ({' '.join(str(error).split())[:200]})"
+            raise DataError(what, "train it anew") from error
 
 
-def convert_checkpoint(source: Path, target: Path) -> BertShape:
-    """Write a checkpoint's encoder, pooler and masked-LM head into a folder, as safetensors."""
-    shape, configuration = read_shape(source)
-    path = weights_file(source)
-    stored = _stored(path)
-    load_encoder(Bert(shape), _from_hugging_face(stored, shape, path, ""), path)
-    known = set(itertools.chain(*_published_names(shape.layers, "").values()))
-    named = ((_bare(name), tensor) for name, tensor in stored.items())
-    kept = {
-        name if name.startswith("cls.") else f"bert.{name}": tensor.clone()
-        for name, tensor in named
-        if name in known
-    }
-    save_file(kept, target / "model.safetensors", metadata={"format": "pt"})
-    kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
-    write_json(target / "config.json", {**configuration, **kind})
-    return shape
-
-
-def check_checkpoint(folder: Path, size: Architecture, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint of another size, or whose pieces are not the study's."""
-    shape, _ = read_shape(folder)
-    if shape.architecture != size:
-        what = f"{folder}: a {shape.architecture} model in the place of {size}"
-        raise DataError(what, "mend the name or the path of the released checkpoints")
-    check_vocabulary(folder, shape, vocabulary)
-
-
-def check_vocabulary(folder: Path, shape: BertShape, vocabulary: Vocabulary) -> None:
-    """Refuse a checkpoint whose pieces are not the study's, as far as it says which it has."""
-    remedy = "name this checkpoint's own vocabulary under key vocabulary"
-    if any((folder / name).is_file() for name in ("vocab.txt", "tokenizer.json")):
-        pieces = open_vocabulary(Source(source="directory", path=str(folder)), folder).pieces
-        pairs = itertools.zip_longest(pieces, vocabulary.pieces)
-        found = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
-        if found is not None:
-            what = f"{folder}: its vocabulary differs from the study's, first in piece {found}"
-            raise DataError(what, remedy)
-    if shape.vocabulary != vocabulary.size:
-        what = f"{folder}: {shape.vocabulary} word embeddings, and {vocabulary.size} pieces"
-        raise DataError(what, remedy)
-
-
-def _stored(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file, as they are called there."""
+def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -166,38 +206,6 @@ def _stored(path: Path) -> dict[str, Tensor]:
     return stored
 
 
-def read_classifier(
-    folder: Path,
-    labels: Sequence[str],
-    dropout: float = 0.1,
-    head: type[Classifier] = Classifier,
-) -> Classifier:
-    """Read a fine-tuned classifier whose label names must be ``labels``, in that order."""
-    shape, weights, configuration = read_checkpoint(folder, head)
-    if (found := _labels_of(configuration)) != list(labels):
-        raise DataError(
-            f"{folder / 'config.json'}: labels {found} are not the task's {list(labels)}",
-            "give the checkpoint's labels in the task's order",
-        )
-    model = head(Bert(shape, dropout), head.outputs(len(labels)))
-    load_encoder(model.bert, weights, folder)
-    output = {name: t for name, t in weights.items() if name.startswith("output.")}
-    _load_head(model, output, folder)
-    return model
-
-
-def read_masked_lm(folder: Path, dropout: float = 0.0) -> MaskedLM:
-    """Read a pre-trained model with its masked-LM head; a pooler that it lacks stays zero."""
-    shape, weights, _ = read_checkpoint(folder)
-    model = MaskedLM(Bert(shape, dropout))
-    load_encoder(model.bert, weights, folder)
-    head = [name for name in model.state_dict() if not name.startswith("bert.")]
-    if not weights.keys() >= set(head):
-        raise DataError(f"{folder}: no masked-LM head", "pre-train the model anew")
-    _load_head(model, {name: weights[name] for name in head}, folder)
-    return model
-
-
 def _labels_of(configuration: Mapping[str, Any]) -> list[str]:
     """The names of a checkpoint's labels in order; none of a regression."""
     stored = configuration.get("id2label")
@@ -205,28 +213,6 @@ def _labels_of(configuration: Mapping[str, Any]) -> list[str]:
     if regresses or not isinstance(stored, dict):
         return []
     return [stored.get(str(i), "") for i in range(len(stored))]
-
-
-def _load_head(model: Classifier | MaskedLM, weights: Mapping[str, Tensor], folder: Path) -> None:
-    try:
-        model.load_state_dict({**model.bert.state_dict(prefix="bert."), **weights})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{folder}: its head does not fit ({reason})", "train it anew") from error
-
-
-def load_encoder(bert: Bert, weights: Mapping[str, Tensor], where: Path) -> None:
-    """Copy the encoder's weights, which stand ``where``, into ``bert``, which may be shallower."""
-    own = bert.state_dict()
-    missing = own.keys() - weights.keys() - {"pooler.weight", "pooler.bias"}
-    if missing:
-        raise DataError(f"{where}: lacks {sorted(missing)[0]}", "use a BERT checkpoint")
-    found = {k: weights.get(k, torch.zeros_like(v)) for k, v in own.items()}
-    for name, tensor in found.items():
-        if tensor.shape != own[name].shape:
-            what = f"{name} has shape {tuple(tensor.shape)}, expected {tuple(own[name].shape)}"
-            raise DataError(f"{where}: {what}", "use one whose config.json is its own")
-    bert.load_state_dict(found)
 
 
 def _published_names(layers: int, output: str) -> dict[str, tuple[str, ...]]:
@@ -306,9 +292,7 @@ def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[
     return configuration
 
 
-def read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
-    """Read the configuration of a checkpoint: its shape, and as it is."""
-    path = configuration_file(folder)
+def _read_configuration(path: Path) -> dict[str, Any]:
     configuration = read_json(path)
     if not isinstance(configuration, dict):
         raise DataError(f"{path}: not a mapping of keys", "use a BERT checkpoint")
@@ -316,6 +300,10 @@ def read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
         if configuration.get(key, ours) != ours:
             what = f"{path}: {key} is {configuration[key]!r}, not {ours!r}"
             raise DataError(what, "use a BERT checkpoint")
+    return configuration
+
+
+def _shape_of(configuration: Mapping[str, Any], path: Path) -> BertShape:
     try:
         sizes = {ours: configuration[theirs] for ours, theirs in _SIZES.items()}
     except KeyError as error:
@@ -328,4 +316,4 @@ def read_shape(folder: Path) -> tuple[BertShape, dict[str, Any]]:
     if shape.hidden % shape.heads:
         what = f"{path}: {shape.heads} heads do not divide hidden_size, {shape.hidden}"
         raise DataError(what, "use one whose config.json is its own")
-    return shape, configuration
+    return shape

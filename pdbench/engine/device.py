@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -74,27 +77,36 @@ def prepare_process(threads: int) -> None:
 
 def choose_device(hidden: int) -> Device:
     """A GPU if there is one, and bf16 where it is fast and a model of this width gains."""
-    kind = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if torch.cuda.is_available():
+        place, fast = "cuda", torch.cuda.is_bf16_supported()
+    else:  # without these instructions oneDNN emulates bf16, slower than float32
+        place, flags = "cpu", torch.cpu.get_capabilities()
+        fast = bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
     wide = hidden >= _SMALLEST_BF16_HIDDEN
-    return Device(kind, "bf16" if wide and _fast_bf16(kind) else "fp32")
+    return Device(torch.device(place), "bf16" if wide and fast else "fp32")
 
 
-def _fast_bf16(kind: torch.device) -> bool:
-    if kind.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # Without these instructions oneDNN emulates bf16, slower than float32.
-    flags = torch.cpu.get_capabilities()
-    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+@functools.cache
+def device_name(device: torch.device) -> str:
+    """The marketing name of a GPU, or of the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
-def predict(model: Classifier, tokens: Tokens, device: Device) -> NDArray[np.float32]:
+def predict(model: Classifier, tokens: Tokens, device: Device | None = None) -> NDArray[np.float32]:
     """Return the logits (N, C) of all items; see :func:`predict_ranges`."""
     found = [logits for _, logits in predict_ranges(model, tokens, device)]
     return np.concatenate([np.empty((0, model.output.out_features), np.float32), *found])
 
 
 def predict_ranges(
-    model: Classifier, tokens: Tokens, device: Device
+    model: Classifier, tokens: Tokens, device: Device | None = None
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Yield range after range of items with their logits (R, C), in the order of the items.
 
@@ -105,17 +117,21 @@ def predict_ranges(
     for start in range(0, count, together):
         chosen = slice(start, min(start + together, count))
         found = np.empty((chosen.stop - start, outputs), np.float32)
-        for index, logits in predict_batches(model, tokens, device, chosen):
+        for index, logits in predict_batches(model, tokens, chosen, device):
             found[index - start] = logits
         yield chosen, found
 
 
 @torch.inference_mode()
 def predict_batches(
-    model: Classifier, tokens: Tokens, device: Device, chosen: slice = slice(None)
+    model: Classifier,
+    tokens: Tokens,
+    chosen: slice = slice(None),
+    device: Device | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the positions of some items, similar lengths together, with the model's outputs."""
-    model.eval()
+    device = device or choose_device(model.bert.shape.hidden)
+    model.to(device.torch).eval()
     for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
         index = (chosen.start or 0) + bucket
         with device.autocast():

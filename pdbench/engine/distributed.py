@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from pdbench.core.errors import PdbenchError
-from pdbench.engine.targets import W
 
 _MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
@@ -31,19 +30,13 @@ def processes() -> int:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's number among those that train one model, and how many there are."""
+    """This process's number among those that train one model, and how many there are.
+
+    Number 0 is the one that writes.
+    """
 
     rank: int = 0
     world: int = 1
-
-    @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes."""
-        return self.rank == 0
-
-    def share(self, work: W) -> W:
-        """The rows of a batch that this process computes."""
-        return work if self.world == 1 else work.rows(slice(self.rank, None, self.world))
 
     def meet(self, step: int) -> bool:
         """Whether the processes agree on something after so many steps."""
@@ -69,38 +62,35 @@ class Ranks:
             for tensor in tensors:
                 torch.distributed.broadcast(tensor, 0)
 
+    @classmethod
+    @contextlib.contextmanager
+    def joined(cls) -> Iterator[Ranks]:
+        """Join the processes that torchrun started."""
+        from torch import distributed
+
+        cuda = torch.cuda.is_available()
+        if cuda:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+        ranks = cls(distributed.get_rank(), distributed.get_world_size())
+        if ranks.rank:
+            logging.getLogger().setLevel(logging.WARNING)
+        try:
+            yield ranks
+        except BaseException as error:
+            # Frees DistributedDataParallel before its group: freed after it, it would destroy the
+            # group's threads while it holds Python's lock, for which they can wait (torch 2.13).
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, distributed.DistError) or "gloo" in str(error):
+                line = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0].partition("\n")[0]
+                raise PdbenchError(
+                    f"process {ranks.rank} of {ranks.world}: {line}",
+                    "look at what the first process to fail says, and run again",
+                ) from error
+            raise
+        finally:
+            distributed.destroy_process_group()
+
 
 ALONE = Ranks()
-
-
-@contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or stay alone without it."""
-    if processes() == 1:
-        yield ALONE
-        return
-    from torch import distributed
-
-    cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
-    ranks = Ranks(distributed.get_rank(), distributed.get_world_size())
-    if not ranks.first:
-        logging.getLogger().setLevel(logging.WARNING)
-    try:
-        yield ranks
-    except BaseException as error:
-        # Frees DistributedDataParallel before its group: freed after it, it would destroy the
-        # group's threads while it holds Python's lock, for which they can wait (torch 2.13).
-        traceback.clear_frames(error.__traceback__)
-        if isinstance(error, distributed.DistError) or "gloo" in str(error):
-            line = re.sub(r"^\[[^]]*\] ", "", str(error)).partition(". ")[0].partition("\n")[0]
-            raise PdbenchError(
-                f"process {ranks.rank} of {ranks.world}: {line}",
-                "look at what the first process to fail says, and run again",
-            ) from error
-        raise
-    finally:
-        distributed.destroy_process_group()

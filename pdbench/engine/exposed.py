@@ -23,12 +23,9 @@ from pdbench.engine.bert import Classifier, Layer, MaskedLM
 class Exposed:
     """One forward pass of a classifier, laid open. Everything comes in float32.
 
-    Args:
-        model: The classifier.
-        ids, segments, mask: As in :meth:`pdbench.engine.bert.Bert.forward`.
-        context: Entered whenever the model computes: precision, or no gradients.
-        last_states: Whether all hidden states of the last layer may be asked for, or those of
-            the first piece of each input alone are computed, as in a plain classifier.
+    ``context`` is entered whenever the model computes: precision, or no gradients. Without
+    ``last_states`` the last layer computes the first piece of each input alone, as in a plain
+    classifier.
     """
 
     def __init__(
@@ -142,13 +139,10 @@ class Exposed:
 
 
 class ExposedLM:
-    """A masked-LM model at M positions among the B * S, where it may predict the first K pieces.
+    """A masked-LM model at M positions, where it may predict the first K = ``scored`` pieces.
 
-    Args:
-        inputs: Ids, segments and mask, as in :meth:`pdbench.engine.bert.Bert.forward`.
-        positions: Where pieces are masked, (M,).
-        scored: K.
-        context: As in :class:`Exposed`.
+    ``inputs`` are ids, segments and mask, ``positions`` (M,) stand among the B * S, and
+    ``context`` is that of :class:`Exposed`.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pdbench.core.errors import DataError
 from pdbench.engine.bert import Bert, BertShape, Classifier, MaskedLM
-from pdbench.engine.checkpoints import load_encoder, read_checkpoint
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.study import Initialisation
 
 BERT_RANGE = 0.02
@@ -81,13 +81,23 @@ def initial_classifier(
     if kind == "random":
         return model
     assert checkpoint is not None
-    found, weights, _ = read_checkpoint(checkpoint)
-    _check_fit(kind, shape, found, checkpoint)
+    stored = Checkpoint(checkpoint)
+    _check_fit(kind, shape, stored.shape, checkpoint)
     if kind == "embeddings":
-        model.bert.word_embeddings.weight.data.copy_(weights["word_embeddings.weight"])
+        found = stored.weights()["word_embeddings.weight"]
+        model.bert.word_embeddings.weight.data.copy_(found)
     else:
-        pooler = model.bert.pooler.state_dict(prefix="pooler.")
-        load_encoder(model.bert, {**pooler, **weights}, checkpoint)
+        stored.load_encoder(model.bert, keeps_pooler=True)
+    return model
+
+
+def adopted_classifier(
+    checkpoint: Checkpoint, labels: int, seed: int, head: type[Classifier] = Classifier
+) -> Classifier:
+    """The encoder of a checkpoint, of its own size, under a new output layer."""
+    generator = torch.Generator().manual_seed(seed)
+    model = random_classifier(checkpoint.shape, labels, BERT_RANGE, generator, head)
+    checkpoint.load_encoder(model.bert)
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 
@@ -11,7 +10,8 @@ import torch
 from pdbench.core.files import write_json
 from pdbench.data.places import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
-from pdbench.engine.checkpoints import read_shape
+from pdbench.engine.checkpoints import Checkpoint
+from pdbench.engine.device import device_name
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
@@ -29,14 +29,10 @@ def measure(study: Study, paths: Paths) -> None:
     """
     shapes = {str(a): BertShape.of(a) for a in study.all_architectures}
     named = [task.teacher for task in study.tasks.values() if task.teacher]
-    teachers = [read_shape(model_folder(teacher, ARCHIVES))[0] for teacher in named]
+    teachers = [Checkpoint(model_folder(teacher, ARCHIVES)).shape for teacher in named]
     for s in teachers:
         shapes[str(s.architecture)] = BertShape(s.layers, s.hidden, s.heads, s.feed_forward)
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}
-    times = {
-        name: [round(found, 4) for found in statistics.quantiles(own, n=4)]
-        for name, own in _rounds(models).items()
-    }
     largest = max(shapes, key=lambda name: shapes[name].architecture.encoder_parameters)
     write_json(
         paths.latency,
@@ -45,13 +41,10 @@ def measure(study: Study, paths: Paths) -> None:
             "sequence_length": _SEQUENCE_LENGTH,
             "threads": torch.get_num_threads(),
             "rounds": _ROUNDS,
-            "device": platform.processor() or platform.machine(),
+            "device": device_name(torch.device("cpu")),
             "precision": "fp32",
             "largest": largest,
-            "architectures": {
-                name: dict(zip(("low", "milliseconds", "high"), found, strict=True))
-                for name, found in times.items()
-            },
+            "architectures": {name: _quartiles(own) for name, own in _rounds(models).items()},
         },
     )
 
@@ -69,3 +62,8 @@ def _rounds(models: dict[str, Classifier]) -> dict[str, list[float]]:
             if number >= _WARM_UP_ROUNDS:
                 times[name].append(1000 * (time.perf_counter() - started))
     return times
+
+
+def _quartiles(times: list[float]) -> dict[str, float]:
+    found = [round(quartile, 4) for quartile in statistics.quantiles(times, n=4)]
+    return dict(zip(("low", "milliseconds", "high"), found, strict=True))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +18,36 @@ from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
 from pdbench.core.errors import Stopped
-from pdbench.data.batches import Purpose, stream
+from pdbench.data.batches import Batch, Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
-from pdbench.engine.state import Keeper, Stopwatch, stop_signals
-from pdbench.engine.targets import Targeted, W, portions
+from pdbench.engine.state import Keeper, Stopwatch
 from pdbench.study.settings import Pretraining, StageSettings
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""What schedulers send before they end a job."""
 
 _REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
 
 _log = logging.getLogger(__name__)
+
+
+class _Targeted(Protocol):
+    """A batch with its targets; its length is the number of targets."""
+
+    @property
+    def batch(self) -> Batch:
+        """The items."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, chosen: slice) -> Self:
+        """Some of the items, with their targets."""
+
+
+_W = TypeVar("_W", bound=_Targeted)
 
 
 @dataclass(frozen=True)
@@ -63,8 +83,8 @@ class Progress:
 
 def optimise(
     model: nn.Module,
-    batch_of: Callable[[int], W],
-    loss_of: Callable[[W], Tensor],
+    batch_of: Callable[[int], _W],
+    loss_of: Callable[[_W], Tensor],
     settings: Optimisation,
     seed: int = 0,
     keeper: Keeper | None = None,
@@ -72,16 +92,9 @@ def optimise(
 ) -> Progress:
     """Train ``model``, one update a step, and leave it in evaluation mode.
 
-    A step depends on the weights, the moments, the seed and its number alone, so that a run
-    that is interrupted and taken up again ends where it would have ended.
-
-    Args:
-        batch_of: The batch of a step, counted from zero, with its targets.
-        loss_of: Mean loss over the targets of a batch, as a scalar that carries gradients.
-        settings: The optimiser and its schedule.
-        seed: Decides the dropout.
-        keeper: Saves and restores the state; without one an interrupted stage is lost.
-        ranks: The processes that train together.
+    A step depends on the weights, the moments, the seed of the dropout and its number alone, so
+    that a run that is interrupted and taken up again ends where it would have ended; without a
+    ``keeper`` an interrupted stage is lost. ``loss_of`` is the mean over a batch's targets.
 
     Raises:
         FloatingPointError: The loss is not finite.
@@ -94,7 +107,7 @@ def optimise(
     if keeper is not None:
         stage.restore(keeper)
     model.train()
-    with stop_signals(active=keeper is not None) as signals:
+    with _stop_signals(active=keeper is not None) as signals:
         while stage.step < settings.steps:
             stage.update(batch_of(stage.step))
             if keeper is None or not ranks.meet(stage.step):
@@ -111,13 +124,46 @@ def optimise(
     return stage.finish(keeper)
 
 
+@contextlib.contextmanager
+def _stop_signals(*, active: bool) -> Iterator[list[str]]:
+    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
+
+    Outside the main thread Python allows no handlers, and nothing changes.
+    """
+    noted: list[str] = []
+    if not active or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, _: object) -> None:
+        noted.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _portions(work: _W, largest: int | None) -> Iterator[_W]:
+    """Cut work into portions of one item at least, and of ``largest`` pieces with their padding."""
+    items, width = work.batch.ids.shape
+    rows = items if largest is None else max(1, largest // width)
+    if rows >= items:
+        yield work
+        return
+    for first in range(0, items, rows):
+        yield work.rows(slice(first, first + rows))
+
+
 class _Running:
     """A stage in the middle of its training."""
 
     def __init__(
         self,
         model: nn.Module,
-        loss_of: Callable[[W], Tensor],
+        loss_of: Callable[[_W], Tensor],
         settings: Optimisation,
         seed: int,
         ranks: Ranks,
@@ -125,9 +171,8 @@ class _Running:
         self.step = 0
         self._model, self._settings, self._seed, self._ranks = model, settings, seed, ranks
         self._how = settings.settings
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-        self._device = self._parameters[0].device
-        self._optimiser = AdamW(self._parameters, self._how.weight_decay)
+        self._device = next(model.parameters()).device
+        self._optimiser = AdamW(model.parameters(), self._how.weight_decay)
         self._loss: nn.Module = _Loss(model, loss_of)
         self._waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
         if ranks.world > 1:
@@ -140,23 +185,24 @@ class _Running:
         self._counts = torch.zeros(3, dtype=torch.int64)  # items, word pieces, positions
         self._watch = Stopwatch()
 
-    def update(self, whole: W) -> None:
+    def update(self, whole: _W) -> None:
         self._seed_dropout()
-        own = [p for p in portions(self._ranks.share(whole), self._how.at_once) if len(p)]
+        rank, world = self._ranks.rank, self._ranks.world
+        share = whole if world == 1 else whole.rows(slice(rank, None, world))
+        own = [p for p in _portions(share, self._how.at_once) if len(p)]
         for portion in own:
-            share = len(portion) / len(whole)
-            loss = self._learn(portion, share, last=portion is own[-1])
-            self._losses[self.step] += loss
+            last = portion is own[-1]
+            self._losses[self.step] += self._learn(portion, len(portion) / len(whole), last=last)
             batch = portion.batch
             pieces = batch.ids.size if batch.mask is None else int(batch.mask.sum())
             self._counts += torch.tensor([len(batch.index), pieces, batch.ids.size])
-        if not own and len(whole) and self._ranks.world > 1:
+        if not own and len(whole) and world > 1:
             # The others wait for this process's gradients: it gives them zeros.
             self._learn(whole, 0.0, last=True)
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
-    def _learn(self, work: Targeted, share: float, *, last: bool) -> Tensor:
+    def _learn(self, work: _Targeted, share: float, *, last: bool) -> Tensor:
         """Add the gradients of ``share`` times the mean loss of ``work``; return that loss.
 
         With the ``last`` work of a process its gradients are complete: the processes sum them.
@@ -227,7 +273,7 @@ class _Loss(nn.Module):
         self.model = model
         self._loss_of = loss_of
 
-    def forward(self, work: Targeted) -> Tensor:
+    def forward(self, work: _Targeted) -> Tensor:
         return self._loss_of(work)
 
 

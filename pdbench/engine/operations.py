@@ -78,8 +78,7 @@ def attention(
 ) -> Tensor:
     """Scaled dot-product self-attention of (B, S, 3, A, D), with dropout of its weights.
 
-    Returns:
-        Context of every piece, (B, S, H), or of the ``first`` pieces alone, (B, H).
+    It is the context of every piece, (B, S, H), or of the ``first`` pieces alone, (B, H).
     """
     if query_key_value.is_cuda:
         return _fused_attention(query_key_value, mask, noise, first)

@@ -7,16 +7,13 @@ place in it, because those of a step follow from the seed and the step.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -25,14 +22,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from pdbench.core.files import flush
+
 _FORMAT: Final = 3
 """Raised when an older state would be taken up wrongly."""
 
 SAVE_EVERY = 300.0
 """Seconds between two saved states: about what an interruption may cost."""
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-"""What schedulers send before they end a job."""
 
 _NEWEST, _PREVIOUS = "state.safetensors", "previous.safetensors"
 _HEADER = "pdbench"
@@ -69,14 +65,11 @@ def now() -> str:
 
 
 class Keeper:
-    """Keeps the state of one run on disk, and finds it when the run is started again.
+    """Keeps the state of one run in a folder, and finds it when the run is started again.
 
-    Args:
-        folder: Where; nothing else stands there.
-        identity: What decides the run's result. A state of another identity is never used.
-        every: Seconds between two saved states.
-        watch: The run's stopwatch, which goes on where a state that is found was saved.
-        writes: Whether this process reads and writes; of several, one does.
+    A state of another ``identity``, which is what decides the run's result, is never used. The
+    run's ``watch`` goes on where the state was saved, and so every so many seconds it is saved.
+    Of several processes that train together, one ``writes`` and reads.
     """
 
     def __init__(
@@ -144,11 +137,11 @@ class Keeper:
         self.folder.mkdir(parents=True, exist_ok=True)
         newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.{os.getpid()}"
         save_file(copies, temporary, {_HEADER: json.dumps(header)})
-        _flush(temporary)
+        flush(temporary)
         if newest.exists():
             newest.replace(self.folder / _PREVIOUS)
         temporary.replace(newest)
-        _flush(self.folder)
+        flush(self.folder)
         self._saved = time.monotonic()
 
     def finish(self, done: Mapping[str, Any], losses: Tensor) -> None:
@@ -177,28 +170,6 @@ class Keeper:
         return None
 
 
-@contextlib.contextmanager
-def stop_signals(*, active: bool) -> Iterator[list[str]]:
-    """Note the names of SIGTERM and SIGUSR1 instead of dying of them while the block runs.
-
-    Outside the main thread Python allows no handlers, and nothing changes.
-    """
-    noted: list[str] = []
-    if not active or threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-
-    def note(number: int, _: object) -> None:
-        noted.append(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     with safe_open(path, "pt") as file:
         header = json.loads((file.metadata() or {})[_HEADER])
@@ -214,12 +185,3 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         sha.update(name.encode())
         sha.update(tensor.contiguous().reshape(-1).numpy().data)
     return sha.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +13,7 @@ from pdbench.data.batches import Batch
 _MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1  # of the chosen pieces; the others stay (Devlin et al.)
 
 
-class Targeted(Protocol):
-    """A batch with its targets; its length is the number of targets."""
-
-    @property
-    def batch(self) -> Batch:
-        """The items."""
-
-    def __len__(self) -> int: ...
-
-    def rows(self, chosen: slice) -> Self:
-        """Some of the items, with their targets."""
-
-
-W = TypeVar("W", bound=Targeted)
-
-
-def rows_of(batch: Batch, chosen: slice) -> Batch:
+def _rows_of(batch: Batch, chosen: slice) -> Batch:
     """Some rows of a batch, without the columns in which all of them are padded."""
     mask = None if batch.mask is None else batch.mask[chosen]
     width = batch.ids.shape[1] if mask is None else int(mask.sum(axis=1).max(initial=0))
@@ -46,15 +29,19 @@ def rows_of(batch: Batch, chosen: slice) -> Batch:
     )
 
 
-def portions(work: W, largest: int | None) -> Iterator[W]:
-    """Cut work into portions of one item at least, and of ``largest`` pieces with their padding."""
-    items, width = work.batch.ids.shape
-    rows = items if largest is None else max(1, largest // width)
-    if rows >= items:
-        yield work
-        return
-    for first in range(0, items, rows):
-        yield work.rows(slice(first, first + rows))
+@dataclass(frozen=True)
+class LabelledBatch:
+    """B items with their targets."""
+
+    batch: Batch
+    targets: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> LabelledBatch:
+        """Some of the items with their targets."""
+        return LabelledBatch(_rows_of(self.batch, chosen), self.targets[chosen])
 
 
 @dataclass(frozen=True)
@@ -75,25 +62,30 @@ class Masked:
         moved[chosen] = np.arange(len(moved[chosen]))
         rows, columns = np.divmod(self.positions, width)
         found = moved[rows] >= 0
-        batch = rows_of(self.batch, chosen)
+        batch = _rows_of(self.batch, chosen)
         positions = moved[rows[found]] * batch.ids.shape[1] + columns[found]
         return Masked(batch, positions, self.targets[found])
 
+    @classmethod
+    def of(
+        cls,
+        batch: Batch,
+        share: float,
+        predicted: range,
+        mask_id: int,
+        generator: np.random.Generator,
+    ) -> Masked:
+        """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
 
-def mask_pieces(
-    batch: Batch, share: float, predicted: range, mask_id: int, generator: np.random.Generator
-) -> Masked:
-    """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
-
-    Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
-    """
-    ids = batch.ids.reshape(-1).copy()
-    possible = (ids >= predicted.start) & (ids < predicted.stop)
-    positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
-    targets = ids[positions]
-    fate = generator.random(positions.size)
-    strange = generator.integers(predicted.start, predicted.stop, positions.size)
-    hidden = np.where(fate < _MASK_SHARE + _RANDOM_SHARE, strange, targets)
-    ids[positions] = np.where(fate < _MASK_SHARE, mask_id, hidden)
-    changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
-    return Masked(changed, positions, targets)
+        Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
+        """
+        ids = batch.ids.reshape(-1).copy()
+        possible = (ids >= predicted.start) & (ids < predicted.stop)
+        positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
+        targets = ids[positions]
+        fate = generator.random(positions.size)
+        strange = generator.integers(predicted.start, predicted.stop, positions.size)
+        hidden = np.where(fate < _MASK_SHARE + _RANDOM_SHARE, strange, targets)
+        ids[positions] = np.where(fate < _MASK_SHARE, mask_id, hidden)
+        changed = Batch(batch.index, ids.reshape(batch.ids.shape), batch.segments, batch.mask)
+        return cls(changed, positions, targets)

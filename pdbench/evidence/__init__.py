@@ -2,7 +2,7 @@
 
 from pdbench.evidence.compare import Comparison, Verdict, compare
 from pdbench.evidence.references import PAPER_SIZES, Reference, load_references
-from pdbench.evidence.significance import Interval, t_interval
+from pdbench.evidence.significance import Interval
 from pdbench.evidence.table import ResultsTable, Score, Split
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "Verdict",
     "compare",
     "load_references",
-    "t_interval",
 ]

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pdbench.evidence.significance import LEVEL, Interval
+from pdbench.evidence.significance import ALPHA, Interval
 from pdbench.evidence.table import ResultsTable
 
 _RESAMPLES = 2000
@@ -46,7 +46,8 @@ def _stratified(
     (n - 1) / n, which is half at two runs; they are spread by its inverse.
     """
     redrawn = [{s: _redrawn(runs, rng) for s, runs in scores.items()} for scores in methods]
-    low, high = np.quantile(statistic(*redrawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    level = 1 - ALPHA
+    low, high = np.quantile(statistic(*redrawn), [(1 - level) / 2, (1 + level) / 2])
     runs = min(len(runs) for scores in methods for runs in scores.values())
     return Interval(float(statistic(*methods)), float(low), float(high), runs)
 
@@ -60,36 +61,27 @@ def _redrawn(runs: _Floats, rng: np.random.Generator) -> _Floats:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A method over all tasks and sizes of a figure, in per cent.
-
-    Attributes:
-        middle: Interquartile mean of its runs' test scores.
-        beaten: How often a run of the method in question beats one of it; None for that one.
-    """
+    """A method over all tasks and sizes of a figure, in per cent."""
 
     method: str
-    middle: Interval
-    beaten: Interval | None
+    middle: Interval  # interquartile mean of its runs' test scores
+    beaten: Interval | None  # how often a run of the method in question beats its; None for itself
 
 
-def standings(
-    scores: ResultsTable, artefact: str, method: str, seed: int = 0
-) -> tuple[_Standing, ...]:
+def standings(scores: ResultsTable, artefact: str, method: str) -> tuple[_Standing, ...]:
     """Compare a method with the others of a figure over all its tasks and sizes.
 
     Nothing is returned where a cell is missing or a method lacks a task or size of another.
     """
-    cells = scores.study.artefact_cells(artefact)
     runs: dict[str, dict[str, _Floats]] = {}
-    for cell in cells:
-        found = scores.of(cell).runs
-        if not found:
+    for cell in scores.study.artefact_cells(artefact):
+        if not (found := scores.of(cell).runs):
             return ()
         place = f"{cell.task} {cell.architecture}"
         runs.setdefault(cell.method, {})[place] = np.asarray(found)
     if method not in runs or any(set(own) != set(runs[method]) for own in runs.values()):
         return ()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     compared = []
     for other, own in runs.items():
         middle, beaten = _stratified(_interquartile_mean, own, rng=rng), None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pdbench.evidence.references import PAPER_SIZES
 from pdbench.evidence.statements import (
@@ -18,36 +18,23 @@ from pdbench.evidence.statements import (
     Statement,
     descending,
     every,
-    mean,
-    not_ascending,
     some,
 )
 from pdbench.evidence.views import Figure, Numbers
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
-_Test: TypeAlias = Callable[[Numbers], Statement]
+_Test: TypeAlias = Callable[[Any], Statement]
 
 TESTS: dict[str, _Test] = {}
 """The test of every claim by its id."""
 
 
-def _claim(*ids: str) -> Callable[[_Test], _Test]:
-    """Register a test for the claims of these ids."""
+def _claim(*ids: str, of: str = "") -> Callable[[_Test], _Test]:
+    """Register a test of all numbers, or of one figure's, for the claims of these ids."""
 
     def register(test: _Test) -> _Test:
-        TESTS.update(dict.fromkeys(ids, test))
-        return test
-
-    return register
-
-
-def _claim_of(
-    figure: str, *ids: str
-) -> Callable[[Callable[[Figure], Statement]], Callable[[Figure], Statement]]:
-    """Register a test of the numbers of one figure."""
-
-    def register(test: Callable[[Figure], Statement]) -> Callable[[Figure], Statement]:
-        TESTS.update(dict.fromkeys(ids, lambda n: test(n.figure(figure))))
+        own = (lambda n: test(n.figure(of))) if of else test
+        TESTS.update(dict.fromkeys(ids, own))
         return test
 
     return register
@@ -151,13 +138,15 @@ def _meta_score_is_a_mean_over_tasks(n: Numbers) -> Statement:
     )
 
 
-@_claim_of("figure5", "C09")
+@_claim("C09", of="figure5")
 def _starts_rank_by_what_is_pretrained(f: Figure) -> Statement:
     order = ("pd", "pd-truncated", "pd-embeddings", "d")
-    return every(not_ascending(*(f.acc(start, size) for start in order)) for size in f.named)
+    return every(
+        descending(*(f.acc(start, size) for start in order), ties=True) for size in f.named
+    )
 
 
-@_claim_of("figure5", "C10")
+@_claim("C10", of="figure5")
 def _truncation_costs_less_with_depth(f: Figure) -> Statement:
     tiny, mini = f.from_shallow_to_deep("Tiny", "Mini")
     small, medium, base = f.from_shallow_to_deep("Small", "Medium", "Base")
@@ -175,36 +164,35 @@ def _truncation_costs_less_with_depth(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure5", "C11")
+@_claim("C11", of="figure5")
 def _pretrained_embeddings_are_not_enough(f: Figure) -> Statement:
     return every(gain >= f.points(5) for gain in _gains(f, "pd", "pd-embeddings", f.named))
 
 
-@_claim_of("figure5", "C12")
+@_claim("C12", of="figure5")
 def _size_helps_little_without_pretraining(f: Figure) -> Statement:
-
     def gain(method: str) -> Quantity:
         return f.acc(method, "Base") - f.acc(method, "Small")
 
     return every(gain("pd-embeddings") <= 1.5, gain("d") <= 1.5, gain("pd") >= f.points(3))
 
 
-@_claim_of("figure6", "C13")
+@_claim("C13", of="figure6")
 def _pd_beats_pf_at_all_sizes(f: Figure) -> Statement:
     return every(_above(f, "pd", "pf", f.sizes))
 
 
-@_claim_of("figure6", "C14")
+@_claim("C14", of="figure6")
 def _pf_beats_distillation_but_for_the_thinnest(f: Figure) -> Statement:
     return every(_above(f, "pf", "d", f.sizes[2:]))
 
 
-@_claim_of("figure6", "C15")
+@_claim("C15", of="figure6")
 def _distillation_beats_basic_training(f: Figure) -> Statement:
     return every(_above(f, "d", "basic", f.sizes))
 
 
-@_claim_of("figure6", "C16")
+@_claim("C16", of="figure6")
 def _no_student_reaches_the_teacher(f: Figure) -> Statement:
     return every(
         (f.teacher > f.acc("pd", size) for size in f.sizes),
@@ -212,19 +200,19 @@ def _no_student_reaches_the_teacher(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure6", "C17")
+@_claim("C17", of="figure6")
 def _depth_helps_pretrained_students(f: Figure) -> Statement:
     gains = _gains_of_depth(f, ("pd", "pf"), 2, 6)
     return every(gain >= f.points(1) for gain in gains)
 
 
-@_claim_of("figure6", "C18")
+@_claim("C18", of="figure6")
 def _depth_does_not_help_random_starts(f: Figure) -> Statement:
     gains = _gains_of_depth(f, ("d", "basic"), 2, 6)
     return every(abs(gain) <= 0.8 for gain in gains)
 
 
-@_claim_of("figure6", "C19", "C20")
+@_claim("C19", "C20", of="figure6")
 def _deep_and_narrow_beats_shallow_and_wide(f: Figure) -> Statement:
     return every(
         f.acc("pd", f.like("6/128")) > f.acc("pd", f.like("2/512")),
@@ -233,13 +221,13 @@ def _deep_and_narrow_beats_shallow_and_wide(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure6", "C21")
+@_claim("C21", of="figure6")
 def _six_layers_have_most_of_the_gain(f: Figure) -> Statement:
     gains = _gains_of_depth(f, ("pd",), 6, 12)
     return every(abs(gain) <= 1.3 for gain in gains)
 
 
-@_claim_of("figure8", "C22")
+@_claim("C22", of="figure8")
 def _pd_is_robust_to_transfer_size(f: Figure) -> Statement:
     return every(
         f.acc("pd", "Mini", transfer=size) > f.acc("d", other, transfer=size)
@@ -248,19 +236,19 @@ def _pd_is_robust_to_transfer_size(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure8", "C23")
+@_claim("C23", of="figure8")
 def _distillation_needs_much_transfer_data(f: Figure) -> Statement:
     return every(
         _shortfall(f, "d", "Base", 8_000_000) <= 0.5, _shortfall(f, "d", "Base", 5_000_000) >= 1.0
     )
 
 
-@_claim_of("figure8", "C24")
+@_claim("C24", of="figure8")
 def _pd_matches_the_teacher_with_less(f: Figure) -> Statement:
     return _shortfall(f, "pd", "Mini", 5_000_000) <= 0.3
 
 
-@_claim_of("figure8", "C25")
+@_claim("C25", of="figure8")
 def _more_transfer_data_never_hurts(f: Figure) -> Statement:
     return every(
         f.acc(method, size, transfer=more) - f.acc(method, size, transfer=less) >= -0.1
@@ -269,17 +257,13 @@ def _more_transfer_data_never_hurts(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure8", "C26")
+@_claim("C26", of="figure8")
 def _little_transfer_data_hurts_distillation_alone(f: Figure) -> Statement:
-    little = f.transfers[0]
-    return descending(
-        f.acc("pd", "Mini", transfer=little),
-        f.acc("basic", "Mini"),
-        f.acc("d", "Mini", transfer=little),
-    )
+    pd, d = (f.acc(method, "Mini", transfer=f.transfers[0]) for method in ("pd", "d"))
+    return descending(pd, f.acc("basic", "Mini"), d)
 
 
-@_claim_of("figure9", "C27")
+@_claim("C27", of="figure9")
 def _pd_beats_distillation_in_every_domain(f: Figure) -> Statement:
     return every(
         f.acc(method, similarity=s) > f.acc("d", similarity=s)
@@ -288,7 +272,7 @@ def _pd_beats_distillation_in_every_domain(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure9", "C28")
+@_claim("C28", of="figure9")
 def _distillation_needs_the_domain(f: Figure) -> Statement:
     lowest = f.similarity(0.43)
     return every(
@@ -300,7 +284,7 @@ def _distillation_needs_the_domain(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure9", "C29")
+@_claim("C29", of="figure9")
 def _pd_f_is_most_robust_to_domain(f: Figure) -> Statement:
     lowest, highest = f.similarities[0], f.similarities[-1]
 
@@ -310,7 +294,7 @@ def _pd_f_is_most_robust_to_domain(f: Figure) -> Statement:
     return descending(drop("d"), drop("pd"), drop("pd-f"))
 
 
-@_claim_of("figure9", "C30")
+@_claim("C30", of="figure9")
 def _finetuning_helps_out_of_domain_alone(f: Figure) -> Statement:
     *outside, inside = f.similarities
     return every(
@@ -319,7 +303,7 @@ def _finetuning_helps_out_of_domain_alone(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure9", "C31")
+@_claim("C31", of="figure9")
 def _pd_is_below_pf_at_lowest_similarity_alone(f: Figure) -> Statement:
     lowest, *others = f.similarities
     return every(
@@ -329,12 +313,12 @@ def _pd_is_below_pf_at_lowest_similarity_alone(f: Figure) -> Statement:
     )
 
 
-@_claim_of("figure10", "C32")
+@_claim("C32", of="figure10")
 def _pretraining_and_distillation_add_up(f: Figure) -> Statement:
     return every(descending(*(f.acc(m, size) for m in ("pd", "pf", "d"))) for size in f.named)
 
 
-@_claim_of("figure10", "C33")
+@_claim("C33", of="figure10")
 def _gain_on_the_same_data_is_two_points(f: Figure) -> Statement:
     return every(gain >= 1.5 for gain in _gains(f, "pd", "pf", f.named))
 
@@ -359,7 +343,7 @@ def _pf_beats_distillation_on_moderate_transfer(n: Numbers) -> Statement:
     return every(part for f in figures for part in _above(f, "pf", "d", f.named))
 
 
-@_claim_of("figure8", "C37")
+@_claim("C37", of="figure8")
 def _pd_needs_a_tenth_of_the_size(f: Figure) -> Statement:
     return every(
         _shortfall(f, "pd", "Mini", 8_000_000) <= 0.3, _shortfall(f, "d", "Base", 8_000_000) <= 0.5
@@ -379,7 +363,7 @@ def _pd_beats_three_baselines(n: Numbers) -> Statement:
 @_claim("C39")
 def _parameters_are_as_printed(n: Numbers) -> Statement:
     return every(
-        abs(n.value("params_millions", size=str(size)) - _millions(size)) <= 0.1
+        abs(n.value("params_millions", size=size) - _millions(size)) <= 0.1
         for size in PAPER_ARCHITECTURES
     )
 
@@ -393,7 +377,7 @@ def _speed_falls_with_depth_and_width(n: Numbers) -> Statement:
     parts: list[Statement] = []
     for sizes in columns:
         scaled = [_speed(n, size) * size.layers for size in sizes]
-        average = mean(scaled, "mean")
+        average = Quantity.mean(scaled, "mean")
         parts += [speed <= average * 1.04 for speed in scaled]
         parts += [speed >= average * 0.96 for speed in scaled]
     return every(parts, _speed(n, Architecture(2, 512)) > _speed(n, Architecture(12, 256)))
@@ -435,11 +419,11 @@ def _pd_is_robust_to_size_and_domain(n: Numbers) -> Statement:
 
 
 def _speed(n: Numbers, size: Architecture) -> Quantity:
-    return n.value("speedup_vs_BERT_LARGE_TPUv2", size=str(size))
+    return n.value("speedup_vs_BERT_LARGE_TPUv2", size=size)
 
 
 def _glue(n: Numbers, method: str, name: str) -> Quantity:
-    return n.value("glue_score", "released_models", size=str(PAPER_SIZES[name]), method=method)
+    return n.value("glue_score", "released_models", size=PAPER_SIZES[name], method=method)
 
 
 def _millions(size: Architecture) -> float:

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean
 
+from pdbench.core.words import signed
 from pdbench.data.columns import TEACHER
 from pdbench.evidence.references import (
     META_TASKS,
-    OWN_VERSION,
     TASKS,
     UNSTATED,
-    VERSIONS,
     Reference,
     Similarities,
     data_id,
@@ -22,22 +21,17 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.significance import (
-    ALPHA,
-    NO_RUNS,
-    Difference,
-    Interval,
-    difference_of,
-    t_interval,
-)
+from pdbench.evidence.significance import ALPHA, Difference, Interval
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import Architecture, Cell
 from pdbench.study.catalogue.metrics import METRICS
 
-_PARAMETER_MARGIN = 0.05
-"""Millions; with the rounding of the paper's one decimal, 0.1."""
+_PARAMETER_MARGIN = 0.05  # millions; with the rounding of the paper's one decimal, 0.1
 
 _CONTEXT = "context, never a target: secondary, or another publication's"
+
+_OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
+"""The version that a task's id implies."""
 
 
 class Verdict(StrEnum):
@@ -51,9 +45,12 @@ class Verdict(StrEnum):
     NOT_COMPARABLE = "not-comparable"
     MISSING = "missing"
 
+    @property
+    def mark(self) -> str:
+        """Its mark: never colour alone; that of a deviation is the one of its direction."""
+        marks = ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", ".")
+        return dict(zip(Verdict, marks, strict=True))[self]
 
-MARKS = dict(zip(Verdict, ("=", "~", "?", "+/\N{MINUS SIGN}", "!", "x", "."), strict=True))
-"""The mark of each verdict; "deviates" has the one of its direction."""
 
 RULES = {
     Verdict.MISSING: "the study has no finished runs for it",
@@ -77,33 +74,22 @@ RULES = {
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a verdict is about, in the unit of the published number.
-
-    Attributes:
-        uncertainty: How far the true published number may be off: rounding or reading.
-        runs: Our scores, one a seed.
-        margin: The margin of equivalence; None if none was named.
-        differs: What is not the same on both sides; empty if all is.
-        unstated: What the source leaves open.
-        constant: How many of our runs predict one class only.
-        trivial: Scores of constant predictors.
-        exact: Whether the number is counted, not measured: one value is all there is.
-    """
+    """What a verdict is about, in the unit of the published number."""
 
     published: float
-    uncertainty: float
-    runs: tuple[float, ...]
-    margin: float | None
-    differs: str = ""
-    unstated: str = ""
-    constant: int = 0
-    trivial: tuple[float, ...] = ()
-    exact: bool = False
+    uncertainty: float  # how far the true published number may be off: rounding or reading
+    runs: tuple[float, ...]  # our scores, one a seed
+    margin: float | None  # the margin of equivalence; None if none was named
+    differs: str = ""  # what is not the same on both sides; empty if all is
+    unstated: str = ""  # what the source leaves open
+    constant: int = 0  # how many of our runs predict one class only
+    trivial: tuple[float, ...] = ()  # scores of constant predictors
+    exact: bool = False  # whether the number is counted, not measured: one value is all there is
 
     @property
     def estimate(self) -> Difference:
         """Our mean less the published number."""
-        found = difference_of(self.runs, self.published)
+        found = Difference.of(self.runs, self.published)
         if self.exact:
             return replace(found, error=0.0)
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
@@ -121,7 +107,7 @@ def _judge(case: _Measured) -> tuple[Verdict, str]:
         return Verdict.NOT_COMPARABLE, case.differs
     found = case.estimate
     bound = (case.margin or 0.0) + case.uncertainty
-    off = f"ours {found.value:+.1f}".replace("-", "\N{MINUS SIGN}")
+    off = f"ours {signed(found.value)}"
     if case.margin is not None and found.within(bound) <= ALPHA:
         reason = f"{off}, shown to be within ±{bound:.2g}"
         if case.unstated:
@@ -129,7 +115,7 @@ def _judge(case: _Measured) -> tuple[Verdict, str]:
         return Verdict.REPRODUCED, reason
     if found.outside(case.uncertainty) <= ALPHA:
         return Verdict.DEVIATES, f"{off}, more than chance over seeds explains"
-    least = f"smallest detectable difference {found.detectable:.1f}"
+    least = f"smallest detectable difference {found.detectable():.1f}"
     if math.isnan(found.error):
         runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
         return Verdict.INCONCLUSIVE, f"{off}; {runs} no spread"
@@ -154,12 +140,7 @@ def _degenerate(case: _Measured) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published number, our own counterpart and what it says.
-
-    Attributes:
-        ours: Our number; ``n`` is 0 where there is none.
-        cell: Key of the cell that is our counterpart; None without one.
-    """
+    """A published number, our own, with the key of its cell if there is one, and the verdict."""
 
     reference: Reference
     ours: Interval
@@ -172,19 +153,15 @@ class Comparison:
         """The verdict's mark; of a deviation, its direction."""
         if self.verdict is Verdict.DEVIATES:
             return "+" if self.ours.mean > self.reference.value else "\N{MINUS SIGN}"
-        return MARKS[self.verdict]
+        return self.verdict.mark
 
 
-class _NoCounterpartError(Exception):
-    """Says in its text why a study has nothing to put beside a reference.
+class _MissingError(Exception):
+    """Says why a study has no number to put beside a reference."""
 
-    ``differs`` is true where there is a number of ours, but of another kind: another metric, size
-    of student or transfer set.
-    """
 
-    def __init__(self, reason: str, *, differs: bool = False) -> None:
-        super().__init__(reason)
-        self.differs = differs
+class _OtherKindError(Exception):
+    """Says why its number is of another kind: another metric, size or transfer set."""
 
 
 def compare(
@@ -194,11 +171,7 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Put every reference beside the study's own number, in the order given.
 
-    Args:
-        scores: The study's scores.
-        references: The published numbers.
-        similarity: S of each transfer set to each task, as the audit measured it; without it,
-            numbers that depend on S have no counterpart.
+    Without ``similarity``, numbers that depend on S have no counterpart.
     """
     own = _Own(scores, similarity or {})
     return tuple(own.beside(reference) for reference in references)
@@ -208,7 +181,7 @@ def _judged(
     reference: Reference, found: _Measured, beside: str, key: str | None = None
 ) -> Comparison:
     verdict, reason = _judge(found)
-    ours = t_interval(found.runs)
+    ours = Difference.of(found.runs).interval
     if found.exact:
         ours = Interval(ours.mean, ours.mean, ours.mean, 1)
     return Comparison(reference, ours, verdict, f"{reason} ({beside})", key)
@@ -216,13 +189,16 @@ def _judged(
 
 def _compare_count(reference: Reference) -> Comparison:
     """Compare a number of parameters, which is counted and has no spread."""
-    try:
-        count = Architecture.parse(reference.architecture).parameters() / 1e6
-    except ValueError:
-        raise _NoCounterpartError("no size of pdbench") from None
-    differs = _CONTEXT if reference.is_context else ""
-    value, rounding = reference.value, reference.uncertainty
-    found = _Measured(value, rounding, (count,), _PARAMETER_MARGIN, differs=differs, exact=True)
+    if reference.size is None:
+        raise _MissingError("no size of pdbench")
+    found = _Measured(
+        published=reference.value,
+        uncertainty=reference.uncertainty,
+        runs=(reference.size.parameters() / 1e6,),
+        margin=_PARAMETER_MARGIN,
+        differs=_CONTEXT if reference.is_context else "",
+        exact=True,
+    )
     return _judged(reference, found, "counted")
 
 
@@ -246,36 +222,29 @@ class _Own:
             if not reference.is_score:
                 ratio = "a ratio on the paper's own hardware and models"
                 other = "no score of a model that a study trains"
-                why = ratio if reference.unit == "ratio" else other
-                raise _NoCounterpartError(why, differs=True)
+                raise _OtherKindError(ratio if reference.unit == "ratio" else other)
             if reference.metric == "meta_score":
                 return self._mean(reference)
             return _judged(reference, *self._measured(reference))
-        except _NoCounterpartError as error:
-            verdict = Verdict.NOT_COMPARABLE if error.differs else Verdict.MISSING
-            return Comparison(reference, NO_RUNS, verdict, str(error))
+        except _OtherKindError as error:
+            return Comparison(reference, Interval(), Verdict.NOT_COMPARABLE, str(error))
+        except _MissingError as error:
+            return Comparison(reference, Interval(), Verdict.MISSING, str(error))
 
     def _mean(self, reference: Reference) -> Comparison:
         """Compare a meta score with the mean over the same tasks, seed by seed."""
         tasks, parts = [], []
         for scored in META_TASKS:
-            own = []
-            for word, metric in scored:
-                # A mean over tasks is taken to have the version that no source states.
-                versions = VERSIONS.get(word, ("",))
-                version = UNSTATED if UNSTATED in versions else versions[0]
-                part = replace(reference, task=word, metric=metric, task_version=version)
-                own.append(self._measured(part)[0])
+            own = [self._measured(reference.part(*column))[0] for column in scored]
             tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
             parts += own
-        found = _Measured(
-            published=reference.value,
-            uncertainty=reference.uncertainty,
+        found = replace(
+            parts[0],
             runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
-            margin=self._study.margin(reference.artefact),
             differs=next((part.differs for part in parts if part.differs), ""),
             unstated=_left_open(reference),
             constant=max(part.constant for part in parts),
+            trivial=(),
         )
         return _judged(reference, found, "mean over six tasks")
 
@@ -286,8 +255,7 @@ class _Own:
         identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
         split = self._split(reference, identity, cell)
         if metric not in metrics:
-            what = f"{metric} there; {task} has {', '.join(metrics)}"
-            raise _NoCounterpartError(what, differs=True)
+            raise _OtherKindError(f"{metric} there; {task} has {', '.join(metrics)}")
         score = scores.of(cell, split, metric) if cell else scores.teacher(task, split, metric)
         trivial = (0.0,) if METRICS[metric].is_correlation else ()
         if metric == "accuracy" and score.majority is not None:
@@ -316,7 +284,7 @@ class _Own:
             return "demo scale"
         if identity != TASKS[reference.task]:
             return f"{task} is not {reference.task}"
-        version = self._study.tasks[task].version or OWN_VERSION.get(identity, "")
+        version = self._study.tasks[task].version or _OWN_VERSION.get(identity, "")
         if reference.task_version not in ("", UNSTATED, version):
             stated = version or "not stated: name tasks.*.version"
             return f"{reference.task} is {reference.task_version} there, here {stated}"
@@ -337,17 +305,18 @@ class _Own:
         """The task and cell of the same number; no cell for the teacher."""
         artefact = reference.artefact
         if artefact not in self._study.artefacts:
-            reason = _CONTEXT if reference.is_context else "no artefact of this study"
-            raise _NoCounterpartError(f"{artefact}: {reason}", differs=reference.is_context)
+            if reference.is_context:
+                raise _OtherKindError(f"{artefact}: {_CONTEXT}")
+            raise _MissingError(f"{artefact}: no artefact of this study")
         cells = self._study.artefact_cells(artefact)
         if not cells:
-            raise _NoCounterpartError("needs the released checkpoints, or cells this study lacks")
+            raise _MissingError("needs the released checkpoints, or cells this study lacks")
         task = self._in_place_of(reference.task, artefact, dict.fromkeys(c.task for c in cells))
         if reference.method == TEACHER:
             return task, None
         found = [cell for cell in cells if (cell.task, cell.method) == (task, reference.method)]
         if not found:
-            raise _NoCounterpartError(f"{reference.method_word} is not run in this study")
+            raise _MissingError(f"{reference.method_word} is not run in this study")
         return task, self._cell(found, reference)
 
     def _in_place_of(self, word: str, artefact: str, tasks: Iterable[str]) -> str:
@@ -363,7 +332,7 @@ class _Own:
             found = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
             found = found or (own if len(own) == 1 and not named else [])
         if not found:
-            raise _NoCounterpartError(f"no task of this study stands for {word}")
+            raise _MissingError(f"no task of this study stands for {word}")
         return found[0]
 
     def _cell(self, cells: list[Cell], reference: Reference) -> Cell:
@@ -371,12 +340,11 @@ class _Own:
         found = [cell for cell in cells if cell.architecture == architecture]
         found = [cell for cell in found if self._same_transfer(cell, reference)]
         if len(found) != 1:
-            named = (
-                [] if reference.transfer_size is None else [f"{reference.transfer_size:,} items"]
-            )
-            named += [] if reference.similarity is None else [f"S = {reference.similarity:g}"]
-            reason = f"no transfer set of this study has {' and '.join(named) or 'its place'}"
-            raise _NoCounterpartError(reason, differs=True)
+            items, similarity = reference.transfer_size, reference.similarity
+            named = [] if items is None else [f"{items:,} items"]
+            named += [] if similarity is None else [f"S = {similarity:g}"]
+            place = " and ".join(named) or "its place"
+            raise _OtherKindError(f"no transfer set of this study has {place}")
         return found[0]
 
     def _same_transfer(self, cell: Cell, reference: Reference) -> bool:
@@ -389,12 +357,11 @@ class _Own:
 
     def _architecture(self, drawn: set[Architecture], reference: Reference) -> Architecture:
         """The study's size in place of the paper's: the same, or at the demo's scale its like."""
-        same = [size for size in drawn if str(size) == reference.architecture]
+        same = [size for size in drawn if size == reference.size]
         if self._study.scale == "demo":
             named = self._study.named_architectures.get(reference.name or "")
             only = list(drawn) if len(drawn) == 1 else []
             same = [size for size in drawn if size == named] or same or only
-        if same:
-            return same[0]
-        reason = f"no size of this study stands for {reference.architecture}"
-        raise _NoCounterpartError(reason, differs=True)
+        if not same:
+            raise _OtherKindError(f"no size of this study stands for {reference.architecture}")
+        return same[0]

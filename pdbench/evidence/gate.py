@@ -16,30 +16,21 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from statistics import fmean
 from typing import Any, TypeAlias, TypeVar
 
 import pandas as pd
 
-from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms, sample_of
-from pdbench.evidence.pairs import (
-    STORED,
-    CellPair,
-    Match,
-    margins_of,
-    notes_on,
-    pairs_of_methods,
-    pairs_of_versions,
-    same_budget,
-)
+from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
+from pdbench.evidence.pairs import STORED, CellPair, Match
 from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
-from pdbench.evidence.table import ResultsTable, refuse_others
+from pdbench.evidence.table import ResultsTable, Score
 from pdbench.study import Cell, Study
 from pdbench.study.waivers import Waiver
 
 _K = TypeVar("_K", bound=Hashable)
 
-_LEVEL = ALPHA / 2
-"""One-sided level of each family: the cells, and the means over cells."""
+_LEVEL = ALPHA / 2  # one-sided level of each family: the cells, and the means over cells
 
 _POOLED = "pooled"
 
@@ -75,78 +66,38 @@ RULES = {
 }
 """The rules in the order in which they are tried."""
 
-INCOMPLETE = (GateOutcome.REFUSED, GateOutcome.MISSING)
 
-
-@dataclass(frozen=True)
-class _Judged:
-    """What tests say of one difference.
-
-    Attributes:
-        estimate: Candidate less baseline, in points.
-        margin: Points that the candidate may lose.
-        p: Of no regression beyond the margin, after Holm's correction.
-        detectable: The smallest regression that would be found in four of five cases, in points.
-    """
-
-    estimate: Difference
-    margin: float
-    outcome: GateOutcome
-    p: float
-    detectable: float
-
-    @property
-    def reason(self) -> str:
-        return {
-            GateOutcome.REGRESSED: f"worse by more than {self.margin:g}",
-            GateOutcome.PASSED: f"not worse by more than {self.margin:g}",
-            GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
-        }.get(
-            self.outcome,
-            f"neither is shown; a regression of {self.detectable:.1f} would have been found",
-        )
+def failing(*, strict: bool = False) -> tuple[GateOutcome, ...]:
+    """The outcomes with which a check does not pass."""
+    unresolved = (GateOutcome.UNRESOLVED,) if strict else ()
+    return (GateOutcome.REGRESSED, GateOutcome.REFUSED, GateOutcome.MISSING, *unresolved)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One cell of the candidate, or a mean over cells, as it was judged.
+    """One cell of the candidate, or a mean over cells, as it was judged."""
 
-    Attributes:
-        name: The key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``.
-        cells: The cells behind it: baseline and candidate.
-        estimate: Candidate less baseline, in points; None where nothing was compared.
-        p: Of no regression, Holm-corrected.
-        scores: Mean test scores of baseline and candidate, in per cent.
-        runs: Their numbers of runs.
-    """
-
-    name: str
-    cells: tuple[str, ...]
+    name: str  # the key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``
+    cells: tuple[str, ...]  # the cells behind it: baseline and candidate
     outcome: GateOutcome
     reason: str = ""
-    estimate: Difference | None = None
-    p: float = math.nan
-    scores: tuple[float, float] = (math.nan, math.nan)
-    runs: tuple[int, int] = (0, 0)
+    estimate: Difference | None = None  # candidate less baseline, in points; None if not compared
+    p: float = math.nan  # of no regression beyond the margin, after Holm's correction
+    scores: tuple[float, float] = (math.nan, math.nan)  # baseline's and candidate's, in per cent
+    runs: tuple[int, int] = (0, 0)  # their numbers of runs
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A check and what it found.
-
-    Attributes:
-        margins: What its cells may lose, in points: every margin that was used, ascending.
-        pooled: The means over the cells of a task, and over all.
-        problems: What is wrong with the waivers.
-    """
+    """A check and what it found."""
 
     study: str
     match: Match
-    margins: tuple[float, ...]
+    margins: tuple[float, ...]  # points that cells may lose: every margin used, ascending
     cells: tuple[Row, ...]
-    pooled: tuple[Row, ...]
-    problems: tuple[str, ...]
+    pooled: tuple[Row, ...]  # the means over the cells of a task, and over all
+    problems: tuple[str, ...]  # what is wrong with the waivers
     notes: tuple[str, ...]
     today: date
 
@@ -160,16 +111,15 @@ class Gate:
         found = {row.outcome for row in self.rows}
         if GateOutcome.REGRESSED in found:
             return 1
-        open_ends = (*INCOMPLETE, GateOutcome.UNRESOLVED) if strict else INCOMPLETE
-        return 2 if self.problems or found & set(open_ends) else 0
+        return 2 if self.problems or found & set(failing(strict=strict)) else 0
 
 
 def _judge(
     estimates: Mapping[_K, Difference],
     margins: Mapping[_K, float],
     exact: Mapping[_K, float] | None = None,
-) -> dict[_K, _Judged]:
-    """Judge a family of differences, in points.
+) -> dict[_K, Row]:
+    """Judge a family of differences, in points, each as a row that has no cells yet.
 
     Those of cells that answer as before are no part of it: they cannot be called a regression.
     ``exact`` has p of an exact test that the candidate is not worse at all, where there is one; a
@@ -191,10 +141,20 @@ def _judge(
             outcome = GateOutcome.REGRESSED
         elif found.above(-margins[key]) <= _LEVEL or _is_unchanged(found):
             outcome = GateOutcome.PASSED
-        least = margins[key] + found.detectable_at(level)
+        reason = _reason(outcome, margins[key], margins[key] + found.detectable(level))
         p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
-        judged[key] = _Judged(found, margins[key], outcome, p, least)
+        judged[key] = Row("", (), outcome, reason, found, p)
     return judged
+
+
+def _reason(outcome: GateOutcome, margin: float, detectable: float) -> str:
+    known = {
+        GateOutcome.REGRESSED: f"worse by more than {margin:g}",
+        GateOutcome.PASSED: f"not worse by more than {margin:g}",
+        GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
+    }
+    left_open = f"neither is shown; a regression of {detectable:.1f} would have been found"
+    return known.get(outcome, left_open)
 
 
 def _is_unchanged(found: Difference) -> bool:
@@ -226,8 +186,7 @@ def _mean_terms(terms: Sequence[Terms]) -> Terms:
     return total
 
 
-_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]
-"""Baseline and candidate; one and the same table for two methods of a study."""
+_Sides: TypeAlias = tuple[ResultsTable, ResultsTable]  # the same twice for methods of a study
 
 
 def check(
@@ -238,15 +197,10 @@ def check(
     *,
     stored: Any = None,
     waivers: Sequence[Waiver] = (),
-    seed: int = 0,
 ) -> Gate:
-    """Check a candidate against its baseline.
+    """Check the collected results of a study, for two versions of the code against stored ones.
 
-    Args:
-        frame: The study's collected results, one row a run.
-        today: The day that waivers are held against.
-        stored: Stored results of the same study, where ``match`` asks for them.
-        seed: Seed of the resampling of test examples.
+    Waivers are held against ``today``.
 
     Raises:
         UsageError: The study has nothing to compare, or a table is of another study.
@@ -255,18 +209,18 @@ def check(
     own = ResultsTable(study, frame)
     sides = own if stored is None else ResultsTable(study, stored, stored=True), own
     for side in sides:
-        refuse_others(study, side.frame)
-    pairs = pairs_of_versions(study, sides[0]) if match.by_seed else pairs_of_methods(study, match)
+        side.refuse_others()
+    pairs = match.pairs(study, sides[0])
     stopped = {pair: row for pair in pairs if (row := _stopped(pair, sides, match))}
-    margins = margins_of(study, match, pairs)
+    margins = match.margins(study, pairs)
     tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
-    tests = _Tests(tested, sides, match, seed)
+    tests = _Tests(tested, sides, match)
     rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
     cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
     means = tests.means(dict(zip(pairs, cells, strict=True)))
     pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
     problems = tuple(_problems(waivers, study, match, cells + pooled, today))
-    notes, named = notes_on(study, match, pairs), tuple(sorted(set(margins.values())))
+    notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
     return Gate(study.name, match, named, cells, pooled, problems, notes, today)
 
 
@@ -281,8 +235,7 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     metric = _metric(sides[0].study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
         return Row(candidate.key, pair.keys, GateOutcome.MISSING, "; ".join(lost))
-    measure, measured = (sides[0], baseline), (sides[1], candidate)
-    if found := list(same_budget(measure, measured, by_seed=match.by_seed)):
+    if found := list(pair.other_budget(*sides, by_seed=match.by_seed)):
         return Row(candidate.key, pair.keys, GateOutcome.REFUSED, "; ".join(found))
     return None
 
@@ -295,15 +248,13 @@ def _metric(study: Study, cell: Cell) -> str:
 class _Tests:
     """The pairs that can be tested, each with its margin, and what the tests say of them."""
 
-    def __init__(
-        self, margins: Mapping[CellPair, float], sides: _Sides, match: Match, seed: int
-    ) -> None:
+    def __init__(self, margins: Mapping[CellPair, float], sides: _Sides, match: Match) -> None:
         self.sides, self.match, self.margins = sides, match, margins
         if match.by_seed:
-            self.estimator = _run_by_run(margins, sides, seed)
+            self.estimator = _run_by_run(margins, sides)
         else:
-            self.estimator = _method_by_method(margins, sides[1], match, seed)
-        self.terms = {pair: _difference(pair, sides[0].study, match) for pair in margins}
+            self.estimator = _method_by_method(margins, sides[1], match)
+        self.terms = {pair: _difference(pair, sides[0].study) for pair in margins}
         estimates = {pair: self.estimator.estimate(terms) for pair, terms in self.terms.items()}
         tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
         exact = {pair: p for pair, p in tested.items() if p is not None}
@@ -312,34 +263,24 @@ class _Tests:
     def row(self, pair: CellPair) -> Row:
         """What became of a pair."""
         assert pair.baseline is not None
-        places = list(zip(self.sides, (pair.baseline, pair.candidate), strict=True))
-        scores = [side.of(cell).runs for side, cell in places]
-        first, second = (math.fsum(found) / len(found) for found in scores)
-        judged = self.judged[pair]
-        outcome, reason = judged.outcome, judged.reason
-        if outcome is GateOutcome.PASSED and self._has_collapsed(places):
-            outcome = GateOutcome.UNRESOLVED
-            reason += ", but one answer to everything is no skill"
-        return Row(
-            pair.candidate.key,
-            pair.keys,
-            outcome,
-            reason,
-            judged.estimate,
-            judged.p,
-            (first, second),
-            (len(scores[0]), len(scores[1])),
-            tuple(self._notes(pair, places)),
+        before, now = self.sides[0].of(pair.baseline), self.sides[1].of(pair.candidate)
+        row = replace(
+            self.judged[pair],
+            name=pair.candidate.key,
+            cells=pair.keys,
+            scores=(fmean(before.runs), fmean(now.runs)),
+            runs=(len(before.runs), len(now.runs)),
+            notes=tuple(self._notes(pair, before, now)),
         )
+        # Of new code, more runs than before must have collapsed.
+        collapsed = now.degenerate > (before.degenerate if self.match.by_seed else 0)
+        if row.outcome is GateOutcome.PASSED and collapsed:
+            why = f"{row.reason}, but one answer to everything is no skill"
+            return replace(row, outcome=GateOutcome.UNRESOLVED, reason=why)
+        return row
 
-    def _has_collapsed(self, places: Iterable[tuple[ResultsTable, Cell]]) -> bool:
-        """Whether runs of the candidate predict one class only; of new code, more than before."""
-        before, now = (side.of(cell).degenerate for side, cell in places)
-        return now > (before if self.match.by_seed else 0)
-
-    def _notes(self, pair: CellPair, places: Iterable[tuple[ResultsTable, Cell]]) -> Iterator[str]:
-        for role, (side, cell) in zip(("baseline", "candidate"), places, strict=True):
-            found = side.of(cell)
+    def _notes(self, pair: CellPair, before: Score, now: Score) -> Iterator[str]:
+        for role, found in (("baseline", before), ("candidate", now)):
             if found.degenerate:
                 runs = len(found.runs)
                 yield f"{role}: {found.degenerate} of {runs} runs predict one class only"
@@ -358,75 +299,55 @@ class _Tests:
         estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
         margins = {name: self._mean_margin(own) for name, own in pools.items()}
         judged = _judge(estimates, margins)
-        own = {name: [rows[pair] for pair in pairs] for name, pairs in pools.items()}
-        return [_mean_row(name, own[name], judged[name]) for name in pools]
+        return [
+            _mean_row(name, [rows[pair] for pair in own], judged[name])
+            for name, own in pools.items()
+        ]
 
     def _mean_margin(self, pairs: Sequence[CellPair]) -> float:
         """What a mean over cells may lose: as much as its cells on average."""
         margins = [self.margins[pair] for pair in pairs]
-        return margins[0] if len(set(margins)) == 1 else math.fsum(margins) / len(margins)
+        return margins[0] if len(set(margins)) == 1 else fmean(margins)
 
 
-def _mean_row(name: str, rows: Sequence[Row], judged: _Judged) -> Row:
-    first, second = (math.fsum(row.scores[i] for row in rows) / len(rows) for i in (0, 1))
-    return Row(
-        name,
-        tuple(dict.fromkeys(key for row in rows for key in row.cells)),
-        judged.outcome,
-        judged.reason,
-        judged.estimate,
-        judged.p,
-        (first, second),
-        (min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
-        (f"mean of {len(rows)} cells",),
+def _mean_row(name: str, rows: Sequence[Row], judged: Row) -> Row:
+    return replace(
+        judged,
+        name=name,
+        cells=tuple(dict.fromkeys(key for row in rows for key in row.cells)),
+        scores=(fmean(row.scores[0] for row in rows), fmean(row.scores[1] for row in rows)),
+        runs=(min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
+        notes=(f"mean of {len(rows)} cells",),
     )
 
 
-def _difference(pair: CellPair, study: Study, match: Match) -> Terms:
+def _difference(pair: CellPair, study: Study) -> Terms:
+    """The candidate less its baseline, or a cell whose runs have their own subtracted already."""
     metric = _metric(study, pair.candidate)
-    assert pair.baseline is not None
-    if match.by_seed:
-        return {(pair.candidate.key, metric): 1.0}
-    return {(pair.candidate.key, metric): 1.0, (pair.baseline.key, metric): -1.0}
+    return {(k, metric): sign for k, sign in zip(reversed(pair.keys), (1.0, -1.0), strict=False)}
 
 
-def _method_by_method(
-    pairs: Iterable[CellPair], side: ResultsTable, match: Match, seed: int
-) -> Estimator:
+def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Match) -> Estimator:
     """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
-    study = side.study
-    samples, groups = {}, {}
-    for task in dict.fromkeys(pair.candidate.task for pair in pairs):
-        own = [c for c in study.seed_counts if (c.task == task and c.method in match.methods)]
-        whole = [cell for cell in own if not side.lacks(cell, _metric(study, cell))]
-        samples[task], places = _sample([(side, cell) for cell in whole], task, seed)
-        for cell, rows in zip(whole, places, strict=True):
-            groups[cell.key] = RunGroup(task, rows, cell.method)
-    return Estimator(samples, groups)
+    tasks, methods = {p.candidate.task for p in pairs}, (match.baseline, match.candidate)
+    own = [c for c in side.study.seed_counts if c.task in tasks and c.method in methods]
+    return Estimator.of(side, [c for c in own if not side.lacks(c, _metric(side.study, c))])
 
 
-def _run_by_run(pairs: Iterable[CellPair], sides: _Sides, seed: int) -> Estimator:
+def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
     """Each run less the stored one of the same seed; single runs are taken as they are."""
     samples, groups = {}, {}
     for task in dict.fromkeys(pair.candidate.task for pair in pairs):
         cells = [pair.candidate for pair in pairs if pair.candidate.task == task]
-        members = [(side, cell) for cell in cells for side in sides]
-        samples[task], places = _sample(members, task, seed)
+        found = [side.chosen(cell.key) for cell in cells for side in sides]
+        samples[task] = Sample.of(sides[0], task, pd.concat(found))
+        ends = itertools.accumulate(map(len, found), initial=0)
+        places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
         several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
             pool = cell.method if cell.method in several else None
             groups[cell.key] = RunGroup(task, rows, pool, against)
     return Estimator(samples, groups)
-
-
-def _sample(
-    members: Sequence[tuple[ResultsTable, Cell]], task: str, seed: int
-) -> tuple[Sample, list[tuple[int, ...]]]:
-    """The chosen runs of some cells on a task's test examples, and the rows of each there."""
-    found = [side.chosen(cell.key) for side, cell in members]
-    ends = itertools.accumulate(map(len, found), initial=0)
-    places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
-    return sample_of(members[0][0], task, pd.concat(found), seed), places
 
 
 def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:
@@ -465,15 +386,10 @@ def _problems(
         if waiver.study != study.name:
             continue
         about = f"waiver of {waiver.cell} against {waiver.baseline}"
+        covered = {r.outcome for r in rows if waiver.covers(study.name, match.baseline, r.name)}
         if waiver.baseline not in (STORED, *study.methods):
             yield f"{about}: no such method; mend its spelling or remove it"
         elif not any(waiver.covers(study.name, waiver.baseline, name) for name in names):
             yield f"{about}: fits no cell of study {study.name}; mend its spelling or remove it"
-        elif waiver.is_expired(today) and not _concerns_others(waiver, study, match, rows):
+        elif waiver.is_expired(today) and covered and GateOutcome.REGRESSED not in covered:
             yield f"{about}: expired on {waiver.expires} and covers no regression; remove it"
-
-
-def _concerns_others(waiver: Waiver, study: Study, match: Match, rows: Sequence[Row]) -> bool:
-    """Whether an expired waiver is for another check, or covers a regression, which fails."""
-    here = [row for row in rows if waiver.covers(study.name, match.baseline, row.name)]
-    return not here or any(row.outcome is GateOutcome.REGRESSED for row in here)

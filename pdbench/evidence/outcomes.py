@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import (
     FOLDER,
-    GRADES,
     Reference,
     Similarities,
     load_references,
@@ -22,51 +21,21 @@ from pdbench.evidence.references import (
 )
 from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
-    Quantity,
+    ClaimOutcome,
     Single,
     Term,
     Trial,
     Untestable,
-    comparisons,
     slack,
-    try_out,
     weigh,
 )
 from pdbench.evidence.table import ResultsTable
-from pdbench.evidence.views import Numbers, term_of
-
-CLAIMS_FILE = "claims.csv"
-_COLUMNS = {
-    "id": "C01 ... C44; pdbench/evidence/claims.py has its test",
-    "artefact": "Table or figure whose numbers it is about; claims of one are one family of tests",
-    "place": "Where the publication makes it",
-    "statement": "The claim in words",
-    "formal_check": "The same over numbers, with the bounds that the paper's numbers meet",
-    "at_other_scales": "What is asked of a study at another scale, and which bounds are kept",
-    "grade": "primary or secondary, as of the published numbers",
-    "on_reference": "Outcome on the paper's own numbers: holds or untestable",
-    "note": "What the numbers are, or why it cannot be tested",
-}
-"""Every column of the claims file with its meaning, in order."""
-
-
-class ClaimOutcome(StrEnum):
-    """What the evidence says about a claim."""
-
-    HOLDS = "holds"
-    FAILS = "fails"
-    INCONCLUSIVE = "inconclusive"
-    UNTESTABLE = "untestable"
-
-    @property
-    def mark(self) -> str:
-        """Its mark: never colour alone."""
-        return {"holds": "+", "fails": "\N{MINUS SIGN}", "inconclusive": "?"}.get(self, ".")
+from pdbench.evidence.views import Numbers
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A published statement: the columns of its line in the claims file."""
+    """A published statement: its line in the claims file, whose README says what columns mean."""
 
     id: str
     artefact: str
@@ -75,58 +44,47 @@ class Claim:
     formal_check: str
     at_other_scales: str
     grade: str
-    note: str
     on_reference: ClaimOutcome
+    note: str
 
 
-def outcome_of(part: Trial) -> ClaimOutcome:
-    """What a comparison says by itself, without correction for others."""
-    if min(part.shown, part.refuted) > ALPHA / 2:
-        return ClaimOutcome.INCONCLUSIVE
-    return ClaimOutcome.HOLDS if part.shown < part.refuted else ClaimOutcome.FAILS
+_COLUMNS = tuple(field.name for field in fields(Claim))
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a claim.
-
-    Attributes:
-        p: Two-sided p of the claim; NaN where nothing was tested.
-        adjusted: The same after Holm's correction for the claims of the same artefact.
-        family: How many claims that are.
-        deciding: The comparison on which the outcome rests; None where nothing was compared.
-    """
+    """What became of a claim."""
 
     claim: Claim
     outcome: ClaimOutcome
     reason: str
-    p: float = math.nan
-    adjusted: float = math.nan
+    p: float = math.nan  # two-sided p of the claim; NaN where nothing was tested
+    adjusted: float = math.nan  # the same after Holm's correction for the artefact's claims
     family: int = 0
-    deciding: Trial | None = None
+    deciding: Trial | None = None  # the comparison that the outcome rests on, if any
     parts: tuple[Trial, ...] = ()
 
     @property
     def counts(self) -> str:
         """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
-        found = Counter(map(outcome_of, self.parts))
+        found = Counter(part.outcome for part in self.parts)
         words = {"holds": "shown", "fails": "refuted", "inconclusive": "open"}
         return ", ".join(f"{found[o]} {words[o]}" for o in ClaimOutcome if found[o])
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
     """Read the claims in the order of their file."""
-    path = folder / CLAIMS_FILE
+    path = folder / "claims.csv"
     found: dict[str, Claim] = {}
-    for number, row in read_rows(path, tuple(_COLUMNS)):
+    for number, row in read_rows(path, _COLUMNS):
         if row["id"] not in TESTS or row["id"] in found:
             what = f"{path}:{number}: {row['id']} has no test, or stands here twice"
             raise DataError(what, "see pdbench/evidence/claims.py")
-        if row["grade"] not in GRADES or row["on_reference"] not in set(ClaimOutcome):
-            what = f"{path}:{number}: unknown grade or outcome"
-            raise DataError(what, f"write {' or '.join(GRADES)}, and {' or '.join(ClaimOutcome)}")
-        words = {key: word for key, word in row.items() if key != "on_reference"}
-        found[row["id"]] = Claim(**words, on_reference=ClaimOutcome(row["on_reference"]))
+        if row["on_reference"] not in set(ClaimOutcome):
+            what = f"{path}:{number}: unknown outcome {row['on_reference']!r}"
+            raise DataError(what, f"write {' or '.join(ClaimOutcome)}")
+        words: dict[str, Any] = {**row, "on_reference": ClaimOutcome(row["on_reference"])}
+        found[row["id"]] = Claim(**words)
     if lost := sorted(set(TESTS) - set(found)):
         raise DataError(f"{path}: no line for {lost[0]}", "restore it from the repository")
     return tuple(found.values())
@@ -138,8 +96,8 @@ def on_reference(
     """Check every claim on the paper's own numbers, exactly as they are printed or were read."""
     found = load_references() if references is None else references
     numbers = Numbers.published(found)
-    values = {term_of(r): r for r in found if not r.is_context}
-    return tuple(_check(claim, numbers, values) for claim in claims)
+    published = {r.term: r for r in found if not r.is_context}
+    return tuple(_check(claim, numbers, published) for claim in claims)
 
 
 def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) -> Result:
@@ -147,12 +105,8 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
         statement = TESTS[claim.id](numbers)
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
-
-    def value(term: Term) -> float:
-        return published[term].value
-
-    parts = tuple(_published_part(one, value, published) for one in comparisons(statement))
-    left = slack(statement, value)
+    parts = tuple(_published_part(one, published) for one in statement.comparisons)
+    left = slack(statement, {term: reference.value for term, reference in published.items()})
     outcome = ClaimOutcome.HOLDS if left >= 0 else ClaimOutcome.FAILS
     nearest = min(parts, key=lambda part: abs(part.estimate.value - left))
     reason = f"by {_points(abs(left))}" if left >= 0 else f"short by {_points(-left)}"
@@ -161,14 +115,13 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     return Result(claim, outcome, reason, deciding=nearest, parts=parts)
 
 
-def _published_part(
-    comparison: Single, value: Callable[[Term], float], published: Mapping[Term, Reference]
-) -> Trial:
+def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
     terms = comparison.quantity.terms
     error = math.fsum(abs(f) * published[t].uncertainty for t, f in terms.items())
-    estimate = Difference(slack(comparison, value), error, math.inf)
-    return Trial(comparison.text, estimate, math.nan, math.nan, tuple(terms))
+    left = slack(comparison, {term: published[term].value for term in terms})
+    found = Difference(left, error, math.inf)
+    return Trial(comparison.text, found, math.nan, math.nan, tuple(terms))
 
 
 def _points(value: float) -> str:
@@ -176,16 +129,15 @@ def _points(value: float) -> str:
 
 
 def on_study(
-    claims: Sequence[Claim], scores: ResultsTable, similarity: Similarities, seed: int = 0
+    claims: Sequence[Claim], scores: ResultsTable, similarity: Similarities
 ) -> tuple[Result, ...]:
     """Test every claim on a study's runs.
 
     Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
-    corrected with Holm's method for all claims of the same artefact that can be tested. ``seed``
-    is that of the resampling of test examples.
+    corrected with Holm's method for all claims of the same artefact that can be tested.
     """
     numbers = Numbers.measured(scores, similarity)
-    estimator = Estimator.of(scores, seed)
+    estimator = Estimator.of(scores)
     results = [_test(claim, numbers, estimator) for claim in claims]
     tested: dict[str, dict[str, float]] = {}
     for one in results:
@@ -196,33 +148,28 @@ def on_study(
 
 
 def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
-    def estimate(quantity: Quantity) -> Difference:
-        return estimator.estimate(quantity.terms, quantity.constant)
-
     try:
         statement = TESTS[claim.id](numbers)
-        if not any(one.quantity.terms for one in comparisons(statement)):
+        if not any(one.quantity.terms for one in statement.comparisons):
             raise Untestable("both sides are the same runs here")
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
-    parts = {id(one): try_out(one, estimate) for one in comparisons(statement)}
+    parts = {
+        id(one): Trial.of(one, estimator.estimate(one.quantity.terms, one.quantity.constant))
+        for one in statement.comparisons
+    }
     shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
     refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)
     p, fails = min(1.0, 2 * min(shown, refuted)), refuted < shown
-    return Result(
-        claim,
-        ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS,
-        "",
-        p,
-        deciding=against if fails and p <= ALPHA else weakest,
-        parts=tuple(parts.values()),
-    )
+    outcome = ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS
+    deciding = against if fails and p <= ALPHA else weakest
+    return Result(claim, outcome, "", p, deciding=deciding, parts=tuple(parts.values()))
 
 
 def _decide(result: Result, adjusted: float, family: int) -> Result:
     if result.deciding is None:
         return result
-    outcome, least = result.outcome, result.deciding.estimate.detectable
+    outcome, least = result.outcome, result.deciding.estimate.detectable()
     if math.isnan(least):
         outcome, reason = ClaimOutcome.INCONCLUSIVE, "single runs have no spread"
     elif adjusted > ALPHA:

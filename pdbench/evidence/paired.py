@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pdbench.core.errors import DataError
@@ -33,32 +34,23 @@ from pdbench.data.columns import TEACHER, TEST_PREDICTIONS, examples_column
 from pdbench.data.metrics import Floats, Items, centred
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.table import ResultsTable
+from pdbench.study import Cell
 from pdbench.study.catalogue.metrics import METRICS
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
 
-_Weights: TypeAlias = tuple[tuple[str, float], ...]
-"""Factors of the metrics of one cell, which add up to 1 in size."""
+_Weights: TypeAlias = tuple[tuple[str, float], ...]  # of a cell's metrics; their sizes sum to 1
 
-_RESAMPLES = 2000
-"""Samples of the test examples; their spread is known to about 2%."""
-
-_AT_ONCE = 4096
-"""Examples whose weights are in memory at once."""
-
-_TOLERANCE = 1e-4
-"""How far a recorded score may be from the one that its predictions give."""
+_RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
+_AT_ONCE = 4096  # examples whose weights are in memory at once
+_TOLERANCE = 1e-4  # how far a recorded score may be from the one that its predictions give
 
 
 class Sample:
-    """The predictions of R runs on the N test examples of one task.
+    """The predictions of R runs on the N test examples of one task, (R, N), and its labels, (N,).
 
-    Args:
-        predictions: Classes, or numbers of a regression, or ranks, (R, N).
-        labels: The true ones, (N,).
-        seed: Seed of the resampling.
-        examples: What each example scores, (R, N) by metric, where predictions do not say it.
+    ``examples`` has what each example scores, (R, N) by metric, where predictions do not say it.
     """
 
     def __init__(
@@ -72,6 +64,28 @@ class Sample:
         self._examples, self._seed = examples or {}, seed
         self._scores: dict[str, Floats] = {}
         self._replicates: dict[str, Floats] = {}
+
+    @classmethod
+    def of(cls, table: ResultsTable, task: str, rows: Any) -> Sample:
+        """Read the predictions of some runs of a task; they must give the recorded scores."""
+        labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
+        if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
+            what = f"results.parquet: a run on {task} has no prediction for every test example"
+            raise DataError(what, "collect the results again")
+        columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
+        scored = {
+            metric: np.stack(rows[column].tolist())
+            for metric, column in columns.items()
+            if column in rows and rows[column].notna().all()
+        }
+        sample = cls(np.stack(predictions), labels, examples=scored)
+        recorded = rows.get("test_accuracy")
+        if recorded is None or recorded.isna().any():
+            return sample
+        if np.abs(sample.scores("accuracy") - recorded.to_numpy()).max() > _TOLERANCE:
+            what = f"results.parquet: predictions on {task} do not give the recorded scores"
+            raise DataError(what, "collect the results again where they were made")
+        return sample
 
     def scores(self, metric: str) -> Floats:
         """The score of every run, (R,), as a fraction or correlation."""
@@ -137,19 +151,12 @@ class _Samples(Items):
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one cell.
-
-    Attributes:
-        rows: Their rows in the sample of the task.
-        pool: Groups of one pool spread alike over seeds; None for a model taken as it is.
-        against: Rows that are subtracted run by run: the runs with the same seeds of another
-            version of the code, which share all that the seeds decide.
-    """
+    """The runs of one cell, by their rows in the sample of the task."""
 
     task: str
     rows: tuple[int, ...]
-    pool: str | None
-    against: tuple[int, ...] = ()
+    pool: str | None  # groups of one pool spread alike over seeds; None for a model taken as it is
+    against: tuple[int, ...] = ()  # rows that are subtracted: the same seeds of another version
 
 
 class Estimator:
@@ -160,11 +167,16 @@ class Estimator:
         self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, scores: ResultsTable, seed: int = 0) -> Estimator:
-        """Read the selected runs of every whole cell of a study, and its teachers."""
+    def of(cls, scores: ResultsTable, cells: Sequence[Cell] | None = None) -> Estimator:
+        """Read the chosen runs of these cells, or of a study's teachers and all whole cells."""
+        whole = [cell for cell in scores.study.seed_counts if scores.is_whole(cell)]
         samples, groups = {}, {}
-        for task, rows in scores.by_task():
-            samples[task] = sample_of(scores, task, rows, seed)
+        for task in scores.study.tasks:
+            own = (cell for cell in (whole if cells is None else cells) if cell.task == task)
+            if not (chosen := [scores.chosen(cell.key) for cell in own]):
+                continue
+            rows = pd.concat([scores.teachers(task), *chosen] if cells is None else chosen)
+            samples[task] = Sample.of(scores, task, rows)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])
                 pool = None if method == TEACHER else method
@@ -172,14 +184,14 @@ class Estimator:
         return cls(samples, groups)
 
     def estimate(self, terms: Terms, constant: float = 0.0) -> Difference:
-        """Estimate a sum of scores, each times its factor, and a constant.
-
-        Its error is NaN if no group of a pool has more than one run.
-        """
+        """Estimate a sum of scores; its error is NaN if no group of a pool has several runs."""
         value, doubled = constant, 0.0
         spreads: dict[tuple[str, str, _Weights], float] = {}
         resampled: dict[str, Floats | float] = {}
-        for key, factors in _by_cell(terms).items():
+        by_cell: dict[str, dict[str, float]] = {}
+        for (key, metric), factor in terms.items():
+            by_cell.setdefault(key, {})[metric] = factor
+        for key, factors in by_cell.items():
             group, runs = self.groups[key], len(self.groups[key].rows)
             if self._is_unchanged(group):
                 continue
@@ -260,37 +272,7 @@ def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
     return weighed / float(freedom.sum()), min(weighed**2 / squares, float(freedom.sum()))
 
 
-def _by_cell(terms: Terms) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    for (key, metric), factor in terms.items():
-        found.setdefault(key, {})[metric] = factor
-    return found
-
-
 def _weights(factors: Mapping[str, float], size: float) -> _Weights:
     """A cell's factors without their common size and sign, which the spread does not feel."""
-    first = next(iter(factors.values()))
-    scale = math.copysign(size, first)
+    scale = math.copysign(size, next(iter(factors.values())))
     return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
-
-
-def sample_of(table: ResultsTable, task: str, rows: Any, seed: int) -> Sample:
-    """The predictions of some runs of a task on its test examples."""
-    labels, predictions = table.labels(task), rows[TEST_PREDICTIONS].tolist()
-    if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
-        what = f"results.parquet: a run on {task} has no prediction for every test example"
-        raise DataError(what, "collect the results again")
-    columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
-    scored = {
-        metric: np.stack(rows[column].tolist())
-        for metric, column in columns.items()
-        if column in rows and rows[column].notna().all()
-    }
-    sample = Sample(np.stack(predictions), labels, seed, scored)
-    recorded = rows["test_accuracy"].to_numpy() if "test_accuracy" in rows else None
-    if recorded is None or np.isnan(recorded).any():
-        return sample
-    if np.abs(sample.scores("accuracy") - recorded).max() > _TOLERANCE:
-        what = f"results.parquet: predictions on {task} do not give the recorded scores"
-        raise DataError(what, "collect the results again where they were made")
-    return sample

@@ -1,19 +1,20 @@
 """Published numbers, each with where it stands and how it was obtained.
 
 The files in ``config/reference/`` are the only place in the project where a published number
-is written down. What may stand in them is said here; ``config/reference/README.md`` shows the same
-tables to readers. Values are in the unit of the source: per cent for scores.
+is written down. Which words may stand in them is said here, and what their columns mean in
+``config/reference/README.md``. Values are in the unit of the source: per cent for scores.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from pdbench.core.errors import DataError, suggestion
+from pdbench.evidence.statements import Term
 from pdbench.evidence.table import Split
 from pdbench.study import ROOT, Architecture, Cell, Study
 from pdbench.study.catalogue.glue import GLUE
@@ -24,9 +25,7 @@ Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 """S of each transfer set to each task, as the audit measured it."""
 
 FOLDER = ROOT / REFERENCES
-_CONTEXT_FILE = "concurrent_work.csv"
-"""Numbers of other publications: shown for context, never a target."""
-
+_CONTEXT_FILE = "concurrent_work.csv"  # other publications: shown for context, never a target
 _FILES = ("paper.csv", "released_models.csv", _CONTEXT_FILE)
 
 PAPER_SIZES = {
@@ -38,27 +37,12 @@ PAPER_SIZES = {
 }
 """The paper's five named sizes, from small to large."""
 
-_COLUMNS = {
-    "artefact": "Table or figure: an id of pdbench, or one of another publication's",
-    "series": "Row or curve, in the source's words",
-    "arch": 'L/H, or one of "BERT_LARGE", "5 models", "Mini vs Base"; "-" where none is stated',
-    "method": "Method, in the source's words",
-    "init": "Initialisation, where the series is about it",
-    "task": "Task, in GLUE's or the paper's words; \"-\" for numbers that are no score",
-    "task_version": 'Which data, where a task has several: "unstated" if the source does not say',
-    "split": 'dev, test or "unstated"; "-" for numbers that are no score',
-    "metric": "Metric id",
-    "unit": "Unit of value and tolerance; it follows from the metric",
-    "transfer_size": "Items of the transfer set, where the number depends on it: 50k, 1.7m",
-    "similarity": "Similarity S of the transfer set to the labelled set, where it matters",
-    "value": "The number, with the digits of its source",
-    "tolerance": "Reading error of a digitised value; empty for others, whose last digit says it",
-    "seeds": 'Runs behind the number; "unstated"; "-" for numbers that no run gave',
-    "obtained": "printed (in a table), quoted (in the text) or digitised (read off a plot)",
-    "grade": "primary (the publication's own number) or secondary",
-    "source": "Publication and place",
-}
-"""Every column of a reference file with its meaning, in order."""
+_COLUMNS = (
+    *("artefact", "series", "arch", "method", "init", "task", "task_version", "split", "metric"),
+    *("unit", "transfer_size", "similarity", "value", "tolerance", "seeds", "obtained", "grade"),
+    "source",
+)
+"""The columns of a reference file, in order; the README of its folder says what they mean."""
 
 _SCORES = {
     **{name: METRICS[name].unit for name in metrics_for("classification")},
@@ -73,31 +57,21 @@ _UNITS = {
     "params_millions": "million",
     "transfer_set_millions": "million",
     "inference_seconds": "s",
-    "speedup_vs_BERT_LARGE_TPUv2": "ratio",
-    "TPU_speedup_x": "ratio",
-    "speedup_x": "ratio",
-    "compression_x": "ratio",
-    "size_reduction_x": "ratio",
-    "size_ratio": "ratio",
-    "speed_ratio": "ratio",
-    "data_ratio": "ratio",
+    **dict.fromkeys(("speedup_vs_BERT_LARGE_TPUv2", "TPU_speedup_x", "speedup_x"), "ratio"),
+    **dict.fromkeys(("compression_x", "size_reduction_x"), "ratio"),
+    **dict.fromkeys(("size_ratio", "speed_ratio", "data_ratio"), "ratio"),
 }
 """The unit of every metric of the reference files."""
 
 TASKS = {
-    "-": "",
     "MNLI": "mnli",
     **{task.title: name for name, task in GLUE.items()},
     "Amazon Book Reviews": "book-reviews",
-    "GLUE-6": "",
-    "Score": "",
-    "avg": "",
-    "avg8": "",
-    "MNLI/RTE": "",
+    **dict.fromkeys(("-", "GLUE-6", "Score", "avg", "avg8", "MNLI/RTE"), ""),
 }
 """Tasks in the sources' words, each with the id of one task's data; "" for none or several."""
 
-VERSIONS = {
+_VERSIONS = {
     "MNLI": ("matched", "mismatched", "unstated"),
     "MNLI-m": ("matched",),
     "MNLI-mm": ("mismatched",),
@@ -115,18 +89,13 @@ META_TASKS = (
 )
 """What the meta score of GLUE-6 is the mean of: the scores of a task are averaged first."""
 
-OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
-"""The version that a task's id implies."""
-
-_SPLITS = ("dev", "test", "unstated")
-"""Splits of scores; other numbers have "-"."""
+_SPLITS = ("dev", "test", "unstated")  # splits of scores; other numbers have "-"
 
 _OBTAINED = ("printed", "quoted", "digitised")
-GRADES = ("primary", "secondary")
+_GRADES = ("primary", "secondary")
 UNSTATED = "unstated"
 
-_SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")
-"""What stands for an architecture where the source names no single L/H."""
+_SIZES_IN_WORDS = ("-", "BERT_LARGE", "5 models", "Mini vs Base")  # where there is no single L/H
 
 _METHODS = {
     "PD-truncated-init": "pd-truncated",
@@ -143,30 +112,22 @@ _NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
 
 @dataclass(frozen=True)
 class Reference:
-    """One published number: its line, of whose columns ``_COLUMNS`` says what they mean.
-
-    Attributes:
-        method: Method id of pdbench where there is one, else the source's word in lower case.
-        method_word: The method in the source's own word.
-        printed: The value as the file writes it, with its digits.
-        tolerance: Reading error of a value read off a plot, in its unit; 0 for a printed one.
-        seeds: Runs behind it; None where the source does not say or no run gave it.
-    """
+    """One published number: its line in a reference file."""
 
     artefact: str
     series: str
     architecture: str
-    method: str
-    method_word: str
+    method: str  # method id of pdbench where there is one, else the source's word in lower case
+    method_word: str  # the method in the source's own word
     task: str
     task_version: str
     split: str
     metric: str
     unit: str
     value: float
-    printed: str
-    tolerance: float
-    seeds: int | None
+    printed: str  # the value as the file writes it, with its digits
+    tolerance: float  # reading error of a value read off a plot, in its unit; 0 for a printed one
+    seeds: int | None  # runs behind it; None where the source does not say or no run gave it
     obtained: str
     grade: str
     source: str
@@ -175,10 +136,29 @@ class Reference:
     file: str
 
     @property
+    def size(self) -> Architecture | None:
+        """Its size; None where the source names no single L/H."""
+        if self.architecture in _SIZES_IN_WORDS:
+            return None
+        return Architecture.parse(self.architecture)
+
+    @property
     def name(self) -> str | None:
         """The paper's name of its size (Tiny ... Base), if it has one."""
-        sizes = {str(size): name for name, size in PAPER_SIZES.items()}
-        return sizes.get(self.architecture)
+        return next((name for name, size in PAPER_SIZES.items() if size == self.size), None)
+
+    @property
+    def term(self) -> Term:
+        """What identifies it: everything that no other published number shares with it."""
+        size, transfer = self.architecture, (self.transfer_size, self.similarity)
+        where = (self.artefact, self.series, size, self.task, self.split, *transfer)
+        return "|".join("" if part is None else str(part) for part in where), self.metric
+
+    def part(self, task: str, metric: str) -> Reference:
+        """A score that it is the mean of, in the version of the task that no source states."""
+        versions = _VERSIONS.get(task, ("",))
+        version = UNSTATED if UNSTATED in versions else versions[0]
+        return replace(self, task=task, metric=metric, task_version=version)
 
     @property
     def uncertainty(self) -> float:
@@ -211,7 +191,7 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
 
 def _read(path: Path) -> Iterator[Reference]:
     lines: dict[tuple[str, ...], int] = {}
-    for number, row in read_rows(path, tuple(_COLUMNS)):
+    for number, row in read_rows(path, _COLUMNS):
         try:
             _check(row)
             reference = _parse(row, path.name)
@@ -243,6 +223,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
             if None in row or None in row.values():
                 what = f"{path}:{reader.line_num}: not as many fields as the header has"
                 raise DataError(what, "mend the line")
+            if row["grade"] not in _GRADES:
+                what = f"{path}:{reader.line_num}: unknown grade {row['grade']!r}"
+                raise DataError(what, suggestion(row["grade"], _GRADES))
             yield reader.line_num, row
 
 
@@ -254,9 +237,8 @@ def _check(row: dict[str, str]) -> None:
     known: dict[str, Collection[str]] = {
         "metric": _UNITS,
         "task": TASKS,
-        "grade": GRADES,
         "obtained": _OBTAINED,
-        "task_version": VERSIONS.get(row["task"], ("",)),
+        "task_version": _VERSIONS.get(row["task"], ("",)),
         "split": _SPLITS if row["metric"] in _SCORES else ("-",),
     }
     for column, words in known.items():
@@ -302,13 +284,10 @@ def _count(text: str) -> int | None:
     return round(float(text.rstrip("km")) * unit)
 
 
-_SIMILARITY_TOLERANCE = 0.02
-"""Similarities that are closer are one: S depends a little on which texts are drawn."""
-
-
 def is_similar(found: float | None, published: float) -> bool:
     """Whether a measured similarity S is the published one."""
-    return found is not None and abs(found - published) <= _SIMILARITY_TOLERANCE
+    # Which texts are drawn changes S a little.
+    return found is not None and abs(found - published) <= 0.02
 
 
 def transfer_of(

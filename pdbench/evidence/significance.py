@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-LEVEL = 0.95
-"""Level of every interval."""
+ALPHA = 0.05
+"""Two-sided level of every test; the level of every interval is 1 - ALPHA."""
 
-ALPHA = round(1 - LEVEL, 10)
-"""Two-sided level of every test; the level of the intervals is 1 - ALPHA."""
-
-_POWER = 0.8
-"""The share of times that a difference must be found to be called detectable."""
+_POWER = 0.8  # the share of times that a difference must be found to be called detectable
 
 _K = TypeVar("_K")
 
@@ -23,10 +19,10 @@ _K = TypeVar("_K")
 class Interval:
     """A mean over ``n`` runs with the ends of its interval; NaN where there is none."""
 
-    mean: float
-    low: float
-    high: float
-    n: int
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
 
     @property
     def half_width(self) -> float:
@@ -41,39 +37,33 @@ class Interval:
         return f"{self.mean:.1f} ± {self.half_width:.1f}"
 
 
-NO_RUNS = Interval(math.nan, math.nan, math.nan, 0)
-
-
 @dataclass(frozen=True)
 class Difference:
-    """A difference in points with its standard error.
+    """A difference in points with its standard error."""
 
-    Attributes:
-        value: The difference.
-        error: Its standard error; NaN where there is none, as for single runs.
-        freedom: Degrees of freedom of the error; infinite where it is known.
-        n: The fewest runs of a cell behind it.
-    """
+    value: float  # the difference
+    error: float  # its standard error; NaN where there is none, as for single runs
+    freedom: float  # degrees of freedom of the error; infinite where it is known
+    n: int = 0  # the fewest runs of a cell behind it
 
-    value: float
-    error: float
-    freedom: float
-    n: int = 0
+    @classmethod
+    def of(cls, values: Sequence[float], bound: float = 0.0) -> Difference:
+        """The mean of ``values``, NaN without any, less a number that has no spread."""
+        n = len(values)
+        mean = math.fsum(values) / n if n else math.nan
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        error = math.sqrt(squares / (n - 1) / n) if n > 1 else math.nan
+        return cls(mean - bound, error, max(n - 1, 1), n)
 
     @property
     def interval(self) -> Interval:
-        """The value with its t interval of level 1 - ALPHA."""
+        """The value with its t interval, wide for few runs: a bootstrap would be too narrow."""
         if math.isnan(self.error):
-            return Interval(self.value, math.nan, math.nan, self.n)
+            return Interval(self.value, n=self.n)
         half = _quantile(1 - ALPHA / 2, self.freedom) * self.error
         return Interval(self.value, self.value - half, self.value + half, self.n)
 
-    @property
-    def detectable(self) -> float:
-        """The smallest true difference that a test at ALPHA finds with probability POWER."""
-        return self.detectable_at(ALPHA / 2)
-
-    def detectable_at(self, level: float) -> float:
+    def detectable(self, level: float = ALPHA / 2) -> float:
         """The smallest true difference that a one-sided test at ``level`` finds so often."""
         return self.error * (_quantile(1 - level, self.freedom) + _quantile(_POWER, self.freedom))
 
@@ -103,23 +93,6 @@ class Difference:
         if self.error == 0:
             return 0.0 if distance > 0 else 1.0
         return float(stdtr(_finite(self.freedom), -distance / self.error))
-
-
-def t_interval(values: Sequence[float]) -> Interval:
-    """The mean of ``values`` with Student's t interval.
-
-    It is wide for two or three values; a bootstrap of so few would be too narrow.
-    """
-    return difference_of(values).interval if values else NO_RUNS
-
-
-def difference_of(values: Sequence[float], bound: float = 0.0) -> Difference:
-    """The mean of ``values`` less a number that has no spread."""
-    n = len(values)
-    mean = math.fsum(values) / n
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    error = math.sqrt(squares / (n - 1) / n) if n > 1 else math.nan
-    return Difference(mean - bound, error, max(n - 1, 1), n)
 
 
 def _quantile(probability: float, freedom: float) -> float:

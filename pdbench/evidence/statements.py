@@ -10,16 +10,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from operator import itemgetter
 from typing import TypeAlias
 
-from pdbench.evidence.significance import Difference
+from pdbench.evidence.significance import ALPHA, Difference
 
 Term: TypeAlias = tuple[str, str]
 """What identifies one score: the key of a cell, or of a published number, and its metric."""
 
-_ROUNDING = 1e-9
-"""Published decimals are not exact in binary."""
+_ROUNDING = 1e-9  # published decimals are not exact in binary
 
 
 class Untestable(Exception):  # noqa: N818 - nothing is wrong
@@ -38,6 +38,15 @@ class Quantity:
     def of(cls, value: Quantity | float) -> Quantity:
         """The quantity itself, or a number as one."""
         return value if isinstance(value, Quantity) else cls({}, value, f"{value:g}")
+
+    @classmethod
+    def mean(cls, quantities: Iterable[Quantity], name: str) -> Quantity:
+        """The mean of some quantities, under a name of its own."""
+        total, *others = found = list(quantities)
+        for other in others:
+            total = total + other
+        average = total * (1 / len(found))
+        return cls(average.terms, average.constant, name)
 
     def __add__(self, other: Quantity | float) -> Quantity:
         return self._plus(Quantity.of(other), 1, "+")
@@ -82,16 +91,6 @@ def _grouped(name: str) -> str:
     return f"({name})" if " \N{MINUS SIGN} " in name or " + " in name else name
 
 
-def mean(quantities: Iterable[Quantity], name: str) -> Quantity:
-    """The mean of some quantities, under a name of its own."""
-    found = list(quantities)
-    total = found[0]
-    for other in found[1:]:
-        total = total + other
-    average = total * (1 / len(found))
-    return Quantity(average.terms, average.constant, name)
-
-
 @dataclass(frozen=True)
 class _Size:
     """The size of a quantity, whatever its sign."""
@@ -111,6 +110,11 @@ class Single:
     strict: bool = False
     margin: float | None = None
 
+    @property
+    def comparisons(self) -> tuple[Single, ...]:
+        """Itself."""
+        return (self,)
+
 
 @dataclass(frozen=True)
 class _Joined:
@@ -118,6 +122,11 @@ class _Joined:
 
     parts: tuple[Statement, ...]
     all: bool
+
+    @property
+    def comparisons(self) -> tuple[Single, ...]:
+        """Every single comparison, in order."""
+        return tuple(one for part in self.parts for one in part.comparisons)
 
 
 Statement: TypeAlias = Single | _Joined
@@ -133,14 +142,10 @@ def some(*parts: Statement | Iterable[Statement]) -> Statement:
     return _Joined(_flat(parts), all=False)
 
 
-def descending(*quantities: Quantity) -> Statement:
-    """Each quantity is above the next."""
-    return every(first > second for first, second in itertools.pairwise(quantities))
-
-
-def not_ascending(*quantities: Quantity) -> Statement:
-    """No quantity is below the next."""
-    return every(first >= second for first, second in itertools.pairwise(quantities))
+def descending(*quantities: Quantity, ties: bool = False) -> Statement:
+    """Each quantity is above the next, or with ties none is below it."""
+    pairs = itertools.pairwise(quantities)
+    return every(first >= second if ties else first > second for first, second in pairs)
 
 
 def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:
@@ -150,50 +155,57 @@ def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, 
     return tuple(found)
 
 
-def comparisons(statement: Statement) -> tuple[Single, ...]:
-    """Every single comparison of a statement, in order."""
-    if isinstance(statement, Single):
-        return (statement,)
-    return tuple(one for part in statement.parts for one in comparisons(part))
-
-
-def slack(statement: Statement, value: Callable[[Term], float]) -> float:
+def slack(statement: Statement, values: Mapping[Term, float]) -> float:
     """How far the numbers could move before the statement fails; negative if it fails."""
     if isinstance(statement, _Joined):
-        slacks = [slack(part, value) for part in statement.parts]
+        slacks = [slack(part, values) for part in statement.parts]
         return min(slacks) if statement.all else max(slacks)
     quantity = statement.quantity
-    found = quantity.constant + sum(f * value(term) for term, f in quantity.terms.items())
+    found = quantity.constant + sum(f * values[term] for term, f in quantity.terms.items())
     if statement.margin is not None:
         return statement.margin - abs(found) + _ROUNDING
     return found - _ROUNDING if statement.strict else found + _ROUNDING
 
 
+class ClaimOutcome(StrEnum):
+    """What the evidence says about a claim, or about one of its comparisons."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    INCONCLUSIVE = "inconclusive"
+    UNTESTABLE = "untestable"
+
+    @property
+    def mark(self) -> str:
+        """Its mark: never colour alone."""
+        return {"holds": "+", "fails": "\N{MINUS SIGN}", "inconclusive": "?"}.get(self, ".")
+
+
 @dataclass(frozen=True)
 class Trial:
-    """One comparison of a statement, as it stands.
-
-    Attributes:
-        estimate: By how much it is met, or for "within" the difference itself, in points.
-        shown: P of it being false all the same; NaN on published numbers.
-        refuted: P of it being true all the same.
-    """
+    """One comparison of a statement, as it stands."""
 
     text: str
-    estimate: Difference
-    shown: float
-    refuted: float
+    estimate: Difference  # by how much it is met, or for "within" the difference itself, in points
+    shown: float  # P of it being false all the same; NaN on published numbers
+    refuted: float  # P of it being true all the same
     terms: tuple[Term, ...]
 
+    @classmethod
+    def of(cls, comparison: Single, found: Difference) -> Trial:
+        """Test a comparison on the estimate of its quantity."""
+        if (margin := comparison.margin) is None:
+            shown, refuted = found.above(0), found.below(0)
+        else:
+            shown, refuted = found.within(margin), found.outside(margin)
+        return cls(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
 
-def try_out(comparison: Single, estimate: Callable[[Quantity], Difference]) -> Trial:
-    """Test a single comparison on runs."""
-    found, margin = estimate(comparison.quantity), comparison.margin
-    if margin is None:
-        shown, refuted = found.above(0), found.below(0)
-    else:
-        shown, refuted = found.within(margin), found.outside(margin)
-    return Trial(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
+    @property
+    def outcome(self) -> ClaimOutcome:
+        """What it says by itself, without correction for others."""
+        if min(self.shown, self.refuted) > ALPHA / 2:
+            return ClaimOutcome.INCONCLUSIVE
+        return ClaimOutcome.HOLDS if self.shown < self.refuted else ClaimOutcome.FAILS
 
 
 def weigh(

@@ -10,9 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
-from pdbench.evidence.significance import Interval, t_interval
+from pdbench.evidence.significance import Difference, Interval
 from pdbench.study import Architecture, Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -54,32 +56,18 @@ def read_results(path: Path) -> Any:
     return frame
 
 
-def refuse_others(study: Study, frame: Any) -> None:
-    """Refuse results of another study, whose cells may have the same names."""
-    for name in sorted(set(frame["study"]) - {study.name}):
-        what = f"the results are those of study {name!r}, not {study.name!r}"
-        raise UsageError(what, "name their study")
-
-
 @dataclass(frozen=True)
 class Score:
-    """The runs of one cell on one split, in per cent.
+    """The runs of one cell on one split, in per cent."""
 
-    Attributes:
-        runs: One score a seed, at the grid point that is best on dev, in order of the seeds.
-            Empty when a run of the cell is missing: a cell is whole or it is missing.
-        degenerate: How many of the runs predict one class only.
-        majority: The accuracy of always answering the largest class.
-    """
-
-    runs: tuple[float, ...]
-    degenerate: int
-    majority: float | None = None
+    runs: tuple[float, ...]  # one a seed, in order, at dev's grid point; none if a run is missing
+    degenerate: int  # how many of the runs predict one class only
+    majority: float | None = None  # the accuracy of always answering the largest class
 
     @property
     def interval(self) -> Interval:
         """Mean and 95% t interval over the seeds."""
-        return t_interval(self.runs)
+        return Difference.of(self.runs).interval
 
 
 class ResultsTable:
@@ -90,6 +78,13 @@ class ResultsTable:
 
     def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
         self.study, self.frame, self._stored = study, frame, stored
+        self._paths = Paths(study)
+
+    def refuse_others(self) -> None:
+        """Refuse results of another study, whose cells may have the same names."""
+        for name in sorted(set(self.frame["study"]) - {self.study.name}):
+            what = f"the results are those of study {name!r}, not {self.study.name!r}"
+            raise UsageError(what, "name their study")
 
     @cached_property
     def _by_cell(self) -> dict[str, Any]:
@@ -130,28 +125,18 @@ class ResultsTable:
         return len(self.chosen(cell.key)) >= self.study.seed_counts[cell]
 
     def of(self, cell: Cell, split: Split = "test", metric: str | None = None) -> Score:
-        """Return a cell's scores on a split; the metric is the task's first by default."""
+        """A cell's scores on a split; the metric is the task's first by default."""
         column = self._column(cell.task, split, metric)
         return _score(self.chosen(cell.key), column) if self.is_whole(cell) else Score((), 0)
 
     def teacher(self, task: str, split: Split = "test", metric: str | None = None) -> Score:
-        """Return the scores of a task's teacher; no runs when there is none."""
-        return _score(self._teachers(task), self._column(task, split, metric))
+        """The scores of a task's teacher; no runs when there is none."""
+        return _score(self.teachers(task), self._column(task, split, metric))
 
     def teacher_key(self, task: str) -> str | None:
         """The key of a task's teacher; None when there is none."""
-        rows = self._teachers(task)
+        rows = self.teachers(task)
         return str(rows["cell"].iloc[0]) if len(rows) else None
-
-    def by_task(self) -> Iterator[tuple[str, Any]]:
-        """Every task with the rows of its teacher and of its whole cells, one row a run."""
-        import pandas as pd
-
-        for task in self.study.tasks:
-            cells = (cell for cell in self.study.seed_counts if cell.task == task)
-            found = [self.chosen(cell.key) for cell in cells if self.is_whole(cell)]
-            if found:
-                yield task, pd.concat([self._teachers(task), *found])
 
     def labels(self, task: str) -> Any:
         """The true labels of a task's test examples, (N,), which one of its rows carries."""
@@ -160,13 +145,14 @@ class ResultsTable:
             raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
         return found.iloc[0]
 
-    def _teachers(self, task: str) -> Any:
+    def teachers(self, task: str) -> Any:
+        """The rows of a task's teacher."""
         return self.frame[(self.frame["method"] == TEACHER) & (self.frame["task"] == task)]
 
     def _column(self, task: str, split: Split, metric: str | None) -> str:
         column = f"{split}_{metric or self.study.tasks[task].metrics[0]}"
         if split != "submission" and column not in self.frame.columns:
-            raise DataError(f"results.parquet: no column {column!r}", "run `pdbench collect` again")
+            raise DataError(f"results.parquet: no column {column!r}", _AGAIN)
         return column
 
     def lacks(self, cell: Cell, metric: str) -> str:
@@ -180,22 +166,14 @@ class ResultsTable:
         if not len(rows):
             yield "none of its runs is there"
         wanted = Counter(run.seed_number for run in self.study.runs(cell))
-        lost = wanted - Counter(rows.drop_duplicates("run")["seed_index"])
-        if lost:
+        if lost := wanted - Counter(rows.drop_duplicates("run")["seed_index"]):
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
-        expected = rows["spec"] if self._stored else self._expected(cell)
-        if older := int((~rows["spec"].isin(expected)).sum()):
-            yield f"{older} runs are of other settings or code; run the study again"
+        if not self._stored:
+            specs = [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
+            if older := int((~rows["spec"].isin(specs)).sum()):
+                yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metric)
-
-    def _expected(self, cell: Cell) -> list[str]:
-        """The digests that the runs of a cell have if they are of the study's settings."""
-        return [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
-
-    @cached_property
-    def _paths(self) -> Paths:
-        return Paths(self.study)
 
     def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:
         rows, column = self.chosen(cell.key), f"test_{metric}"
@@ -208,12 +186,8 @@ class ResultsTable:
         except DataError:
             yield f"no labels of the test examples of {cell.task}"
         else:
-            if any(_length(found) != count for found in rows[TEST_PREDICTIONS]):
+            if any(np.shape(found)[:1] != (count,) for found in rows[TEST_PREDICTIONS]):
                 yield "a run has no prediction for every test example"
-
-
-def _length(predictions: Any) -> int:
-    return len(predictions) if hasattr(predictions, "__len__") else -1
 
 
 def _score(rows: Any, column: str) -> Score:

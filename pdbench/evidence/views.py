@@ -30,7 +30,7 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.statements import Quantity, Term, Untestable, mean
+from pdbench.evidence.statements import Quantity, Term, Untestable
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
 
@@ -48,28 +48,19 @@ _NO_DEV = "dev chose among the runs here, and only test predictions are kept to 
 
 @dataclass(frozen=True)
 class _Number:
-    """One number with what it is a number of.
-
-    Attributes:
-        task: What the task is: an id of a published one, or the study's own.
-        split: The split as the paper calls it.
-        shown: Whether figures show it: scores, in a study those of its test split.
-        size: Size of the student; None for the teacher.
-        transfer: Items of the transfer set, where the number depends on it.
-        lacking: Why it cannot be used; empty if it can.
-    """
+    """One number with what it is a number of, in the paper's words where it has them."""
 
     artefact: str
     task: str
     method: str
-    size: Architecture | None = None
-    transfer: int | None = None
+    size: Architecture | None = None  # size of the student; None for the teacher
+    transfer: int | None = None  # items of the transfer set, where the number depends on it
     similarity: float | None = None
     split: str = ""
     metric: str = ""
     term: Term = ("", "")
-    shown: bool = False
-    lacking: str = ""
+    shown: bool = False  # whether figures show it: scores, in a study those of its test split
+    lacking: str = ""  # why it cannot be used; empty if it can
 
 
 def _only(numbers: Iterable[_Number], name: str, **wanted: object) -> Quantity:
@@ -85,20 +76,15 @@ def _only(numbers: Iterable[_Number], name: str, **wanted: object) -> Quantity:
 
 @dataclass(frozen=True)
 class Numbers:
-    """All numbers of one origin, by what they are.
-
-    Attributes:
-        named: The named sizes, from small to large.
-        own_magnitudes: Whether the paper's magnitudes hold here: at its own scale.
-    """
+    """All numbers of one origin, by what they are."""
 
     entries: tuple[_Number, ...]
-    named: Mapping[str, Architecture]
-    own_magnitudes: bool
+    named: Mapping[str, Architecture]  # the named sizes, from small to large
+    own_magnitudes: bool  # whether the paper's magnitudes hold here: at its own scale
 
     @classmethod
     def published(cls, references: Iterable[Reference]) -> Numbers:
-        """The paper's own numbers; terms are those of :func:`term_of`."""
+        """The paper's own numbers, each by its own term."""
         return cls(tuple(_published(r) for r in references if not r.is_context), PAPER_SIZES, True)
 
     @classmethod
@@ -130,8 +116,7 @@ class Numbers:
     def tasks(self, artefact: str) -> tuple[str, ...]:
         """The tasks of a figure."""
         shown = (e for e in self.entries if e.artefact == artefact and e.shown)
-        found = tuple(dict.fromkeys(entry.task for entry in shown))
-        if not found:
+        if not (found := tuple(dict.fromkeys(entry.task for entry in shown))):
             raise Untestable(f"{artefact} has no scores here")
         return found
 
@@ -158,16 +143,19 @@ class Numbers:
         tasks = []
         for parts in META_TASKS:
             own = [self.score(method, TASKS[word], split, m) for word, m in parts]
-            tasks.append(mean(own, TASKS[parts[0][0]]))
-        return mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
+            tasks.append(Quantity.mean(own, TASKS[parts[0][0]]))
+        return Quantity.mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
 
     def value(
-        self, metric: str, artefact: str = "sizes", size: str = "", method: str | None = None
+        self,
+        metric: str,
+        artefact: str = "sizes",
+        size: Architecture | None = None,
+        method: str | None = None,
     ) -> Quantity:
         """A number that is no score, which a study has none of: parameters, a speed-up, a ratio."""
-        wanted = Architecture.parse(size) if size else None
-        name = f"{' '.join(word for word in (metric, method, size) if word)} of {artefact}"
-        asked = {"artefact": artefact, "metric": metric, "method": method, "size": wanted}
+        name = f"{' '.join(str(word) for word in (metric, method, size) if word)} of {artefact}"
+        asked = {"artefact": artefact, "metric": metric, "method": method, "size": size}
         return _only(self.entries, name, **asked)
 
 
@@ -244,8 +232,8 @@ class Figure:
     @property
     def series(self) -> tuple[tuple[str, Architecture], ...]:
         """The (method, size) of every curve over transfer sets."""
-        found = ((e.method, e.size) for e in self._entries if e.transfer is not None)
-        return tuple(dict.fromkeys((m, size) for m, size in found if size is not None))
+        curves = ((e.method, e.size) for e in self._entries if e.size and e.transfer is not None)
+        return tuple(dict.fromkeys(curves))
 
     @property
     def teacher(self) -> Quantity:
@@ -274,30 +262,11 @@ def _short_name(method: str) -> str:
     return method.upper() if method in ("pd", "pf", "d", "tf", "pd-f") else method
 
 
-def term_of(reference: Reference) -> Term:
-    """What identifies a published number: everything that no other shares with it."""
-    r = reference
-    where = (r.artefact, r.series, r.architecture, r.task, r.split, r.transfer_size, r.similarity)
-    return "|".join("" if part is None else str(part) for part in where), r.metric
-
-
 def _published(reference: Reference) -> _Number:
-    try:
-        size = Architecture.parse(reference.architecture)
-    except ValueError:
-        size = None
-    return _Number(
-        artefact=reference.artefact,
-        task=TASKS[reference.task] or reference.task,
-        method=reference.method,
-        split=reference.split,
-        metric=reference.metric,
-        term=term_of(reference),
-        shown=reference.is_score,
-        size=size,
-        transfer=reference.transfer_size,
-        similarity=reference.similarity,
-    )
+    r = reference
+    place = (r.size, r.transfer_size, r.similarity, r.split, r.metric)
+    task = TASKS[r.task] or r.task
+    return _Number(r.artefact, task, r.method, *place, term=r.term, shown=r.is_score)
 
 
 def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Number]:
@@ -307,20 +276,19 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
         for cell in cells:
             lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
             place = (cell.architecture, *transfer_of(study, cell, similarity))
-            own = _Number(artefact, cell.task, cell.method, *place)
-            yield from _scored(study, own, "test", cell.key, lacking)
-            yield from _scored(study, own, "dev", cell.key, lacking or _NO_DEV)
+            own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
+            yield from _scored(study, own, "test", cell.key)
+            yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", cell.key)
         for task in dict.fromkeys(cell.task for cell in cells):
-            key = scores.teacher_key(task)
+            key = scores.teacher_key(task) or ""
             lacking = "" if key else f"the teacher of {task} is missing"
-            own = _Number(artefact, task, TEACHER)
-            yield from _scored(study, own, "test", key or "", lacking)
+            own = _Number(artefact, task, TEACHER, lacking=lacking)
+            yield from _scored(study, own, "test", key)
 
 
-def _scored(study: Study, own: _Number, split: Split, key: str, lacking: str) -> Iterator[_Number]:
+def _scored(study: Study, own: _Number, split: Split, key: str) -> Iterator[_Number]:
     """A number in each of its task's metrics, with the paper's words for task and split."""
     identity = data_id(study, own.artefact, own.task)
-    found = replace(own, task=identity, shown=split == "test", lacking=lacking)
+    found = replace(own, task=identity, split=published_split(split, identity))
     for metric in study.tasks[own.task].metrics:
-        named = published_split(split, identity)
-        yield replace(found, split=named, metric=metric, term=(key, metric))
+        yield replace(found, metric=metric, term=(key, metric), shown=split == "test")

@@ -6,7 +6,6 @@ records and its resuming.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,10 +20,16 @@ from pdbench.data.places import model_folder
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, encode, open_vocabulary
-from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, choose_device, write_checkpoint
-from pdbench.engine.checkpoints import load_encoder, read_checkpoint
-from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_model
-from pdbench.jobs.pretraining import CorpusText, corpus_pieces, train_masked_lm
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, write_checkpoint
+from pdbench.engine.checkpoints import Checkpoint
+from pdbench.engine.device import predict
+from pdbench.engine.initialise import (
+    BERT_RANGE,
+    adopted_classifier,
+    random_classifier,
+    random_model,
+)
+from pdbench.jobs.pretraining import Corpus, train_masked_lm
 from pdbench.jobs.training import train_whole
 from pdbench.kinds import Labelled
 from pdbench.kinds.classes import Classes
@@ -64,21 +69,15 @@ def pretrain(
     shape = BertShape.of(Architecture.parse(size), vocabulary.size)
     settings, random = Pretraining(), torch.Generator().manual_seed(seed)
     model = random_model(MaskedLM(Bert(shape, settings.dropout)), BERT_RANGE, random)
-    texts = [CorpusText(tokens, len(tokens), pieces)]
-    kept, objective = corpus_pieces(texts, vocabulary), MaskedLanguage(shape, shape, 0)
-    device, rate = choose_device(shape.hidden), settings.learning_rate
-    train_masked_lm(model, texts, kept, settings, rate, device, seed, objective)
+    corpus, objective = Corpus([tokens], [pieces], vocabulary), MaskedLanguage(shape, shape, 0)
+    train_masked_lm(model, corpus, settings, settings.learning_rate, seed, objective)
     return model
 
 
 def embedded_teacher(name: str, labels: int, seed: int = 0) -> Classifier:
     """Fetch the weights of an embedded model, under a new output layer."""
     source = Source(source="embedded", name=name)
-    folder = model_folder(source, _fetched(source))
-    shape, weights, _ = read_checkpoint(folder)
-    model = random_classifier(shape, labels, BERT_RANGE, torch.Generator().manual_seed(seed))
-    load_encoder(model.bert, weights, folder)
-    return model
+    return adopted_classifier(Checkpoint(model_folder(source, _fetched(source))), labels, seed)
 
 
 def student_of(pretrained: MaskedLM, labels: int, seed: int = 0) -> Classifier:
@@ -98,17 +97,13 @@ def finetune(
     seed: int = 0,
 ) -> float:
     """Fine-tune on labels, (N,); return the final training loss."""
-    return _train("finetune", model, Labelled(tokens, labels), settings, seed)
+    return train_whole(model, _kind(model), Labelled(tokens, labels), settings, seed).loss
 
 
 def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float16]:
     """The teacher's probabilities of every item, (N, C)."""
-    device = choose_device(teacher.bert.shape.hidden)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "soft_labels.npy")
-        _kind(teacher).soft_label(teacher, tokens, len(tokens), device, path)
-        found: NDArray[np.float16] = np.load(path, allow_pickle=False)
-    return found
+    logits = torch.from_numpy(predict(teacher, tokens))
+    return Classes.soft(logits).numpy().astype(np.float16)
 
 
 def distill(
@@ -119,14 +114,14 @@ def distill(
     seed: int = 0,
 ) -> float:
     """Distil on soft labels, (N, C); return the final training loss."""
-    return _train("distill", student, Labelled(tokens, probabilities), settings, seed)
+    data = Labelled(tokens, probabilities)
+    return train_whole(student, _kind(student), data, settings, seed).loss
 
 
 def accuracy(model: Classifier, tokens: Tokens, labels: NDArray[np.int64]) -> float:
     """The share of items whose most likely class is their label, (N,)."""
-    device = choose_device(model.bert.shape.hidden)
-    data = Labelled(tokens, labels)
-    return _kind(model).score(model, data, ("accuracy",), device).metrics["accuracy"]
+    scores = _kind(model).score(model, Labelled(tokens, labels), ("accuracy",))
+    return scores.metrics["accuracy"]
 
 
 def write_model(
@@ -147,9 +142,3 @@ def _fetched(source: Source) -> Path:
 def _kind(model: Classifier) -> Classes:
     labels = tuple(str(number) for number in range(model.output.out_features))
     return Classes(Task(source="embedded", labels=labels, metrics=("accuracy",)))
-
-
-def _train(
-    objective: str, model: Classifier, data: Labelled, settings: StageSettings, seed: int
-) -> float:
-    return train_whole(objective, model, _kind(model), data, settings, seed).loss

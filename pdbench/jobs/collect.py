@@ -6,21 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import replacing
-from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    RunRecord,
-    best_point,
-    examples_file,
-    point_of,
-    read_record,
-    selection_metric,
-    verified,
-)
+from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS, examples_column, predictions_file
+from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
@@ -30,6 +20,8 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
 """Of a record; each has columns of its own, or stands beside it."""
+
+_OF_MACHINES = {"python", "platform", "slurm_job", "pdbench", "torch"}
 
 
 def collect(study: Study, paths: Paths) -> Path:
@@ -54,9 +46,8 @@ def collect(study: Study, paths: Paths) -> Path:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    record = read_record(folder / "record.json")
-    predictions = _array(folder / PREDICTIONS, record)
-    each = map(examples_file, record.metrics.get("test", ()))
+    record = RunRecord.read(folder)
+    each = map(examples_column, record.metrics.get("test", ()))
     architecture = Architecture.parse(record.architecture)
     return {
         **record.model_dump(mode="json", exclude=_LEFT_OUT),
@@ -70,19 +61,16 @@ def _row(folder: Path) -> dict[str, Any]:
         **{f"majority_{split}": share for split, share in record.majority.items()},
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
-        **_environment(record),
-        TEST_PREDICTIONS: predictions.tolist(),
+        **record.environment.model_dump(exclude=_OF_MACHINES),
+        "pdbench_version": record.environment.pdbench,
+        "torch_version": record.environment.torch,
+        TEST_PREDICTIONS: record.array(folder / predictions_file("test")).tolist(),
         **{
-            file.removesuffix(".npy"): _array(folder / file, record).tolist()
-            for file in each
-            if file in record.outputs
+            column: record.array(folder / f"{column}.npy").tolist()
+            for column in each
+            if f"{column}.npy" in record.outputs
         },
     }
-
-
-def _array(path: Path, record: RunRecord) -> NDArray[Any]:
-    found: NDArray[Any] = np.load(verified(path, record), allow_pickle=False)
-    return found
 
 
 def _training(record: RunRecord) -> dict[str, Any]:
@@ -100,13 +88,6 @@ def _training(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _environment(record: RunRecord) -> dict[str, Any]:
-    left_out = {"python", "platform", "slurm_job", "pdbench", "torch"}
-    here = record.environment
-    versions = {"pdbench_version": here.pdbench, "torch_version": here.torch}
-    return {**here.model_dump(exclude=left_out), **versions}
-
-
 def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
     """The true labels of a task's test examples in its first row, where they stand once."""
     found = {
@@ -119,11 +100,10 @@ def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
     ]
 
 
-def _selected(frame: pd.DataFrame, study: Study) -> pd.Series[bool]:
-    """True for the grid point of each cell that is best on dev, averaged over seeds."""
+def _selected(frame: pd.DataFrame, study: Study) -> list[bool]:
+    """True for the runs of each cell at the grid point that is best on dev."""
     column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
     scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
-    points = frame["run"].map(point_of)
-    rows = frame.groupby("cell").groups
-    best = {c: best_point(zip(points[own], scores[own], strict=True)) for c, own in rows.items()}
-    return points == frame["cell"].map(best)
+    cells = frame.assign(score=scores).set_index("run").groupby("cell")["score"]
+    best = {cell: at_best_point(own.to_dict()) for cell, own in cells}
+    return [run in best[cell] for cell, run in zip(frame["cell"], frame["run"], strict=True)]

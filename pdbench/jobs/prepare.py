@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing, scratch, write_json
-from pdbench.data.metrics import check_metrics
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import (
@@ -47,7 +46,6 @@ _log = logging.getLogger(__name__)
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
     """Write a task's splits below ``paths.task(task)``, ``task.json`` last."""
     settings = study.tasks[task]
-    check_metrics(settings)
     breakage, kind = Breakage(settings.broken), kind_of(settings)
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
     splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))

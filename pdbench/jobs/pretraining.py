@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,45 +12,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pdbench.core.errors import DataError
 from pdbench.core.files import exclusive_lock, file_digest
 from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
 from pdbench.data.places import model_folder, weights_file
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine import (
-    ALONE,
     Bert,
     BertShape,
-    Device,
     Keeper,
     MaskedLM,
-    Optimisation,
     Progress,
-    Ranks,
-    optimise,
+    choose_device,
     write_checkpoint,
 )
-from pdbench.engine.bert import embedding_of, keep_pieces
-from pdbench.engine.checkpoints import check_checkpoint, convert_checkpoint, read_masked_lm
-from pdbench.engine.distributed import joined, processes
+from pdbench.engine.bert import keep_pieces
+from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.distributed import ALONE, Ranks, processes
 from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
+from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.state import SAVE_EVERY
-from pdbench.engine.targets import Masked, mask_pieces
-from pdbench.jobs.record import RunRequest
+from pdbench.engine.targets import Masked
+from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
-    stage_record,
     tokens_digest,
-    weights_digest,
 )
 from pdbench.methods.objective import (
     MaskedLanguage,
     PretrainingObjective,
-    build_objective,
-    checked_loss,
 )
 from pdbench.study import Start, Study
 from pdbench.study.cells import seed_of
@@ -58,8 +52,6 @@ from pdbench.study.settings import Pretraining, Released, Source
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
-
-_PRETRAINING = "pretraining"
 
 _log = logging.getLogger(__name__)
 
@@ -72,58 +64,66 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
     released = study.corpora[start.corpus]
     if isinstance(released, Released):
         refuse_several()
-        _convert(study, paths, start, released.of(start.architecture), save_every)
+        _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
-        with joined() as ranks:
+        with Ranks.joined() as ranks:
             _pretrain(study, paths, start, save_every, ranks)
     else:
         with exclusive_lock(paths.lock(paths.pretrained(start))):
             _pretrain(study, paths, start, save_every, ALONE)
 
 
-def _convert(study: Study, paths: Paths, start: Start, source: Source, save_every: float) -> None:
+def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
     """Take a released checkpoint in the place of pre-training, converted once to safetensors."""
     vocabulary, folder = open_vocabulary(study.vocabulary, ARCHIVES), model_folder(source, ARCHIVES)
-    check_checkpoint(folder, start.architecture, vocabulary)
-    inputs = {"released": file_digest(weights_file(folder))}
-    job = _job(paths, start, inputs, save_every)
+    checkpoint = Checkpoint(folder)
+    found = checkpoint.shape.architecture
+    if found != start.architecture:
+        what = f"{folder}: a {found} model in the place of {start.architecture}"
+        raise DataError(what, "mend the name or the path of the released checkpoints")
+    checkpoint.check(vocabulary)
+    job = _job(paths, start, {"released": file_digest(weights_file(folder))})
 
     def write(target: Path) -> None:
-        shape = convert_checkpoint(folder, target)
-        write_vocabulary(target, vocabulary, shape.positions)
+        checkpoint.convert(target)
+        write_vocabulary(target, vocabulary, checkpoint.shape.positions)
 
-    job.finish(write, [], start.architecture.parameters(vocabulary.size))
+    job.finish([], start.architecture.parameters(vocabulary.size), write=write)
     _log.info("took %s from %s", start.size, folder)
 
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    job = _job(paths, start, _digests(study, paths, start), save_every, ranks.first)
-    if ranks is ALONE and job.is_done:
-        _log.info("%s on %s: already done", start.size, start.corpus)
+    parts = enumerate(study.corpus_parts(start.corpus))
+    inputs = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
+    deeper = study.pretrained_by(start)
+    if deeper is not None:
+        inputs["teacher"] = RunRecord.read(paths.pretrained(deeper)).outputs[WEIGHTS]
+    job = _job(paths, start, inputs, save_every, writes=ranks.rank == 0)
+    if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
-    device, keeper = job.device, job.keeper
-    model, progress = pretrain_student(study, paths, start, vocabulary, device, keeper, ranks)
-    if not ranks.first:
+    model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
+    if ranks.rank:
         return
-
-    def write(folder: Path) -> None:
-        write_checkpoint(folder, model, vocabulary)
-        np.save(folder / "losses.npy", progress.losses, allow_pickle=False)  # of every step
-
     rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
     own = study.methods[start.method].pretraining if start.method else None
-    stage = stage_record(own.name if own else "pretrain", rate, progress)
-    job.finish(write, [stage], start.architecture.parameters(vocabulary.size))
+    stage = StageRecord.of(own.name if own else "pretrain", rate, progress)
+    parameters = start.architecture.parameters(vocabulary.size)
+    write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
+    job.finish([stage], parameters, arrays={"losses.npy": progress.losses}, write=write)
     _log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
 
 
 def _job(
-    paths: Paths, start: Start, inputs: dict[str, str], save_every: float, writes: bool = True
+    paths: Paths,
+    start: Start,
+    inputs: dict[str, str],
+    save_every: float = SAVE_EVERY,
+    writes: bool = True,
 ) -> TrainingJob:
     asked = RunRequest(
-        cell=f"{_PRETRAINING}.{start.corpus}.{start.size}",
-        method=_PRETRAINING,
+        cell=f"pretraining.{start.corpus}.{start.size}",
+        method="pretraining",
         architecture=str(start.architecture),
         corpus=start.corpus,
         seed=_seed(start),
@@ -138,61 +138,37 @@ def _seed(start: Start) -> int:
     return seed_of("pretrain", start.corpus, start.architecture, *own)
 
 
-def _digests(study: Study, paths: Paths, start: Start) -> dict[str, str]:
-    """Digests of a corpus, and of the model that teaches a pre-trained student if one does."""
-    parts = enumerate(study.corpus_parts(start.corpus))
-    found = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
-    teacher = study.pretrained_by(start)
-    if teacher is not None:
-        found["teacher"] = weights_digest(paths.pretrained(teacher))
-    return found
-
-
 def pretrain_student(
     study: Study,
     paths: Paths,
     start: Start,
     vocabulary: Vocabulary,
-    device: Device,
     keeper: Keeper | None = None,
     ranks: Ranks = ALONE,
 ) -> tuple[MaskedLM, Progress]:
     """Train a student by masked LM, or by a method's own objective, from its first weights.
 
-    Only pieces that occur in the corpus are trained; the others keep their first weights.
-
-    Returns:
-        The model with the whole vocabulary, and what training did.
+    The model has the whole vocabulary, but only pieces that occur in the corpus are trained; the
+    others keep their first weights.
     """
-    settings, seed = study.training.pretrain, _seed(start)
-    texts = _open_corpus(study, paths, start.corpus)
-    pieces = corpus_pieces(texts, vocabulary)
-    deeper = study.pretrained_by(start)
-    teacher = deeper and OnlineTeacher(read_masked_lm(paths.pretrained(deeper)))
-    objective = _objective(study, start, vocabulary.size, teacher)
-    model = (
-        _student_of(teacher.model, objective, settings.dropout)
-        if teacher
-        else _first_weights(study, start, texts, pieces, vocabulary)
-    )
+    settings, shape = study.training.pretrain, BertShape.of(start.architecture, vocabulary.size)
+    corpus = _open_corpus(study, paths, start.corpus, vocabulary)
+    deeper, teacher = study.pretrained_by(start), None
+    if deeper is None or start.method is None:
+        objective: PretrainingObjective = MaskedLanguage(shape, shape, 0)
+        model = _first_weights(study, start, corpus, shape)
+    else:
+        teacher = OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
+        own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
+        assert own is not None
+        seed = seed_of("objective", start.corpus, start.architecture, start.method)
+        objective = PretrainingObjective.build(own.objective, own.options, shape, theirs, 0, seed)
+        model = _student_of(teacher.model, objective, settings.dropout)
     rate = study.learning_rate(settings.learning_rate, start.architecture)
     progress = train_masked_lm(
-        model, texts, pieces, settings, rate, device, seed, objective, teacher, keeper, ranks
+        model, corpus, settings, rate, _seed(start), objective, teacher, keeper, ranks
     )
     return model, progress
-
-
-def _objective(
-    study: Study, start: Start, vocabulary: int, teacher: OnlineTeacher[MaskedLM] | None
-) -> PretrainingObjective:
-    """Masked LM, or what the method of a pre-trained student names."""
-    shape = BertShape.of(start.architecture, vocabulary)
-    if teacher is None or start.method is None:
-        return MaskedLanguage(shape, shape, 0)
-    own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
-    assert own is not None
-    seed = seed_of("objective", start.corpus, start.architecture, start.method)
-    return build_objective(own.objective, PretrainingObjective, own.options, shape, theirs, 0, seed)
 
 
 def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: float) -> MaskedLM:
@@ -208,61 +184,54 @@ def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: flo
     return model
 
 
-def _first_weights(
-    study: Study, start: Start, texts: list[CorpusText], pieces: _Pieces, vocabulary: Vocabulary
-) -> MaskedLM:
-    settings, hidden, seed = study.training.pretrain, start.architecture.hidden, _seed(start)
-    deviation = standard_deviation(hidden, study.training.initializer_range)
-    shape = BertShape.of(start.architecture, vocabulary.size)
+def _first_weights(study: Study, start: Start, corpus: Corpus, shape: BertShape) -> MaskedLM:
+    settings, seed = study.training.pretrain, _seed(start)
+    deviation = standard_deviation(shape.hidden, study.training.initializer_range)
     random = torch.Generator().manual_seed(seed)
     model = random_model(MaskedLM(Bert(shape, settings.dropout)), deviation, random)
     if settings.embedding_start == "spectral":
         items = [
-            pieces.numbers[text.tokens.item(i).astype(np.int64)]
-            for text in texts
-            for i in range(text.items)
+            corpus.numbers[tokens.item(i).astype(np.int64)]
+            for tokens in corpus.texts
+            for i in range(len(tokens))
         ]
-        rows = spectral_embeddings(items, len(pieces.kept), hidden, deviation, seed)
-        rows[: pieces.special] = 0
+        rows = spectral_embeddings(items, len(corpus.kept), shape.hidden, deviation, seed)
+        rows[: corpus.special] = 0
         found = rows.abs().sum(dim=1) > 0
         whole = model.bert.word_embeddings.weight.detach()
-        whole[torch.from_numpy(pieces.kept)[found]] = rows[found]
+        whole[torch.from_numpy(corpus.kept)[found]] = rows[found]
     return model
 
 
-@dataclass(frozen=True)
-class CorpusText:
-    """One text of a corpus: its items and the word pieces to train on."""
-
-    tokens: Tokens
-    items: int
-    budget: int
+def _open_corpus(study: Study, paths: Paths, corpus: str, vocabulary: Vocabulary) -> Corpus:
+    parts = study.corpus_parts(corpus)
+    opened = [(Tokens.open(paths.text(part.text)), part.size) for part in parts]
+    texts = [tokens if size is None else tokens.first(size) for tokens, size in opened]
+    return Corpus(texts, [part.tokens for part in parts], vocabulary)
 
 
-def _open_corpus(study: Study, paths: Paths, corpus: str) -> list[CorpusText]:
-    texts = []
-    for part in study.corpus_parts(corpus):
-        tokens = Tokens.open(paths.text(part.text))
-        items = len(tokens) if part.size is None else min(part.size, len(tokens))
-        texts.append(CorpusText(tokens, items, part.tokens))
-    return texts
+class Corpus:
+    """Texts, each with the word pieces to train on, and what these are.
 
-
-@dataclass(frozen=True)
-class _Pieces:
-    """The word pieces of a corpus: special ones first, then the others by frequency.
-
-    Attributes:
-        kept: Their ids in the vocabulary, (K,).
-        numbers: Table from id to position in ``kept``, (V,).
-        special: How many special pieces lead.
-        mask: The position of [MASK] in ``kept``.
+    ``kept`` has their ids in the vocabulary, (K,): ``special`` ones first, then the others by
+    frequency. ``numbers`` is the table from id to position in ``kept``, (V,), and ``mask`` the
+    position of [MASK].
     """
 
-    kept: NDArray[np.int64]
-    numbers: NDArray[np.int64]
-    special: int
-    mask: int
+    def __init__(
+        self, texts: Sequence[Tokens], budgets: Sequence[int], vocabulary: Vocabulary
+    ) -> None:
+        self.texts, self.budgets = texts, budgets
+        counts = np.zeros(vocabulary.size, dtype=np.int64)
+        for tokens in texts:
+            counts += tokens.counts(vocabulary.size)
+        special = np.array(vocabulary.special, dtype=np.int64)
+        counts[special] = 0
+        order = np.argsort(-counts, kind="stable")
+        self.special = len(special)
+        self.kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
+        self.numbers = renumbering(self.kept, vocabulary.size)
+        self.mask = int(self.numbers[vocabulary.index("[MASK]")])
 
     def predicted(self, limit: int | None) -> range:
         """The pieces that may be masked and predicted, at most ``limit`` of them."""
@@ -270,34 +239,20 @@ class _Pieces:
         return range(self.special, end)
 
 
-def corpus_pieces(texts: Sequence[CorpusText], vocabulary: Vocabulary) -> _Pieces:
-    """Count the word pieces of a corpus and order them by frequency."""
-    counts = np.zeros(vocabulary.size, dtype=np.int64)
-    for text in texts:
-        counts += text.tokens.first(text.items).counts(vocabulary.size)
-    special = np.array(vocabulary.special, dtype=np.int64)
-    counts[special] = 0
-    order = np.argsort(-counts, kind="stable")
-    kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
-    numbers = renumbering(kept, vocabulary.size)
-    return _Pieces(kept, numbers, len(special), int(numbers[vocabulary.index("[MASK]")]))
-
-
 class _CorpusOrder:
     """The batch of each step: the texts mixed, each until its budget is met.
 
-    Args:
-        batch_tokens: Most word pieces of a batch, padding counted.
+    A batch has at most ``batch_tokens`` word pieces, padding counted.
     """
 
-    def __init__(self, texts: Sequence[CorpusText], batch_tokens: int, seed: int) -> None:
+    def __init__(self, corpus: Corpus, batch_tokens: int, seed: int) -> None:
         self._batches = [
-            PieceBatches(text.tokens.lengths[: text.items], batch_tokens, seed, number)
-            for number, text in enumerate(texts)
+            PieceBatches(tokens.lengths, batch_tokens, seed, number)
+            for number, tokens in enumerate(corpus.texts)
         ]
-        pairs = zip(self._batches, texts, strict=True)
-        steps = [batches.steps(text.budget) for batches, text in pairs]
-        texts_of_steps = np.repeat(np.arange(len(texts), dtype=np.uint16), steps)
+        pairs = zip(self._batches, corpus.budgets, strict=True)
+        steps = [batches.steps(budget) for batches, budget in pairs]
+        texts_of_steps = np.repeat(np.arange(len(steps), dtype=np.uint16), steps)
         self._texts = generator(Purpose.MIXTURE, seed, 0).permutation(texts_of_steps)
         self._turns = np.empty(len(self._texts), np.uint32)  # among the steps of the same text
         for number, count in enumerate(steps):
@@ -314,47 +269,45 @@ class _CorpusOrder:
 
 def train_masked_lm(
     model: MaskedLM,
-    texts: Sequence[CorpusText],
-    pieces: _Pieces,
+    corpus: Corpus,
     settings: Pretraining,
     learning_rate: float,
-    device: Device,
     seed: int,
     objective: PretrainingObjective,
     teacher: OnlineTeacher[MaskedLM] | None = None,
     keeper: Keeper | None = None,
     ranks: Ranks = ALONE,
 ) -> Progress:
-    """Train a model with the whole vocabulary on the pieces that occur in the texts.
+    """Train a model with the whole vocabulary on the pieces that occur in a corpus.
 
     It stands on the CPU, before and after. The seed decides the order of the items, the masks and
     the dropout; the teacher is the deeper model that the objective asks, if it does.
     """
     whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
-    kept = torch.from_numpy(pieces.kept)
+    device, kept = choose_device(model.bert.shape.hidden), torch.from_numpy(corpus.kept)
     keep_pieces(model, kept)
     if teacher:
         keep_pieces(teacher.model, kept)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
-    order = _CorpusOrder(texts, settings.batch_tokens, seed)
-    predicted = pieces.predicted(settings.softmax_pieces)
+    order = _CorpusOrder(corpus, settings.batch_tokens, seed)
+    predicted = corpus.predicted(settings.softmax_pieces)
 
     def batch_of(step: int) -> Masked:
         text, index = order[step]
-        batch = collate(texts[text].tokens, index, pieces.numbers)
+        batch = collate(corpus.texts[text], index, corpus.numbers)
         random = generator(Purpose.MASKS, seed, step)
-        return mask_pieces(batch, settings.masked, predicted, pieces.mask, random)
+        return Masked.of(batch, settings.masked, predicted, corpus.mask, random)
 
     def loss_of(masked: Masked) -> Tensor:
         asked = device.inputs(masked.batch), device.tensor(masked.positions), predicted.stop
         ours = ExposedLM(model, *asked, device.autocast)
         theirs = teacher and ExposedLM(teacher.model, *asked, teacher.computing)
-        return checked_loss(objective, ours, theirs, device.tensor(masked.targets))
+        return objective.checked_loss(ours, theirs, device.tensor(masked.targets))
 
     how = Optimisation(len(order), learning_rate, settings)
     progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
     model.cpu()
     whole[kept], bias[kept] = model.bert.word_embeddings.weight.detach(), model.bias.detach()
-    model.bert.word_embeddings, model.bias = embedding_of(whole), nn.Parameter(bias)
+    model.bert.word_embeddings.weight, model.bias = nn.Parameter(whole), nn.Parameter(bias)
     return progress

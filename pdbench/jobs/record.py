@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
-from pdbench.data.columns import SCHEMA_VERSION, TEST_PREDICTIONS, examples_column
+from pdbench.data.columns import SCHEMA_VERSION
 from pdbench.study import Study
 from pdbench.study.settings import Strict
 
-PREDICTIONS = f"{TEST_PREDICTIONS}.npy"
-"""Beside each record: the predicted class of every test example, int16 of shape (N,).
+if TYPE_CHECKING:
+    from pdbench.engine import Progress
 
-In a regression it is the score, float32; of spans the place of the answer, packed in an int64
-(:mod:`pdbench.kinds.spans`); in a ranking the rank of the true item, int32, 0 if it is unseen.
-"""
-
-
-def examples_file(metric: str) -> str:
-    """Beside a record of spans: what each test example scores, float32 of shape (N,)."""
-    return f"{examples_column(metric)}.npy"
+_FILE = "record.json"
 
 
 class StageRecord(Strict):
@@ -39,6 +34,20 @@ class StageRecord(Strict):
     padding: float = Field(description="Share of the processed positions that were padding.")
     loss: float = Field(description="Mean training loss of the last steps, in nats.")
     seconds: float = Field(description="Wall time.")
+
+    @classmethod
+    def of(cls, objective: str, rate: float, progress: Progress) -> StageRecord:
+        """What a stage did, as its record keeps it."""
+        return cls(
+            objective=objective,
+            learning_rate=rate,
+            steps=progress.steps,
+            examples=progress.examples,
+            pieces=progress.pieces,
+            padding=round(progress.padding, 4),
+            loss=progress.loss,
+            seconds=round(progress.seconds, 3),
+        )
 
 
 class Environment(Strict):
@@ -90,36 +99,35 @@ class RunRecord(RunRequest):
     parameters: int = Field(description="Parameters of encoder, pooler and tied MLM head.")
     environment: Environment
 
+    @classmethod
+    def read(cls, folder: Path) -> RunRecord:
+        """The record in a folder; one of another schema version, or that was edited, is refused."""
+        path, remedy = folder / _FILE, "delete its folder and run again; other runs are kept"
+        content = read_json(path)
+        if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+            raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
+        if content.pop("digest", None) != digest(content):
+            what = f"{path}: its content does not match its digest, so it was edited"
+            raise DataError(what, remedy)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise DataError(f"{path}: key {key}: {first['msg']}", remedy) from error
 
-def write_record(path: Path, record: RunRecord) -> None:
-    """Write a record with the digest of its own content."""
-    content = record.model_dump(mode="json")
-    write_json(path, {**content, "digest": digest(content)})
+    def write(self, folder: Path) -> None:
+        """Write the record with the digest of its own content."""
+        content = self.model_dump(mode="json")
+        write_json(folder / _FILE, {**content, "digest": digest(content)})
 
-
-def read_record(path: Path) -> RunRecord:
-    """Read a record; one of another schema version, or that was edited, is refused."""
-    content = read_json(path)
-    remedy = "delete its folder and run again; other runs are kept"
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
-    stated = content.pop("digest", None)
-    if stated != digest(content):
-        raise DataError(f"{path}: its content does not match its digest, so it was edited", remedy)
-    try:
-        return RunRecord.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: key {key}: {first['msg']}", remedy) from error
-
-
-def verified(path: Path, record: RunRecord) -> Path:
-    """The path of a file beside a record, which is refused if it is not what the record says."""
-    if path.is_file() and file_digest(path) == record.outputs.get(path.name):
-        return path
-    what = f"{path}: missing, or not what its record says"
-    raise DataError(what, f"delete {path.parent} and run again")
+    def array(self, path: Path) -> NDArray[Any]:
+        """An array beside the record, which is refused if it is not what that says."""
+        if not path.is_file() or file_digest(path) != self.outputs.get(path.name):
+            what = f"{path}: missing, or not what its record says"
+            raise DataError(what, f"delete {path.parent} and run again")
+        found: NDArray[Any] = np.load(path, allow_pickle=False)
+        return found
 
 
 def selection_metric(study: Study, task: str) -> str:
@@ -127,14 +135,13 @@ def selection_metric(study: Study, task: str) -> str:
     return study.tasks[study.tasks[task].model_of or task].metrics[0]
 
 
-def point_of(run: str) -> str:
-    """The grid point in a run's name, the same for all its seeds."""
-    return run.partition("_")[2]
+def at_best_point(dev: Mapping[str, float]) -> list[str]:
+    """The runs, of a cell, at the grid point that is best on dev, averaged over seeds.
 
-
-def best_point(dev: Iterable[tuple[str, float]]) -> str:
-    """The grid point that is best on dev, averaged over seeds; of equals the first by name."""
-    scores: dict[str, list[float]] = {}
-    for point, score in dev:
-        scores.setdefault(point, []).append(score)
-    return min(scores, key=lambda point: (-fmean(scores[point]), point))
+    Of equal points it is the first by name.
+    """
+    points: dict[str, list[str]] = {}
+    for run in dev:
+        points.setdefault(run.partition("_")[2], []).append(run)  # the same for all seeds
+    best = min(points, key=lambda point: (-fmean(dev[run] for run in points[point]), point))
+    return points[best]

@@ -25,23 +25,19 @@ from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lo
 from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import BertShape, Classifier, Device, Keeper, Progress, initial_classifier
-from pdbench.engine.bert import restrict_pieces
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.data.vocabulary import open_vocabulary
+from pdbench.engine import BertShape, Classifier, Keeper, Progress
+from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.initialise import initial_classifier
 from pdbench.engine.state import SAVE_EVERY, now
-from pdbench.jobs.record import RunRequest, read_record, verified
+from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     Walk,
     objective_of,
     refuse_several,
-    stage_record,
-    task_digests,
     train_stage,
-    weights_digest,
-    write_predictions,
 )
 from pdbench.kinds import Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
@@ -173,11 +169,11 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     refuse_several()
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
-        data = open_cell(study, paths, cell, open_vocabulary(study.vocabulary, ARCHIVES))
+        data = CellData.open(study, paths, cell)
         make = partial(_train_run, study, paths, data, save_every)
     else:
         test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
-        make = partial(_score_run, study, paths, test, save_every)
+        make = partial(_score_run, study, paths, test)
     runs = list(runs_of(study, job))
     failed: dict[str, Exception] = {}
     for run in runs:
@@ -198,36 +194,32 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
 
 def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:
     job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), save_every)
-    if job.is_done:
-        job.keeper.remove()
-        _log.info("%s %s: already done", run.cell, run.name)
+    if job.is_done(f"{run.cell} {run.name}"):
         return
-    outcome = train_student(study, run, data, job.device, job.keeper)
-    write = partial(write_predictions, test=outcome.scores["test"], others=outcome.others)
+    outcome = train_student(study, run, data, job.keeper)
     stages = [
-        stage_record(objective, point.learning_rate, progress)
+        StageRecord.of(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
     ]
     parameters = run.cell.architecture.parameters(data.vocabulary)
-    record = job.finish(write, stages, parameters, outcome.scores)
+    record = job.finish(stages, parameters, outcome.scores, outcome.others)
     seconds = record.environment.seconds
     _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
-def _score_run(study: Study, paths: Paths, test: Labelled, save_every: float, run: Run) -> None:
+def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
-    trained, file = read_record(host / "record.json"), predictions_file("test", task)
-    predictions = np.load(verified(host / file, trained), allow_pickle=False)
+    trained, file = RunRecord.read(host), predictions_file("test", task)
+    predictions = trained.array(host / file)
     inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
-    job = TrainingJob(paths, paths.run(run), asked, save_every)
-    if job.is_done:
+    job = TrainingJob(paths, paths.run(run), asked)
+    if job.is_done(f"{run.cell} {run.name}"):
         return
     found = Scores(compute(study.tasks[task].metrics, predictions, test.targets), predictions)
     scores = {"dev": Scores(trained.metrics["dev"], predictions), "test": found}
-    write = partial(write_predictions, test=found)
-    job.finish(write, trained.stages, trained.parameters, scores)
+    job.finish(trained.stages, trained.parameters, scores)
 
 
 def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
@@ -251,16 +243,9 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
 class CellData:
     """Everything that the runs of a cell share, opened once.
 
-    Attributes:
-        splits: train, dev and test of the task.
-        transfer: The transfer set with its soft labels, if the method distils.
-        checkpoint: Folder of the pre-trained weights, if the method starts from some.
-        vocabulary: Number of word pieces.
-        labels: The names of the outputs.
-        others: What else is predicted, by the name of its file: hidden-label splits, and the
-            test splits of other tasks on which this one's models are scored.
-        inputs: Digests of all that is read, by role.
-        teacher: The fine-tuned teacher, if a stage asks it.
+    ``others`` is what else is predicted, by the name of its file: hidden-label splits, and the test
+    splits of other tasks on which this one's models are scored. ``vocabulary`` is the number of
+    word pieces, ``outputs`` that of a model, and ``inputs`` has digests of all that is read.
     """
 
     splits: dict[str, Labelled]
@@ -268,40 +253,42 @@ class CellData:
     checkpoint: Path | None
     vocabulary: int
     kind: Kind
-    labels: tuple[str, ...]
+    outputs: int
     others: dict[str, Tokens]
     inputs: dict[str, str]
     teacher: OnlineTeacher[Classifier] | None = None
+
+    @classmethod
+    def open(cls, study: Study, paths: Paths, cell: Cell) -> CellData:
+        """Open the data of a cell; what is missing, edited or made from other data is refused."""
+        kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
+        splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
+        others = _open_others(study, paths, cell.task)
+        inputs = {split: own.tokens.digest for split, own in splits.items()}
+        inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
+        transfer = checkpoint = None
+        if cell.transfer is not None:
+            transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
+        start = study.initial_checkpoint(cell)
+        if start is not None:
+            checkpoint = paths.pretrained(start)
+            inputs["checkpoint"] = RunRecord.read(checkpoint).outputs[WEIGHTS]
+        size = open_vocabulary(study.vocabulary, ARCHIVES).size
+        outputs = kind.head.outputs(len(labels))
+        data = cls(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
+        if not study.methods[cell.method].asks_teacher:
+            return data
+        folder = paths.teacher(cell.task)
+        inputs["teacher"] = RunRecord.read(folder).outputs[WEIGHTS]
+        model = Checkpoint(folder).classifier(labels, kind.head)
+        model.restrict_pieces(data.all_tokens)
+        return replace(data, teacher=OnlineTeacher(model))
 
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
         found = [*(split.tokens for split in self.splits.values()), *self.others.values()]
         return found if self.transfer is None else [*found, self.transfer.tokens]
-
-
-def open_cell(study: Study, paths: Paths, cell: Cell, vocabulary: Vocabulary) -> CellData:
-    """Open the data of a cell; what is missing, edited or made from other data is refused."""
-    kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
-    inputs = task_digests(paths, cell.task)
-    others = _open_others(study, paths, cell.task)
-    inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
-    transfer = checkpoint = None
-    if cell.transfer is not None:
-        transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
-    start = study.initial_checkpoint(cell)
-    if start is not None:
-        checkpoint = paths.pretrained(start)
-        inputs["checkpoint"] = weights_digest(checkpoint)
-    splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
-    size = vocabulary.size
-    data = CellData(splits, transfer, checkpoint, size, kind, labels, others, inputs)
-    if not study.methods[cell.method].asks_teacher:
-        return data
-    inputs["teacher"] = weights_digest(paths.teacher(cell.task))
-    model = read_classifier(paths.teacher(cell.task), labels, head=kind.head)
-    restrict_pieces(model, data.all_tokens, size)
-    return replace(data, teacher=OnlineTeacher(model))
 
 
 def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
@@ -350,21 +337,20 @@ class TrainedRun:
 
 
 def train_student(
-    study: Study, run: Run, data: CellData, device: Device, keeper: Keeper | None = None
+    study: Study, run: Run, data: CellData, keeper: Keeper | None = None
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, and score it."""
     method = study.methods[run.cell.method]
     model = initial_classifier(
         method.initialisation,
         BertShape.of(run.cell.architecture, data.vocabulary),
-        data.kind.head.outputs(len(data.labels)),
+        data.outputs,
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
         data.checkpoint,
         data.kind.head,
     )
-    restrict_pieces(model, data.all_tokens, data.vocabulary)
-    model.to(device.torch)
+    model.restrict_pieces(data.all_tokens)
     stages: dict[str, Progress] = {}
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
@@ -372,15 +358,10 @@ def train_student(
         walk, seed = _walk_of(study, run, number, items.items), run.seed + number
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
-        stages[stage.name] = train_stage(
-            model, objective, items, walk, device, seed, teacher, keeper
-        )
+        stages[stage.name] = train_stage(model, objective, items, walk, seed, teacher, keeper)
     metrics = study.tasks[run.cell.task].metrics
-    scores = {
-        split: data.kind.score(model, data.splits[split], metrics, device)
-        for split in ("dev", "test")
-    }
-    others = {n: data.kind.predict(model, t, device) for n, t in data.others.items()}
+    scores = {s: data.kind.score(model, data.splits[s], metrics) for s in ("dev", "test")}
+    others = {name: data.kind.predict(model, tokens) for name, tokens in data.others.items()}
     return TrainedRun(stages, scores, model, others)
 
 
@@ -389,10 +370,10 @@ def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
     method = study.methods[run.cell.method]
     stage = method.stages[number]
     order_seed = run.seed + method.first(number)
-    settings, point = study.stage(stage.settings), run.points[number]
-    found = Walk(settings, point, method.span(number), order_seed)
+    settings = study.stage(stage.settings)
+    found = Walk(settings, run.points[number], method.span(number), order_seed)
     if not found.updates(items):
-        whole = len(Walk(settings, point, (0.0, 1.0), order_seed).updates(items))
+        whole = len(replace(found, span=(0.0, 1.0)).updates(items))
         what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"
         raise UsageError(f"{what} of {whole} updates is none", "raise the key share")
     return found

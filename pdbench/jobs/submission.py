@@ -20,14 +20,7 @@ from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import records
-from pdbench.jobs.record import (
-    RunRecord,
-    best_point,
-    point_of,
-    read_record,
-    selection_metric,
-    verified,
-)
+from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
@@ -42,15 +35,9 @@ def write_submission(
     """Write the zip of one cell's predictions for each GLUE task, and its manifest beside it.
 
     Of each cell that run counts which is best on dev, at the grid point that is best on dev over
-    all seeds, as in every table.
-
-    Args:
-        cells: The cells to submit, one for a task; tasks that have no hidden test are left out.
-        fill: Answer with one and the same prediction where there is no cell for a task; the
-            server takes whole submissions only.
-
-    Returns:
-        The manifest: of each file its cell and run, or that it was filled.
+    all seeds, as in every table. Tasks that have no hidden test are left out. The server takes
+    whole submissions only: with ``fill`` a task without a cell is answered with one and the same
+    prediction. The manifest says of each file its cell and run, or that it was filled.
     """
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
@@ -98,7 +85,7 @@ def _predictions(
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
             file = predictions_file(SUBMISSION, None if task == cell.task else task)
-            predictions = np.load(verified(folder / file, record), allow_pickle=False)
+            predictions = record.array(folder / file)
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
             origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}
@@ -115,15 +102,14 @@ def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
     if not paths.cell(cell).is_file():
         raise DataError(f"cell {cell} is not finished with these settings", "run it first")
     metric = selection_metric(study, cell.task)
-    made = {run: read_record(paths.run(run) / "record.json") for run in study.runs(cell)}
+    made = {run: RunRecord.read(paths.run(run)) for run in study.runs(cell)}
     dev = {run: record.metrics["dev"][metric] for run, record in made.items()}
-    point = best_point((point_of(run.name), score) for run, score in dev.items())
-    best = max((run for run in dev if point_of(run.name) == point), key=dev.__getitem__)
+    chosen = at_best_point({run.name: score for run, score in dev.items()})
+    best = max((run for run in dev if run.name in chosen), key=dev.__getitem__)
     return paths.run(best), made[best]
 
 
 def _words(task: GlueTask, labels: tuple[str, ...], predictions: NDArray[Any]) -> Sequence[str]:
-    """Predictions as GLUE writes them."""
     if len(predictions) != task.items["test"]:
         what = f"{task.title}.tsv: {len(predictions)} predictions"
         raise DataError(what, f"GLUE's test set has {task.items['test']}; read the whole of it")
@@ -147,10 +133,8 @@ def _write_zip(path: Path, content: Mapping[str, Sequence[str]]) -> None:
 def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Path:
     """Keep what GLUE's server answered to a submission, for the next collection of results.
 
-    Args:
-        file: A CSV file with the columns task (as the zip's files are called), metric and
-            score, in per cent, as the server shows it.
-        manifest: What :func:`write_submission` wrote beside the zip.
+    It is a CSV file with the columns task (as the zip's files are called), metric and score, in
+    per cent, as the server shows it.
     """
     about = read_json(manifest)
     if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
@@ -223,7 +207,7 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
         return None
     host = study.trained_by(cell)
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
-    if run is None or not (record := paths.run(run) / "record.json").is_file():
+    if run is None or not (paths.run(run) / "record.json").is_file():
         return None
     file = predictions_file(SUBMISSION, None if cell == host else cell.task)
-    return read_record(record).outputs.get(file, "")
+    return RunRecord.read(paths.run(run)).outputs.get(file, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import platform
 import resource
@@ -23,42 +24,25 @@ from pdbench import __version__
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, read_json, replacing
 from pdbench.data.batches import ItemBatches
-from pdbench.data.columns import SPLITS
-from pdbench.engine import (
-    Classifier,
-    Device,
-    Keeper,
-    MaskedLM,
-    Optimisation,
-    Progress,
-    Stopwatch,
-    choose_device,
-    optimise,
-)
+from pdbench.data.columns import examples_column, predictions_file
+from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
+from pdbench.engine.device import Device, device_name
 from pdbench.engine.distributed import processes
 from pdbench.engine.exposed import Exposed
-from pdbench.engine.state import now
-from pdbench.jobs.record import (
-    PREDICTIONS,
-    Environment,
-    RunRecord,
-    RunRequest,
-    StageRecord,
-    examples_file,
-    read_record,
-    write_record,
-)
-from pdbench.kinds import Kind, Labelled, LabelledBatch, Scores, majority
-from pdbench.methods.objective import Distill, Finetune, Objective, build_objective, checked_loss
+from pdbench.engine.loop import Optimisation, optimise
+from pdbench.engine.state import SAVE_EVERY, Stopwatch, now
+from pdbench.engine.targets import LabelledBatch
+from pdbench.jobs.record import Environment, RunRecord, RunRequest, StageRecord
+from pdbench.kinds import Kind, Labelled, Scores, majority
+from pdbench.methods.objective import Objective, TaskLoss
 from pdbench.study import ROOT, Architecture, Stage
 from pdbench.study.cells import Point
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 
-WEIGHTS = "model.safetensors"
-
 _M = TypeVar("_M", Classifier, MaskedLM)
-_PAPERS: dict[str, type[Objective]] = {"distill": Distill, "finetune": Finetune}
+
+_log = logging.getLogger(__name__)
 
 
 class OnlineTeacher(Generic[_M]):
@@ -77,13 +61,10 @@ class OnlineTeacher(Generic[_M]):
 
 @dataclass(frozen=True)
 class Walk:
-    """How a stage walks over its data.
+    """How a stage walks over its data: how often, at which learning rate and batch size.
 
-    Attributes:
-        settings: The study's: passes, least updates, and how weights are updated.
-        point: The learning rate and the batch size.
-        span: The part of these updates that the stage takes, where several share them.
-        order_seed: Decides the order of the items, in which stages that share them go on.
+    ``span`` is the part of the updates that the stage takes, where several share them; they go on
+    in the order of the items, which ``order_seed`` decides.
     """
 
     settings: StageSettings
@@ -111,9 +92,9 @@ def objective_of(
     if stage.is_custom:
         assert teacher is not None
         theirs, options = teacher.model.bert.shape, stage.options
-        objective = build_objective(stage.objective, Objective, options, own, theirs, labels, seed)
+        objective = Objective.build(stage.objective, options, own, theirs, labels, seed)
     else:
-        objective = _PAPERS[stage.objective](own, own, labels)
+        objective = TaskLoss(own, own, labels)
     objective.task_loss = kind.loss
     return objective
 
@@ -123,17 +104,15 @@ def train_stage(
     objective: Objective,
     data: Labelled,
     walk: Walk,
-    device: Device,
     seed: int,
     teacher: OnlineTeacher[Classifier] | None = None,
     keeper: Keeper | None = None,
 ) -> Progress:
-    """Train a student, already on ``device``, and the objective's own parameters.
+    """Train a student and the objective's own parameters; the seed decides the dropout.
 
-    The seed decides the dropout; a teacher is given if the objective asks one beyond its soft
-    labels.
+    A teacher is given if the objective asks one beyond its soft labels.
     """
-    whole = objective.last_states
+    device, whole = choose_device(student.bert.shape.hidden), objective.last_states
     order = ItemBatches(data.tokens.lengths[: data.items], walk.point.batch_size, walk.order_seed)
     updates = walk.updates(data.items)
 
@@ -144,16 +123,15 @@ def train_stage(
         inputs = device.inputs(labelled.batch)
         ours = Exposed(student, *inputs, device.autocast, last_states=whole)
         theirs = teacher and Exposed(teacher.model, *inputs, teacher.computing, last_states=whole)
-        return checked_loss(objective, ours, theirs, device.tensor(labelled.targets))
+        return objective.checked_loss(ours, theirs, device.tensor(labelled.targets))
 
     student.bert.dropout = walk.settings.dropout
-    trained = nn.ModuleDict({"student": student, "objective": objective.to(device.torch)})
+    trained = nn.ModuleDict({"student": student, "objective": objective}).to(device.torch)
     how = Optimisation(len(updates), walk.point.learning_rate, walk.settings)
     return optimise(trained, batch_of, loss_of, how, seed, keeper)
 
 
 def train_whole(
-    objective: str,
     model: Classifier,
     kind: Kind,
     data: Labelled,
@@ -161,69 +139,79 @@ def train_whole(
     seed: int,
     keeper: Keeper | None = None,
 ) -> Progress:
-    """Train a model by one of the paper's objectives, at the first point of the settings' grid."""
-    device = choose_device(model.bert.shape.hidden)
+    """Train a model by the task's own loss, at the first point of the settings' grid."""
     point = Point(settings.learning_rate[0], settings.batch_size[0])
-    loss = objective_of(Stage(objective=objective), kind, model, None, seed)
+    loss = objective_of(Stage(objective="finetune"), kind, model, None, seed)
     walk = Walk(settings, point, (0.0, 1.0), seed)
-    return train_stage(model.to(device.torch), loss, data, walk, device, seed, keeper=keeper)
+    return train_stage(model, loss, data, walk, seed, keeper=keeper)
 
 
 class TrainingJob:
-    """One run, from what is asked of it to its record.
+    """One run, from what is asked of it to its record in a folder, beside what the run made.
 
-    Args:
-        folder: Where the record will stand, beside what the run made.
-        save_every: Seconds between two saved states.
-        writes: Whether this process keeps the state; of several that train together, one does.
+    Of several processes that train together, one ``writes`` its state, every so many seconds.
     """
 
     def __init__(
-        self, paths: Paths, folder: Path, asked: RunRequest, save_every: float, writes: bool = True
+        self,
+        paths: Paths,
+        folder: Path,
+        asked: RunRequest,
+        save_every: float = SAVE_EVERY,
+        writes: bool = True,
     ) -> None:
         self._paths, self._folder, self._asked = paths, folder, asked
         self._watch = Stopwatch()
-        self.device = choose_device(Architecture.parse(asked.architecture).hidden)
+        self._device = choose_device(Architecture.parse(asked.architecture).hidden)
         identity: dict[str, str | int] = {
             "spec": asked.spec,
             "inputs": digest(asked.inputs),
             "seed": asked.seed,
-            "precision": self.device.precision,
+            "precision": self._device.precision,
         }
         state = paths.state(folder)
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether a whole record of the same specification and inputs is there.
+    def is_done(self, name: str) -> bool:
+        """Whether a whole record of the same specification and inputs is there, with no state.
 
         One of other inputs is replaced when the new run has finished. An edited record is an
         error, never silently overwritten.
         """
-        path = self._folder / "record.json"
-        if not path.is_file():
+        if not (self._folder / "record.json").is_file():
             return False
-        record = read_record(path)
-        return record.spec == self._asked.spec and record.inputs == self._asked.inputs
+        record = RunRecord.read(self._folder)
+        if record.spec != self._asked.spec or record.inputs != self._asked.inputs:
+            return False
+        self.keeper.remove()
+        _log.info("%s: already done", name)
+        return True
 
     def finish(
         self,
-        write: Callable[[Path], None],
         stages: Sequence[StageRecord],
         parameters: int,
-        scores: Mapping[str, Scores] | None = None,
+        scores: Mapping[str, Scores] = {},
+        arrays: Mapping[str, NDArray[Any]] = {},
+        write: Callable[[Path], None] | None = None,
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
 
-        ``write`` writes the files that the record vouches for into a folder; a pre-trained
-        student has no scores.
+        That are the predictions for test, other arrays by the names of their files, and what
+        ``write`` writes into a folder. A pre-trained student has no scores.
         """
-        scores = scores or {}
         task = self._asked.task
         constant = {s: majority(self._paths.task(task), s) for s in ("dev", "test")} if task else {}
+        if "test" in scores:
+            test = scores["test"]
+            arrays = {**arrays, predictions_file("test"): test.predictions}
+            arrays |= {f"{examples_column(m)}.npy": own for m, own in test.examples.items()}
         with replacing(self._folder) as folder:
             folder.mkdir(parents=True)
-            write(folder)
+            if write is not None:
+                write(folder)
+            for name, array in arrays.items():
+                np.save(folder / name, array, allow_pickle=False)
             record = RunRecord(
                 **self._asked.model_dump(),
                 outputs={file.name: file_digest(file) for file in sorted(folder.iterdir())},
@@ -232,36 +220,11 @@ class TrainingJob:
                 majority=constant,
                 degenerate=bool(scores) and scores["test"].constant,
                 parameters=parameters,
-                environment=environment(self._watch, self.device),
+                environment=environment(self._watch, self._device),
             )
-            write_record(folder / "record.json", record)
+            record.write(folder)
         self.keeper.remove()
         return record
-
-
-def stage_record(objective: str, rate: float, progress: Progress) -> StageRecord:
-    """What a stage did, as its record keeps it."""
-    return StageRecord(
-        objective=objective,
-        learning_rate=rate,
-        steps=progress.steps,
-        examples=progress.examples,
-        pieces=progress.pieces,
-        padding=round(progress.padding, 4),
-        loss=progress.loss,
-        seconds=round(progress.seconds, 3),
-    )
-
-
-def write_predictions(
-    folder: Path, test: Scores, others: Mapping[str, NDArray[Any]] | None = None
-) -> None:
-    """Write what was predicted for every test example, and for others by name of their file."""
-    np.save(folder / PREDICTIONS, test.predictions, allow_pickle=False)
-    for name, predictions in (others or {}).items():
-        np.save(folder / name, predictions, allow_pickle=False)
-    for metric, values in test.examples.items():
-        np.save(folder / examples_file(metric), values, allow_pickle=False)
 
 
 def refuse_several() -> None:
@@ -273,20 +236,10 @@ def refuse_several() -> None:
         )
 
 
-def task_digests(paths: Paths, task: str) -> dict[str, str]:
-    """Digests of a task's splits."""
-    return {split: tokens_digest(paths.task(task) / split) for split in SPLITS}
-
-
 def tokens_digest(folder: Path) -> str:
     """The digest of tokens that opening them verifies."""
     found: str = read_json(folder / "tokens.json")["digest"]
     return found
-
-
-def weights_digest(folder: Path) -> str:
-    """The digest of a model's weights, from its record."""
-    return read_record(folder / "record.json").outputs[WEIGHTS]
 
 
 def environment(watch: Stopwatch, device: Device) -> Environment:
@@ -320,16 +273,3 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-@functools.cache
-def device_name(device: torch.device) -> str:
-    """The marketing name of a GPU, or of the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdbench.kinds.classes import Classes, Rankings, Regression
-from pdbench.kinds.kind import Kind, Labelled, LabelledBatch, Scores, majority
+from pdbench.kinds.kind import Kind, Labelled, Scores, majority
 from pdbench.kinds.spans import Spans
 from pdbench.study.settings import Source, Task
 
 if TYPE_CHECKING:
     from pdbench.data.sources import Reader
 
-KINDS: dict[str, type[Kind]] = {
+_KINDS: dict[str, type[Kind]] = {
     "classification": Classes,
     "regression": Regression,
     "span": Spans,
@@ -28,20 +28,18 @@ KINDS: dict[str, type[Kind]] = {
 def kind_of(task: Task) -> Kind:
     """A task, seen as what its kind makes of it."""
     regresses = task.kind == "classification" and not task.labels
-    return KINDS["regression" if regresses else task.kind](task)
+    return _KINDS["regression" if regresses else task.kind](task)
 
 
 def reader_of_text(source: Source) -> Reader | None:
     """What reads a text that is published in the layout of some kind's tasks, if any does."""
-    readers = (kind.reader() for kind in KINDS.values())
+    readers = (kind.reader() for kind in _KINDS.values())
     return next((reader for reader in readers if reader and reader.reads(source)), None)
 
 
 __all__ = [
-    "KINDS",
     "Kind",
     "Labelled",
-    "LabelledBatch",
     "Scores",
     "kind_of",
     "majority",

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pdbench.core.errors import GuardError
 from pdbench.core.files import read_json
 from pdbench.data.metrics import UNSEEN, compute, ranks
-from pdbench.engine import Classifier, Device, predict_ranges
+from pdbench.engine import Classifier
+from pdbench.engine.device import predict_ranges
 from pdbench.kinds.kind import Kind, Labelled, Scores
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Classes(Kind):
     """A classification."""
 
-    guarded_by = ("accuracy",)
+    guarded_by = "accuracy"
 
     @staticmethod
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -40,24 +40,15 @@ class Classes(Kind):
         """
         return functional.cross_entropy(outputs, targets)
 
-    def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
-        """Refuse a teacher that is hardly better than the majority class.
+    def remedy(self, predictions: NDArray[Any], true: NDArray[Any], least: float) -> str:
+        """Name another order of the task's labels if it would make the teacher good enough.
 
-        Checkpoints of NLI are published with three orders of their labels; where another order
-        of the task's labels would make the teacher good enough, the message says which.
+        Checkpoints of NLI are published with three orders of their labels.
         """
-        accuracy, margin = dev.metrics["accuracy"], self.margin
-        if accuracy >= constant + margin:
-            return
-        order, reached = _best_order(dev.predictions, true, self.task.labels)
-        mixed_up = reached >= constant + margin
-        raise GuardError(
-            f"task {name!r}: the teacher's dev accuracy is {accuracy:.3f}, the majority class "
-            f"alone reaches {constant:.3f} and tasks.{name}.teacher.margin asks {margin:g} more",
-            f"its labels seem mixed up: in the order {', '.join(order)} it reaches {reached:.3f}"
-            if mixed_up
-            else "check the label order, its learning rate and its epochs",
-        )
+        order, reached = _best_order(predictions, true, self.task.labels)
+        if reached < least:
+            return "check the label order, its learning rate and its epochs"
+        return f"its labels seem mixed up: in the order {', '.join(order)} it reaches {reached:.3f}"
 
 
 class Regression(Kind):
@@ -111,12 +102,10 @@ class Rankings(Kind):
         """The items of the prepared task."""
         return tuple(read_json(folder / "task.json")["labels"])
 
-    def score(
-        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
-    ) -> Scores:
+    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Score the rank of each true item among all."""
         found, firsts = [], []
-        for chosen, logits in predict_ranges(model, data.tokens, device):
+        for chosen, logits in predict_ranges(model, data.tokens):
             found.append(ranks(logits, data.targets[chosen]))
             firsts.append(logits.argmax(axis=1).astype(np.int32))
         placed = np.concatenate(found)

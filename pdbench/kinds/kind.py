@@ -17,12 +17,13 @@ from torch import Tensor
 
 from pdbench.core.errors import GuardError
 from pdbench.core.files import read_json
-from pdbench.data.batches import Batch, collate
+from pdbench.data.batches import collate
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, write_tokens
-from pdbench.data.vocabulary import Vocabulary
-from pdbench.engine import Classifier, Device, predict, predict_ranges
-from pdbench.engine.targets import rows_of
+from pdbench.data.vocabulary import Vocabulary, encode
+from pdbench.engine import Classifier
+from pdbench.engine.device import predict, predict_ranges
+from pdbench.engine.targets import LabelledBatch
 from pdbench.study.settings import Task
 
 if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
@@ -54,21 +55,6 @@ class Labelled:
     def batch(self, index: NDArray[np.int64], numbers: NDArray[np.int64] | None) -> LabelledBatch:
         """Some items; ``numbers`` are those of :func:`pdbench.data.batches.collate`."""
         return LabelledBatch(collate(self.tokens, index, numbers), self.targets_of(index))
-
-
-@dataclass(frozen=True)
-class LabelledBatch:
-    """B items with their targets."""
-
-    batch: Batch
-    targets: NDArray[Any]
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def rows(self, chosen: slice) -> LabelledBatch:
-        """Some of the items with their targets."""
-        return LabelledBatch(rows_of(self.batch, chosen), self.targets[chosen])
 
 
 @dataclass(frozen=True)
@@ -105,8 +91,8 @@ class Kind(ABC):
     stored: ClassVar[DTypeLike] = np.int64
     """The type of the stored labels."""
 
-    guarded_by: ClassVar[tuple[str, ...]] = ()
-    """Metrics that guard the teacher beside those of the task."""
+    guarded_by: ClassVar[str] = ""
+    """The metric that guards the teacher, if it is not the first of the task."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -123,7 +109,6 @@ class Kind(ABC):
     def write(self, folder: Path, split: Dataset, vocabulary: Vocabulary) -> dict[str, Any]:
         """Write a split's tokens and targets into its folder; count items, pieces and labels."""
         from pdbench.data.splits import stored_sides
-        from pdbench.data.vocabulary import encode
 
         parts = (
             encode(vocabulary, first, second, self.task.max_length, self.keeps)
@@ -141,10 +126,6 @@ class Kind(ABC):
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The names of the outputs in order, of a task that is prepared in ``folder``."""
         return self.task.labels
-
-    def outputs(self, folder: Path) -> int:
-        """How many outputs a model has."""
-        return self.head.outputs(len(self.labels(folder)))
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""
@@ -165,7 +146,7 @@ class Kind(ABC):
         return outputs.softmax(dim=1)
 
     def soft_label(
-        self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
+        self, teacher: Classifier, tokens: Tokens, items: int, path: Path
     ) -> NDArray[np.float64]:
         """Write a teacher's soft labels of the first N items, float16 (N, C); return their mean.
 
@@ -173,17 +154,16 @@ class Kind(ABC):
         """
         stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
-        teacher = teacher.to(device.torch)
-        for chosen, logits in predict_ranges(teacher, tokens.first(items), device):
+        for chosen, logits in predict_ranges(teacher, tokens.first(items)):
             labels = self.soft(torch.from_numpy(logits)).numpy()
             stored[chosen] = labels
             total += labels.sum(axis=0, dtype=np.float64)
         stored.flush()
         return total / items
 
-    def predict(self, model: Classifier, tokens: Tokens, device: Device) -> NDArray[Any]:
+    def predict(self, model: Classifier, tokens: Tokens) -> NDArray[Any]:
         """What a model says of every item, (N,)."""
-        return self.said(predict(model, tokens, device))
+        return self.said(predict(model, tokens))
 
     @staticmethod
     def said(logits: NDArray[np.float32]) -> NDArray[Any]:
@@ -191,11 +171,9 @@ class Kind(ABC):
         classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
         return classes
 
-    def score(
-        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
-    ) -> Scores:
+    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Evaluate a model on a labelled split."""
-        predictions = self.predict(model, data.tokens, device)
+        predictions = self.predict(model, data.tokens)
         return Scores(compute(metrics, predictions, data.targets), predictions)
 
     def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
@@ -204,19 +182,19 @@ class Kind(ABC):
         Raises:
             GuardError: It is not better than ``constant``, such an answer's score, by the margin.
         """
-        metric, margin = self.task.metrics[0], self.margin
+        metric = self.guarded_by or self.task.metrics[0]
+        margin = self.task.teacher.margin if self.task.teacher else 0.0
         found = dev.metrics[metric]
         if found < constant + margin:
             raise GuardError(
-                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant has "
-                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g}",
-                "check the scores, its learning rate and its epochs",
+                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant answer has "
+                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g} more",
+                self.remedy(dev.predictions, true, constant + margin),
             )
 
-    @property
-    def margin(self) -> float:
-        """How much better than a constant answer the teacher must be."""
-        return self.task.teacher.margin if self.task.teacher else 0.0
+    def remedy(self, predictions: NDArray[Any], true: NDArray[Any], least: float) -> str:
+        """What to do about a teacher whose score is not the least that it must be."""
+        return "check the scores, its learning rate and its epochs"
 
 
 def majority(task_folder: Path, split: str) -> float:

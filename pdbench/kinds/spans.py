@@ -28,7 +28,7 @@ from torch.nn import functional
 from pdbench.core.errors import DataError
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary
-from pdbench.engine import Bert, Classifier, Device
+from pdbench.engine import Classifier
 from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
 from pdbench.kinds.kind import Kind, Labelled, Scores
@@ -61,9 +61,6 @@ class _SpanReader(Classifier):
     rows = None
     published_as = "BertForQuestionAnswering"
     output_name = "qa_outputs"
-
-    def __init__(self, bert: Bert, labels: int = 2) -> None:
-        super().__init__(bert, labels)
 
     @staticmethod
     def outputs(labels: int) -> int:
@@ -119,7 +116,7 @@ class Spans(Kind):
         return functional.cross_entropy(outputs, targets)
 
     def soft_label(
-        self, teacher: Classifier, tokens: Tokens, items: int, device: Device, path: Path
+        self, teacher: Classifier, tokens: Tokens, items: int, path: Path
     ) -> NDArray[np.float64]:
         """Write the probabilities of the T pieces of the first items, float16 of (T, 2).
 
@@ -128,8 +125,7 @@ class Spans(Kind):
         """
         stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
-        teacher = teacher.to(device.torch)
-        for index, logits in predict_batches(teacher, tokens.first(items), device):
+        for index, logits in predict_batches(teacher, tokens.first(items)):
             width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
             probabilities = self.soft(torch.from_numpy(logits[:, :width])).numpy()
             for item, own in zip(index, probabilities, strict=True):
@@ -139,12 +135,10 @@ class Spans(Kind):
         stored.flush()
         return total / items
 
-    def score(
-        self, model: Classifier, data: Labelled, metrics: Sequence[str], device: Device
-    ) -> Scores:
+    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Score the best place in the windows of each question."""
         assert isinstance(data, _Windowed)
-        places = _best_places(model, data, self.task.windows.answer, device)
+        places = _best_places(model, data, self.task.windows.answer)
         values = _example_scores(metrics, data.folder, places)
         means = {metric: float(found.mean(dtype=np.float64)) for metric, found in values.items()}
         return Scores(means, places, examples=values)
@@ -181,9 +175,7 @@ class _SoftWindowed(Labelled):
         return found
 
 
-def _best_places(
-    model: Classifier, data: _Windowed, longest: int, device: Device
-) -> NDArray[np.int64]:
+def _best_places(model: Classifier, data: _Windowed, longest: int) -> NDArray[np.int64]:
     """Where in its context each question is answered, packed, (N,).
 
     It is the place, of all in its windows, whose logits of first and last piece add up to most.
@@ -191,7 +183,7 @@ def _best_places(
     questions = int(data.examples[-1]) + 1
     best = np.full(questions, -np.inf)
     places = np.zeros((questions, 2), np.int64)
-    for index, logits in predict_batches(model, data.tokens, device):
+    for index, logits in predict_batches(model, data.tokens):
         for item, own in zip(index, logits, strict=True):
             chars = data.chars[data.tokens.offsets[item] : data.tokens.offsets[item + 1]]
             inside = np.flatnonzero(chars[:, 0] >= 0)
@@ -220,12 +212,10 @@ def _normalised(answer: str) -> str:
 
 
 def _exact_match(predicted: str, answers: Sequence[str]) -> float:
-    """1 if a prediction is one of the true answers, else 0."""
     return float(_normalised(predicted) in map(_normalised, answers))
 
 
 def _f1(predicted: str, answers: Sequence[str]) -> float:
-    """The best F1 of the words of a prediction over the true answers."""
     said, *true = (Counter(_normalised(text).split()) for text in (predicted, *answers))
     return max(2 * (said & t).total() / max(1, said.total() + t.total()) for t in true)
 

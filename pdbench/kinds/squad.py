@@ -83,14 +83,11 @@ def _from_file(path: Path) -> Iterator[_Question]:
             for number, paragraph in enumerate(article["paragraphs"], start=1):
                 where = f"{path}: {article['title']}, paragraph {number}"
                 for asked in paragraph["qas"]:
-                    yield _Question(
-                        f"{path}: question {asked['id']}",
-                        article["title"],
-                        " ".join(asked["question"].split()),
-                        paragraph["context"],
-                        [answer["text"] for answer in asked["answers"]],
-                        [int(answer["answer_start"]) for answer in asked["answers"]],
-                    )
+                    texts = [answer["text"] for answer in asked["answers"]]
+                    starts = [int(answer["answer_start"]) for answer in asked["answers"]]
+                    question, context = " ".join(asked["question"].split()), paragraph["context"]
+                    named = f"{path}: question {asked['id']}"
+                    yield _Question(named, article["title"], question, context, texts, starts)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{where}: not SQuAD v1.1's layout ({type(error).__name__}: {error})"
         raise DataError(what, "use its own files") from error
@@ -104,15 +101,10 @@ def _from_hub(source: Source, split: str) -> Iterator[_Question]:
         raise DataError(what, "use a data set in SQuAD's layout")
     rows: Any = loaded[split]
     for number, row in enumerate(rows, start=1):
-        answers = row["answers"]
-        yield _Question(
-            f"{source.name}: {split}: row {number}",
-            row["title"],
-            " ".join(row["question"].split()),
-            row["context"],
-            list(answers["text"]),
-            [int(start) for start in answers["answer_start"]],
-        )
+        texts = list(row["answers"]["text"])
+        starts = [int(start) for start in row["answers"]["answer_start"]]
+        question, where = " ".join(row["question"].split()), f"{source.name}: {split}: row {number}"
+        yield _Question(where, row["title"], question, row["context"], texts, starts)
 
 
 def _checked(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:

@@ -25,14 +25,7 @@ from pdbench.methods.objective import PretrainingObjective
 
 
 class DistilBert(PretrainingObjective):
-    """The triple loss.
-
-    Args:
-        temperature: T.
-        soft: w_ce.
-        masked: w_mlm.
-        cosine: w_cos.
-    """
+    """The triple loss, with w_ce = ``soft``, w_mlm = ``masked`` and w_cos = ``cosine``."""
 
     title = "Distillation while pre-training"
     formula = "w_ce T² L_ce + w_mlm L_mlm + w_cos (1 - cos(h_S, h_T))"

@@ -25,11 +25,7 @@ from pdbench.methods.objective import Objective, item_means
 
 
 class MiniLM(Objective):
-    """The loss of all three relations, weighted alike.
-
-    Args:
-        relation_heads: A_r; it divides both widths.
-    """
+    """The loss of all three relations, weighted alike; A_r divides both widths."""
 
     title = "Distillation of self-attention relations"
     formula = "Σ over Q, K, V of KL(softmax(X_T X_Tᵀ/√d) ‖ softmax(X_S X_Sᵀ/√d))"

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -23,8 +23,6 @@ from torch.nn import functional
 from pdbench.core.errors import PdbenchError, UsageError, suggestion
 from pdbench.engine import BertShape
 from pdbench.engine.exposed import Exposed, ExposedLM
-
-_T = TypeVar("_T", bound="_Described")
 
 
 class _Described(nn.Module):
@@ -48,6 +46,63 @@ class _Described(nn.Module):
     def __init__(self, student: BertShape, teacher: BertShape, labels: int) -> None:
         super().__init__()
         self.student, self.teacher, self.labels = student, teacher, labels
+
+    @classmethod
+    def named(cls, path: str) -> type[Self]:
+        """Import the class of this kind that config/methods.yaml names as ``module:Class``."""
+        where = f"config/methods.yaml: {path}"
+        module, _, name = path.partition(":")
+        try:
+            known = vars(importlib.import_module(module))
+        except Exception as error:
+            what = f"{where}: module {module} cannot be imported ({_in_words(error)})"
+            raise UsageError(what, "mend it or its name, or install its package") from error
+        if name not in known:
+            raise UsageError(f"{where}: no class {name!r} in {module}", suggestion(name, known))
+        found = known[name]
+        if not (isinstance(found, type) and issubclass(found, cls)):
+            remedy = f"derive it from pdbench.methods.objective.{cls.__name__}"
+            raise UsageError(f"{where} is no {cls.__name__}", remedy)
+        unsaid = [part for part in ("title", "formula", "exposes") if not hasattr(found, part)]
+        if unsaid:
+            what = f"{where} does not say its {', '.join(unsaid)}"
+            raise UsageError(what, "write it in the class: the table of methods shows it")
+        return found
+
+    @classmethod
+    def build(
+        cls,
+        path: str,
+        options: Mapping[str, Any],
+        student: BertShape,
+        teacher: BertShape,
+        labels: int,
+        seed: int,
+    ) -> Self:
+        """Make a named objective; its own parameters are drawn from ``seed``."""
+        found, where = cls.named(path), f"config/methods.yaml: {path}"
+        with torch.random.fork_rng(devices=[]), _blamed(where, found):
+            keywords = _checked_options(found, options, where)
+            torch.default_generator.manual_seed(seed)
+            try:
+                return found(student, teacher, labels, **keywords)
+            except ValueError as error:
+                raise UsageError(f"{where}: {error}", "change its options or the sizes") from error
+
+    def checked_loss(self, student: object, teacher: object, targets: Tensor) -> Tensor:
+        """The loss; its code may be anybody's, and what fails in it is said in a line."""
+        name = f"{type(self).__module__}:{type(self).__name__}"
+        with _blamed(name, type(self)):
+            loss = self(student, teacher, targets)
+        if not isinstance(loss, Tensor) or loss.ndim:
+            is_tensor = isinstance(loss, Tensor)
+            found = f"shape {tuple(loss.shape)}" if is_tensor else type(loss).__name__
+            what = f"{name}: forward returns no scalar tensor, but {found}"
+            raise UsageError(what, "return the mean loss over the items of the batch")
+        if not loss.requires_grad:
+            what = f"{name}: its loss has no gradient"
+            raise UsageError(what, "compute it from what the student exposes, without detaching it")
+        return loss
 
 
 class Objective(_Described):
@@ -83,12 +138,12 @@ class PretrainingObjective(_Described):
         raise NotImplementedError("it has no forward")
 
 
-class Distill(Objective):
-    """The distillation of Algorithm 1: no temperature, and no share of hard labels."""
+class TaskLoss(Objective):
+    """The distillation of Algorithm 1, and its fine-tuning: the same loss, with the labels.
 
-    title = "Distillation"
-    formula = "cross-entropy with the teacher's soft labels"
-    exposes = "class probabilities"
+    It has no temperature and no share of hard labels.
+    """
+
     last_states = False
 
     def forward(self, student: Exposed, teacher: Exposed | None, targets: Tensor) -> Tensor:
@@ -96,20 +151,8 @@ class Distill(Objective):
         return self.task_loss(student.logits, targets)
 
 
-class Finetune(Distill):
-    """The fine-tuning of Algorithm 1: the same, with the labels."""
-
-    title = "Fine-tuning"
-    formula = "cross-entropy with the labels"
-    exposes = ""
-
-
 class MaskedLanguage(PretrainingObjective):
     """Masked LM alone, from a start of the student's own."""
-
-    title = "Pre-training"
-    formula = "masked-LM cross-entropy"
-    exposes = ""
 
     def forward(self, student: ExposedLM, teacher: ExposedLM | None, targets: Tensor) -> Tensor:
         """The mean cross-entropy at the masked pieces."""
@@ -148,23 +191,6 @@ def item_means(losses: Tensor, mask: Tensor) -> Tensor:
     return ((losses * weights).sum(dim=1) / weights.sum(dim=1)).mean()
 
 
-def checked_loss(
-    objective: _Described, student: object, teacher: object, targets: Tensor
-) -> Tensor:
-    """The loss of an objective, whose code may be anybody's: what fails in it is said in a line."""
-    name = f"{type(objective).__module__}:{type(objective).__name__}"
-    with _blamed(name, type(objective)):
-        loss = objective(student, teacher, targets)
-    if not isinstance(loss, Tensor) or loss.ndim:
-        found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        what = f"{name}: forward returns no scalar tensor, but {found}"
-        raise UsageError(what, "return the mean loss over the items of the batch")
-    if not loss.requires_grad:
-        what = f"{name}: its loss has no gradient"
-        raise UsageError(what, "compute it from what the student exposes, without detaching it")
-    return loss
-
-
 @contextlib.contextmanager
 def _blamed(where: str, found: type[_Described]) -> Iterator[None]:
     """Say in one line what fails in a class's own code; a lack of memory stays what it is."""
@@ -184,50 +210,9 @@ def _in_words(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def objective_class(path: str, base: type[_T]) -> type[_T]:
-    """Import the class that config/methods.yaml names as ``module:Class``."""
-    where = f"config/methods.yaml: {path}"
-    module, _, name = path.partition(":")
-    try:
-        known = vars(importlib.import_module(module))
-    except Exception as error:
-        what = f"{where}: module {module} cannot be imported ({_in_words(error)})"
-        raise UsageError(what, "mend it or its name, or install its package") from error
-    if name not in known:
-        raise UsageError(f"{where}: no class {name!r} in {module}", suggestion(name, known))
-    found = known[name]
-    if not (isinstance(found, type) and issubclass(found, base)):
-        remedy = f"derive it from pdbench.methods.objective.{base.__name__}"
-        raise UsageError(f"{where} is no {base.__name__}", remedy)
-    unsaid = [part for part in ("title", "formula", "exposes") if not hasattr(found, part)]
-    if unsaid:
-        what = f"{where} does not say its {', '.join(unsaid)}"
-        raise UsageError(what, "write it in the class: the table of methods shows it")
-    return found
-
-
-def build_objective(
-    path: str,
-    base: type[_T],
-    options: Mapping[str, Any],
-    student: BertShape,
-    teacher: BertShape,
-    labels: int,
-    seed: int,
-) -> _T:
-    """Make an objective with its options; its own parameters are drawn from ``seed``."""
-    found = objective_class(path, base)
-    where = f"config/methods.yaml: {path}"
-    with torch.random.fork_rng(devices=[]), _blamed(where, found):
-        keywords = _checked_options(found, options, where)
-        torch.default_generator.manual_seed(seed)
-        try:
-            return found(student, teacher, labels, **keywords)
-        except ValueError as error:
-            raise UsageError(f"{where}: {error}", "change its options or the sizes") from error
-
-
-def _checked_options(found: type[_T], options: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked_options(
+    found: type[_Described], options: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     parameters = inspect.signature(found.__init__, eval_str=True).parameters.values()
     known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     untyped = [p.name for p in known.values() if p.annotation is p.empty]

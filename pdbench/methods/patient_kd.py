@@ -30,14 +30,7 @@ from pdbench.methods.objective import Objective, projection, soft_loss, uniform_
 
 
 class PatientKD(Objective):
-    """L_PKD.
-
-    Args:
-        layers: Which of the teacher's layers are mapped: skip or last.
-        alpha: Weight of the soft labels against the hard ones.
-        beta: Weight of the hidden states.
-        temperature: T.
-    """
+    """L_PKD; ``layers`` says which of the teacher's layers are mapped, by PKD-skip or PKD-last."""
 
     title = "Patient distillation"
     formula = "(1 - a) L_CE + a T² L_DS + b mean (h_S/|h_S| - h_T/|h_T|)²; no L_CE without labels"

@@ -12,17 +12,16 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.jobs.record import RunRecord, StageRecord, read_record
+from pdbench.jobs.record import RunRecord, StageRecord
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
-from pdbench.planning.machines import H100, LAPTOP, Machine, calibrated, machine_of
+from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
 from pdbench.study.cells import VOCABULARY_SIZE
 from pdbench.workflow import Paths
@@ -47,19 +46,16 @@ class _Observation:
 def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> Machine:
     """The device that a plan is made for, fitted to what was measured on one of its kind.
 
-    Args:
-        study: What is planned.
-        device: Its name or file; None takes the kind of device that finished runs were made
-            on, else a GPU for a study of the paper's scale and a CPU for a demo.
-        measured: The studies whose finished runs count.
+    ``device`` is its name or file; None takes the kind of device that the finished runs of the
+    ``measured`` studies were made on, else a GPU for the paper's scale and a CPU for a demo.
     """
     seen = [o for one in measured for o in _observations(one)]
-    if device is None:
+    if device is not None:
+        machine = machine_of(device)
+    else:
         found = _device_of(seen)
         gpu = study.scale == "paper" if found is None else _is_gpu(found)
         machine = H100 if gpu else LAPTOP
-    else:
-        machine = machine_of(device)
     alike = [o for o in seen if _is_gpu(o.device) == (machine.kind == "gpu")]
     common = _device_of(alike)
     return _fitted(machine, [o for o in alike if o.device == common])
@@ -79,14 +75,14 @@ def _observations(study: Study) -> list[_Observation]:
     """What the finished jobs of a study took: stages of runs, and starts of jobs."""
     paths = Paths(study)
     done = [cell for cell in study.seed_counts if paths.cell(cell).is_file()]
-    chosen = itertools.islice(_spread_out(done), _MOST)
+    step = max(1, len(done) // _MOST)  # cells from all over the study, so that few are enough
+    spread_out = (cell for first in range(step) for cell in done[first::step])
+    chosen = itertools.islice(spread_out, _MOST)
     found = [o for cell in chosen for o in _of_cell(study, paths, cell)]
-    trained = [paths.pretrained(start) for start in study.pretrained]
-    trained += [paths.teacher(task) for task in study.taught]
-    for folder in trained:
-        if (record := _record(folder)) is not None:
-            found += _of_record(study, record)
-    return found
+    trained = [Job("pretrain", start) for start in study.pretrained]
+    trained += [Job("teacher", task) for task in study.taught]
+    records = filter(None, (_record(paths, job) for job in trained))
+    return [*found, *(o for record in records for o in _of_record(study, record))]
 
 
 def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
@@ -117,21 +113,25 @@ def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
         logs = logs + np.clip(np.linalg.solve(information, gradient), -1, 1)
         spread = max(_LEAST_SPREAD, float(np.sqrt(np.average(errors**2, weights=weights))))
     origin = f"fitted to {len(seen)} timings of finished jobs on {seen[0].device}"
-    covariance: NDArray[np.float64] = np.linalg.inv(information)
-    return calibrated(machine, np.exp(logs).tolist(), covariance.tolist(), spread, origin)
+    constants = {
+        kind: replace(machine.constants[kind], seconds=float(seconds), source=origin)
+        for kind, seconds in zip(COUNTED, np.exp(logs), strict=True)
+    }
+    covariance = tuple(map(tuple, np.linalg.inv(information).tolist()))
+    return replace(
+        machine, constants=constants, covariance=covariance, spread=spread, origin=origin
+    )
 
 
 def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
-    records = [_record(paths.run(run)) for run in study.runs(cell)]
-    whole = [record for record in records if record is not None]
+    whole = [found for run in study.runs(cell) if (found := _record(paths, Job("run", run)))]
     for record in whole:
         yield from _of_record(study, record)
     job = _benchmark(paths.benchmarks / "cell" / f"{paths.label(Job('cell', cell))}.tsv")
     if job is not None and whole and not any(r.environment.resumed for r in whole):
         start = job - sum(record.environment.seconds for record in whole)
         if start > 0:
-            device = whole[0].environment.device
-            yield _Observation("start", Work(starts=1), start, device)
+            yield _Observation("start", Work(starts=1), start, whole[0].environment.device)
 
 
 def _of_record(study: Study, record: RunRecord) -> Iterator[_Observation]:
@@ -161,9 +161,9 @@ def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
     return classifier(size, Seen(stage.steps, stage.examples, positions, distinct))
 
 
-def _record(folder: Path) -> RunRecord | None:
+def _record(paths: Paths, job: Job) -> RunRecord | None:
     try:
-        return read_record(folder / "record.json")
+        return RunRecord.read(paths.output(job).parent)
     except DataError:
         return None
 
@@ -174,10 +174,3 @@ def _benchmark(path: Path) -> float | None:
             return float(next(csv.DictReader(file, delimiter="\t"))["s"])
     except (OSError, StopIteration, KeyError, ValueError):
         return None
-
-
-def _spread_out(cells: Sequence[Cell]) -> Iterator[Cell]:
-    """Cells from all over a list, so that the first are enough."""
-    step = max(1, len(cells) // _MOST)
-    for first in range(step):
-        yield from cells[first::step]

@@ -6,44 +6,34 @@ import shlex
 import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pdbench.core.errors import UsageError
-from pdbench.ops.status import Survey, jobs_of, names_in, states_of
-from pdbench.study import ROOT, Study, load_study
-from pdbench.study.loading import NO_STUDIES
+from pdbench.ops.status import Survey
+from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import KINDS, Job, jobs_of
 from pdbench.workflow.paths import SAVED, STATUS
-from pdbench.workflow.specs import RESULTS, STORE
-
-_Which: TypeAlias = Literal["failed", "missing", "all"]
+from pdbench.workflow.specs import STORE
 
 
-def redo(found: Survey, which: _Which, *, yes: bool) -> list[str]:
+def redo(found: Survey, which: Literal["failed", "missing", "all"], *, yes: bool) -> list[str]:
     """Remove what is in the way of doing jobs again, and say what went.
 
     Of failed and missing jobs these are saved states, status files and logs; finished runs stay.
     Of ``all`` the finished runs of every cell go too, what says that they are done, and the
-    table of them, and only they: data, teachers and pre-trained students stay.
-
-    Args:
-        found: The state of the study.
-        which: Which jobs.
-        yes: Whether finished runs may go; else ``all`` removes nothing.
-
-    Raises:
-        UsageError: Everything is to go while cells are running.
+    table of them, and only they: data, teachers and pre-trained students stay. It removes nothing
+    without ``yes``, and is a UsageError while cells are running.
     """
     if which == "all":
         going = _everything(found)
+        if going and not yes:
+            head = f"--redo all would remove {len(going)} files and folders, every finished run"
+            return [f"{head} among them; nothing was removed: say --yes", *map(str, going)]
     else:
         wanted = {"failed", which}
         going = _traces(found, [job for job, state in found.states.items() if state in wanted])
-    if which == "all" and going and not yes:
-        head = f"--redo all would remove {len(going)} files and folders, every finished run"
-        return [f"{head} among them; nothing was removed: say --yes", *map(str, going)]
     _remove(going)
     again = f"snakemake --config study={shlex.quote(found.study.argument)}"
     head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
@@ -64,24 +54,12 @@ def _everything(found: Survey) -> list[Path]:
 
 
 def _traces(found: Survey, jobs: Iterable[Job]) -> list[Path]:
-    paths, saved = found.paths, names_in(SAVED)
-    traces = []
+    paths, traces = found.paths, []
     for job in jobs:
-        traces += states_of(found.study, paths, job, saved)
-        for own in jobs_of(found.study, job.key) if job.kind == "cell" else ():
+        traces += paths.states(job)
+        for own in jobs_of(found.study, job.key) if job.kind == "cell" else [job]:
             traces += [paths.status(own), paths.log(own)]
-        traces.append(paths.log(job))
     return [path for path in dict.fromkeys(traces) if path.exists()]
-
-
-def configured() -> list[Study]:
-    """The studies in ``config/``.
-
-    Raises:
-        UsageError: One of them is broken, so that nobody knows what it needs.
-    """
-    files = sorted((ROOT / "config").glob("*.yaml"))
-    return [load_study(path.stem) for path in files if path.stem not in NO_STUDIES]
 
 
 def superfluous(kept: Iterable[Study]) -> list[Path]:
@@ -99,7 +77,7 @@ def of_study(study: Study, kept: Iterable[Study]) -> list[Path]:
     """All of a study, but what others need: what the store has of it, its report and its logs."""
     needed = {path for other in kept if other.name != study.name for path in _stored(other)}
     own = [path for path in _stored(study) if path not in needed]
-    own += [RESULTS / study.name, Paths(study).reports, Paths(study).logs]
+    own += [Paths(study).results, Paths(study).reports, Paths(study).logs]
     return [path for path in own if path.exists()]
 
 

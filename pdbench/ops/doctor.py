@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
@@ -26,22 +26,19 @@ from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.settings import is_commit
-from pdbench.workflow.paths import ARCHIVES, Paths
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 from pdbench.workflow.plan import DEVICES, Plan
 from pdbench.workflow.snakefile import check_folders
-from pdbench.workflow.specs import STORE
-
-_Mark: TypeAlias = Literal["ok", "warning", "missing"]
 
 _SPARE = 1.5  # times the estimate that the disk should have free
 _SLURM = "snakemake-executor-plugin-slurm"
 _PARTITION, _ACCOUNT = "slurm_partition", "slurm_account"
-_PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
 class _Finding:
-    mark: _Mark
+    mark: Literal["ok", "warning", "missing"]
     what: str
     remedy: str = ""
 
@@ -52,11 +49,8 @@ class _Finding:
 def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
     """Look at this machine, the installation and the data of a study.
 
-    Args:
-        profile: The folder of a profile of Snakemake, for which jobs do not run on this machine.
-
-    Raises:
-        UsageError: There is no such profile, or it is not YAML.
+    With a folder of a profile of Snakemake, jobs do not run on this machine; UsageError if it
+    cannot be read.
     """
     yield from _packages()
     yield from _checkout()
@@ -73,7 +67,7 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
     yield _Finding("ok", f"Python {platform.python_version()}")
     pins = _pins(constraints)
     wanted = [r for r in metadata.requires("pdbench") or () if "extra ==" not in r]
-    names = [match[0] for text in wanted if (match := _PACKAGE.match(text))]
+    names = [match[0] for text in wanted if (match := re.match(r"[A-Za-z0-9._-]+", text))]
     other, absent = [], []
     for name in names:
         try:
@@ -96,11 +90,10 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 def _checkout() -> Iterator[_Finding]:
     head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
-        return
-    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
-    if changed:
+    elif changed:
         what = f"git: {head}, and {len(changed.splitlines())} files are changed"
         yield _Finding("warning", what, "commit them, so that records name the code that ran")
     else:
@@ -109,7 +102,7 @@ def _checkout() -> Iterator[_Finding]:
 
 def _folders(study: Study) -> Iterator[_Finding]:
     try:
-        check_folders(STORE, Paths(study).reports)
+        check_folders(Paths(study))
     except PdbenchError as error:
         yield _Finding("missing", error.what, error.remedy)
     else:
@@ -167,27 +160,24 @@ def _gpu() -> Iterator[_Finding]:
 def _cached(study: Study) -> Iterator[_Finding]:
     """Without a fetched folder: what is cached here, and what a network must bring."""
     absent: dict[str, list[str]] = {}
-    unpinned: list[str] = []
+    lost, unpinned = [], []
     needs = needs_of(study)
-    places = (local_path(need) for need in needs if need.kind == "directory")
-    lost = [path for path in places if not path.exists()]
-    for path in lost:
-        yield _Finding("missing", f"data: {path}: not there", "mend key path")
     for need in needs:
         if need.kind == "directory":
-            continue
-        if need.kind != "archive" and not is_commit(need.source.revision):
+            if not (path := local_path(need)).exists():
+                lost.append(path)
+                yield _Finding("missing", f"data: {path}: not there", "mend key path")
+        elif need.kind != "archive" and not is_commit(need.source.revision):
             unpinned.append(need.name)
-        elif not _is_cached(need):
+        elif not _is_cached(study, need):
             where = "package index" if need.kind == "archive" else "hub"
             absent.setdefault(where, []).append(need.key)
     if unpinned:
         what = f"data: {len(set(unpinned))} repositories have no pinned commit, first {unpinned[0]}"
         yield _Finding("missing", what, "run pdbench pin STUDY where the hub can be reached")
     for where, keys in absent.items():
-        offline = where == "hub" and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
         what = f"data: {len(keys)} of {len(needs)} come from the {where}, first {keys[0]}"
-        if offline:
+        if where == "hub" and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
             yield _Finding("missing", f"{what}, and HF_HUB_OFFLINE is set", "unset it, or fetch")
         else:
             remedy = "jobs need internet; without it: pdbench fetch STUDY --to DIR"
@@ -196,11 +186,9 @@ def _cached(study: Study) -> Iterator[_Finding]:
         yield _Finding("ok", f"data: all {len(needs)} items are cached here")
 
 
-def _is_cached(need: Need) -> bool:
+def _is_cached(study: Study, need: Need) -> bool:
     if need.kind == "archive":
-        from pdbench.data.places import path_of
-
-        return path_of(need.name, ARCHIVES).is_file()
+        return Paths(study).output(Job("archive", need.name)).is_file()
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     revision = str(need.source.revision)
     if need.kind == "data set":

@@ -14,7 +14,7 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,23 +27,20 @@ from rich.text import Text
 
 from pdbench.core.words import aligned
 from pdbench.study import Cell, Study
-from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import Job, jobs_of
 from pdbench.workflow.paths import SAVED, STATUS
 
 _State: TypeAlias = Literal["done", "running", "failed", "missing"]
 _STATES: tuple[_State, ...] = get_args(_State)
 _COLOURS = ("green", "cyan", "red", "dim")
+_WEIGHT = ("running", "failed", "missing", "done")  # of a cell's seeds' states, what says most
 
+# Seconds for which a job of another host counts as alive after its last sign of life: three times
+# the interval at which a training job saves its state. A job that SLURM runs is alive.
 _FRESH = 900.0
-"""Seconds for which a job of another host counts as alive after its last sign of life: three
-times the interval at which a training job saves its state. A job that SLURM runs is alive."""
-
-_STOPPED = ": stopped at "
-"""Says in a training job's last line that it saved its state because a signal asked for it."""
-
+_STOPPED = ": stopped at "  # in a training job's last line: it saved its state at a signal
 _REDRAWN = 3.0  # seconds between two looks
 _SHOWN = 10  # failures that a terminal shows; --json has them all
 _TAIL = 65_536  # bytes at a log's end that are read
@@ -56,12 +53,10 @@ _MARKS = re.compile(
 
 @dataclass(frozen=True)
 class _Failure:
-    """A job that failed, the line that says why, and how many cells wait for it."""
-
     job: Job
-    reason: str
+    reason: str  # the line that says why
     log: Path
-    waiting: int
+    waiting: int  # cells that wait for it
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -82,6 +77,16 @@ class Survey:
     states: dict[Job, _State]
     reasons: dict[Job, str]
     queue: dict[str, int]  # SLURM's jobs of this user by state
+
+    @classmethod
+    def of(cls, study: Study, now: float | None = None) -> Survey:
+        """Look at all jobs of a study, now or at another second since 1970."""
+        graph, paths = Graph(study), Paths(study)
+        look = _Look(study, paths, time.time() if now is None else now)
+        found = {job: look.at(job) for job in graph.jobs}
+        states = {job: state for job, (state, _) in found.items()}
+        reasons = {job: reason for job, (_, reason) in found.items() if reason is not None}
+        return cls(graph, paths, states, reasons, look.queue.counts)
 
     @property
     def study(self) -> Study:
@@ -110,8 +115,10 @@ class Survey:
     @cached_property
     def failures(self) -> list[_Failure]:
         """What failed: first what most cells wait for."""
-        reasons, log = self.reasons.items(), self.paths.log
-        found = [_Failure(job, reason, log(job), self._waiting(job)) for job, reason in reasons]
+        found = [
+            _Failure(job, reason, self.paths.log(job), self._waiting(job))
+            for job, reason in self.reasons.items()
+        ]
         return sorted(found, key=lambda failure: -failure.waiting)
 
     @property
@@ -125,16 +132,20 @@ class Survey:
     def _waiting(self, job: Job) -> int:
         if job.kind == "cell":
             return 0
-        return sum(
-            self.states[cell] != "done" and job in needs for cell, needs in self._upstream.items()
-        )
+        return sum(self.states[cell] != "done" and job in needs for cell, needs in self._upstream)
 
     @cached_property
-    def _upstream(self) -> dict[Job, set[Job]]:
+    def _upstream(self) -> list[tuple[Job, set[Job]]]:
         """What each cell waits for, directly or not; cells of one kind share the same."""
         upstream = cache(self.graph.upstream)
         cells = (Job("cell", cell) for cell in self.study.seed_counts)
-        return {cell: upstream(self.graph.needs[cell]) for cell in cells}
+        return [(cell, upstream(self.graph.needs[cell])) for cell in cells]
+
+    def as_text(self) -> str:
+        """The survey as plain lines."""
+        table = [("artefact", *_STATES), *_rows(self)]
+        failures = (line for failure in self.failures for line in _explain(failure))
+        return "\n".join([*aligned(table), "", *_other_jobs(self), *failures])
 
     def as_json(self) -> dict[str, Any]:
         """The survey as ``pdbench status --json`` prints it."""
@@ -149,36 +160,20 @@ class Survey:
         }
 
 
-def survey(study: Study, now: float | None = None) -> Survey:
-    """Look at all jobs of a study, now or at another second since 1970."""
-    graph, paths = Graph(study), Paths(study)
-    look = _Look(study, paths, time.time() if now is None else now)
-    found = {job: look.at(job) for job in graph.jobs}
-    states = {job: state for job, (state, _) in found.items()}
-    reasons = {job: reason for job, (_, reason) in found.items() if reason is not None}
-    return Survey(graph, paths, states, reasons, look.queue.counts)
-
-
 class _Queue:
     def __init__(self) -> None:
-        rows = _queued()
+        # Number, state, working directory and comment of every job of this user.
+        said = answer("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k") or ""
+        rows = [row for line in said.splitlines() if len(row := line.strip().split("|", 3)) == 4]
         self.jobs = {number: state for number, state, _, _ in rows}
         self.counts = dict(sorted(Counter(self.jobs.values()).items()))
         here = str(Path.cwd())
-        running = (row[3] for row in rows if row[1:3] == ["RUNNING", here])
-        self._running = set(map(_plain, running))
+        self._running = {_plain(row[3]) for row in rows if row[1:3] == ["RUNNING", here]}
 
     def runs(self, job: Job, label: str) -> bool:
         """Whether a job that Snakemake submitted from this folder is running."""
         names = (job.kind, "wildcards", label) if job.name else (job.kind,)
         return _plain("_".join(("rule", *names))) in self._running
-
-
-def _queued() -> list[list[str]]:
-    """Number, state, working directory and comment of every job of this user."""
-    said = answer("squeue", "--me", "--noheader", "--format=%i|%T|%Z|%k") or ""
-    rows = (line.strip().split("|", 3) for line in said.splitlines())
-    return [row for row in rows if len(row) == 4]
 
 
 def answer(*command: str) -> str | None:
@@ -197,28 +192,24 @@ def _plain(comment: str) -> str:
 
 class _Look:
     def __init__(self, study: Study, paths: Paths, now: float) -> None:
-        self.queue = _Queue()
-        self._now = now
-        self._study, self._paths = study, paths
-        self._started = names_in(STATUS)
-        self._is_supervised = bool(names_in(_LOCKS))
-        self._saved = names_in(SAVED)
-        self._names = cache(names_in)
+        self.queue, self._names = _Queue(), cache(_names_in)
+        self._study, self._paths, self._now = study, paths, now
 
     def at(self, job: Job) -> tuple[_State, str | None]:
         """The state of a job, and why it failed if it did."""
         if os.path.exists(self._paths.output(job)):  # noqa: PTH110 - ten times as fast
             return "done", None
         if job.kind == "cell" and (words := self._words(job)):
-            return min((self._by_word(job, own) for own in words), key=_by_weight)
+            found = [self._by_word(job, own) for own in words]
+            return min(found, key=lambda said: _WEIGHT.index(said[0]))
         log = self._paths.log(job)
         return self._by_log(job) if log.name in self._names(log.parent) else ("missing", None)
 
     def _words(self, job: Job) -> list[Job]:
-        if not self._started:
-            return []
-        own = jobs_of(self._study, job.key)
-        return [one for one in own if self._paths.status(one).name in self._started]
+        """Those of a cell's job and its seeds' that have left word of how far they came."""
+        started = self._names(STATUS)
+        own = jobs_of(self._study, job.key) if started else ()
+        return [one for one in own if self._paths.status(one).name in started]
 
     def _by_word(self, job: Job, own: Job) -> tuple[_State, str | None]:
         """What the status file of a cell or of a seed says, if its process still lives."""
@@ -246,9 +237,8 @@ class _Look:
         line, is_error = _ending(self._paths.log(job))
         if is_error:
             return "failed", line
-        if self.queue.runs(job, self._paths.label(job)) or (
-            self._is_supervised and self._is_fresh(job)
-        ):
+        supervised = bool(self._names(_LOCKS))
+        if self.queue.runs(job, self._paths.label(job)) or (supervised and self._is_fresh(job)):
             return "running", None
         if _STOPPED in line:  # the next run takes it up
             return "missing", None
@@ -262,30 +252,12 @@ class _Look:
         return self._is_fresh(job)
 
     def _is_fresh(self, job: Job) -> bool:
-        signs = [self._paths.log(job), *states_of(self._study, self._paths, job, self._saved)]
+        signs = [self._paths.log(job)]
+        if self._names(SAVED):
+            signs += self._paths.states(job)
         if job.kind == "cell":
             signs += [self._paths.status(own) for own in self._words(job)]
         return any(self._now - _changed(path) < _FRESH for path in signs)
-
-
-def _by_weight(found: tuple[_State, str | None]) -> int:
-    """What says most of a cell whose seeds are in different states."""
-    return ("running", "failed", "missing", "done").index(found[0])
-
-
-def jobs_of(study: Study, cell: Cell) -> list[Job]:
-    """The job of a cell, and those of its seeds."""
-    seeds = range(study.seed_counts[cell])
-    return [Job("cell", cell), *(Job("seed", SeedOf(cell, number)) for number in seeds)]
-
-
-def states_of(study: Study, paths: Paths, job: Job, saved: Collection[str]) -> list[Path]:
-    """Those of some saved states that are of a job or of one of its runs."""
-    if not saved or KINDS[job.kind].model is None:
-        return []
-    products = [job] if job.kind != "cell" else [Job("run", run) for run in study.runs(job.key)]
-    folders = (paths.state(paths.folder(product)) for product in products)
-    return [folder for folder in folders if folder.name in saved]
 
 
 def _changed(path: Path) -> float:
@@ -309,8 +281,7 @@ def _ending(path: Path) -> tuple[str, bool]:
     return last.removeprefix("pdbench: error: "), bool(errors)
 
 
-def names_in(folder: Path) -> set[str]:
-    """The names of what is in a folder; none if it is not there."""
+def _names_in(folder: Path) -> set[str]:
     try:
         return set(os.listdir(folder))  # noqa: PTH208 - names alone, without a Path for each
     except OSError:
@@ -319,13 +290,6 @@ def names_in(folder: Path) -> set[str]:
 
 def _counts(found: Counter[_State]) -> dict[str, int]:
     return {state: found[state] for state in _STATES}
-
-
-def as_text(found: Survey) -> str:
-    """A survey as plain lines."""
-    table = [("artefact", *_STATES), *_rows(found)]
-    failures = (line for failure in found.failures for line in _explain(failure))
-    return "\n".join([*aligned(table), "", *_other_jobs(found), *failures])
 
 
 def watch(console: Console, look: Callable[[], Survey]) -> None:

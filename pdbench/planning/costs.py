@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from pdbench.study.settings import Source
 COUNTED = ("products", "traffic", "updates", "launches", "starts")
 """The counts of :class:`Work` that take a time on a device, in the order of its fields."""
 
-_TRAINING, _INFERENCE = 3, 1  # passes: a backward pass computes twice what the forward one does
+_TRAINING = 3  # passes: a backward pass computes twice what the forward one does
 _BESIDE = 20  # numbers of width H that a layer reads or writes for a position beside its products
 _SCORES = 1  # the same for each attention weight: what fused softmax and dropout leave
 _HEADS = 1  # embeddings and output start about as much on a device as a layer
@@ -34,28 +33,18 @@ _HEAPS = 30  # distinct pieces in n of English are about 30 sqrt(n) (Heaps' law;
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Counts of everything that takes time.
+    """Counts of everything that takes time."""
 
-    Attributes:
-        products: Floating-point operations of matrix products; a multiply-add is two.
-        traffic: Numbers read or written by everything between the products.
-        updates: Parameters that the optimiser updates, counted again in every step.
-        launches: Layers that are started, counted again in every step.
-        starts: Processes and runs that begin.
-        seconds: Time that no accelerator changes, such as a download.
-    """
-
-    products: float = 0.0
-    traffic: float = 0.0
-    updates: float = 0.0
-    launches: float = 0.0
-    starts: float = 0.0
-    seconds: float = 0.0
+    products: float = 0.0  # floating-point operations of matrix products; a multiply-add is two
+    traffic: float = 0.0  # numbers read or written by everything between the products
+    updates: float = 0.0  # parameters that the optimiser updates, counted again in every step
+    launches: float = 0.0  # layers that are started, counted again in every step
+    starts: float = 0.0  # processes and runs that begin
+    seconds: float = 0.0  # that no accelerator changes, such as those of a download
 
     def __add__(self, other: Work) -> Work:
-        return Work(
-            *map(operator.add, (*self.counts, self.seconds), (*other.counts, other.seconds))
-        )
+        pairs = zip((*self.counts, self.seconds), (*other.counts, other.seconds), strict=True)
+        return Work(*(one + more for one, more in pairs))
 
     def __mul__(self, times: float) -> Work:
         return Work(*(count * times for count in (*self.counts, self.seconds)))
@@ -66,31 +55,14 @@ class Work:
         return self.products, self.traffic, self.updates, self.launches, self.starts
 
 
-def total(works: Iterable[Work]) -> Work:
-    """The sum of some work."""
-    return sum(works, start=Work())
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The data that a stage goes through.
+    """The data that a stage goes through."""
 
-    Attributes:
-        steps: Updates, or batches of a pass without updates.
-        items: Items, counted again in every epoch.
-        positions: Word pieces of all of them, with padding.
-        distinct: Different word pieces among them: the embeddings that are updated.
-    """
-
-    steps: float
-    items: float
-    positions: float
-    distinct: float = VOCABULARY_SIZE
-
-    @property
-    def length(self) -> float:
-        """Mean length of an item."""
-        return self.positions / max(1.0, self.items)
+    steps: float  # updates, or batches of a pass without updates
+    items: float  # counted again in every epoch
+    positions: float  # word pieces of all of them, with padding
+    distinct: float = VOCABULARY_SIZE  # different word pieces: the embeddings that are updated
 
 
 def distinct_pieces(pieces: float) -> float:
@@ -104,14 +76,7 @@ def classifier(size: Architecture, seen: Seen) -> Work:
 
 
 def masked_lm(size: Architecture, seen: Seen, masked: float, predicted: float) -> Work:
-    """Masked-LM training.
-
-    Args:
-        size: The model's size.
-        seen: The data.
-        masked: Share of the positions that are predicted.
-        predicted: Word pieces that are scored at each of them.
-    """
+    """Masked-LM training; a share of the positions is ``masked``, and so many pieces predicted."""
     products, traffic = _encoder(size, seen, first_only=False)
     asked = masked * seen.positions
     products += asked * 2 * size.hidden * (size.hidden + predicted)
@@ -130,11 +95,10 @@ def _with_updates(size: Architecture, seen: Seen, products: float, traffic: floa
     )
 
 
-def prediction(size: Architecture, seen: Seen) -> Work:
+def _prediction(size: Architecture, seen: Seen) -> Work:
     """Forward passes of a classifier."""
     products, traffic = _encoder(size, seen, first_only=True)
-    launches = seen.steps * (size.layers + _HEADS) / _TRAINING
-    return Work(_INFERENCE * products, _INFERENCE * traffic, launches=launches)
+    return Work(products, traffic, launches=seen.steps * (size.layers + _HEADS) / _TRAINING)
 
 
 def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float, float]:
@@ -144,9 +108,9 @@ def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float
     8 H^2 of the feed-forward block; scores and weighted values take 4 H operations for each
     pair of positions. ``first_only`` leaves out what a classifier's last layer does not need.
     """
-    h, heads = size.hidden, size.heads
-    layer = seen.positions * (24 * h**2 + 4 * h * seen.length)
-    moved = seen.positions * (_BESIDE * h + _SCORES * heads * seen.length)
+    h, length = size.hidden, seen.positions / max(1.0, seen.items)
+    layer = seen.positions * (24 * h**2 + 4 * h * length)
+    moved = seen.positions * (_BESIDE * h + _SCORES * size.heads * length)
     if not first_only:
         return size.layers * layer, size.layers * moved
     last = seen.positions * (6 * h**2 + 4 * h) + seen.items * 18 * h**2
@@ -154,28 +118,18 @@ def _encoder(size: Architecture, seen: Seen, *, first_only: bool) -> tuple[float
     return (size.layers - 1) * layer + last, (size.layers - 1) * moved + moved_last
 
 
-_FILLED = 0.42
-"""Share of max_length that a mean item fills: what the demo's sentences and pairs do."""
-
-_UNCERTAINTY = 0.4
-"""Standard deviation of the logarithm of sizes that are assumed: half as much again or less."""
-
+_FILLED = 0.42  # share of max_length that a mean item fills: the demo's sentences and pairs
+_UNCERTAINTY = 0.4  # of sizes that are assumed, as below: half as much again or less
 _ANY = 10_000  # items of a split of which nothing is known
-
+# Items of published data that are not GLUE's, by the name that a task gives.
 _OTHERS = {"squad": {"train": 87_599, "dev": 10_570, "test": 10_570}}
-"""Items of published data that are not GLUE's, by the name that a task gives."""
 
 
 class Sizes:
-    """The items and lengths of a study's data.
-
-    Args:
-        audit: What its audit counted; None assumes everything.
-    """
+    """The items and lengths of a study's data: what its audit counted, else assumed."""
 
     def __init__(self, study: Study, audit: dict[str, Any] | None = None) -> None:
-        self._study = study
-        self._audit = audit or {}
+        self._study, self._audit = study, audit or {}
 
     @classmethod
     def counted(cls, study: Study, path: Path) -> Sizes:
@@ -192,8 +146,7 @@ class Sizes:
 
     def items(self, task: str, split: str) -> int:
         """Items of a split of a task."""
-        counted = self._split(task, split)
-        if counted is not None:
+        if (counted := self._split(task, split)) is not None:
             return int(counted["items"])
         settings = self._study.tasks[task]
         wanted: int | None = getattr(settings, split)
@@ -203,24 +156,21 @@ class Sizes:
 
     def task_pieces(self, task: str) -> float:
         """Mean word pieces of a task's item."""
-        counted = self._split(task, "train")
-        if counted is not None and counted["items"]:
-            return float(counted["pieces"]) / int(counted["items"])
-        return _FILLED * self._study.tasks[task].max_length
+        assumed = _FILLED * self._study.tasks[task].max_length
+        return _mean_pieces(self._split(task, "train")) or assumed
 
     def text_pieces(self, text: str) -> float:
         """Mean word pieces of a text's item."""
-        counted = self._audit.get("texts", {}).get(text)
-        if counted is not None and counted["items"]:
-            return float(counted["pieces"]) / int(counted["items"])
         settings = self._study.texts[text]
-        return settings.max_length * (1.0 if settings.split else _FILLED)
+        assumed = settings.max_length * (1.0 if settings.split else _FILLED)
+        return _mean_pieces(self._audit.get("texts", {}).get(text)) or assumed
 
-    def _split(self, task: str, split: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = (
-            self._audit.get("tasks", {}).get(task, {}).get("splits", {}).get(split)
-        )
-        return found
+    def _split(self, task: str, split: str) -> Any:
+        return self._audit.get("tasks", {}).get(task, {}).get("splits", {}).get(split)
+
+
+def _mean_pieces(counted: dict[str, Any] | None) -> float | None:
+    return counted["pieces"] / counted["items"] if counted and counted["items"] else None
 
 
 def _published(name: str) -> Mapping[str, int]:
@@ -229,32 +179,18 @@ def _published(name: str) -> Mapping[str, int]:
     return _OTHERS.get(known.lower(), {}) if glue is None else GLUE[glue].items
 
 
-BATCH = 128  # items that are predicted together
-_ITEMS_A_SECOND = 4000  # read, cut into word pieces and written
+_BATCH = 128  # items that are predicted together
 _START = Work(starts=1)
 _MINILM = Architecture(6, 384)
 _KNOWN = {"bert-base": Architecture(12, 768), "bert-large": Architecture(24, 1024)}
-_IN_NAME = re.compile(r"L-(\d+)_H-(\d+)")
 
 
 class Costs:
-    """The work of every job of a study.
-
-    Attributes:
-        study: The study.
-        sizes: How much data there is; assumed where nothing was counted yet.
-    """
-
-    study: Study
+    """The work of every job of a study; sizes are assumed where nothing was counted yet."""
 
     def __init__(self, study: Study, sizes: Sizes | None = None) -> None:
-        self.study = study
-        self.sizes = sizes or Sizes(study)
+        self.study, self.sizes = study, sizes or Sizes(study)
         self._cells: dict[Cell, Work] = {}
-
-    def text(self, name: str) -> Work:
-        """Preparing a text."""
-        return Work(seconds=1.0 + self.study.texts[name].size / _ITEMS_A_SECOND)
 
     def pretrain(self, start: Start) -> Work:
         """Pre-training of one size on a corpus, and asking its teacher if it has one.
@@ -272,83 +208,70 @@ class Costs:
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
         found = _START + masked_lm(start.architecture, seen, settings.masked, scored)
         taught = self.study.pretrained_by(start)
-        return found if taught is None else found + prediction(taught.architecture, seen)
+        return found if taught is None else found + _prediction(taught.architecture, seen)
 
     def teacher(self, task: str) -> Work:
         """Fine-tuning a teacher and scoring it."""
         settings, size = self.study.tasks[task].teacher, self.teacher_size(task)
         if settings is None:
             return Work()
-        trained = self._labelled(task, settings.epochs, (settings.batch_size,))
+        trained = _repeated(self._labelled(task), settings.epochs, (settings.batch_size,))
         return _START + classifier(size, trained) + self._scoring(size, task)
 
     def soft_labels(self, key: SoftLabelled) -> Work:
         """Labelling the first items of a text with a teacher."""
         items = self.study.items_labelled(key.text)
-        seen = Seen(items / BATCH, items, items * self.sizes.text_pieces(key.text))
-        return _START + prediction(self.teacher_size(key.task), seen)
+        seen = Seen(items / _BATCH, items, items * self.sizes.text_pieces(key.text))
+        return _START + _prediction(self.teacher_size(key.task), seen)
 
     def cell(self, wanted: Cell) -> Work:
         """Training and scoring all runs of a cell."""
         if wanted not in self._cells:
-            self._cells[wanted] = self._cell(wanted)
+            run = self._scoring(wanted.architecture, wanted.task)
+            trains = self.study.trained_by(wanted) == wanted
+            for stage in self.study.methods[wanted.method].stages if trains else ():
+                run += self._stage(wanted, stage)
+            self._cells[wanted] = _START + run * self.study.number_of_runs(wanted)
         return self._cells[wanted]
-
-    def _cell(self, wanted: Cell) -> Work:
-        run = self._scoring(wanted.architecture, wanted.task)
-        trains = self.study.trained_by(wanted) == wanted
-        for stage in self.study.methods[wanted.method].stages if trains else ():
-            run += self._stage(wanted, stage)
-        return _START + run * self.study.number_of_runs(wanted)
-
-    def latency(self) -> Work:
-        """Timing every size of the study and its teachers, on the CPU."""
-        return Work(seconds=2.0 + 0.1 * len(self.study.all_architectures))
 
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""
         teacher = self.study.tasks[task].teacher
-        return _MINILM if teacher is None else size_of(teacher)
+        return _MINILM if teacher is None else _size_of(teacher)
 
     def _stage(self, wanted: Cell, stage: Stage) -> Work:
         settings = self.study.stage(stage.settings)
         if stage.data == "transfer" and wanted.transfer is not None:
             chosen = self.study.transfer_sets[wanted.transfer]
-            length = self.sizes.text_pieces(chosen.text)
-            once = Seen(1, chosen.size, chosen.size * length)
-            seen = _repeated(once, settings.epochs, settings.batch_size, settings.least_steps)
+            once = Seen(1, chosen.size, chosen.size * self.sizes.text_pieces(chosen.text))
         else:
-            seen = self._labelled(
-                wanted.task, settings.epochs, settings.batch_size, settings.least_steps
-            )
+            once = self._labelled(wanted.task)
+        seen = _repeated(once, settings.epochs, settings.batch_size, settings.least_steps)
         found = classifier(wanted.architecture, seen)
         if stage.is_custom:  # the teacher is asked in every step, beyond its soft labels
-            found += prediction(self.teacher_size(wanted.task), seen)
+            found += _prediction(self.teacher_size(wanted.task), seen)
         return found * stage.share
 
-    def _labelled(
-        self, task: str, epochs: int, batches: Sequence[int], least_steps: int = 0
-    ) -> Seen:
+    def _labelled(self, task: str) -> Seen:
         items = self.sizes.items(task, "train")
-        once = Seen(1, items, items * self.sizes.task_pieces(task))
-        return _repeated(once, epochs, batches, least_steps)
+        return Seen(1, items, items * self.sizes.task_pieces(task))
 
     def _scoring(self, size: Architecture, task: str) -> Work:
         items = self.sizes.items(task, "dev") + self.sizes.items(task, "test")
         positions = items * self.sizes.task_pieces(task)
-        return prediction(size, Seen(items / BATCH, items, positions))
+        return _prediction(size, Seen(items / _BATCH, items, positions))
 
 
-def size_of(source: Source) -> Architecture:
+def _size_of(source: Source) -> Architecture:
     """The architecture of a teacher: from its name, else MiniLM's 6/384."""
     name = f"{source.name} {source.path or ''}".lower()
-    found = _IN_NAME.search(name.upper())
+    found = re.search(r"l-(\d+)_h-(\d+)", name)
     if found is not None:
         return Architecture(int(found[1]), int(found[2]))
     return next((size for word, size in _KNOWN.items() if word in name), _MINILM)
 
 
-def _repeated(once: Seen, epochs: int, batches: Sequence[int], least_steps: int) -> Seen:
+def _repeated(once: Seen, epochs: int, batches: Sequence[int], least_steps: int = 0) -> Seen:
     """Data gone through several times, in batches whose size is the mean over a grid."""
     a_step = sum(1 / batch for batch in batches) / len(batches)
     steps = math.ceil(once.items * epochs * a_step)

@@ -12,31 +12,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.planning.costs import COUNTED, Work
 
-_SIGMAS = 1.645
-"""Standard deviations on each side of a 90% interval."""
+_SIGMAS = 1.645  # standard deviations on each side of a 90% interval
 
 
 @dataclass(frozen=True)
 class _Constant:
-    """Seconds of one count.
-
-    Attributes:
-        seconds: Best guess.
-        factor: One standard deviation, as a factor: 2 means "within half and twice" for two
-            thirds of our belief.
-        source: Where the number comes from.
-    """
-
-    seconds: float
-    factor: float
-    source: str
+    seconds: float  # best guess
+    factor: float  # of one standard deviation: 2 is "within half and twice", two times in three
+    source: str  # where the number comes from
 
 
 @dataclass(frozen=True)
@@ -47,41 +37,23 @@ class Estimate:
     low: float
     high: float
 
-    @classmethod
-    def of(cls, seconds: float, deviation: float) -> Estimate:
-        """An estimate whose logarithm has a standard deviation."""
-        factor = math.exp(_SIGMAS * deviation)
-        return cls(seconds, seconds / factor, seconds * factor)
-
-    def as_json(self, unit: float = 1.0) -> dict[str, float]:
+    def as_json(self, unit: float) -> dict[str, float]:
         """The three numbers in some unit of seconds."""
-        return {
-            "value": round(self.seconds / unit, 3),
-            "low": round(self.low / unit, 3),
-            "high": round(self.high / unit, 3),
-        }
+        found = {"value": self.seconds, "low": self.low, "high": self.high}
+        return {name: round(seconds / unit, 3) for name, seconds in found.items()}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A device: seconds of each kind of count, and how far jobs are from what they add up to.
+    """A device: seconds of each kind of count, and how far jobs are from what they add up to."""
 
-    Attributes:
-        name: What ``--device`` calls it.
-        title: What it is.
-        kind: ``gpu`` trains on a GPU and prepares data on a CPU; ``cpu`` does both on a core.
-        constants: By kind of count.
-        spread: Standard deviation of the logarithm of a job's seconds about the model.
-        origin: How the constants were found.
-        covariance: Of the logarithms of the constants; empty where they are independent.
-    """
-
-    name: str
+    name: str  # what ``--device`` calls it
     title: str
-    kind: str
-    constants: dict[str, _Constant]
-    spread: float
-    origin: str
+    kind: str  # gpu trains on a GPU and prepares data on a CPU; cpu does both on a core
+    constants: dict[str, _Constant]  # by kind of count
+    spread: float  # standard deviation of the logarithm of a job's seconds about the model
+    origin: str  # how the constants were found
+    # Of the logarithms of the constants; empty where they are independent.
     covariance: tuple[tuple[float, ...], ...] = ()
 
     def seconds(self, work: Work) -> float:
@@ -99,17 +71,15 @@ class Machine:
         return math.sqrt(max(0.0, self._variance([part / whole for part in parts])))
 
     def estimate(self, work: Work, data: float = 0.0) -> Estimate:
-        """The seconds of some work with their interval.
+        """The seconds of some work, one job's or the sum of several, with their interval.
 
         Alike jobs share what the model gets wrong for them, so the spread of single jobs
-        counts for a sum as well.
-
-        Args:
-            work: One job's, or the sum of several.
-            data: Standard deviation of the logarithm of the size of the data, where assumed.
+        counts for a sum as well. ``data`` is the standard deviation of the logarithm of the size
+        of the data, where assumed.
         """
-        deviation = math.hypot(self.deviation(work), self.spread, data)
-        return Estimate.of(self.seconds(work), deviation)
+        seconds = self.seconds(work)
+        factor = math.exp(_SIGMAS * math.hypot(self.deviation(work), self.spread, data))
+        return Estimate(seconds, seconds / factor, seconds * factor)
 
     def _parts(self, work: Work) -> list[float]:
         counts = zip(COUNTED, work.counts, strict=True)
@@ -172,10 +142,8 @@ def machine_of(text: str) -> Machine:
     """A device by its name, or read from a JSON file.
 
     The file has ``name``, ``title``, ``kind`` (gpu or cpu), ``spread`` and, below
-    ``constants``, for each kind of count ``seconds``, ``factor`` and ``source``.
-
-    Raises:
-        UsageError: There is no such device, or the file lacks a number.
+    ``constants``, for each kind of count ``seconds``, ``factor`` and ``source``; UsageError where
+    it lacks one.
     """
     if text in _MACHINES:
         return _MACHINES[text]
@@ -183,16 +151,14 @@ def machine_of(text: str) -> Machine:
     if path.suffix != ".json":
         raise UsageError(f"--device {text}: unknown device", suggestion(text, _MACHINES))
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return _from_json(raw, str(path))
+        return _from_json(json.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
         what = f"--device {path}: cannot be read ({error.strerror})"
         raise UsageError(what, "name h100, cpu or a JSON file") from error
     except (KeyError, TypeError, ValueError) as error:
         what = f"{path}: not a device ({type(error).__name__}: {error})"
-        raise UsageError(
-            what, f"it needs name, title, kind, spread and {', '.join(COUNTED)}"
-        ) from error
+        remedy = f"it needs name, title, kind, spread and {', '.join(COUNTED)}"
+        raise UsageError(what, remedy) from error
 
 
 def _from_json(raw: dict[str, Any], origin: str) -> Machine:
@@ -211,19 +177,3 @@ def _above(bound: float, value: Any, key: str) -> float:
     if not bound < (found := float(value)) < math.inf:
         raise ValueError(f"{key} {value} is not a number above {bound}")
     return found
-
-
-def calibrated(
-    machine: Machine,
-    seconds: Sequence[float],
-    covariance: Sequence[Sequence[float]],
-    spread: float,
-    origin: str,
-) -> Machine:
-    """The same device with constants that finished runs were fitted with."""
-    constants = {
-        kind: replace(machine.constants[kind], seconds=value, source=origin)
-        for kind, value in zip(COUNTED, seconds, strict=True)
-    }
-    rows = tuple(tuple(float(value) for value in row) for row in covariance)
-    return replace(machine, constants=constants, covariance=rows, spread=spread, origin=origin)

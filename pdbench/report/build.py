@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS, draw
-from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.artefacts.context import Context
+from pdbench.artefacts.tables import Table
 from pdbench.core import words
 from pdbench.core.errors import PdbenchError
 from pdbench.core.files import read_json, replacing, write_json, write_text
-from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
+from pdbench.data.columns import TEACHER
+from pdbench.evidence import Comparison, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import standings
-from pdbench.evidence.compare import MARKS, RULES
-from pdbench.evidence.outcomes import load_claims, on_study, outcome_of
-from pdbench.evidence.table import read_results
+from pdbench.evidence.compare import RULES
+from pdbench.evidence.outcomes import load_claims, on_study
 from pdbench.jobs.collect import collect
+from pdbench.jobs.record import RunRecord
 from pdbench.report import claims
-from pdbench.report.facts import gather, gather_runs
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import kind_of
@@ -36,6 +42,16 @@ _log = logging.getLogger(__name__)
 _INDEX, _RUNS, _GATE = "index.html", "runs.html", "gate.html"
 _ACROSS = "figure7"  # compares methods over several tasks and sizes
 _PAPER_URL = "https://arxiv.org/abs/1908.08962"
+_DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
+_MACHINE = {
+    "host": "Host",
+    "device": "Device",
+    "threads": "Threads a job",
+    "precision": "Precision",
+    "torch_version": "PyTorch",
+    "pdbench_version": "pdbench",
+    "commit": "Commit",
+}
 
 
 def build(study: Study, paths: Paths) -> None:
@@ -94,21 +110,21 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
 
 def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     """Everything that the templates show."""
-    frame = read_results(paths.table)
-    scores, similar = ResultsTable(study, frame), claims.similarities(paths)
+    context = Context(study, paths)
+    scores, similar = context.scores, context.similarities
     beside: dict[str, list[Comparison]] = {name: [] for name in study.artefacts}
     others: list[Comparison] = []
     for one in compare(scores, load_references(), similar):
         beside.get(one.reference.artefact, others).append(one)
     return {
         "study": study,
-        "facts": gather(study, paths, frame),
+        "facts": _facts(paths, scores),
         "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
-        "runs": list(gather_runs(study, paths, frame)),
-        "audit": read_json(paths.audit),
+        "runs": list(_runs(paths, scores)),
+        "audit": context.audit,
         "gate": read_json(paths.gate["json"]) if study.gate else None,
     }
 
@@ -124,16 +140,85 @@ def _section(paths: Paths, artefact: str, comparisons: list[Comparison]) -> dict
         "title": ARTEFACTS[artefact].title,
         "caption": told["caption"],
         "alt": told["alt"],
-        "tables": [_table(table) for table in told["tables"]],
+        "tables": [Table(**one) for one in told["tables"]],
         "files": [file.suffix[1:] for file in files if file.suffix != ".json"],
         "comparisons": comparisons,
         "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()),
     }
 
 
-def _table(plain: dict[str, Any]) -> Table:
-    rows, keys = (tuple(map(tuple, plain[part])) for part in ("rows", "keys"))
-    return Table(plain["title"], tuple(plain["columns"]), rows, plain["align"], keys)
+def _facts(paths: Paths, scores: ResultsTable) -> dict[str, Any]:
+    """What was run and on what, from the runs and the records of pre-training.
+
+    ``stages`` has for each kind of training its ``name``, its number of ``runs``, the ``seconds``
+    of all added up and those ``elapsed`` from the first start to the last end.
+    """
+    study, frame = scores.study, scores.frame
+    stages = list(_stages(study, paths, frame))
+    return {
+        "runs": int((frame["method"] != TEACHER).sum()),
+        "cells": len(study.seed_counts),
+        "missing": [cell.key for cell in study.seed_counts if not scores.is_whole(cell)],
+        "degenerate": int(frame["degenerate"].sum()),
+        "seconds": sum(stage["seconds"] for stage in stages),
+        "elapsed": _elapsed(frame["started"], frame["finished"]),
+        "stages": stages,
+        "machine": {
+            label: ", ".join(sorted(set(map(str, frame[column]))))
+            for column, label in _MACHINE.items()
+        },
+        "software": {"Python": platform.python_version(), **{n: version(n) for n in _DRAWN_WITH}},
+    }
+
+
+def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[dict[str, Any]]:
+    folders = map(paths.pretrained, study.pretrained)
+    made = [folder for folder in folders if (folder / "record.json").is_file()]
+    environments = [dict(RunRecord.read(folder).environment) for folder in made]
+    parts = {"Pre-training of students": pd.DataFrame(environments)}
+    parts["Fine-tuning of teachers"] = frame[frame["method"] == TEACHER]
+    for name, method in study.methods.items():
+        parts[f"Students: {method.name}"] = frame[frame["method"] == name]
+    for name, rows in parts.items():
+        if len(rows):
+            elapsed, seconds = _elapsed(rows["started"], rows["finished"]), rows["seconds"].sum()
+            yield {"name": name, "runs": len(rows), "seconds": float(seconds), "elapsed": elapsed}
+
+
+def _elapsed(started: Iterable[str], finished: Iterable[str]) -> float:
+    first = min(map(datetime.fromisoformat, started))
+    return (max(map(datetime.fromisoformat, finished)) - first).total_seconds()
+
+
+def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
+    """The ``key``, ``metrics``, ``command`` and ``runs`` of every teacher and cell, whole or not.
+
+    A cell without any run is there too.
+    """
+    study, frame = scores.study, scores.frame
+    for task in study.taught:
+        rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
+        if rows:
+            about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
+            runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
+            yield {**about, "command": f"pdbench teacher {study.argument} {task}", "runs": runs}
+    by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
+    for key, cell in study.cells.items():
+        about = {"key": key, "metrics": study.tasks[cell.task].metrics}
+        folders = {run.name: paths.run(run) for run in study.runs(cell)}
+        rows = by_cell.get(key, [])
+        runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
+        yield {**about, "command": f"pdbench cell {study.argument} {key}", "runs": runs}
+
+
+def _run(
+    row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]
+) -> dict[str, Any]:
+    """A run's row with its (dev, test) scores in per cent and the place of its record."""
+    record = folder / "record.json"
+    scores = [(100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics]
+    link = os.path.relpath(record, paths.reports)
+    return {**row, "steps": int(row["steps"]), "scores": scores, "record": record, "link": link}
 
 
 def _rendered(template: str, page: dict[str, Any]) -> str:
@@ -158,13 +243,9 @@ def _helpers() -> dict[str, Any]:
         "duration": words.duration,
         "signed": words.signed,
         "p_value": words.p_value,
-        "to_markdown": to_markdown,
-        "published": _published,
         "listed": _listed,
-        "marks": MARKS,
         "rules": RULES,
         "claims": claims,
-        "outcome_of": outcome_of,
         "report_page": _INDEX,
         "runs_page": _RUNS,
         "gate_page": _GATE,
@@ -174,11 +255,6 @@ def _helpers() -> dict[str, Any]:
 def _subscripts(text: str) -> Markup:
     """Escape a text for HTML and set the names of data sets with their subscripts."""
     return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", str(escape(text))))
-
-
-def _published(reference: Reference) -> str:
-    """A published number with its reading error: "72.16 ± 0.1"."""
-    return reference.printed + (f" ± {reference.tolerance:g}" if reference.tolerance else "")
 
 
 def _listed(value: Any) -> str:

@@ -10,22 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.outcomes import (
-    CLAIMS_FILE,
-    ClaimOutcome,
-    Result,
-    load_claims,
-    on_reference,
-    on_study,
-    outcome_of,
-)
-from pdbench.evidence.references import Similarities
-from pdbench.evidence.statements import Trial
-from pdbench.evidence.table import ResultsTable, read_results, refuse_others
+from pdbench.evidence.outcomes import Result, load_claims, on_reference, on_study
+from pdbench.evidence.statements import ClaimOutcome, Trial
+from pdbench.evidence.table import ResultsTable, read_results
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
@@ -33,32 +24,27 @@ from pdbench.workflow.specs import REFERENCES
 _WIDTH = 96
 
 
-def check_reference() -> tuple[Result, ...]:
-    """Check the claims on the paper's own numbers; their outcomes must be those on file."""
+def check(study: Study | None, table: Path | None = None) -> tuple[Result, ...]:
+    """Test the claims on a study's results, or those of another run of it.
+
+    Without a study they are checked on the paper's own numbers, where their outcomes must be
+    those on file.
+    """
+    if study is not None:
+        paths = Paths(study)
+        scores = ResultsTable(study, read_results(table or paths.table))
+        scores.refuse_others()
+        similar = Context(study, paths).similarities if paths.audit.is_file() else {}
+        return on_study(load_claims(), scores, similar)
     results = on_reference(load_claims())
     for one in results:
         if one.outcome is not one.claim.on_reference:
             raise DataError(
-                f"{REFERENCES / CLAIMS_FILE}: {one.claim.id} is recorded as "
+                f"{REFERENCES}/claims.csv: {one.claim.id} is recorded as "
                 f"{one.claim.on_reference}, but {one.outcome} on the published numbers",
                 "mend the claim, its test or the published number that was changed",
             )
     return results
-
-
-def check_study(study: Study, paths: Paths, table: Path | None = None) -> tuple[Result, ...]:
-    """Test the claims on a study's results, or on those of another run of it."""
-    frame = read_results(table or paths.table)
-    refuse_others(study, frame)
-    return on_study(load_claims(), ResultsTable(study, frame), similarities(paths))
-
-
-def similarities(paths: Paths) -> Similarities:
-    """S of each transfer set to each task; nothing where no audit was made."""
-    if not paths.audit.is_file():
-        return {}
-    found = read_json(paths.audit)["transfer_sets"]
-    return {name: about["similarity"] for name, about in found.items()}
 
 
 def counted(results: Sequence[Result]) -> str:
@@ -80,12 +66,12 @@ def effect(part: Trial | None) -> str:
 
 def as_text(results: Sequence[Result]) -> str:
     """Every claim in two or three lines: outcome, statement, and what decides."""
-    lines = []
+    lines, indent = [], " " * 7
     for one in results:
         head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
-        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=" " * 7)
-        about = "; ".join(word for word in (effect(one.deciding), _why(one)) if word)
-        lines += textwrap.wrap(about, _WIDTH, initial_indent=" " * 7, subsequent_indent=" " * 7)
+        lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=indent)
+        about = "; ".join(filter(None, (effect(one.deciding), _why(one))))
+        lines += textwrap.wrap(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
     return "\n".join([*lines, "", counted(results)])
 
 
@@ -98,14 +84,13 @@ def _why(result: Result) -> str:
 
 def as_table(results: Sequence[Result]) -> Table:
     """The claims as a table of words."""
+    columns = ("Claim", "Statement", "Outcome", "Decided by", "Why")
     rows = []
     for one in results:
         outcome = f"{one.outcome.mark} {one.outcome}"
         words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), _why(one))
         rows.append(words)
-    return Table(
-        "Claims", ("Claim", "Statement", "Outcome", "Decided by", "Why"), tuple(rows), "lllll"
-    )
+    return Table("Claims", columns, tuple(rows), "lllll")
 
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
@@ -142,15 +127,8 @@ def _part_as_json(part: Trial) -> dict[str, Any]:
     if math.isnan(part.shown):
         by, off = for_json(part.estimate.value), for_json(part.estimate.error)
         return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
-    interval = part.estimate.interval
-    return {
-        "text": part.text,
-        "outcome": str(outcome_of(part)),
-        "by": for_json(interval.mean),
-        "low": for_json(interval.low),
-        "high": for_json(interval.high),
-        "detectable": for_json(part.estimate.detectable),
-        "shown": for_json(part.shown),
-        "refuted": for_json(part.refuted),
-        "cells": keys,
-    }
+    interval, least = part.estimate.interval, part.estimate.detectable()
+    ends = {"by": interval.mean, "low": interval.low, "high": interval.high}
+    numbers = {**ends, "detectable": least, "shown": part.shown, "refuted": part.refuted}
+    rounded = {name: for_json(value) for name, value in numbers.items()}
+    return {"text": part.text, "outcome": str(part.outcome), **rounded, "cells": keys}

@@ -6,7 +6,6 @@ the JUnit XML and the annotations, so that an earlier check can be said again.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import textwrap
@@ -19,13 +18,13 @@ from xml.etree import ElementTree as ET
 
 import click
 
-from pdbench.artefacts.tables import Table, to_markdown
+from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.gate import INCOMPLETE, RULES, Gate, GateOutcome, Row, check
-from pdbench.evidence.pairs import STORED, Match, match_methods, match_versions
-from pdbench.evidence.significance import NO_RUNS
+from pdbench.evidence import Interval
+from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check, failing
+from pdbench.evidence.pairs import STORED, Match
 from pdbench.evidence.table import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
@@ -44,8 +43,8 @@ _COLUMNS = ("", "Outcome", "Cell", *_NUMBERS)
 _ALIGN = "lllrrrrrr"
 _CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
 _COLOURS = {
-    **dict.fromkeys((GateOutcome.REGRESSED, *INCOMPLETE), "red"),
     **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.UNRESOLVED), "yellow"),
+    **dict.fromkeys(failing(), "red"),
     GateOutcome.PASSED: "green",
 }
 
@@ -85,7 +84,7 @@ def run(
     if junit is not None:
         write_text(junit, _as_junit(findings))
     if json_file is not None:
-        write_json(json_file, _as_json(findings))
+        write_json(json_file, findings)
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))
     for line in _error_lines(findings) if annotations else ():
@@ -106,15 +105,15 @@ def _matches(
         if two:
             what = "--against compares every method with itself"
             raise UsageError(what, "leave --baseline and --candidate out")
-        return (match_versions(study, margin),)
+        return (Match.of_versions(study, margin),)
     if two:
-        return (match_methods(study, baseline, candidate, margin),)
+        return (Match.of_methods(study, baseline, candidate, margin),)
     if margin is not None:
         raise UsageError("--margin needs two methods", "name --baseline and --candidate")
     if not study.gate:
         what = f"study {study.name}: its file has no gate block"
         raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
-    return tuple(match_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
+    return tuple(Match.of_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
 
 
 def _summarise(path: Path, text: str) -> None:
@@ -171,6 +170,7 @@ def _plain_gate(gate: Gate) -> _Plain:
         "candidate": gate.match.candidate or None,
         "title": f"{gate.study}: {gate.match}, margin {margins} points, {gate.today}",
         "margin": gate.margins[-1],
+        "margins": ", ".join(f"{margin:g}" for margin in gate.margins),
         "date": gate.today.isoformat(),
         "outcomes": {str(outcome): counts[outcome] for outcome in GateOutcome},
         "counted": ", ".join(f"{counts[one]} {one}" for one in GateOutcome if counts[one]),
@@ -181,7 +181,7 @@ def _plain_gate(gate: Gate) -> _Plain:
 
 
 def _plain_row(row: Row) -> _Plain:
-    interval = row.estimate.interval if row.estimate else NO_RUNS
+    interval = row.estimate.interval if row.estimate else Interval()
     return {
         "name": row.name,
         "mark": row.outcome.mark,
@@ -189,26 +189,13 @@ def _plain_row(row: Row) -> _Plain:
         "reason": row.reason,
         "notes": list(row.notes),
         "cells": list(row.cells),
-        "scores": [_known(score) for score in row.scores],
-        "difference": _known(interval.mean),
-        "low": _known(interval.low),
-        "high": _known(interval.high),
-        "p": _known(row.p),
+        "scores": [for_json(score) for score in row.scores],
+        "difference": for_json(interval.mean),
+        "low": for_json(interval.low),
+        "high": for_json(interval.high),
+        "p": for_json(row.p),
         "runs": list(row.runs),
     }
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _as_json(value: Any) -> Any:
-    """Findings as they are written: numbers with six decimals."""
-    if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_as_json(part) for part in value]
-    return for_json(value) if isinstance(value, float) else value
 
 
 def _why(row: _Plain, check: _Plain) -> str:
@@ -266,7 +253,7 @@ def _as_markdown(found: _Plain) -> str:
         rows = tuple((*_entries(row), _why(row, one)) for row in one["rows"])
         table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
         problems = (f"**{problem}**" for problem in one["problems"])
-        parts += [*one["notes"], *problems, to_markdown([table]), one["counted"]]
+        parts += [*one["notes"], *problems, table.markdown, one["counted"]]
     return "\n\n".join(parts) + "\n"
 
 
@@ -278,16 +265,14 @@ def _as_junit(found: _Plain) -> str:
     """
     root = ET.Element("testsuites", name="pdbench check")
     for one in found["checks"]:
-        title = one["title"].partition(",")[0]
-        suite = ET.SubElement(root, "testsuite", name=title)
-        suite.set("timestamp", f"{one['date']}T00:00:00")
+        named = {"name": one["title"].partition(",")[0], "timestamp": f"{one['date']}T00:00:00"}
+        suite = ET.SubElement(root, "testsuite", named)
         group = f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}"
         for row in one["rows"]:
             name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
-            case = ET.SubElement(
-                suite, "testcase", classname=group, name=_ILLEGAL.sub("?", name), time="0"
-            )
-            _judge(case, row["outcome"], _ILLEGAL.sub("?", _why(row, one)), found["strict"])
+            legal, why = _ILLEGAL.sub("?", name), _ILLEGAL.sub("?", _why(row, one))
+            case = ET.SubElement(suite, "testcase", classname=group, name=legal, time="0")
+            _judge(case, row["outcome"], why, found["strict"])
         for problem in one["problems"]:
             case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
             ET.SubElement(case, "error", message=_ILLEGAL.sub("?", problem), type="waiver")
@@ -298,16 +283,11 @@ def _as_junit(found: _Plain) -> str:
 
 
 def _judge(case: ET.Element, outcome: str, message: str, strict: bool) -> None:
-    if outcome in _failing(strict):
+    if outcome in failing(strict=strict):
         tag = "failure" if outcome == GateOutcome.REGRESSED else "error"
         ET.SubElement(case, tag, message=message, type=outcome)
     elif outcome != GateOutcome.PASSED:
         ET.SubElement(case, "skipped", message=f"{outcome}: {message}")
-
-
-def _failing(strict: bool) -> tuple[GateOutcome, ...]:
-    """The outcomes with which a check does not pass."""
-    return (GateOutcome.REGRESSED, *INCOMPLETE, *([GateOutcome.UNRESOLVED] if strict else []))
 
 
 def _count(element: ET.Element) -> None:
@@ -327,7 +307,7 @@ def _error_lines(found: _Plain) -> Iterator[str]:
     for one in found["checks"]:
         place = _place(one)
         for row in one["rows"]:
-            if row["outcome"] in _failing(found["strict"]):
+            if row["outcome"] in failing(strict=found["strict"]):
                 yield _line(place, f"{row['outcome']}: {row['name']}", _why(row, one))
         for problem in one["problems"]:
             yield _line({"file": str(WAIVERS)}, "waiver", problem)

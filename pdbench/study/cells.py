@@ -10,10 +10,7 @@ from typing import NamedTuple
 VOCABULARY_SIZE = 30_522
 _POSITIONS = 512
 _SEGMENTS = 2
-HEAD_WIDTH = 64
-
-_PATTERN = re.compile(r"([1-9]\d*)/([1-9]\d*)")
-_NONE = "none"
+_HEAD_WIDTH = 64
 
 
 @dataclass(frozen=True, order=True)
@@ -29,7 +26,7 @@ class Architecture:
     @classmethod
     def parse(cls, text: str) -> Architecture:
         """Read "L/H"; ValueError where it is none, or the hidden size divides into no heads."""
-        match = _PATTERN.fullmatch(text)
+        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
         if match is None:
             raise ValueError(f"{text!r} is no architecture: write layers/hidden, like 4/256")
         return cls(int(match[1]), checked_width(int(match[2])))
@@ -37,7 +34,7 @@ class Architecture:
     @property
     def heads(self) -> int:
         """Attention heads, at least one."""
-        return max(1, self.hidden // HEAD_WIDTH)
+        return max(1, self.hidden // _HEAD_WIDTH)
 
     @property
     def feed_forward(self) -> int:
@@ -53,8 +50,7 @@ class Architecture:
     def encoder_parameters(self) -> int:
         """Parameters of the transformer layers alone."""
         h, f = self.hidden, self.feed_forward
-        attention = 4 * (h * h + h)
-        feed_forward = h * f + f + f * h + h
+        attention, feed_forward = 4 * (h * h + h), h * f + f + f * h + h
         return self.layers * (attention + feed_forward + 4 * h)
 
     def parameters(self, vocabulary: int = VOCABULARY_SIZE) -> int:
@@ -75,8 +71,8 @@ class Architecture:
 
 def checked_width(hidden: int) -> int:
     """Return a hidden size that divides into heads; ValueError where it does not."""
-    if hidden > HEAD_WIDTH and hidden % HEAD_WIDTH:
-        raise ValueError(f"hidden size {hidden} is no multiple of {HEAD_WIDTH}")
+    if hidden > _HEAD_WIDTH and hidden % _HEAD_WIDTH:
+        raise ValueError(f"hidden size {hidden} is no multiple of {_HEAD_WIDTH}")
     return hidden
 
 
@@ -105,7 +101,7 @@ class Cell:
     def key(self) -> str:
         """The cell's name in paths, for example "sentiment.pd.4-128.films-3k.general"."""
         parts = (self.task, self.method, self.architecture.slug, self.transfer, self.corpus)
-        return ".".join(part or _NONE for part in parts)
+        return ".".join(part or "none" for part in parts)
 
     def __str__(self) -> str:
         return self.key
@@ -142,14 +138,11 @@ class Run:
 
 
 class Start(NamedTuple):
-    """The pre-trained weights that a student starts from.
-
-    ``method`` is the one whose own objective pre-trained them; None is masked LM alone.
-    """
+    """The pre-trained weights that a student starts from."""
 
     corpus: str
     architecture: Architecture
-    method: str | None = None
+    method: str | None = None  # whose own objective pre-trained them; None is masked LM alone
 
     @property
     def size(self) -> str:
@@ -174,20 +167,11 @@ class SoftLabelled(NamedTuple):
 
 @dataclass(frozen=True)
 class Bundle:
-    """Cells that share a job, small sizes first.
+    """Cells that share a job, small sizes first."""
 
-    ``name`` is made of the task, the method, the largest size among them and a digest of their
-    keys, and ``title`` says the same in words.
-    """
-
-    name: str
-    title: str
+    name: str  # of the task, the method, the largest size among them and a digest of their keys
+    title: str  # says the same in words
     cells: tuple[Cell, ...]
-
-    @property
-    def arguments(self) -> str:
-        """The keys of its cells, as its command is told them."""
-        return " ".join(cell.key for cell in self.cells)
 
 
 class SeedOf(NamedTuple):

@@ -6,7 +6,6 @@ The first problem ends the reading of a study: a check relies on those before it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
 
 from pdbench.core.errors import suggestion
 from pdbench.study.catalogue.archives import EMBEDDED
@@ -15,8 +14,7 @@ from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.study.cells import Architecture
 from pdbench.study.config import Study, listed
 from pdbench.study.discovery import module_file
-from pdbench.study.kinds import kind_of_task
-from pdbench.study.methods import Method
+from pdbench.study.kinds import Problems, kind_of_task
 from pdbench.study.settings import (
     PINNED,
     Block,
@@ -29,18 +27,15 @@ from pdbench.study.settings import (
     is_commit,
 )
 
-_Problems: TypeAlias = Iterator[tuple[str, str]]
 
-
-def problems_of(study: Study) -> _Problems:
+def problems_of(study: Study) -> Problems:
     """What is wrong with the references and the combinations of keys in a study."""
     for key, source in _sources(study):
         yield from _of_source(key, source)
     for name, transfer in study.transfer_sets.items():
         key = f"transfer_sets.{name}"
         yield from unknown(f"{key}.text", transfer.text, study.texts, "text")
-        most = study.texts[transfer.text].size
-        if transfer.size > most:
+        if transfer.size > (most := study.texts[transfer.text].size):
             what = f"key {key}.size: {transfer.size} items, but text {transfer.text!r} keeps {most}"
             yield what, f"lower it or raise texts.{transfer.text}.size"
     for name, task in study.tasks.items():
@@ -57,7 +52,7 @@ def problems_of(study: Study) -> _Problems:
     yield from _of_gate(study)
 
 
-def unknown(key: str, name: str, known: Iterable[str], kind: str) -> _Problems:
+def unknown(key: str, name: str, known: Iterable[str], kind: str) -> Problems:
     """A name that is none of those that a key may have."""
     if name not in known:
         yield f"key {key}: unknown {kind} {name!r}", suggestion(name, known)
@@ -77,7 +72,7 @@ def _sources(study: Study) -> Iterator[tuple[str, Source]]:
             yield f"corpora.{name}", corpus
 
 
-def _of_source(key: str, source: Source) -> _Problems:
+def _of_source(key: str, source: Source) -> Problems:
     if (source.source == "mixture") != bool(isinstance(source, Text) and source.parts):
         yield f"key {key}.parts: a mixture has parts, other sources none", "add or remove them"
     if source.source == "embedded":
@@ -99,7 +94,7 @@ def _of_source(key: str, source: Source) -> _Problems:
             yield what, "it may hold {layers}, {hidden} and {heads}"
 
 
-def _of_layout(key: str, data: Data) -> _Problems:
+def _of_layout(key: str, data: Data) -> Problems:
     """Keys that say how files are written, which only one's own and others' files have."""
     said = data.model_fields_set & {"splits", "columns", "header", "format", "quotes"}
     is_glue = data.source == "directory" and bool(data.name)
@@ -108,17 +103,17 @@ def _of_layout(key: str, data: Data) -> _Problems:
         yield f"key {key}.{min(said)}: this source has a layout of its own", "leave the key out"
     if data.source == "hub" and said - {"splits", "columns"}:
         yield f"key {key}.{min(said)}: of files, and its source is hub", "leave the key out"
-    kind, known = (
-        ("task", {"train", "dev", "test"}) if isinstance(data, Task) else ("text", {"text"})
-    )
-    for split in sorted(data.splits.keys() - known):
-        yield f"key {key}.splits.{split}: of a {kind}", f"there is {', '.join(sorted(known))}"
+    is_task = isinstance(data, Task)
+    for split in data.splits:
+        if (split == "text") == is_task:
+            what = f"key {key}.splits.{split}: of a {'task' if is_task else 'text'}"
+            yield what, "a task has train, dev and test, a text has text"
     if "..." in data.header[:-1]:
         yield f"key {key}.header: ... stands before other names", "write it last"
     yield from _of_columns(f"{key}.columns", data.columns)
 
 
-def _of_columns(key: str, columns: Columns) -> _Problems:
+def _of_columns(key: str, columns: Columns) -> Problems:
     pair = (columns.text_a, columns.text_b)
     if any(pair) and (columns.text or not all(pair)):
         yield f"key {key}: {', '.join(columns.texts)}", "name text, or text_a and text_b"
@@ -126,7 +121,7 @@ def _of_columns(key: str, columns: Columns) -> _Problems:
         yield f"key {key}: a column stands twice", "name each once"
 
 
-def _of_task(key: str, task: Task, study: Study) -> _Problems:
+def _of_task(key: str, task: Task, study: Study) -> Problems:
     if task.model_of is not None:
         yield from unknown(f"{key}.model_of", task.model_of, study.tasks, "task")
         host = study.tasks[task.model_of]
@@ -148,9 +143,10 @@ def _of_task(key: str, task: Task, study: Study) -> _Problems:
         yield what, "write labels: [], and source directory or hub"
     yield from kind.problems(key, task)
     yield from _of_ratings(f"{key}.ratings", task)
+    yield from _of_glue(key, task)
 
 
-def _of_labels(key: str, task: Task) -> _Problems:
+def _of_labels(key: str, task: Task) -> Problems:
     if len(task.labels) == 1 or len(set(task.labels)) < len(task.labels):
         what = f"key {key}.labels: {', '.join(task.labels)}"
         yield what, "name two or more, each once, or none of a regression"
@@ -163,7 +159,7 @@ def _of_labels(key: str, task: Task) -> _Problems:
             yield what, "f1 is that of the second of two labels"
 
 
-def _of_ratings(key: str, task: Task) -> _Problems:
+def _of_ratings(key: str, task: Task) -> Problems:
     if task.file is None and (task.ratings or task.balanced):
         yield f"key {key}, or balanced: no key file names reviews", "name it, or leave them out"
     if task.file is not None and not task.ratings:
@@ -175,17 +171,29 @@ def _of_ratings(key: str, task: Task) -> _Problems:
         yield f"key {key}: a number of stars has two labels", "give each to one"
 
 
-def _of_block(key: str, block: Block, study: Study) -> _Problems:
+def _of_glue(key: str, task: Task) -> Problems:
+    """A GLUE task without its official metrics, or whose F1 would be of another class."""
+    official = published_task(task.source, task.name, task.configuration)
+    if official is None:
+        return
+    if not set(official.metrics) <= set(task.metrics):
+        what = f"key {key}.metrics: {', '.join(task.metrics)}, for {official.title}"
+        yield what, f"write what GLUE reports, [{', '.join(official.metrics)}]"
+    same = sorted(official.labels) == sorted(task.labels)
+    if "f1" in official.metrics and same and task.labels != official.labels:
+        what = f"key {key}.labels: {', '.join(task.labels)}, and F1 is of the second"
+        yield what, f"write them as GLUE numbers them, [{', '.join(official.labels)}]"
+
+
+def _of_block(key: str, block: Block, study: Study) -> Problems:
     for task in listed(block.task):
         yield from unknown(f"{key}.task", task, study.tasks, "task")
         asked = study.tasks[task]
         glue = published_task(asked.source, asked.name, asked.configuration)
         if glue is not None and not glue.items["dev"]:
             what = f"key {key}.task: of {task!r} no labels are published, so that nothing is scored"
-            remedy = (
-                f"leave it out: `pdbench submission` answers it with models of {asked.model_of}"
-            )
-            yield what, remedy
+            models = f"models of {asked.model_of}"
+            yield what, f"leave it out: `pdbench submission` answers it with {models}"
     for name in listed(block.method):
         yield from unknown(f"{key}.method", name, study.methods, "method")
         yield from _of_method(key, name, block, study)
@@ -207,7 +215,7 @@ def _of_block(key: str, block: Block, study: Study) -> _Problems:
         yield what, f"name a corpus: method {own[0]!r} pre-trains"
 
 
-def _of_method(key: str, name: str, block: Block, study: Study) -> _Problems:
+def _of_method(key: str, name: str, block: Block, study: Study) -> Problems:
     method = study.methods[name]
     if method.distils and block.transfer is None:
         what = f"key {key}.transfer: missing, and method {name!r} distils"
@@ -220,7 +228,10 @@ def _of_method(key: str, name: str, block: Block, study: Study) -> _Problems:
         if teacher is None and (method.distils or method.asks_teacher):
             what = f"key tasks.{task}.teacher: missing, and method {name!r} needs one"
             yield what, "name a teacher"
-    for objective in _custom_objectives(method):
+    objectives = [stage.objective for stage in method.stages if stage.is_custom]
+    if method.pretraining is not None:
+        objectives.append(method.pretraining.objective)
+    for objective in objectives:
         module = objective.partition(":")[0]
         if module_file(module) is None:
             what = f"method {name!r}: objective {objective}: there is no module {module}"
@@ -232,25 +243,17 @@ def _of_method(key: str, name: str, block: Block, study: Study) -> _Problems:
             yield f"{what} {kind}s", "choose a method of distill and finetune alone"
 
 
-def _custom_objectives(method: Method) -> Iterator[str]:
-    yield from (stage.objective for stage in method.stages if stage.is_custom)
-    if method.pretraining is not None:
-        yield method.pretraining.objective
-
-
-def _of_size(key: str, text: str, study: Study) -> _Problems:
-    if text in study.architectures.named:
-        return
+def _of_size(key: str, text: str, study: Study) -> Problems:
     try:
-        found = Architecture.parse(text)
+        (found,) = study.select((text,))
     except ValueError as error:
         yield f"key {key}: {error}", "see architectures in the study file"
-        return
-    if found not in study.all_architectures:
-        yield f"key {key}: {text!r} is not a size of the study", "add it to architectures.grid"
+    else:
+        if found not in study.all_architectures:
+            yield f"key {key}: {text!r} is not a size of the study", "add it to architectures.grid"
 
 
-def _of_gate(study: Study) -> _Problems:
+def _of_gate(study: Study) -> Problems:
     for i, match in enumerate(study.gate):
         for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
             yield from unknown(f"gate.{i}.{role}", method, study.methods, "method")

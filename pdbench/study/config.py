@@ -159,10 +159,9 @@ class Study(Strict):
         """Turn "all", "named", names or L/H into architectures."""
         if names == "all":
             return self.all_architectures
-        if names == "named":
-            return tuple(self.named_architectures.values())
         known = self.named_architectures
-        return tuple(known.get(n) or Architecture.parse(n) for n in listed(names))
+        chosen = tuple(known) if names == "named" else listed(names)
+        return tuple(known.get(n) or Architecture.parse(n) for n in chosen)
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
         """The runs of a cell: its seeds by the grid of its stages.
@@ -196,8 +195,7 @@ class Study(Strict):
 
     def stage(self, settings: Objective) -> StageSettings:
         """The settings of a stage, by the name of their block."""
-        found: StageSettings = getattr(self.training, settings)
-        return found
+        return self.training.distill if settings == "distill" else self.training.finetune
 
     @cached_property
     def pretrained(self) -> tuple[Start, ...]:

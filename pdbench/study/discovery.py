@@ -27,10 +27,8 @@ def method_files(root: Path) -> Iterator[Path]:
     for point in sorted(entry_points(group=_GROUP), key=lambda found: found.value):
         folder = _package_folder(point.value)
         if folder is None or not (folder / _FILE).is_file():
-            raise UsageError(
-                f"entry point {point.name} of {_GROUP}: no package {point.value!r} with a {_FILE}",
-                "mend or remove the package that offers it",
-            )
+            what = f"entry point {point.name} of {_GROUP}: no package {point.value!r}"
+            raise UsageError(f"{what} with a {_FILE}", "mend or remove the package that offers it")
         yield folder / _FILE
 
 
@@ -70,7 +68,5 @@ def module_file(module: str) -> Path | None:
         spec = importlib.util.find_spec(last)
         return None if spec is None or spec.origin is None else Path(spec.origin)
     folder = _package_folder(package)
-    if folder is None:
-        return None
-    files = (folder / f"{last}.py", folder / last / "__init__.py")
+    files = (folder / f"{last}.py", folder / last / "__init__.py") if folder else ()
     return next((file for file in files if file.is_file()), None)

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from pdbench.study.settings import Kind, Task
+    from pdbench.study.settings import Task
 
 _ITEMS = 6000  # of a ranking: about those of ReDial
 
-_Problems = Iterator[tuple[str, str]]
+Problems: TypeAlias = Iterator[tuple[str, str]]
 """What is wrong with a key, and what to write."""
 
 
 @dataclass(frozen=True)
 class _KindOfTask:
-    """A kind of task as far as studies, and the planning of them, ask.
+    """A kind of task as far as studies, and the planning of them, ask."""
 
-    Attributes:
-        soft_labels: The numbers of an item's soft labels, given its word pieces.
-        in_words: What its models answer with, for the table of data sets.
-        has_labels: Whether a study names labels, or none of a regression.
-        has_stages: Whether objectives of one's own can read its models' outputs.
-        problems: What a study may not say of such a task.
-    """
-
-    soft_labels: Callable[[Task, float], float]
-    in_words: str
-    has_labels: bool = False
-    has_stages: bool = True
-    problems: Callable[[str, Task], _Problems] = lambda key, task: iter(())
+    soft_labels: Callable[[Task, float], float]  # numbers of an item's, given its word pieces
+    in_words: str  # what its models answer with, for the table of data sets
+    has_labels: bool = False  # whether a study names labels, or none of a regression
+    has_stages: bool = True  # whether objectives of one's own can read its models' outputs
+    problems: Callable[[str, Task], Problems] = lambda key, task: iter(())
 
 
 def kind_of_task(task: Task) -> _KindOfTask:
@@ -39,13 +31,13 @@ def kind_of_task(task: Task) -> _KindOfTask:
     return _KINDS[task.kind]
 
 
-def _windows(key: str, task: Task) -> _Problems:
+def _windows(key: str, task: Task) -> Problems:
     if task.max_length < task.windows.question + 4:
         what = f"key {key}.max_length: {task.max_length} leaves no room for a context"
         yield what, f"raise it above windows.question, {task.windows.question}, and 3"
 
 
-_KINDS: dict[Kind, _KindOfTask] = {
+_KINDS: dict[str, _KindOfTask] = {
     "classification": _KindOfTask(
         lambda task, _: max(1, len(task.labels)), "scores", has_labels=True
     ),

@@ -21,16 +21,11 @@ from pdbench.study.settings import PINNED, PINS, Name, is_commit, is_sourced
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
-NO_STUDIES = {"methods", "pins", "waivers"}
-"""Files in ``config/`` that are no studies."""
+_NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
-    """Load a study by its name in ``config/`` or by the path of its file.
-
-    Raises:
-        UsageError: The file, the key and the remedy of what is wrong.
-    """
+    """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
     path = _find(str(name_or_path), root)
     raw = read_yaml(path)
     try:
@@ -43,34 +38,32 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
             raise UsageError(f"{path}: unknown key {key!r}", "methods stand in config/methods.yaml")
     raw["methods"] = {name: method.model_dump() for name, method in methods.items()}
     raw["assumptions"] = list(_sourced_values(raw))
-    study: Study = validated(TypeAdapter(Study), raw, path)
+    study: Study = validated(Study, raw, path, "study")
     for problem, remedy in problems_of(study):
         raise UsageError(f"{path}: {problem}", remedy)
-    study.asked_for(_argument_of(name_or_path))
+    # One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
+    # looking like two different studies to Snakemake.
+    in_config = path.resolve().parent == ROOT / "config"
+    study.asked_for(path.stem if in_config else str(Path(name_or_path)))
     return study
 
 
-def _argument_of(name_or_path: str | Path) -> str:
-    """A study as commands are given it: its name if it stands in ``config/``, else a path.
-
-    One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
-    looking like two different studies to Snakemake.
-    """
-    path = Path(name_or_path)
-    in_config = path.suffix in {".yaml", ".yml"} and path.resolve().parent == ROOT / "config"
-    return path.stem if in_config else str(path)
+def studies_in(root: Path = ROOT) -> list[str]:
+    """The names of the studies in ``config/``."""
+    names = (path.stem for path in (root / "config").glob("*.yaml"))
+    return sorted(name for name in names if name not in _NO_STUDIES)
 
 
 def _find(name: str, root: Path) -> Path:
-    direct = Path(name)
-    if direct.suffix in {".yaml", ".yml"}:
-        if direct.is_file():
-            return direct
-        raise UsageError(f"{direct}: no such study file", "give a name in config/ or a path")
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        if not path.is_file():
+            raise UsageError(f"{path}: no such study file", "give a name in config/ or a path")
+        return path
     path = root / "config" / f"{name}.yaml"
     if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml") if p.stem not in NO_STUDIES)
-        raise UsageError(f"config/{name}.yaml: no such study", f"there are {', '.join(known)}")
+        known = ", ".join(studies_in(root))
+        raise UsageError(f"config/{name}.yaml: no such study", f"there are {known}")
     return path
 
 
@@ -78,9 +71,8 @@ def load_methods(root: Path = ROOT) -> dict[str, Method]:
     """Read the methods of the project, and those that installed packages offer."""
     methods: dict[str, Method] = {}
     origin: dict[str, Path] = {}
-    adapter = TypeAdapter(dict[Name, Method])
     for path in method_files(root):
-        found = validated(adapter, read_yaml(path), path, "methods.schema.json")
+        found = validated(dict[Name, Method], read_yaml(path), path, "methods")
         for name in origin.keys() & found.keys():
             what = f"{path}: method {name!r} stands in {origin[name]} too"
             raise UsageError(what, "rename one of them")
@@ -150,12 +142,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def validated(
-    adapter: TypeAdapter[Any], raw: Any, path: Path, schema: str = "study.schema.json"
-) -> Any:
-    """Turn what a file says into its model; ``schema`` names the file that describes its keys."""
+def schema_file(of: str) -> Path:
+    """Where the JSON schema of studies, methods or waivers stands, below the project's root."""
+    return Path(f"workflow/schemas/{of}.schema.json")
+
+
+def validated(model: Any, raw: Any, path: Path, schema: str) -> Any:
+    """Turn what a file says into its model; ``schema`` is the name of that of its keys."""
     try:
-        return adapter.validate_python(raw)
+        return TypeAdapter(model).validate_python(raw)
     except ValidationError as error:
         first: Any = error.errors()[0]
         reason, remedy = f"{first['msg']}, not {first['input']!r}", "{} describes it"
@@ -167,7 +162,7 @@ def validated(
             reason = str(first["ctx"]["error"])
         kinds = ("(texts)", "(released)")  # of a corpus; no part of a key
         key = ".".join(str(part) for part in first["loc"] if part not in kinds) or "(top level)"
-        remedy = remedy.format(f"workflow/schemas/{schema}")
+        remedy = remedy.format(schema_file(schema))
         raise UsageError(f"{path}: key {key}: {reason}", remedy) from error
 
 

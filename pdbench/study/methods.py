@@ -12,7 +12,6 @@ from pdbench.study.settings import MayBeWritten, Strict
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
 Data: TypeAlias = Literal["transfer", "labelled"]
-_Option: TypeAlias = bool | int | float | str | None
 
 _SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
 """The block of ``training`` that says how a stage on these data trains."""
@@ -42,7 +41,7 @@ _NAMED = MayBeWritten(
 
 class _WithObjective(Strict):
     objective: str
-    options: dict[str, _Option] = Field(
+    options: dict[str, bool | int | float | str | None] = Field(
         {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 
@@ -52,7 +51,7 @@ class _WithObjective(Strict):
         return self.objective.rpartition(":")[2]
 
 
-class CustomObjective(_WithObjective):
+class _CustomObjective(_WithObjective, title="CustomObjective"):
     """An objective that a class defines, with its options."""
 
     objective: Annotated[str, AfterValidator(_checked_class)] = Field(
@@ -113,7 +112,7 @@ class Method(Strict):
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
-    pretraining: Annotated[CustomObjective, _NAMED] | None = Field(
+    pretraining: Annotated[_CustomObjective, _NAMED] | None = Field(
         None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "

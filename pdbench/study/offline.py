@@ -8,20 +8,14 @@ from pathlib import Path
 
 from pdbench.core.errors import UsageError
 
-VARIABLE = "PDBENCH_DATA"
-"""The environment variable that names the folder; `--config data=DIR` sets it for all jobs."""
-
+VARIABLE = "PDBENCH_DATA"  # names the folder; `--config data=DIR` sets it for all jobs
 MANIFEST = "manifest.json"
 ARCHIVES = "archives"
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 def data_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The folder of fetched data, if one is named.
-
-    Raises:
-        UsageError: It is named, and nothing was fetched into it.
-    """
+    """The folder of fetched data, if one is named; UsageError if nothing was fetched into it."""
     named = environ.get(VARIABLE)
     if not named:
         return None

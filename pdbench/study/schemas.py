@@ -10,12 +10,10 @@ from pydantic import TypeAdapter
 from pdbench.core.files import write_json
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.config import Study
-from pdbench.study.loading import ROOT
+from pdbench.study.loading import ROOT, schema_file
 from pdbench.study.methods import Method
-from pdbench.study.waivers import SCHEMA as WAIVERS_SCHEMA
 from pdbench.study.waivers import WaiversFile
 
-_SCHEMAS = Path("workflow/schemas")
 _GLUE = {
     "Task": "A task of GLUE: source, title, labels, metrics and version follow, from the hub, or "
     "from GLUE's original files where path names their folder; whatever is said overrides.",
@@ -24,13 +22,11 @@ _GLUE = {
 }
 """What the key ``glue`` says in each of the models that may have it."""
 
-_FILLED_IN = {"methods": "Method", "assumptions": "Assumption"}
-"""Properties of a study that stand in no study file, and the models only they refer to."""
-
 
 def _study_schema() -> dict[str, Any]:
     schema = Study.model_json_schema()
-    for key, model in _FILLED_IN.items():
+    # They stand in no study file, and only they refer to their models.
+    for key, model in {"methods": "Method", "assumptions": "Assumption"}.items():
         del schema["properties"][key], schema["$defs"][model]
     for model, about in _GLUE.items():
         _add_glue(schema["$defs"][model], about)
@@ -57,17 +53,16 @@ def _methods_schema() -> dict[str, Any]:
 def _schema_files() -> dict[Path, dict[str, Any]]:
     """Every schema by the path of its file, relative to the project's root."""
     files = {
-        "study.schema.json": _study_schema(),
-        "methods.schema.json": _methods_schema(),
-        WAIVERS_SCHEMA: WaiversFile.model_json_schema(),
+        "study": _study_schema(),
+        "methods": _methods_schema(),
+        "waivers": WaiversFile.model_json_schema(),
     }
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return {_SCHEMAS / name: dialect | schema for name, schema in files.items()}
+    return {schema_file(name): dialect | schema for name, schema in files.items()}
 
 
 def write_schemas(root: Path = ROOT) -> list[Path]:
     """Write all schemas below ``root`` and return their paths."""
-    found = _schema_files()
-    for path, schema in found.items():
+    for path, schema in (found := _schema_files()).items():
         write_json(root / path, schema)
     return list(found)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -25,17 +25,16 @@ from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
 
 _T = TypeVar("_T")
-_ORIGINS = ("paper", "readme", "assumed")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_Origin: TypeAlias = Literal["paper", "readme", "assumed"]
+_ORIGINS = get_args(_Origin)
 
 PINS = Path("config/pins.yaml")
-PINNED = "pinned"
-"""In the place of a hub repository's commit: the one that config/pins.yaml holds."""
+PINNED = "pinned"  # in the place of a hub repository's commit: the one in config/pins.yaml
 
 
 def is_commit(text: str | None) -> bool:
     """Whether it is the full id of a commit: 40 hexadecimal digits."""
-    return text is not None and _COMMIT.fullmatch(text) is not None
+    return text is not None and re.fullmatch(r"[0-9a-f]{40}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,8 @@ def _without_origin(raw: Any) -> Any:
     unknown = set(raw) - {"value", "origin", "note"}
     is_text = isinstance(raw.get("note", ""), str)
     if unknown or raw["origin"] not in _ORIGINS or not is_text:
-        origins = ", ".join(_ORIGINS)
-        raise ValueError(
-            f"a value with its origin has value, origin ({origins}) and a text as note"
-        )
+        ways = f"value, origin ({', '.join(_ORIGINS)}) and a text as note"
+        raise ValueError(f"a value with its origin has {ways}")
     return raw["value"]
 
 
@@ -91,10 +88,6 @@ def _with_origin(plain: dict[str, Any]) -> list[dict[str, Any]]:
         "additionalProperties": False,
     }
     return [plain, sourced]
-
-
-def _as_list(raw: Any) -> Any:
-    return raw if isinstance(raw, list | tuple) else (raw,)
 
 
 def _each_once(values: tuple[_T, ...]) -> tuple[_T, ...]:
@@ -126,13 +119,16 @@ _Grid: TypeAlias = Annotated[
     tuple[_T, ...],
     Field(min_length=1),
     AfterValidator(_each_once),
-    MayBeWritten(_as_list, lambda several: [several["items"], several]),
+    MayBeWritten(
+        lambda raw: raw if isinstance(raw, list | tuple) else (raw,),
+        lambda several: [several["items"], several],
+    ),
 ]
 """One value or several."""
 _Metric: TypeAlias = Annotated[
     str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
-Kind: TypeAlias = Literal["classification", "span", "ranking"]
+_Kind: TypeAlias = Literal["classification", "span", "ranking"]
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -237,7 +233,7 @@ class Teacher(Source):
     )
 
 
-class Windows(Strict):
+class _Windows(Strict, title="Windows"):
     """How a question and a context that are too long together are cut into several inputs."""
 
     stride: _Count = Field(
@@ -250,7 +246,7 @@ class Windows(Strict):
 class Task(Data):
     """Labelled data: its splits, label names and official metrics."""
 
-    kind: Kind = Field(
+    kind: _Kind = Field(
         "classification",
         description="classification: one of the labels, or a number where there are none; span: "
         "a part of a context that answers a question; ranking: the next item of a dialogue, "
@@ -272,8 +268,8 @@ class Task(Data):
         description="Which version of its data it is, where a published task has several: v1 or "
         "v2 of QNLI. Published numbers of another version are not comparable.",
     )
-    windows: Windows = Field(
-        Windows(), description="How spans are looked for in contexts that are too long."
+    windows: _Windows = Field(
+        _Windows(), description="How spans are looked for in contexts that are too long."
     )
     ratings: _Sourced[dict[str, tuple[_Stars, ...]]] = Field(
         {},
@@ -353,8 +349,7 @@ class Released(Source):
         """The source of the checkpoint of one size."""
         numbers = {"layers": size.layers, "hidden": size.hidden, "heads": size.heads}
         if self.source == "directory":
-            path = (self.path or "").format(**numbers)
-            return Source(source="directory", path=path)
+            return Source(source="directory", path=(self.path or "").format(**numbers))
         name = self.name.format(**numbers)
         return Source(source="hub", name=name, revision=self.revisions.get(name, self.revision))
 
@@ -434,7 +429,7 @@ class Training(Strict):
     )
 
 
-class ArchitectureGrid(Strict):
+class _ArchitectureGrid(Strict, title="ArchitectureGrid"):
     """Depths by widths."""
 
     layers: tuple[_PositiveInt, ...] = Field(description="Depths L.")
@@ -444,7 +439,7 @@ class ArchitectureGrid(Strict):
 class Architectures(Strict):
     """The sizes of the study."""
 
-    grid: ArchitectureGrid = Field(description="All combinations are sizes of the study.")
+    grid: _ArchitectureGrid = Field(description="All combinations are sizes of the study.")
     named: dict[str, _Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )
@@ -502,5 +497,5 @@ class Assumption(Strict):
 
     key: str
     value: Any
-    origin: Literal["paper", "readme", "assumed"]
+    origin: _Origin
     note: str = ""

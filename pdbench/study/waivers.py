@@ -7,12 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, Field, StringConstraints
 
 from pdbench.study.loading import ROOT, read_yaml, validated
 from pdbench.study.settings import Strict
 
-SCHEMA = "waivers.schema.json"
 WAIVERS = Path("config/waivers.yaml")
 
 _Text = Annotated[
@@ -60,5 +59,5 @@ def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:
         path = ROOT / WAIVERS
         if not path.is_file():
             return ()
-    found: WaiversFile = validated(TypeAdapter(WaiversFile), read_yaml(path), path, SCHEMA)
+    found: WaiversFile = validated(WaiversFile, read_yaml(path), path, "waivers")
     return found.waivers

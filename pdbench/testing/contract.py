@@ -30,13 +30,14 @@ from pdbench.core.errors import Stopped
 from pdbench.core.files import digest, file_digest
 from pdbench.data.batches import ItemBatches
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
-from pdbench.engine import Keeper, choose_device
+from pdbench.engine import Keeper
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.engine.exposed import Exposed
 from pdbench.jobs.pretraining import pretrain, pretrain_student
-from pdbench.jobs.students import CellData, TrainedRun, open_cell, train_student
-from pdbench.jobs.training import WEIGHTS, objective_of
+from pdbench.jobs.students import CellData, TrainedRun, train_student
+from pdbench.jobs.training import objective_of
 from pdbench.kinds import Labelled
-from pdbench.methods.objective import Objective, checked_loss
+from pdbench.methods.objective import Objective
 from pdbench.study import Architecture, Run, Stage, Start, Study, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
 from pdbench.workflow import Paths
@@ -72,8 +73,7 @@ class TrainedMethod:
 
     def train(self, run: Run, keeper: Keeper | None = None) -> TrainedRun:
         """Train one run."""
-        device = choose_device(run.cell.architecture.hidden)
-        return train_student(self.study, run, self.data, device, keeper)
+        return train_student(self.study, run, self.data, keeper)
 
     def items(self, stage: Stage) -> Labelled:
         """The items that a stage reads, with their targets."""
@@ -104,7 +104,7 @@ class TrainedMethod:
         ours = Exposed(student, *inputs, last_states=whole)
         theirs = Exposed(teacher.model, *inputs, torch.no_grad, last_states=whole)
         targets = teacher.device.tensor(batch.targets)
-        return checked_loss(objective.to(teacher.device.torch), ours, theirs, targets)
+        return objective.to(teacher.device.torch).checked_loss(ours, theirs, targets)
 
 
 class MethodContract:
@@ -125,9 +125,9 @@ class MethodContract:
     ) -> Iterator[TrainedMethod]:
         """The method's first run, trained; the tests run in the study's folder."""
         folder = tmp_path_factory.mktemp("contract") / "project"
-        shutil.copytree(prepared(tmp_path_factory.getbasetemp()), folder)
+        shutil.copytree(_prepared(tmp_path_factory.getbasetemp()), folder)
         with contextlib.chdir(folder):
-            yield open_case(method_id)
+            yield _open_case(method_id)
 
     def test_the_loss_is_finite_and_falls(self, case: TrainedMethod) -> None:
         """The last pass of every stage over its data costs less than the first."""
@@ -180,14 +180,14 @@ class MethodContract:
             case.train(case.runs[0])
         else:
             asked = case.data.teacher.model
-            before = digest_of(asked.state_dict())
+            before = _digest_of(asked.state_dict())
             modes: set[bool] = set()
             hook = asked.bert.embedding_norm.register_forward_pre_hook(
                 lambda *_: modes.add(asked.bert.training)
             )
             case.train(case.runs[0])
             hook.remove()
-            assert digest_of(asked.state_dict()) == before, "the weights of the teacher changed"
+            assert _digest_of(asked.state_dict()) == before, "the weights of the teacher changed"
             assert modes == {False}, "the teacher was in training mode when it was asked"
             assert not any(p.requires_grad for p in asked.parameters())
         assert _teacher_files(case.paths) == files, "the files of the teacher changed"
@@ -204,7 +204,7 @@ class MethodContract:
         lost = "a resumed run ends elsewhere: a step may depend on its weights and batch alone"
         for name, progress in resumed.stages.items():
             assert (progress.losses == case.first.stages[name].losses).all(), f"{name}: {lost}"
-        weights = [digest_of(o.model.state_dict()) for o in (resumed, case.first)]
+        weights = [_digest_of(o.model.state_dict()) for o in (resumed, case.first)]
         assert weights[0] == weights[1], lost
 
     def test_seeds_decide_and_touch_nothing_global(self, case: TrainedMethod) -> None:
@@ -213,7 +213,7 @@ class MethodContract:
 
         again, other = case.train(case.runs[0]), case.train(case.runs[1])
 
-        weights = [digest_of(o.model.state_dict()) for o in (case.first, again, other)]
+        weights = [_digest_of(o.model.state_dict()) for o in (case.first, again, other)]
         assert weights[0] == weights[1], "one seed gave two models"
         assert weights[0] != weights[2], "two seeds gave one model"
         after = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -242,12 +242,11 @@ class PretrainingContract(MethodContract):
         quarter = len(progress.losses) // 4
         assert np.isfinite(progress.losses).all()
         assert progress.losses[-quarter:].mean() < progress.losses[:quarter].mean()
-        assert digest_of(resumed.state_dict()) == digest_of(whole.state_dict())
+        assert _digest_of(resumed.state_dict()) == _digest_of(whole.state_dict())
         assert file_digest(weights) == before
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Digest of some tensors, by name."""
+def _digest_of(tensors: Mapping[str, Tensor]) -> str:
     return digest({name: t.detach().cpu().numpy().tobytes().hex() for name, t in tensors.items()})
 
 
@@ -266,7 +265,7 @@ class _Stops(Keeper):
 
 
 @functools.cache
-def prepared(base: Path) -> Path:
+def _prepared(base: Path) -> Path:
     """Prepare the small study with a deeper teacher below a folder: all that methods share."""
     folder = base / "contract-study"
     folder.mkdir()
@@ -278,7 +277,7 @@ def prepared(base: Path) -> Path:
     return folder
 
 
-def open_case(method: str) -> TrainedMethod:
+def _open_case(method: str) -> TrainedMethod:
     """Train a method's first run in the prepared study, which is the working directory."""
     raw = yaml.safe_load(Path(_STUDY).read_text(encoding="utf-8"))
     raw["artefacts"]["figure6"]["cells"] = [{**_CELLS, "method": method}]
@@ -289,15 +288,14 @@ def open_case(method: str) -> TrainedMethod:
         pretrain(study, paths, start)
     (cell,) = study.seed_counts
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    data = open_cell(study, paths, cell, vocabulary)
+    data = CellData.open(study, paths, cell)
     runs = study.runs(cell)
-    first = train_student(study, runs[0], data, choose_device(cell.architecture.hidden))
+    first = train_student(study, runs[0], data)
     return TrainedMethod(study, paths, vocabulary, data, runs, first)
 
 
 def _pretrain(case: TrainedMethod, start: Start, keeper: Keeper | None = None) -> Any:
-    device = choose_device(start.architecture.hidden)
-    return pretrain_student(case.study, case.paths, start, case.vocabulary, device, keeper)
+    return pretrain_student(case.study, case.paths, start, case.vocabulary, keeper)
 
 
 def _teacher_files(paths: Paths) -> dict[str, str]:

@@ -7,7 +7,6 @@ that leaves all of them as they were changes no number, and keeps the engine's v
 from __future__ import annotations
 
 import contextlib
-import copy
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, write_json
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
 from pdbench.testing.small_study import CONFIG, prepare_cells, write_small_study
@@ -26,15 +25,12 @@ from pdbench.workflow.engine import LOCK, code_of, lock_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
 _METHODS = ("basic", "pf", "d", "pd", "pd-f", "tf", "pd-embeddings", "patient-kd", "minilm")
-"""The methods that the golden study trains."""
 
 
 def _golden() -> dict[str, Any]:
-    """Train the golden study in a folder of its own."""
-    config = copy.deepcopy(CONFIG)
-    needs = config["artefacts"]["figure6"]
-    needs["seeds"], needs["cells"][0]["method"] = 1, list(_METHODS)
-    needs["cells"][0]["architecture"] = "2/32"
+    (block,) = CONFIG["artefacts"]["figure6"]["cells"]
+    cells = {**block, "method": list(_METHODS), "architecture": "2/32"}
+    config = {**CONFIG, "artefacts": {"figure6": {"seeds": 1, "cells": [cells]}}}
     with tempfile.TemporaryDirectory(prefix="pdbench-") as name, contextlib.chdir(name):
         study = load_study(write_small_study(Path(), config, Architecture(2, 64)))
         paths = Paths(study)
@@ -44,7 +40,8 @@ def _golden() -> dict[str, Any]:
         runs = [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
         labels = [paths.soft_labels(*key) for key in study.soft_labelled]
         return {
-            "machine": _machine(),
+            # What bits depend on beside the code: torch, and the instructions of the processor.
+            "machine": [torch.__version__, torch.backends.cpu.get_cpu_capability()],
             "pdbench.jobs.prepare": _arrays(map(paths.task, study.tasks))
             + _arrays(map(paths.text, study.texts)),
             "pdbench.jobs.teachers": _outputs(map(paths.teacher, study.taught)) + _arrays(labels),
@@ -53,23 +50,15 @@ def _golden() -> dict[str, Any]:
         }
 
 
-def _machine() -> list[str]:
-    """What bits depend on beside the code: torch, and the instructions of the processor."""
-    return [torch.__version__, torch.backends.cpu.get_cpu_capability()]
-
-
 def renew_lock(*, is_another: bool = False) -> dict[str, int]:
     """Write the lock of the engine anew; return the version of each part of it.
 
-    Args:
-        is_another: Raise the version of all code that changed without comparing bits.
-
-    Raises:
-        UsageError: Code changed, and this is another kind of machine than the lock's.
+    ``is_another`` raises the version of all code that changed, without comparing bits. These
+    are compared on the kind of machine that the lock is of; UsageError on another.
     """
     lock, now = read_lock(), _golden()
     before = lock.get("golden", {})
-    parts = {kind.runs for kind in KINDS.values() if kind.last}
+    parts = {kind.module for kind in KINDS.values() if kind.last}
     changed = {part for part in parts if lock["roots"].get(part, {}).get("code") != code_of(part)}
     alike = before.get("machine") == now["machine"]
     if before and changed and not alike and not is_another:
@@ -83,7 +72,7 @@ def renew_lock(*, is_another: bool = False) -> dict[str, int]:
         version = lock["roots"].get(part, {}).get("version", 0)
         differs = is_another or before.get(part) != now.get(part)
         versions[part] = version + (part in changed and (differs or not version))
-    others = {kind.runs for kind in KINDS.values() if not kind.last}
+    others = {kind.module for kind in KINDS.values() if not kind.last}
     write_json(LOCK, lock_of({**dict.fromkeys(others, 0), **versions}, now))
     return versions
 
@@ -94,4 +83,4 @@ def _arrays(folders: Iterable[Path]) -> str:
 
 
 def _outputs(folders: Iterable[Path]) -> str:
-    return digest([read_record(folder / "record.json").outputs for folder in folders])
+    return digest([RunRecord.read(folder).outputs for folder in folders])

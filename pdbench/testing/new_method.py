@@ -55,24 +55,19 @@ class NewMethod:
 
     def write(self) -> None:
         """Write the files and the entry, or nothing where one of them is there already."""
-        if self.package == _OWN and self.method in load_methods(self.methods.parents[1]):
-            raise UsageError(f"method {self.method!r} is there already", "choose another name")
-        for path in (self.module, self.test):
-            if path.exists():
-                raise UsageError(f"{path}: is there already", "choose another name")
+        what, entry = f"method {self.method!r}", re.compile(rf"(?m)^{re.escape(self.method)}:")
+        is_known = self.package == _OWN and self.method in load_methods(self.methods.parents[1])
+        taken = [what] if is_known else []
+        taken += [f"{path}:" for path in (self.module, self.test) if path.exists()]
         # Not those of all packages: this one may be offered before it has its first method.
-        for path in (self.methods, ROOT / "config" / "methods.yaml"):
-            if re.search(rf"^{re.escape(self.method)}:", _text_of(path), re.MULTILINE):
-                what = f"{path}: method {self.method!r} is there already"
-                raise UsageError(what, "choose another name")
+        files = (self.methods, ROOT / "config" / "methods.yaml")
+        taken += [f"{path}: {what}" for path in files if entry.search(_text_of(path))]
+        for one in taken:
+            raise UsageError(f"{one} is there already", "choose another name")
         entries = f"{_text_of(self.methods).rstrip()}\n{self._filled('method.yaml.txt')}"
-        for path, text in (
-            (self.module, self._filled("objective.py.txt")),
-            (self.test, self._filled("test_objective.py.txt")),
-            (self.methods, entries.lstrip()),
-        ):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
+        write_text(self.module, self._filled("objective.py.txt"))
+        write_text(self.test, self._filled("test_objective.py.txt"))
+        write_text(self.methods, entries.lstrip())
 
     def next_steps(self) -> str:
         """What its author does next."""

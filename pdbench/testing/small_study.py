@@ -71,17 +71,9 @@ CONFIG: dict[str, Any] = {
 
 
 def write_small_study(
-    folder: Path,
-    config: Mapping[str, Any] = CONFIG,
-    teacher: Architecture = _TEACHER,
+    folder: Path, config: Mapping[str, Any] = CONFIG, teacher: Architecture = _TEACHER
 ) -> Path:
-    """Write data, model and study file below ``folder``; return the study file.
-
-    Args:
-        folder: An empty folder, in which the study then runs.
-        config: The content of the study file.
-        teacher: Size of the teacher's model.
-    """
+    """Write data, a teacher's model and the study file, whose path it returns, into a folder."""
     rng = random.Random(0)
     for split, size in (("train", 300), ("dev", 100), ("test", 100)):
         _write_task(folder / "data/task" / f"{split}.csv", size, rng)

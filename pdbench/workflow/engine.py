@@ -11,7 +11,7 @@ whose jobs' files have other bits than before.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,15 @@ from typing import Any
 from pdbench.core.files import digest, file_digest, read_json
 from pdbench.study.discovery import code_digest_of
 
-PACKAGE = Path(__file__).resolve().parents[1]
-LOCK = PACKAGE / "engine.lock.json"
+_PACKAGE = Path(__file__).resolve().parents[1]
+LOCK = _PACKAGE / "engine.lock.json"
 
-_TOP = PACKAGE.name
+_TOP = _PACKAGE.name
 
 
 @cache
 def engine_of(root: str) -> str:
-    """The engine that a job runs whose code begins in a module: "3", or "3+1a2b3c4d".
-
-    Args:
-        root: The module, as ``pdbench.jobs.students``.
-    """
+    """The engine of jobs whose code begins in a module: "3", or "3+1a2b3c4d" of unlocked code."""
     version = read_lock()["roots"].get(root, {}).get("version", 0)
     return str(version) if _is_locked(root) else f"{version}+{code_of(root)[:8]}"
 
@@ -41,7 +37,7 @@ def code_of(root: str) -> str:
     """Digest of the code of a module, and of all modules of the package that it may import."""
     if _is_locked(root):
         return str(read_lock()["roots"][root]["code"])
-    return digest({name: code_digest_of(path_of(name)) for name in closure(root)})
+    return digest({name: code_digest_of(_path_of(name)) for name in _closure(root)})
 
 
 @cache
@@ -51,34 +47,28 @@ def _is_locked(root: str) -> bool:
     return bool(modules) and not any(map(_is_changed, modules))
 
 
-def closure(root: str) -> list[str]:
+def _closure(root: str) -> list[str]:
     """A module and all modules of the package that it imports, directly or not, by name."""
-    found: set[str] = set()
-    waiting = [root]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(imported(name))
+    found = [root]
+    for name in found:  # which grows
+        found += [other for other in _imported(name) if other not in found]
     return sorted(found)
 
 
-def path_of(module: str) -> Path:
-    """The file of a module of the package."""
-    base = PACKAGE.parent.joinpath(*module.split("."))
+def _path_of(module: str) -> Path:
+    base = _PACKAGE.parent.joinpath(*module.split("."))
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
 def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str, Any]:
     """The content of the lock for the code as it is.
 
-    Args:
-        versions: The version of each module in which a kind of job begins.
-        golden: What the small study came to, as :mod:`pdbench.testing.golden` describes it.
+    ``versions`` has each module in which a kind of job begins, ``golden`` what the small study
+    came to, as :mod:`pdbench.testing.golden` describes it.
     """
-    closures = {root: closure(root) for root in sorted(versions)}
+    closures = {root: _closure(root) for root in sorted(versions)}
     names = sorted({name for names in closures.values() for name in names})
-    code = {name: code_digest_of(path_of(name)) for name in names}
+    code = {name: code_digest_of(_path_of(name)) for name in names}
     return {
         "roots": {
             root: {
@@ -88,34 +78,28 @@ def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str,
             }
             for root, modules in closures.items()
         },
-        "modules": {name: [file_digest(path_of(name)), code[name]] for name in names},
+        "modules": {name: [file_digest(_path_of(name)), code[name]] for name in names},
         "golden": dict(golden),
     }
 
 
 @cache
-def imported(module: str) -> tuple[str, ...]:
+def _imported(module: str) -> tuple[str, ...]:
     """The modules of the package that a module names in its imports, also inside functions."""
-    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
-    return tuple(sorted(set(_imports(ast.walk(tree)))))
-
-
-def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
+    found = set()
+    for node in ast.walk(ast.parse(_path_of(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.partition(".")[0] == _TOP)
+            found |= {a.name for a in node.names if a.name.partition(".")[0] == _TOP}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _TOP:
-            base = str(node.module)
-            if base != _TOP:  # the package itself only offers what stands elsewhere
-                yield base
-            names = (f"{base}.{alias.name}" for alias in node.names)
-            yield from (name for name in names if path_of(name).is_file())
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {str(node.module), *(name for name in names if _path_of(name).is_file())}
+    return tuple(sorted(found - {_TOP}))  # the package itself only offers what stands elsewhere
 
 
 @cache
 def _is_changed(module: str) -> bool:
     """Whether a module's code is another than the lock's; most are the same to the letter."""
-    known, path = read_lock()["modules"], path_of(module)
+    known, path = read_lock()["modules"], _path_of(module)
     if module not in known or not path.is_file():
         return True
     text, code = known[module]

@@ -13,12 +13,8 @@ from pdbench.study import Cell, Study
 from pdbench.study.cells import Bundle
 from pdbench.workflow.kinds import KINDS, Job
 
-BUNDLE = 60.0
-"""Estimated seconds that a bundle may have if nothing else is asked for."""
-
-MOST_CELLS = 200
-"""Of one bundle: their names stand in its command."""
-
+BUNDLE = 60.0  # estimated seconds that a bundle may have if nothing else is asked for
+_MOST_CELLS = 200  # of one bundle: their names stand in its command
 _STEP = 1_000
 _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 
@@ -26,18 +22,15 @@ _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 class Graph:
     """All jobs of a study.
 
-    Args:
-        bundle: Estimated seconds of the cells that share a job; 0 gives each its own.
-        split: Estimated seconds of a cell from which each of its seeds has a job of its own; 0
-            splits none.
+    Small cells share jobs of an estimated ``bundle`` seconds; 0 gives each its own. Of a cell of
+    ``split`` seconds or more each seed has a job of its own; 0 splits none.
     """
 
     study: Study
 
     def __init__(self, study: Study, bundle: float = 0.0, split: float = 0.0) -> None:
-        self.study = study
-        self._bundle = bundle
-        self._split = split
+        self.study, self._costs = study, Costs(study)
+        self._bundle, self._split = bundle, split
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -52,7 +45,7 @@ class Graph:
     @cached_property
     def bundles(self) -> list[Bundle]:
         """The bundles of small cells."""
-        return partition(self.study, self._seconds, self._bundle) if self._bundle else []
+        return _partition(self.study, self._seconds, self._bundle) if self._bundle else []
 
     @cached_property
     def alone(self) -> list[Cell]:
@@ -73,7 +66,12 @@ class Graph:
     @cached_property
     def needs(self) -> dict[Job, tuple[Job, ...]]:
         """The jobs that each waits for."""
-        return {job: tuple(dict.fromkeys(self._needs(job))) for job in self.jobs}
+        found = {}
+        for job in self.jobs:
+            kind = KINDS[job.kind]
+            every = (*kind.needs(self.study, job.key), *kind.after(self, job.key))
+            found[job] = tuple(dict.fromkeys(every))
+        return found
 
     def upstream(self, jobs: Iterable[Job]) -> set[Job]:
         """Some jobs, and all that they wait for, directly or not."""
@@ -104,15 +102,6 @@ class Graph:
         rank = latest + 1 - KINDS[job.kind].order
         return rank * _STEP + round(_FINENESS * math.log1p(cost))
 
-    def _needs(self, job: Job) -> Iterable[Job]:
-        kind = KINDS[job.kind]
-        yield from kind.needs(self.study, job.key)
-        yield from kind.after(self, job.key)
-
-    @cached_property
-    def _costs(self) -> Costs:
-        return Costs(self.study)
-
     @cached_property
     def _seconds(self) -> dict[str, float]:
         """The estimated seconds of every cell, by its key."""
@@ -123,46 +112,36 @@ class Graph:
         }
 
 
-def partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
+def _partition(study: Study, seconds: Mapping[str, float], limit: float) -> list[Bundle]:
     """Put small cells into bundles; cells that are in none have a job of their own.
 
-    Args:
-        seconds: The estimated seconds of every cell, by its key.
-        limit: Estimated seconds of a bundle. A cell of as many or more is in none.
+    ``seconds`` are estimated, by a cell's key. A cell of ``limit`` or more is in none.
     """
-    groups: dict[tuple[str, str], list[tuple[Cell, ...]]] = {}
-    for unit in _units(study):
+    units: dict[Cell, list[Cell]] = {}  # each trained cell, then those that only score its models
+    for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
+        units.setdefault(study.trained_by(cell), []).append(cell)
+    groups: dict[tuple[str, str], list[list[Cell]]] = {}
+    for unit in units.values():
         if sum(seconds[cell.key] for cell in unit) < limit:
             groups.setdefault((unit[0].task, unit[0].method), []).append(unit)
     return [
         _bundle(cells)
-        for units in groups.values()
-        for cells in _filled(sorted(units, key=_size), seconds, limit)
+        for group in groups.values()
+        for cells in _filled(group, seconds, limit)
         if len(cells) > 1
     ]
 
 
-def _units(study: Study) -> list[tuple[Cell, ...]]:
-    """Each trained cell, followed by those that only score its models."""
-    units: dict[Cell, list[Cell]] = {}
-    for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
-        units.setdefault(study.trained_by(cell), []).append(cell)
-    return [tuple(unit) for unit in units.values()]
-
-
-def _size(unit: tuple[Cell, ...]) -> tuple[int, str]:
-    return unit[0].architecture.encoder_parameters, unit[0].key
-
-
 def _filled(
-    units: list[tuple[Cell, ...]], seconds: Mapping[str, float], limit: float
+    units: list[list[Cell]], seconds: Mapping[str, float], limit: float
 ) -> Iterator[list[Cell]]:
-    """Cut a list of units where the next would exceed the limit."""
+    """Cut a list of units, small sizes first, where the next would exceed the limit."""
     cells: list[Cell] = []
     total = 0.0
+    units = sorted(units, key=lambda own: (own[0].architecture.encoder_parameters, own[0].key))
     for unit in units:
         cost = sum(seconds[cell.key] for cell in unit)
-        if cells and (total + cost > limit or len(cells) + len(unit) > MOST_CELLS):
+        if cells and (total + cost > limit or len(cells) + len(unit) > _MOST_CELLS):
             yield cells
             cells, total = [], 0.0
         cells += unit

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pdbench.planning.costs import Costs, Work, total
+from pdbench.planning.costs import Costs, Work
 from pdbench.study import Architecture, Cell, Run, Start, Study
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.cells import Bundle, Point, SeedOf, SoftLabelled
@@ -30,6 +30,7 @@ _RECORD = 12e3  # a run's record, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
 _PROBABILITY = 2  # bytes of a soft label
 _PIECE = 2  # bytes of a stored word piece
+_ITEMS_A_SECOND = 4000  # of a text: read, cut into word pieces and written
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _WEIGHT = 4  # bytes of a stored weight
 _MOMENTS = 3  # a saved state has the weights and two moments of each
@@ -51,51 +52,50 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobKind:
-    """What the project knows of the jobs of one kind.
+class _JobKind:
+    """What the project knows of the jobs of one kind."""
 
-    Attributes:
-        order: The place of its rule among those of a run: first what most others wait for.
-        keys: What its jobs are about, in a lasting order.
-        named: How a key is written in names of files.
-        arguments: How it is written on the command line, after the study.
-        last: The file that a job writes last into its folder of the store; a kind without one
-            writes below ``reports/``, or, an archive, where downloads are kept.
-        runs: The module in which its code begins.
-        needs: The jobs that it reads. Their digests are part of its own.
-        after: Jobs that must be done first but decide nothing beyond what ``decides`` says.
-        decides: The settings and files that decide what it makes, apart from ``needs``.
-        work: What it computes.
-        size: The bytes that it leaves.
-        model: The architecture that it trains; it then runs on the device and saves its state.
-        on_device: Whether it runs on the device without training.
-    """
-
-    order: int
-    keys: Callable[[Graph], Iterable[Any]]
-    named: Callable[[Any], str] = str
-    arguments: Callable[[Any], str] = str
+    order: int = 6  # place of its rule among those of a run: first what most others wait for
+    # What its jobs are about, in a lasting order; there is one job of most kinds.
+    keys: Callable[[Graph], Iterable[Any]] = lambda graph: (None,)
+    named: Callable[[Any], str] = str  # how a key is written in names of files
+    arguments: Callable[[Any], str] = str  # how it is written on the command line, after the study
+    # The file that a job writes last into its folder of the store; a kind without one writes below
+    # ``reports/``, or, an archive, where downloads are kept.
     last: str = ""
-    runs: str
+    runs: str  # the function that does it, as module:function
+    # The jobs that it reads, whose digests are part of its own.
     needs: Callable[[Study, Any], Iterable[Job]] = lambda study, key: ()
+    # Jobs that must be done first but decide nothing beyond what ``decides`` says.
     after: Callable[[Graph, Any], Iterable[Job]] = lambda graph, key: ()
-    decides: Callable[[Specs, Any], Any]
-    work: Callable[[Costs, Any], Work]
-    size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN
+    decides: Callable[[Specs, Any], Any]  # settings and files, apart from ``needs``
+    work: Callable[[Costs, Any], Work] = lambda costs, key: Work(seconds=2.0)  # what it computes
+    size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN  # bytes that it leaves
+    # The architecture that it trains; it then runs on the device and saves its state.
     model: Callable[[Costs, Any], Architecture] | None = None
-    on_device: bool = False
+    uses_device: bool = False  # without training
+
+    @property
+    def module(self) -> str:
+        """The module in which its code begins."""
+        return self.runs.partition(":")[0]
+
+    @property
+    def on_device(self) -> bool:
+        """Whether its jobs run on the device; others prepare data and draw, on a CPU."""
+        return self.uses_device or self.model is not None
+
+    def state_size(self, costs: Costs, key: Any) -> float:
+        """The bytes of the state that a training job saves, twice: the old one goes last."""
+        return 0.0 if self.model is None else 2 * _MOMENTS * _checkpoint(self.model(costs, key))
 
 
-AUDIT = Job("audit")
-TABLE = Job("collect")
-
-
-def _one(_: Graph) -> tuple[None]:
-    return (None,)
+_AUDIT = Job("audit")
+_TABLE = Job("collect")
 
 
 def _after_audit(_: Graph, _key: Any) -> tuple[Job]:
-    return (AUDIT,)
+    return (_AUDIT,)
 
 
 def _archives(*sources: Source | None) -> list[Job]:
@@ -108,46 +108,13 @@ def _all_archives(graph: Graph) -> list[str]:
     study = graph.study
     tasks, texts = study.tasks.values(), study.texts.values()
     parts = [part for text in texts for part in text.parts]
-    teachers = [task.teacher for task in tasks]
-    return [job.key for job in _archives(*tasks, *texts, *parts, *teachers, study.vocabulary)]
-
-
-def _task_decides(specs: Specs, name: str) -> Any:
-    task = specs.study.tasks[name]
-    return {
-        **specs.source(task, "teacher", "version", "title"),
-        "vocabulary": specs.model(specs.study.vocabulary),
-    }
+    every = _archives(*tasks, *texts, *parts, *_teachers(study), study.vocabulary)
+    return [job.key for job in every]
 
 
 def _task_size(costs: Costs, name: str) -> float:
     items = sum(costs.sizes.items(name, split) for split in ("train", "dev", "test"))
     return items * costs.sizes.task_pieces(name) * (_PIECE + _LETTERS)
-
-
-def _text_needs(study: Study, name: str) -> list[Job]:
-    text = study.texts[name]
-    return _archives(text, *text.parts, study.vocabulary)
-
-
-def _text_decides(specs: Specs, name: str) -> Any:
-    return {
-        **specs.source(specs.study.texts[name]),
-        "vocabulary": specs.model(specs.study.vocabulary),
-        "held_out": specs.held_out,
-    }
-
-
-def _text_size(costs: Costs, name: str) -> float:
-    pieces = costs.study.texts[name].size * costs.sizes.text_pieces(name)
-    return pieces * (_PIECE + _LETTERS)
-
-
-def _audit_decides(specs: Specs, _: None) -> Any:
-    """What it compares, and the names under which it says what it found."""
-    study = specs.study
-    chosen = {name: specs.settings(own) for name, own in study.transfer_sets.items()}
-    return {"tasks": list(study.tasks), "texts": list(study.texts), "transfer_sets": chosen}
 
 
 def _teachers(study: Study) -> list[Source]:
@@ -221,12 +188,7 @@ def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
 
 
 def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
-    return [AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
-
-
-def _cell_size(costs: Costs, cell: Cell) -> float:
-    predictions = 2 * costs.sizes.items(cell.task, "test")
-    return costs.study.number_of_runs(cell) * (_RECORD + predictions)
+    return [_AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
 
 
 def _cell_decides(specs: Specs, cell: Cell) -> Any:
@@ -259,46 +221,39 @@ def _bundle_needs(study: Study, bundle: Bundle) -> list[Job]:
     return [job for job in dict.fromkeys(needed) if job not in own]
 
 
-def _trained(graph: Graph) -> Iterator[Job]:
-    """The jobs whose records make the table of results."""
-    yield from (Job("teacher", task) for task in graph.study.taught)
-    yield from (Job("cell", cell) for cell in graph.alone)
-    yield from (Job("bundle", bundle) for bundle in graph.bundles)
-
-
 def _table_decides(specs: Specs, _: None) -> Any:
     study = specs.study
-    jobs = [
-        *(Job("teacher", t) for t in study.taught),
-        *(Job("cell", c) for c in study.seed_counts),
-    ]
+    jobs = [Job("teacher", task) for task in study.taught]
+    jobs += [Job("cell", cell) for cell in study.seed_counts]
     return {
         "study": study.name,
         "scale": study.scale,
         "trained": [specs.digest(job) for job in jobs],
-        "imported": specs.imported,
+        "imported": specs.files(specs.imported),
     }
 
 
-def _shown(specs: Specs) -> Any:
+def _shown(study: Study) -> Any:
     named = {"scale", "architectures", "tasks", "texts", "transfer_sets", "corpora", "methods"}
-    named.add("evidence")
-    return specs.study.model_dump(mode="json", include=named)
+    return study.model_dump(mode="json", include=named | {"evidence"})
+
+
+def _whole(study: Study) -> Any:
+    return study.model_dump(mode="json")
 
 
 def _drawn_needs(_: Study, _key: Any) -> tuple[Job, ...]:
-    return TABLE, AUDIT, Job("latency")
+    return _TABLE, _AUDIT, Job("latency")
 
 
-def _artefact(name: str) -> JobKind:
-    return JobKind(
-        order=6,
+def _artefact(name: str) -> _JobKind:
+    return _JobKind(
         keys=lambda graph: [a for a in graph.study.artefacts if kind_of(a) == name],
-        runs="pdbench.artefacts",
+        runs="pdbench.artefacts:draw",
         needs=_drawn_needs,
         decides=lambda specs, name: {
             "artefact": specs.settings(specs.study.artefacts[name]),
-            "shown": _shown(specs),
+            "shown": _shown(specs.study),
             "reference": specs.references,
         },
         work=lambda costs, key: Work(seconds=3.0),
@@ -318,183 +273,195 @@ def _report_needs(study: Study, key: None) -> Iterator[Job]:
         yield Job("gate")
 
 
-KINDS: dict[str, JobKind] = {
-    "archive": JobKind(
+KINDS: dict[str, _JobKind] = {
+    "archive": _JobKind(
         order=0,
         keys=_all_archives,
         named=lambda name: ARCHIVES[name].file,
-        runs="pdbench.data.places",
+        runs="pdbench.data.places:fetch",
         decides=lambda specs, name: ARCHIVES[name].sha256,
         work=lambda costs, name: Work(seconds=4.0),
         size=lambda costs, name: _ARCHIVE,
     ),
-    "task": JobKind(
+    "task": _JobKind(
         order=1,
         keys=lambda graph: graph.study.tasks,
         last="task.json",
-        runs="pdbench.jobs.prepare",
+        runs="pdbench.jobs.prepare:prepare_task",
         needs=lambda study, name: [
             *_archives(study.tasks[name], study.vocabulary),
             # The test items of tasks that its models are scored on are left out.
             *(Job("task", other) for other in study.scored_with(name)),
         ],
-        decides=_task_decides,
+        decides=lambda specs, name: {
+            **specs.source(specs.study.tasks[name], "teacher", "version", "title"),
+            "vocabulary": specs.model(specs.study.vocabulary),
+        },
         work=lambda costs, name: Work(seconds=3.0),
         size=_task_size,
     ),
-    "text": JobKind(
+    "text": _JobKind(
         order=1,
         keys=lambda graph: graph.study.texts,
         last="text.json",
-        runs="pdbench.jobs.prepare",
-        needs=_text_needs,
+        runs="pdbench.jobs.prepare:prepare_text",
+        needs=lambda study, name: _archives(
+            study.texts[name], *study.texts[name].parts, study.vocabulary
+        ),
         # What they hold out is left out of it.
         after=lambda graph, name: [Job("task", task) for task in graph.study.tasks],
-        decides=_text_decides,
-        work=lambda costs, name: costs.text(name),
-        size=_text_size,
+        decides=lambda specs, name: {
+            **specs.source(specs.study.texts[name]),
+            "vocabulary": specs.model(specs.study.vocabulary),
+            "held_out": specs.held_out,
+        },
+        work=lambda costs, name: Work(seconds=1 + costs.study.texts[name].size / _ITEMS_A_SECOND),
+        size=lambda costs, name: (
+            costs.study.texts[name].size * costs.sizes.text_pieces(name) * (_PIECE + _LETTERS)
+        ),
     ),
-    "audit": JobKind(
+    "audit": _JobKind(
         order=2,
-        keys=_one,
         last="audit.json",
-        runs="pdbench.data.audit",
+        runs="pdbench.data.audit:audit",
         needs=lambda study, key: [
             *(Job("task", task) for task in study.tasks),
             *(Job("text", text) for text in study.texts),
         ],
-        decides=_audit_decides,
+        # What it compares, and the names under which it says what it found.
+        decides=lambda specs, key: {
+            "tasks": list(specs.study.tasks),
+            "texts": list(specs.study.texts),
+            "transfer_sets": {n: specs.settings(t) for n, t in specs.study.transfer_sets.items()},
+        },
         work=lambda costs, key: Work(seconds=4.0),
     ),
-    "latency": JobKind(
+    "latency": _JobKind(
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
-        keys=_one,
         last="latency.json",
-        runs="pdbench.engine.latency",
+        runs="pdbench.engine.latency:measure",
         needs=lambda study, key: _archives(*_teachers(study)),
         decides=lambda specs, key: {
             "sizes": [str(size) for size in specs.study.all_architectures],
             "teachers": [specs.model(teacher) for teacher in _teachers(specs.study)],
         },
-        work=lambda costs, key: costs.latency(),
+        work=lambda costs, key: Work(seconds=2 + 0.1 * len(costs.study.all_architectures)),
     ),
-    "teacher": JobKind(
+    "teacher": _JobKind(
         order=2,
         keys=lambda graph: graph.study.taught,
         last="record.json",
-        runs="pdbench.jobs.teachers",
+        runs="pdbench.jobs.teachers:teacher",
         needs=lambda study, task: [
             Job("task", task),
             *_archives(study.tasks[task].teacher, study.vocabulary),
         ],
         after=_after_audit,
         decides=_teacher_decides,
-        work=lambda costs, task: costs.teacher(task),
+        work=Costs.teacher,
         size=lambda costs, task: _checkpoint(costs.teacher_size(task)) + _TOKENIZER,
         model=lambda costs, task: costs.teacher_size(task),
     ),
-    "soft_labels": JobKind(
+    "soft_labels": _JobKind(
         order=3,
         keys=lambda graph: graph.study.soft_labelled,
         arguments=lambda key: f"{key.task} {key.text}",
         last="soft_labels.json",
-        runs="pdbench.jobs.teachers",
+        runs="pdbench.jobs.teachers:soft_labels",
         needs=lambda study, key: [Job("teacher", key.task), Job("text", key.text)],
         decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
-        work=lambda costs, key: costs.soft_labels(key),
+        work=Costs.soft_labels,
         size=_soft_labels_size,
-        on_device=True,
+        uses_device=True,
     ),
-    "pretrain": JobKind(
+    "pretrain": _JobKind(
         order=4,
         keys=lambda graph: graph.study.pretrained,
         named=lambda start: f"{start.corpus}.{start.size}",
         arguments=_start_arguments,
         last="record.json",
-        runs="pdbench.jobs.pretraining",
+        runs="pdbench.jobs.pretraining:pretrain",
         needs=_pretrain_needs,
         after=_after_audit,
         decides=_pretrain_decides,
-        work=lambda costs, start: costs.pretrain(start),
+        work=Costs.pretrain,
         size=lambda costs, start: _checkpoint(start.architecture) + _TOKENIZER,
         model=lambda costs, start: start.architecture,
     ),
     # A run is trained by the job of its cell, and stands in the store by itself.
-    "run": JobKind(
+    "run": _JobKind(
         order=5,
         keys=lambda graph: [
             run for cell in graph.study.seed_counts for run in graph.study.runs(cell)
         ],
         named=lambda run: f"{run.cell.key}.{run.name}",
         last="record.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         decides=_run_decides,
         work=lambda costs, run: Work(),
     ),
-    "seed": JobKind(
+    "seed": _JobKind(
         order=5,
         keys=lambda graph: [
             SeedOf(cell, number) for cell, numbers in graph.split.items() for number in numbers
         ],
         arguments=lambda key: f"{key.cell} --seed {key.seed_number}",
         last="seed.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         needs=lambda study, key: _cell_needs(study, key.cell),
         after=_after_audit,
         decides=_seed_decides,
         work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seed_counts[key.cell]),
         model=lambda costs, key: key.cell.architecture,
     ),
-    "cell": JobKind(
+    "cell": _JobKind(
         order=5,
         keys=lambda graph: graph.alone,
         last="cell.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt",
         needs=_cell_needs,
         after=_cell_after,
         decides=_cell_decides,
-        work=lambda costs, cell: costs.cell(cell),
-        size=_cell_size,
+        work=Costs.cell,
+        size=lambda costs, cell: (
+            costs.study.number_of_runs(cell) * (_RECORD + 2 * costs.sizes.items(cell.task, "test"))
+        ),
         model=lambda costs, cell: cell.architecture,
     ),
-    "bundle": JobKind(
+    "bundle": _JobKind(
         order=5,
         keys=lambda graph: graph.bundles,
         named=lambda bundle: bundle.name,
-        arguments=lambda bundle: bundle.arguments,
+        arguments=lambda bundle: " ".join(cell.key for cell in bundle.cells),
         last="bundle.json",
-        runs="pdbench.jobs.students",
+        runs="pdbench.jobs.students:attempt_all",
         needs=_bundle_needs,
         after=_after_audit,
         decides=lambda specs, bundle: [specs.digest(Job("cell", cell)) for cell in bundle.cells],
-        work=lambda costs, bundle: total(costs.cell(cell) for cell in bundle.cells),
+        work=lambda costs, bundle: sum(map(costs.cell, bundle.cells), start=Work()),
         model=lambda costs, bundle: bundle.cells[-1].architecture,
     ),
-    "collect": JobKind(
-        order=6,
-        keys=_one,
-        runs="pdbench.jobs.collect",
-        after=lambda graph, key: _trained(graph),
+    "collect": _JobKind(
+        runs="pdbench.jobs.collect:collect",
+        after=lambda graph, key: [
+            *(Job("teacher", task) for task in graph.study.taught),
+            *(Job("cell", cell) for cell in graph.alone),
+            *(Job("bundle", bundle) for bundle in graph.bundles),
+        ],
         decides=_table_decides,
-        work=lambda costs, key: Work(seconds=2.0),
     ),
     "figure": _artefact("figure"),
     "table": _artefact("table"),
-    "gate": JobKind(
-        order=6,
+    "gate": _JobKind(
         keys=lambda graph: (None,) if graph.study.gate else (),
-        runs="pdbench.report.gate",
-        needs=lambda study, key: [TABLE],
-        decides=lambda specs, key: {"study": specs.whole, "waivers": specs.waivers},
-        work=lambda costs, key: Work(seconds=2.0),
+        runs="pdbench.report.gate:run",
+        needs=lambda study, key: [_TABLE],
+        decides=lambda specs, key: {"study": _whole(specs.study), "waivers": specs.waivers},
     ),
-    "report": JobKind(
-        order=6,
-        keys=_one,
-        runs="pdbench.report.build",
+    "report": _JobKind(
+        runs="pdbench.report.build:build",
         needs=_report_needs,
-        decides=lambda specs, key: {"study": specs.whole},
-        work=lambda costs, key: Work(seconds=2.0),
+        decides=lambda specs, key: {"study": _whole(specs.study)},
     ),
 }
 """Every kind of job by the name of its rule, in the order of the workflow."""
@@ -508,10 +475,10 @@ def _checkpoint(size: Architecture) -> float:
     return float(_WEIGHT * size.parameters())
 
 
-def state_size(job: Job, costs: Costs) -> float:
-    """The bytes of the state that a training job saves, twice: the old one goes last."""
-    model = KINDS[job.kind].model
-    return 0.0 if model is None else 2 * _MOMENTS * _checkpoint(model(costs, job.key))
+def jobs_of(study: Study, cell: Cell) -> list[Job]:
+    """The job of a cell, and those of its seeds."""
+    seeds = range(study.seed_counts[cell])
+    return [Job("cell", cell), *(Job("seed", SeedOf(cell, number)) for number in seeds)]
 
 
 def runs_of(study: Study, job: Job) -> Iterator[Run]:
@@ -520,9 +487,3 @@ def runs_of(study: Study, job: Job) -> Iterator[Run]:
     number = getattr(job.key, "seed_number", None)
     for cell in cells:
         yield from (run for run in study.runs(cell) if number in (None, run.seed_number))
-
-
-def is_on_device(job: Job) -> bool:
-    """Whether a job runs on the device; others prepare data and draw, on a CPU."""
-    kind = KINDS[job.kind]
-    return kind.on_device or kind.model is not None

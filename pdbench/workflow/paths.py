@@ -7,6 +7,7 @@ all that decides it: another setting is another place. What a study shows stands
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pdbench.core.files import read_json, write_json
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, SHOWN, Job, kind_of
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
 from pdbench.workflow.specs import RESULTS, STORE, Specs
 
 ARCHIVES = RESULTS / "archives"
@@ -28,9 +29,8 @@ _DIGITS = 12  # of a digest in a name: enough to tell the settings of one job ap
 class Paths:
     """The files of one study.
 
-    Args:
-        partial: Whether table and report are those of what there is, which Snakemake must
-            not take for the whole.
+    ``partial`` is for a table and a report of what there is, which Snakemake must not take for
+    the whole.
     """
 
     def __init__(self, study: Study, partial: bool = False) -> None:
@@ -64,13 +64,12 @@ class Paths:
         if job.kind in ("figure", "table"):
             return self.artefact(job.key)
         shown = {"collect": [self.table], "gate": list(self.gate.values()), "report": [self.index]}
-        return shown[job.kind] if job.kind in shown else [self.output(job)]
+        return shown.get(job.kind) or [self.output(job)]
 
     def log(self, job: Job) -> Path:
         """What a job prints, or a cell of a bundle."""
-        if not job.name:
-            return self.logs / f"{job.kind}.log"
-        return self.logs / job.kind / f"{self.label(job)}.log"
+        name = f"{job.kind}/{self.label(job)}" if job.name else job.kind
+        return self.logs / f"{name}.log"
 
     @property
     def logs(self) -> Path:
@@ -81,20 +80,28 @@ class Paths:
         """The jobs that are done, each cell for itself."""
         return {job for job in Graph(self.study).jobs if self.output(job).exists()}
 
+    @property
+    def results(self) -> Path:
+        """Folder of what belongs to this study alone."""
+        return RESULTS / self.study.name
+
     def asked(self, job: Job) -> Path:
         """A file with the digest of something below ``reports/``, which is newer where it differs.
 
         Its place does not say what it was made from, so Snakemake compares dates with this one.
         """
         name = "-".join(part for part in (job.kind, job.name) if part)
-        return RESULTS / self.study.name / "asked" / f"{name}.json"
+        return self.results / "asked" / f"{name}.json"
 
     def ask(self, graph: Graph) -> None:
         """Write the :meth:`asked` files that say something else than they did."""
         for job in graph.jobs:
-            path, content = self.asked(job), {"digest": self.digest(job)}
-            if job.kind in SHOWN and not _says(path, content):
-                write_json(path, content)
+            if job.kind in SHOWN:
+                said, content = None, {"digest": self.digest(job)}
+                with contextlib.suppress(DataError):
+                    said = read_json(self.asked(job))
+                if said != content:
+                    write_json(self.asked(job), content)
 
     def task(self, task: str) -> Path:
         """Folder of a task's splits, tokens and ``task.json`` (written last)."""
@@ -127,7 +134,7 @@ class Paths:
     @property
     def audit(self) -> Path:
         """Sizes, similarities and the leak check of all data."""
-        return self.output(AUDIT)
+        return self.output(Job("audit"))
 
     @property
     def latency(self) -> Path:
@@ -137,7 +144,7 @@ class Paths:
     @property
     def submissions(self) -> Path:
         """Folder of the scores that GLUE's server answered with."""
-        return RESULTS / self.study.name / "submissions"
+        return self.results / "submissions"
 
     @property
     def imported(self) -> list[Path]:
@@ -147,7 +154,7 @@ class Paths:
     @property
     def benchmarks(self) -> Path:
         """Folder of what Snakemake measures of every job."""
-        return RESULTS / self.study.name / "benchmarks"
+        return self.results / "benchmarks"
 
     def status(self, job: Job) -> Path:
         """How far the last attempt at a cell, or at one seed of it, came."""
@@ -160,6 +167,14 @@ class Paths:
     def state(self, folder: Path) -> Path:
         """Folder of the state from which an interrupted run goes on to make an entry."""
         return SAVED / ".".join(folder.relative_to(STORE).parts)
+
+    def states(self, job: Job) -> list[Path]:
+        """Folders of the states that a job may have saved, or the runs of a cell."""
+        if KINDS[job.kind].model is None:
+            return []
+        runs = runs_of(self.study, job) if job.kind == "cell" else ()
+        products = [Job("run", run) for run in runs] or [job]
+        return [self.state(self.folder(product)) for product in products]
 
     @cached_property
     def reports(self) -> Path:
@@ -193,10 +208,3 @@ class Paths:
     def gate(self) -> dict[str, Path]:
         """What the gate found, by format."""
         return {kind: self.reports / f"gate.{kind}" for kind in ("json", "xml", "md")}
-
-
-def _says(path: Path, content: dict[str, str]) -> bool:
-    try:
-        return bool(read_json(path) == content)
-    except DataError:
-        return False

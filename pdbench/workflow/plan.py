@@ -10,51 +10,40 @@ from functools import cached_property
 from typing import Any
 
 from pdbench.core.words import aligned, byte_size, estimated_duration
-from pdbench.planning.costs import Costs, Sizes, Work, total
+from pdbench.planning.costs import Costs, Sizes, Work
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.config import Study
 from pdbench.workflow.graph import BUNDLE, Graph
-from pdbench.workflow.kinds import KINDS, Job, is_on_device, state_size
+from pdbench.workflow.kinds import KINDS, Job
 
-HOUR = 3600.0
+_HOUR = 3600.0
 DEVICES = (1, 64)
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What some jobs cost together.
+class _Cost:
+    """What some jobs cost together."""
 
-    Attributes:
-        steps: How many there are, each cell for itself.
-        device: Seconds on the device.
-        cpu: Seconds of a CPU core beside it.
-        disk: Bytes that they leave.
-    """
-
-    steps: int
-    device: Estimate
-    cpu: float
-    disk: float
+    steps: int  # each cell for itself
+    device: Estimate  # seconds on the device
+    cpu: float  # seconds of a CPU core beside it
+    disk: float  # bytes that they leave
 
     def as_json(self) -> dict[str, Any]:
         """The cost in steps, hours and bytes."""
         return {
             "steps": self.steps,
-            "device_hours": self.device.as_json(HOUR),
-            "cpu_hours": round(self.cpu / HOUR, 3),
+            "device_hours": self.device.as_json(_HOUR),
+            "cpu_hours": round(self.cpu / _HOUR, 3),
             "disk_bytes": round(self.disk),
         }
 
 
 class Plan:
-    """The size and the cost of a study.
+    """The size and the cost of a study on a machine that trains.
 
-    Args:
-        machine: The device that trains.
-        sizes: How much data there is; None assumes it.
-        done: Jobs whose cost is not counted, because they are done.
-        bundle: Estimated seconds of the small cells that share a job, for the number of jobs.
-        split: Estimated seconds of a cell from which each of its seeds has a job of its own.
+    ``sizes`` says how much data there is, None assumes it; the jobs that are ``done`` cost
+    nothing more. ``bundle`` and ``split`` are those of :class:`~pdbench.workflow.graph.Graph`.
     """
 
     def __init__(
@@ -66,8 +55,7 @@ class Plan:
         bundle: float = BUNDLE,
         split: float = 0.0,
     ) -> None:
-        self.study = study
-        self.machine = machine
+        self.study, self.machine = study, machine
         self.sizes = sizes or Sizes(study)
         self.graph, self._by_seed = Graph(study), Graph(study, split=split)
         self._as_run = Graph(study, bundle, split)
@@ -90,12 +78,12 @@ class Plan:
         return dict(Counter(job.kind for job in self._as_run.jobs))
 
     @cached_property
-    def rules(self) -> dict[str, list[Job]]:
-        """What is left to do by rule, each cell for itself."""
+    def rules(self) -> dict[str, _Cost]:
+        """What is left to do costs by rule, each cell for itself."""
         found: dict[str, list[Job]] = {}
         for job in self.work:
             found.setdefault(job.kind, []).append(job)
-        return found
+        return {kind: self.cost(jobs) for kind, jobs in found.items()}
 
     @cached_property
     def disk(self) -> dict[Job, float]:
@@ -110,25 +98,25 @@ class Plan:
             for name in self.study.artefacts
         }
 
-    def cost(self, keys: Iterable[Job]) -> Cost:
+    def cost(self, keys: Iterable[Job]) -> _Cost:
         """What some jobs cost together; done ones cost nothing more."""
         left = [key for key in keys if key in self.work]
-        trained = total(self.work[key] for key in left if is_on_device(key))
-        return Cost(
+        trained = sum((self.work[key] for key in left if _is_on_device(key)), start=Work())
+        return _Cost(
             steps=len(left),
             device=self.machine.estimate(trained, self.sizes.uncertainty),
-            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not is_on_device(key)),
+            cpu=sum(LAPTOP.seconds(self.work[key]) for key in left if not _is_on_device(key)),
             disk=sum(self.disk[key] for key in left),
         )
 
-    def own_and_shared(self, artefact: str) -> tuple[Cost, Cost]:
+    def own_and_shared(self, artefact: str) -> tuple[_Cost, _Cost]:
         """What an artefact costs that no other one needs, and what it costs with others."""
         jobs = self._jobs_of[artefact]
         others = set().union(*(own for name, own in self._jobs_of.items() if name != artefact))
         return self.cost(jobs - others), self.cost(jobs & others)
 
     @cached_property
-    def whole(self) -> Cost:
+    def whole(self) -> _Cost:
         """What all jobs cost."""
         return self.cost(self.work)
 
@@ -138,7 +126,7 @@ class Plan:
         found = []
         for job in self.work:
             at_once = len(self._by_seed.split.get(job.key, (0,)))
-            found += [state_size(job, self._costs)] * at_once
+            found += [KINDS[job.kind].state_size(self._costs, job.key)] * at_once
         return sorted(found, reverse=True)
 
     def peak_disk(self, devices: int) -> float:
@@ -149,7 +137,7 @@ class Plan:
     def seconds(self) -> dict[Job, float]:
         """The wall time of each job that is left, large cells seed by seed."""
         return {
-            job: (self.machine if is_on_device(job) else LAPTOP).seconds(work)
+            job: (self.machine if _is_on_device(job) else LAPTOP).seconds(work)
             for job, work in self._by_seed.work(self._costs).items()
             if (Job("cell", job.key.cell) if job.kind == "seed" else job) in self.work
         }
@@ -161,16 +149,17 @@ class Plan:
 
     def wall(self, devices: int) -> Estimate:
         """The wall time on some devices, with the interval of the work itself."""
-        found = makespan(
-            self.seconds,
-            self._by_seed.needs,
-            lambda job: self.machine.kind == "cpu" or is_on_device(job),
-            devices,
-            self._by_seed.priority,
-        )
+        needs, urgency = self._by_seed.needs, self._by_seed.priority
+        takes_one = _is_on_device if self.machine.kind == "gpu" else lambda job: True
+        found = _makespan(self.seconds, needs, takes_one, devices, urgency)
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
+
+    def as_text(self, devices: Sequence[int] = DEVICES) -> str:
+        """The plan as small tables, with its assumptions named."""
+        tables = (_head(self), _artefacts(self), _rules(self), _wall(self, devices))
+        return "\n\n".join("\n".join(lines) for lines in tables)
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """The plan as ``pdbench plan --json`` writes it.
@@ -198,9 +187,9 @@ class Plan:
                     for kind, constant in self.machine.constants.items()
                 },
             },
-            "rules": {rule: self.cost(keys).as_json() for rule, keys in self.rules.items()},
+            "rules": {rule: cost.as_json() for rule, cost in self.rules.items()},
             "jobs": self.jobs,
-            "wall_hours": {str(n): self.wall(n).as_json(HOUR) for n in devices},
+            "wall_hours": {str(n): self.wall(n).as_json(_HOUR) for n in devices},
             "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
             "artefacts": {
                 name: {
@@ -216,31 +205,24 @@ class Plan:
         }
 
 
-def makespan(
+def _makespan(
     seconds: Mapping[Job, float],
     needs: Mapping[Job, Iterable[Job]],
     on_device: Callable[[Job], bool],
     devices: int,
     urgency: Callable[[Job], float],
 ) -> float:
-    """The wall time of all jobs on some devices.
+    """The wall time of jobs that take so many seconds, on some devices.
 
     A device that falls free takes the most urgent of the jobs whose predecessors are done,
-    as Snakemake does. Jobs that need no device never wait for one.
-
-    Args:
-        seconds: Of every job.
-        needs: The jobs that each waits for; those without seconds are done already.
-        on_device: Whether a job takes a device.
-        devices: How many there are.
-        urgency: The greater, the earlier.
+    as Snakemake does. Jobs that need no device never wait for one. Of what a job ``needs``, that
+    without seconds is done already.
     """
-    waiting = {key: sum(need in seconds for need in set(needs[key])) for key in seconds}
+    left = {key: set(needs[key]) & seconds.keys() for key in seconds}
     after: dict[Job, list[Job]] = {key: [] for key in seconds}
-    for key in seconds:
-        for need in set(needs[key]):
-            if need in seconds:
-                after[need].append(key)
+    for key, own in left.items():
+        for need in own:
+            after[need].append(key)
     # Names decide between equals: keys of one kind need not compare.
     ready: list[tuple[float, str, Job]] = []
     running: list[tuple[float, str, Job]] = []
@@ -255,8 +237,8 @@ def makespan(
         else:
             start(key)
 
-    for key, count in waiting.items():
-        if count == 0:
+    for key, own in left.items():
+        if not own:
             offer(key)
     while running or ready:
         while ready and free:
@@ -265,25 +247,22 @@ def makespan(
         now, _, done = heapq.heappop(running)
         free += on_device(done)
         for key in after[done]:
-            waiting[key] -= 1
-            if waiting[key] == 0:
+            left[key].remove(done)
+            if not left[key]:
                 offer(key)
     return now
 
 
-def as_text(plan: Plan, devices: Sequence[int] = DEVICES) -> str:
-    """Return a plan as small tables, with its assumptions named."""
-    return "\n".join(
-        [*_head(plan), "", *_artefacts(plan), "", *_rules(plan), "", *_wall(plan, devices)]
-    )
+def _is_on_device(job: Job) -> bool:
+    return KINDS[job.kind].on_device
 
 
 def _span(estimate: Estimate) -> str:
     """An estimate with its 90% interval, in hours or minutes."""
-    low, value, high = (
-        estimated_duration(s) for s in (estimate.low, estimate.seconds, estimate.high)
-    )
-    return "-" if estimate.seconds == 0 else f"{value} ({low} to {high})"
+    if estimate.seconds == 0:
+        return "-"
+    low, high = estimated_duration(estimate.low), estimated_duration(estimate.high)
+    return f"{estimated_duration(estimate.seconds)} ({low} to {high})"
 
 
 def _head(plan: Plan) -> list[str]:
@@ -306,34 +285,20 @@ def _artefacts(plan: Plan) -> list[str]:
     rows = [("artefact", "cells", "runs", "own", "shared with others", "disk")]
     for name in plan.study.artefacts:
         own, shared = plan.own_and_shared(name)
-        rows.append(
-            (
-                name,
-                str(len(plan.study.artefact_cells(name))),
-                str(plan.runs_of(name)),
-                _span(own.device),
-                _span(shared.device),
-                byte_size(own.disk + shared.disk),
-            )
-        )
-    whole = plan.whole
-    runs = str(sum(plan.runs.values()))
-    rows.append(
-        ("together", str(len(plan.runs)), runs, _span(whole.device), "", byte_size(whole.disk))
-    )
+        cells, runs = len(plan.study.artefact_cells(name)), plan.runs_of(name)
+        disk = byte_size(own.disk + shared.disk)
+        rows.append((name, str(cells), str(runs), _span(own.device), _span(shared.device), disk))
+    cells, runs, disk = len(plan.runs), sum(plan.runs.values()), byte_size(plan.whole.disk)
+    rows.append(("together", str(cells), str(runs), _span(plan.whole.device), "", disk))
     return aligned(rows)
 
 
 def _rules(plan: Plan) -> list[str]:
-    head = ("step", "number", f"{_word(plan)} time", "CPU time", "disk")
-    rows: list[tuple[str, ...]] = [head]
-    rows += [_rule(rule, plan.cost(keys)) for rule, keys in plan.rules.items()]
-    return aligned([*rows, _rule("together", plan.whole)])
-
-
-def _rule(name: str, cost: Cost) -> tuple[str, ...]:
-    cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
-    return name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)
+    rows = [("step", "number", f"{_word(plan)} time", "CPU time", "disk")]
+    for name, cost in [*plan.rules.items(), ("together", plan.whole)]:
+        cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
+        rows.append((name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)))
+    return aligned(rows)
 
 
 def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,17 @@ from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
 from pdbench.workflow.paths import Paths
 from pdbench.workflow.specs import STORE
 
-DEFAULT = "demo"
-LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
-
-# The programs of the environment that runs Snakemake, also when it is not activated.
-PREFIX = f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+_LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
 
 
-class Workflow:
-    """What the rules ask: the jobs of a study by their wildcards.
-
-    Attributes:
-        study: The study.
-        argument: What commands call it.
-        paths: Its files.
-        graph: Its jobs.
-        logs: Folder of the logs.
-    """
+class _Workflow:
+    """What the rules ask: the jobs of a study by their wildcards."""
 
     def __init__(self, study: Study, bundle: float, split: float) -> None:
         self.study, self.argument = study, study.argument
         self.paths, self.graph = Paths(study), Graph(study, bundle, split)
         self.logs = self.paths.logs
+        self._known = {(job.kind, self.paths.label(job)): job for job in self.graph.jobs}
 
     def inputs(self, kind: str, label: str = "") -> list[Any]:
         """The files that a job reads.
@@ -80,130 +68,95 @@ class Workflow:
             costs.setdefault(job.kind, {})[wildcard] = seconds
         return {"pdbench_costs": costs, "pdbench_report": str(self.paths.index)}
 
-    @cached_property
-    def _known(self) -> dict[tuple[str, str], Job]:
-        return {(job.kind, self.paths.label(job)): job for job in self.graph.jobs}
 
+def set_up(workflow: Any, shell: Any) -> None:
+    """Let jobs find their programs, and what Snakemake remembers of older runs decide nothing.
 
-def trust_paths(workflow: Any) -> None:
-    """Let what Snakemake remembers of older runs decide nothing.
-
+    The programs are those of the environment that runs Snakemake, also when it is not activated.
     A product's path in the store has the digest of all that decides it: what is there is right.
     Snakemake takes this setting from its command line alone, which users need not know.
     """
     from snakemake.settings.enums import RerunTrigger
 
+    shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
     type(workflow).rerun_triggers = property(lambda _: frozenset({RerunTrigger.MTIME}))
 
 
 def open_workflow(
     config: Mapping[str, Any], artefacts: Mapping[str, Artefact], *, is_first: bool = True
-) -> Workflow:
-    """Load the study that Snakemake's ``config`` names.
+) -> _Workflow:
+    """Load the study that Snakemake's ``config`` names, with artefacts that can be drawn.
 
     A mistake ends the program with one line on stderr and exit code 2: a traceback through
-    the Snakefile would tell its user nothing more.
-
-    Args:
-        config: Snakemake's configuration: ``study``, ``bundle`` and ``split`` in seconds, and
-            ``data``, the folder that `pdbench fetch` filled.
-        artefacts: The artefacts that can be drawn.
-        is_first: Whether this is no job that reads the workflow again.
+    the Snakefile would tell its user nothing more. ``config`` has ``study``, ``bundle`` and
+    ``split`` in seconds, and ``data``, the folder that `pdbench fetch` filled. ``is_first`` is
+    for no job that reads the workflow again.
     """
     try:
-        study = load_study(_study_named_by(config))
-        sizes = sizes_of_jobs(config)
-        _read_data_from(config)
+        for unknown in sorted(set(config) - {"study", "bundle", "split", "data"}):
+            remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
+            raise UsageError(f"--config {unknown}: unknown key", remedy)
+        study = load_study(str(config.get("study", "demo")))
+        sizes = _seconds_in(config)
+        if config.get("data"):
+            # Jobs inherit it; a cluster's jobs are given --config again and set it there.
+            os.environ[offline.VARIABLE] = str(Path(config["data"]).resolve())
+        offline.data_folder()
         check_artefacts(study, artefacts)
-        found = Workflow(study, *sizes)
-        check_folders(STORE, found.paths.reports)
+        found = _Workflow(study, *sizes)
+        check_folders(found.paths)
         if is_first:
             found.paths.ask(found.graph)
-            forget_lost_runs(study, found.paths, found.graph)
+            _forget_lost_runs(study, found.paths, found.graph)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     return found
 
 
-def forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
+def _forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
     """Remove what says that cells are done of which a run has gone, so that it is trained again."""
     for job in graph.jobs:
-        if job.kind not in ("seed", "cell", "bundle") or not paths.output(job).exists():
-            continue
-        if not all((paths.run(run) / "record.json").exists() for run in runs_of(study, job)):
+        is_done = job.kind in ("seed", "cell", "bundle") and paths.output(job).exists()
+        runs = runs_of(study, job) if is_done else ()
+        if not all(paths.output(Job("run", run)).exists() for run in runs):
             paths.output(job).unlink(missing_ok=True)
             paths.table.unlink(missing_ok=True)
 
 
-def check_folders(*folders: Path) -> None:
-    """Refuse to begin where Snakemake or a job could not write.
-
-    Raises:
-        PdbenchError: A folder is there and is read-only, or the disk is full.
-    """
-    own = [Path(), Path(".snakemake"), Path("logs")]
-    for folder in (*own, *(place for path in folders for place in (path.parent, path))):
+def check_folders(paths: Paths) -> None:
+    """Refuse to begin where a folder is there and read-only, or the disk is full."""
+    own = (Path(), Path(".snakemake"), Path("logs"), STORE.parent, STORE)
+    for folder in (*own, paths.reports.parent, paths.reports):
         if folder.is_dir() and not os.access(folder, os.W_OK):
-            raise PdbenchError(
-                f"{folder.absolute()}: this folder is read-only",
-                "change its permissions or work in a folder of your own",
-            )
+            what = f"{folder.absolute()}: this folder is read-only"
+            raise PdbenchError(what, "change its permissions or work in a folder of your own")
     free = shutil.disk_usage(".").free
-    if free < LEAST_SPACE:
-        raise PdbenchError(
-            f"{Path().absolute()}: the disk is full, {free >> 20} MB are left",
-            "free some space and run again; finished work is kept",
-        )
-
-
-def _study_named_by(config: Mapping[str, Any]) -> str:
-    unknown = sorted(set(config) - {"study", "bundle", "split", "data"})
-    if unknown:
-        remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
-        raise UsageError(f"--config {unknown[0]}: unknown key", remedy)
-    return str(config.get("study", DEFAULT))
-
-
-def _read_data_from(config: Mapping[str, Any]) -> None:
-    """Let all jobs read what was fetched into the folder that ``data`` names, and ask no network.
-
-    Jobs inherit the variable; a cluster's jobs are given ``--config`` again and set it there.
-    """
-    if config.get("data"):
-        os.environ[offline.VARIABLE] = str(Path(config["data"]).resolve())
-    offline.data_folder()
+    if free < _LEAST_SPACE:
+        what = f"{Path().absolute()}: the disk is full, {free >> 20} MB are left"
+        raise PdbenchError(what, "free some space and run again; finished work is kept")
 
 
 _SECONDS = {
-    "bundle": "give the estimated seconds of cells that share a job; 0 bundles none",
-    "split": "give the estimated seconds of cells that are split by seed; 0 splits none",
+    "bundle": (BUNDLE, "give the estimated seconds of cells that share a job; 0 bundles none"),
+    "split": (0.0, "give the estimated seconds of cells that are split by seed; 0 splits none"),
 }
+"""What is taken where nothing is said, and what to say."""
 
 
-def sizes_of_jobs(config: Mapping[str, Any]) -> tuple[float, float]:
+def sizes_of_jobs(profile: Path | None = None) -> tuple[float, float]:
     """The estimated seconds of cells that share a job, and of cells that are split by seed.
 
-    Raises:
-        UsageError: One of them is no number of seconds.
+    They are what a profile of Snakemake configures in the one file that it names; UsageError
+    where that cannot be read, or says no number of seconds.
     """
-    return _seconds_of(config, "bundle", BUNDLE), _seconds_of(config, "split", 0.0)
+    file = read_yaml(profile / "config.yaml").get("configfile") if profile else None
+    return _seconds_in(read_yaml(profile / str(file)) if profile and file else {})
 
 
-def profile_config(profile: Path | None) -> dict[str, Any]:
-    """Read what a profile of Snakemake configures, from the one file that it names.
-
-    Raises:
-        UsageError: The profile or its file cannot be read.
-    """
-    if profile is None:
-        return {}
-    file = read_yaml(profile / "config.yaml").get("configfile")
-    return read_yaml(profile / str(file)) if file else {}
-
-
-def _seconds_of(config: Mapping[str, Any], key: str, default: float) -> float:
-    found = config.get(key, default)
-    if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0:
-        return float(found)
-    raise UsageError(f"--config {key}={found}: not a number of seconds", _SECONDS[key])
+def _seconds_in(config: Mapping[str, Any]) -> tuple[float, float]:
+    sizes = {key: config.get(key, default) for key, (default, _) in _SECONDS.items()}
+    for key, size in sizes.items():
+        if not isinstance(size, int | float) or isinstance(size, bool) or not size >= 0:
+            raise UsageError(f"--config {key}={size}: not a number of seconds", _SECONDS[key][1])
+    return float(sizes["bundle"]), float(sizes["split"])

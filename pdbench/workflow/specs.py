@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import ROOT, Cell, Study
-from pdbench.study.catalogue.models import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
+from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.discovery import code_digest_of, module_file
 from pdbench.study.settings import Data, Source, Text
 from pdbench.study.waivers import WAIVERS
@@ -36,16 +36,15 @@ _DIGITS = 16  # of a digest: no two specifications of one name agree in 64 bits 
 class Specs:
     """The specifications of a study's jobs.
 
-    Args:
-        imported: The scores that GLUE's server gave, which the table of results takes up.
+    ``imported`` are the scores that GLUE's server gave, which the table of results takes up.
     """
 
     study: Study
 
     def __init__(self, study: Study, imported: Iterable[Path] = ()) -> None:
         self.study = study
-        self._imported = imported
-        self._contents = Contents()
+        self.imported = imported
+        self._contents = _Contents()
         self._digests: dict[Job, str] = {}
         self._cells: dict[Cell, str] = {}
 
@@ -60,7 +59,7 @@ class Specs:
         kind = KINDS[job.kind]
         return {
             "kind": job.kind,
-            "engine": code_of(kind.runs) if job.kind in SHOWN else engine_of(kind.runs),
+            "engine": code_of(kind.module) if job.kind in SHOWN else engine_of(kind.module),
             "decides": kind.decides(self, job.key),
             "needs": [self.digest(need) for need in kind.needs(self.study, job.key)],
         }
@@ -93,9 +92,7 @@ class Specs:
         """Digest of what decides all runs of a cell alike."""
         if cell not in self._cells:
             study, method = self.study, self.study.methods[cell.method]
-            used = dict.fromkeys(stage.settings for stage in method.stages)
-            own = [stage.objective for stage in method.stages if stage.is_custom]
-            transfer = study.transfer_sets[cell.transfer] if cell.transfer is not None else None
+            used = {stage.settings for stage in method.stages}
             spec = {
                 "cell": cell.key,
                 "method": self.settings(method, "name", "pretraining"),
@@ -103,15 +100,15 @@ class Specs:
                     name: self.settings(study.stage(name), "learning_rate", "batch_size")
                     for name in used
                 },
-                "items": None if transfer is None else transfer.size,
-                "code": [self.code(objective) for objective in own],
+                "items": None if cell.transfer is None else study.transfer_sets[cell.transfer].size,
+                "code": [self.code(own.objective) for own in method.stages if own.is_custom],
                 "needs": [self.digest(job) for job in KINDS["cell"].needs(study, cell)],
                 **self.scaling,
             }
             self._cells[cell] = digest(spec)
         return self._cells[cell]
 
-    @cached_property
+    @property
     def scaling(self) -> dict[str, Any]:
         """How weights begin and rates scale with the width of a model."""
         training = self.study.training
@@ -123,15 +120,9 @@ class Specs:
         return {n: self.source(task, *_NOT_HELD_OUT) for n, task in self.study.tasks.items()}
 
     @cached_property
-    def whole(self) -> dict[str, Any]:
-        """All that the study says."""
-        return self.study.model_dump(mode="json")
-
-    @cached_property
     def references(self) -> dict[str, str]:
         """The published numbers, by file."""
-        paths = sorted((ROOT / REFERENCES).glob("*.csv"))
-        return {path.name: self._contents.digest(path) for path in paths}
+        return self.files((ROOT / REFERENCES).glob("*.csv"))
 
     @cached_property
     def waivers(self) -> str | None:
@@ -139,15 +130,12 @@ class Specs:
         path = ROOT / WAIVERS
         return self._contents.digest(path) if path.is_file() else None
 
-    @cached_property
-    def imported(self) -> dict[str, str]:
-        """The imported scores, by file."""
-        return {path.name: self._contents.digest(path) for path in self._imported}
+    def files(self, paths: Iterable[Path]) -> dict[str, str]:
+        """The digests of some files, by name."""
+        return {path.name: self._contents.digest(path) for path in paths}
 
 
-KNOWN = STORE / "contents.json"
-"""The digests that are kept."""
-
+_KNOWN = STORE / "contents.json"  # the digests that are kept
 _MODEL_FILES = (*CONFIGURATION_FILES, *WEIGHTS_FILES, *TOKENIZER_FILES)
 _NOT_HELD_OUT = (
     *("labels", "metrics", "train", "max_length", "windows", "version", "teacher", "model_of"),
@@ -159,13 +147,13 @@ _DATA = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".txt", ".gz")  # ending
 _SETTLED = 2.0  # seconds after which a change shows in a file's times, however coarse they are
 
 
-class Contents:
+class _Contents:
     """The digests of local files; each object looks at every file once."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[object]] = {}
         with contextlib.suppress(DataError, OSError):
-            found = read_json(KNOWN)
+            found = read_json(_KNOWN)
             self._known = found if isinstance(found, dict) else {}
         self._seen: dict[str, str] = {}
         self._learnt = False
@@ -173,9 +161,8 @@ class Contents:
     def of(self, source: Source, names: Iterable[str] | None = None) -> dict[str, str] | None:
         """Digests of the files of a directory source by their names; None without the folder.
 
-        Args:
-            source: The source; its ``file`` is looked at alone if it names one.
-            names: The files that count; None counts all that may be data, at any depth.
+        A source that names a ``file`` has that alone; else ``names`` count, or all that may be
+        data, at any depth.
         """
         folder = Path(source.path or "")
         if not folder.is_dir():
@@ -185,7 +172,10 @@ class Contents:
         if chosen is None and isinstance(source, Data):
             paths += [folder / name for name in source.splits.values()]
         found = {str(p.relative_to(folder)): self.digest(p) for p in paths if p.is_file()}
-        self._keep()
+        if self._learnt:
+            with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
+                write_json(_KNOWN, self._known)
+            self._learnt = False
         return found
 
     def digest(self, path: Path) -> str:
@@ -209,12 +199,6 @@ class Contents:
             self._known[name] = [found, *stamp]
             self._learnt = True
         return found
-
-    def _keep(self) -> None:
-        if self._learnt:
-            with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
-                write_json(KNOWN, self._known)
-            self._learnt = False
 
 
 def _data_files(folder: Path) -> Iterable[Path]:

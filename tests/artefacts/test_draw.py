@@ -16,8 +16,10 @@ from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.catalogue import ScoreFigure
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.methods import _STEPS
+from pdbench.artefacts.score_tables import _mean, _TableScore
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
+from pdbench.evidence import Score
 from pdbench.study import Initialisation, Objective, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import kind_of
@@ -152,6 +154,16 @@ def test_meta_score_averages_the_metrics_of_a_task_first(drawn: Paths) -> None:
     assert means["Mean", "mean"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_tasks_that_score_the_same_models_count_as_one(demo: Study) -> None:
+    """MNLI-m and MNLI-mm are one task of the mean, as GLUE and the paper have it."""
+    twin = demo.tasks["paraphrase"].model_copy(update={"model_of": "paraphrase"})
+    study = demo.model_copy(update={"tasks": {**demo.tasks, "mismatched": twin}})
+    scores = {"sentiment": 90.0, "paraphrase": 70.0, "mismatched": 60.0}
+    entries = [_TableScore(t, "accuracy", Score((s,), 0), t) for t, s in scores.items()]
+
+    assert _mean(study, entries).score.runs == (77.5,)
+
+
 def test_paper_scale_shares_one_axis(
     demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +195,22 @@ def test_sizes_are_those_of_the_paper_and_of_the_study(drawn: Paths) -> None:
 def test_released_models_say_that_they_were_not_run(drawn: Paths) -> None:
     """Without cells, the published table stands alone and says why."""
     assert "Not run in this study" in str(words_of(drawn, "released_models")["caption"])
+
+
+def test_released_models_that_were_run_say_what_is_missing(
+    demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every table does, beside how many seeds the others have."""
+    monkeypatch.chdir(tmp_path)
+    study = demo.model_copy(update={"artefacts": {"released_models": demo.artefacts["table3"]}})
+    key = study.artefact_cells("released_models")[0].key
+    paths = synthetic.write_study(study, missing=(key,))
+
+    draw(study, paths, "released_models")
+
+    words = words_of(paths, "released_models")
+    assert words["missing"] == [key]
+    assert "Ours are means over 3 seeds" in str(words["caption"])
 
 
 def test_every_step_of_a_method_has_words() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pdbench.artefacts.methods import _steps, draw_table
+from pdbench.artefacts.methods import DRAWINGS, _steps
 from pdbench.artefacts.tables import ABSENT
 from pdbench.core.files import read_json
 from pdbench.study import Study
@@ -13,7 +13,7 @@ from pdbench.workflow import Paths
 
 
 def _row(demo: Study, method: str) -> dict[str, Any]:
-    found = draw_table(type("Context", (), {"study": demo})())
+    found = DRAWINGS["methods"](type("Context", (), {"study": demo})())
     (row,) = [row for row in found.rows if row["Id"] == method]
     return dict(row)
 

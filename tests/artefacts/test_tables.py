@@ -5,21 +5,21 @@ from __future__ import annotations
 import csv
 import io
 
-from pdbench.artefacts.tables import Table, _escape_latex, _to_csv, _to_latex, to_markdown
+from pdbench.artefacts.tables import Table, _escape_latex, _to_csv, _to_latex
 
 TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
 
 
 def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
     """Title, head, rule and body, with the bar escaped."""
-    assert to_markdown([TABLE]) == (
+    assert TABLE.markdown == (
         "**Scores (%)**\n\n| Method | A\\|B |\n| --- | ---: |\n| D_T & more | 71.0 ± 0.3 |\n"
     )
 
 
 def test_two_tables_are_apart() -> None:
     """A blank line stands between two tables, or Markdown would join them."""
-    assert "0.3 |\n\n**Scores" in to_markdown([TABLE, TABLE])
+    assert "0.3 |\n\n**Scores" in "\n".join([TABLE.markdown, TABLE.markdown])
 
 
 def test_latex_is_a_booktabs_table() -> None:

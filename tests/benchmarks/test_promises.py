@@ -11,7 +11,7 @@ import yaml
 from benchmarks import data, distill_grid, finetune, mlm, planning, scaling
 from pdbench.study import ROOT, Architecture, load_study
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.snakefile import profile_config
+from pdbench.workflow.snakefile import sizes_of_jobs
 
 FOLDER = ROOT / "benchmarks"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -109,7 +109,7 @@ def test_the_profile_bundles_small_cells(tmp_path) -> None:
     path.write_text(yaml.safe_dump(planning.study_of(planning.JOBS[0])))
     study = load_study(path)
 
-    bundles = Graph(study, profile_config(ROOT / "slurm")["bundle"]).bundles
+    bundles = Graph(study, sizes_of_jobs(ROOT / "slurm")[0]).bundles
 
     assert sum(len(bundle.cells) for bundle in bundles) == len(study.cells)
     assert len(bundles) < len(study.cells) / 10

@@ -10,8 +10,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from pdbench.core.errors import UsageError
-from pdbench.data.metrics import check_metrics, compute
+from pdbench.data.metrics import compute
 from pdbench.evidence.paired import Sample
 from pdbench.kinds.spans import _SCORES
 from pdbench.study.catalogue.glue import GLUE
@@ -86,25 +85,6 @@ def test_glue_asks_for_every_metric_of_classes() -> None:
 def _task(**settings: Any) -> Task:
     teacher = Teacher(source="directory", path="teacher")
     return Task(source="directory", path="x", labels=("a", "b"), teacher=teacher, **settings)
-
-
-def test_glue_tasks_report_what_glue_reports() -> None:
-    """More metrics may be asked for, the official ones must be."""
-    check_metrics(_task(name="mrpc", metrics=("accuracy", "f1")))
-    check_metrics(_task(metrics=("accuracy",)))
-    with pytest.raises(UsageError, match=r"accuracy, for mrpc; .*\[f1, accuracy\]"):
-        check_metrics(_task(name="mrpc", metrics=("accuracy",)))
-
-
-@pytest.mark.parametrize("configuration", ["mrpc", "qqp"])
-def test_f1_is_that_of_glues_second_class(configuration: str) -> None:
-    """In another order it would be the F1 of the pairs that do not mean the same."""
-    official = tuple(GLUE[configuration].classes.values())
-    task = _task(name="nyu-mll/glue", configuration=configuration, metrics=("f1", "accuracy"))
-
-    check_metrics(task.model_copy(update={"labels": official}))
-    with pytest.raises(UsageError, match=rf"F1 is of the second; .*\[{', '.join(official)}\]"):
-        check_metrics(task.model_copy(update={"labels": official[::-1]}))
 
 
 def test_answers_are_scored_by_the_metrics_of_spans() -> None:

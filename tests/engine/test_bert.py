@@ -6,7 +6,7 @@ import transformers
 
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
 from pdbench.engine.bert import keep_pieces
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
 SHAPE = BertShape(layers=3, hidden=128, heads=2, feed_forward=512, vocabulary=100)
@@ -67,7 +67,7 @@ def test_reads_what_transformers_wrote(tmp_path) -> None:
     theirs.save_pretrained(tmp_path)
     ids, segments, mask = _batch()
 
-    ours = read_classifier(tmp_path, ["a", "b", "c"]).eval()
+    ours = Checkpoint(tmp_path).classifier(["a", "b", "c"]).eval()
 
     expected = theirs(ids, token_type_ids=segments, attention_mask=mask.long()).logits
     torch.testing.assert_close(ours(ids, segments, mask), expected, atol=1e-5, rtol=1e-5)

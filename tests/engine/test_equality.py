@@ -17,19 +17,12 @@ from torch.nn import functional
 
 from pdbench.data.batches import Batch, _shuffled_buckets, collate
 from pdbench.data.tokens import Tokens
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    Classifier,
-    Device,
-    MaskedLM,
-    predict,
-    random_model,
-    write_checkpoint,
-)
-from pdbench.engine.checkpoints import _to_hugging_face, read_classifier
-from pdbench.engine.targets import mask_pieces, portions
-from pdbench.kinds import LabelledBatch
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
+from pdbench.engine import device as devices
+from pdbench.engine.checkpoints import Checkpoint, _to_hugging_face
+from pdbench.engine.device import Device, predict
+from pdbench.engine.loop import _portions
+from pdbench.engine.targets import LabelledBatch, Masked
 from pdbench.kinds.classes import Classes
 
 PIECES, MASK_ID, LABELS = 90, 4, 3
@@ -181,7 +174,7 @@ def test_soft_labels_have_transformers_gradients() -> None:
 
 def _masked(tokens: Tokens) -> tuple[Batch, Tensor, Tensor]:
     rng = np.random.default_rng(2)
-    masked = mask_pieces(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, rng)
+    masked = Masked.of(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, rng)
     return masked.batch, torch.from_numpy(masked.positions), torch.from_numpy(masked.targets)
 
 
@@ -272,7 +265,7 @@ def test_batch_8_is_batch_4_accumulated_twice(pairs) -> None:
     tokens = _text(8, pairs=pairs)
     order = np.argsort(tokens.lengths)
     whole = LabelledBatch(collate(tokens, order), np.arange(8) % LABELS)
-    halves = list(portions(whole, 4 * whole.batch.ids.shape[1]))
+    halves = list(_portions(whole, 4 * whole.batch.ids.shape[1]))
 
     assert [len(half) for half in halves] == [4, 4]
     assert halves[0].batch.ids.shape < halves[1].batch.ids.shape
@@ -293,8 +286,8 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
     """Halves with unlike numbers of masked pieces weigh as much as they have of them."""
     model = _masked_lm(SHAPES["four heads"])
     tokens = _text(8)
-    whole = mask_pieces(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, np.random.default_rng(3))
-    halves = list(portions(whole, 4 * whole.batch.ids.shape[1]))
+    whole = Masked.of(_batch(tokens), 0.3, range(5, PIECES), MASK_ID, np.random.default_rng(3))
+    halves = list(_portions(whole, 4 * whole.batch.ids.shape[1]))
 
     def mean_loss(work) -> Tensor:
         positions, targets = torch.from_numpy(work.positions), torch.from_numpy(work.targets)
@@ -312,26 +305,29 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_evaluations_of_a_checkpoint_are_identical(precision, tmp_path: Path) -> None:
+def test_two_evaluations_of_a_checkpoint_are_identical(
+    precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Read twice and scored twice: the same bits."""
     tokens = _text(300, pairs=True, high=64)
     write_checkpoint(tmp_path, _classifier(SHAPES["four heads"]), labels=["a", "b", "c"])
-    device = Device(torch.device("cpu"), precision)
+    monkeypatch.setattr(devices, "choose_device", lambda _: Device(torch.device("cpu"), precision))
 
     first, second = (
-        predict(read_classifier(tmp_path, ["a", "b", "c"]), tokens, device) for _ in range(2)
+        predict(Checkpoint(tmp_path).classifier(["a", "b", "c"]), tokens) for _ in range(2)
     )
 
     assert first.tobytes() == second.tobytes()
 
 
 @every_text
-def test_an_items_logits_do_not_depend_on_its_batch(pairs) -> None:
+def test_an_items_logits_do_not_depend_on_its_batch(pairs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, or among others of any length."""
     model = _classifier(SHAPES["four heads"])
     tokens = _text(200, pairs=pairs, high=64)
 
-    together = torch.from_numpy(predict(model, tokens, CPU))
+    monkeypatch.setattr(devices, "choose_device", lambda _: CPU)
+    together = torch.from_numpy(predict(model, tokens))
     with torch.inference_mode():
         alone = torch.cat([model(*_inputs(_batch(tokens, [i]))) for i in range(200)])
 
@@ -487,11 +483,11 @@ def test_gradients_with_dropout_are_those_of_what_was_computed(make, pairs) -> N
 def test_the_seed_decides_the_dropout(precision) -> None:
     """Same seed, same logits and gradients, to the bit; another seed, others."""
     model = _classifier(SHAPES["four heads"]).train()
-    device, batch = Device(torch.device("cpu"), precision), _batch(_text(8, pairs=True))
+    place, batch = Device(torch.device("cpu"), precision), _batch(_text(8, pairs=True))
 
     def trained(seed: int) -> list[Tensor]:
         torch.manual_seed(seed)
-        with device.autocast():
+        with place.autocast():
             logits = model(*_inputs(batch))
         logits.float().square().sum().backward()
         return [logits, *_gradients(model)]

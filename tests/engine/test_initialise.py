@@ -7,16 +7,8 @@ import pytest
 import torch
 
 from pdbench.core.errors import DataError
-from pdbench.engine import (
-    Bert,
-    BertShape,
-    Classifier,
-    MaskedLM,
-    initial_classifier,
-    random_model,
-    write_checkpoint,
-)
-from pdbench.engine.initialise import spectral_embeddings, standard_deviation
+from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
+from pdbench.engine.initialise import initial_classifier, spectral_embeddings, standard_deviation
 from pdbench.study import Architecture
 
 DEEP = BertShape.of(Architecture(4, 32), vocabulary=50)

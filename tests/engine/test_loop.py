@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from pdbench.data.batches import Batch
-from pdbench.engine import Optimisation, Progress, optimise
-from pdbench.engine.targets import rows_of
+from pdbench.engine import Progress
+from pdbench.engine.loop import Optimisation, optimise
+from pdbench.engine.targets import _rows_of
 from pdbench.study.settings import StageSettings
 
 HOW = StageSettings(epochs=1, learning_rate=(0.1,))
@@ -29,7 +30,7 @@ class Rows:
         return len(self.batch.index)
 
     def rows(self, chosen: slice) -> Rows:
-        return Rows(rows_of(self.batch, chosen))
+        return Rows(_rows_of(self.batch, chosen))
 
 
 def rows_at(step: int, items: int = 16) -> Rows:

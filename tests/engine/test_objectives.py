@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pdbench.data.batches import Batch
-from pdbench.engine.targets import mask_pieces
+from pdbench.engine.targets import Masked
 from pdbench.kinds.classes import Classes
 
 
@@ -39,7 +39,7 @@ def test_masking_follows_bert() -> None:
     """80% [MASK], 10% random, 10% kept, of the asked share of pieces."""
     batch = _batch()
 
-    masked = mask_pieces(batch, 0.15, range(5, 1000), 4, np.random.default_rng(1))
+    masked = Masked.of(batch, 0.15, range(5, 1000), 4, np.random.default_rng(1))
 
     new = masked.batch.ids.reshape(-1)[masked.positions]
     assert len(masked.positions) / (64 * 127) == pytest.approx(0.15, abs=0.01)
@@ -52,7 +52,7 @@ def test_only_pieces_in_range_are_predicted() -> None:
     """Special and rare pieces are never targets, and nothing else changes."""
     batch = _batch()
 
-    masked = mask_pieces(batch, 0.5, range(5, 300), 4, np.random.default_rng(1))
+    masked = Masked.of(batch, 0.5, range(5, 300), 4, np.random.default_rng(1))
 
     untouched = np.delete(np.arange(batch.ids.size), masked.positions)
     assert masked.targets.min() >= 5

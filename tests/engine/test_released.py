@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from pdbench.core.errors import DataError
 from pdbench.data.places import model_folder
-from pdbench.engine import BertShape, Classifier, initial_classifier, read_checkpoint
+from pdbench.engine import BertShape, Classifier
 from pdbench.engine.bert import Bert
-from pdbench.engine.checkpoints import convert_checkpoint, read_classifier, write_checkpoint
+from pdbench.engine.checkpoints import Checkpoint, write_checkpoint
+from pdbench.engine.initialise import initial_classifier
 from pdbench.study import Architecture
 from pdbench.study.settings import Released
 from tests.glue_study import PIECES, RELEASED, write_released
@@ -44,13 +45,14 @@ def test_the_converted_weights_are_the_released_ones(released: Path, tmp_path: P
     target.mkdir()
     stored = torch.load(released / "pytorch_model.bin", weights_only=True)
 
-    shape = convert_checkpoint(released, target)
+    checkpoint = Checkpoint(released)
+    checkpoint.convert(target)
 
     found = load_file(target / "model.safetensors")
     left_out = {"bert.embeddings.position_ids", "cls.predictions.decoder.weight"}
     assert set(found) == set(stored) - left_out - {"cls.seq_relationship.weight"}
     assert all(torch.equal(found[name], stored[name]) for name in found)
-    assert shape.architecture == SIZE
+    assert checkpoint.shape.architecture == SIZE
     assert _start(released).keys() == _start(target).keys()
     for name, weight in _start(target).items():
         assert torch.equal(weight, _start(released)[name]), name
@@ -71,7 +73,7 @@ def test_other_programs_read_the_converted_checkpoint(released: Path, tmp_path: 
     transformers = pytest.importorskip("transformers")
     target = tmp_path / "converted"
     target.mkdir()
-    convert_checkpoint(released, target)
+    Checkpoint(released).convert(target)
 
     _, about = transformers.AutoModelForMaskedLM.from_pretrained(target, output_loading_info=True)
 
@@ -81,7 +83,7 @@ def test_other_programs_read_the_converted_checkpoint(released: Path, tmp_path: 
 def test_names_of_tensorflow_are_read(released: Path) -> None:
     """With gamma and beta, and no leading bert."""
     path = released / "pytorch_model.bin"
-    before = read_checkpoint(released)[1]
+    before = Checkpoint(released).weights()
     old = {
         name.removeprefix("bert.")
         .replace("LayerNorm.weight", "LayerNorm.gamma")
@@ -90,7 +92,7 @@ def test_names_of_tensorflow_are_read(released: Path) -> None:
     }
     torch.save(old, path)
 
-    after = read_checkpoint(released)[1]
+    after = Checkpoint(released).weights()
 
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -111,7 +113,7 @@ def test_nothing_that_a_pickle_holds_is_run(
     torch.save({"weight": _Command()}, released / "pytorch_model.bin")
 
     with pytest.raises(DataError, match=r"pytorch_model\.bin: .* more than tensors, which"):
-        read_checkpoint(released)
+        Checkpoint(released).weights()
 
     assert not Path("pwned").exists()
 
@@ -122,7 +124,7 @@ def test_a_truncated_checkpoint_is_named(released: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3000])
 
     with pytest.raises(DataError, match=r"pytorch_model\.bin: cannot be read") as caught:
-        read_checkpoint(released)
+        Checkpoint(released).weights()
     assert "\n" not in str(caught.value)
 
 
@@ -132,7 +134,7 @@ def test_a_configuration_of_other_weights_is_named(released: Path, tmp_path: Pat
     (released / "bert_config.json").write_bytes((wider / "bert_config.json").read_bytes())
 
     with pytest.raises(DataError, match=r"\.bin: word_embeddings.* has shape \(\d+, 32\)"):
-        convert_checkpoint(released, tmp_path)
+        Checkpoint(released).convert(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_what_is_computed_otherwise_is_refused(
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
 
     with pytest.raises(DataError, match=rf"bert_config\.json: {message}"):
-        read_checkpoint(released)
+        Checkpoint(released).weights()
 
 
 @pytest.mark.parametrize("content", ["[]", "null", '"bert"'])
@@ -164,7 +166,7 @@ def test_a_configuration_is_a_mapping(content: str, released: Path) -> None:
     (released / "bert_config.json").write_text(content)
 
     with pytest.raises(DataError, match=r"bert_config\.json: not a mapping of keys"):
-        read_checkpoint(released)
+        Checkpoint(released).weights()
 
 
 def _without(name: str) -> Any:
@@ -196,7 +198,7 @@ def test_a_broken_classifier_is_named(
     about.write_text(json.dumps({**json.loads(about.read_text()), **configured}))
 
     with pytest.raises(DataError, match=message) as caught:
-        read_classifier(tmp_path, labels)
+        Checkpoint(tmp_path).classifier(labels)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -218,6 +220,6 @@ def test_a_repository_of_pickles_is_read_offline(
     folder = model_folder(corpus.of(SIZE), tmp_path)
 
     assert folder == snapshots / COMMIT
-    assert read_checkpoint(folder)[0].architecture == SIZE
+    assert Checkpoint(folder).shape.architecture == SIZE
     with pytest.raises(Exception, match=r"no commit of org/bert_uncased_L-4_H-32_A-1"):
         model_folder(corpus.of(Architecture(4, 32)), tmp_path)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from pdbench.engine import Keeper, Stopwatch
-from pdbench.engine.state import stop_signals
+from pdbench.engine import Keeper
+from pdbench.engine.loop import _stop_signals
+from pdbench.engine.state import Stopwatch
 
 IDENTITY = {"spec": "s", "inputs": "i", "seed": 1}
 
@@ -152,9 +153,9 @@ def test_signals_are_noted_while_a_stage_trains_only(name: str) -> None:
     number = signal.Signals[name]
     before = signal.getsignal(number)
 
-    with stop_signals(active=False):
+    with _stop_signals(active=False):
         assert signal.getsignal(number) is before
-    with stop_signals(active=True) as noted:
+    with _stop_signals(active=True) as noted:
         assert not noted
         os.kill(os.getpid(), number)
         assert noted == [name]

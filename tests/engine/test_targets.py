@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pdbench.data.batches import Batch
-from pdbench.engine.targets import Masked, mask_pieces, portions, rows_of
+from pdbench.engine.loop import _portions
+from pdbench.engine.targets import Masked, _rows_of
 
 
 def batch(items: int = 7, width: int = 9) -> Batch:
@@ -22,7 +23,7 @@ def batch(items: int = 7, width: int = 9) -> Batch:
 
 def masked() -> Masked:
     """A batch with half of its pieces to predict."""
-    return mask_pieces(batch(), 0.5, range(5, 1000), 4, np.random.default_rng(1))
+    return Masked.of(batch(), 0.5, range(5, 1000), 4, np.random.default_rng(1))
 
 
 def predictions(work: Masked) -> set[tuple[int, int, int]]:
@@ -60,8 +61,8 @@ def test_rows_are_not_padded_more_than_they_need() -> None:
     whole = batch()
     lengths = whole.mask.sum(axis=1)
 
-    short = rows_of(whole, slice(0, 2))
-    single = rows_of(whole, slice(0, 1))
+    short = _rows_of(whole, slice(0, 2))
+    single = _rows_of(whole, slice(0, 1))
 
     assert short.ids.shape == (2, lengths[:2].max())
     assert single.mask is None
@@ -73,7 +74,7 @@ def test_rows_are_not_padded_more_than_they_need() -> None:
 )
 def test_portions_hold_as_many_items_as_fit(largest: int | None, sizes: list[int]) -> None:
     """Counting padding, and never fewer than one."""
-    found = list(portions(masked(), largest))
+    found = list(_portions(masked(), largest))
 
     assert [len(portion.batch.index) for portion in found] == sizes
     assert np.concatenate([p.batch.index for p in found]).tolist() == list(range(7))

@@ -9,10 +9,9 @@ import pytest
 import simulation
 from simulation import PAIR, World
 
-from pdbench.evidence.outcomes import ClaimOutcome
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.significance import ALPHA
-from pdbench.evidence.statements import Quantity, comparisons, every, try_out, weigh
+from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial, every, weigh
 
 STUDIES = 500
 ERROR = 3 * (0.05 * 0.95 / STUDIES) ** 0.5
@@ -80,8 +79,8 @@ def decided(study: Estimator) -> ClaimOutcome:
 
     claim = every(score(f"a{i}") > score(f"b{i}") for i in range(simulation.CELLS))
     parts = {
-        id(one): try_out(one, lambda quantity: study.estimate(quantity.terms, quantity.constant))
-        for one in comparisons(claim)
+        id(one): Trial.of(one, study.estimate(one.quantity.terms, one.quantity.constant))
+        for one in claim.comparisons
     }
     shown, refuted = (weigh(claim, lambda one: parts[id(one)], holds=h)[0] for h in (True, False))
     if 2 * min(shown, refuted) > ALPHA:

@@ -14,7 +14,7 @@ from gate_results import change, table, without
 from pdbench.core.errors import DataError, UsageError
 from pdbench.evidence import paired
 from pdbench.evidence.gate import Gate, GateOutcome, Row, check
-from pdbench.evidence.pairs import Match, match_methods, match_versions
+from pdbench.evidence.pairs import Match
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 
@@ -437,16 +437,16 @@ def test_a_mean_can_be_waived(study: Study) -> None:
 def test_what_is_no_comparison_is_misuse(study: Study, arguments: Any, words: str) -> None:
     """Unknown methods, one with itself, and one alone."""
     with pytest.raises(UsageError, match=words):
-        match_methods(study, *arguments)
+        Match.of_methods(study, *arguments)
 
 
 def test_the_margin_is_the_studys_unless_given(study: Study, tmp_path: Path) -> None:
     """And there must be one."""
-    assert match_methods(study, "d", "pd", None).margin == 0.5
-    assert match_versions(study, 0.0).margin == 0.0
+    assert Match.of_methods(study, "d", "pd", None).margin == 0.5
+    assert Match.of_versions(study, 0.0).margin == 0.0
     none = gate_results.small_study(tmp_path, {"evidence": {}})
     with pytest.raises(UsageError, match="no margin is named"):
-        match_versions(none, None)
+        Match.of_versions(none, None)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_an_artefacts_margin_goes_before_the_studys(
     """Unless one is said of the comparison itself."""
     study = gate_results.small_study(tmp_path, {"artefacts.figure6.margin": 50.0})
 
-    found = gate(study, table(study, {ONE: -1.2}), match_methods(study, "d", "pd", own))
+    found = gate(study, table(study, {ONE: -1.2}), Match.of_methods(study, "d", "pd", own))
 
     assert row(found).outcome is outcome
     assert found.margins == (own or 50.0,)

@@ -102,16 +102,3 @@ def test_labels_stand_once_with_the_teacher(demo: Study, frame: pd.DataFrame) ->
     """Every task's true labels are in its teacher's row, one for each test example."""
     for task in demo.tasks:
         assert tuple(ResultsTable(demo, frame).labels(task)) == synthetic.LABELS
-
-
-def test_rows_of_a_task_are_its_teacher_and_its_whole_cells(
-    demo: Study, frame: pd.DataFrame, cell: Cell
-) -> None:
-    """A cell with a missing run is left out of everything that is paired."""
-    kept = frame[(frame["cell"] != cell.key) | (frame["seed_index"] != 1)]
-
-    found = dict(ResultsTable(demo, kept).by_task())
-
-    assert set(found) == set(demo.tasks)
-    assert cell.key not in set(found[cell.task]["cell"])
-    assert (found[cell.task]["method"] == "teacher").sum() == 1

@@ -19,8 +19,8 @@ from pdbench import cli
 from pdbench.core.errors import DataError, Stopped
 from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_json
 from pdbench.jobs import students
-from pdbench.jobs.record import read_record
-from pdbench.jobs.students import attempt_all
+from pdbench.jobs.record import RunRecord
+from pdbench.jobs.students import CellData, attempt_all
 from pdbench.study import Cell, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -64,7 +64,7 @@ def results(paths: Paths, key: str) -> dict[str, bytes]:
     """The predictions of a cell's runs, and all that their records say of scores and losses."""
     found = {}
     for folder in folders(paths, key):
-        record = read_record(folder / "record.json")
+        record = RunRecord.read(folder)
         losses = [stage.loss for stage in record.stages]
         found[record.run] = repr((record.metrics, losses, record.outputs)).encode()
         found[f"{record.run} bytes"] = (folder / "test_predictions.npy").read_bytes()
@@ -94,14 +94,14 @@ def test_a_failing_cell_stops_no_other(
 ) -> None:
     """The others are trained, and the failed one leaves its reason and a log."""
     study, paths = project
-    file, opened = Path("some/bundle.json"), students.open_cell
+    file, opened = Path("some/bundle.json"), CellData.open
 
     def fail(study: Study, paths: Paths, cell: Cell, *more: Any) -> Any:
         if cell.key == PD:
             raise NotADirectoryError("in the way")
         return opened(study, paths, cell, *more)
 
-    monkeypatch.setattr(students, "open_cell", fail)
+    monkeypatch.setattr(CellData, "open", fail)
 
     with caplog.at_level(logging.INFO), pytest.raises(DataError, match=f"1 of 2 .*: {PD}; mend"):
         attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
@@ -115,7 +115,7 @@ def test_a_failing_cell_stops_no_other(
     assert f"{PD}: NotADirectoryError" in caplog.text
     assert not file.exists()
 
-    monkeypatch.setattr(students, "open_cell", opened)
+    monkeypatch.setattr(CellData, "open", opened)
     attempt_all(study, paths, cells(paths, PD, BASIC), file=file)
 
     assert read_json(file) == {"cells": sorted([PD, BASIC])}

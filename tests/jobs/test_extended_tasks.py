@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prepared import trained
 
 from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
@@ -15,33 +15,23 @@ from pdbench.data.tokens import Tokens
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import students
-from pdbench.jobs.collect import collect
 from pdbench.kinds.spans import _unpacked
 from pdbench.study import Study, load_study
-from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
 from tests.extended_study import PLACES, write_extended_study
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole study, trained."""
     folder = tmp_path_factory.mktemp("beyond")
-    study = load_study(write_extended_study(folder))
-    paths = Paths(study)
-    with contextlib.chdir(folder):
-        prepare_cells(study, paths)
-        for cell in study.seed_counts:
-            students.attempt(study, paths, cell)
-        collect(study, paths)
-    return folder
+    return trained(load_study(write_extended_study(folder)), folder)
 
 
 @pytest.fixture
-def project(trained: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+def project(whole: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
     """The study in its folder, which no test changes."""
-    monkeypatch.chdir(trained)
+    monkeypatch.chdir(whole)
     study = load_study("beyond.yaml")
     return study, Paths(study)
 
@@ -127,7 +117,7 @@ def test_tables_show_them(project: tuple[Study, Paths]) -> None:
     """A table of scores for every task and split; what models answer in the table of data."""
     context = Context(*project)
 
-    drawn = score_tables.draw_scores(context)
+    drawn = score_tables.DRAWINGS["scores"](context)
     titles = [table.title for table in drawn.tables]
     assert titles[:2] == ["Squad, dev", "Squad, test"]
     assert drawn.tables[3].columns[2:] == ("recall at 1", "recall at 10", "recall at 50")

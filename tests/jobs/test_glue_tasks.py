@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import zipfile
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from prepared import trained
 
 from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
@@ -21,22 +21,18 @@ from pdbench.core.errors import DataError, GuardError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data.splits import is_leak, stored_rows
 from pdbench.data.splits import tested_sentences as held_out
-from pdbench.data.vocabulary import open_vocabulary
 from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
-from pdbench.jobs import pretraining, students, submission
+from pdbench.jobs import pretraining, students, submission, teachers
 from pdbench.jobs.collect import collect
-from pdbench.jobs.record import read_record, write_record
-from pdbench.jobs.teachers import load_teacher
+from pdbench.jobs.record import RunRecord
 from pdbench.kinds import Scores as Found
 from pdbench.kinds.classes import Regression
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
-from pdbench.testing.small_study import prepare_cells
 from pdbench.workflow import Paths
-from pdbench.workflow.paths import ARCHIVES
 from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
@@ -46,23 +42,16 @@ ANSWERS = {"MNLI-m": "accuracy", "MNLI-mm": "accuracy", "AX": "matthews", "STS-B
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole study, trained."""
     folder = tmp_path_factory.mktemp("tasks")
-    study = load_study(write_glue_study(folder))
-    paths = Paths(study)
-    with contextlib.chdir(folder):
-        prepare_cells(study, paths)
-        for cell in sorted(study.seed_counts, key=lambda cell: study.trained_by(cell) != cell):
-            students.attempt(study, paths, cell)
-        collect(study, paths)
-    return folder
+    return trained(load_study(write_glue_study(folder)), folder)
 
 
 @pytest.fixture
-def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
     """A copy of it, as the working directory."""
-    shutil.copytree(trained, tmp_path / "tasks")
+    shutil.copytree(whole, tmp_path / "tasks")
     monkeypatch.chdir(tmp_path / "tasks")
     study = load_study("tasks.yaml")
     return study, Paths(study)
@@ -88,8 +77,8 @@ def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]
 
     for run in study.runs(study.cells[GUEST]):
         folder = paths.run(run)
-        own = read_record(folder / "record.json")
-        host = read_record(folder_of(paths, HOST, run.name) / "record.json")
+        own = RunRecord.read(folder)
+        host = RunRecord.read(folder_of(paths, HOST, run.name))
         assert (own.stages, own.seed, own.metrics["dev"]) == (
             host.stages,
             host.seed,
@@ -146,7 +135,7 @@ def test_a_teacher_of_scores_is_guarded() -> None:
         Regression(task).guard("stsb", found, true, 0.0)
 
     guard(0.03)
-    with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant has 0"):
+    with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant answer has 0"):
         guard(0.05)
 
 
@@ -172,7 +161,7 @@ def test_tables_show_tasks_without_labels_or_teacher(project: tuple[Study, Paths
     shown = {row[0]: row[3:6] for row in tasks.rows}
     assert shown["Mnli mismatched"] == (ABSENT, ABSENT, "80")
     assert shown["Ax"] == (ABSENT, ABSENT, ABSENT)
-    own = score_tables.draw_table3(context).tables[1]
+    own = score_tables.DRAWINGS["table3"](context).tables[1]
     assert own.columns[1:4] == ("Mnli mismatched accuracy", "Stsb Pearson", "Stsb Spearman")
     assert "missing" in own.rows[-1]
 
@@ -182,7 +171,7 @@ def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study
     _, paths = project
     source = Path(RELEASED.format(layers=1, hidden=32, heads=1))
     folder = paths.pretrained(Start("released", Architecture(1, 32)))
-    record = read_record(folder / "record.json")
+    record = RunRecord.read(folder)
 
     assert record.inputs == {"released": file_digest(source / "pytorch_model.bin")}
     assert record.stages == ()
@@ -227,10 +216,9 @@ def test_a_teachers_vocabulary_must_be_the_studys(project: tuple[Study, Paths]) 
         config["tasks"][task]["teacher"]["path"] = "data/other"
     Path("tasks.yaml").write_text(yaml.safe_dump(config))
     study = load_study("tasks.yaml")
-    vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
 
     with pytest.raises(DataError, match=r"other: its vocabulary differs from the study's, first"):
-        load_teacher(study, paths, "mnli", vocabulary)
+        teachers.teacher(study, paths, "mnli")
 
 
 def test_hidden_test_pairs_are_in_no_text(project: tuple[Study, Paths]) -> None:
@@ -290,7 +278,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
     frame: pd.DataFrame = scores.frame
     answered = frame[frame["submission_accuracy"].notna() & (frame["cell"] == HOST)]
     assert list(answered["run"]) == [about["files"]["MNLI-m"]["run"]]
-    title = score_tables.draw_table3(Context(study, paths)).tables[2].title
+    title = score_tables.DRAWINGS["table3"](Context(study, paths)).tables[2].title
     assert title == "This study, GLUE's server, one run"
 
 
@@ -370,10 +358,10 @@ def test_scores_belong_to_the_predictions_that_were_submitted(
     submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     collect(study, paths)
     folder = folder_of(paths, HOST, about["files"]["MNLI-mm"]["run"])
-    record = read_record(folder / "record.json")
+    record = RunRecord.read(folder)
     file = "mnli-mismatched.submission_predictions.npy"
     again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})
-    write_record(folder / "record.json", again)
+    again.write(folder)
 
     with pytest.raises(DataError, match=r"mine\.json: MNLI-mm was scored with predictions that"):
         collect(study, paths)
@@ -391,9 +379,8 @@ def test_a_zip_that_is_refused_is_not_left_behind(
     target = Path("mine.zip")
     submission.write_submission(study, paths, cells, target)
     before = target.read_bytes(), submission.manifest_path(target).read_bytes()
-    nan_scores = Path("scores.npy")
-    np.save(nan_scores, np.full(SIZES["stsb"], np.nan, np.float32))
-    monkeypatch.setattr(submission, "verified", lambda path, _: nan_scores)
+    nan_scores = np.full(SIZES["stsb"], np.nan, np.float32)
+    monkeypatch.setattr(RunRecord, "array", lambda *_: nan_scores)
 
     with pytest.raises(DataError, match=r"^STS-B\.tsv: a prediction is no number"):
         submission.write_submission(study, paths, cells[1:], target, fill=True)

@@ -10,9 +10,9 @@ import yaml
 from commands import run
 
 from pdbench.core.files import file_digest
+from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.jobs import students
-from pdbench.jobs.record import read_record
-from pdbench.jobs.training import WEIGHTS
+from pdbench.jobs.record import RunRecord
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
@@ -37,7 +37,7 @@ def _train(project: Project, key: str) -> list[Any]:
     study, paths = project
     cell = study.cells[key]
     students.attempt(study, paths, cell)
-    return [read_record(paths.run(run) / "record.json") for run in study.runs(cell)]
+    return [RunRecord.read(paths.run(run)) for run in study.runs(cell)]
 
 
 def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> None:
@@ -63,7 +63,7 @@ def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
     trained = _train(own, "films.distilbert.1-32.none.plain")
 
-    record = read_record(paths.pretrained(START) / "record.json")
+    record = RunRecord.read(paths.pretrained(START))
     deepest = paths.pretrained(Start("plain", Architecture(2, 32))) / WEIGHTS
     assert record.cell == "pretraining.plain.1-32.distilbert"
     assert [stage.objective for stage in record.stages] == ["DistilBert"]

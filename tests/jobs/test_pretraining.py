@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from pdbench.data.tokens import Tokens
-from pdbench.jobs.pretraining import CorpusText, _CorpusOrder, corpus_pieces
+from pdbench.jobs.pretraining import Corpus, _CorpusOrder
 
 VOCABULARY = SimpleNamespace(size=60, special=(0, 1, 2, 3, 4), index={"[MASK]": 4}.get)
 
@@ -24,7 +24,7 @@ def test_pieces_are_special_then_by_frequency() -> None:
     """The most frequent pieces come first, so that a limit keeps those."""
     tokens = _tokens(200, 0)
 
-    pieces = corpus_pieces([CorpusText(tokens, 200, 1)], VOCABULARY)
+    pieces = Corpus([tokens], [1], VOCABULARY)
 
     counts = np.bincount(tokens.pieces, minlength=60)[pieces.kept[5:]]
     assert pieces.kept[:5].tolist() == [0, 1, 2, 3, 4]
@@ -35,7 +35,7 @@ def test_pieces_are_special_then_by_frequency() -> None:
 
 def test_predicted_pieces_are_the_frequent_ones() -> None:
     """A limit counts from behind the special pieces; none means all."""
-    pieces = corpus_pieces([CorpusText(_tokens(200, 0), 200, 1)], VOCABULARY)
+    pieces = Corpus([_tokens(200, 0)], [1], VOCABULARY)
 
     assert pieces.predicted(10) == range(5, 15)
     assert pieces.predicted(None) == range(5, len(pieces.kept))
@@ -44,29 +44,29 @@ def test_predicted_pieces_are_the_frequent_ones() -> None:
 
 def test_every_part_meets_its_budget() -> None:
     """A budget beyond the text means more passes, one below it a share of a pass."""
-    parts = [CorpusText(_tokens(100, 0), 100, 5000), CorpusText(_tokens(400, 1), 400, 500)]
+    corpus = Corpus([_tokens(100, 0), _tokens(400, 1)], [5000, 500], VOCABULARY)
 
-    order = list(_CorpusOrder(parts, 64, 0))
+    order = list(_CorpusOrder(corpus, 64, 0))
 
-    for number, part in enumerate(parts):
-        seen = sum(int(part.tokens.lengths[i].sum()) for n, i in order if n == number)
-        assert part.budget <= seen < part.budget + 64
+    for number, budget in enumerate(corpus.budgets):
+        lengths = corpus.texts[number].lengths
+        assert budget <= sum(int(lengths[i].sum()) for n, i in order if n == number) < budget + 64
 
 
 def test_items_beyond_the_size_are_never_read() -> None:
     """D_LM = D_T means the same items."""
-    part = CorpusText(_tokens(100, 0), 30, 2000)
+    corpus = Corpus([_tokens(100, 0).first(30)], [2000], VOCABULARY)
 
-    order = list(_CorpusOrder([part], 64, 0))
+    order = list(_CorpusOrder(corpus, 64, 0))
 
     assert max(int(index.max()) for _, index in order) < 30
 
 
 def test_parts_are_mixed() -> None:
     """The parts of a corpus alternate instead of following one another."""
-    parts = [CorpusText(_tokens(200, s), 200, 4000) for s in (0, 1)]
+    corpus = Corpus([_tokens(200, seed) for seed in (0, 1)], [4000, 4000], VOCABULARY)
 
-    numbers = [number for number, _ in _CorpusOrder(parts, 64, 0)]
+    numbers = [number for number, _ in _CorpusOrder(corpus, 64, 0)]
 
     changes = sum(a != b for a, b in itertools.pairwise(numbers))
     assert changes > len(numbers) / 4

@@ -15,7 +15,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from pdbench.core.errors import REQUEUE
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.study import Architecture, Start, load_study
 from pdbench.workflow import Paths
 from tests.attempts import Attempt, Server
@@ -60,7 +60,7 @@ def assert_alike(curve: np.ndarray, before: dict[str, np.ndarray]) -> None:
 def test_torchrun_gives_the_losses_of_one_process() -> None:
     """The same batches and masks, and gradients that are summed over all masked pieces."""
     curve, before = losses(), weights()
-    record = read_record(pretrained() / "record.json")
+    record = RunRecord.read(pretrained())
     command = ["pretrain", "small.yaml", "plain", "1/32", "--save-every", "0"]
     program = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
@@ -71,7 +71,7 @@ def test_torchrun_gives_the_losses_of_one_process() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("pre-trained 1/32") == 1, "one process writes"
     assert_alike(curve, before)
-    together = read_record(pretrained() / "record.json")
+    together = RunRecord.read(pretrained())
     assert (record.environment.processes, together.environment.processes) == (1, 2)
     for name in ("steps", "examples", "pieces"):
         assert getattr(together.stages[0], name) == getattr(record.stages[0], name)
@@ -88,7 +88,7 @@ def test_more_processes_than_rows_change_nothing(server: Server) -> None:
     codes, log = server.run(command, Attempt(processes=3))
 
     assert codes == [[0, 0, 0]], log
-    assert read_record(pretrained() / "record.json").stages[0].examples < 60
+    assert RunRecord.read(pretrained()).stages[0].examples < 60
     assert_alike(curve, before)
 
 
@@ -116,7 +116,7 @@ def test_processes_stop_together(server: Server) -> None:
     assert codes == [[REQUEUE, REQUEUE], [0]], log
     assert "a signal to another process: stopped at step 20 of" in log
     assert_alike(curve, before)
-    record = read_record(pretrained() / "record.json")
+    record = RunRecord.read(pretrained())
     assert record.environment.resumed == 1
     assert (record.stages[0].steps, record.stages[0].pieces > 10_000) == (len(curve), True)
 

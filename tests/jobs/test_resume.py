@@ -16,7 +16,7 @@ from safetensors import safe_open
 
 from pdbench.core.errors import REQUEUE
 from pdbench.core.files import read_json
-from pdbench.jobs.record import read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.ops.status import _STOPPED
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
@@ -40,7 +40,7 @@ def _records(folder: Path) -> dict[str, dict[str, Any]]:
     """The records without what may differ: times, memory, and how often a run was resumed."""
     found = {}
     for path in folder.rglob("record.json"):
-        record = read_record(path).model_dump()
+        record = RunRecord.read(path.parent).model_dump()
         for name in ("started", "finished", "seconds", "peak_memory_mb", "resumed"):
             del record["environment"][name]
         for stage in record["stages"]:
@@ -51,7 +51,7 @@ def _records(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _resumed(folder: Path) -> dict[str, int]:
     paths = sorted(folder.rglob("record.json"))
-    return {p.parent.name: read_record(p).environment.resumed for p in paths}
+    return {p.parent.name: RunRecord.read(p.parent).environment.resumed for p in paths}
 
 
 def test_killed_pretraining_ends_with_the_same_bytes(project: Project, server: Server) -> None:

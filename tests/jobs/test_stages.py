@@ -12,7 +12,7 @@ import torch
 from pdbench.core.errors import UsageError
 from pdbench.jobs import students
 from pdbench.methods.objective import Objective
-from pdbench.testing.contract import open_case, prepared
+from pdbench.testing.contract import _open_case, _prepared
 
 LINE = r"method 'd', stage distill: share 0\.01 of 48 updates is none; raise the key share"
 
@@ -30,8 +30,8 @@ def test_projections_train_with_the_student(
         return objective
 
     monkeypatch.setattr(students, "objective_of", spy)
-    with contextlib.chdir(prepared(tmp_path)):
-        open_case("tinybert")
+    with contextlib.chdir(_prepared(tmp_path)):
+        _open_case("tinybert")
 
     (objective, before), _ = made  # and distill, which has no parameters
     after = list(objective.parameters())
@@ -41,8 +41,8 @@ def test_projections_train_with_the_student(
 
 def test_a_stage_without_updates_is_refused(tmp_path: Path) -> None:
     """Its share of few updates may be none, which would train nothing and have no loss."""
-    with contextlib.chdir(prepared(tmp_path)):
-        case = open_case("d")
+    with contextlib.chdir(_prepared(tmp_path)):
+        case = _open_case("d")
         method = case.study.methods["d"]
         hasty = method.stages[0].model_copy(update={"share": 0.01})
         methods = {"d": method.model_copy(update={"stages": (hasty,)})}

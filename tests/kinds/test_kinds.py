@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from pdbench.kinds import KINDS, kind_of
+from pdbench.kinds import _KINDS, kind_of
 from pdbench.study.catalogue.metrics import metrics_for
 from pdbench.study.kinds import kind_of_task
-from pdbench.study.settings import Kind, Task
+from pdbench.study.settings import Task, _Kind
 
 
 def task(**changed: Any) -> Task:
@@ -19,12 +19,12 @@ def task(**changed: Any) -> Task:
     return Task.model_validate({**about, **changed})
 
 
-@pytest.mark.parametrize("name", get_args(Kind))
-def test_a_kind_is_known_where_it_is_asked_for(name: Kind) -> None:
+@pytest.mark.parametrize("name", get_args(_Kind))
+def test_a_kind_is_known_where_it_is_asked_for(name: _Kind) -> None:
     """Its class, its metrics, and the size of its soft labels."""
     own = task(kind=name, metrics=metrics_for(name)[:1])
 
-    assert type(kind_of(own)) in KINDS.values()
+    assert type(kind_of(own)) in _KINDS.values()
     assert kind_of_task(own).soft_labels(own, 20.0) >= 1
 
 
@@ -34,5 +34,5 @@ def test_a_classification_without_labels_is_a_regression() -> None:
     outputs, targets = torch.tensor([[1.0], [3.0]]), torch.tensor([2.0, 3.0])
 
     assert kind_of(scores).loss(outputs, targets).item() == 0.5
-    assert isinstance(kind_of(scores), KINDS["regression"])
-    assert isinstance(kind_of(classes), KINDS["classification"])
+    assert isinstance(kind_of(scores), _KINDS["regression"])
+    assert isinstance(kind_of(classes), _KINDS["classification"])

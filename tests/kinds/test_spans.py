@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from pdbench.engine import Bert, BertShape, random_model, write_checkpoint
-from pdbench.engine.checkpoints import read_classifier
+from pdbench.engine.checkpoints import Checkpoint
 from pdbench.kinds.spans import _PADDED, Spans, _best_span, _SpanReader
 
 IDS = torch.tensor([[2, 5, 6, 3, 20, 21, 3], [2, 8, 3, 9, 3, 0, 0]])
@@ -21,7 +21,7 @@ MASK = IDS > 0
 @pytest.fixture
 def model() -> _SpanReader:
     """A small model with random weights."""
-    found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)))
+    found = _SpanReader(Bert(BertShape(2, 16, 2, 32, 40)), 2)
     random_model(found, 0.2, torch.Generator().manual_seed(0))
     return found.eval()
 
@@ -32,7 +32,7 @@ def test_checkpoints_are_transformers_own(model: _SpanReader, tmp_path: Path) ->
 
     write_checkpoint(tmp_path, model)
     theirs = BertForQuestionAnswering.from_pretrained(tmp_path).eval()
-    again = read_classifier(tmp_path, (), head=_SpanReader).eval()
+    again = Checkpoint(tmp_path).classifier((), head=_SpanReader).eval()
     with torch.no_grad():
         expected = theirs(input_ids=IDS, token_type_ids=SEGMENTS, attention_mask=MASK.long())
         ours, back = model(IDS, SEGMENTS, MASK), again(IDS, SEGMENTS, MASK)

@@ -18,8 +18,6 @@ from pdbench.methods.distilbert import DistilBert
 from pdbench.methods.minilm import MiniLM
 from pdbench.methods.objective import (
     Objective,
-    build_objective,
-    checked_loss,
     soft_loss,
     uniform_layers,
 )
@@ -300,7 +298,7 @@ def test_layers_are_taken_evenly() -> None:
 def test_a_wrong_objective_is_one_line(path, options, words) -> None:
     """What methods.yaml can get wrong names the file, the class and the remedy."""
     with pytest.raises(UsageError, match=words) as caught:
-        build_objective(path, Objective, options, STUDENT, TEACHER, 2, seed=0)
+        Objective.build(path, options, STUDENT, TEACHER, 2, seed=0)
 
     assert str(caught.value).startswith("config/methods.yaml: ")
     assert "\n" not in str(caught.value)
@@ -340,7 +338,7 @@ def test_a_loss_that_cannot_train_is_one_line(returned, words) -> None:
     objective = Strange(STUDENT, TEACHER, 2, weight=1.0)
 
     with pytest.raises(UsageError, match=words) as caught:
-        checked_loss(objective, None, None, returned)
+        objective.checked_loss(None, None, returned)
 
     assert str(caught.value).startswith(f"{__name__}:Strange: ")
     assert "\n" not in str(caught.value)
@@ -351,7 +349,7 @@ def test_a_lack_of_memory_is_not_the_objectives_fault() -> None:
     objective = Strange(STUDENT, TEACHER, 2, weight=1.0)
     for error in (MemoryError(), torch.OutOfMemoryError(), UsageError("this", "that")):
         with pytest.raises(type(error)) as caught:
-            checked_loss(objective, None, None, error)
+            objective.checked_loss(None, None, error)
         assert caught.value is error
 
 
@@ -359,7 +357,7 @@ def test_options_are_typed_and_whole(monkeypatch) -> None:
     """An option without a type, one that is missing, and a class without words are refused."""
 
     def build(name: str, **options: float) -> None:
-        build_objective(f"{__name__}:{name}", Objective, options, STUDENT, TEACHER, 2, seed=0)
+        Objective.build(f"{__name__}:{name}", options, STUDENT, TEACHER, 2, seed=0)
 
     with pytest.raises(UsageError, match="option power has no type; annotate it"):
         build("Strange", weight=1.0)
@@ -377,7 +375,7 @@ def test_a_module_that_fails_is_one_line(text, tmp_path, monkeypatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(UsageError, match="module failing_module cannot be imported") as caught:
-        build_objective("failing_module:My", Objective, {}, STUDENT, TEACHER, 2, seed=0)
+        Objective.build("failing_module:My", {}, STUDENT, TEACHER, 2, seed=0)
 
     assert "\n" not in str(caught.value)
 
@@ -387,9 +385,7 @@ def test_own_parameters_come_from_the_seed() -> None:
     path = "pdbench.methods.tinybert:TinyBert"
     before = torch.random.get_rng_state()
 
-    one, again, other = (
-        build_objective(path, Objective, {}, STUDENT, TEACHER, 2, seed=s) for s in (1, 1, 2)
-    )
+    one, again, other = (Objective.build(path, {}, STUDENT, TEACHER, 2, seed=s) for s in (1, 1, 2))
 
     weights = [model.of_states.weight for model in (one, again, other)]
     assert torch.equal(weights[0], weights[1])

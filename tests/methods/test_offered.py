@@ -10,10 +10,9 @@ from dataclasses import replace
 import pytest
 from offered import write_package
 
-from pdbench.engine import choose_device
 from pdbench.jobs.students import train_student
-from pdbench.study import Cell, Run
-from pdbench.testing.contract import MethodContract, TrainedMethod, digest_of
+from pdbench.study import Run
+from pdbench.testing.contract import MethodContract, TrainedMethod, _digest_of
 
 
 class TestOfferedMethod(MethodContract):
@@ -38,14 +37,12 @@ class TestOfferedMethod(MethodContract):
         toy, pd = case.study.methods["toy"], case.study.methods["pd"]
         cell = replace(case.runs[0].cell, method="pd")
         run = Run(cell, 0, case.runs[0].points)
-        device = choose_device(cell.architecture.hidden)
 
         found = []
         for method in (toy, pd):
             study = case.study.model_copy(update={"methods": {"pd": method}})
-            outcome = train_student(study, run, case.data, device)
+            outcome = train_student(study, run, case.data)
             (progress,) = outcome.stages.values()
-            found.append((digest_of(outcome.model.state_dict()), progress.losses.tolist()))
+            found.append((_digest_of(outcome.model.state_dict()), progress.losses.tolist()))
 
-        assert isinstance(cell, Cell)
         assert found[0] == found[1]

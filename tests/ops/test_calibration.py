@@ -18,7 +18,7 @@ from pdbench.ops.calibration import (
     _observations,
     machine_for,
 )
-from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, total
+from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces
 from pdbench.planning.machines import H100, LAPTOP, Machine
 from pdbench.study import ROOT, Architecture, Study, load_study
 from pdbench.workflow import Paths
@@ -51,7 +51,7 @@ def test_half_of_the_demo_foretells_the_other(example: list[_Observation]) -> No
     rest = example[1::2]
 
     errors = _errors(machine, rest)
-    whole = machine.estimate(total(o.work for o in rest))
+    whole = machine.estimate(sum((o.work for o in rest), Work()))
     actual = sum(o.seconds for o in rest)
     covered = np.mean(np.abs(errors) < 1.645 * machine.spread)
     found = f"runs {errors.std():.3f}, sum {actual / whole.seconds - 1:+.3f}, in {covered:.2f}"
@@ -67,11 +67,11 @@ def test_narrow_models_foretell_wider_ones(example: list[_Observation]) -> None:
     wide = [o for o in example if o.group.endswith(("/128", "/384"))]
     machine = _fitted(LAPTOP, narrow)
 
-    found = machine.estimate(total(o.work for o in wide))
+    found = machine.estimate(sum((o.work for o in wide), Work()))
     actual = sum(o.seconds for o in wide)
 
     assert found.low < actual < found.high
-    inside = machine.estimate(total(o.work for o in narrow))
+    inside = machine.estimate(sum((o.work for o in narrow), Work()))
     assert found.high / found.seconds > inside.high / inside.seconds
 
 

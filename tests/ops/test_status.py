@@ -19,11 +19,11 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
 from pdbench.ops import status
 from pdbench.ops.clean import redo
-from pdbench.ops.status import _STOPPED, Survey, survey
+from pdbench.ops.status import _STOPPED, Survey
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
-from pdbench.workflow.kinds import AUDIT, Job
+from pdbench.workflow.kinds import _AUDIT, Job
 
 BASIC = "sentiment.basic.1-64.none.none"
 D = "sentiment.d.1-64.films-300.none"
@@ -104,7 +104,7 @@ def reason(found: Survey, key: str) -> str:
 
 def test_an_untouched_study_is_missing(study: Study) -> None:
     """Nothing is done, nothing failed, and the artefact without cells is left out."""
-    found = survey(study)
+    found = Survey.of(study)
 
     assert states(found) == {}
     assert found.cells == {"missing": 9}
@@ -119,7 +119,7 @@ def test_every_artefact_counts_its_cells(study: Study, paths: Paths) -> None:
     say(paths, PD, "running")
     say(paths, BASIC, "failed", reason="the loss is not finite")
 
-    found = survey(study)
+    found = Survey.of(study)
 
     assert states(found) == {D: "done", PD: "running", BASIC: "failed"}
     assert found.artefacts["figure6"] == {"done": 1, "running": 1, "failed": 1, "missing": 5}
@@ -143,7 +143,7 @@ def test_a_cell_is_what_it_says_if_it_lives(
     """A process that is gone has failed; one that a signal stopped will go on."""
     say(paths, PD, **said)
 
-    found = survey(study)
+    found = Survey.of(study)
 
     assert found.states[job(study, PD)] == state
     assert why is None or why in reason(found, PD)
@@ -166,7 +166,7 @@ def test_a_cell_is_what_its_seeds_say(
     for number, said in enumerate(seeds):
         say(paths, PD, said, number, reason="the loss is not finite")
 
-    found = survey(study)
+    found = Survey.of(study)
 
     assert found.states[job(study, PD)] == state
     if state == "failed":
@@ -178,7 +178,7 @@ def test_a_silent_cell_of_another_host_is_dead(study: Study, paths: Paths) -> No
     """Without a sign of life for a quarter of an hour."""
     say(paths, PD, "running", host="elsewhere")
 
-    found = survey(study, now=time.time() + status._FRESH + 1)
+    found = Survey.of(study, now=time.time() + status._FRESH + 1)
 
     assert reason(found, PD).endswith("10:00:00 training")
 
@@ -199,11 +199,11 @@ def test_slurm_knows_whether_a_cell_lives(
     say(paths, PD, "running", host="node1", slurm_job="7")
     say(paths, PF, "running", host="node1", slurm_job="6")
 
-    found = survey(study, now=time.time() + 10 * status._FRESH)
+    found = Survey.of(study, now=time.time() + 10 * status._FRESH)
 
     assert states(found) == {PD: "running", PF: "failed"}
     assert found.queue == {"PENDING": 1, "RUNNING": 1}
-    assert "SLURM: 1 pending, 1 running" in status.as_text(found)
+    assert "SLURM: 1 pending, 1 running" in found.as_text()
 
 
 def test_slurm_knows_whether_a_quiet_job_lives(
@@ -217,12 +217,12 @@ def test_slurm_knows_whether_a_quiet_job_lives(
     put_squeue(tmp_path, monkeypatch, *own, elsewhere)
     log(paths, PRETRAIN, "10:00 training", age=10 * status._FRESH)
     log(paths, FILMS, "10:00 reading", age=10 * status._FRESH)
-    log(paths, AUDIT, "10:00 comparing", age=10 * status._FRESH)
+    log(paths, _AUDIT, "10:00 comparing", age=10 * status._FRESH)
 
-    found = survey(study)
+    found = Survey.of(study)
 
     assert found.states[PRETRAIN] == "running"
-    assert found.states[AUDIT] == "running"
+    assert found.states[_AUDIT] == "running"
     assert found.states[FILMS] == "failed"
 
 
@@ -239,10 +239,10 @@ def test_a_saved_state_is_a_sign_of_life(rule: str, study: Study, paths: Paths) 
     later = time.time() + 10 * status._FRESH
     state.mkdir(parents=True)
 
-    dead = survey(study, now=later).states[own]
+    dead = Survey.of(study, now=later).states[own]
     os.utime(state, (later - 60,) * 2)
 
-    assert (dead, survey(study, now=later).states[own]) == ("failed", "running")
+    assert (dead, Survey.of(study, now=later).states[own]) == ("failed", "running")
 
 
 def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
@@ -251,7 +251,7 @@ def test_a_broken_status_file_says_nothing(study: Study, paths: Paths) -> None:
     paths.status(job(study, PD)).write_text("{")
     log(paths, job(study, PD), "pdbench: error: no space left on device; free some\n")
 
-    assert reason(survey(study), PD) == "no space left on device; free some"
+    assert reason(Survey.of(study), PD) == "no space left on device; free some"
 
 
 def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None:
@@ -261,7 +261,7 @@ def test_other_jobs_are_judged_by_their_logs(study: Study, paths: Paths) -> None
     log(paths, FILMS, "10:00 reading")
     log(paths, Job("text", "reviews"), "10:00 reading", age=status._FRESH + 60)
 
-    found = survey(study)
+    found = Survey.of(study)
 
     assert found.kinds["text"] == {"running": 1, "failed": 1}
     assert found.reasons[TEACHER] == "it learnt nothing; see why"
@@ -273,10 +273,10 @@ def test_nothing_runs_where_snakemake_has_ended(study: Study, paths: Paths) -> N
     locked = lock()
     log(paths, job(study, PD), "")
     log(paths, TEACHER, f"10:00 SIGTERM{_STOPPED}step 3 of 9; saved in x\n")
-    assert survey(study).cells["running"] == 1
+    assert Survey.of(study).cells["running"] == 1
     locked.unlink()
 
-    found = survey(study)
+    found = Survey.of(study)
 
     why = "ended without a word: its log is empty; Snakemake's own are in .snakemake/log"
     assert reason(found, PD) == why
@@ -289,7 +289,7 @@ def test_failures_name_what_waits_for_them(study: Study, paths: Paths) -> None:
     log(paths, TEACHER, "pdbench: error: it learnt nothing; see why\n")
     say(paths, BASIC, "failed", reason="another")
 
-    first, second = survey(study).failures
+    first, second = Survey.of(study).failures
 
     assert (first.job.kind, first.waiting) == ("teacher", 5)
     assert (second.job.name, second.waiting) == (BASIC, 0)
@@ -350,7 +350,7 @@ def test_a_terminal_is_drawn_until_all_is_done(
             finish(paths, D)
         if looks == 3:
             write_json(paths.index, "done")
-        return survey(study)
+        return Survey.of(study)
 
     output = io.StringIO()
     status.watch(Console(file=output, force_terminal=True, width=100), look)
@@ -367,7 +367,7 @@ def test_a_key_ends_the_display(study: Study, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(status.time, "sleep", press)
 
-    status.watch(Console(file=io.StringIO(), force_terminal=True), lambda: survey(study))
+    status.watch(Console(file=io.StringIO(), force_terminal=True), lambda: Survey.of(study))
 
 
 def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
@@ -381,7 +381,7 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     for folder in (run_folder, state, others, alike):
         folder.mkdir(parents=True)
 
-    lines = redo(survey(study), "failed", yes=False)
+    lines = redo(Survey.of(study), "failed", yes=False)
 
     gone = {state, paths.status(job(study, BASIC)), paths.log(job(study, BASIC))}
     assert {line.removeprefix("removed ") for line in lines[:-1]} == set(map(str, gone))
@@ -389,7 +389,7 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     assert all(path.exists() for path in (run_folder, others, alike, paths.status(job(study, PF))))
     assert lines[-1].endswith(f"now run snakemake --config study={study.argument}")
     assert study.argument.endswith("small.yaml")
-    assert survey(study).cells == {"done": 1, "missing": 8}
+    assert Survey.of(study).cells == {"done": 1, "missing": 8}
 
 
 def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
@@ -400,7 +400,7 @@ def test_missing_ones_lose_their_states_too(study: Study, paths: Paths) -> None:
     for folder in states:
         folder.mkdir(parents=True)
 
-    redo(survey(study), "missing", yes=False)
+    redo(Survey.of(study), "missing", yes=False)
 
     assert [folder.exists() for folder in states] == [False, True]
     assert paths.status(job(study, PD)).exists()
@@ -413,7 +413,7 @@ def test_failed_seeds_begin_anew(study: Study, paths: Paths) -> None:
     for key in (PD, D):
         write_json(paths.output(job(study, key, 1)), {"cell": key})
 
-    redo(survey(study), "failed", yes=False)
+    redo(Survey.of(study), "failed", yes=False)
 
     gone = [paths.status(job(study, PD, 0)), own]
     assert [path for path in gone if path.exists()] == []
@@ -426,11 +426,11 @@ def test_other_settings_are_missing_and_leave_what_is_done(study: Study, paths: 
         finish(paths, key)
     changed = load_study(write_study_file(Path("small.yaml"), {"training.distill.epochs": 9}))
 
-    found = survey(changed)
+    found = Survey.of(changed)
     redo(found, "missing", yes=False)
 
     assert states(found) == {BASIC: "done"}
-    assert set(states(survey(study))) == {D, PD, BASIC}
+    assert set(states(Survey.of(study))) == {D, PD, BASIC}
 
 
 def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> None:
@@ -439,13 +439,13 @@ def test_finished_runs_go_only_when_told_twice(study: Study, paths: Paths) -> No
     write_json(first_run(paths, PD) / "record.json", {})
     write_json(paths.teacher("sentiment") / "record.json", {})
 
-    (head, *names) = redo(survey(study), "all", yes=False)
+    (head, *names) = redo(Survey.of(study), "all", yes=False)
     assert "nothing was removed: say --yes" in head
     runs = {paths.run(one) for one in study.runs(study.cells[D])} | {first_run(paths, PD)}
     assert set(names) == {str(path) for path in (*runs, paths.cell(study.cells[D]).parent)}
     assert all(Path(name).exists() for name in names)
 
-    redo(survey(study), "all", yes=True)
+    redo(Survey.of(study), "all", yes=True)
     assert not any(Path(name).exists() for name in names)
     assert (paths.teacher("sentiment") / "record.json").exists()
 
@@ -455,7 +455,7 @@ def test_runs_of_unfinished_cells_go_only_when_told_twice(study: Study, paths: P
     record = first_run(paths, PD) / "record.json"
     write_json(record, {})
 
-    redo(survey(study), "all", yes=False)
+    redo(Survey.of(study), "all", yes=False)
 
     assert record.exists()
 
@@ -465,7 +465,7 @@ def test_nothing_is_taken_from_running_cells(study: Study, paths: Paths) -> None
     say(paths, PD, "running")
 
     with pytest.raises(UsageError, match="1 cells of small are running; stop them first"):
-        redo(survey(study), "all", yes=True)
+        redo(Survey.of(study), "all", yes=True)
 
 
 def test_nothing_to_redo_is_said(study: Study, capsys) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pdbench.planning.costs import _FILLED, Costs, Sizes, size_of
+from pdbench.planning.costs import _FILLED, Costs, Sizes, _size_of
 from pdbench.planning.machines import LAPTOP
 from pdbench.study import Architecture, Cell, Study, load_study
 from pdbench.study.cells import SoftLabelled
@@ -128,4 +128,4 @@ def test_seconds_of_a_cell_grow_with_its_size(study: Study) -> None:
 def test_teachers_are_known_by_name(name: str, path: str | None, size: str) -> None:
     """As far as their names say how large they are."""
     kind = "hub" if path is None else "directory"
-    assert str(size_of(Source(source=kind, name=name, path=path))) == size
+    assert str(_size_of(Source(source=kind, name=name, path=path))) == size

@@ -15,10 +15,10 @@ from pdbench.planning.costs import (
     COUNTED,
     Seen,
     Work,
+    _prediction,
     classifier,
     distinct_pieces,
     masked_lm,
-    prediction,
 )
 from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture
@@ -37,7 +37,7 @@ def test_products_of_training_are_those_of_the_formula(size: Architecture) -> No
 
 def test_a_backward_pass_costs_twice_a_forward_one() -> None:
     """Prediction computes a third of what training does, and updates nothing."""
-    trained, asked = classifier(SIZES[-1], SEEN), prediction(SIZES[-1], SEEN)
+    trained, asked = classifier(SIZES[-1], SEEN), _prediction(SIZES[-1], SEEN)
 
     assert asked.products == pytest.approx(trained.products / 3)
     assert asked.updates == 0 < trained.updates

@@ -15,7 +15,7 @@ from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest, read_json
 from pdbench.evidence import load_references
-from pdbench.evidence.compare import MARKS, RULES
+from pdbench.evidence.compare import RULES
 from pdbench.evidence.outcomes import load_claims
 from pdbench.report import build, export_example
 from pdbench.report.build import _listed
@@ -190,9 +190,9 @@ def test_every_claim_has_an_outcome_in_words_and_a_mark(page: Page) -> None:
 
 def test_every_verdict_has_its_mark_and_its_rule(page: Page) -> None:
     """The marks are explained on the page, and stand beside the words in every table."""
-    for verdict, mark in MARKS.items():
-        assert re.search(rf"^{re.escape(mark)}{verdict}", page.text, re.MULTILINE)
-        assert RULES[verdict] in page.text
+    for verdict, rule in RULES.items():
+        assert re.search(rf"^{re.escape(verdict.mark)}{verdict}", page.text, re.MULTILINE)
+        assert rule in page.text
     assert "x not-comparable" in page.text
     assert "= reproduced" in page.text
 

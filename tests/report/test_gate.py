@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -362,7 +363,17 @@ def test_rows_without_a_comparison_have_no_numbers() -> None:
     (row,) = found["checks"][0]["rows"]
     assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate._as_markdown(found)
     assert (row["difference"], row["p"], row["scores"]) == (None, None, [None, None])
-    json.dumps(gate._as_json(found), allow_nan=False)
+    json.dumps(found, allow_nan=False)
+
+
+def test_every_margin_is_said() -> None:
+    """Cells of several artefacts may have several."""
+    several = replace(judged(*rows()), margins=(0.5, 1.0, 2.0))
+
+    (found,) = plain(several)["checks"]
+
+    assert found["margins"] == "0.5, 1, 2"
+    assert "margin 0.5 to 2 points" in found["title"]
 
 
 def test_every_outcome_has_a_colour_besides_its_mark() -> None:

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from pdbench.core.files import read_json
-from pdbench.jobs.record import RunRecord, read_record
+from pdbench.jobs.record import RunRecord
 from pdbench.study import ROOT, load_study
 from pdbench.testing.small_study import CONFIG, write_small_study
 from pdbench.workflow import Paths
@@ -148,7 +148,7 @@ class Project:
     def records(self) -> dict[str, RunRecord]:
         """The records of all finished runs of cells, by cell."""
         paths = self.folder.glob("results/store/run/*/record.json")
-        return {record.cell: record for record in map(read_record, paths)}
+        return {record.cell: record for record in (RunRecord.read(p.parent) for p in paths)}
 
     def break_cell(self, cell: str) -> Path:
         """Put a folder in the way of what a cell locks; removing it mends that."""

@@ -104,3 +104,32 @@ def test_the_catalogue_is_light() -> None:
         "sys.exit(any(name in sys.modules for name in ('numpy', 'torch', 'pandas')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_glue_tasks_report_what_glue_reports(study_file) -> None:
+    """More metrics may be asked for, the official ones must be."""
+    mrpc = {"source": "directory", "path": "x", "name": "mrpc", "labels": ["a", "b"]}
+
+    def load(**said: Any) -> None:
+        changes = {f"tasks.sentiment.{key}": value for key, value in {**mrpc, **said}.items()}
+        load_study(study_file(changes))
+
+    load(metrics=["accuracy", "f1"])
+    load(name="", metrics=["accuracy"])
+    missing = r"key tasks\.sentiment\.metrics: accuracy, for MRPC; .*\[f1, accuracy\]"
+    with pytest.raises(UsageError, match=missing):
+        load(metrics=["accuracy"])
+
+
+@pytest.mark.parametrize("name", ["mrpc", "qqp"])
+def test_f1_is_that_of_glues_second_class(name: str, study_file) -> None:
+    """In another order it would be the F1 of the pairs that do not mean the same."""
+    official = list(GLUE[name].labels)
+    hub = {"source": "hub", "name": "nyu-mll/glue", "revision": "pinned", "configuration": name}
+    changes = {f"tasks.sentiment.{key}": value for key, value in hub.items()}
+    changes["tasks.sentiment.metrics"] = ["f1", "accuracy"]
+
+    load_study(study_file({**changes, "tasks.sentiment.labels": official}))
+    wrong = rf"tasks\.sentiment\.labels: .*F1 is of the second; .*\[{', '.join(official)}\]"
+    with pytest.raises(UsageError, match=wrong):
+        load_study(study_file({**changes, "tasks.sentiment.labels": official[::-1]}))

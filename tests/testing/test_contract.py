@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from offered import write_package
 
-from pdbench.testing.contract import MethodContract, TrainedMethod, open_case, prepared
+from pdbench.testing.contract import MethodContract, TrainedMethod, _open_case, _prepared
 
 BROKEN = """
 import numpy as np
@@ -83,11 +83,11 @@ def case(
     (package / "__init__.py").write_text("")
     (package / "soft.py").write_text(BROKEN)
     folder: Path = tmp_path_factory.mktemp("contract") / "project"
-    shutil.copytree(prepared(tmp_path_factory.getbasetemp()), folder)
+    shutil.copytree(_prepared(tmp_path_factory.getbasetemp()), folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.syspath_prepend(site)
         importlib.invalidate_caches()
-        yield open_case(request.param.lower())
+        yield _open_case(request.param.lower())
     for name in [name for name in sys.modules if name.startswith("toy_methods")]:
         del sys.modules[name]
 

@@ -11,7 +11,7 @@ import pytest
 from study_files import write_study_file
 
 from pdbench.study import ROOT
-from pdbench.workflow.engine import closure, code_of, engine_of, read_lock
+from pdbench.workflow.engine import _closure, code_of, engine_of, read_lock
 from pdbench.workflow.kinds import KINDS
 
 DIGESTS = """
@@ -37,15 +37,15 @@ RENEW = "the lock of the engine is not of this code: run `pdbench lock`"
 def test_every_kind_begins_in_a_module_of_the_lock() -> None:
     """Each module that may run for one is in the lock."""
     lock = read_lock()
-    roots = {kind.runs for kind in KINDS.values()}
+    roots = {kind.module for kind in KINDS.values()}
 
     assert roots == set(lock["roots"]), RENEW
     for root in roots:
-        assert lock["roots"][root]["modules"] == closure(root), f"{root}: {RENEW}"
-        assert set(closure(root)) <= set(lock["modules"]), f"{root}: {RENEW}"
+        assert lock["roots"][root]["modules"] == _closure(root), f"{root}: {RENEW}"
+        assert set(_closure(root)) <= set(lock["modules"]), f"{root}: {RENEW}"
 
 
-@pytest.mark.parametrize("root", sorted({k.runs for k in KINDS.values() if k.last}))
+@pytest.mark.parametrize("root", sorted({k.module for k in KINDS.values() if k.last}))
 def test_the_lock_is_current(root: str) -> None:
     """What is committed has a version of its own, which stands alone in specifications."""
     assert engine_of(root) == str(read_lock()["roots"][root]["version"]), f"{root}: {RENEW}"
@@ -54,7 +54,7 @@ def test_the_lock_is_current(root: str) -> None:
 
 def test_training_runs_the_engine_and_no_drawing() -> None:
     """The closure has what decides numbers, and nothing that only shows them."""
-    modules = closure("pdbench.jobs.students")
+    modules = _closure("pdbench.jobs.students")
 
     assert {"pdbench.engine.operations", "pdbench.engine.loop", "pdbench.data.tokens"} <= set(
         modules

@@ -12,7 +12,7 @@ from workflow_project import Project
 from pdbench.study import Cell, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, SHOWN, TABLE, Job
+from pdbench.workflow.kinds import _AUDIT, _TABLE, KINDS, SHOWN, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 
@@ -70,7 +70,7 @@ def test_training_follows_the_audit(graph: Graph) -> None:
     trained = [job for job in graph.jobs if KINDS[job.kind].model]
 
     assert trained
-    assert all(AUDIT in graph.needs[job] for job in trained)
+    assert all(_AUDIT in graph.needs[job] for job in trained)
 
 
 def test_an_artefact_needs_its_cells_and_what_they_wait_for() -> None:
@@ -140,7 +140,7 @@ def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
         assert [job.key for job in seeds] == [(cell, number) for number in split.split[cell]]
         assert sum(split.costs[seed] for seed in seeds) == pytest.approx(costs[cell])
         assert split.priority(seeds[0]) > split.priority(Job("cell", cell))
-    assert split.needs[TABLE] == graph.needs[TABLE]
+    assert split.needs[_TABLE] == graph.needs[_TABLE]
 
 
 def test_what_is_bundled_is_not_split(study: Study) -> None:
@@ -161,7 +161,7 @@ def test_what_jobs_wait_for_is_the_same_in_bundles(study: Study, graph: Graph) -
         assert set(bundled.needs[Job("bundle", bundle)]) == own
     assert bundled.alone == []
     assert len(graph.alone) == len(study.cells)
-    assert set(bundled.needs[TABLE]) == {
+    assert set(bundled.needs[_TABLE]) == {
         Job("teacher", "sentiment"),
         *(Job("bundle", bundle) for bundle in bundled.bundles),
     }

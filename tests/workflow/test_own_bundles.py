@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pdbench.study import Study, load_study
-from pdbench.workflow.graph import MOST_CELLS, partition
+from pdbench.workflow.graph import _MOST_CELLS, _partition
 
 
 def seconds(study: Study, each: float = 1.0) -> dict[str, float]:
@@ -18,7 +18,7 @@ def test_every_cell_has_one_job(study: Study, limit: float) -> None:
     """Cells are in one bundle or in none; no bundle exceeds the limit or has one cell only."""
     costs = seconds(study)
 
-    bundles = partition(study, costs, limit)
+    bundles = _partition(study, costs, limit)
 
     keys = [cell.key for bundle in bundles for cell in bundle.cells]
     assert len(keys) == len(set(keys))
@@ -30,14 +30,14 @@ def test_every_cell_has_one_job(study: Study, limit: float) -> None:
 
 def test_a_large_cell_is_alone(study: Study) -> None:
     """A cell that would fill a bundle is in none."""
-    bundles = partition(study, seconds(study), 1.28)
+    bundles = _partition(study, seconds(study), 1.28)
 
     assert {cell.architecture.hidden for bundle in bundles for cell in bundle.cells} == {64}
 
 
 def test_no_limit_bundles_by_task_and_method(study: Study) -> None:
     """However large bundles may be, cells of two methods never share one."""
-    bundles = partition(study, seconds(study), 1e9)
+    bundles = _partition(study, seconds(study), 1e9)
 
     kinds = [{(cell.task, cell.method) for cell in bundle.cells} for bundle in bundles]
     assert all(len(found) == 1 for found in kinds)
@@ -49,8 +49,8 @@ def test_another_method_changes_no_bundle(study_file, study: Study) -> None:
     change = {"artefacts.figure6.cells.0.method": ["tf", "pd", "pf", "d", "basic"]}
     more = load_study(study_file(change))
 
-    before = set(partition(study, seconds(study), 1000))
-    after = set(partition(more, seconds(more), 1000))
+    before = set(_partition(study, seconds(study), 1000))
+    after = set(_partition(more, seconds(more), 1000))
 
     assert before < after
     assert {cell.method for bundle in after - before for cell in bundle.cells} == {"tf"}
@@ -58,10 +58,10 @@ def test_another_method_changes_no_bundle(study_file, study: Study) -> None:
 
 def test_a_bundle_has_few_enough_cells_to_name(study_file) -> None:
     """A bundle's command names its cells, so that there cannot be any number of them."""
-    sizes = {"layers": list(range(1, MOST_CELLS + 11)), "hidden": [64]}
+    sizes = {"layers": list(range(1, _MOST_CELLS + 11)), "hidden": [64]}
     change = {"architectures.grid": sizes, "artefacts.figure6.cells.0.architecture": "all"}
     study = load_study(study_file(change))
 
-    bundles = partition(study, seconds(study, 1e-6), 1000)
+    bundles = _partition(study, seconds(study, 1e-6), 1000)
 
-    assert max(len(bundle.cells) for bundle in bundles) == MOST_CELLS
+    assert max(len(bundle.cells) for bundle in bundles) == _MOST_CELLS

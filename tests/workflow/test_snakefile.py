@@ -11,7 +11,7 @@ import pytest
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
-from pdbench.study.loading import _argument_of, load_study
+from pdbench.study.loading import load_study
 from pdbench.workflow.snakefile import open_workflow
 
 
@@ -32,13 +32,13 @@ def test_the_display_is_told_costs_by_wildcard() -> None:
     assert all("" not in jobs for rule, jobs in costs.items() if rule not in alone)
 
 
-def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A study of config/ is called by its name even when its path was given."""
+    elsewhere = shutil.copy(ROOT / "config/demo.yaml", tmp_path)
     monkeypatch.chdir(ROOT)
 
-    assert _argument_of("config/demo.yaml") == _argument_of("demo") == "demo"
-    assert _argument_of("elsewhere/demo.yaml") == "elsewhere/demo.yaml"
-    assert load_study("config/demo.yaml").argument == "demo"
+    assert load_study("config/demo.yaml").argument == load_study("demo").argument == "demo"
+    assert load_study(elsewhere).argument == str(elsewhere)
 
 
 @pytest.mark.parametrize(

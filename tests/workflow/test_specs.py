@@ -15,7 +15,7 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import AUDIT, KINDS, Job
+from pdbench.workflow.kinds import _AUDIT, KINDS, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 DATA = {"audit", "task", "text", "pretrain", "teacher", "soft_labels", "pd", "basic"}
@@ -28,7 +28,7 @@ def jobs_of(study: Study) -> dict[str, Job]:
         "task": Job("task", "sentiment"),
         "text": Job("text", "films"),
         "pretrain": Job("pretrain", Start("general", Architecture(1, 64))),
-        "audit": AUDIT,
+        "audit": _AUDIT,
         "teacher": Job("teacher", "sentiment"),
         "soft_labels": Job("soft_labels", SoftLabelled("sentiment", "films")),
         "pd": Job("cell", pd),

@@ -9,7 +9,7 @@ import pytest
 from workflow_project import Project
 
 from pdbench.ops.clean import redo
-from pdbench.ops.status import survey
+from pdbench.ops.status import Survey
 from pdbench.study import load_study
 
 PD = "sentiment.pd.1-64.films-300.general"
@@ -136,9 +136,9 @@ def test_redoing_all_trains_every_run(finished: Project, monkeypatch: pytest.Mon
     """Data, teachers and pre-trained students stay."""
     monkeypatch.chdir(finished.folder)
     study = load_study("small.yaml")
-    (said,) = redo(survey(study), "all", yes=False)[:1]
+    (said,) = redo(Survey.of(study), "all", yes=False)[:1]
     assert said.endswith("every finished run among them; nothing was removed: say --yes")
-    redo(survey(study), "all", yes=True)
+    redo(Survey.of(study), "all", yes=True)
 
     commands = finished.run("study")
 

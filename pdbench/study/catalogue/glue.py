@@ -12,44 +12,28 @@ from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
 
-_REPOSITORY = "nyu-mll/glue"
-"""Where the hub has them."""
+_REPOSITORY = "nyu-mll/glue"  # where the hub has them
 
 
 @dataclass(frozen=True)
 class GlueTask:
-    """A task of GLUE, and how its original files are written.
+    """A task of GLUE, and how its original files are written."""
 
-    Attributes:
-        title: Its name in tables, and of its file for GLUE's server.
-        classes: Label names by what the label column says; empty for a regression.
-        items: How many items train, dev and test have.
-        metrics: What GLUE reports for it.
-        texts: The column of the text, or the two of a pair.
-        label: The column of the label.
-        dev: File of the dev split; the diagnostic set has none.
-        unlabelled: File of the test split, whose labels are hidden.
-        header: Names of the columns, where the files do not begin with them.
-        broken: Largest share of the lines of a file that are broken as it is published: cut
-            short, or with an empty text. They are left out.
-        version: Which version of its data it is, where it was published in several.
-        model_of: The task whose models are scored on it, where it has no training set.
-        aliases: What others call it.
-    """
-
-    title: str
-    classes: Mapping[str, str]
-    items: Mapping[str, int]
-    metrics: tuple[str, ...] = ("accuracy",)
-    texts: tuple[str, ...] = ("sentence1", "sentence2")
-    label: str = "label"
-    dev: str = "dev.tsv"
-    unlabelled: str = "test.tsv"
-    header: tuple[str, ...] = ()
+    title: str  # in tables, and of its file for GLUE's server
+    classes: Mapping[str, str]  # label names by what the label column says; none of a regression
+    items: Mapping[str, int]  # how many train, dev and test have
+    metrics: tuple[str, ...] = ("accuracy",)  # what GLUE reports for it
+    texts: tuple[str, ...] = ("sentence1", "sentence2")  # the column of the text, or two of a pair
+    label: str = "label"  # the column of the label
+    dev: str = "dev.tsv"  # file of the dev split; the diagnostic set has none
+    unlabelled: str = "test.tsv"  # file of the test split, whose labels are hidden
+    header: tuple[str, ...] = ()  # names of the columns, where the files do not begin with them
+    # Largest share of the lines of a file that are broken as it is published: cut short, or with
+    # an empty text. They are left out.
     broken: float = 0.0
-    version: str = ""
-    model_of: str | None = None
-    aliases: tuple[str, ...] = ()
+    version: str = ""  # which version of its data it is, where it was published in several
+    model_of: str | None = None  # whose models are scored on it, where it has no training set
+    aliases: tuple[str, ...] = ()  # what others call it
 
     @property
     def labels(self) -> tuple[str, ...]:

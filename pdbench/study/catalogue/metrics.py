@@ -16,23 +16,15 @@ _Formula: TypeAlias = Callable[[Any, Any, Any], Any]
 
 @dataclass(frozen=True)
 class _TaskMetric:
-    """A metric that a task may have; scores are fractions or correlations.
+    """A metric that a task may have; scores are fractions or correlations."""
 
-    Attributes:
-        title: Its name in tables.
-        kinds: The kinds of task that it is for.
-        formula: Its score, by default the mean of what each item scores by itself.
-        is_correlation: Whether it lies between -1 and 1, and is 0 for a constant prediction.
-        of_scores: Whether it compares numbers, as of a task without labels, and not classes.
-        unit: The unit of published scores.
-    """
-
-    title: str
-    kinds: tuple[str, ...] = ("classification",)
+    title: str  # in tables
+    kinds: tuple[str, ...] = ("classification",)  # of tasks that it is for
+    # By default the mean of what each item scores by itself.
     formula: _Formula = lambda scores, _, items: items.share(scores)
-    is_correlation: bool = False
-    of_scores: bool = False
-    unit: str = "%"
+    is_correlation: bool = False  # lies between -1 and 1, and is 0 for a constant prediction
+    of_scores: bool = False  # compares numbers, as of a task without labels, and not classes
+    unit: str = "%"  # of published scores
 
     @property
     def least(self) -> float:
