@@ -193,6 +193,7 @@ def _task(study: Study, name: str) -> dict[str, Any]:
         "majority": {"dev": 0.505, "test": 0.51},
         "excluded": {"train": {"test": 2, "dev": 1}},
         "warnings": [],
+        "constants": {},
         "splits": {
             split: {
                 "items": count,

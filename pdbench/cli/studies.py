@@ -70,6 +70,7 @@ def _plan(
     constants elsewhere.
     """
     from pdbench.core.files import write_json
+    from pdbench.data.needs import problems_of_files
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
     from pdbench.workflow.plan import Plan
@@ -81,6 +82,8 @@ def _plan(
     sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile))
     click.echo(found.as_text(devices))
+    for problem in problems_of_files(study):
+        click.echo(f"A job would say: {problem}")
     if json_file is not None:
         write_json(json_file, found.as_json(devices))
 

@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 from pdbench.core.errors import DataError
 
 _log = logging.getLogger(__name__)
+
+STANDARD_OUTPUT = Path("-")
 
 
 def exclusive_lock(path: Path) -> contextlib.AbstractContextManager[None]:
@@ -40,7 +43,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Works for a file and for a folder: whichever the block creates. Its content is on the disk
     before it has its name. If the block fails, what stood at ``path`` before still stands there.
+    A link stays one, and what it names is replaced; pipes and devices are written to.
     """
+    if _is_special(path):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder, path.name)
+            _write_into(path, Path(folder, path.name).read_bytes())
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     _remove(temporary)
@@ -55,6 +65,25 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         _remove(temporary)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path is a pipe, a device, or a stream of a process, which may be a plain file."""
+    absolute = str(path.absolute())
+    is_plain = path.is_file() or path.is_dir() or not path.exists()
+    return not is_plain or absolute.startswith(("/dev/", "/proc/"))
+
+
+def _write_into(path: Path, content: bytes) -> None:
+    """Write to what is no plain file; to one of this process's streams after what it has said."""
+    sys.stdout.flush()
+    for number in (1, 2):
+        if os.path.samestat(path.stat(), os.fstat(number)):
+            with open(number, "wb", closefd=False) as there:
+                there.write(content)
+            return
+    with path.open("ab") as there:
+        there.write(content)
 
 
 def flush(path: Path) -> None:
@@ -75,7 +104,10 @@ def scratch(parent: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` in one step."""
+    """Write ``text`` to ``path`` in one step; - is standard output."""
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        return
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -85,14 +117,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = "delete it and run again") -> Any:
     """Read a JSON file; DataError where it is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file", "run the job that makes it") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})", "delete it and run again") from error
+        raise DataError(f"{path}: not valid JSON ({error})", remedy) from error
 
 
 def digest(value: Any) -> str:

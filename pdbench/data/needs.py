@@ -22,7 +22,7 @@ from pdbench.data import places
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.settings import PINNED, PINS, Released, Source, is_commit
+from pdbench.study.settings import PINNED, PINS, Released, Source, VocabularySource, is_commit
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
@@ -94,6 +94,26 @@ def needs_of(study: Study) -> list[Need]:
     if not any((n.kind, n.name) == ("model", study.vocabulary.name) for n in found.values()):
         found |= {need.key: need for need in _of(study.vocabulary, "vocabulary")}
     return [found[key] for key in sorted(found)]
+
+
+def problems_of_files(study: Study) -> Iterator[PdbenchError]:
+    """What jobs would say of the first rows of local files, and of a local vocabulary."""
+    sources = [*study.tasks.items(), *study.texts.items()]
+    own = [(n, part) for n, source in sources for part in getattr(source, "parts", ()) or (source,)]
+    local = [source for _, source in own if source.source == "directory"]
+    if study.vocabulary.source == "directory":
+        local.append(study.vocabulary)
+    for source in local:
+        from pdbench.data.sources import check_head
+        from pdbench.data.vocabulary import open_vocabulary
+
+        try:
+            if isinstance(source, VocabularySource):
+                open_vocabulary(source, Path())
+            else:
+                check_head(source)
+        except PdbenchError as error:
+            yield error
 
 
 def unpinned(study: Study) -> dict[str, str]:

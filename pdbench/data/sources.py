@@ -26,6 +26,7 @@ from pdbench.data.schema import (
 )
 from pdbench.data.texts import TEXT_COLUMNS
 from pdbench.study.catalogue.archives import ARCHIVES
+from pdbench.study.catalogue.glue import glue_name
 from pdbench.study.settings import Data, Source, Task, Text
 
 _HEAD = 200
@@ -150,16 +151,17 @@ def read_text(
 def check_head(source: Task | Data) -> None:
     """Raise what a job would say of the first rows of a local source with columns."""
     breakage = Breakage(1.0 if source.broken else 0.0)
-    if source.source != "directory" or source.file is not None:
+    has_columns = source.source == "directory" and source.file is None
+    if not has_columns or getattr(source, "kind", "classification") != "classification":
         return
     if isinstance(source, Task):
         if source.name:
             directory.read_glue(source, breakage, _HEAD)
         else:
             _tables(directory.open_splits(source, _HEAD), source, breakage)
-    elif source.name:
+    elif glue_name(source.name) is not None:
         directory.read_glue_text(source, breakage, _HEAD)
-    else:
+    elif not source.name:
         rows = directory.open_text(source, _HEAD)
         read_rows(rows, schema_of(rows, source.columns, labelled=False), None, breakage)
 

@@ -173,7 +173,15 @@ class Classifier(nn.Module):
     def forward(self, ids: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
         """Logits, (B, C); the arguments are those of :meth:`Bert.forward`."""
         noise = self.bert.noise()
-        return self.classify(self.bert(ids, segments, mask, noise, self.rows), mask, noise)
+        return self.logits(self.bert(ids, segments, mask, noise, self.rows), mask, noise)
+
+    def logits(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
+        """What :meth:`classify` says, in float32 under any autocast.
+
+        Scores are compared, ranked and stored, and bfloat16 has few different ones.
+        """
+        with torch.autocast(states.device.type, enabled=False):
+            return self.classify(states.float(), mask, noise)
 
     def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
         """Logits (B, C) from the last layer's first pieces (B, H); ``mask`` is (B, S)."""

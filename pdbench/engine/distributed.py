@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pdbench.core.errors import PdbenchError
+from pdbench.core.errors import PdbenchError, UsageError
 
 _MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
@@ -25,7 +25,13 @@ _MEETING = 10
 
 def processes() -> int:
     """How many processes torchrun started together; one without it."""
-    return int(os.environ["WORLD_SIZE"]) if "RANK" in os.environ else 1
+    if "RANK" not in os.environ:
+        return 1
+    try:
+        return int(os.environ["WORLD_SIZE"])
+    except (KeyError, ValueError) as error:
+        what = "environment: RANK is set, and WORLD_SIZE is no number of processes"
+        raise UsageError(what, "start several processes with torchrun, or unset RANK") from error
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Exposed:
                 states = self._state(self.layers)[:, 0]
             else:
                 states = self._last_firsts
-            return self._model.classify(states, self._mask, self._noise).float()
+            return self._model.logits(states, self._mask, self._noise)
 
     def hidden(self, layer: int) -> Tensor:
         """Hidden states after a layer, or the embeddings for 0, (B, S, H)."""

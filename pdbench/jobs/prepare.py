@@ -69,6 +69,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             "warnings": warnings,
             "splits": about,
             "majority": _majority(splits) if labels else {},
+            "constants": kind.constants(splits),
             **provenance(settings),
         }
         write_json(folder / "task.json", content)

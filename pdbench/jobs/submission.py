@@ -7,6 +7,7 @@ words of GLUE's own files (0 and 1, or entailment and the like) or a number from
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
+
+_log = logging.getLogger(__name__)
 
 _LARGEST_SCORE = 5.0
 """Of STS-B; predictions beyond the scale are set to its ends."""
@@ -45,6 +48,7 @@ def write_submission(
     missing = [task for task in GLUE.values() if task.title not in content]
     filled = [task.title for task in missing]
     if missing and not fill:
+        _check_files(study, paths, filled)
         what = f"no predictions for {', '.join(filled)}, and GLUE's server takes whole submissions"
         raise UsageError(what, "add cells of these tasks, or give --fill to answer with one class")
     for task in missing:
@@ -91,6 +95,20 @@ def _predictions(
             origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}
             files[title] = {**origin, "sha256": record.outputs[file]}
     return content, files
+
+
+def _check_files(study: Study, paths: Paths, missing: Sequence[str]) -> None:
+    """Name the tasks that the study has, and whose hidden test it did not read."""
+    for task in study.tasks:
+        name = _glue_name(study, task)
+        if name is not None and GLUE[name].title in missing and _is_read_without(paths, task):
+            what = f"task {task!r} was read without GLUE's hidden test, {GLUE[name].unlabelled}"
+            raise DataError(what, f"put it into {study.tasks[task].path or 'its folder'}")
+
+
+def _is_read_without(paths: Paths, task: str) -> bool:
+    folder = paths.task(task)
+    return (folder / "task.json").is_file() and SUBMISSION not in prepared_splits(folder)
 
 
 def _glue_name(study: Study, task: str) -> str | None:
@@ -143,18 +161,29 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         what = f"{manifest}: a submission of study {about['study']!r}, not of {study.name!r}"
         raise UsageError(what, "name the study that was submitted")
     target = paths.submissions / f"{manifest.stem}.json"
-    if target.is_file() and read_json(target)["sha256"] != about["sha256"]:
-        what = f"{target}: the scores of another submission of this name"
-        raise UsageError(what, "rename the manifest, or delete those scores")
+    before: dict[str, dict[str, float]] = {}
+    if target.is_file():
+        kept = read_json(target)
+        before = kept["scores"]
+        if kept["sha256"] != about["sha256"]:
+            what = f"{target}: the scores of another submission of this name"
+            raise UsageError(what, "rename the manifest, or delete those scores")
     scores: dict[str, dict[str, float]] = {}
     for where, row in records(file):
-        title, metric, score = _scored(row, about["files"], where)
+        title, metric, score = _scored(row, {*about["files"], *about["filled"]}, where)
+        if title in about["filled"]:
+            _log.info("%s: %s was answered with one class and is left out", where, title)
+            continue
         if metric in scores.setdefault(title, {}):
             raise DataError(f"{where}: {title} {metric} again", "give one score of each")
+        if before.get(title, {}).get(metric, score) != score:
+            what = f"{where}: {title} {metric} {100 * score:g}, and {target} has another score"
+            raise DataError(what, "delete that file if it is wrong, and import again")
         scores[title][metric] = score
     if not scores:
         raise DataError(f"{file}: no scores", "write a line for each, below task,metric,score")
-    write_json(target, {**about, "scores": scores})
+    merged = {title: before.get(title, {}) | scores.get(title, {}) for title in {*before, *scores}}
+    write_json(target, {**about, "scores": merged})
     return target
 
 
@@ -170,13 +199,14 @@ def _scored(row: Mapping[str, Any], submitted: Iterable[str], where: str) -> tup
     if metric not in known:
         what = f"{where}: {metric!r} is no metric of {title}"
         raise DataError(what, suggestion(metric, known))
+    text = str(row["score"] or "")
     try:
-        score = float(row["score"] or "")
+        score = float(text.removesuffix("%"))
     except ValueError:
         score = float("nan")
-    if not -100 <= score <= 100:
-        what = f"{where}: score {row['score']!r}"
-        raise DataError(what, "write per cent, as the server shows it")
+    if not -100 <= score <= 100 or (0 < abs(score) <= 1 and not text.endswith("%")):
+        what = f"{where}: score {text!r}"
+        raise DataError(what, "write per cent, as the server shows it; of 1 and less as in 0.5%")
     return title, metric, score / 100
 
 

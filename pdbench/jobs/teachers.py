@@ -79,10 +79,13 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
 
 
 def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str, Scores]:
-    metrics = list(dict.fromkeys((*kind.task.metrics, kind.guarded_by or kind.task.metrics[0])))
+    guarded = kind.guarded_by or kind.task.metrics[0]
+    metrics = list(dict.fromkeys((*kind.task.metrics, guarded)))
     data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
     scores = {split: kind.score(model, own, metrics) for split, own in data.items()}
-    kind.guard(task, scores["dev"], data["dev"].targets, majority(folder, "dev"))
+    constants = read_json(folder / "task.json")["constants"].get("dev")
+    constants = constants or {guarded: majority(folder, "dev")}
+    kind.guard(task, scores["dev"], data["dev"].targets, constants)
     return scores
 
 

@@ -123,6 +123,13 @@ class Kind(ABC):
         found = Counter(labels)
         return {**counts, "labels": {name: found[i] for i, name in enumerate(self.task.labels)}}
 
+    def constants(self, splits: DatasetDict) -> dict[str, dict[str, float]]:
+        """What the best constant answer of train scores in every metric, by evaluated split.
+
+        Empty where that is the most frequent class.
+        """
+        return {}
+
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The names of the outputs in order, of a task that is prepared in ``folder``."""
         return self.task.labels
@@ -176,21 +183,27 @@ class Kind(ABC):
         predictions = self.predict(model, data.tokens)
         return Scores(compute(metrics, predictions, data.targets), predictions)
 
-    def guard(self, name: str, dev: Scores, true: NDArray[Any], constant: float) -> None:
+    def guard(
+        self, name: str, dev: Scores, true: NDArray[Any], constants: Mapping[str, float]
+    ) -> None:
         """Refuse a teacher that is hardly better than a constant answer.
 
+        ``constants`` are such an answer's scores, that of the guard first: the teacher must be
+        above it by the margin of its settings, and above the others.
+
         Raises:
-            GuardError: It is not better than ``constant``, such an answer's score, by the margin.
+            GuardError: It is not.
         """
-        metric = self.guarded_by or self.task.metrics[0]
         margin = self.task.teacher.margin if self.task.teacher else 0.0
-        found = dev.metrics[metric]
-        if found < constant + margin:
-            raise GuardError(
-                f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant answer has "
-                f"{constant:.3g} and tasks.{name}.teacher.margin asks {margin:g} more",
-                self.remedy(dev.predictions, true, constant + margin),
-            )
+        for metric, constant in constants.items():
+            found, least = dev.metrics[metric], constant + margin
+            if found < least or found <= constant < 1:
+                raise GuardError(
+                    f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant answer "
+                    f"has {constant:.3g} and tasks.{name}.teacher.margin asks {margin:g} more",
+                    self.remedy(dev.predictions, true, least),
+                )
+            margin = 0.0
 
     def remedy(self, predictions: NDArray[Any], true: NDArray[Any], least: float) -> str:
         """What to do about a teacher whose score is not the least that it must be."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
-from pdbench.data.needs import Need, local_path, missing_from, needs_of
+from pdbench.data.needs import Need, local_path, missing_from, needs_of, problems_of_files
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
@@ -57,6 +57,7 @@ def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
     yield from _folders(study)
     yield from _disk(study, max(DEVICES) if profile else os.cpu_count() or 1)
     yield from _data(study)
+    yield from _heads(study)
     if profile:
         yield from _profile(profile)
     elif study.scale == "paper":
@@ -140,6 +141,14 @@ def _data(study: Study) -> Iterator[_Finding]:
         yield _Finding("ok", f"data: all {len(needs_of(study))} items are in {folder}")
 
 
+def _heads(study: Study) -> Iterator[_Finding]:
+    found = list(problems_of_files(study))
+    for error in found:
+        yield _Finding("missing", error.what, error.remedy)
+    if not found and any(need.kind == "directory" for need in needs_of(study)):
+        yield _Finding("ok", "data: the first rows of local files are read as the study says")
+
+
 def _gpu() -> Iterator[_Finding]:
     found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     if not found:
@@ -189,7 +198,8 @@ def _cached(study: Study) -> Iterator[_Finding]:
 def _is_cached(study: Study, need: Need) -> bool:
     if need.kind == "archive":
         return Paths(study).output(Job("archive", need.name)).is_file()
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    default = os.path.expanduser("~/.cache/huggingface")  # noqa: PTH111 - pathlib needs a home
+    home = Path(os.environ.get("HF_HOME", default))
     revision = str(need.source.revision)
     if need.kind == "data set":
         cache = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
@@ -254,7 +264,7 @@ def _compared(
 def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
     named = sorted(set(_values(settings, _ACCOUNT)))
     asked = ["sacctmgr", "--noheader", "--parsable2", "show", "associations"]
-    own = _lines(answer(*asked, f"user={getpass.getuser()}", "format=account"))
+    own = _lines(answer(*asked, f"user={_user()}", "format=account"))
     if own is None:
         if named:
             what = f"SLURM: account {', '.join(named)}: the cluster keeps no accounts to compare"
@@ -269,6 +279,13 @@ def _accounts(profile: Path, settings: Any) -> Iterator[_Finding]:
             yield _Finding("missing", what, "ask its administrators for yours")
         else:
             yield _Finding("ok", "SLURM: no account named: your default is used")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 def _gpu_partitions(settings: Any) -> set[str]:

@@ -20,7 +20,7 @@ import click
 
 from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError, UsageError
-from pdbench.core.files import read_json, write_json, write_text
+from pdbench.core.files import STANDARD_OUTPUT, read_json, write_json, write_text
 from pdbench.core.words import for_json, p_value, signed
 from pdbench.evidence import Interval
 from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check, failing
@@ -79,8 +79,9 @@ def run(
         findings = read_json(written)
         if not isinstance(findings, dict) or "checks" not in findings:
             raise DataError(f"{written}: not written by pdbench check", "check again")
+    aside = STANDARD_OUTPUT in (junit, markdown, json_file)
     for line, outcome in _as_text(findings):
-        click.echo(click.style(line, _COLOURS[outcome]) if outcome else line)
+        click.echo(click.style(line, _COLOURS[outcome]) if outcome else line, err=aside)
     if junit is not None:
         write_text(junit, _as_junit(findings))
     if json_file is not None:

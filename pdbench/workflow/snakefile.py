@@ -126,6 +126,10 @@ def _forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
 
 def check_folders(paths: Paths) -> None:
     """Refuse to begin where a folder is there and read-only, or the disk is full."""
+    for place in (str(Path().absolute()), sys.executable, paths.study.argument):
+        if set(place) & set("{}"):
+            what = f"{place}: braces in a path, which Snakemake reads as names of wildcards"
+            raise UsageError(what, "rename or move it")
     own = (Path(), Path(".snakemake"), Path("logs"), STORE.parent, STORE)
     for folder in (*own, paths.reports.parent, paths.reports):
         if folder.is_dir() and not os.access(folder, os.W_OK):

@@ -1,12 +1,15 @@
 """BERTs are built, written and read; that they compute one is in test_equality."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
 
+from pdbench.data.tokens import Tokens
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
 from pdbench.engine.bert import keep_pieces
 from pdbench.engine.checkpoints import Checkpoint
+from pdbench.engine.device import Device, predict
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
 SHAPE = BertShape(layers=3, hidden=128, heads=2, feed_forward=512, vocabulary=100)
@@ -93,3 +96,23 @@ def test_built_models_have_the_counted_parameters(architecture: Architecture) ->
     model = MaskedLM(Bert(BertShape.of(architecture)))
 
     assert sum(p.numel() for p in model.parameters()) == architecture.parameters()
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_scores_are_as_fine_as_float32(outputs: int) -> None:
+    """Also where everything before the output layer is computed in bfloat16."""
+    model = Classifier(Bert(BertShape.of(Architecture(2, 64), 100)), outputs)
+    random_model(model, 0.07, torch.Generator().manual_seed(0))
+    model.output.bias.data.fill_(2.7)
+    random = np.random.default_rng(0)
+    offsets = np.arange(0, 8 * 501, 8)
+    pieces = random.integers(10, 100, 8 * 500).astype(np.uint16)
+    tokens = Tokens(pieces, offsets, np.full(500, 8, np.int32), "invented", 8)
+
+    low, high = (
+        predict(model, tokens, Device(torch.device("cpu"), precision))[:, 0]
+        for precision in ("bf16", "fp32")
+    )
+
+    assert len(np.unique(low)) > 490
+    assert np.corrcoef(low, high)[0, 1] > 0.99

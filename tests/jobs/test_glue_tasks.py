@@ -18,7 +18,7 @@ from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT
 from pdbench.core.errors import DataError, GuardError, UsageError
-from pdbench.core.files import file_digest
+from pdbench.core.files import file_digest, read_json
 from pdbench.data.splits import is_leak, stored_rows
 from pdbench.data.splits import tested_sentences as held_out
 from pdbench.evidence import ResultsTable
@@ -132,7 +132,7 @@ def test_a_teacher_of_scores_is_guarded() -> None:
     def guard(margin: float) -> None:
         teacher = {"source": "directory", "path": "teacher", "margin": margin}
         task = Task.model_validate({**about, "teacher": teacher})
-        Regression(task).guard("stsb", found, true, 0.0)
+        Regression(task).guard("stsb", found, true, {"pearson": 0.0})
 
     guard(0.03)
     with pytest.raises(GuardError, match=r"dev pearson is 0\.040, a constant answer has 0"):
@@ -290,6 +290,7 @@ def test_the_answer_comes_back_as_test_scores(project: tuple[Study, Paths]) -> N
         ("MNLI-m,f1,90", r"scores\.csv:2: 'f1' is no metric of MNLI-m"),
         ("MNLI-m,accuracy,high", r"scores\.csv:2: score 'high'"),
         ("MNLI-m,accuracy,900", r"scores\.csv:2: score '900'"),
+        ("MNLI-m,accuracy,0.501", r"scores\.csv:2: score '0\.501'; write per cent"),
         ("MNLI-m,accuracy", r"scores\.csv:2: 2 fields, the header"),
         ("MNLI-m,accuracy,80\nMNLI-m,accuracy,90", r"scores\.csv:3: MNLI-m accuracy again"),
         ("", r"scores\.csv: no scores"),
@@ -305,6 +306,24 @@ def test_a_wrong_answer_is_named(line: str, message: str, project: tuple[Study, 
     with pytest.raises(DataError, match=message):
         submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     assert not paths.submissions.exists()
+
+
+@pytest.mark.usefixtures("small_glue")
+def test_answers_add_up_and_never_replace_each_other(project: tuple[Study, Paths]) -> None:
+    """A second file adds scores; another score is refused; of filled files none is kept."""
+    study, paths = project
+    cells = [study.cells[HOST]]
+    submission.write_submission(study, paths, cells, Path("mine.zip"), fill=True)
+    for lines in ("MNLI-m,accuracy,51\nSTS-B,pearson,0.4%", "MNLI-mm,accuracy,52"):
+        Path("scores.csv").write_text(f"task,metric,score\n{lines}\n")
+        kept = submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+
+    scores = {"MNLI-m": {"accuracy": 0.51}, "MNLI-mm": {"accuracy": 0.52}}
+    assert read_json(kept)["scores"] == scores
+    Path("scores.csv").write_text("task,metric,score\nMNLI-m,accuracy,53\n")
+    with pytest.raises(DataError, match=r"scores\.csv:2: MNLI-m accuracy 53, and .* another score"):
+        submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
+    assert read_json(kept)["scores"] == scores
 
 
 @pytest.mark.usefixtures("small_glue")

@@ -14,7 +14,8 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from pdbench.core.errors import REQUEUE
+from pdbench.core.errors import REQUEUE, UsageError
+from pdbench.engine.distributed import processes
 from pdbench.jobs.record import RunRecord
 from pdbench.study import Architecture, Start, load_study
 from pdbench.workflow import Paths
@@ -150,3 +151,15 @@ def test_other_commands_refuse_several_processes(server: Server, command: list[s
 
     assert codes == [[2, 2]]
     assert log.count("only pretrain shares its work; run this command without torchrun") == 2
+
+
+@pytest.mark.parametrize("world", [None, "two"])
+def test_a_rank_alone_is_misuse(world: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an environment of torchrun, as a notebook or a wrapper may leave it."""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if world is not None:
+        monkeypatch.setenv("WORLD_SIZE", world)
+
+    with pytest.raises(UsageError, match=r"RANK is set, and WORLD_SIZE .*torchrun, or unset RANK"):
+        processes()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from datasets import Dataset, DatasetDict
 from numpy.typing import NDArray
 
 from pdbench.core.errors import GuardError
 from pdbench.kinds import Scores
-from pdbench.kinds.classes import Classes, _best_order
+from pdbench.kinds.classes import Classes, Rankings, _best_order
 from pdbench.study.settings import Task
 
 NLI = ("entailment", "neutral", "contradiction")
@@ -20,7 +21,7 @@ def guard(predictions: NDArray[np.int64], margin: float) -> None:
     teacher = {"source": "directory", "path": "teacher", "margin": margin}
     about = {"source": "directory", "path": "mnli", "labels": NLI, "metrics": ["accuracy"]}
     task = Task.model_validate({**about, "teacher": teacher})
-    Classes(task).guard("mnli", scores_of(predictions), TRUE, 1 / 3)
+    Classes(task).guard("mnli", scores_of(predictions), TRUE, {"accuracy": 1 / 3})
 
 
 def scores_of(predictions: NDArray[np.int64]) -> Scores:
@@ -63,3 +64,26 @@ def test_the_best_order_is_that_of_most_agreement() -> None:
     order, reached = _best_order(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 0]), ("no", "yes"))
 
     assert (order, reached) == (("yes", "no"), 0.75)
+
+
+FILMS = ["a"] * 5 + ["b"] * 3 + ["c"]
+
+
+def test_a_ranking_is_held_against_the_most_frequent_items() -> None:
+    """At each number of items: a list of the ones that train names most finds many."""
+    teacher = {"source": "directory", "path": "teacher", "margin": 0.05}
+    about = {"source": "directory", "path": "films", "labels": [], "kind": "ranking"}
+    metrics = ["recall@1", "recall@10"]
+    kind = Rankings(Task.model_validate({**about, "metrics": metrics, "teacher": teacher}))
+    items = {"train": FILMS, "dev": ["a", "b", "b", "new"], "test": ["c", "c"]}
+    texts = {s: Dataset.from_dict({"text": own, "item": own}) for s, own in items.items()}
+    constants = kind.constants(kind.numbered(DatasetDict(texts))[1])
+
+    assert constants["dev"] == {"recall@1": 0.25, "recall@10": 0.75}
+    assert constants["test"] == {"recall@1": 0.0, "recall@10": 1.0}
+    for first, tenth in ((0.29, 0.9), (0.5, 0.75)):
+        dev = Scores({"recall@1": first, "recall@10": tenth}, np.zeros(4, np.int32))
+        with pytest.raises(GuardError, match=r"recall@\d+ is .*, a constant answer has"):
+            kind.guard("films", dev, np.zeros(4), constants["dev"])
+    dev = Scores({"recall@1": 0.3, "recall@10": 0.76}, np.zeros(4, np.int32))
+    kind.guard("films", dev, np.zeros(4), constants["dev"])

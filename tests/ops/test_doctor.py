@@ -22,6 +22,7 @@ from pdbench.study import ROOT, Study, load_study
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.workflow import Paths
 
+FOLDER = {"source": "directory", "path": "own", "name": ""}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 Usage = namedtuple("Usage", "total used free")
 Program = Callable[[str, str], None]
@@ -173,6 +174,24 @@ def test_a_missing_folder_is_named(study_at: Callable[..., Study]) -> None:
     assert not lines(doctor._data(study), "ok")
     Path("films").mkdir()
     assert lines(doctor._data(study), "ok") == ["ok       data: all 4 items are cached here"]
+
+
+def test_the_heads_of_local_files_are_read(
+    study_at: Callable[..., Study], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Doctor and plan say what the job of a task would say, and nothing where it is content."""
+    Path("own").mkdir()
+    for split in ("train", "dev"):
+        Path(f"own/{split}.csv").write_text("text,label\na film,negative\nanother,positive\n")
+    source = {f"tasks.sentiment.{k}": v for k, v in FOLDER.items()}
+    found = study_at(source)
+    assert not [line for line in lines(doctor.examine(found)) if "own" in line]
+
+    Path("own/train.csv").write_text("text,lable\na film,negative\n")
+    (line,) = [line for line in lines(doctor.examine(found)) if "own" in line]
+    assert "train.csv: no label column among 'text', 'lable'; say which" in line
+    run("plan", str(Path("small.yaml")))
+    assert "A job would say: own/train.csv: no label column" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from study_files import write_study_file
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
@@ -123,3 +124,20 @@ def test_an_unknown_artefact_is_found_before_anything_runs(
         )
 
     assert "unknown artefact 'figure8'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["study", "folder"])
+def test_braces_in_a_path_are_found_at_once(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Snakemake would take them for names of wildcards, in each command that has them."""
+    folder = tmp_path / ("{x}" if place == "folder" else "x")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    file = write_study_file(folder / ("{y}.yaml" if place == "study" else "y.yaml"))
+
+    with pytest.raises(SystemExit) as caught:
+        open_workflow({"study": str(file)}, ARTEFACTS)
+
+    assert caught.value.code == 2
+    assert "braces in a path" in capsys.readouterr().err
