@@ -117,14 +117,26 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, remedy: str = "delete it and run again") -> Any:
+def mended(path: Path) -> str:
+    """What to do about a broken file: whole entries of the store are made again, by any run."""
+    if "store" in path.parts[:-3]:
+        entry = path.parts.index("store") + 3
+        return f"delete {Path(*path.parts[:entry])} and run again"
+    if "reports" in path.parts or "results" in path.parts:
+        return f"delete {path} and run again"
+    return "mend or replace it"
+
+
+def read_json(path: Path) -> Any:
     """Read a JSON file; DataError where it is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file", "run the job that makes it") from error
+        is_part = "store" in path.parts and path.parent.is_dir()
+        remedy = mended(path) if is_part else "run the job that makes it"
+        raise DataError(f"{path}: no such file", remedy) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})", remedy) from error
+        raise DataError(f"{path}: not valid JSON ({error})", mended(path)) from error
 
 
 def digest(value: Any) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import GuardError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import mended, read_json, write_json
 from pdbench.data.splits import (
     Row,
     is_leak,
@@ -130,7 +130,7 @@ def _check_task(study: Study, paths: Paths, task: str) -> tuple[int, int]:
 
 def _leak(folder: Path, number: int, row: Row) -> GuardError:
     what = f"{folder}: item {number} holds text of test or dev ({' | '.join(row)[:60]!r})"
-    return GuardError(what, f"delete {folder} and prepare it again")
+    return GuardError(what, mended(folder / "text.parquet"))
 
 
 def _similarities(labelled: dict[str, Counter[str]], counts: Counter[str]) -> dict[str, float]:

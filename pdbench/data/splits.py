@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import mended
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
 from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
 from pdbench.study import Study
@@ -228,8 +229,7 @@ def _stored_columns(folder: Path) -> Iterator[list[list[str]]]:
             for batch in file.iter_batches(ROWS, columns=names):
                 yield [batch[name].to_pylist() for name in names]
     except (OSError, pa.ArrowInvalid) as error:
-        remedy = "prepare the tasks and texts first"
-        raise DataError(f"{path}: missing or broken", remedy) from error
+        raise DataError(f"{path}: missing or broken", mended(path)) from error
 
 
 def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:

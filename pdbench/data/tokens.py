@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import mended, read_json, write_json
 
 _ARRAYS = {"pieces": np.uint16, "offsets": np.int64, "seconds": np.int32}
 
@@ -60,7 +60,9 @@ class Tokens:
         about = read_json(folder / "tokens.json")
         tokens = cls._mapped(folder, about["vocabulary"], about["max_length"])
         if tokens.digest != about["digest"]:
-            raise DataError(f"{folder}: the tokens are not those of tokens.json", _remedy(folder))
+            raise DataError(
+                f"{folder}: the tokens are not those of tokens.json", mended(folder / "tokens.json")
+            )
         return tokens
 
     @classmethod
@@ -68,10 +70,8 @@ class Tokens:
         arrays: dict[str, NDArray[Any]] = {}
         for name in _ARRAYS:
             path = folder / f"{name}.npy"
-            try:  # numpy's class for mapped arrays would make every small step slower
-                arrays[name] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-            except (OSError, ValueError) as error:
-                raise DataError(f"{path}: missing or truncated", _remedy(folder)) from error
+            # numpy's class for mapped arrays would make every small step slower
+            arrays[name] = np.asarray(read_array(path, mapped=True))
         return cls(**arrays, vocabulary=vocabulary, max_length=max_length)
 
     @cached_property
@@ -191,5 +191,10 @@ def _release(array: NDArray[Any]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _remedy(folder: Path) -> str:
-    return f"delete {folder} and run again"
+def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """Read an array, or map it into memory; DataError where it is missing or broken."""
+    try:
+        found: NDArray[Any] = np.load(path, "r" if mapped else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: missing or truncated", mended(path)) from error
+    return found

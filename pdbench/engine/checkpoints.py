@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import mended, read_json, write_json
 from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
@@ -157,7 +157,7 @@ class Checkpoint:
         self._load_encoder(model.bert, weights)
         head = [name for name in model.state_dict() if not name.startswith("bert.")]
         if not weights.keys() >= set(head):
-            raise DataError(f"{self._folder}: no masked-LM head", "pre-train the model anew")
+            raise DataError(f"{self._folder}: no masked-LM head", mended(self._folder / WEIGHTS))
         self._load_head(model, {name: weights[name] for name in head})
         return model
 
@@ -186,7 +186,7 @@ class Checkpoint:
             model.load_state_dict({**model.bert.state_dict(prefix="bert."), **weights})
         except RuntimeError as error:
             what = f"{self._folder}: its head does not fit ({' '.join(str(error).split())[:200]})"
-            raise DataError(what, "train it anew") from error
+            raise DataError(what, mended(self._folder / WEIGHTS)) from error
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
@@ -196,8 +196,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200] or "it ends too early"
-        remedy = "fetch it again, or delete the folder and run again"
-        raise DataError(f"{path}: cannot be read ({reason})", remedy) from error
+        raise DataError(f"{path}: cannot be read ({reason})", mended(path)) from error
     except UnpicklingError as error:
         what = f"{path}: is corrupt, or holds more than tensors, which is never run"
         raise DataError(what, "fetch it again, or use one saved in safetensors") from error

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pdbench.core.errors import DataError
 from pdbench.core.files import replacing
 from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS, examples_column, predictions_file
+from pdbench.data.tokens import read_array
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
@@ -91,7 +90,7 @@ def _training(record: RunRecord) -> dict[str, Any]:
 def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
     """The true labels of a task's test examples in its first row, where they stand once."""
     found = {
-        task: np.load(paths.task(task) / "test" / "labels.npy", allow_pickle=False).tolist()
+        task: read_array(paths.task(task) / "test" / "labels.npy").tolist()
         for task in frame["task"].unique()
     }
     return [

@@ -7,13 +7,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import digest, file_digest, read_json, write_json
+from pdbench.core.files import digest, file_digest, mended, read_json, write_json
 from pdbench.data.columns import SCHEMA_VERSION
+from pdbench.data.tokens import read_array
 from pdbench.study import Study
 from pdbench.study.settings import Strict
 
@@ -102,7 +102,8 @@ class RunRecord(RunRequest):
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
         """The record in a folder; one of another schema version, or that was edited, is refused."""
-        path, remedy = folder / _FILE, "delete its folder and run again; other runs are kept"
+        path = folder / _FILE
+        remedy = f"{mended(path)}; other runs are kept"
         content = read_json(path)
         if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
@@ -125,9 +126,8 @@ class RunRecord(RunRequest):
         """An array beside the record, which is refused if it is not what that says."""
         if not path.is_file() or file_digest(path) != self.outputs.get(path.name):
             what = f"{path}: missing, or not what its record says"
-            raise DataError(what, f"delete {path.parent} and run again")
-        found: NDArray[Any] = np.load(path, allow_pickle=False)
-        return found
+            raise DataError(what, mended(path))
+        return read_array(path)
 
 
 def selection_metric(study: Study, task: str) -> str:

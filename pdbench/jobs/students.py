@@ -21,10 +21,17 @@ import torch
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
-from pdbench.core.files import exclusive_lock, file_digest, read_json, shared_lock, write_json
+from pdbench.core.files import (
+    exclusive_lock,
+    file_digest,
+    mended,
+    read_json,
+    shared_lock,
+    write_json,
+)
 from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
-from pdbench.data.tokens import Tokens
+from pdbench.data.tokens import Tokens, read_array
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
@@ -304,8 +311,9 @@ def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
 def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tuple[Labelled, str]:
     """Open a transfer set with its soft labels; return their digest too."""
     chosen = study.transfer_sets[transfer]
-    folder, remedy = paths.soft_labels(task, chosen.text), "delete the folder and run again"
-    soft = np.load(folder / "soft_labels.npy", mmap_mode="r", allow_pickle=False)
+    folder = paths.soft_labels(task, chosen.text)
+    remedy = mended(folder / "soft_labels.npy")
+    soft = read_array(folder / "soft_labels.npy", mapped=True)
     record = read_json(folder / "soft_labels.json")
     tokens = Tokens.open(paths.text(chosen.text))
     if record["text_digest"] != tokens.digest:

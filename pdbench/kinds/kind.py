@@ -19,7 +19,7 @@ from pdbench.core.errors import GuardError
 from pdbench.core.files import read_json
 from pdbench.data.batches import collate
 from pdbench.data.metrics import compute
-from pdbench.data.tokens import Tokens, write_tokens
+from pdbench.data.tokens import Tokens, read_array, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict, predict_ranges
@@ -136,7 +136,7 @@ class Kind(ABC):
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""
-        return Labelled(Tokens.open(folder), np.load(folder / "labels.npy", allow_pickle=False))
+        return Labelled(Tokens.open(folder), read_array(folder / "labels.npy"))
 
     def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> Labelled:
         """The first ``size`` items of a text with a teacher's soft labels, as they are stored."""

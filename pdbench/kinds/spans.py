@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.core.errors import DataError
-from pdbench.data.tokens import Tokens, write_tokens
+from pdbench.data.tokens import Tokens, read_array, write_tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_batches
@@ -93,7 +93,7 @@ class Spans(Kind):
     def open_split(self, folder: Path) -> _Windowed:
         """Open a prepared split."""
         targets, examples, chars = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            read_array(folder / f"{name}.npy", mapped=True)
             for name in ("spans", "examples", "chars")
         )
         return _Windowed(Tokens.open(folder), targets, folder, examples, chars)

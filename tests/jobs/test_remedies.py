@@ -1,0 +1,72 @@
+"""What an error advises is done here, to the letter: the study then runs to its end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import run
+
+from pdbench.study import Start, Study
+from pdbench.workflow import Paths
+from pdbench.workflow.graph import Graph
+from pdbench.workflow.kinds import KINDS
+
+PD = "films.pd.1-32.more-100.plain"
+
+
+def start_of(study: Study) -> Start:
+    """The pre-trained student that the cell begins with."""
+    (found,) = [s for s in study.pretrained if s.architecture == study.cells[PD].architecture]
+    return found
+
+
+BROKEN: dict[str, Callable[[Paths, Study], Path]] = {
+    "task": lambda paths, _: paths.task("films") / "train" / "pieces.npy",
+    "labels": lambda paths, _: paths.task("films") / "test" / "labels.npy",
+    "task.json": lambda paths, _: paths.task("films") / "task.json",
+    "text": lambda paths, _: paths.text("more") / "offsets.npy",
+    "tokens.json": lambda paths, _: paths.text("more") / "tokens.json",
+    "soft labels": lambda paths, _: paths.soft_labels("films", "more") / "soft_labels.npy",
+    "soft labels' record": lambda paths, _: paths.soft_labels("films", "more") / "soft_labels.json",
+    "weights": lambda paths, study: paths.pretrained(start_of(study)) / "model.safetensors",
+    "configuration": lambda paths, study: paths.pretrained(start_of(study)) / "config.json",
+}
+"""A file of each kind that a job left and another reads."""
+
+
+def missing(study: Study, paths: Paths) -> list[list[str]]:
+    """The commands that Snakemake would run: those of the store whose last file is not there."""
+    jobs = [job for job in Graph(study).jobs if KINDS[job.kind].last and job.kind != "latency"]
+    return [
+        [job.kind.replace("_", "-"), "small.yaml", *KINDS[job.kind].arguments(job.key).split()]
+        for job in jobs
+        if not paths.output(job).exists() and job.kind != "seed"
+    ]
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_advice_about_a_broken_file_mends_it(
+    what: str, project: tuple[Study, Paths], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of it is lost; what is advised removes it, and what is missing then is made again."""
+    study, paths = project
+    broken = BROKEN[what](paths, study)
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    shutil.rmtree(paths.cell(study.cells[PD]).parent, ignore_errors=True)
+    for own in study.runs(study.cells[PD]):
+        shutil.rmtree(paths.run(own), ignore_errors=True)
+
+    assert run("cell", "small.yaml", PD) != 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    named = re.findall(r"results/store/[\w./-]+", said)
+    assert "run again" in said, said
+    for path in {Path(name.rstrip(".")) for name in named if "cells" not in name}:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+    for command in missing(study, paths):
+        assert run(*command) == 0, f"{command} after: {said}"
+    assert missing(study, paths) == []
