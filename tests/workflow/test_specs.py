@@ -215,3 +215,31 @@ def test_every_kind_has_a_digest_for_each_of_its_jobs(study: Study) -> None:
 
     assert len(found) == len(jobs)
     assert {kind for kind, _ in found} == set(KINDS) - {"bundle", "gate"}
+
+
+@pytest.mark.parametrize(
+    ("said", "file"),
+    [
+        ({"splits": {"train": "mine.data", "dev": "dev.data"}, "format": "tsv"}, "mine.data"),
+        ({"splits": {"train": "own", "dev": "dev"}}, "own/positive/1.txt"),
+        ({}, "train-00001-of-00002.parquet"),
+        ({}, "train.CSV"),
+        ({}, "train.jsonl.gz"),
+        ({"file": "Books.jsonl", "ratings": {"negative": [1], "positive": [5]}}, "Books.jsonl"),
+    ],
+)
+def test_every_file_that_is_read_decides(said: dict[str, Any], file: str, local: Path) -> None:
+    """Whatever it is called, and wherever in the folder it stands; also if its dates stay."""
+    raw = yaml.safe_load(local.read_text(encoding="utf-8"))
+    raw["tasks"]["sentiment"] |= {"name": "", **said}
+    local.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    path = Path("data", file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"content one")
+    about, before = path.stat(), digests(local)
+
+    path.unlink()
+    path.write_bytes(b"content two")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+    assert changed(before, digests(local)) >= {"task", "teacher", "pd", "basic"}
