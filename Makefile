@@ -14,6 +14,11 @@ PEERS := .venv-peers
 BENCHMARKS := finetune mlm distill_grid soft_labels startup scaling planning
 OLDER := import sys; sys.exit(sys.version_info < (3, 11))
 
+# Snakemake and pip keep caches at home; where that is read-only, as for a nameless user, here.
+ifeq ($(shell test -w "$(HOME)" && echo yes),)
+export HOME := $(CURDIR)/.home
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help reproduce test test-slurm lint bench example clean
 
