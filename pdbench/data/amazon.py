@@ -111,23 +111,23 @@ def review_file(source: Source) -> Path:
 
 def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
     """Yield every review that has a text."""
+    return (review for review in breakage.checked(_read(path, breakage)) if review.text)
+
+
+def _read(path: Path, breakage: Breakage) -> Iterator[_Review]:
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    review = _review(line)
+                    yield _review(line)
                 except (ValueError, TypeError, OverflowError, RecursionError) as error:
                     reason = error.msg if isinstance(error, json.JSONDecodeError) else error
                     what = f"{path}:{number}: no review ({reason})"
                     remedy = "mend or remove the line, or set key broken"
                     breakage.leave_out(DataError(what, remedy))
-                    continue
-                if review.text:
-                    yield review
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cut short after line {number}", "fetch it again") from error
-    breakage.check(number)
 
 
 def _with_spare(size: int) -> int:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SUBMISSION
 from pdbench.data.places import local_folder
-from pdbench.data.records import FORMATS, Breakage, Located, Rows, format_of, joined, open_rows
+from pdbench.data.records import FORMATS, Breakage, Located, Rows, format_of, open_rows
 from pdbench.data.schema import Labels, Schema, label_order, read_hidden, read_rows
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Data, Source, Task
@@ -95,7 +95,7 @@ def _candidates(folder: Path, about: Data) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         named = any(_stem(path) in group for groups in _NAMES.values() for group in groups)
         is_data = format_of(path) is not None or (about.format is not None and named)
-        if not path.name.startswith(".") and (is_data if path.is_file() else named):
+        if not path.name.startswith(".") and (is_data or (named and path.is_dir())):
             shard = _SHARD.fullmatch(path.name.partition(".")[0])
             called = path.name if shard is None else path.name.replace(shard[0], shard[1])
             found.setdefault(called, []).append(path)
@@ -105,7 +105,7 @@ def _candidates(folder: Path, about: Data) -> dict[str, list[Path]]:
 def _stem(path: Path) -> str:
     """The name of a file without its endings and the number of its part."""
     name = path.name.removesuffix(".gz")
-    stem = (name.rpartition(".")[0] or name) if path.is_file() else name
+    stem = (name.rpartition(".")[0] or name) if not path.is_dir() else name
     shard = _SHARD.fullmatch(stem)
     return (shard[1] if shard else stem).casefold()
 
@@ -130,7 +130,22 @@ def _whole(paths: list[Path]) -> list[Path]:
 def _opened(paths: Sequence[Path], about: Data, labels: Sequence[str], most: int | None) -> Rows:
     if paths[0].is_dir():
         return _open_folder(paths[0], labels, most)
-    return joined([open_rows(path, about, most) for path in paths])
+    return _joined([open_rows(path, about, most) for path in paths])
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    """The records of several files of one split, one after the other."""
+    first, *others = parts
+    for other in others:
+        if set(other.columns) != set(first.columns):
+            what = f"{other.where}: columns {', '.join(other.columns)}"
+            raise DataError(what, f"give it those of {first.where}: {', '.join(first.columns)}")
+
+    def read(wanted: Sequence[str], breakage: Breakage) -> Located:
+        for part in parts:
+            yield from part.read(wanted, breakage)
+
+    return Rows(first.where, first.columns, read, first.classes)
 
 
 def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
@@ -150,9 +165,9 @@ def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
             for path in sorted(own.glob("*.txt"))[:most]:
                 try:
                     text = path.read_text(encoding="utf-8-sig")
-                except UnicodeDecodeError as error:
-                    what = f"{path}: not UTF-8 ({error.reason})"
-                    breakage.leave_out(DataError(what, "save it as UTF-8, or set key broken"))
+                except (OSError, UnicodeDecodeError) as error:
+                    what = f"{path}: no text in UTF-8 ({error})"
+                    breakage.leave_out(DataError(what, "mend or remove it, or set key broken"))
                     continue
                 yield str(path), {"text": text, "label": label}
 

@@ -15,7 +15,7 @@ from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
-from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
+from pdbench.data.texts import normalise, order_of, sentences, share_of, text_columns
 from pdbench.study import Study
 from pdbench.study.catalogue.glue import published_task
 from pdbench.study.settings import Task
@@ -123,13 +123,9 @@ def _other_than_glue(read: Mapping[str, Dataset], task: Task) -> Iterator[str]:
             yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
 
 
-def text_columns(dataset: Dataset) -> list[str]:
-    """The name of the text column, or of the two of pairs."""
-    return [name for name in TEXT_COLUMNS if name in dataset.column_names]
-
-
 def _rows_of(dataset: Dataset) -> list[Row]:
-    return list(zip(*(dataset[name][:] for name in text_columns(dataset)), strict=True))
+    columns = text_columns(dataset.column_names)
+    return list(zip(*(dataset[name][:] for name in columns), strict=True))
 
 
 def _ordered(dataset: Dataset) -> Dataset:
@@ -144,11 +140,6 @@ def is_held_out(group: str) -> bool:
     Such a group is the questions of an article, or the examples of a dialogue.
     """
     return share_of(group, 8) < _HELD_OUT
-
-
-def order_of(row: Row) -> bytes:
-    """The sha256 that decides an item's place."""
-    return hashed("\x1f".join(row))
 
 
 def _without(dataset: Dataset, tested: set[Row]) -> Dataset:
@@ -224,7 +215,7 @@ def _stored_columns(folder: Path) -> Iterator[list[list[str]]]:
     path = folder / "text.parquet"
     try:
         with pq.ParquetFile(path) as file:
-            names = [name for name in TEXT_COLUMNS if name in file.schema_arrow.names]
+            names = text_columns(file.schema_arrow.names)
             for batch in file.iter_batches(ROWS, columns=names):
                 yield [batch[name].to_pylist() for name in names]
     except (OSError, pa.ArrowInvalid) as error:

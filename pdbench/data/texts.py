@@ -6,9 +6,10 @@ import hashlib
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
-TEXT_COLUMNS = ("text", "text_a", "text_b")
+_COLUMNS = ("text", "text_a", "text_b")
 """An item's text, or the two of a pair."""
 
 _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum()}
@@ -32,7 +33,12 @@ _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 def text_names(count: int) -> tuple[str, ...]:
     """Our names of the columns of an item's one text or two."""
-    return TEXT_COLUMNS[:1] if count == 1 else TEXT_COLUMNS[1:]
+    return _COLUMNS[:1] if count == 1 else _COLUMNS[1:]
+
+
+def text_columns(names: Sequence[str]) -> list[str]:
+    """Those of some columns that hold an item's text, or its two texts in their order."""
+    return [name for name in _COLUMNS if name in names]
 
 
 def one_line(text: Any) -> str:
@@ -43,6 +49,11 @@ def one_line(text: Any) -> str:
 def hashed(text: str) -> bytes:
     """The sha256 that decides a text's place among others, the same on every machine."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def order_of(row: Sequence[str]) -> bytes:
+    """The sha256 that decides the place of an item of one text or two."""
+    return hashed("\x1f".join(row))
 
 
 def share_of(text: str, size: int = 4) -> float:

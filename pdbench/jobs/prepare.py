@@ -23,13 +23,12 @@ from pdbench.data.splits import (
     Row,
     arrange,
     is_leak,
-    order_of,
     stored_sides,
     tested_elsewhere,
     tested_sentences,
-    text_columns,
     weaknesses,
 )
+from pdbench.data.texts import order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.kinds import kind_of, reader_of_text
@@ -132,7 +131,7 @@ def _distinct(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _each_row(dataset: Dataset) -> Iterator[Row]:
-    names = text_columns(dataset)
+    names = text_columns(dataset.column_names)
     for batch in dataset.iter(ROWS):
         yield from zip(*(batch[name] for name in names), strict=True)
 
@@ -148,7 +147,7 @@ def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[T
 def _write_rows(folder: Path, dataset: Dataset) -> int:
     """Write a dataset as ``text.parquet``; return its words, as white space separates them."""
     folder.mkdir(parents=True)
-    names, words = text_columns(dataset), 0
+    names, words = text_columns(dataset.column_names), 0
     schema = dataset.features.arrow_schema.remove_metadata()
     with pq.ParquetWriter(folder / "text.parquet", schema) as writer:
         for batch in dataset.iter(ROWS):

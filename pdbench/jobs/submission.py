@@ -84,7 +84,7 @@ def _predictions(
             name = _glue_name(study, task)
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
-            file = predictions_file(SUBMISSION, None if task == cell.task else task)
+            file = predictions_file(SUBMISSION, task, cell.task)
             predictions = record.array(folder / file)
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
@@ -209,5 +209,5 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
     if run is None or not (paths.run(run) / "record.json").is_file():
         return None
-    file = predictions_file(SUBMISSION, None if cell == host else cell.task)
+    file = predictions_file(SUBMISSION, cell.task, host.task)
     return RunRecord.read(paths.run(run)).outputs.get(file, "")

@@ -50,7 +50,7 @@ def reads(source: Source) -> bool:
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     """Read train, dev (held out by article) and test (the published dev)."""
-    published = {split: list(_checked(_questions(task, split), breakage)) for split in _FILES}
+    published = {split: _questions(task, split, breakage) for split in _FILES}
     found: dict[str, list[_Question]] = {"train": [], "dev": [], "test": published["dev"]}
     for example in published["train"]:
         found["dev" if is_held_out(example.article) else "train"].append(example)
@@ -59,8 +59,7 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 def read_text(source: Source, breakage: Breakage) -> pa.Table:
     """Read the questions of the training file with their contexts, without the answers."""
-    examples = list(_checked(_questions(source, "train"), breakage))
-    return _table(examples).select(["text_a", "text_b"])
+    return _table(_questions(source, "train", breakage)).select(["text_a", "text_b"])
 
 
 def _table(examples: list[_Question]) -> pa.Table:
@@ -68,10 +67,13 @@ def _table(examples: list[_Question]) -> pa.Table:
     return pa.table(columns, schema=_ROWS)
 
 
-def _questions(source: Source, split: str) -> Iterator[_Question]:
+def _questions(source: Source, split: str, breakage: Breakage) -> list[_Question]:
+    """The questions of a published split, but broken ones."""
     if source.source == "directory":
-        return _from_file(Path(source.path or "") / _FILES[split])
-    return _from_hub(source, "validation" if split == "dev" else split)
+        found = _from_file(Path(source.path or "") / _FILES[split])
+    else:
+        found = _from_hub(source, "validation" if split == "dev" else split)
+    return list(breakage.checked(_sound(found, breakage)))
 
 
 def _from_file(path: Path) -> Iterator[_Question]:
@@ -107,16 +109,13 @@ def _from_hub(source: Source, split: str) -> Iterator[_Question]:
         yield _Question(where, row["title"], question, row["context"], texts, starts)
 
 
-def _checked(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:
-    total = 0
+def _sound(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:
     for example in examples:
-        total += 1
         if problem := _problem(example):
             what = f"{example.where}: {problem}"
             breakage.leave_out(DataError(what, "mend the file, or set key broken"))
         else:
             yield example
-    breakage.check(total)
 
 
 def _problem(example: _Question) -> str:
