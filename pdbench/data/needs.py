@@ -45,7 +45,6 @@ _Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
-_METRICS = "computed by pdbench.data.metrics; nothing to fetch"
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class Need:
         return " ".join([self.kind, self.name, *filter(None, about)])
 
     @property
+    def path(self) -> Path:
+        """Where a directory stands: its folder, or the one file of it that is read."""
+        return Path(self.name, self.source.file or "")
+
+    @property
     def revision(self) -> str | None:
         """The version of an archive, or the commit of a repository."""
         return ARCHIVES[self.name].version if self.kind == "archive" else self.source.revision
@@ -81,11 +85,6 @@ class Need:
         known = (text for start, text in _LICENCES.items() if self.name.startswith(start))
         where = "" if self.kind in ("model", "vocabulary") else "datasets/"
         return next(known, f"not known to pdbench; see https://huggingface.co/{where}{self.name}")
-
-
-def local_path(need: Need) -> Path:
-    """Where something of kind ``directory`` stands: its folder, or the one file that is read."""
-    return Path(need.name, need.source.file or "")
 
 
 def needs_of(study: Study) -> list[Need]:
@@ -186,9 +185,10 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
             failed.append(f"{need.key}: {error}")
             say(f"missing  {failed[-1]}")
             continue
+        metrics = "computed by pdbench.data.metrics; nothing to fetch"
         content = {
             "format": _FORMAT,
-            "metrics": _METRICS,
+            "metrics": metrics,
             "items": [items[k] for k in sorted(items)],
         }
         write_json(folder / offline.MANIFEST, content)
@@ -290,9 +290,9 @@ def _files(need: Need, folder: Path) -> list[Path]:
         splits = load(need.source).values()
         return [Path(file["filename"]) for split in splits for file in split.cache_files]
     if need.kind == "directory":
-        path = local_path(need).absolute()
+        path = need.path.absolute()
         if not path.exists():
-            raise DataError(f"{local_path(need)}: not there", "mend key path")
+            raise DataError(f"{need.path}: not there", "mend key path")
     else:
         weights = need.kind == "model"
         path = places.model_folder(need.source, folder / offline.ARCHIVES, weights=weights)
@@ -303,7 +303,7 @@ def _archive(name: str, folder: Path) -> Path:
     try:
         return places.fetch(name, folder)
     except DataError:
-        path = places.path_of(name, folder)
+        path = folder / ARCHIVES[name].file
         if not path.exists():
             raise
         path.unlink()  # one that no manifest knows, and that is not the pinned one

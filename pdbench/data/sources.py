@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +11,9 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
-from pdbench.data.columns import SUBMISSION
+from pdbench.data.columns import SPLITS, SUBMISSION
 from pdbench.data.places import archives_of
-from pdbench.data.records import Breakage
+from pdbench.data.records import FORMATS, Breakage, Rows
 from pdbench.data.schema import read_rows, read_splits, schema_of
 from pdbench.data.texts import text_columns
 from pdbench.study.catalogue.archives import ARCHIVES
@@ -71,11 +71,16 @@ def read_task(
 
 def _task_tables(task: Task, breakage: Breakage, most: int | None = None) -> dict[str, pa.Table]:
     """Read the splits of a folder or of the hub, or so many rows of each of a folder's."""
-    local = task.source == "directory"
-    if local and task.name:
+    if task.source == "directory" and task.name:
         return directory.read_glue(task, breakage, most)
-    splits = directory.open_splits(task, most) if local else hub.open_splits(task)
+    splits = _opened(task, SPLITS, most)
     return read_splits(splits, task.columns, task.labels, breakage)
+
+
+def _opened(about: Data, splits: Sequence[str], most: int | None) -> dict[str, Rows]:
+    if about.source == "directory":
+        return directory.open_splits(about, splits, most)
+    return hub.open_splits(about, splits)
 
 
 def read_text(
@@ -113,10 +118,12 @@ def read_text(
 
 def _text_table(text: Data, breakage: Breakage, most: int | None = None) -> pa.Table:
     """Read the text of a folder or of the hub, or so many rows of a folder's."""
-    local = text.source == "directory"
-    if local and text.name:
+    if text.source == "directory" and text.name:
         return directory.read_glue_text(text, breakage, most)
-    rows = directory.open_text(text, most) if local else hub.open_text(text)
+    rows = _opened(text, ("text",), most).get("text")
+    if rows is None:
+        what = f"{text.path or text.name}: neither text nor train, in a format that is read"
+        raise DataError(what, f"add one ({', '.join(FORMATS)}), or name it with key splits.text")
     return read_rows(rows, schema_of(rows, text.columns, labelled=False), None, breakage)
 
 

@@ -206,24 +206,19 @@ def is_leak(row: Row, tested: set[str]) -> bool:
 
 def stored_rows(folder: Path) -> Iterator[Row]:
     """Yield the items of ``text.parquet`` in ``folder``, one text or two each."""
-    for columns in _stored_columns(folder):
-        yield from zip(*columns, strict=True)
+    for first, second in stored_sides(folder):
+        yield from zip(first, strict=True) if second is None else zip(first, second, strict=True)
 
 
-def _stored_columns(folder: Path) -> Iterator[list[list[str]]]:
-    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time."""
+def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
+    """Yield their texts, ``ROWS`` items at a time, and their second ones where they have two."""
     path = folder / "text.parquet"
     try:
         with pq.ParquetFile(path) as file:
             names = text_columns(file.schema_arrow.names)
             for batch in file.iter_batches(ROWS, columns=names):
-                yield [batch[name].to_pylist() for name in names]
+                first, *second = (batch[name].to_pylist() for name in names)
+                yield first, second[0] if second else None
     except (OSError, pa.ArrowInvalid) as error:
         remedy = "prepare the tasks and texts first"
         raise DataError(f"{path}: missing or broken", remedy) from error
-
-
-def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
-    """Yield the same, with None in the place of the second texts where items have one."""
-    for first, *second in _stored_columns(folder):
-        yield first, second[0] if second else None

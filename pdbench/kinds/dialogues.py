@@ -174,13 +174,7 @@ def _name(source: Source) -> str:
 
 def _rows(source: Source, release: _Release, split: str) -> Located:
     if source.source == "directory":
-        path = Path(source.path or "") / release.files[split]
-        if not path.is_file():
-            raise DataError(f"{path}: no such file", "mend key path, or fetch the release's files")
-        opened = open_rows(path, _UNQUOTED)
-        return opened.read(opened.columns, Breakage())
-    loaded = hub.load(source)
-    if split not in loaded:
-        raise DataError(f"{source.name}: no split {split}", "use one that has it")
-    rows: Any = enumerate(loaded[split], start=1)
-    return ((f"{source.name}: {split}: row {number}", dict(row)) for number, row in rows)
+        rows = open_rows(Path(source.path or "") / release.files[split], _UNQUOTED)
+    else:
+        rows = hub.open_split(source, split)
+    return rows.read(rows.columns, Breakage())

@@ -85,28 +85,31 @@ def _from_file(path: Path) -> Iterator[_Question]:
             for number, paragraph in enumerate(article["paragraphs"], start=1):
                 where = f"{path}: {article['title']}, paragraph {number}"
                 for asked in paragraph["qas"]:
-                    texts = [answer["text"] for answer in asked["answers"]]
-                    starts = [int(answer["answer_start"]) for answer in asked["answers"]]
-                    question, context = " ".join(asked["question"].split()), paragraph["context"]
-                    named = f"{path}: question {asked['id']}"
-                    yield _Question(named, article["title"], question, context, texts, starts)
+                    pairs = [
+                        (answer["text"], answer["answer_start"]) for answer in asked["answers"]
+                    ]
+                    about = (asked["question"], paragraph["context"], pairs)
+                    yield _question(f"{path}: question {asked['id']}", article["title"], *about)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{where}: not SQuAD v1.1's layout ({type(error).__name__}: {error})"
         raise DataError(what, "use its own files") from error
 
 
 def _from_hub(source: Source, split: str) -> Iterator[_Question]:
-    loaded = hub.load(source)
-    wanted = {"title", "question", "context", "answers"}
-    if split not in loaded or not wanted <= set(loaded[split].column_names):
-        what = f"{source.name}: no split {split} with the columns {', '.join(sorted(wanted))}"
+    rows, wanted = hub.open_split(source, split), ["title", "question", "context", "answers"]
+    if missing := set(wanted) - set(rows.columns):
+        what = f"{rows.where}: no column {', '.join(sorted(missing))}"
         raise DataError(what, "use a data set in SQuAD's layout")
-    rows: Any = loaded[split]
-    for number, row in enumerate(rows, start=1):
-        texts = list(row["answers"]["text"])
-        starts = [int(start) for start in row["answers"]["answer_start"]]
-        question, where = " ".join(row["question"].split()), f"{source.name}: {split}: row {number}"
-        yield _Question(where, row["title"], question, row["context"], texts, starts)
+    for where, row in rows.read(wanted, Breakage()):
+        pairs = zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+        yield _question(where, row["title"], row["question"], row["context"], list(pairs))
+
+
+def _question(
+    where: str, article: str, asked: str, context: str, answers: list[tuple[str, Any]]
+) -> _Question:
+    texts, starts = [text for text, _ in answers], [int(start) for _, start in answers]
+    return _Question(where, article, " ".join(asked.split()), context, texts, starts)
 
 
 def _sound(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:

@@ -312,7 +312,7 @@ def test_a_glue_task_s_training_split_can_be_a_text(tmp_path: Path) -> None:
 
 def test_a_folder_without_text_says_what_it_looks_for(tmp_path: Path) -> None:
     """The formats are listed."""
-    with pytest.raises(DataError, match=r"no file text or train; add one \(tsv, csv"):
+    with pytest.raises(DataError, match=r"neither text nor train, .*; add one \(tsv, csv"):
         read_text(Text(source="directory", path=str(tmp_path), size=1), tmp_path)
 
 
