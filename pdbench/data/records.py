@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdbench.core.errors import DataError
@@ -278,16 +277,11 @@ def _parquet(path: Path, _: Data, __: int | None) -> _Opened:
 
     with _open(path) as handle:
         schema = pq.read_schema(handle)
-    return schema.names, read, _classes(schema)
-
-
-def _classes(schema: pa.Schema) -> dict[str, Sequence[str]]:
-    """The label names that the library datasets writes into a file."""
-    if b"huggingface" not in (schema.metadata or {}):
-        return {}
+    if b"huggingface" not in (schema.metadata or {}):  # where datasets writes label names
+        return schema.names, read, {}
     from datasets import Features
 
-    return classes_of(Features.from_arrow_schema(schema))
+    return schema.names, read, classes_of(Features.from_arrow_schema(schema))
 
 
 def classes_of(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:

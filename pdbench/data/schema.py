@@ -288,7 +288,10 @@ def _sound(
     """The texts, and the label, of every row that is not broken."""
     for where, record in rows.read(schema.columns, breakage):
         try:
-            found: list[Any] = [_filled(record, name, where) for name in schema.texts]
+            found: list[Any] = [_text(record, name, where) for name in schema.texts]
+            if not all(found):
+                remedy = "fill or remove the row, or set key broken"
+                raise DataError(f"{where}: empty text", remedy)
             if labels is not None:
                 found.append(labels.of(_field(record, str(schema.label), where), where))
         except DataError as error:
@@ -305,13 +308,6 @@ def read_hidden(rows: Rows, schema: Schema) -> pa.Table:
         for name, column in zip(names, schema.texts, strict=True):
             columns[name].append(_text(record, column, where))
     return pa.table(columns)
-
-
-def _filled(record: Mapping[str, Any], name: str, where: str) -> str:
-    text = _text(record, name, where)
-    if not text:
-        raise DataError(f"{where}: empty text", "fill or remove the row, or set key broken")
-    return text
 
 
 def _text(record: Mapping[str, Any], name: str, where: str) -> str:

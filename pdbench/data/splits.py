@@ -47,9 +47,8 @@ def arrange(
     ones of a split are a random sample of it on every machine; those of submission stay in the
     order of the source. A task that trains no models of its own has test and submission alone.
 
-    ``read`` is what the source has: train, and dev or test or both, and perhaps submission;
-    ``elsewhere`` are the items of :func:`tested_elsewhere`. Returned are the splits, and how
-    many items of train and dev were left out, by the split that has them too.
+    ``read`` is what the source has. Returned are the splits, and how many items of train and dev
+    were left out, by the split that has them too.
 
     Raises:
         UsageError: The study asks for more items than there are.

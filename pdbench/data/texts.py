@@ -7,6 +7,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 _COLUMNS = ("text", "text_a", "text_b")
@@ -16,17 +17,6 @@ _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum(
 _VARIANTS = range(0xFE00, 0xFE10)  # which say how the character before is drawn
 
 
-class _Kept(dict[int, int | None]):
-    """What counts of a text: letters, digits, and the marks that many scripts write vowels with."""
-
-    def __missing__(self, code: int) -> int | None:
-        letter = chr(code)
-        is_mark = unicodedata.category(letter) in ("Mn", "Mc") and code not in _VARIANTS
-        self[code] = code if letter.isalnum() or is_mark else None
-        return self[code]
-
-
-_KEPT = _Kept()
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
@@ -62,6 +52,13 @@ def share_of(text: str, size: int = 4) -> float:
     return number / 2.0 ** (8 * size)
 
 
+@cache
+def _kept(letter: str) -> str:
+    """What counts of texts: letters, digits, and marks, with which many scripts write vowels."""
+    is_mark = unicodedata.category(letter) in ("Mn", "Mc") and ord(letter) not in _VARIANTS
+    return letter if letter.isalnum() or is_mark else ""
+
+
 def normalise(text: str) -> str:
     """Return the letters and digits of ``text``: unescaped, compatibility-composed, case-folded.
 
@@ -74,7 +71,7 @@ def normalise(text: str) -> str:
         kept = folded.translate(_ASCII_SEPARATORS)
     else:
         folded = unicodedata.normalize("NFKC", plain).casefold()
-        kept = folded.translate(_KEPT)
+        kept = "".join(map(_kept, folded))
     return kept or "".join(folded.split())
 
 

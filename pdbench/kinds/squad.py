@@ -63,8 +63,7 @@ def read_text(source: Source, breakage: Breakage) -> pa.Table:
 
 
 def _table(examples: list[_Question]) -> pa.Table:
-    columns = [[getattr(example, name) for example in examples] for name in _ROWS.names]
-    return pa.table(columns, schema=_ROWS)
+    return pa.Table.from_pylist([example._asdict() for example in examples], _ROWS)
 
 
 def _questions(source: Source, split: str, breakage: Breakage) -> list[_Question]:
