@@ -25,11 +25,12 @@ def open_splits(source: Data, splits: Sequence[str]) -> dict[str, Rows]:
     found: dict[str, str] = {}
     for split in splits:
         name = source.splits.get(split) or choose(split, {n: n for n in loaded}, source.name)  # type: ignore[call-overload]
-        if name is not None and name not in loaded:
+        if name is None:
+            continue
+        if name not in loaded:
             what = f"key splits.{split}: {source.name} has no split {name!r}"
             raise UsageError(what, f"name one of {', '.join(loaded)}")
-        if name is not None:
-            found[split] = name
+        found[split] = name
     over = [name for name in loaded if name not in found.values()]
     if over and "train" in splits:
         _log.warning("%s: not read: %s", source.name, ", ".join(over))

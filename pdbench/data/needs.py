@@ -57,12 +57,9 @@ class Need:
     @property
     def key(self) -> str:
         """What tells it from others, and how it is called in messages."""
-        about: tuple[str | None, ...] = ()
-        if self.kind in ("data set", "file"):
-            about = (self.source.configuration, self.source.file)
-        elif self.kind == "directory":
-            about = (self.source.file,)
-        return " ".join([self.kind, self.name, *filter(None, about)])
+        file = self.source.file if self.kind in ("data set", "file", "directory") else None
+        configuration = self.source.configuration if self.kind in ("data set", "file") else None
+        return " ".join([self.kind, self.name, *filter(None, (configuration, file))])
 
     @property
     def path(self) -> Path:

@@ -84,15 +84,23 @@ def _check(splits: Mapping[str, Dataset], task: Task, name: str) -> None:
             raise DataError(what, f"add some to {task.path or task.name}")
 
 
-def weaknesses(splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task) -> list[str]:
-    """What limits what the splits of a task can show, a sentence each, with numbers.
+def weaknesses(
+    splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task
+) -> Iterator[str]:
+    """Say what limits what the splits of a task can show, a sentence each, with numbers.
 
     ``read`` is what its source has: of GLUE it is known how much that is.
     """
-    return [
-        *(line for split, dataset in splits.items() for line in _weaknesses(split, dataset, task)),
-        *_other_than_glue(read, task),
-    ]
+    for split, dataset in splits.items():
+        yield from _weaknesses(split, dataset, task)
+    glue = published_task(task.source, task.name, task.configuration)
+    if glue is None or task.version != glue.version:
+        return
+    for split, dataset in read.items():
+        known = glue.items["test" if split == SUBMISSION else split]
+        if abs(len(dataset) - known) > glue.broken * known:
+            about = f"the file of {split} has {len(dataset):,} items, and that of GLUE's"
+            yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
 
 
 def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
@@ -109,17 +117,6 @@ def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
     elif len(named) < len(task.labels):
         without = " and ".join(label for label in task.labels if label not in named)
         yield f"none of the {count} items of {split} has the label {without}"
-
-
-def _other_than_glue(read: Mapping[str, Dataset], task: Task) -> Iterator[str]:
-    glue = published_task(task.source, task.name, task.configuration)
-    if glue is None or task.version != glue.version:
-        return
-    for split, dataset in read.items():
-        known = glue.items["test" if split == SUBMISSION else split]
-        if abs(len(dataset) - known) > glue.broken * known:
-            about = f"the file of {split} has {len(dataset):,} items, and that of GLUE's"
-            yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
 
 
 def _rows_of(dataset: Dataset) -> list[Row]:

@@ -49,7 +49,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
     splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    warnings = weaknesses(splits, read, settings)
+    warnings = list(weaknesses(splits, read, settings))
     for line in warnings:
         _log.warning("task %s: %s", task, line)
     labels, splits = kind.numbered(splits)
