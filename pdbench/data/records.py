@@ -77,11 +77,9 @@ class Rows:
     read: Callable[[Sequence[str], Breakage], Located]
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-
-def records(path: Path) -> Located:
-    """Yield the place and the record of every row of a file, of which none may be broken."""
-    rows = open_rows(path)
-    return rows.read(rows.columns, Breakage())
+    def whole(self) -> Located:
+        """Yield every record with all columns; none may be broken."""
+        return self.read(self.columns, Breakage())
 
 
 def open_rows(path: Path, about: Data = _NO_SETTINGS, most: int | None = None) -> Rows:

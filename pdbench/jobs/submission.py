@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
-from pdbench.data.records import records
+from pdbench.data.records import open_rows
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
@@ -147,7 +147,7 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
         what = f"{target}: the scores of another submission of this name"
         raise UsageError(what, "rename the manifest, or delete those scores")
     scores: dict[str, dict[str, float]] = {}
-    for where, row in records(file):
+    for where, row in open_rows(file).whole():
         title, metric, score = _scored(row, about["files"], where)
         if metric in scores.setdefault(title, {}):
             raise DataError(f"{where}: {title} {metric} again", "give one score of each")

@@ -28,7 +28,6 @@ _USER, _SYSTEM = "user:", "system:"
 
 _MENTION = re.compile(r"@(\d+)")
 
-
 _UNQUOTED = Data(source="directory", quotes=False)
 
 
@@ -174,7 +173,5 @@ def _name(source: Source) -> str:
 
 def _rows(source: Source, release: _Release, split: str) -> Located:
     if source.source == "directory":
-        rows = open_rows(Path(source.path or "") / release.files[split], _UNQUOTED)
-    else:
-        rows = hub.open_split(source, split)
-    return rows.read(rows.columns, Breakage())
+        return open_rows(Path(source.path or "") / release.files[split], _UNQUOTED).whole()
+    return hub.open_split(source, split).whole()
