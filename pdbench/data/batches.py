@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -136,12 +135,14 @@ class ItemBatches:
 
     def __init__(self, lengths: _Lengths, size: int, seed: int) -> None:
         self._lengths, self._size, self._seed = lengths, size, seed
-        self._order = lru_cache(1)(self._order_of)
+        self._epoch, self._order = 0, self._order_of(0)
 
     def __getitem__(self, step: int) -> NDArray[np.int64]:
         """The positions of the items of a step, (B,)."""
         epoch, number = divmod(step, -(-len(self._lengths) // self._size))
-        return self._order(epoch)[number]
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self._order_of(epoch)
+        return self._order[number]
 
     def _order_of(self, epoch: int) -> _Order:
         rng = generator(Purpose.ORDER, self._seed, epoch)
@@ -166,7 +167,7 @@ class PieceBatches:
         self._ends = _ends(rising, capacity)
         starts = np.concatenate([[0], self._ends[:-1]])
         self._pieces = np.add.reduceat(rising, starts, dtype=np.int64)  # of each bucket
-        self._order = lru_cache(1)(self._order_of)
+        self._pass, self._order = 0, self._order_of(0)
 
     def steps(self, pieces: int) -> int:
         """The fewest steps that see so many word pieces."""
@@ -178,7 +179,9 @@ class PieceBatches:
     def __getitem__(self, step: int) -> NDArray[np.int64]:
         """The positions of the items of a step, (B,)."""
         number, place = divmod(step, len(self._pieces))
-        return self._order(number)[place]
+        if number != self._pass:
+            self._pass, self._order = number, self._order_of(number)
+        return self._order[place]
 
     def _order_of(self, number: int) -> _Order:
         turns, rng = self._turns(number)
