@@ -492,8 +492,10 @@ def test_no_split_has_pairs_where_another_has_texts(tmp_path: Path) -> None:
         read_task(_task(tmp_path), tmp_path)
 
 
-def test_links_are_followed_and_a_broken_one_is_named(tmp_path: Path) -> None:
-    """To files and folders; a folder with the ending of a file is none, and is said so."""
+def test_links_are_followed_and_a_broken_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder with the ending of a file is no file, as a cluster writes it, and is said so."""
     _csv(tmp_path / "elsewhere", _rows([0, 1]))
     _csv(tmp_path / "dev", _rows([0, 1]))
     (tmp_path / "train.csv").symlink_to(tmp_path / "elsewhere.csv")
@@ -502,6 +504,11 @@ def test_links_are_followed_and_a_broken_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "elsewhere.csv").unlink()
     with pytest.raises(DataError, match=r"train\.csv: no such file"):
         read_task(_task(tmp_path), tmp_path)
+    (tmp_path / "train.csv").unlink()
+    (tmp_path / "train.csv").mkdir()
+    with pytest.raises(DataError, match="labelled splits: dev;"):
+        read_task(_task(tmp_path), tmp_path)
+    assert "not read: train.csv" in caplog.text
 
 
 def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
