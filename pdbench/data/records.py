@@ -216,13 +216,13 @@ def _json(path: Path, about: Data, most: int | None) -> _Opened:
 def _json_list(path: Path) -> _Opened:
     with _text(path) as handle:
         written = handle.read()
-    content = json.loads(written, object_pairs_hook=_each_once)
+    content, has_escapes = json.loads(written, object_pairs_hook=_each_once), "\\u" in written
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for number, found in enumerate(content, start=1):
             where = f"{path}: record {number}"
             try:
-                yield where, _object(found, written)
+                yield where, _object(found, has_escapes)
             except ValueError as error:
                 breakage.leave_out(DataError(f"{where}: {error}", "write objects of whole texts"))
 
@@ -233,11 +233,14 @@ def _json_lines(path: Path, _: Data, most: int | None) -> _Opened:
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for where, line in _lines(path, breakage):
             try:
-                yield where, _object(json.loads(line, object_pairs_hook=_each_once), line)
+                found = json.loads(line, object_pairs_hook=_each_once)
+                yield where, _object(found, "\\u" in line)
             except (ValueError, RecursionError) as error:
-                is_json = not isinstance(error, json.JSONDecodeError)
-                what = f"{where}: {error if is_json else f'not JSON ({error})'}"
-                breakage.leave_out(DataError(what, "mend the line, or write one object a line"))
+                reason = str(error)
+                if isinstance(error, json.JSONDecodeError):
+                    reason = f"not JSON ({error.msg})"
+                remedy = "mend the line, or write one object a line"
+                breakage.leave_out(DataError(f"{where}: {reason}", remedy))
 
     names = _keys(record for _, record in itertools.islice(read((), Breakage(1.0)), most))
     if not names:
@@ -245,10 +248,10 @@ def _json_lines(path: Path, _: Data, most: int | None) -> _Opened:
     return names, read, {}
 
 
-def _object(found: Any, written: str) -> _Record:
+def _object(found: Any, has_escapes: bool) -> _Record:
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
-    if "\\u" in written:  # half a character may be written so, and no text has one
+    if has_escapes:  # half a character may be written so, and no text has one
         json.dumps(found, ensure_ascii=False).encode()
     return found
 
