@@ -9,6 +9,7 @@ file is read twice, a line at a time; between the two, eight bytes of each revie
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zlib
 from array import array
@@ -84,13 +85,9 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
     wanted: dict[str, int | None] = {"text": _with_spare(size)}
     target = scratch / f"{hashed(repr(source)).hex()[:16]}.arrow"
     with pa.OSFile(str(target), "wb") as file, pa.ipc.new_stream(file, _TEXTS) as writer:
-        texts: list[str] = []
-        for review in _choose(review_file(source), wanted, breakage):
-            texts.append(review.text)
-            if len(texts) == _ROWS:
-                writer.write_batch(pa.record_batch([texts], schema=_TEXTS))
-                texts = []
-        writer.write_batch(pa.record_batch([pa.array(texts, pa.string())], schema=_TEXTS))
+        texts = (review.text for review in _choose(review_file(source), wanted, breakage))
+        while batch := list(itertools.islice(texts, _ROWS)):
+            writer.write_batch(pa.record_batch([batch], schema=_TEXTS))
     return Dataset.from_file(str(target))
 
 
@@ -111,23 +108,23 @@ def review_file(source: Source) -> Path:
 
 def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
     """Yield every review that has a text."""
+    return (review for review in breakage.checked(_read(path, breakage)) if review.text)
+
+
+def _read(path: Path, breakage: Breakage) -> Iterator[_Review]:
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    review = _review(line)
+                    yield _review(line)
                 except (ValueError, TypeError, OverflowError, RecursionError) as error:
                     reason = error.msg if isinstance(error, json.JSONDecodeError) else error
                     what = f"{path}:{number}: no review ({reason})"
                     remedy = "mend or remove the line, or set key broken"
                     breakage.leave_out(DataError(what, remedy))
-                    continue
-                if review.text:
-                    yield review
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cut short after line {number}", "fetch it again") from error
-    breakage.check(number)
 
 
 def _with_spare(size: int) -> int:

@@ -47,11 +47,8 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 def audit(study: Study, paths: Paths) -> None:
     """Write ``paths.audit``: what every task and text holds, and S of every transfer set.
 
-    All data are searched once more for what is evaluated, under the normalised match. A text
-    must hold no sentence of any task's test split and no item of its dev split. A training or
-    dev split must hold no whole item of a test split that its models are scored on, nor train one
-    of dev; how many of its items share a sentence with its own, as GLUE's pair tasks do, is
-    reported.
+    All data are searched once more for what is evaluated (see :mod:`pdbench.data.splits`). How
+    many items of train and dev share a sentence with test, as GLUE's pair tasks do, is reported.
 
     Raises:
         GuardError: Test data has leaked.

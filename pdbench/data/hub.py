@@ -12,40 +12,38 @@ from pdbench.core.errors import DataError, UsageError
 from pdbench.data.directory import choose
 from pdbench.data.places import at_commit
 from pdbench.data.records import Breakage, Located, Rows, classes_of
-from pdbench.study.settings import Data, Source, Task
+from pdbench.study.settings import Data, Source
 
 _log = logging.getLogger(__name__)
 
 _ROWS = 4096
 
 
-def open_splits(task: Task) -> dict[str, Rows]:
-    """The splits of a data set, as they are there."""
-    return _opened(task, ("train", "dev", "test"))
-
-
-def open_text(text: Data) -> Rows:
-    """The training split of a data set, or the one that key splits.text names."""
-    found = _opened(text, ("text",))
-    if not found:
-        raise DataError(f"{text.name}: no split train", "name another with key splits.text")
-    return found["text"]
-
-
-def _opened(source: Data, splits: Sequence[str]) -> dict[str, Rows]:
+def open_splits(source: Data, splits: Sequence[str]) -> dict[str, Rows]:
+    """Open those of some splits that a data set has."""
     loaded = load(source)
     found: dict[str, str] = {}
     for split in splits:
         name = source.splits.get(split) or choose(split, {n: n for n in loaded}, source.name)  # type: ignore[call-overload]
-        if name is not None and name not in loaded:
+        if name is None:
+            continue
+        if name not in loaded:
             what = f"key splits.{split}: {source.name} has no split {name!r}"
             raise UsageError(what, f"name one of {', '.join(loaded)}")
-        if name is not None:
-            found[split] = name
+        found[split] = name
     over = [name for name in loaded if name not in found.values()]
     if over and "train" in splits:
         _log.warning("%s: not read: %s", source.name, ", ".join(over))
     return {split: _rows(loaded[name], f"{source.name}: {name}") for split, name in found.items()}
+
+
+def open_split(source: Source, split: str) -> Rows:
+    """Open the split of a data set that has this name there."""
+    loaded = load(source)
+    if split not in loaded:
+        what = f"{source.name}: no split {split}, but {', '.join(loaded)}"
+        raise DataError(what, "name a data set in the published layout")
+    return _rows(loaded[split], f"{source.name}: {split}")
 
 
 def _rows(dataset: Dataset, where: str) -> Rows:

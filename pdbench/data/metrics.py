@@ -69,12 +69,10 @@ class Items:
 
 
 def compute(metrics: Sequence[str], predictions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """Return the score of every metric by its id.
+    """Return the score of every metric by its id, in the catalogue of metrics.
 
-    Args:
-        metrics: Ids, of :data:`pdbench.study.catalogue.metrics.METRICS`.
-        predictions: N predicted classes, or N numbers for a regression, or the ranks of N items.
-        labels: The N true ones.
+    ``predictions`` are N classes, N numbers of a regression, or the ranks of N items, and
+    ``labels`` the N true ones.
     """
     predicted, true = np.asarray(predictions), np.asarray(labels)
     if predicted.shape != true.shape:

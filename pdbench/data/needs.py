@@ -8,7 +8,6 @@ digests and licences, is written after each item.
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ _Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
-_METRICS = "computed by pdbench.data.metrics; nothing to fetch"
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,14 @@ class Need:
     @property
     def key(self) -> str:
         """What tells it from others, and how it is called in messages."""
-        about: tuple[str | None, ...] = ()
-        if self.kind in ("data set", "file"):
-            about = (self.source.configuration, self.source.file)
-        elif self.kind == "directory":
-            about = (self.source.file,)
-        return " ".join([self.kind, self.name, *filter(None, about)])
+        file = self.source.file if self.kind in ("data set", "file", "directory") else None
+        configuration = self.source.configuration if self.kind in ("data set", "file") else None
+        return " ".join([self.kind, self.name, *filter(None, (configuration, file))])
+
+    @property
+    def path(self) -> Path:
+        """Where a directory stands: its folder, or the one file of it that is read."""
+        return Path(self.name, self.source.file or "")
 
     @property
     def revision(self) -> str | None:
@@ -81,11 +81,6 @@ class Need:
         known = (text for start, text in _LICENCES.items() if self.name.startswith(start))
         where = "" if self.kind in ("model", "vocabulary") else "datasets/"
         return next(known, f"not known to pdbench; see https://huggingface.co/{where}{self.name}")
-
-
-def local_path(need: Need) -> Path:
-    """Where something of kind ``directory`` stands: its folder, or the one file that is read."""
-    return Path(need.name, need.source.file or "")
 
 
 def needs_of(study: Study) -> list[Need]:
@@ -206,9 +201,10 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
             failed.append(f"{need.key}: {error}")
             say(f"missing  {failed[-1]}")
             continue
+        metrics = "computed by pdbench.data.metrics; nothing to fetch"
         content = {
             "format": _FORMAT,
-            "metrics": _METRICS,
+            "metrics": metrics,
             "items": [items[k] for k in sorted(items)],
         }
         write_json(folder / offline.MANIFEST, content)
@@ -267,23 +263,21 @@ def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) ->
         return
     for file in item["files"]:
         path = folder / file["path"]
-        problem = _problem(path, file, digests)
-        if problem is not None:
+        if problem := _problem(path, file, digests):
             yield f"{path}: {problem}"
             if digests and path.is_relative_to(folder) and item["kind"] != "directory":
                 _remove(path)
 
 
 def _problem(path: Path, file: dict[str, Any], digests: bool) -> str | None:
-    with contextlib.suppress(OSError):
-        size = path.stat().st_size
-        if size != file["bytes"]:
-            how = "truncated" if size < file["bytes"] else "too long"
-            return f"{how}: {size:,} of {file['bytes']:,} bytes"
-        if digests and file_digest(path) != file["sha256"]:
-            return f"corrupt: its sha256 is not {file['sha256'][:12]}..."
-        return None
-    return "missing"
+    if not path.is_file():
+        return "missing"
+    size = path.stat().st_size
+    if size != file["bytes"]:
+        how = "truncated" if size < file["bytes"] else "too long"
+        return f"{how}: {size:,} of {file['bytes']:,} bytes"
+    is_other = digests and file_digest(path) != file["sha256"]
+    return f"corrupt: its sha256 is not {file['sha256'][:12]}..." if is_other else None
 
 
 def _remove(path: Path) -> None:
@@ -310,9 +304,9 @@ def _files(need: Need, folder: Path) -> list[Path]:
         splits = load(need.source).values()
         return [Path(file["filename"]) for split in splits for file in split.cache_files]
     if need.kind == "directory":
-        path = local_path(need).absolute()
+        path = need.path.absolute()
         if not path.exists():
-            raise DataError(f"{local_path(need)}: not there", "mend key path")
+            raise DataError(f"{need.path}: not there", "mend key path")
     else:
         weights = need.kind == "model"
         path = places.model_folder(need.source, folder / offline.ARCHIVES, weights=weights)
@@ -323,7 +317,7 @@ def _archive(name: str, folder: Path) -> Path:
     try:
         return places.fetch(name, folder)
     except DataError:
-        path = places.path_of(name, folder)
+        path = folder / ARCHIVES[name].file
         if not path.exists():
             raise
         path.unlink()  # one that no manifest knows, and that is not the pinned one

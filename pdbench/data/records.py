@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import gzip
 import io
 import itertools
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypeVar
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdbench.core.errors import DataError
@@ -22,8 +23,12 @@ from pdbench.study.settings import Data
 _Record: TypeAlias = dict[str, Any]
 Located: TypeAlias = Iterator[tuple[str, _Record]]
 
+_Fields: TypeAlias = Iterator[tuple[str, list[str]]]
+_T = TypeVar("_T")
+
 _NO_SETTINGS = Data(source="directory")
 _COMPRESSED = ".gz"
+_LONGEST_FIELD = 2**31 - 1
 
 _MORE = "..."
 """The last of the names in key header, where lines may have more fields, which are not read."""
@@ -34,7 +39,7 @@ class Breakage:
 
     def __init__(self, share: float = 0.0) -> None:
         self.share, self.found = share, 0
-        self._total = 0
+        self._kept = 0
         self._first: DataError | None = None
 
     def leave_out(self, error: DataError) -> None:
@@ -44,11 +49,14 @@ class Breakage:
         self._first = self._first or error
         self.found += 1
 
-    def check(self, total: int) -> None:
-        """Refuse more broken records than may be, among ``total`` more since the last time."""
-        self._total += total
-        if self._first is not None and self.found > self.share * self._total:
-            what = f"{self.found} of {self._total} records are broken, first {self._first.what}"
+    def checked(self, kept: Iterable[_T]) -> Iterator[_T]:
+        """Yield and count the other records; at their end, refuse more broken ones than may be."""
+        for record in kept:
+            self._kept += 1
+            yield record
+        total = self._kept + self.found
+        if self._first is not None and self.found > self.share * total:
+            what = f"{self.found} of {total} records are broken, first {self._first.what}"
             raise DataError(what, f"mend them, or raise key broken above {self.share:g}")
 
 
@@ -69,11 +77,9 @@ class Rows:
     read: Callable[[Sequence[str], Breakage], Located]
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-
-def records(path: Path) -> Located:
-    """Yield the place and the record of every row of a file, of which none may be broken."""
-    rows = open_rows(path)
-    return rows.read(rows.columns, Breakage())
+    def whole(self) -> Located:
+        """Yield every record with all columns; none may be broken."""
+        return self.read(self.columns, Breakage())
 
 
 def open_rows(path: Path, about: Data = _NO_SETTINGS, most: int | None = None) -> Rows:
@@ -106,23 +112,10 @@ def format_of(path: Path) -> str | None:
     return name if name in FORMATS else None
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
-    """The records of several files of one split, one after the other."""
-    first, *others = parts
-    for other in others:
-        if set(other.columns) != set(first.columns):
-            what = f"{other.where}: columns {', '.join(other.columns)}"
-            raise DataError(what, f"give it those of {first.where}: {', '.join(first.columns)}")
-
-    def read(wanted: Sequence[str], breakage: Breakage) -> Located:
-        for part in parts:
-            yield from part.read(wanted, breakage)
-
-    return Rows(first.where, first.columns, read, first.classes)
-
-
 _Read: TypeAlias = Callable[[Sequence[str], Breakage], Located]
 _Opened: TypeAlias = tuple[Sequence[str], _Read, Mapping[str, Sequence[str]]]
+
+_UNREADABLE = (OSError, EOFError, ValueError, RecursionError, csv.Error, zlib.error)
 
 
 @contextlib.contextmanager
@@ -130,8 +123,12 @@ def _one_line(path: Path) -> Iterator[None]:
     """Say what makes a file unreadable in one line."""
     try:
         yield
-    except (UnicodeDecodeError, csv.Error, pa.ArrowInvalid, EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: cannot be read ({error})", "mend or replace the file") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 ({error.reason})", "save it as UTF-8") from error
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        what = f"{path}: cannot be read ({reason})"
+        raise DataError(what, "mend or replace the file, or let it be read") from error
 
 
 def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
@@ -139,35 +136,34 @@ def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
 
 
 def _tab_separated(path: Path, about: Data, most: int | None) -> _Opened:
-    quoted = _is_quoted(path, most) if about.quotes is None else about.quotes
-    if quoted:
-        return _of_csv(path, about, "\t")
-    names = _said_names(about) or next(_lines(path, Breakage(1.0)), ("", ""))[1].split("\t")
+    if about.quotes or (about.quotes is None and _is_quoted(path, most)):
+        return _with_header(about, lambda _: _quoted_rows(path, "\t"))
+
+    def rows(breakage: Breakage) -> _Fields:
+        return ((where, line.split("\t")) for where, line in _lines(path, breakage))
+
+    return _with_header(about, rows)
+
+
+def _comma_separated(path: Path, about: Data, _: int | None) -> _Opened:
+    return _with_header(about, lambda _: _quoted_rows(path, ","))
+
+
+def _with_header(about: Data, rows: Callable[[Breakage], _Fields]) -> _Opened:
+    """Name the fields of rows: by the first one, unless the study has their names."""
+    said = [name for name in about.header if name != _MORE]
+    names = said or next(rows(Breakage()), ("", []))[1]
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
-        lines = _lines(path, breakage)
-        for where, line in lines if about.header else itertools.islice(lines, 1, None):
-            fields = line.split("\t")
-            if _fit(fields, names, about):
+        for where, fields in itertools.islice(rows(breakage), 0 if said else 1, None):
+            if len(fields) == len(names) or (_MORE in about.header and len(fields) > len(names)):
                 yield where, dict(zip(names, fields, strict=False))
             else:
-                what = f"{where}: {len(fields)} fields, {_wanted(names, about)}"
+                wanted = f"{'key header names' if said else 'the header has'} {len(names)}"
+                what = f"{where}: {len(fields)} fields, {wanted}"
                 breakage.leave_out(DataError(what, "mend the line"))
 
     return names, read, {}
-
-
-def _said_names(about: Data) -> list[str]:
-    return [name for name in about.header if name != _MORE]
-
-
-def _fit(fields: Sequence[str], names: Sequence[str], about: Data) -> bool:
-    more = _MORE in about.header
-    return len(fields) == len(names) or (more and len(fields) > len(names))
-
-
-def _wanted(names: Sequence[str], about: Data) -> str:
-    return f"{'key header names' if about.header else 'the header has'} {len(names)}"
 
 
 def _is_quoted(path: Path, most: int | None) -> bool:
@@ -184,9 +180,7 @@ def _is_quoted(path: Path, most: int | None) -> bool:
         return False
     plain = {line.count("\t") for line in lines()}
     try:
-        with _text(path) as handle:
-            rows = itertools.islice(csv.reader(handle, delimiter="\t", strict=True), most)
-            counts = {len(row) for row in rows if row}
+        counts = {len(row) for _, row in itertools.islice(_quoted_rows(path, "\t"), most)}
     except csv.Error:
         return False
     if len(plain) == 1 == len(counts):
@@ -201,49 +195,37 @@ def _text(path: Path) -> Iterator[IO[str]]:
         yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline="")
 
 
-def _comma_separated(path: Path, about: Data, _: int | None) -> _Opened:
-    return _of_csv(path, about, ",")
-
-
-def _of_csv(path: Path, about: Data, delimiter: str) -> _Opened:
+def _quoted_rows(path: Path, delimiter: str) -> _Fields:
+    csv.field_size_limit(_LONGEST_FIELD)
     with _text(path) as handle:
-        names = _said_names(about) or next(csv.reader(handle, delimiter=delimiter, strict=True), [])
-
-    def read(_: Sequence[str], breakage: Breakage) -> Located:
-        with _text(path) as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
-            for row in reader if about.header else itertools.islice(reader, 1, None):
-                where = f"{path}:{reader.line_num}"
-                if _fit(row, names, about):
-                    yield where, dict(zip(names, row, strict=False))
-                elif row:
-                    what = f"{where}: {len(row)} fields, {_wanted(names, about)}"
-                    breakage.leave_out(DataError(what, "mend the line"))
-
-    return names, read, {}
+        reader = csv.reader(handle, delimiter=delimiter, strict=True)
+        try:
+            yield from ((f"{path}:{reader.line_num}", row) for row in reader if row)
+        except csv.Error as error:
+            raise csv.Error(f"line {reader.line_num}: {error}") from error
 
 
 def _json(path: Path, about: Data, most: int | None) -> _Opened:
     with _open(path) as handle:
-        first = next((line.lstrip() for line in handle if line.strip()), b"")
-    is_list = first.removeprefix(b"\xef\xbb\xbf").startswith(b"[")
+        lines = (line.removeprefix(codecs.BOM_UTF8).lstrip() for line in handle)
+        first = next(filter(None, lines), b"")
+    is_list = first.startswith(b"[")
     return _json_list(path) if is_list else _json_lines(path, about, most)
 
 
 def _json_list(path: Path) -> _Opened:
+    with _text(path) as handle:
+        written = handle.read()
+    content, has_escapes = json.loads(written, object_pairs_hook=_each_once), "\\u" in written
+
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for number, found in enumerate(content, start=1):
             where = f"{path}: record {number}"
-            if isinstance(found, dict):
-                yield where, found
-            else:
-                breakage.leave_out(DataError(f"{where}: no JSON object", "write objects"))
+            try:
+                yield where, _object(found, has_escapes)
+            except ValueError as error:
+                breakage.leave_out(DataError(f"{where}: {error}", "write objects of whole texts"))
 
-    try:
-        with _text(path) as handle:
-            content = json.load(handle, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error})", "mend the file") from error
     return _keys(found for found in content if isinstance(found, dict)), read, {}
 
 
@@ -251,22 +233,27 @@ def _json_lines(path: Path, _: Data, most: int | None) -> _Opened:
     def read(_: Sequence[str], breakage: Breakage) -> Located:
         for where, line in _lines(path, breakage):
             try:
-                record = json.loads(line, object_pairs_hook=_each_once)
-                if "\\u" in line:  # half a character may be written so, and no text has one
-                    json.dumps(record, ensure_ascii=False).encode()
+                found = json.loads(line, object_pairs_hook=_each_once)
+                yield where, _object(found, "\\u" in line)
             except (ValueError, RecursionError) as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-                breakage.leave_out(DataError(f"{where}: not JSON ({reason})", "mend the line"))
-                continue
-            if isinstance(record, dict):
-                yield where, record
-            else:
-                breakage.leave_out(DataError(f"{where}: no JSON object", "write one object a line"))
+                reason = str(error)
+                if isinstance(error, json.JSONDecodeError):
+                    reason = f"not JSON ({error.msg})"
+                remedy = "mend the line, or write one object a line"
+                breakage.leave_out(DataError(f"{where}: {reason}", remedy))
 
     names = _keys(record for _, record in itertools.islice(read((), Breakage(1.0)), most))
     if not names:
         next(read((), Breakage()), None)  # which says what is wrong with the first line
     return names, read, {}
+
+
+def _object(found: Any, has_escapes: bool) -> _Record:
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    if has_escapes:  # half a character may be written so, and no text has one
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> _Record:
@@ -279,43 +266,23 @@ def _each_once(pairs: list[tuple[str, Any]]) -> _Record:
 
 def _keys(found: Iterable[_Record]) -> list[str]:
     """The keys of all records, in the order in which they appear."""
-    names: dict[str, None] = {}
-    for record in found:
-        names.update(dict.fromkeys(record))
-    return list(names)
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
 
 def _parquet(path: Path, _: Data, __: int | None) -> _Opened:
     def read(wanted: Sequence[str], _: Breakage) -> Located:
-        number = 0
-        with _arrow_errors(), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=list(wanted)):
-                for record in batch.to_pylist():
-                    number += 1
-                    yield f"{path}: row {number}", record
+        with _open(path) as handle, pq.ParquetFile(handle) as file:
+            batches = (batch.to_pylist() for batch in file.iter_batches(columns=list(wanted)))
+            for number, record in enumerate(itertools.chain.from_iterable(batches), start=1):
+                yield f"{path}: row {number}", record
 
-    with _arrow_errors():
-        schema = pq.read_schema(path)
-    return schema.names, read, _classes(schema)
-
-
-@contextlib.contextmanager
-def _arrow_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise pa.ArrowInvalid(error) from error  # what Arrow calls a page that it cannot unpack
-
-
-def _classes(schema: pa.Schema) -> dict[str, Sequence[str]]:
-    """The label names that the library datasets writes into a file."""
-    if b"huggingface" not in (schema.metadata or {}):
-        return {}
+    with _open(path) as handle:
+        schema = pq.read_schema(handle)
+    if b"huggingface" not in (schema.metadata or {}):  # where datasets writes label names
+        return schema.names, read, {}
     from datasets import Features
 
-    return classes_of(Features.from_arrow_schema(schema))
+    return schema.names, read, classes_of(Features.from_arrow_schema(schema))
 
 
 def classes_of(features: Mapping[str, Any]) -> dict[str, Sequence[str]]:

@@ -7,14 +7,14 @@ or ``gold_label``. Where several are there, or others, the study says which with
 A label is the class whose name is written, in any case: the number 1 and the text ``1`` are class
 "1", true is class "true". Where no class is called by a number, its index, from 0, may stand for
 it; a data set says the one or the other, not both. A test split whose labels are all missing or -1
-is one whose labels are hidden.
+is one whose labels are hidden; elsewhere -1 is the score of a regression, or no label.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data.columns import SUBMISSION
 from pdbench.data.records import Breakage, Rows
 from pdbench.data.texts import one_line, text_names
 from pdbench.study.settings import Columns
@@ -43,6 +44,9 @@ _TEXTS = (
 _LABELS = ("label", "gold_label")
 _COUNTERS = {"", "id", "idx", "index", "pairid", "pair_id"}
 """Columns that number the items; a hidden test set may have them where train does not."""
+
+_MOST_LISTED = 20
+"""Columns that a message names."""
 
 _HIDDEN = "-1"
 _WHOLE = re.compile(r"(-?\d+)\.0+")
@@ -96,10 +100,13 @@ def _plain(column: str) -> str:
 
 
 def _listed(rows: Rows) -> str:
-    return ", ".join(map(repr, rows.columns)) or "none"
+    names = [f"{column!r:.60}" for column in rows.columns[:_MOST_LISTED]]
+    return ", ".join([*names, *(["..."] if len(rows.columns) > _MOST_LISTED else [])]) or "none"
 
 
 def _known_texts(rows: Rows, there: set[str]) -> tuple[str, ...]:
+    if not rows.columns:
+        raise DataError(f"{rows.where}: no rows", "fill or remove it")
     present = [names for names in _TEXTS if set(names) <= there]
     whole = [names for names in present if not any(set(names) < set(other) for other in present)]
     if len(whole) == 1:
@@ -115,9 +122,8 @@ def _known_texts(rows: Rows, there: set[str]) -> tuple[str, ...]:
 class Labels:
     """What turns a written label into its number, or into itself where there are no names.
 
-    Args:
-        names: The task's label names, in the order of its classes; empty for a regression.
-        classes: Label names by what the source writes for them, where it has words of its own.
+    ``names`` are the task's, in the order of its classes, none for a regression; ``classes`` has
+    them by what the source writes, where it has words of its own.
     """
 
     def __init__(self, names: Sequence[str], classes: Mapping[str, str] | None = None) -> None:
@@ -142,22 +148,21 @@ class Labels:
         Raises:
             DataError: It is missing, or names no class.
         """
-        written = written_label(value)
-        if written is None or (written == _HIDDEN and self.is_hidden(value)):
+        written = _written(value)
+        if written is None or (self._names and self.is_hidden(value)):
             raise DataError(f"{where}: no label ({value!r})", "give it one, or set key broken")
         if not self._names:
             return _score(value, where)
         for way in (self._by_name, self._by_index):
             if (found := way.get(self._folded(written))) is not None:
                 return self._checked(way, found, value, where)
-        raise DataError(
-            f"{where}: unknown label {value!r}, and there are {self._known}",
-            "mend it, or key labels",
-        )
+        indices = f", or 0 to {len(self._names) - 1} for them" if self._by_index else ""
+        what = f"{where}: unknown label {value!r:.60}, and there are "
+        raise DataError(what + ", ".join(self._words) + indices, "mend it, or key labels")
 
     def is_hidden(self, value: Any) -> bool:
         """Whether a value says that there is no label, and is no label itself."""
-        written = written_label(value)
+        written = _written(value)
         return written is None or (written == _HIDDEN and _HIDDEN not in self._by_name)
 
     def _checked(self, way: Mapping[str, int], found: int, value: Any, where: str) -> int:
@@ -169,13 +174,8 @@ class Labels:
             raise DataError(what, "write the names of all labels, or the indices of all")
         return found
 
-    @property
-    def _known(self) -> str:
-        indices = f", or 0 to {len(self._names) - 1} for them" if self._by_index else ""
-        return ", ".join(self._words) + indices
 
-
-def written_label(value: Any) -> str | None:
+def _written(value: Any) -> str | None:
     """A label as text, the same in every format; None where there is none."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -189,10 +189,10 @@ def written_label(value: Any) -> str | None:
 
 
 def _score(value: Any, where: str) -> float:
-    what = f"{where}: label {value!r} is no number that float32 holds"
+    what = f"{where}: label {value!r:.60} is no number that float32 holds"
     try:
         number = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(what, "mend it, or name the classes in key labels") from error
     if not abs(number) <= float(np.finfo(np.float32).max):
         raise DataError(what, "mend it")
@@ -212,7 +212,44 @@ def label_order(where: str, theirs: Sequence[str], ours: Sequence[str]) -> list[
     return [ours.index(name) for name in theirs]
 
 
-def has_labels(rows: Rows, schema: Schema, labels: Labels) -> bool:
+def read_splits(
+    splits: Mapping[str, Rows], said: Columns, names: Sequence[str], breakage: Breakage
+) -> dict[str, pa.Table]:
+    """Read a task's splits; a test split whose labels are hidden becomes that of submission.
+
+    ``said`` names columns, and ``names`` are the task's label names, as the study has them.
+    """
+    labels = Labels(names)
+    schemas = {s: schema_of(rows, said, labelled=True) for s, rows in splits.items()}
+    if len({len(schema.texts) for schema in schemas.values()}) > 1:
+        what = "; ".join(
+            f"{splits[s].where}: {' and '.join(own.texts)}" for s, own in schemas.items()
+        )
+        raise DataError(what, "give all splits one text, or all two, or say which with key columns")
+    tables = {}
+    for split, rows in splits.items():
+        schema, own = schemas[split], _own_labels(rows, schemas[split], names) or labels
+        if split == "test" and not _has_labels(rows, schema, own):
+            _check_hidden(rows, schema, splits.get("train", rows))
+            tables[SUBMISSION] = read_hidden(rows, schema)
+        elif schema.label is None:
+            what = f"{rows.where}: no label column among {_listed(rows)}"
+            raise DataError(what, "say which it is with key columns.label")
+        else:
+            tables[split] = read_rows(rows, schema, own, breakage)
+    return tables
+
+
+def _own_labels(rows: Rows, schema: Schema, names: Sequence[str]) -> Labels | None:
+    """What the class numbers of a split mean, where it says so itself."""
+    theirs = rows.classes.get(schema.label or "")
+    if theirs is None or not names:
+        return None
+    label_order(rows.where, theirs, names)
+    return Labels(names, {str(number): name for number, name in enumerate(theirs)})
+
+
+def _has_labels(rows: Rows, schema: Schema, labels: Labels) -> bool:
     """Whether a split has a label at all: those of a hidden test set are missing, or all -1."""
     if schema.label is None:
         return False
@@ -220,7 +257,7 @@ def has_labels(rows: Rows, schema: Schema, labels: Labels) -> bool:
     return not all(labels.is_hidden(record.get(schema.label)) for _, record in found)
 
 
-def check_hidden(rows: Rows, schema: Schema, train: Rows) -> None:
+def _check_hidden(rows: Rows, schema: Schema, train: Rows) -> None:
     """Refuse to take a test split for one of hidden labels if it has columns that train lacks."""
     known = {_plain(column) for column in train.columns} | _COUNTERS
     strange = [c for c in rows.columns if _plain(c) not in known and c not in schema.columns]
@@ -237,22 +274,30 @@ def read_rows(rows: Rows, schema: Schema, labels: Labels | None, breakage: Break
     """
     names = (*text_names(len(schema.texts)), *(() if labels is None else ("label",)))
     columns: dict[str, list[Any]] = {name: [] for name in names}
-    before, kept = breakage.found, 0
+    for found in breakage.checked(_sound(rows, schema, labels, breakage)):
+        for column, value in zip(columns.values(), found, strict=True):
+            column.append(value)
+    if not columns[names[0]]:
+        raise DataError(f"{rows.where}: no rows", "fill or remove it")
+    return pa.table(columns)
+
+
+def _sound(
+    rows: Rows, schema: Schema, labels: Labels | None, breakage: Breakage
+) -> Iterator[list[Any]]:
+    """The texts, and the label, of every row that is not broken."""
     for where, record in rows.read(schema.columns, breakage):
         try:
-            found: list[Any] = [_filled(record, name, where) for name in schema.texts]
+            found: list[Any] = [_text(record, name, where) for name in schema.texts]
+            if not all(found):
+                remedy = "fill or remove the row, or set key broken"
+                raise DataError(f"{where}: empty text", remedy)
             if labels is not None:
                 found.append(labels.of(_field(record, str(schema.label), where), where))
         except DataError as error:
             breakage.leave_out(error)
-            continue
-        kept += 1
-        for name, value in zip(names, found, strict=True):
-            columns[name].append(value)
-    breakage.check(kept + breakage.found - before)
-    if not kept:
-        raise DataError(f"{rows.where}: no rows", "fill or remove it")
-    return pa.table(columns)
+        else:
+            yield found
 
 
 def read_hidden(rows: Rows, schema: Schema) -> pa.Table:
@@ -263,13 +308,6 @@ def read_hidden(rows: Rows, schema: Schema) -> pa.Table:
         for name, column in zip(names, schema.texts, strict=True):
             columns[name].append(_text(record, column, where))
     return pa.table(columns)
-
-
-def _filled(record: Mapping[str, Any], name: str, where: str) -> str:
-    text = _text(record, name, where)
-    if not text:
-        raise DataError(f"{where}: empty text", "fill or remove the row, or set key broken")
-    return text
 
 
 def _text(record: Mapping[str, Any], name: str, where: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,20 +11,11 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concaten
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import amazon, directory, embedded, hub
-from pdbench.data.columns import SUBMISSION
+from pdbench.data.columns import SPLITS, SUBMISSION
 from pdbench.data.places import archives_of
-from pdbench.data.records import Breakage, Rows
-from pdbench.data.schema import (
-    Labels,
-    Schema,
-    check_hidden,
-    has_labels,
-    label_order,
-    read_hidden,
-    read_rows,
-    schema_of,
-)
-from pdbench.data.texts import TEXT_COLUMNS
+from pdbench.data.records import FORMATS, Breakage, Rows
+from pdbench.data.schema import read_rows, read_splits, schema_of
+from pdbench.data.texts import text_columns
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.catalogue.glue import glue_name
 from pdbench.study.settings import Data, Source, Task, Text
@@ -63,11 +54,8 @@ def read_task(
         tables = amazon.read_splits(task, breakage)
     elif published is not None:
         tables = published.read_splits(task, breakage)
-    elif task.source == "directory" and task.name:
-        tables = directory.read_glue(task, breakage)
     else:
-        opened = (directory if task.source == "directory" else hub).open_splits(task)
-        tables = _tables(opened, task, breakage)
+        tables = _task_tables(task, breakage)
     labelled, where = tables.keys() - {SUBMISSION}, task.path or task.name
     if task.model_of is None and ("train" not in labelled or len(labelled) == 1):
         what = f"{where}: labelled splits: {', '.join(sorted(labelled)) or 'none'}"
@@ -82,33 +70,18 @@ def read_task(
     return DatasetDict({split: _typed(table, task) for split, table in tables.items()})
 
 
-def _tables(splits: dict[str, Rows], task: Task, breakage: Breakage) -> dict[str, pa.Table]:
-    """Read splits with columns; a test split without labels becomes "submission"."""
-    labels = Labels(task.labels)
-    schemas = {s: schema_of(rows, task.columns, labelled=True) for s, rows in splits.items()}
-    tables = {}
-    for split, rows in splits.items():
-        schema, own = schemas[split], _labels(rows, schemas[split], task, labels)
-        if split == "test" and not has_labels(rows, schema, own):
-            check_hidden(rows, schema, splits.get("train", rows))
-            tables[SUBMISSION] = read_hidden(rows, schema)
-        elif schema.label is None:
-            raise DataError(
-                f"{rows.where}: no label column among {', '.join(map(repr, rows.columns))}",
-                "say which it is with key columns.label",
-            )
-        else:
-            tables[split] = read_rows(rows, schema, own, breakage)
-    return tables
+def _task_tables(task: Task, breakage: Breakage, most: int | None = None) -> dict[str, pa.Table]:
+    """Read the splits of a folder or of the hub, or so many rows of each of a folder's."""
+    if task.source == "directory" and task.name:
+        return directory.read_glue(task, breakage, most)
+    splits = _opened(task, SPLITS, most)
+    return read_splits(splits, task.columns, task.labels, breakage)
 
 
-def _labels(rows: Rows, schema: Schema, task: Task, labels: Labels) -> Labels:
-    """What the labels of a split mean: its own class numbers, or what is written."""
-    theirs = rows.classes.get(schema.label or "")
-    if theirs is None or not task.labels:
-        return labels
-    label_order(rows.where, theirs, task.labels)
-    return Labels(task.labels, {str(number): name for number, name in enumerate(theirs)})
+def _opened(about: Data, splits: Sequence[str], most: int | None) -> dict[str, Rows]:
+    if about.source == "directory":
+        return directory.open_splits(about, splits, most)
+    return hub.open_splits(about, splits)
 
 
 def read_text(
@@ -133,12 +106,8 @@ def read_text(
             part = amazon.read_text(source, text.size, own, scratch or archives)
         elif reader is not None:
             part = Dataset(reader.read_text(source, own))
-        elif source.source == "directory" and source.name:
-            part = Dataset(directory.read_glue_text(source, own))
         else:
-            rows = (directory if source.source == "directory" else hub).open_text(source)
-            schema = schema_of(rows, source.columns, labelled=False)
-            part = Dataset(read_rows(rows, schema, None, own))
+            part = Dataset(_text_table(source, own))
         parts.append(part)
         if breakage is not None:
             breakage.found += own.found
@@ -148,6 +117,17 @@ def read_text(
     return concatenate_datasets(parts)
 
 
+def _text_table(text: Data, breakage: Breakage, most: int | None = None) -> pa.Table:
+    """Read the text of a folder or of the hub, or so many rows of a folder's."""
+    if text.source == "directory" and text.name:
+        return directory.read_glue_text(text, breakage, most)
+    rows = _opened(text, ("text",), most).get("text")
+    if rows is None:
+        what = f"{text.path or text.name}: neither text nor train, in a format that is read"
+        raise DataError(what, f"add one ({', '.join(FORMATS)}), or name it with key splits.text")
+    return read_rows(rows, schema_of(rows, text.columns, labelled=False), None, breakage)
+
+
 def check_head(source: Task | Data) -> None:
     """Raise what a job would say of the first rows of a local source with columns."""
     breakage = Breakage(1.0 if source.broken else 0.0)
@@ -155,15 +135,9 @@ def check_head(source: Task | Data) -> None:
     if not has_columns or getattr(source, "kind", "classification") != "classification":
         return
     if isinstance(source, Task):
-        if source.name:
-            directory.read_glue(source, breakage, _HEAD)
-        else:
-            _tables(directory.open_splits(source, _HEAD), source, breakage)
-    elif glue_name(source.name) is not None:
-        directory.read_glue_text(source, breakage, _HEAD)
-    elif not source.name:
-        rows = directory.open_text(source, _HEAD)
-        read_rows(rows, schema_of(rows, source.columns, labelled=False), None, breakage)
+        _task_tables(source, breakage, _HEAD)
+    elif not source.name or glue_name(source.name) is not None:
+        _text_table(source, breakage, _HEAD)
 
 
 def provenance(source: Source) -> dict[str, str]:
@@ -183,6 +157,6 @@ def provenance(source: Source) -> dict[str, str]:
 
 def _typed(table: pa.Table, task: Task) -> Dataset:
     label = ClassLabel(names=list(task.labels)) if task.labels else Value("float32")
-    texts = {name: Value("string") for name in table.column_names if name in TEXT_COLUMNS}
+    texts = {name: Value("string") for name in text_columns(table.column_names)}
     features = Features({**texts, "label": label} if "label" in table.column_names else texts)
     return Dataset(table.select(list(features)).cast(features.arrow_schema))

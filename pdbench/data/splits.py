@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.core.files import mended
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
-from pdbench.data.texts import TEXT_COLUMNS, hashed, normalise, sentences, share_of
+from pdbench.data.texts import normalise, order_of, sentences, share_of, text_columns
 from pdbench.study import Study
 from pdbench.study.catalogue.glue import published_task
 from pdbench.study.settings import Task
@@ -48,9 +47,8 @@ def arrange(
     ones of a split are a random sample of it on every machine; those of submission stay in the
     order of the source. A task that trains no models of its own has test and submission alone.
 
-    ``read`` is what the source has: train, and dev or test or both, and perhaps submission;
-    ``elsewhere`` are the items of :func:`tested_elsewhere`. Returned are the splits, and how
-    many items of train and dev were left out, by the split that has them too.
+    ``read`` is what the source has. Returned are the splits, and how many items of train and dev
+    were left out, by the split that has them too.
 
     Raises:
         UsageError: The study asks for more items than there are.
@@ -86,15 +84,23 @@ def _check(splits: Mapping[str, Dataset], task: Task, name: str) -> None:
             raise DataError(what, f"add some to {task.path or task.name}")
 
 
-def weaknesses(splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task) -> list[str]:
-    """What limits what the splits of a task can show, a sentence each, with numbers.
+def weaknesses(
+    splits: Mapping[str, Dataset], read: Mapping[str, Dataset], task: Task
+) -> Iterator[str]:
+    """Say what limits what the splits of a task can show, a sentence each, with numbers.
 
     ``read`` is what its source has: of GLUE it is known how much that is.
     """
-    return [
-        *(line for split, dataset in splits.items() for line in _weaknesses(split, dataset, task)),
-        *_other_than_glue(read, task),
-    ]
+    for split, dataset in splits.items():
+        yield from _weaknesses(split, dataset, task)
+    glue = published_task(task.source, task.name, task.configuration)
+    if glue is None or task.version != glue.version:
+        return
+    for split, dataset in read.items():
+        known = glue.items["test" if split == SUBMISSION else split]
+        if abs(len(dataset) - known) > glue.broken * known:
+            about = f"the file of {split} has {len(dataset):,} items, and that of GLUE's"
+            yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
 
 
 def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
@@ -113,24 +119,9 @@ def _weaknesses(split: str, dataset: Dataset, task: Task) -> Iterator[str]:
         yield f"none of the {count} items of {split} has the label {without}"
 
 
-def _other_than_glue(read: Mapping[str, Dataset], task: Task) -> Iterator[str]:
-    glue = published_task(task.source, task.name, task.configuration)
-    if glue is None or task.version != glue.version:
-        return
-    for split, dataset in read.items():
-        known = glue.items["test" if split == SUBMISSION else split]
-        if abs(len(dataset) - known) > glue.broken * known:
-            about = f"the file of {split} has {len(dataset):,} items, and that of GLUE's"
-            yield f"{about} {' '.join([glue.title, glue.version]).strip()} {known:,}"
-
-
-def text_columns(dataset: Dataset) -> list[str]:
-    """The name of the text column, or of the two of pairs."""
-    return [name for name in TEXT_COLUMNS if name in dataset.column_names]
-
-
 def _rows_of(dataset: Dataset) -> list[Row]:
-    return list(zip(*(dataset[name][:] for name in text_columns(dataset)), strict=True))
+    columns = text_columns(dataset.column_names)
+    return list(zip(*(dataset[name][:] for name in columns), strict=True))
 
 
 def _ordered(dataset: Dataset) -> Dataset:
@@ -145,11 +136,6 @@ def is_held_out(group: str) -> bool:
     Such a group is the questions of an article, or the examples of a dialogue.
     """
     return share_of(group, 8) < _HELD_OUT
-
-
-def order_of(row: Row) -> bytes:
-    """The sha256 that decides an item's place."""
-    return hashed("\x1f".join(row))
 
 
 def _without(dataset: Dataset, tested: set[Row]) -> Dataset:
@@ -216,23 +202,18 @@ def is_leak(row: Row, tested: set[str]) -> bool:
 
 def stored_rows(folder: Path) -> Iterator[Row]:
     """Yield the items of ``text.parquet`` in ``folder``, one text or two each."""
-    for columns in _stored_columns(folder):
-        yield from zip(*columns, strict=True)
-
-
-def _stored_columns(folder: Path) -> Iterator[list[list[str]]]:
-    """Yield the text columns of ``text.parquet`` in ``folder``, ``ROWS`` items at a time."""
-    path = folder / "text.parquet"
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in TEXT_COLUMNS if name in file.schema_arrow.names]
-            for batch in file.iter_batches(ROWS, columns=names):
-                yield [batch[name].to_pylist() for name in names]
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path}: missing or broken", mended(path)) from error
+    for first, second in stored_sides(folder):
+        yield from zip(first, strict=True) if second is None else zip(first, second, strict=True)
 
 
 def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
-    """Yield the same, with None in the place of the second texts where items have one."""
-    for first, *second in _stored_columns(folder):
-        yield first, second[0] if second else None
+    """Yield their texts, ``ROWS`` items at a time, and their second ones where they have two."""
+    path = folder / "text.parquet"
+    try:
+        with pq.ParquetFile(path) as file:
+            names = text_columns(file.schema_arrow.names)
+            for batch in file.iter_batches(ROWS, columns=names):
+                first, *second = (batch[name].to_pylist() for name in names)
+                yield first, second[0] if second else None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: missing or broken", mended(path)) from error

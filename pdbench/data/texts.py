@@ -6,33 +6,29 @@ import hashlib
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-TEXT_COLUMNS = ("text", "text_a", "text_b")
+_COLUMNS = ("text", "text_a", "text_b")
 """An item's text, or the two of a pair."""
 
 _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum()}
 _VARIANTS = range(0xFE00, 0xFE10)  # which say how the character before is drawn
 
 
-class _Kept(dict[int, int | None]):
-    """What counts of a text: letters, digits, and the marks that many scripts write vowels with."""
-
-    def __missing__(self, code: int) -> int | None:
-        letter = chr(code)
-        is_mark = unicodedata.category(letter) in ("Mn", "Mc") and code not in _VARIANTS
-        self[code] = code if letter.isalnum() or is_mark else None
-        return self[code]
-
-
-_KEPT = _Kept()
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def text_names(count: int) -> tuple[str, ...]:
     """Our names of the columns of an item's one text or two."""
-    return TEXT_COLUMNS[:1] if count == 1 else TEXT_COLUMNS[1:]
+    return _COLUMNS[:1] if count == 1 else _COLUMNS[1:]
+
+
+def text_columns(names: Sequence[str]) -> list[str]:
+    """Those of some columns that hold an item's text, or its two texts in their order."""
+    return [name for name in _COLUMNS if name in names]
 
 
 def one_line(text: Any) -> str:
@@ -45,10 +41,22 @@ def hashed(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def order_of(row: Sequence[str]) -> bytes:
+    """The sha256 that decides the place of an item of one text or two."""
+    return hashed("\x1f".join(row))
+
+
 def share_of(text: str, size: int = 4) -> float:
     """A number in [0, 1) that depends on the text alone, made of ``size`` bytes of its hash."""
     number = int.from_bytes(hashed(text)[:size], "big")
     return number / 2.0 ** (8 * size)
+
+
+@cache
+def _kept(letter: str) -> str:
+    """What counts of texts: letters, digits, and marks, with which many scripts write vowels."""
+    is_mark = unicodedata.category(letter) in ("Mn", "Mc") and ord(letter) not in _VARIANTS
+    return letter if letter.isalnum() or is_mark else ""
 
 
 def normalise(text: str) -> str:
@@ -63,7 +71,7 @@ def normalise(text: str) -> str:
         kept = folded.translate(_ASCII_SEPARATORS)
     else:
         folded = unicodedata.normalize("NFKC", plain).casefold()
-        kept = folded.translate(_KEPT)
+        kept = "".join(map(_kept, folded))
     return kept or "".join(folded.split())
 
 

@@ -23,13 +23,12 @@ from pdbench.data.splits import (
     Row,
     arrange,
     is_leak,
-    order_of,
     stored_sides,
     tested_elsewhere,
     tested_sentences,
-    text_columns,
     weaknesses,
 )
+from pdbench.data.texts import order_of, text_columns
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode, encode_blocks, open_vocabulary
 from pdbench.kinds import kind_of, reader_of_text
@@ -50,7 +49,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
     splits, excluded = arrange(read, settings, task, tested_elsewhere(study, paths, task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    warnings = weaknesses(splits, read, settings)
+    warnings = list(weaknesses(splits, read, settings))
     for line in warnings:
         _log.warning("task %s: %s", task, line)
     labels, splits = kind.numbered(splits)
@@ -133,7 +132,7 @@ def _distinct(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def _each_row(dataset: Dataset) -> Iterator[Row]:
-    names = text_columns(dataset)
+    names = text_columns(dataset.column_names)
     for batch in dataset.iter(ROWS):
         yield from zip(*(batch[name] for name in names), strict=True)
 
@@ -149,7 +148,7 @@ def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[T
 def _write_rows(folder: Path, dataset: Dataset) -> int:
     """Write a dataset as ``text.parquet``; return its words, as white space separates them."""
     folder.mkdir(parents=True)
-    names, words = text_columns(dataset), 0
+    names, words = text_columns(dataset.column_names), 0
     schema = dataset.features.arrow_schema.remove_metadata()
     with pq.ParquetWriter(folder / "text.parquet", schema) as writer:
         for batch in dataset.iter(ROWS):

@@ -303,7 +303,7 @@ def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
     for other in (task, *study.scored_with(task)):
         for split in prepared_splits(paths.task(other)):
             if split == SUBMISSION or (split == "test" and other != task):
-                name = predictions_file(split, None if other == task else other)
+                name = predictions_file(split, other, task)
                 found[name] = Tokens.open(paths.task(other) / split)
     return found
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
-from pdbench.data.records import records
+from pdbench.data.records import open_rows
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
@@ -88,7 +88,7 @@ def _predictions(
             name = _glue_name(study, task)
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
-            file = predictions_file(SUBMISSION, None if task == cell.task else task)
+            file = predictions_file(SUBMISSION, task, cell.task)
             predictions = record.array(folder / file)
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
@@ -169,7 +169,7 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
             what = f"{target}: the scores of another submission of this name"
             raise UsageError(what, "rename the manifest, or delete those scores")
     scores: dict[str, dict[str, float]] = {}
-    for where, row in records(file):
+    for where, row in open_rows(file).whole():
         title, metric, score = _scored(row, {*about["files"], *about["filled"]}, where)
         if title in about["filled"]:
             _log.info("%s: %s was answered with one class and is left out", where, title)
@@ -239,5 +239,5 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
     if run is None or not (paths.run(run) / "record.json").is_file():
         return None
-    file = predictions_file(SUBMISSION, None if cell == host else cell.task)
+    file = predictions_file(SUBMISSION, cell.task, host.task)
     return RunRecord.read(paths.run(run)).outputs.get(file, "")

@@ -28,7 +28,6 @@ _USER, _SYSTEM = "user:", "system:"
 
 _MENTION = re.compile(r"@(\d+)")
 
-
 _UNQUOTED = Data(source="directory", quotes=False)
 
 
@@ -84,15 +83,15 @@ def _table(dialogues: Iterable[_Dialogue]) -> pa.Table:
 
 
 def _redial(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
-    total = 0
-    for where, row in rows:
-        total += 1
-        try:
-            yield _redial_dialogue(row)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            what = f"{where}: not a dialogue of ReDial ({type(error).__name__}: {error})"
-            breakage.leave_out(DataError(what, "mend or remove the line, or set key broken"))
-    breakage.check(total)
+    def sound() -> Iterator[_Dialogue]:
+        for where, row in rows:
+            try:
+                yield _redial_dialogue(row)
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                what = f"{where}: not a dialogue of ReDial ({type(error).__name__}: {error})"
+                breakage.leave_out(DataError(what, "mend or remove the line, or set key broken"))
+
+    return breakage.checked(sound())
 
 
 def _redial_dialogue(row: dict[str, Any]) -> _Dialogue:
@@ -123,30 +122,30 @@ def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
 
 
 def _inspired(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
-    def key(row: tuple[str, dict[str, Any]]) -> str:
-        where, record = row
-        missing = {"dialog_id", "speaker", "text", "movies"} - record.keys()
-        if missing:
-            what = f"{where}: no column {', '.join(sorted(missing))}"
-            raise DataError(what, "use INSPIRED's own files")
-        return str(record["dialog_id"])
-
-    total = 0
-    for name, own in itertools.groupby(rows, key):
+    spoken = breakage.checked(_spoken(rows, breakage))
+    for name, own in itertools.groupby(spoken, lambda row: str(row["dialog_id"])):
         turns = []
-        for where, row in own:
-            total += 1
-            if row["speaker"] not in ("RECOMMENDER", "SEEKER"):
-                what = f"{where}: speaker {row['speaker']!r}"
-                breakage.leave_out(DataError(what, "write RECOMMENDER or SEEKER"))
-                continue
+        for row in own:
             side = _SYSTEM if row["speaker"] == "RECOMMENDER" else _USER
             text = " ".join(row["text"].replace("QUOTATION_MARK", '"').split())
             named = tuple(filter(None, (title.strip() for title in row["movies"].split(";"))))
             items = tuple(dict.fromkeys(named)) if side == _SYSTEM else ()
             turns.append(_Turn(side, text, items, named))
         yield name, turns
-    breakage.check(total)
+
+
+def _spoken(rows: Located, breakage: Breakage) -> Iterator[dict[str, Any]]:
+    """The rows of which it is known who speaks."""
+    for where, row in rows:
+        missing = {"dialog_id", "speaker", "text", "movies"} - row.keys()
+        if missing:
+            what = f"{where}: no column {', '.join(sorted(missing))}"
+            raise DataError(what, "use INSPIRED's own files")
+        if row["speaker"] in ("RECOMMENDER", "SEEKER"):
+            yield row
+        else:
+            what = f"{where}: speaker {row['speaker']!r}"
+            breakage.leave_out(DataError(what, "write RECOMMENDER or SEEKER"))
 
 
 class _Release(NamedTuple):
@@ -174,13 +173,5 @@ def _name(source: Source) -> str:
 
 def _rows(source: Source, release: _Release, split: str) -> Located:
     if source.source == "directory":
-        path = Path(source.path or "") / release.files[split]
-        if not path.is_file():
-            raise DataError(f"{path}: no such file", "mend key path, or fetch the release's files")
-        opened = open_rows(path, _UNQUOTED)
-        return opened.read(opened.columns, Breakage())
-    loaded = hub.load(source)
-    if split not in loaded:
-        raise DataError(f"{source.name}: no split {split}", "use one that has it")
-    rows: Any = enumerate(loaded[split], start=1)
-    return ((f"{source.name}: {split}: row {number}", dict(row)) for number, row in rows)
+        return open_rows(Path(source.path or "") / release.files[split], _UNQUOTED).whole()
+    return hub.open_split(source, split).whole()

@@ -50,7 +50,7 @@ def reads(source: Source) -> bool:
 
 def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
     """Read train, dev (held out by article) and test (the published dev)."""
-    published = {split: list(_checked(_questions(task, split), breakage)) for split in _FILES}
+    published = {split: _questions(task, split, breakage) for split in _FILES}
     found: dict[str, list[_Question]] = {"train": [], "dev": [], "test": published["dev"]}
     for example in published["train"]:
         found["dev" if is_held_out(example.article) else "train"].append(example)
@@ -59,19 +59,20 @@ def read_splits(task: Task, breakage: Breakage) -> dict[str, pa.Table]:
 
 def read_text(source: Source, breakage: Breakage) -> pa.Table:
     """Read the questions of the training file with their contexts, without the answers."""
-    examples = list(_checked(_questions(source, "train"), breakage))
-    return _table(examples).select(["text_a", "text_b"])
+    return _table(_questions(source, "train", breakage)).select(["text_a", "text_b"])
 
 
 def _table(examples: list[_Question]) -> pa.Table:
-    columns = [[getattr(example, name) for example in examples] for name in _ROWS.names]
-    return pa.table(columns, schema=_ROWS)
+    return pa.Table.from_pylist([example._asdict() for example in examples], _ROWS)
 
 
-def _questions(source: Source, split: str) -> Iterator[_Question]:
+def _questions(source: Source, split: str, breakage: Breakage) -> list[_Question]:
+    """The questions of a published split, but broken ones."""
     if source.source == "directory":
-        return _from_file(Path(source.path or "") / _FILES[split])
-    return _from_hub(source, "validation" if split == "dev" else split)
+        found = _from_file(Path(source.path or "") / _FILES[split])
+    else:
+        found = _from_hub(source, "validation" if split == "dev" else split)
+    return list(breakage.checked(_sound(found, breakage)))
 
 
 def _from_file(path: Path) -> Iterator[_Question]:
@@ -83,40 +84,40 @@ def _from_file(path: Path) -> Iterator[_Question]:
             for number, paragraph in enumerate(article["paragraphs"], start=1):
                 where = f"{path}: {article['title']}, paragraph {number}"
                 for asked in paragraph["qas"]:
-                    texts = [answer["text"] for answer in asked["answers"]]
-                    starts = [int(answer["answer_start"]) for answer in asked["answers"]]
-                    question, context = " ".join(asked["question"].split()), paragraph["context"]
-                    named = f"{path}: question {asked['id']}"
-                    yield _Question(named, article["title"], question, context, texts, starts)
+                    pairs = [
+                        (answer["text"], answer["answer_start"]) for answer in asked["answers"]
+                    ]
+                    about = (asked["question"], paragraph["context"], pairs)
+                    yield _question(f"{path}: question {asked['id']}", article["title"], *about)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"{where}: not SQuAD v1.1's layout ({type(error).__name__}: {error})"
         raise DataError(what, "use its own files") from error
 
 
 def _from_hub(source: Source, split: str) -> Iterator[_Question]:
-    loaded = hub.load(source)
-    wanted = {"title", "question", "context", "answers"}
-    if split not in loaded or not wanted <= set(loaded[split].column_names):
-        what = f"{source.name}: no split {split} with the columns {', '.join(sorted(wanted))}"
+    rows, wanted = hub.open_split(source, split), ["title", "question", "context", "answers"]
+    if missing := set(wanted) - set(rows.columns):
+        what = f"{rows.where}: no column {', '.join(sorted(missing))}"
         raise DataError(what, "use a data set in SQuAD's layout")
-    rows: Any = loaded[split]
-    for number, row in enumerate(rows, start=1):
-        texts = list(row["answers"]["text"])
-        starts = [int(start) for start in row["answers"]["answer_start"]]
-        question, where = " ".join(row["question"].split()), f"{source.name}: {split}: row {number}"
-        yield _Question(where, row["title"], question, row["context"], texts, starts)
+    for where, row in rows.read(wanted, Breakage()):
+        pairs = zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+        yield _question(where, row["title"], row["question"], row["context"], list(pairs))
 
 
-def _checked(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:
-    total = 0
+def _question(
+    where: str, article: str, asked: str, context: str, answers: list[tuple[str, Any]]
+) -> _Question:
+    texts, starts = [text for text, _ in answers], [int(start) for _, start in answers]
+    return _Question(where, article, " ".join(asked.split()), context, texts, starts)
+
+
+def _sound(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Question]:
     for example in examples:
-        total += 1
         if problem := _problem(example):
             what = f"{example.where}: {problem}"
             breakage.leave_out(DataError(what, "mend the file, or set key broken"))
         else:
             yield example
-    breakage.check(total)
 
 
 def _problem(example: _Question) -> str:

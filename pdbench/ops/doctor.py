@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pdbench.core.errors import PdbenchError
 from pdbench.core.words import byte_size
-from pdbench.data.needs import Need, local_path, missing_from, needs_of, problems_of_files
+from pdbench.data.needs import Need, missing_from, needs_of, problems_of_files
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
@@ -173,9 +173,9 @@ def _cached(study: Study) -> Iterator[_Finding]:
     needs = needs_of(study)
     for need in needs:
         if need.kind == "directory":
-            if not (path := local_path(need)).exists():
-                lost.append(path)
-                yield _Finding("missing", f"data: {path}: not there", "mend key path")
+            if not need.path.exists():
+                lost.append(need.path)
+                yield _Finding("missing", f"data: {need.path}: not there", "mend key path")
         elif need.kind != "archive" and not is_commit(need.source.revision):
             unpinned.append(need.name)
         elif not _is_cached(study, need):

@@ -13,7 +13,7 @@ import pytest
 from datasets import ClassLabel
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.records import Breakage, records
+from pdbench.data.records import Breakage, open_rows
 from pdbench.data.sources import read_task, read_text
 from pdbench.data.splits import arrange
 from pdbench.study.catalogue.glue import GLUE
@@ -270,7 +270,7 @@ def test_an_ending_that_is_not_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "scores.xlsx").write_text("PK")
 
     with pytest.raises(DataError, match=r"scores\.xlsx: ending '\.xlsx'; it may be tsv, csv"):
-        next(records(tmp_path / "scores.xlsx"))
+        next(open_rows(tmp_path / "scores.xlsx").whole())
 
 
 def test_a_task_needs_train_and_one_more(tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ def test_a_glue_task_s_training_split_can_be_a_text(tmp_path: Path) -> None:
 
 def test_a_folder_without_text_says_what_it_looks_for(tmp_path: Path) -> None:
     """The formats are listed."""
-    with pytest.raises(DataError, match=r"no file text or train; add one \(tsv, csv"):
+    with pytest.raises(DataError, match=r"neither text nor train, .*; add one \(tsv, csv"):
         read_text(Text(source="directory", path=str(tmp_path), size=1), tmp_path)
 
 

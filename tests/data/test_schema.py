@@ -364,3 +364,161 @@ def test_folders_of_texts_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert read_text(text, tmp_path)["text"][:] == ["train unsup 0", "train unsup 1"]
     with pytest.raises(DataError, match="no folder 'good', but neg, pos, unsup"):
         read_task(_task(tmp_path, ("neg", "good")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train.csv", b"", r"train\.csv: no rows"),
+        ("train.tsv", b"\xef\xbb\xbf", r"train\.tsv: no rows"),
+        ("train.json", b"[]", r"train\.json: no rows"),
+        ("train.csv", "text,label\na,1\n".encode("utf-16"), r"train\.csv: not UTF-8"),
+        ("train.tsv", "text\tlabel\na\t1\n".encode("utf-16"), r"train\.tsv:1: not UTF-8"),
+        ("train.csv", b'text,label\na,1\n"b"c,1\n', r"train\.csv: .*line 3: "),
+        (
+            "train.json",
+            b'[{"text": "\\ud800", "label": 1}]',
+            r"train\.json: record 1: .*surrogates",
+        ),
+        ("train.json", b'[{"text": "a", "text": "b"}]', r"train\.json: .*'text' stands twice"),
+        ("train.json", b'[{"text": "a"', r"train\.json: cannot be read .*line 1"),
+        ("train.jsonl", b'{"text":\n', r"train\.jsonl:1: not JSON .*one object a line"),
+        ("train.jsonl.gz", gzip.compress(b'{"text": "a"}\n')[:-9], r"train\.jsonl\.gz: cannot be"),
+        ("train.tsv.gz", b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 9, r"train\.tsv\.gz: cannot be"),
+        ("train.parquet", b"PAR1", r"train\.parquet: cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(
+    file: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    """Also where a share of the rows may be broken; it says where, and what to do."""
+    (tmp_path / file).write_bytes(content)
+    _csv(tmp_path / "dev", _rows([0, 1]))
+
+    for share in (0.0, 0.5):
+        with pytest.raises(DataError, match=message) as caught:
+            read_task(_task(tmp_path, broken=share), tmp_path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "metadata", ["{no json", '{"info": {"features": {"label": {"_type": "New"}}}}']
+)
+def test_class_names_that_cannot_be_known_are_refused(metadata: str, tmp_path: Path) -> None:
+    """As a later version of the library datasets may write them."""
+    _both(tmp_path, _parquet, _rows([0, 1]))
+    table = pq.read_table(tmp_path / "train.parquet")
+    written = table.replace_schema_metadata({"huggingface": metadata})
+    pq.write_table(written, tmp_path / "train.parquet")
+
+    with pytest.raises(DataError, match=r"train\.parquet: cannot be read"):
+        read_task(_task(tmp_path), tmp_path)
+
+
+def test_a_message_names_no_more_than_fits_a_line(tmp_path: Path) -> None:
+    """Of a thousand columns, as of a table that lies on its side, the first ones."""
+    (tmp_path / "train.json").write_text(json.dumps([{str(i): "a" for i in range(1000)}]))
+
+    with pytest.raises(DataError, match=r"columns '0', .*'19', \.\.\., and none of") as caught:
+        read_task(_task(tmp_path), tmp_path)
+    assert len(str(caught.value)) < 600
+    (tmp_path / "train.json").write_text(json.dumps([{"text": "a", "label": "b" * 1000}]))
+    with pytest.raises(DataError, match="unknown label 'bbb") as caught:
+        read_task(_task(tmp_path), tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("train.csv", b"\n\ntext,label\n\na,1\n"),
+        ("train.tsv", b"\n\ntext\tlabel\n\na\t1\n"),
+        ("train.csv", b"\xef\xbb\xbftext,label\r\na,1\r\n"),
+        ("train.json", b'\xef\xbb\xbf\n [{"text": "a", "label": 1}]'),
+    ],
+)
+def test_marks_and_empty_lines_are_no_data(file: str, content: bytes, tmp_path: Path) -> None:
+    """A byte order mark, blank lines and the line ends of Windows."""
+    (tmp_path / file).write_bytes(content)
+    _csv(tmp_path / "dev", _rows([0, 1]))
+
+    assert read_task(_task(tmp_path), tmp_path)["train"].to_list() == [{"text": "a", "label": 1}]
+
+
+@pytest.mark.parametrize(("file", "between"), [("train.csv", ","), ("train.tsv", "\t")])
+def test_a_long_text_is_read_whole(file: str, between: str, tmp_path: Path) -> None:
+    """Quoted or not: longer than what Python's csv module reads unasked."""
+    text = "x" * 200_000
+    (tmp_path / file).write_text(f'text{between}label\n"{text}{between}""y"""{between}1\n')
+    _csv(tmp_path / "dev", _rows([0, 1]))
+
+    read = read_task(_task(tmp_path), tmp_path)["train"]
+
+    assert read["text"][:] == [" ".join(f'{text}{between}"y"'.split())]
+
+
+def test_parquet_may_be_packed(tmp_path: Path) -> None:
+    """As any other format."""
+    _both(tmp_path, _parquet, _rows([0, 1]))
+    plain = tmp_path / "train.parquet"
+    (tmp_path / "train.parquet.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+
+    assert read_task(_task(tmp_path), tmp_path)["train"]["label"][:] == [0, 1]
+
+
+@WRITERS
+def test_a_score_may_be_minus_one(write: Writer, tmp_path: Path) -> None:
+    """Of a regression it is a number; a test split of nothing else is hidden all the same."""
+    _both(tmp_path, write, _rows([-1, 0.5, 2]))
+    write(tmp_path / "test", _rows([-1, -1]))
+    task = _task(tmp_path, (), metrics=("pearson",))
+
+    splits = read_task(task, tmp_path)
+
+    assert splits["dev"]["label"][:] == [-1, 0.5, 2]
+    assert splits["submission"].num_rows == 2
+
+
+def test_no_split_has_pairs_where_another_has_texts(tmp_path: Path) -> None:
+    """A model would be trained on the one and scored on the other."""
+    _csv(tmp_path / "train", _rows([0, 1]))
+    _csv(tmp_path / "dev", [{"text_a": "a", "text_b": "b", "label": i} for i in range(2)])
+
+    with pytest.raises(
+        DataError, match=r"train\.csv: text; .*dev\.csv: text_a and text_b; .*columns"
+    ):
+        read_task(_task(tmp_path), tmp_path)
+
+
+def test_links_are_followed_and_a_broken_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder with the ending of a file is no file, as a cluster writes it, and is said so."""
+    _csv(tmp_path / "elsewhere", _rows([0, 1]))
+    _csv(tmp_path / "dev", _rows([0, 1]))
+    (tmp_path / "train.csv").symlink_to(tmp_path / "elsewhere.csv")
+
+    assert read_task(_task(tmp_path), tmp_path)["train"].num_rows == 2
+    (tmp_path / "elsewhere.csv").unlink()
+    with pytest.raises(DataError, match=r"train\.csv: no such file"):
+        read_task(_task(tmp_path), tmp_path)
+    (tmp_path / "train.csv").unlink()
+    (tmp_path / "train.csv").mkdir()
+    with pytest.raises(DataError, match="labelled splits: dev;"):
+        read_task(_task(tmp_path), tmp_path)
+    assert "not read: train.csv" in caplog.text
+
+
+def test_what_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without permission, in one line as all others."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    _both(tmp_path, _csv, _rows([0, 1]))
+    monkeypatch.setattr(Path, "open", refuse)
+
+    with pytest.raises(DataError, match=r"train\.csv: cannot be read .*Permission denied.*let it"):
+        read_task(_task(tmp_path), tmp_path)
