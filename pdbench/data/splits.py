@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import mended
 from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
 from pdbench.data.texts import normalise, order_of, sentences, share_of, text_columns
 from pdbench.study import Study
