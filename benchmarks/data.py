@@ -100,8 +100,8 @@ def write_transfer_set(folder: Path, items: int) -> None:
     folder.mkdir(parents=True)
     parts = [min(len(text), items - start) for start in range(0, items, len(text))]
     write_tokens(folder, (text.first(count) for count in parts))
-    soft = np.lib.format.open_memmap(folder / SOFT_LABELS, "w+", np.float16, (items, 2))
-    shares = np.random.default_rng(0).random(len(text)).astype(np.float16)
+    soft = np.lib.format.open_memmap(folder / SOFT_LABELS, "w+", np.float32, (items, 2))
+    shares = np.random.default_rng(0).random(len(text)).astype(np.float32)
     for number, count in enumerate(parts):
         part = shares[:count]
         soft[number * len(text) :][:count] = np.stack([part, 1 - part], axis=1)

@@ -181,7 +181,7 @@ class Classifier(nn.Module):
         Scores are compared, ranked and stored, and bfloat16 has few different ones.
         """
         with torch.autocast(states.device.type, enabled=False):
-            return self.classify(states.float(), mask, noise)
+            return self.classify(states.to(self.output.weight.dtype), mask, noise)
 
     def classify(self, states: Tensor, mask: Tensor | None, noise: Noise | None) -> Tensor:
         """Logits (B, C) from the last layer's first pieces (B, H); ``mask`` is (B, S)."""

@@ -100,16 +100,16 @@ def finetune(
     return train_whole(model, _kind(model), Labelled(tokens, labels), settings, seed).loss
 
 
-def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float16]:
+def soft_labels(teacher: Classifier, tokens: Tokens) -> NDArray[np.float32]:
     """The teacher's probabilities of every item, (N, C)."""
-    logits = torch.from_numpy(predict(teacher, tokens))
-    return Classes.soft(logits).numpy().astype(np.float16)
+    found: NDArray[np.float32] = Classes.soft(torch.from_numpy(predict(teacher, tokens))).numpy()
+    return found
 
 
 def distill(
     student: Classifier,
     tokens: Tokens,
-    probabilities: NDArray[np.float16],
+    probabilities: NDArray[np.float32],
     settings: StageSettings,
     seed: int = 0,
 ) -> float:

@@ -103,7 +103,7 @@ class RunRecord(RunRequest):
     def read(cls, folder: Path) -> RunRecord:
         """The record in a folder; one of another schema version, or that was edited, is refused."""
         path = folder / _FILE
-        remedy = f"{mended(path)}; other runs are kept"
+        remedy = f"delete {folder} and run again; other runs are kept"
         content = read_json(path)
         if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)

@@ -155,11 +155,11 @@ class Kind(ABC):
     def soft_label(
         self, teacher: Classifier, tokens: Tokens, items: int, path: Path
     ) -> NDArray[np.float64]:
-        """Write a teacher's soft labels of the first N items, float16 (N, C); return their mean.
+        """Write a teacher's soft labels of the first N items, float32 (N, C); return their mean.
 
         They go to disk range after range, so that they are never in memory together.
         """
-        stored = open_memmap(path, "w+", np.float16, (items, teacher.output.out_features))
+        stored = open_memmap(path, "w+", np.float32, (items, teacher.output.out_features))
         total = np.zeros(stored.shape[1])
         for chosen, logits in predict_ranges(teacher, tokens.first(items)):
             labels = self.soft(torch.from_numpy(logits)).numpy()

@@ -118,12 +118,12 @@ class Spans(Kind):
     def soft_label(
         self, teacher: Classifier, tokens: Tokens, items: int, path: Path
     ) -> NDArray[np.float64]:
-        """Write the probabilities of the T pieces of the first items, float16 of (T, 2).
+        """Write the probabilities of the T pieces of the first items, float32 of (T, 2).
 
         What is returned, (2,), says how often no answer is seen: the mean probability that an
         item's first piece, [CLS], is the first and the last one.
         """
-        stored = open_memmap(path, "w+", np.float16, (int(tokens.offsets[items]), 2))
+        stored = open_memmap(path, "w+", np.float32, (int(tokens.offsets[items]), 2))
         total = np.zeros(2)
         for index, logits in predict_batches(teacher, tokens.first(items)):
             width = int((tokens.offsets[index + 1] - tokens.offsets[index]).max())
@@ -159,7 +159,7 @@ class _Windowed(Labelled):
 
 @dataclass(frozen=True)
 class _SoftWindowed(Labelled):
-    """N items, and what the teacher says of their T pieces: two probabilities, float16 (T, 2)."""
+    """N items, and what the teacher says of their T pieces: two probabilities, float32 (T, 2)."""
 
     @property
     def items(self) -> int:

@@ -162,7 +162,7 @@ def test_edited_tokens_are_refused(name: str, vocabulary: Vocabulary, tmp_path: 
     array[-1] += 1
     np.save(tmp_path / f"{name}.npy", array)
 
-    with pytest.raises(DataError, match=r"not those of tokens\.json; delete .* and run again"):
+    with pytest.raises(DataError, match=r"not those of tokens\.json; mend or replace it"):
         Tokens.open(tmp_path)
 
 
