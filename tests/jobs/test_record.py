@@ -24,7 +24,7 @@ def test_an_edited_record_is_an_error_that_names_the_file(tmp_path: Path) -> Non
     record().write(tmp_path)
     path.write_text(path.read_text().replace('"accuracy": 0.7', '"accuracy": 0.9'))
 
-    with pytest.raises(DataError, match=r"record\.json: .*edited; delete .* and run again; other runs"):
+    with pytest.raises(DataError, match=r"record\.json: .*edited; delete .* again; other runs"):
         RunRecord.read(tmp_path)
 
 
