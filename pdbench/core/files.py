@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from pdbench.core.errors import DataError
 _log = logging.getLogger(__name__)
 
 STANDARD_OUTPUT = Path("-")
+
+_STREAM = re.compile(r"/dev/(fd/|std(out|err)$)|/proc/[^/]+/fd/")
 
 
 def exclusive_lock(path: Path) -> contextlib.AbstractContextManager[None]:
@@ -69,21 +72,23 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _is_special(path: Path) -> bool:
     """Whether a path is a pipe, a device, or a stream of a process, which may be a plain file."""
-    absolute = str(path.absolute())
     is_plain = path.is_file() or path.is_dir() or not path.exists()
-    return not is_plain or absolute.startswith(("/dev/", "/proc/"))
+    return not is_plain or _STREAM.match(str(path.absolute())) is not None
 
 
 def _write_into(path: Path, content: bytes) -> None:
     """Write to what is no plain file; to one of this process's streams after what it has said."""
     sys.stdout.flush()
-    for number in (1, 2):
-        if os.path.samestat(path.stat(), os.fstat(number)):
-            with open(number, "wb", closefd=False) as there:
-                there.write(content)
-            return
-    with path.open("ab") as there:
+    own = [number for number in (1, 2) if _is_stream(path, number)]
+    with open(os.dup(own[0]), "wb") if own else path.open("ab") as there:
         there.write(content)
+
+
+def _is_stream(path: Path, number: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(number))
+    except OSError:  # closed, as a daemon's may be
+        return False
 
 
 def flush(path: Path) -> None:
