@@ -80,7 +80,7 @@ def _write_into(path: Path, content: bytes) -> None:
     """Write to what is no plain file; to one of this process's streams after what it has said."""
     sys.stdout.flush()
     own = [number for number in (1, 2) if _is_stream(path, number)]
-    with open(os.dup(own[0]), "wb") if own else path.open("ab") as there:
+    with os.fdopen(os.dup(own[0]), "wb") if own else path.open("ab") as there:
         there.write(content)
 
 
