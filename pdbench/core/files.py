@@ -123,13 +123,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def mended(path: Path) -> str:
-    """What to do about a broken file: whole entries of the store are made again, by any run."""
-    if "store" in path.parts[:-3]:
-        entry = path.parts.index("store") + 3
-        return f"delete {Path(*path.parts[:entry])} and run again"
-    if "reports" in path.parts or "results" in path.parts:
+    """What to do about a broken file: whole entries of the store are made again, by any run.
+
+    What jobs make stands below ``results/`` and ``reports/`` of the working directory; all else
+    is a person's, and nobody is told to delete it.
+    """
+    if _is_stored(path):
+        return f"delete {Path(*path.parts[:4])} and run again"
+    if path.parts[0] in ("results", "reports"):
         return f"delete {path} and run again"
     return "mend or replace it"
+
+
+def _is_stored(path: Path) -> bool:
+    """Whether a file is part of an entry of the store: results/store/KIND/ENTRY/FILE."""
+    return path.parts[:2] == ("results", "store") and len(path.parts) > 4
 
 
 def read_json(path: Path) -> Any:
@@ -137,8 +145,8 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        is_part = "store" in path.parts and path.parent.is_dir()
-        remedy = mended(path) if is_part else "run the job that makes it"
+        is_lost = _is_stored(path) and path.parent.is_dir()
+        remedy = mended(path) if is_lost else "run the job that makes it"
         raise DataError(f"{path}: no such file", remedy) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid JSON ({error})", mended(path)) from error

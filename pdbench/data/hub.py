@@ -24,7 +24,10 @@ def open_splits(source: Data, splits: Sequence[str]) -> dict[str, Rows]:
     loaded = load(source)
     found: dict[str, str] = {}
     for split in splits:
-        name = source.splits.get(split) or choose(split, {n: n for n in loaded}, source.name)  # type: ignore[call-overload]
+        if split in source.splits:
+            name: str | None = source.splits[split]
+        else:
+            name = choose(split, {n: n for n in loaded}, source.name)
         if name is None:
             continue
         if name not in loaded:

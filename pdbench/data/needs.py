@@ -21,7 +21,7 @@ from pdbench.data import places
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.settings import PINNED, PINS, Released, Source, VocabularySource, is_commit
+from pdbench.study.settings import PINNED, PINS, Data, Released, Source, VocabularySource, is_commit
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
@@ -93,15 +93,15 @@ def needs_of(study: Study) -> list[Need]:
 
 def problems_of_files(study: Study) -> Iterator[PdbenchError]:
     """What jobs would say of the first rows of local files, and of a local vocabulary."""
-    sources = [*study.tasks.items(), *study.texts.items()]
-    own = [(n, part) for n, source in sources for part in getattr(source, "parts", ()) or (source,)]
-    local = [source for _, source in own if source.source == "directory"]
-    if study.vocabulary.source == "directory":
-        local.append(study.vocabulary)
-    for source in local:
-        from pdbench.data.sources import check_head
-        from pdbench.data.vocabulary import open_vocabulary
+    texts = [part for text in study.texts.values() for part in text.parts or (text,)]
+    all_sources: list[Data | VocabularySource] = [*study.tasks.values(), *texts, study.vocabulary]
+    local = [source for source in all_sources if source.source == "directory"]
+    if not local:
+        return
+    from pdbench.data.sources import check_head
+    from pdbench.data.vocabulary import open_vocabulary
 
+    for source in local:
         try:
             if isinstance(source, VocabularySource):
                 open_vocabulary(source, Path())

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeAlias, TypeVar
 import pyarrow.parquet as pq
 
 from pdbench.core.errors import DataError
-from pdbench.study.settings import Data
+from pdbench.study.settings import Data, Format
 
 _Record: TypeAlias = dict[str, Any]
 Located: TypeAlias = Iterator[tuple[str, _Record]]
@@ -105,11 +105,10 @@ def open_rows(path: Path, about: Data = _NO_SETTINGS, most: int | None = None) -
     return Rows(str(path), columns, located, classes)
 
 
-def format_of(path: Path) -> str | None:
+def format_of(path: Path) -> Format | None:
     """The format that a file's ending names, before .gz; None if it is none that is read."""
     suffix = Path(path.stem).suffix if path.suffix == _COMPRESSED else path.suffix
-    name = suffix.lower().removeprefix(".")
-    return name if name in FORMATS else None
+    return next((name for name in FORMATS if suffix.lower() == f".{name}"), None)
 
 
 _Read: TypeAlias = Callable[[Sequence[str], Breakage], Located]
@@ -318,7 +317,7 @@ def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
                 yield where, line
 
 
-FORMATS: dict[str, Callable[[Path, Data, int | None], _Opened]] = {
+FORMATS: dict[Format, Callable[[Path, Data, int | None], _Opened]] = {
     "tsv": _tab_separated,
     "csv": _comma_separated,
     "jsonl": _json_lines,

@@ -128,7 +128,7 @@ def _text_table(text: Data, breakage: Breakage, most: int | None = None) -> pa.T
     return read_rows(rows, schema_of(rows, text.columns, labelled=False), None, breakage)
 
 
-def check_head(source: Task | Data) -> None:
+def check_head(source: Data) -> None:
     """Raise what a job would say of the first rows of a local source with columns."""
     breakage = Breakage(1.0 if source.broken else 0.0)
     has_columns = source.source == "directory" and source.file is None

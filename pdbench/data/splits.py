@@ -72,8 +72,8 @@ def arrange(
     train = _without(kept["train"], set(map(item_key, _rows_of(dev))))
     excluded["train"]["dev"] = len(kept["train"]) - len(train)
     found = {"train": train, "dev": dev, "test": _ordered(test)}
-    _check(found, task, name)
     chosen = {s: _first(found[s], getattr(task, s), f"{name}.{s}") for s in SPLITS}
+    _check(chosen, task, name)
     return DatasetDict({**chosen, **submitted}), excluded
 
 
@@ -95,7 +95,7 @@ def weaknesses(
     for split, dataset in splits.items():
         yield from _weaknesses(split, dataset, task)
     glue = published_task(task.source, task.name, task.configuration)
-    if glue is None or task.version != glue.version:
+    if glue is None or task.version not in ("", glue.version):
         return
     for split, dataset in read.items():
         known = glue.items["test" if split == SUBMISSION else split]

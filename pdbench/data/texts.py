@@ -16,7 +16,6 @@ _COLUMNS = ("text", "text_a", "text_b")
 _ASCII_SEPARATORS = {code: None for code in range(128) if not chr(code).isalnum()}
 _VARIANTS = range(0xFE00, 0xFE10)  # which say how the character before is drawn
 
-
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 

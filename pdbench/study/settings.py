@@ -129,6 +129,8 @@ _Metric: TypeAlias = Annotated[
     str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
 _Kind: TypeAlias = Literal["classification", "span", "ranking"]
+Format: TypeAlias = Literal["tsv", "csv", "jsonl", "json", "parquet", "txt"]
+"""Of files of records, which end so."""
 Names: TypeAlias = str | tuple[str, ...]
 
 
@@ -199,7 +201,7 @@ class Data(Source):
         description="The names of the columns, in files that do not begin with them; a last one, "
         "..., stands for further fields, which are not read.",
     )
-    format: Literal["tsv", "csv", "jsonl", "json", "parquet", "txt"] | None = Field(
+    format: Format | None = Field(
         None, description="The format of the files; null goes by their endings."
     )
     quotes: bool | None = Field(

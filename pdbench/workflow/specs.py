@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import ROOT, Cell, Study
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.discovery import code_digest_of, module_file
-from pdbench.study.settings import Data, Source, Text
+from pdbench.study.settings import Data, Format, Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
 from pdbench.workflow.kinds import KINDS, SHOWN, Job
@@ -143,7 +143,7 @@ _NOT_HELD_OUT = (
 )
 """Settings of a task that do not decide which items its dev and test have."""
 
-_DATA = (".tsv", ".csv", ".jsonl", ".json", ".parquet", ".txt", ".gz")  # endings that are read
+_DATA = tuple(f".{ending}" for ending in (*get_args(Format), "gz"))  # of what may be read
 _SETTLED = 2.0  # seconds after which a change shows in a file's times, however coarse they are
 
 
