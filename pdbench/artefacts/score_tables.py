@@ -124,12 +124,10 @@ def _task_scores(context: Context, cells: Sequence[Cell], split: Split) -> _Part
         names = (context.method_name(cell.method), context.size_name(cell.architecture))
         lines.append((names, _entries(context, [task], split, {task: cell})))
     lines.append((("Teacher", ""), _entries(context, [task], split)))
-    constant = context.audit["tasks"][task]["constants"].get(split, {})
-    if constant:
-        most_frequent = [
-            _TableScore(task, m, Score((100 * v,), 0), "") for m, v in constant.items()
-        ]
-        lines.append((("Most frequent items of train", ""), most_frequent))
+    if constant := context.audit["tasks"][task]["constants"].get(split):
+        metrics = context.study.tasks[task].metrics
+        entries = [_TableScore(task, m, Score((100 * constant[m],), 0), "") for m in metrics]
+        lines.append((("Best constant answer of train", ""), entries))
     heads = ("Method", "Size", *(METRICS[m].title for m in context.study.tasks[task].metrics))
     return _own_table(f"{context.task_title(task)}, {split}", heads, lines, split)
 

@@ -95,7 +95,7 @@ def problems_of_files(study: Study) -> Iterator[PdbenchError]:
     """What jobs would say of the first rows of local files, and of a local vocabulary."""
     texts = [part for text in study.texts.values() for part in text.parts or (text,)]
     all_sources: list[Data | VocabularySource] = [*study.tasks.values(), *texts, study.vocabulary]
-    local = [source for source in all_sources if source.source == "directory"]
+    local = [s for s in all_sources if s.source == "directory" and Path(s.path or "").is_dir()]
     if not local:
         return
     from pdbench.data.sources import check_head

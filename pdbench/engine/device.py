@@ -122,7 +122,6 @@ def predict_ranges(
         yield chosen, found
 
 
-@torch.inference_mode()
 def predict_batches(
     model: Classifier,
     tokens: Tokens,
@@ -134,6 +133,7 @@ def predict_batches(
     model.to(device.torch).eval()
     for bucket in sorted_buckets(tokens.lengths[chosen], _BATCH_ITEMS):
         index = (chosen.start or 0) + bucket
-        with device.autocast():
+        # Around the forward pass alone: weights that are moved here may be trained later.
+        with torch.inference_mode(), device.autocast():
             scores = model(*device.inputs(collate(tokens, index, model.bert.numbers)))
-        yield index, scores.float().cpu().numpy()
+        yield index, scores.cpu().numpy()

@@ -155,7 +155,7 @@ def import_scores(study: Study, paths: Paths, file: Path, manifest: Path) -> Pat
     per cent, as the server shows it.
     """
     about = read_json(manifest)
-    if not isinstance(about, dict) or not {"study", "sha256", "files"} <= about.keys():
+    if not isinstance(about, dict) or not {"study", "sha256", "files", "filled"} <= about.keys():
         raise DataError(f"{manifest}: no manifest", "name the .json that stands beside the zip")
     if about["study"] != study.name:
         what = f"{manifest}: a submission of study {about['study']!r}, not of {study.name!r}"

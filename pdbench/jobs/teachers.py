@@ -83,8 +83,8 @@ def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str
     metrics = list(dict.fromkeys((*kind.task.metrics, guarded)))
     data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
     scores = {split: kind.score(model, own, metrics) for split, own in data.items()}
-    constants = read_json(folder / "task.json")["constants"].get("dev")
-    constants = constants or {guarded: majority(folder, "dev")}
+    stored = read_json(folder / "task.json")["constants"].get("dev", {})
+    constants = {guarded: majority(folder, "dev"), **stored}  # the guard's metric first
     kind.guard(task, scores["dev"], data["dev"].targets, constants)
     return scores
 

@@ -126,7 +126,7 @@ class Kind(ABC):
     def constants(self, splits: DatasetDict) -> dict[str, dict[str, float]]:
         """What the best constant answer of train scores in every metric, by evaluated split.
 
-        Empty where that is the most frequent class.
+        Empty where it is the share of the most frequent class, or 0 of a task without classes.
         """
         return {}
 
@@ -198,9 +198,10 @@ class Kind(ABC):
         for metric, constant in constants.items():
             found, least = dev.metrics[metric], constant + margin
             if found < least or found <= constant < 1:
+                asked = f" and tasks.{name}.teacher.margin asks {margin:g} more" if margin else ""
                 raise GuardError(
                     f"task {name!r}: the teacher's dev {metric} is {found:.3f}, a constant answer "
-                    f"has {constant:.3g} and tasks.{name}.teacher.margin asks {margin:g} more",
+                    f"has {constant:.3g}{asked}",
                     self.remedy(dev.predictions, true, least),
                 )
             margin = 0.0

@@ -89,7 +89,7 @@ def run(
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))
     for line in _error_lines(findings) if annotations else ():
-        click.echo(line)
+        click.echo(line, err=aside)
     return 0 if exit_zero else int(findings["code"])
 
 

@@ -101,8 +101,8 @@ def _of_layout(key: str, data: Data) -> Problems:
     own = isinstance(data, Task) and not kind_of_task(data).has_labels
     if said and (data.source in ("embedded", "mixture") or data.file or is_glue or own):
         yield f"key {key}.{min(said)}: this source has a layout of its own", "leave the key out"
-    if data.source == "hub" and said - {"splits", "columns"}:
-        yield f"key {key}.{min(said)}: of files, and its source is hub", "leave the key out"
+    if data.source == "hub" and (wrong := said - {"splits", "columns"}):
+        yield f"key {key}.{min(wrong)}: of files, and its source is hub", "leave the key out"
     is_task = isinstance(data, Task)
     for split in data.splits:
         if (split == "text") == is_task:
@@ -192,8 +192,7 @@ def _of_block(key: str, block: Block, study: Study) -> Problems:
         glue = published_task(asked.source, asked.name, asked.configuration)
         if glue is not None and not glue.items["dev"]:
             what = f"key {key}.task: of {task!r} no labels are published, so that nothing is scored"
-            models = f"models of {asked.model_of}"
-            yield what, f"leave it out: `pdbench submission` answers it with {models}"
+            yield what, "leave it out: `pdbench submission` answers it with the models of model_of"
     for name in listed(block.method):
         yield from unknown(f"{key}.method", name, study.methods, "method")
         yield from _of_method(key, name, block, study)

@@ -125,7 +125,7 @@ def _forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
 
 
 def check_folders(paths: Paths) -> None:
-    """Refuse to begin where a folder is there and read-only, or the disk is full."""
+    """Refuse to begin where a path has braces, a folder is read-only, or the disk is full."""
     for place in (str(Path().absolute()), sys.executable, paths.study.argument):
         if set(place) & set("{}"):
             what = f"{place}: braces in a path, which Snakemake reads as names of wildcards"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -168,10 +168,13 @@ class _Contents:
         if not folder.is_dir():
             return None
         chosen = names if source.file is None else (source.file,)
-        paths = [*_data_files(folder)] if chosen is None else [folder / name for name in chosen]
-        if chosen is None and isinstance(source, Data):
-            paths += [folder / name for name in source.splits.values()]
-        found = {str(p.relative_to(folder)): self.digest(p) for p in paths if p.is_file()}
+        paths = [folder / name for name in chosen or ()]
+        if chosen is None:
+            said = source.splits.values() if isinstance(source, Data) else ()
+            every = isinstance(source, Data) and source.format is not None
+            places = [folder, *(folder / name for name in said)]
+            paths = [path for place in places for path in _data_files(place, every=every)]
+        found = {os.path.relpath(p, folder): self.digest(p) for p in paths if p.is_file()}
         if self._learnt:
             with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
                 write_json(_KNOWN, self._known)
@@ -201,8 +204,16 @@ class _Contents:
         return found
 
 
-def _data_files(folder: Path) -> Iterable[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        shown = (name for name in sorted(files) if not name.startswith("."))
-        yield from (Path(place, name) for name in shown if name.lower().endswith(_DATA))
+def _data_files(place: Path, *, every: bool) -> Iterator[Path]:
+    """A file that is named, or those of a folder that may be data: all, or by their endings."""
+    if not place.is_dir():
+        yield place
+        return
+    for path in sorted(place.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            if not path.parent.resolve().is_relative_to(path.resolve()):  # a link to above
+                yield from _data_files(path, every=every)
+        elif every or path.name.lower().endswith(_DATA):
+            yield path

@@ -223,6 +223,9 @@ def test_every_kind_has_a_digest_for_each_of_its_jobs(study: Study) -> None:
         ({"splits": {"train": "mine.data", "dev": "dev.data"}, "format": "tsv"}, "mine.data"),
         ({"splits": {"train": "own", "dev": "dev"}}, "own/positive/1.txt"),
         ({}, "train-00001-of-00002.parquet"),
+        ({"splits": {"train": "../far"}}, "../far/positive/1.txt"),
+        ({"format": "tsv"}, "train.data"),
+        ({"format": "tsv"}, "train"),
         ({}, "train.CSV"),
         ({}, "train.jsonl.gz"),
         ({"file": "Books.jsonl", "ratings": {"negative": [1], "positive": [5]}}, "Books.jsonl"),
@@ -243,3 +246,16 @@ def test_every_file_that_is_read_decides(said: dict[str, Any], file: str, local:
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
 
     assert changed(before, digests(local)) >= {"task", "teacher", "pd", "basic"}
+
+
+def test_links_to_data_are_followed_and_circles_are_not(local: Path) -> None:
+    """A folder of texts may stand on another disk."""
+    far = Path("far/positive")
+    far.mkdir(parents=True)
+    Path("data/train").symlink_to(far.parent.absolute())
+    Path("data/circle").symlink_to(Path("data").absolute())
+    before = digests(local)
+
+    (far / "1.txt").write_text("a film")
+
+    assert "task" in changed(before, digests(local))
