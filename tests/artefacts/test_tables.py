@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
-from pdbench.artefacts.tables import Table, _escape_latex, _to_csv, _to_latex
+from pdbench.artefacts.tables import Drawn, Table, _escape_latex, _to_csv, _to_latex
 
 TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
 
@@ -17,9 +18,11 @@ def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
     )
 
 
-def test_two_tables_are_apart() -> None:
+def test_two_tables_are_apart(tmp_path: Path) -> None:
     """A blank line stands between two tables, or Markdown would join them."""
-    assert "0.3 |\n\n**Scores" in "\n".join([TABLE.markdown, TABLE.markdown])
+    Drawn([{"a": 1}], "Two tables.", (TABLE, TABLE)).write(tmp_path / "tables")
+
+    assert "0.3 |\n\n**Scores" in (tmp_path / "tables.md").read_text(encoding="utf-8")
 
 
 def test_latex_is_a_booktabs_table() -> None:

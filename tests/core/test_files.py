@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -72,13 +71,13 @@ def test_a_device_is_not_replaced(tmp_path: Path) -> None:
 def test_a_plain_file_in_memory_is_replaced(tmp_path: Path) -> None:
     """/dev/shm is a file system like any other."""
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else tmp_path))
-    for text in ("first", "second"):
-        files.write_text(folder / "made", text)
-        with files.replacing(folder / "entry") as entry:
-            entry.mkdir()
-            (entry / text).write_text(text)
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as name:
+        folder = Path(name)
+        for text in ("first", "second"):
+            files.write_text(folder / "made", text)
+            with files.replacing(folder / "entry") as entry:
+                entry.mkdir()
+                (entry / text).write_text(text)
 
-    assert (folder / "made").read_text() == "second"
-    assert [path.name for path in (folder / "entry").iterdir()] == ["second"]
-    shutil.rmtree(folder)
+        assert (folder / "made").read_text() == "second"
+        assert [path.name for path in (folder / "entry").iterdir()] == ["second"]

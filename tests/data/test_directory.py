@@ -358,18 +358,6 @@ def test_a_task_of_another_tasks_models_needs_no_training_split(tmp_path: Path) 
         assert list(arrange(splits, task, name)[0]) == ["test", "submission"][-len(files) - 1 :]
 
 
-def test_a_test_file_without_labels_is_hidden(tmp_path: Path) -> None:
-    """The same in one's own format."""
-    (tmp_path / "train.csv").write_text("text,label\na film,good\n")
-    (tmp_path / "dev.csv").write_text("text,label\nanother,bad\n")
-    (tmp_path / "test.csv").write_text("text\nthird\n")
-
-    splits = read_task(_task(tmp_path), tmp_path)
-
-    assert list(splits) == ["train", "dev", "submission"]
-    assert splits["submission"].to_list() == [{"text": "third"}]
-
-
 def test_a_mixture_holds_all_its_parts(tmp_path: Path) -> None:
     """Pairs of two tasks together; pairs and single texts do not mix."""
     parts = []

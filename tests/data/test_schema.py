@@ -312,23 +312,6 @@ def test_files_without_a_header_have_theirs_in_the_study(tmp_path: Path) -> None
     ]
 
 
-def test_published_files_have_the_names_of_their_authors(tmp_path: Path) -> None:
-    """As MSR's pairs: a tab-separated .txt whose quotation marks are text."""
-    head = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
-    for name in ("msr_train", "msr_test"):
-        (tmp_path / f"{name}.txt").write_text(f'{head}\n1\t1\t2\t"A" man.\t"B.\n', "utf-8-sig")
-    task = _task(
-        tmp_path,
-        splits={"train": "msr_train.txt", "test": "msr_test.txt"},
-        format="tsv",
-        columns=Columns(text_a="#1 String", text_b="#2 String", label="Quality"),
-    )
-
-    assert read_task(task, tmp_path)["test"].to_list() == [
-        {"text_a": '"A" man.', "text_b": '"B.', "label": 1}
-    ]
-
-
 def test_quotation_marks_belong_to_the_format_or_the_text(tmp_path: Path) -> None:
     """A spreadsheet's are found out; where both make sense the study must say."""
     plain, quoted = 'text\tlabel\n"It" was\t1\n', 'text\tlabel\n"It ""was""\tvery\tgood\nhere"\t1\n'

@@ -18,7 +18,6 @@ from torch.nn import functional
 from pdbench.data.batches import Batch, _shuffled_buckets, collate
 from pdbench.data.tokens import Tokens
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM, random_model, write_checkpoint
-from pdbench.engine import device as devices
 from pdbench.engine.checkpoints import Checkpoint, _to_hugging_face
 from pdbench.engine.device import Device, predict
 from pdbench.engine.loop import _portions
@@ -305,29 +304,26 @@ def test_masked_lm_accumulates_by_masked_pieces() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_evaluations_of_a_checkpoint_are_identical(
-    precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_evaluations_of_a_checkpoint_are_identical(precision, tmp_path: Path) -> None:
     """Read twice and scored twice: the same bits."""
     tokens = _text(300, pairs=True, high=64)
     write_checkpoint(tmp_path, _classifier(SHAPES["four heads"]), labels=["a", "b", "c"])
-    monkeypatch.setattr(devices, "choose_device", lambda _: Device(torch.device("cpu"), precision))
+    device = Device(torch.device("cpu"), precision)
 
     first, second = (
-        predict(Checkpoint(tmp_path).classifier(["a", "b", "c"]), tokens) for _ in range(2)
+        predict(Checkpoint(tmp_path).classifier(["a", "b", "c"]), tokens, device) for _ in range(2)
     )
 
     assert first.tobytes() == second.tobytes()
 
 
 @every_text
-def test_an_items_logits_do_not_depend_on_its_batch(pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_items_logits_do_not_depend_on_its_batch(pairs) -> None:
     """Alone, or among others of any length."""
     model = _classifier(SHAPES["four heads"])
     tokens = _text(200, pairs=pairs, high=64)
 
-    monkeypatch.setattr(devices, "choose_device", lambda _: CPU)
-    together = torch.from_numpy(predict(model, tokens))
+    together = torch.from_numpy(predict(model, tokens, CPU))
     with torch.inference_mode():
         alone = torch.cat([model(*_inputs(_batch(tokens, [i]))) for i in range(200)])
 
