@@ -17,7 +17,7 @@ _CAPTION = (
 )
 _LEAKS = (
     "The leak check looked at {checked:,} items of texts, training and dev splits and found "
-    "{found} that a test set holds; {shared} labelled items share a sentence with one."
+    "{found} that are also held out; {shared} labelled items share a sentence with a test set."
 )
 
 

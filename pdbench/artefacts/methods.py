@@ -13,7 +13,7 @@ from pdbench.artefacts import style
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
 from pdbench.study import Method, Stage
-from pdbench.study.methods import Data
+from pdbench.study.methods import StageData
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ _DATA = {
     "D_T": "unlabelled task text (transfer set)",
     "D_L": "labelled set",
 }
-_OF_STAGE: dict[Data, str] = {"transfer": "D_T", "labelled": "D_L"}
+_OF_STAGE: dict[StageData, str] = {"transfer": "D_T", "labelled": "D_L"}
 _TABLE_CAPTION = (
     "Methods side by side, from their definitions in config/methods.yaml: what the student's "
     "weights begin as, the training stages that follow, the loss of each, the data that it "

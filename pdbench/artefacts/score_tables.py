@@ -27,11 +27,14 @@ _MEANS = {"meta_score": _MEAN, "glue_score": "GLUE score"}
 _SERVER = "GLUE's server, one run"
 
 _TABLE3 = (
-    "Three ways to make a student of one size, in per cent. Mean is the paper's meta score: the "
-    "mean over tasks, where a task with two metrics counts their average. Students here have size "
-    "{}, the paper's {}."
+    "Three ways to make a student of one size, in per cent. Students here have size {}, the "
+    "paper's {}."
 )
-_OURS = " Ours are means over {seeds}, ± half a 95% t interval over seeds; the teacher is one run."
+_OURS = (
+    " Ours are means over {seeds}, ± half a 95% t interval over seeds; the teacher is one run. "
+    "Mean is the mean over tasks, where two metrics of a task, or MNLI-m and MNLI-mm, count as "
+    "their average."
+)
 _RELEASED = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
     "printed in the README of google-research/bert."
@@ -42,7 +45,8 @@ _NOT_RUN = (
 )
 _SCORES = (
     "Scores in per cent, with the task's official metrics. The paper has no number of these tasks. "
-    "Means over {seeds}, ± half a 95% t interval over seeds; a teacher is one run."
+    "Means over {seeds}, ± half a 95% t interval over seeds; a teacher is one run. The best "
+    "constant answer of a ranking is the list of train's most frequent items."
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_study
+from pdbench.cli.options import FILE, StudyName, fail, known, say, with_json, with_study
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -42,7 +42,7 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     if study is None and table is not None:
         raise UsageError("--results needs a study", "name it with --on")
     results = found.check(study, table)
-    click.echo(found.as_text(results))
+    say(found.as_text(results), json_file)
     if json_file is not None:
         write_json(json_file, found.as_json(results))
 

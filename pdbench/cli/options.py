@@ -12,6 +12,7 @@ import click
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, suggestion
+from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
 
@@ -48,6 +49,11 @@ def known(name: str, names: Iterable[str], kind: str) -> str:
     if name not in names:
         raise UsageError(f"unknown {kind} {name!r}", suggestion(name, names))
     return name
+
+
+def say(text: str, *files: Path | None) -> None:
+    """Print words for people, aside from standard output where one of the files is that."""
+    click.echo(text, err=STANDARD_OUTPUT in files)
 
 
 def fail(error: OSError | str, code: int) -> NoReturn:

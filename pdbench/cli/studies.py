@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import StudyName, with_json, with_study
+from pdbench.cli.options import StudyName, say, with_json, with_study
 from pdbench.core.errors import DataError
 from pdbench.study import Study, load_study, offline
 from pdbench.study.loading import studies_in
@@ -81,9 +81,9 @@ def _plan(
     done = paths.done() if left else ()
     sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile))
-    click.echo(found.as_text(devices))
+    say(found.as_text(devices), json_file)
     for problem in problems_of_files(study):
-        click.echo(f"A job would say: {problem}")
+        say(f"A job would say: {problem}", json_file)
     if json_file is not None:
         write_json(json_file, found.as_json(devices))
 

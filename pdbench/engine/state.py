@@ -67,8 +67,8 @@ def now() -> str:
 class Keeper:
     """Keeps the state of one run in a folder, and finds it when the run is started again.
 
-    A state of another ``identity``, which is what decides the run's result, is never used. The
-    run's ``watch`` goes on where the state was saved, and so every so many seconds it is saved.
+    A state of another ``identity``, which is what decides the run's result, is never used. It is
+    saved ``every`` so many seconds, and the run's ``watch`` goes on where it was saved.
     Of several processes that train together, one ``writes`` and reads.
     """
 

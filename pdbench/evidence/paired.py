@@ -169,13 +169,14 @@ class Estimator:
     @classmethod
     def of(cls, scores: ResultsTable, cells: Sequence[Cell] | None = None) -> Estimator:
         """Read the chosen runs of these cells, or of a study's teachers and all whole cells."""
-        whole = [cell for cell in scores.study.seed_counts if scores.is_whole(cell)]
+        has_teachers = cells is None
+        if cells is None:
+            cells = [cell for cell in scores.study.seed_counts if scores.is_whole(cell)]
         samples, groups = {}, {}
         for task in scores.study.tasks:
-            own = (cell for cell in (whole if cells is None else cells) if cell.task == task)
-            if not (chosen := [scores.chosen(cell.key) for cell in own]):
+            if not (chosen := [scores.chosen(cell.key) for cell in cells if cell.task == task]):
                 continue
-            rows = pd.concat([scores.teachers(task), *chosen] if cells is None else chosen)
+            rows = pd.concat([scores.teachers(task), *chosen] if has_teachers else chosen)
             samples[task] = Sample.of(scores, task, rows)
             for key, places in rows.groupby("cell", sort=False).indices.items():
                 method = str(rows["method"].iloc[places[0]])

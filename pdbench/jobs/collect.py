@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
 """Of a record; each has columns of its own, or stands beside it."""
 
-_OF_MACHINES = {"python", "platform", "slurm_job", "pdbench", "torch"}
+_NOT_OF_ENVIRONMENT = {"python", "platform", "slurm_job", "pdbench", "torch"}
+"""Of a record's environment: left out of the table, or with columns under other names."""
 
 
 def collect(study: Study, paths: Paths) -> Path:
@@ -60,7 +61,7 @@ def _row(folder: Path) -> dict[str, Any]:
         **{f"majority_{split}": share for split, share in record.majority.items()},
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
-        **record.environment.model_dump(exclude=_OF_MACHINES),
+        **record.environment.model_dump(exclude=_NOT_OF_ENVIRONMENT),
         "pdbench_version": record.environment.pdbench,
         "torch_version": record.environment.torch,
         TEST_PREDICTIONS: record.array(folder / predictions_file("test")).tolist(),

@@ -64,7 +64,8 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
     released = study.corpora[start.corpus]
     if isinstance(released, Released):
         refuse_several()
-        _convert(study, paths, start, released.of(start.architecture))
+        with exclusive_lock(paths.lock(paths.pretrained(start))):
+            _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
         with Ranks.joined() as ranks:
             _pretrain(study, paths, start, save_every, ranks)
@@ -83,6 +84,8 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
         raise DataError(what, "mend the name or the path of the released checkpoints")
     checkpoint.check(vocabulary)
     job = _job(paths, start, {"released": file_digest(weights_file(folder))})
+    if job.is_done(f"{start.size} of {start.corpus}"):
+        return
 
     def write(target: Path) -> None:
         checkpoint.convert(target)

@@ -173,8 +173,9 @@ class TrainingJob:
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 
     def is_done(self, name: str) -> bool:
-        """Whether a whole record of the same specification and inputs is there, with no state.
+        """Whether a whole record of the same specification and inputs is there.
 
+        A state that is left beside it is removed.
         One of other inputs is replaced when the new run has finished. An edited record is an
         error, never silently overwritten.
         """

@@ -48,9 +48,8 @@ class Labelled:
         return len(self.targets)
 
     def targets_of(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """The targets of some items: labels as int64, all others as float32."""
-        whole = np.issubdtype(self.targets.dtype, np.integer)
-        return self.targets[index].astype(np.int64 if whole else np.float32)
+        """The targets of some items."""
+        return self.targets[index]
 
     def batch(self, index: NDArray[np.int64], numbers: NDArray[np.int64] | None) -> LabelledBatch:
         """Some items; ``numbers`` are those of :func:`pdbench.data.batches.collate`."""

@@ -23,13 +23,13 @@ def redo(found: Survey, which: Literal["failed", "missing", "all"], *, yes: bool
 
     Of failed and missing jobs these are saved states, status files and logs; finished runs stay.
     Of ``all`` the finished runs of every cell go too, what says that they are done, and the
-    table of them, and only they: data, teachers and pre-trained students stay. It removes nothing
-    without ``yes``, and is a UsageError while cells are running.
+    table of them, and only they: data, teachers and pre-trained students stay. That removes
+    nothing without ``yes``, and is a UsageError while cells are running.
     """
     if which == "all":
         going = _everything(found)
         if going and not yes:
-            head = f"--redo all would remove {len(going)} files and folders, every finished run"
+            head = f"--redo all would remove {len(going)} files and folders, all that is finished"
             return [f"{head} among them; nothing was removed: say --yes", *map(str, going)]
     else:
         wanted = {"failed", which}

@@ -186,7 +186,7 @@ _KNOWN = {"bert-base": Architecture(12, 768), "bert-large": Architecture(24, 102
 
 
 class Costs:
-    """The work of every job of a study; sizes are assumed where nothing was counted yet."""
+    """The work of the jobs that run models; sizes are assumed where nothing was counted yet."""
 
     def __init__(self, study: Study, sizes: Sizes | None = None) -> None:
         self.study, self.sizes = study, sizes or Sizes(study)

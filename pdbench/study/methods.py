@@ -11,9 +11,9 @@ from pdbench.study.settings import MayBeWritten, Strict
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
-Data: TypeAlias = Literal["transfer", "labelled"]
+StageData: TypeAlias = Literal["transfer", "labelled"]
 
-_SETTINGS: dict[Data, Objective] = {"transfer": "distill", "labelled": "finetune"}
+_SETTINGS: dict[StageData, Objective] = {"transfer": "distill", "labelled": "finetune"}
 """The block of ``training`` that says how a stage on these data trains."""
 
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -66,7 +66,7 @@ class Stage(_WithObjective):
         description="distill (soft cross-entropy on the transfer set), finetune (cross-entropy "
         "on the labelled set), or the class of an objective of one's own, as module:Class."
     )
-    data: Data = Field(
+    data: StageData = Field(
         "transfer",
         description="What it reads: the transfer set, with the settings training.distill, or the "
         "labelled set, with training.finetune. distill and finetune name none.",
@@ -130,7 +130,7 @@ class Method(Strict):
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"two stages have one name in {', '.join(names)}")
-        for data in get_args(Data):
+        for data in get_args(StageData):
             total = sum(stage.share for stage in self.stages if stage.data == data)
             if total > 1 + 1e-9:
                 raise ValueError(f"the shares of the stages on {data} data add up to {total:g}")

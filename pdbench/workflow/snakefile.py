@@ -148,7 +148,7 @@ _SECONDS = {
 """What is taken where nothing is said, and what to say."""
 
 
-def sizes_of_jobs(profile: Path | None = None) -> tuple[float, float]:
+def sizes_of_jobs(profile: Path | None) -> tuple[float, float]:
     """The estimated seconds of cells that share a job, and of cells that are split by seed.
 
     They are what a profile of Snakemake configures in the one file that it names; UsageError

@@ -332,7 +332,11 @@ def test_answers_add_up_and_never_replace_each_other(project: tuple[Study, Paths
     [
         ("[]", DataError, r"mine\.json: no manifest"),
         ('{"study": "tasks"}', DataError, r"mine\.json: no manifest"),
-        ('{"study": "other", "sha256": "", "files": {}}', UsageError, "study 'other', not of"),
+        (
+            '{"study": "other", "sha256": "", "files": {}, "filled": []}',
+            UsageError,
+            "study 'other', not of",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_named(

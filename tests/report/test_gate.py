@@ -372,7 +372,7 @@ def test_every_margin_is_said() -> None:
 
     (found,) = plain(several)["checks"]
 
-    assert found["margins"] == "0.5, 1, 2"
+    assert found["margins"] == [0.5, 1, 2]
     assert "margin 0.5 to 2 points" in found["title"]
 
 

@@ -137,7 +137,7 @@ def test_redoing_all_trains_every_run(finished: Project, monkeypatch: pytest.Mon
     monkeypatch.chdir(finished.folder)
     study = load_study("small.yaml")
     (said,) = redo(Survey.of(study), "all", yes=False)[:1]
-    assert said.endswith("every finished run among them; nothing was removed: say --yes")
+    assert said.endswith("all that is finished among them; nothing was removed: say --yes")
     redo(Survey.of(study), "all", yes=True)
 
     commands = finished.run("study")
