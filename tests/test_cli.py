@@ -327,3 +327,23 @@ def test_the_letters_of_a_terminal_do_not_change_the_outcome() -> None:
     assert b"Traceback" not in done[1].stderr
     assert done[1].stdout.isascii()
     assert done[0].stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["claims", "--on", "reference"],
+        ["plan", "demo"],
+        [*CHECK, "reports/example/results.parquet"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_what_goes_to_standard_output_is_json_alone(command: list[str]) -> None:
+    """Words for people, and annotations of a CI, then go to standard error."""
+    environment = {**os.environ, "GITHUB_ACTIONS": "true"}
+    asked = [sys.executable, "-m", "pdbench", *command, "--json", "-"]
+
+    done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, check=False)
+
+    assert isinstance(json.loads(done.stdout), dict | list)
+    assert done.stderr

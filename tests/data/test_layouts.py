@@ -166,6 +166,21 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], dict[str, int], str]] = {
 }
 
 
+LABELS = {
+    "SNLI": "entailment",
+    "SICK": "ENTAILMENT",
+    "MSR paraphrase": "0",
+    "STS benchmark": "5",
+    "IMDB": "neg",
+    "AG News": "1",
+    "Yelp polarity": "1",
+    "GLUE's own folders": "entailment",
+    "GLUE saved from the hub as Parquet": "entailment",
+    "A spreadsheet saved as tab-separated text": "good",
+}
+"""What the first item of train is labelled."""
+
+
 def test_every_layout_that_is_described_is_tried() -> None:
     """The page has a block for each, and this file the files."""
     assert set(BLOCKS) == set(LAYOUTS)
@@ -185,4 +200,8 @@ def test_published_layouts_are_read_as_the_page_says(name: str, tmp_path: Path) 
 
     assert not counts or {split: len(rows) for split, rows in splits.items()} == counts
     assert next(iter(splits["train"][0].values())).startswith(first)
+    label = splits["train"].features["label"]
+    first_label = splits["train"]["label"][0]
+    said = label.int2str(first_label) if isinstance(label, ClassLabel) else f"{first_label:g}"
+    assert said == LABELS.get(name, said)
     assert len(set(splits["train"]["label"][:])) > 1

@@ -168,11 +168,14 @@ def test_tables_show_tasks_without_labels_or_teacher(project: tuple[Study, Paths
 
 def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study, Paths]) -> None:
     """Converted once, with the digest of what was read, and words for other programs."""
-    _, paths = project
+    study, paths = project
     source = Path(RELEASED.format(layers=1, hidden=32, heads=1))
-    folder = paths.pretrained(Start("released", Architecture(1, 32)))
-    record = RunRecord.read(folder)
+    start = Start("released", Architecture(1, 32))
+    folder = paths.pretrained(start)
+    record, before = RunRecord.read(folder), (folder / "record.json").stat()
 
+    pretraining.pretrain(study, paths, start)
+    assert (folder / "record.json").stat().st_ino == before.st_ino, "nothing is written again"
     assert record.inputs == {"released": file_digest(source / "pytorch_model.bin")}
     assert record.stages == ()
     assert "model.safetensors" in record.outputs
