@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel
+from own_files import (
+    Writer,
+    items,
+    own_task,
+    write_both,
+    write_csv,
+    write_jsonl,
+    write_parquet,
+    write_tsv,
+)
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.records import Breakage, open_rows
@@ -144,31 +150,11 @@ def test_an_unknown_glue_task_is_misuse(tmp_path: Path) -> None:
         read_task(_task(tmp_path, "mrcp"), tmp_path)
 
 
-def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    lines = [",".join(rows[0]), *(",".join(f'"{v}"' for v in row.values()) for row in rows)]
-    path.with_suffix(".csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _tsv(path: Path, rows: list[dict[str, Any]]) -> None:
-    lines = ["\t".join(rows[0]), *("\t".join(map(str, row.values())) for row in rows)]
-    path.with_suffix(".tsv").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8")
-
-
-def _jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    lines = [json.dumps(row) for row in rows]
-    path.with_suffix(".jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows), path.with_suffix(".parquet"))
-
-
-Writer = Callable[[Path, list[dict[str, Any]]], None]
-WRITERS = pytest.mark.parametrize("write", [_csv, _tsv, _jsonl, _parquet])
+every_format = pytest.mark.parametrize("write", [write_csv, write_tsv, write_jsonl, write_parquet])
 ITEMS = [{"text": "so, good  film", "label": "good"}, {"text": "a poor\u2028one", "label": "bad"}]
 
 
-@WRITERS
+@every_format
 def test_every_format_gives_the_same(write: Writer, tmp_path: Path) -> None:
     """Names of labels become indices; white space is one space."""
     for split in ("train", "validation", "test"):
@@ -180,7 +166,7 @@ def test_every_format_gives_the_same(write: Writer, tmp_path: Path) -> None:
     assert splits["test"].to_dict() == {"text": ["so, good film", "a poor one"], "label": [1, 0]}
 
 
-@WRITERS
+@every_format
 def test_indices_and_pairs_are_read_too(write: Writer, tmp_path: Path) -> None:
     """A label may be its index; an item may have two texts."""
     items = [{"text_a": "One.", "text_b": "Two.", "label": 1}]
@@ -190,7 +176,7 @@ def test_indices_and_pairs_are_read_too(write: Writer, tmp_path: Path) -> None:
     assert read_task(_task(tmp_path), tmp_path)["dev"].to_list() == items
 
 
-@WRITERS
+@every_format
 def test_numbers_are_read_for_a_regression(write: Writer, tmp_path: Path) -> None:
     """A task without label names has numbers for labels."""
     for split in ("train", "dev"):
@@ -199,7 +185,7 @@ def test_numbers_are_read_for_a_regression(write: Writer, tmp_path: Path) -> Non
     assert read_task(_task(tmp_path, labels=()), tmp_path)["dev"]["label"][:] == [2.5]
 
 
-@WRITERS
+@every_format
 @pytest.mark.parametrize(
     ("item", "message"),
     [
@@ -212,7 +198,7 @@ def test_a_bad_row_is_named(
 ) -> None:
     """Whatever the format, the error has file and row."""
     write(tmp_path / "train", [*ITEMS, item])
-    row = "row 3" if write is _parquet else "3" if write is _jsonl else "4"
+    row = "row 3" if write is write_parquet else "3" if write is write_jsonl else "4"
 
     with pytest.raises(DataError, match=rf"train\.\w+:( ?){row}: {message}"):
         read_task(_task(tmp_path), tmp_path)
@@ -254,7 +240,7 @@ def test_a_broken_file_is_named(file: str, content: bytes, message: str, tmp_pat
 
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     """Its footer is whole, and a page of it is not."""
-    _parquet(
+    write_parquet(
         tmp_path / "train", [{"text": f"Film number {i}.", "label": "good"} for i in range(99)]
     )
     path = tmp_path / "train.parquet"
@@ -275,7 +261,7 @@ def test_an_ending_that_is_not_read_is_named(tmp_path: Path) -> None:
 
 def test_a_task_needs_train_and_one_more(tmp_path: Path) -> None:
     """A split without labels does not count."""
-    _tsv(tmp_path / "train", ITEMS)
+    write_tsv(tmp_path / "train", ITEMS)
     (tmp_path / "test.tsv").write_text("text\nOne.\n", encoding="utf-8")
 
     with pytest.raises(DataError, match="labelled splits: train; a task needs train, and dev"):
@@ -297,7 +283,7 @@ def test_texts_are_lines_or_columns(tmp_path: Path) -> None:
     assert read_text(text, tmp_path)["text"][:] == ["One line.", "Another."]
 
     (tmp_path / "text.txt").unlink()
-    _tsv(tmp_path / "train", ITEMS)
+    write_tsv(tmp_path / "train", ITEMS)
     assert read_text(text, tmp_path).column_names == ["text"]
 
 
@@ -391,7 +377,7 @@ def test_one_broken_line_among_many_may_be_left_out(case: str, tmp_path: Path) -
     """Whatever is broken about it; the share is of all splits together."""
     file, head, whole, broken = BROKEN_LINES[case]
     (tmp_path / file).write_bytes(b"\n".join([head, *[whole] * 18, broken, b""]).lstrip(b"\n"))
-    _tsv(tmp_path / "dev", ITEMS[:1])
+    write_tsv(tmp_path / "dev", ITEMS[:1])
     task = _task(tmp_path)
 
     splits = read_task(task.model_copy(update={"broken": 0.06}), tmp_path)
@@ -423,3 +409,79 @@ def test_broken_records_of_the_parts_are_counted_together(tmp_path: Path) -> Non
     strict = part.model_copy(update={"broken": 0.2})
     with pytest.raises(DataError, match=r"1 of 4 records are broken, first .*train\.csv:3: empty"):
         read_text(Text(source="mixture", parts=(strict,), size=3), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Dev"])
+def test_dev_has_several_names(name: str, tmp_path: Path) -> None:
+    """None of them is passed over."""
+    write_csv(tmp_path / "train", items([0, 1]))
+    write_csv(tmp_path / name, items([1, 0, 1]))
+
+    assert len(read_task(own_task(tmp_path), tmp_path)["dev"]) == 3
+
+
+@pytest.mark.parametrize(("one", "other"), [("dev", "val"), ("train", "train.tsv")])
+def test_two_files_for_a_split_are_refused(one: str, other: str, tmp_path: Path) -> None:
+    """Both are named, and so is the key that says which."""
+    write_both(tmp_path, write_csv, items([0, 1]))
+    (tmp_path / (other if "." in other else f"{other}.csv")).write_text("text,label\n")
+
+    with pytest.raises(DataError, match=rf"each of which may be {one}; .*key splits\.{one}"):
+        read_task(own_task(tmp_path), tmp_path)
+    assert read_task(own_task(tmp_path, splits={one: f"{one}.csv"}), tmp_path)[one].num_rows == 2
+
+
+def test_what_is_not_read_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that looks like data."""
+    write_both(tmp_path, write_csv, items([0, 1]))
+    write_csv(tmp_path / "eval", items([0, 1]))
+    read_task(own_task(tmp_path), tmp_path)
+
+    assert "not read: eval.csv" in caplog.text
+
+
+def test_no_name_of_a_split_is_refused(tmp_path: Path) -> None:
+    """With the files that are there."""
+    write_csv(tmp_path / "films", items([0, 1]))
+
+    with pytest.raises(DataError, match=r"films\.csv, of which none is called train or dev"):
+        read_task(own_task(tmp_path), tmp_path)
+
+
+def test_folders_of_texts_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As IMDB is published: a folder for each label, a file for each text."""
+    for split in ("train", "test"):
+        for label in ("neg", "pos", "unsup"):
+            folder = tmp_path / split / label
+            folder.mkdir(parents=True)
+            for i in range(2):
+                (folder / f"{i}_7.txt").write_text(f"{split} {label}\n{i}")
+
+    splits = read_task(own_task(tmp_path, ("neg", "pos")), tmp_path)
+    text = Text(source="directory", path=str(tmp_path), splits={"text": "train/unsup"}, size=2)
+
+    assert splits["train"]["label"][:] == [0, 0, 1, 1]
+    assert splits["test"]["text"][0] == "test neg 0"
+    assert "not read: unsup" in caplog.text
+    assert read_text(text, tmp_path)["text"][:] == ["train unsup 0", "train unsup 1"]
+    with pytest.raises(DataError, match="no folder 'good', but neg, pos, unsup"):
+        read_task(own_task(tmp_path, ("neg", "good")), tmp_path)
+
+
+def test_links_are_followed_and_a_broken_one_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder with the ending of a file is no file, as a cluster writes it, and is said so."""
+    write_csv(tmp_path / "elsewhere", items([0, 1]))
+    write_csv(tmp_path / "dev", items([0, 1]))
+    (tmp_path / "train.csv").symlink_to(tmp_path / "elsewhere.csv")
+
+    assert read_task(own_task(tmp_path), tmp_path)["train"].num_rows == 2
+    (tmp_path / "elsewhere.csv").unlink()
+    with pytest.raises(DataError, match=r"train\.csv: no such file"):
+        read_task(own_task(tmp_path), tmp_path)
+    (tmp_path / "train.csv").unlink()
+    (tmp_path / "train.csv").mkdir()
+    with pytest.raises(DataError, match="labelled splits: dev;"):
+        read_task(own_task(tmp_path), tmp_path)
+    assert "not read: train.csv" in caplog.text
