@@ -116,12 +116,15 @@ def test_an_unseen_item_is_a_miss(project: tuple[Study, Paths]) -> None:
 def test_tables_show_them(project: tuple[Study, Paths]) -> None:
     """A table of scores for every task and split; what models answer in the table of data."""
     context = Context(*project)
+    stored = {"recall@50": 0.9, "recall@10": 0.5, "recall@1": 0.1}  # in whatever order
+    context.audit["tasks"]["redial"]["constants"]["test"] = stored
 
     drawn = score_tables.DRAWINGS["scores"](context)
     titles = [table.title for table in drawn.tables]
     assert titles[:2] == ["Squad, dev", "Squad, test"]
     assert drawn.tables[3].columns[2:] == ("recall at 1", "recall at 10", "recall at 50")
     assert [row[0] for row in drawn.tables[1].rows] == ["Distillation", "Basic training", "Teacher"]
+    assert drawn.tables[3].rows[-1] == ("Best constant answer of train", "", "10.0", "50.0", "90.0")
     assert drawn.missing == ()
     found = {row[0]: row[2] for row in datasets.draw(context).tables[0].rows}
     assert found == {"Squad": "spans", "Redial": "6 items", "Inspired": "6 items"}
