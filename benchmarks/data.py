@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pdbench.core.entries import RECORD
 from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
 from pdbench.study.catalogue import archives as catalogue
@@ -126,14 +127,14 @@ def _prepare_tasks() -> None:
 
 
 def _prepare_task(task: str) -> None:
-    if not (paths().task(task) / "task.json").is_file():
+    if not (paths().task(task) / RECORD).is_file():
         from pdbench.jobs.prepare import prepare_task
 
         prepare_task(study(), task, paths())
 
 
 def _prepare_text(text: str) -> None:
-    if not (paths().text(text) / "text.json").is_file():
+    if not (paths().text(text) / RECORD).is_file():
         from pdbench.jobs.prepare import prepare_text
 
         prepare_text(study(), text, paths())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pdbench.core.files import read_json
+from pdbench.core.entries import read_record
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import Comparison, Reference, ResultsTable, compare, load_references
 from pdbench.evidence.references import Similarities
@@ -30,12 +30,12 @@ class Context:
     @cached_property
     def audit(self) -> Any:
         """Counts and similarities of all data."""
-        return read_json(self.paths.audit)
+        return read_record(self.paths.audit.parent)
 
     @cached_property
     def latency(self) -> Any:
         """Measured latency of the study's sizes."""
-        return read_json(self.paths.latency)
+        return read_record(self.paths.latency.parent)
 
     @property
     def similarities(self) -> Similarities:

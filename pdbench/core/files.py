@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import ctypes
+import errno
 import hashlib
 import json
-import logging
 import os
-import platform
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -19,25 +19,11 @@ from typing import Any
 
 from pdbench.core.errors import DataError
 
-_log = logging.getLogger(__name__)
-
 STANDARD_OUTPUT = Path("-")
 
+_AT_CWD, _RENAME_EXCHANGE = -100, 2  # of Linux: fcntl.h and linux/fs.h
+
 _STREAM = re.compile(r"/dev/(fd/|std(out|err)$)|/proc/[^/]+/fd/")
-
-
-def exclusive_lock(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Keep other processes that ask for the same ``path`` waiting, also on other machines.
-
-    The operating system lets go of it when the process dies. A file system without locks
-    keeps nobody waiting.
-    """
-    return _locked(path, fcntl.LOCK_EX)
-
-
-def shared_lock(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Keep processes waiting that want an :func:`exclusive_lock`, and none that share it."""
-    return _locked(path, fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
@@ -45,8 +31,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of ``path`` that takes its place when the block succeeds.
 
     Works for a file and for a folder: whichever the block creates. Its content is on the disk
-    before it has its name. If the block fails, what stood at ``path`` before still stands there.
-    A link stays one, and what it names is replaced; pipes and devices are written to.
+    before it has its name, and the name before the block is left; whatever stood at ``path``
+    stands there until then, and for good if the block fails. A link stays one, and what it names
+    is replaced; pipes and devices are written to.
     """
     if _is_special(path):
         with tempfile.TemporaryDirectory() as folder:
@@ -55,19 +42,51 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
-    _remove(temporary)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
-        if temporary.is_dir():
-            for file in filter(Path.is_file, temporary.rglob("*")):
-                flush(file)
-            _remove(path)
-        else:
-            flush(temporary)
-        temporary.replace(path)
+        _flush_all(temporary)
+        _take_place(temporary, path)
+        flush(path.parent)
     finally:
         _remove(temporary)
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what killed processes left beside a path that they made; its lock must be held."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(path.parent) as found:
+        for left in found:
+            if left.name.startswith(f".{path.name}."):
+                _remove(Path(left.path))
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """Give a file or folder its name, under which a folder is never missing."""
+    if not (path.is_dir() and temporary.is_dir()):
+        temporary.replace(path)
+    elif not _exchange(temporary, path):
+        aside = path.with_name(f"{temporary.name}.old")
+        path.rename(aside)
+        try:
+            temporary.rename(path)
+        except BaseException:
+            aside.rename(path)
+            raise
+        _remove(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change their names at once; False where the file system cannot, as NFS."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    names = (_AT_CWD, os.fsencode(one), _AT_CWD, os.fsencode(other))
+    if call(*names, _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
 
 
 def _is_special(path: Path) -> bool:
@@ -91,6 +110,12 @@ def _is_stream(path: Path, number: int) -> bool:
         return False
 
 
+def _flush_all(path: Path) -> None:
+    for inner in path.rglob("*") if path.is_dir() else ():
+        flush(inner)
+    flush(path)
+
+
 def flush(path: Path) -> None:
     """Wait until a file's content, or a folder's names, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -100,11 +125,18 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
+def share(path: Path) -> None:
+    """Give a file that a library made for its owner alone the mode that the umask says."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
+
+
 @contextlib.contextmanager
-def scratch(parent: Path) -> Iterator[Path]:
-    """Yield an empty folder below ``parent``, which is removed afterwards."""
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".scratch.", dir=parent) as folder:
+def scratch(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary sibling of ``path``, a folder that is removed afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         yield Path(folder)
 
 
@@ -150,6 +182,17 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}: no such file", remedy) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not valid JSON ({error})", mended(path)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """The error of a file that cannot be read: who may not read it need not delete it."""
+    if isinstance(error, PermissionError):
+        return DataError(f"{path}: you may not read it", "ask its owner to let you")
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: missing", mended(path))
+    return DataError(f"{path}: cannot be read ({error.strerror})", mended(path))
 
 
 def digest(value: Any) -> str:
@@ -162,19 +205,6 @@ def file_digest(path: Path) -> str:
     """Return the sha256 of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _locked(path: Path, kind: int) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as handle:
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.lockf(handle, kind | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError):
-                _log.info("%s: another process is at work on this; waiting for it", path)
-                fcntl.lockf(handle, kind)
-        yield
 
 
 def _remove(path: Path) -> None:

@@ -24,8 +24,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pdbench.core.entries import read_record, write_record
 from pdbench.core.errors import GuardError
-from pdbench.core.files import mended, read_json, write_json
+from pdbench.core.files import mended
+from pdbench.data.columns import TEXT
 from pdbench.data.splits import (
     Row,
     is_leak,
@@ -62,7 +64,7 @@ def audit(study: Study, paths: Paths) -> None:
     checked = sum(items for items, _, _ in texts.values())
     checked += sum(items for items, _ in tasks.values())
     content = {
-        "tasks": {t: read_json(paths.task(t) / "task.json") for t in study.tasks},
+        "tasks": {t: _about(paths.task(t)) for t in study.tasks},
         "texts": {x: about for x, (_, about, _) in texts.items()},
         "transfer_sets": {s: texts[t.text][2][s] for s, t in study.transfer_sets.items()},
         "leaks": {
@@ -71,7 +73,13 @@ def audit(study: Study, paths: Paths) -> None:
             "shared_sentences": {t: shared for t, (_, shared) in tasks.items()},
         },
     }
-    write_json(paths.audit, content)
+    with paths.renewing(paths.audit.parent) as folder:
+        write_record(folder, content)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What the record of a task or text says, apart from the digests of its files."""
+    return {key: said for key, said in read_record(folder).items() if key != "outputs"}
 
 
 def _survey(
@@ -104,7 +112,7 @@ def _survey(
         }
         for name, size in sizes.items()
     }
-    return checked, {**read_json(folder / "text.json"), "similarity": whole}, sets
+    return checked, {**_about(folder), "similarity": whole}, sets
 
 
 def _check_task(study: Study, paths: Paths, task: str) -> tuple[int, int]:
@@ -127,7 +135,7 @@ def _check_task(study: Study, paths: Paths, task: str) -> tuple[int, int]:
 
 def _leak(folder: Path, number: int, row: Row) -> GuardError:
     what = f"{folder}: item {number} holds text of test or dev ({' | '.join(row)[:60]!r})"
-    return GuardError(what, mended(folder / "text.parquet"))
+    return GuardError(what, mended(folder / TEXT))
 
 
 def _similarities(labelled: dict[str, Counter[str]], counts: Counter[str]) -> dict[str, float]:

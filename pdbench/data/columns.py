@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from pdbench.core.entries import RECORD, read_record
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json
 
 SPLITS = ("train", "dev", "test")
+
+TEXT = "text.parquet"
+"""The file of the texts of a split or of an unlabelled text."""
 
 SUBMISSION = "submission"
 """The published test split whose labels are hidden: its predictions go to a server."""
@@ -37,7 +40,6 @@ def predictions_file(split: str, task: str = "", host: str = "") -> str:
 
 def prepared_splits(folder: Path) -> tuple[str, ...]:
     """The splits that a prepared task has."""
-    path = folder / "task.json"
-    if not path.is_file():
-        raise DataError(f"{path}: missing", "prepare the tasks and texts first")
-    return tuple(read_json(path)["splits"])
+    if not (folder / RECORD).is_file():
+        raise DataError(f"{folder}: not there", "prepare the tasks and texts first")
+    return tuple(read_record(folder)["splits"])

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict
 
+from pdbench.core.entries import verified
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import mended
-from pdbench.data.columns import SPLITS, SUBMISSION, prepared_splits
+from pdbench.data.columns import SPLITS, SUBMISSION, TEXT, prepared_splits
 from pdbench.data.texts import normalise, order_of, sentences, share_of, text_columns
 from pdbench.study import Study
 from pdbench.study.catalogue.glue import published_task
@@ -202,14 +203,15 @@ def is_leak(row: Row, tested: set[str]) -> bool:
 
 
 def stored_rows(folder: Path) -> Iterator[Row]:
-    """Yield the items of ``text.parquet`` in ``folder``, one text or two each."""
+    """Yield the items of a text or a split of a prepared task, one text or two each."""
+    verified(folder / TEXT)
     for first, second in stored_sides(folder):
         yield from zip(first, strict=True) if second is None else zip(first, second, strict=True)
 
 
 def stored_sides(folder: Path) -> Iterator[tuple[list[str], list[str] | None]]:
-    """Yield their texts, ``ROWS`` items at a time, and their second ones where they have two."""
-    path = folder / "text.parquet"
+    """Yield the texts in a folder, ``ROWS`` at a time, and the second ones of pairs."""
+    path = folder / TEXT
     try:
         with pq.ParquetFile(path) as file:
             names = text_columns(file.schema_arrow.names)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
+from pdbench.core.entries import verified
 from pdbench.core.errors import DataError
 from pdbench.core.files import mended, read_json, write_json
 
@@ -57,7 +58,7 @@ class Tokens:
 
         All of them are read for their digest; of eight million sentences that is half a second.
         """
-        about = read_json(folder / "tokens.json")
+        about = read_json(verified(folder / "tokens.json"))
         tokens = cls._mapped(folder, about["vocabulary"], about["max_length"])
         if tokens.digest != about["digest"]:
             raise DataError(

@@ -19,8 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pdbench.core.entries import RECORD, whole
 from pdbench.core.errors import DataError
-from pdbench.core.files import mended, read_json, write_json
+from pdbench.core.files import mended, read_json, share, write_json
 from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
@@ -86,7 +87,7 @@ def write_checkpoint(
     classifier are in class order.
     """
     weights = _to_hugging_face(model)
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    _write_weights(folder, weights)
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
         write_vocabulary(folder, vocabulary, model.bert.shape.positions)
@@ -96,11 +97,12 @@ class Checkpoint:
     """A BERT in a folder, whose weights are read whenever they are asked for.
 
     Raises:
-        DataError: A file is missing, truncated, or not a BERT of this configuration.
+        DataError: A file is missing, truncated, other than the folder's record says if it has one,
+            or not a BERT of this configuration.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = whole(folder) if (folder / RECORD).is_file() else folder
         self._configuration = _read_configuration(configuration_file(folder))
         self.shape = _shape_of(self._configuration, configuration_file(folder))
 
@@ -134,7 +136,7 @@ class Checkpoint:
             for name, tensor in named
             if name in known
         }
-        save_file(kept, target / WEIGHTS, metadata={"format": "pt"})
+        _write_weights(target, kept)
         kind = {"model_type": "bert", "architectures": [MaskedLM.published_as]}
         write_json(target / "config.json", {**self._configuration, **kind})
 
@@ -187,6 +189,11 @@ class Checkpoint:
         except RuntimeError as error:
             what = f"{self._folder}: its head does not fit ({' '.join(str(error).split())[:200]})"
             raise DataError(what, mended(self._folder / WEIGHTS)) from error
+
+
+def _write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    share(folder / WEIGHTS)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

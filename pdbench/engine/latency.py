@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from pdbench.core.files import write_json
+from pdbench.core.entries import write_record
 from pdbench.data.places import model_folder
 from pdbench.engine.bert import Bert, BertShape, Classifier
 from pdbench.engine.checkpoints import Checkpoint
@@ -34,19 +34,18 @@ def measure(study: Study, paths: Paths) -> None:
         shapes[str(s.architecture)] = BertShape(s.layers, s.hidden, s.heads, s.feed_forward)
     models = {name: Classifier(Bert(shape), 2).eval() for name, shape in shapes.items()}
     largest = max(shapes, key=lambda name: shapes[name].architecture.encoder_parameters)
-    write_json(
-        paths.latency,
-        {
-            "batch_size": 1,
-            "sequence_length": _SEQUENCE_LENGTH,
-            "threads": torch.get_num_threads(),
-            "rounds": _ROUNDS,
-            "device": device_name(torch.device("cpu")),
-            "precision": "fp32",
-            "largest": largest,
-            "architectures": {name: _quartiles(own) for name, own in _rounds(models).items()},
-        },
-    )
+    content = {
+        "batch_size": 1,
+        "sequence_length": _SEQUENCE_LENGTH,
+        "threads": torch.get_num_threads(),
+        "rounds": _ROUNDS,
+        "device": device_name(torch.device("cpu")),
+        "precision": "fp32",
+        "largest": largest,
+        "architectures": {name: _quartiles(own) for name, own in _rounds(models).items()},
+    }
+    with paths.renewing(paths.latency.parent) as folder:
+        write_record(folder, content)
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pdbench.core.files import flush
+from pdbench.core.files import flush, share
 
 _FORMAT: Final = 3
 """Raised when an older state would be taken up wrongly."""
@@ -137,6 +137,7 @@ class Keeper:
         self.folder.mkdir(parents=True, exist_ok=True)
         newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.{os.getpid()}"
         save_file(copies, temporary, {_HEADER: json.dumps(header)})
+        share(temporary)
         flush(temporary)
         if newest.exists():
             newest.replace(self.folder / _PREVIOUS)

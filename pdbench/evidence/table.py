@@ -14,6 +14,7 @@ import numpy as np
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
+from pdbench.data.table import read_table
 from pdbench.evidence.significance import Difference, Interval
 from pdbench.study import Architecture, Cell, Study
 from pdbench.workflow import Paths
@@ -36,15 +37,10 @@ def read_results(path: Path) -> Any:
     """Read collected results as a pandas DataFrame, one row a run.
 
     Raises:
-        DataError: The file is unreadable, of another schema version, lacks a column, or has a
-            run twice, which would count as two.
+        DataError: The file is unreadable, was changed or is of another schema version, lacks a
+            column, or has a run twice, which would count as two.
     """
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})", _AGAIN) from error
+    frame = read_table(path)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pdbench.core.entries import RECORD, verified
 from pdbench.core.errors import DataError
-from pdbench.core.files import replacing
 from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS, examples_column, predictions_file
+from pdbench.data.table import write_table
 from pdbench.data.tokens import read_array
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
@@ -31,7 +32,7 @@ def collect(study: Study, paths: Paths) -> Path:
     whose = {"study": study.name, "scale": study.scale}
     folders = [paths.teacher(task) for task in study.taught]
     folders += [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
-    rows = [{**whose, **_row(own)} for own in folders if (own / "record.json").is_file()]
+    rows = [{**whose, **_row(own)} for own in folders if (own / RECORD).is_file()]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
@@ -40,8 +41,7 @@ def collect(study: Study, paths: Paths) -> Path:
     frame["selected"] = _selected(frame, study)
     frame[TEST_LABELS] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
-    with replacing(paths.table) as temporary:
-        frame.reset_index(drop=True).to_parquet(temporary)
+    write_table(paths.table, frame.reset_index(drop=True))
     return paths.table
 
 
@@ -64,9 +64,9 @@ def _row(folder: Path) -> dict[str, Any]:
         **record.environment.model_dump(exclude=_NOT_OF_ENVIRONMENT),
         "pdbench_version": record.environment.pdbench,
         "torch_version": record.environment.torch,
-        TEST_PREDICTIONS: record.array(folder / predictions_file("test")).tolist(),
+        TEST_PREDICTIONS: read_array(verified(folder / predictions_file("test"))).tolist(),
         **{
-            column: record.array(folder / f"{column}.npy").tolist()
+            column: read_array(verified(folder / f"{column}.npy")).tolist()
             for column in each
             if f"{column}.npy" in record.outputs
         },
@@ -91,7 +91,7 @@ def _training(record: RunRecord) -> dict[str, Any]:
 def _labels(frame: pd.DataFrame, paths: Paths) -> list[list[float] | None]:
     """The true labels of a task's test examples in its first row, where they stand once."""
     found = {
-        task: read_array(paths.task(task) / "test" / "labels.npy").tolist()
+        task: read_array(verified(paths.task(task) / "test" / "labels.npy")).tolist()
         for task in frame["task"].unique()
     }
     return [

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from pdbench.core.entries import write_record
 from pdbench.core.errors import UsageError
-from pdbench.core.files import replacing, scratch, write_json
+from pdbench.core.files import scratch
+from pdbench.data.columns import TEXT
 from pdbench.data.records import Breakage
 from pdbench.data.sources import provenance, read_task, read_text
 from pdbench.data.splits import (
@@ -37,13 +39,12 @@ from pdbench.study.settings import Text
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
-from pdbench.workflow.specs import STORE
 
 _log = logging.getLogger(__name__)
 
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
-    """Write a task's splits below ``paths.task(task)``, ``task.json`` last."""
+    """Write a task's splits into ``paths.task(task)``."""
     settings = study.tasks[task]
     breakage, kind = Breakage(settings.broken), kind_of(settings)
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
@@ -54,7 +55,7 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
         _log.warning("task %s: %s", task, line)
     labels, splits = kind.numbered(splits)
     about: dict[str, Any] = {}
-    with replacing(paths.task(task)) as folder:
+    with paths.renewing(paths.task(task)) as folder:
         for split, dataset in splits.items():
             words = _write_rows(folder / split, dataset)
             about[split] = {"words": words, **kind.write(folder / split, dataset, vocabulary)}
@@ -71,11 +72,11 @@ def prepare_task(study: Study, task: str, paths: Paths) -> None:
             "constants": kind.constants(splits),
             **provenance(settings),
         }
-        write_json(folder / "task.json", content)
+        write_record(folder, content)
 
 
 def prepare_text(study: Study, text: str, paths: Paths) -> None:
-    """Write an unlabelled text below ``paths.text(text)``, ``text.json`` last.
+    """Write an unlabelled text below ``paths.text(text)``.
 
     Repeated items are kept once, an item that holds a sentence of any task's test split, or is
     one of its dev split, is left out, and items stand in the order of their sha256. The text
@@ -84,7 +85,8 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     """
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
-    with replacing(paths.text(text)) as folder, scratch(STORE) as files:
+    target = paths.text(text)
+    with paths.renewing(target) as folder, scratch(target) as files:
         dataset = read_text(settings, ARCHIVES, breakage, files, reader_of_text)
         chosen, excluded = _choose(dataset, settings.size, tested_sentences(study, paths))
         if len(chosen) < (settings.least or settings.size):
@@ -102,7 +104,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
             "words": words,
             **provenance(settings),
         }
-        write_json(folder / "text.json", content)
+        write_record(folder, content)
 
 
 def _choose(dataset: Dataset, size: int, tested: set[str]) -> tuple[list[int], int]:
@@ -146,11 +148,11 @@ def _encoded(folder: Path, settings: Text, vocabulary: Vocabulary) -> Iterator[T
 
 
 def _write_rows(folder: Path, dataset: Dataset) -> int:
-    """Write a dataset as ``text.parquet``; return its words, as white space separates them."""
-    folder.mkdir(parents=True)
+    """Write a dataset into a folder; return its words, as white space separates them."""
+    folder.mkdir(exist_ok=True)
     names, words = text_columns(dataset.column_names), 0
     schema = dataset.features.arrow_schema.remove_metadata()
-    with pq.ParquetWriter(folder / "text.parquet", schema) as writer:
+    with pq.ParquetWriter(folder / TEXT, schema) as writer:
         for batch in dataset.iter(ROWS):
             writer.write_table(pa.table(batch, schema))
             words += sum(len(text.split()) for name in names for text in batch[name])

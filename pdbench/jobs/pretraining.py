@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pdbench.core.entries import verified
 from pdbench.core.errors import DataError
-from pdbench.core.files import exclusive_lock, file_digest
+from pdbench.core.files import file_digest
 from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
 from pdbench.data.places import model_folder, weights_file
 from pdbench.data.tokens import Tokens
@@ -35,12 +36,11 @@ from pdbench.engine.initialise import random_model, spectral_embeddings, standar
 from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked
-from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
+from pdbench.jobs.record import RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
-    tokens_digest,
 )
 from pdbench.methods.objective import (
     MaskedLanguage,
@@ -64,13 +64,13 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
     released = study.corpora[start.corpus]
     if isinstance(released, Released):
         refuse_several()
-        with exclusive_lock(paths.lock(paths.pretrained(start))):
+        with paths.making(paths.pretrained(start)):
             _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
         with Ranks.joined() as ranks:
             _pretrain(study, paths, start, save_every, ranks)
     else:
-        with exclusive_lock(paths.lock(paths.pretrained(start))):
+        with paths.making(paths.pretrained(start)):
             _pretrain(study, paths, start, save_every, ALONE)
 
 
@@ -98,10 +98,10 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     parts = enumerate(study.corpus_parts(start.corpus))
-    inputs = {f"corpus.{i}": tokens_digest(paths.text(part.text)) for i, part in parts}
+    inputs = {f"corpus.{i}": Tokens.open(paths.text(part.text)).digest for i, part in parts}
     deeper = study.pretrained_by(start)
     if deeper is not None:
-        inputs["teacher"] = RunRecord.read(paths.pretrained(deeper)).outputs[WEIGHTS]
+        inputs["teacher"] = file_digest(verified(paths.pretrained(deeper) / WEIGHTS))
     job = _job(paths, start, inputs, save_every, writes=ranks.rank == 0)
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return

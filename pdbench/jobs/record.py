@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from pdbench.core.entries import RECORD, read_record, write_record
 from pdbench.core.errors import DataError
-from pdbench.core.files import digest, file_digest, mended, read_json, write_json
 from pdbench.data.columns import SCHEMA_VERSION
-from pdbench.data.tokens import read_array
 from pdbench.study import Study
 from pdbench.study.settings import Strict
 
 if TYPE_CHECKING:
     from pdbench.engine import Progress
-
-_FILE = "record.json"
 
 
 class StageRecord(Strict):
@@ -91,7 +87,7 @@ class RunRecord(RunRequest):
     """One trained model: what was asked, what it scored, and where."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    outputs: dict[str, str] = Field(description="Digests of the files beside the record.")
+    outputs: dict[str, str] = Field({}, description="Digests of the files beside the record.")
     stages: tuple[StageRecord, ...]
     metrics: dict[str, dict[str, float]] = Field(description="Fractions, by split and metric.")
     majority: dict[str, float] = Field(description="Share of the largest class, by split.")
@@ -102,14 +98,10 @@ class RunRecord(RunRequest):
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
         """The record in a folder; one of another schema version, or that was edited, is refused."""
-        path = folder / _FILE
+        path, content = folder / RECORD, read_record(folder)
         remedy = f"delete {folder} and run again; other runs are kept"
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
+        if content.get("schema_version") != SCHEMA_VERSION:
             raise DataError(f"{path}: not a run record of schema version {SCHEMA_VERSION}", remedy)
-        if content.pop("digest", None) != digest(content):
-            what = f"{path}: its content does not match its digest, so it was edited"
-            raise DataError(what, remedy)
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -117,17 +109,9 @@ class RunRecord(RunRequest):
             key = ".".join(str(part) for part in first["loc"])
             raise DataError(f"{path}: key {key}: {first['msg']}", remedy) from error
 
-    def write(self, folder: Path) -> None:
-        """Write the record with the digest of its own content."""
-        content = self.model_dump(mode="json")
-        write_json(folder / _FILE, {**content, "digest": digest(content)})
-
-    def array(self, path: Path) -> NDArray[Any]:
-        """An array beside the record, which is refused if it is not what that says."""
-        if not path.is_file() or file_digest(path) != self.outputs.get(path.name):
-            what = f"{path}: missing, or not what its record says"
-            raise DataError(what, mended(path))
-        return read_array(path)
+    def write(self, folder: Path) -> RunRecord:
+        """Write the record of all that is in a folder; return it."""
+        return RunRecord.model_validate(write_record(folder, self.model_dump(mode="json")))
 
 
 def selection_metric(study: Study, task: str) -> str:

@@ -20,15 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pdbench.core.entries import read_record, verified
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
-from pdbench.core.files import (
-    exclusive_lock,
-    file_digest,
-    mended,
-    read_json,
-    shared_lock,
-    write_json,
-)
+from pdbench.core.files import file_digest, mended, read_json, write_json
+from pdbench.core.processes import exclusive_lock, identity, shared_lock
 from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, read_array
@@ -139,6 +134,7 @@ def _note(paths: Paths, job: Job, state: str, reason: str | None = None) -> None
         "log": str(paths.log(job)),
         "host": platform.node(),
         "pid": os.getpid(),
+        "began": identity(os.getpid()),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "when": now(),
     }
@@ -218,8 +214,8 @@ def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
     trained, file = RunRecord.read(host), predictions_file("test", task)
-    predictions = trained.array(host / file)
-    inputs = {"test": test.tokens.digest, "predictions": trained.outputs[file]}
+    predictions = read_array(verified(host / file))
+    inputs = {"test": test.tokens.digest, "predictions": file_digest(host / file)}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
     if job.is_done(f"{run.cell} {run.name}"):
@@ -279,14 +275,14 @@ class CellData:
         start = study.initial_checkpoint(cell)
         if start is not None:
             checkpoint = paths.pretrained(start)
-            inputs["checkpoint"] = RunRecord.read(checkpoint).outputs[WEIGHTS]
+            inputs["checkpoint"] = file_digest(verified(checkpoint / WEIGHTS))
         size = open_vocabulary(study.vocabulary, ARCHIVES).size
         outputs = kind.head.outputs(len(labels))
         data = cls(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
         if not study.methods[cell.method].asks_teacher:
             return data
         folder = paths.teacher(cell.task)
-        inputs["teacher"] = RunRecord.read(folder).outputs[WEIGHTS]
+        inputs["teacher"] = file_digest(verified(folder / WEIGHTS))
         model = Checkpoint(folder).classifier(labels, kind.head)
         model.restrict_pieces(data.all_tokens)
         return replace(data, teacher=OnlineTeacher(model))
@@ -312,15 +308,12 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
     """Open a transfer set with its soft labels; return their digest too."""
     chosen = study.transfer_sets[transfer]
     folder = paths.soft_labels(task, chosen.text)
-    remedy = mended(folder / "soft_labels.npy")
-    soft = read_array(folder / "soft_labels.npy", mapped=True)
-    record = read_json(folder / "soft_labels.json")
+    path = verified(folder / "soft_labels.npy")
+    record, soft = read_record(folder), read_array(path, mapped=True)
     tokens = Tokens.open(paths.text(chosen.text))
     if record["text_digest"] != tokens.digest:
         what = f"{folder}: soft labels of another version of text {chosen.text!r}"
-        raise DataError(what, remedy)
-    if record["digest"] != file_digest(folder / "soft_labels.npy"):
-        raise DataError(f"{folder}: soft_labels.npy was changed", remedy)
+        raise DataError(what, mended(path))
     available = min(record["items"], len(tokens))
     least = study.texts[chosen.text].least
     if available < chosen.size and (least is None or available < min(least, chosen.size)):
@@ -328,7 +321,7 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
         remedy = f"lower transfer_sets.{transfer}.size"
         raise DataError(f"{paths.text(chosen.text)}: {what}", remedy)
     labelled = kind_of(study.tasks[task]).soft_labelled(tokens, soft, chosen.size)
-    return labelled, record["digest"]
+    return labelled, file_digest(path)
 
 
 @dataclass(frozen=True)

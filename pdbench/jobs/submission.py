@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pdbench.core.entries import RECORD, verified
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import open_rows
+from pdbench.data.tokens import read_array
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
@@ -89,7 +91,7 @@ def _predictions(
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
                 continue
             file = predictions_file(SUBMISSION, task, cell.task)
-            predictions = record.array(folder / file)
+            predictions = read_array(verified(folder / file))
             title = GLUE[name].title
             content[title] = _words(GLUE[name], study.tasks[task].labels, predictions)
             origin = {"task": task, "cell": replace(cell, task=task).key, "run": record.run}
@@ -108,7 +110,7 @@ def _check_files(study: Study, paths: Paths, missing: Sequence[str]) -> None:
 
 def _is_read_without(paths: Paths, task: str) -> bool:
     folder = paths.task(task)
-    return (folder / "task.json").is_file() and SUBMISSION not in prepared_splits(folder)
+    return (folder / RECORD).is_file() and SUBMISSION not in prepared_splits(folder)
 
 
 def _glue_name(study: Study, task: str) -> str | None:
@@ -237,7 +239,7 @@ def _present_digest(study: Study, paths: Paths, origin: Mapping[str, str]) -> st
         return None
     host = study.trained_by(cell)
     run = next((run for run in study.runs(host) if run.name == origin["run"]), None)
-    if run is None or not (paths.run(run) / "record.json").is_file():
+    if run is None or not (paths.run(run) / RECORD).is_file():
         return None
     file = predictions_file(SUBMISSION, cell.task, host.task)
     return RunRecord.read(paths.run(run)).outputs.get(file, "")

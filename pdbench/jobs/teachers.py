@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pdbench.core.entries import RECORD, read_record, verified, whole, write_record
 from pdbench.core.errors import UsageError
-from pdbench.core.files import exclusive_lock, file_digest, read_json, replacing, write_json
+from pdbench.core.files import file_digest, replacing
 from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
@@ -22,7 +23,6 @@ from pdbench.jobs.training import (
     TrainingJob,
     environment,
     refuse_several,
-    tokens_digest,
     train_whole,
 )
 from pdbench.kinds import Kind, Scores, kind_of, majority
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 def teacher(study: Study, paths: Paths, task: str, save_every: float = SAVE_EVERY) -> None:
     """Fine-tune a task's teacher, guard it, and write its checkpoint and record."""
     refuse_several()
-    with exclusive_lock(paths.lock(paths.teacher(task))):
+    with paths.making(paths.teacher(task)):
         _teacher(study, paths, task, save_every)
 
 
@@ -58,7 +58,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         architecture=str(architecture),
         seed=seed,
         spec=paths.digest(Job("teacher", task)),
-        inputs={split: tokens_digest(paths.task(task) / split) for split in SPLITS},
+        inputs={split: Tokens.open(paths.task(task) / split).digest for split in SPLITS},
     )
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done(f"teacher of {task}"):
@@ -83,7 +83,7 @@ def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str
     metrics = list(dict.fromkeys((*kind.task.metrics, guarded)))
     data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
     scores = {split: kind.score(model, own, metrics) for split, own in data.items()}
-    stored = read_json(folder / "task.json")["constants"].get("dev", {})
+    stored = read_record(folder)["constants"].get("dev", {})
     constants = {guarded: majority(folder, "dev"), **stored}  # the guard's metric first
     kind.guard(task, scores["dev"], data["dev"].targets, constants)
     return scores
@@ -93,7 +93,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     """Compute the teacher's probabilities on a text once, for every student to share."""
     refuse_several()
     target = paths.soft_labels(task, text)
-    with exclusive_lock(paths.lock(target)):
+    with paths.making(target):
         watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
         kind = kind_of(study.tasks[task])
         labels = kind.labels(paths.task(task))
@@ -104,7 +104,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
             "items": items,
             "labels": list(labels),
             "text_digest": tokens.digest,
-            "teacher_digest": file_digest(paths.teacher(task) / WEIGHTS),
+            "teacher_digest": file_digest(verified(paths.teacher(task) / WEIGHTS)),
         }
         if _are_there(target, asked):
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
@@ -116,18 +116,15 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
             mean = kind.soft_label(model, tokens, items, folder / "soft_labels.npy")
             content = {
                 **asked,
-                "digest": file_digest(folder / "soft_labels.npy"),
                 "environment": environment(watch, device).model_dump(mode="json"),
             }
-            write_json(folder / "soft_labels.json", content)
+            write_record(folder, content)
     _log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
 
 
 def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
     """Whether another process has made the same soft labels since this one was started."""
-    record, labels = folder / "soft_labels.json", folder / "soft_labels.npy"
-    if not (record.is_file() and labels.is_file()):
+    if not (folder / RECORD).is_file():
         return False
-    said = read_json(record)
-    same = all(said.get(key) == value for key, value in asked.items())
-    return same and file_digest(labels) == said["digest"]
+    said = read_record(whole(folder))
+    return all(said.get(key) == value for key, value in asked.items())

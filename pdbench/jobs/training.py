@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench import __version__
+from pdbench.core.entries import RECORD
 from pdbench.core.errors import UsageError
-from pdbench.core.files import digest, file_digest, read_json, replacing
+from pdbench.core.files import digest, remove_temporaries, replacing
 from pdbench.data.batches import ItemBatches
 from pdbench.data.columns import examples_column, predictions_file
 from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
@@ -169,6 +170,7 @@ class TrainingJob:
             "seed": asked.seed,
             "precision": self._device.precision,
         }
+        remove_temporaries(folder)
         state = paths.state(folder)
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 
@@ -179,7 +181,7 @@ class TrainingJob:
         One of other inputs is replaced when the new run has finished. An edited record is an
         error, never silently overwritten.
         """
-        if not (self._folder / "record.json").is_file():
+        if not (self._folder / RECORD).is_file():
             return False
         record = RunRecord.read(self._folder)
         if record.spec != self._asked.spec or record.inputs != self._asked.inputs:
@@ -215,7 +217,6 @@ class TrainingJob:
                 np.save(folder / name, array, allow_pickle=False)
             record = RunRecord(
                 **self._asked.model_dump(),
-                outputs={file.name: file_digest(file) for file in sorted(folder.iterdir())},
                 stages=tuple(stages),
                 metrics={split: found.metrics for split, found in scores.items()},
                 majority=constant,
@@ -223,7 +224,7 @@ class TrainingJob:
                 parameters=parameters,
                 environment=environment(self._watch, self._device),
             )
-            record.write(folder)
+            record = record.write(folder)
         self.keeper.remove()
         return record
 
@@ -235,12 +236,6 @@ def refuse_several() -> None:
             f"torchrun started {processes()} processes, but only pretrain shares its work",
             "run this command without torchrun",
         )
-
-
-def tokens_digest(folder: Path) -> str:
-    """The digest of tokens that opening them verifies."""
-    found: str = read_json(folder / "tokens.json")["digest"]
-    return found
 
 
 def environment(watch: Stopwatch, device: Device) -> Environment:

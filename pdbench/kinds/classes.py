@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pdbench.core.files import read_json
+from pdbench.core.entries import read_record
 from pdbench.data.metrics import UNSEEN, compute, ranks
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_ranges
@@ -113,7 +113,7 @@ class Rankings(Kind):
 
     def labels(self, folder: Path) -> tuple[str, ...]:
         """The items of the prepared task."""
-        return tuple(read_json(folder / "task.json")["labels"])
+        return tuple(read_record(folder)["labels"])
 
     def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Score the rank of each true item among all."""

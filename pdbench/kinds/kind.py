@@ -15,8 +15,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
+from pdbench.core.entries import read_record, verified
 from pdbench.core.errors import GuardError
-from pdbench.core.files import read_json
 from pdbench.data.batches import collate
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, read_array, write_tokens
@@ -135,7 +135,7 @@ class Kind(ABC):
 
     def open_split(self, folder: Path) -> Labelled:
         """Open a prepared split."""
-        return Labelled(Tokens.open(folder), read_array(folder / "labels.npy"))
+        return Labelled(Tokens.open(folder), read_array(verified(folder / "labels.npy")))
 
     def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> Labelled:
         """The first ``size`` items of a text with a teacher's soft labels, as they are stored."""
@@ -212,5 +212,5 @@ class Kind(ABC):
 
 def majority(task_folder: Path, split: str) -> float:
     """Share of the most frequent label in a split; 0 of a task without labels."""
-    share: float = read_json(task_folder / "task.json")["majority"].get(split, 0.0)
+    share: float = read_record(task_folder)["majority"].get(split, 0.0)
     return share

@@ -25,7 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pdbench.core.entries import verified
 from pdbench.core.errors import DataError
+from pdbench.data.columns import TEXT
 from pdbench.data.tokens import Tokens, read_array, write_tokens
 from pdbench.data.vocabulary import Vocabulary
 from pdbench.engine import Classifier
@@ -93,7 +95,7 @@ class Spans(Kind):
     def open_split(self, folder: Path) -> _Windowed:
         """Open a prepared split."""
         targets, examples, chars = (
-            read_array(folder / f"{name}.npy", mapped=True)
+            read_array(verified(folder / f"{name}.npy"), mapped=True)
             for name in ("spans", "examples", "chars")
         )
         return _Windowed(Tokens.open(folder), targets, folder, examples, chars)
@@ -239,7 +241,7 @@ def _example_scores(
     """What the packed places (N,) that are predicted of a split score, (N,) by metric."""
     import pyarrow.parquet as pq  # most training jobs need none of it
 
-    table: Any = pq.read_table(folder / "text.parquet", columns=["text_b", "answers"])
+    table: Any = pq.read_table(verified(folder / TEXT), columns=["text_b", "answers"])
     contexts, answers = (table[name].to_pylist() for name in ("text_b", "answers"))
     starts, ends = (values.tolist() for values in _unpacked(places))
     said = [context[a:b] for context, a, b in zip(contexts, starts, ends, strict=True)]

@@ -68,7 +68,7 @@ def superfluous(kept: Iterable[Study]) -> list[Path]:
     Marks of bundles, which depend on how a study is run, hold nothing and are left.
     """
     needed = {path for study in kept for path in _stored(study)}
-    places = [STORE / name for name, kind in KINDS.items() if kind.last and name != "bundle"]
+    places = [STORE / name for name, kind in KINDS.items() if kind.is_stored and name != "bundle"]
     found = (path for place in (*places, SAVED, STATUS) for path in place.glob("[!.]*"))
     return sorted(path for path in found if path not in needed)
 
@@ -97,7 +97,7 @@ def _stored(study: Study) -> Iterator[Path]:
     runs = (Job("run", run) for cell in study.seed_counts for run in study.runs(cell))
     seeds = (job for cell in study.seed_counts for job in jobs_of(study, cell))
     for job in dict.fromkeys((*Graph(study).jobs, *runs, *seeds)):
-        if KINDS[job.kind].last:
+        if KINDS[job.kind].is_stored:
             folder = paths.folder(job)
             yield from (folder, paths.state(folder), paths.status(job))
 

@@ -25,6 +25,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pdbench.core.processes import identity
 from pdbench.core.words import aligned
 from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
@@ -246,7 +247,7 @@ class _Look:
 
     def _lives(self, said: dict[str, Any], job: Job) -> bool:
         if said.get("host") == platform.node():
-            return Path(f"/proc/{said.get('pid')}").exists()
+            return identity(said.get("pid", 0)) == said.get("began")
         if said.get("slurm_job") and self.queue.jobs:
             return str(said["slurm_job"]) in self.queue.jobs
         return self._is_fresh(job)

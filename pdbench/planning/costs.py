@@ -7,7 +7,6 @@ by :mod:`pdbench.planning.machines`. Shapes: L layers of width H with A heads, T
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pdbench.core.entries import read_record
+from pdbench.core.errors import DataError
 from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.cells import VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
 from pdbench.study.config import Study
@@ -135,8 +136,8 @@ class Sizes:
     def counted(cls, study: Study, path: Path) -> Sizes:
         """The sizes that an audit counted, if its file is there and whole."""
         try:
-            return cls(study, json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            return cls(study, read_record(path.parent))
+        except DataError:
             return cls(study)
 
     @property

@@ -23,6 +23,7 @@ from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table
 from pdbench.core import words
+from pdbench.core.entries import RECORD
 from pdbench.core.errors import PdbenchError
 from pdbench.core.files import read_json, replacing, write_json, write_text
 from pdbench.data.columns import TEACHER
@@ -173,7 +174,7 @@ def _facts(paths: Paths, scores: ResultsTable) -> dict[str, Any]:
 
 def _stages(study: Study, paths: Paths, frame: Any) -> Iterator[dict[str, Any]]:
     folders = map(paths.pretrained, study.pretrained)
-    made = [folder for folder in folders if (folder / "record.json").is_file()]
+    made = [folder for folder in folders if (folder / RECORD).is_file()]
     environments = [dict(RunRecord.read(folder).environment) for folder in made]
     parts = {"Pre-training of students": pd.DataFrame(environments)}
     parts["Fine-tuning of teachers"] = frame[frame["method"] == TEACHER]
@@ -215,7 +216,7 @@ def _run(
     row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]
 ) -> dict[str, Any]:
     """A run's row with its (dev, test) scores in per cent and the place of its record."""
-    record = folder / "record.json"
+    record = folder / RECORD
     scores = [(100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics]
     link = os.path.relpath(record, paths.reports)
     return {**row, "steps": int(row["steps"]), "scores": scores, "record": record, "link": link}

@@ -61,7 +61,7 @@ def renew_lock(*, is_another: bool = False) -> dict[str, int]:
     """
     lock, now = read_lock(), _golden()
     before = lock.get("golden", {})
-    parts = {kind.module for kind in KINDS.values() if kind.last}
+    parts = {kind.module for kind in KINDS.values() if kind.is_stored}
     changed = {part for part in parts if lock["roots"].get(part, {}).get("code") != code_of(part)}
     alike = before.get("machine") == now["machine"]
     if before and changed and not alike and not is_another:
@@ -75,7 +75,7 @@ def renew_lock(*, is_another: bool = False) -> dict[str, int]:
         version = lock["roots"].get(part, {}).get("version", 0)
         differs = is_another or before.get(part) != now.get(part)
         versions[part] = version + (part in changed and (differs or not version))
-    others = {kind.module for kind in KINDS.values() if not kind.last}
+    others = {kind.module for kind in KINDS.values() if not kind.is_stored}
     write_json(LOCK, lock_of({**dict.fromkeys(others, 0), **versions}, now))
     return versions
 

@@ -60,9 +60,9 @@ class _JobKind:
     keys: Callable[[Graph], Iterable[Any]] = lambda graph: (None,)
     named: Callable[[Any], str] = str  # how a key is written in names of files
     arguments: Callable[[Any], str] = str  # how it is written on the command line, after the study
-    # The file that a job writes last into its folder of the store; a kind without one writes below
-    # ``reports/``, or, an archive, where downloads are kept.
-    last: str = ""
+    # Whether it leaves an entry in the store; others write below ``reports/``, or, an archive,
+    # where downloads are kept.
+    is_stored: bool = False
     runs: str  # the function that does it, as module:function
     # The jobs that it reads, whose digests are part of its own.
     needs: Callable[[Study, Any], Iterable[Job]] = lambda study, key: ()
@@ -286,7 +286,7 @@ KINDS: dict[str, _JobKind] = {
     "task": _JobKind(
         order=1,
         keys=lambda graph: graph.study.tasks,
-        last="task.json",
+        is_stored=True,
         runs="pdbench.jobs.prepare:prepare_task",
         needs=lambda study, name: [
             *_archives(study.tasks[name], study.vocabulary),
@@ -303,7 +303,7 @@ KINDS: dict[str, _JobKind] = {
     "text": _JobKind(
         order=1,
         keys=lambda graph: graph.study.texts,
-        last="text.json",
+        is_stored=True,
         runs="pdbench.jobs.prepare:prepare_text",
         needs=lambda study, name: _archives(
             study.texts[name], *study.texts[name].parts, study.vocabulary
@@ -322,7 +322,7 @@ KINDS: dict[str, _JobKind] = {
     ),
     "audit": _JobKind(
         order=2,
-        last="audit.json",
+        is_stored=True,
         runs="pdbench.data.audit:audit",
         needs=lambda study, key: [
             *(Job("task", task) for task in study.tasks),
@@ -338,7 +338,7 @@ KINDS: dict[str, _JobKind] = {
     ),
     "latency": _JobKind(
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
-        last="latency.json",
+        is_stored=True,
         runs="pdbench.engine.latency:measure",
         needs=lambda study, key: _archives(*_teachers(study)),
         decides=lambda specs, key: {
@@ -350,7 +350,7 @@ KINDS: dict[str, _JobKind] = {
     "teacher": _JobKind(
         order=2,
         keys=lambda graph: graph.study.taught,
-        last="record.json",
+        is_stored=True,
         runs="pdbench.jobs.teachers:teacher",
         needs=lambda study, task: [
             Job("task", task),
@@ -366,7 +366,7 @@ KINDS: dict[str, _JobKind] = {
         order=3,
         keys=lambda graph: graph.study.soft_labelled,
         arguments=lambda key: f"{key.task} {key.text}",
-        last="soft_labels.json",
+        is_stored=True,
         runs="pdbench.jobs.teachers:soft_labels",
         needs=lambda study, key: [Job("teacher", key.task), Job("text", key.text)],
         decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
@@ -379,7 +379,7 @@ KINDS: dict[str, _JobKind] = {
         keys=lambda graph: graph.study.pretrained,
         named=lambda start: f"{start.corpus}.{start.size}",
         arguments=_start_arguments,
-        last="record.json",
+        is_stored=True,
         runs="pdbench.jobs.pretraining:pretrain",
         needs=_pretrain_needs,
         after=_after_audit,
@@ -395,7 +395,7 @@ KINDS: dict[str, _JobKind] = {
             run for cell in graph.study.seed_counts for run in graph.study.runs(cell)
         ],
         named=lambda run: f"{run.cell.key}.{run.name}",
-        last="record.json",
+        is_stored=True,
         runs="pdbench.jobs.students:attempt",
         decides=_run_decides,
         work=lambda costs, run: Work(),
@@ -406,7 +406,7 @@ KINDS: dict[str, _JobKind] = {
             SeedOf(cell, number) for cell, numbers in graph.split.items() for number in numbers
         ],
         arguments=lambda key: f"{key.cell} --seed {key.seed_number}",
-        last="seed.json",
+        is_stored=True,
         runs="pdbench.jobs.students:attempt",
         needs=lambda study, key: _cell_needs(study, key.cell),
         after=_after_audit,
@@ -417,7 +417,7 @@ KINDS: dict[str, _JobKind] = {
     "cell": _JobKind(
         order=5,
         keys=lambda graph: graph.alone,
-        last="cell.json",
+        is_stored=True,
         runs="pdbench.jobs.students:attempt",
         needs=_cell_needs,
         after=_cell_after,
@@ -433,7 +433,7 @@ KINDS: dict[str, _JobKind] = {
         keys=lambda graph: graph.bundles,
         named=lambda bundle: bundle.name,
         arguments=lambda bundle: " ".join(cell.key for cell in bundle.cells),
-        last="bundle.json",
+        is_stored=True,
         runs="pdbench.jobs.students:attempt_all",
         needs=_bundle_needs,
         after=_after_audit,
@@ -466,7 +466,7 @@ KINDS: dict[str, _JobKind] = {
 }
 """Every kind of job by the name of its rule, in the order of the workflow."""
 
-SHOWN = tuple(name for name, kind in KINDS.items() if not kind.last and name != "archive")
+SHOWN = tuple(name for name, kind in KINDS.items() if not kind.is_stored and name != "archive")
 """The kinds of jobs that write below ``reports/``."""
 
 

@@ -8,11 +8,14 @@ all that decides it: another setting is another place. What a study shows stands
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from pdbench.core.entries import RECORD
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import read_json, remove_temporaries, replacing, write_json
+from pdbench.core.processes import exclusive_lock
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
@@ -48,15 +51,15 @@ class Paths:
 
     def label(self, job: Job) -> str:
         """What a job is called in names of files: its name, in the store with its digest."""
-        own = self.digest(job)[:_DIGITS] if KINDS[job.kind].last else ""
+        own = self.digest(job)[:_DIGITS] if KINDS[job.kind].is_stored else ""
         return "-".join(part for part in (job.name, own) if part)
 
     def output(self, job: Job) -> Path:
         """The file that a job writes last: it is done where the file stands."""
         if job.kind == "archive":
             return ARCHIVES / self.label(job)
-        if last := KINDS[job.kind].last:
-            return self.folder(job) / last
+        if KINDS[job.kind].is_stored:
+            return self.folder(job) / RECORD
         return self.outputs(job)[-1]
 
     def outputs(self, job: Job) -> list[Path]:
@@ -104,11 +107,11 @@ class Paths:
                     write_json(self.asked(job), content)
 
     def task(self, task: str) -> Path:
-        """Folder of a task's splits, tokens and ``task.json`` (written last)."""
+        """Folder of a task's splits and tokens."""
         return self.folder(Job("task", task))
 
     def text(self, text: str) -> Path:
-        """Folder of a text, its tokens and ``text.json`` (written last)."""
+        """Folder of a text and its tokens."""
         return self.folder(Job("text", text))
 
     def pretrained(self, start: Start) -> Path:
@@ -163,6 +166,20 @@ class Paths:
     def lock(self, folder: Path) -> Path:
         """What the process that makes an entry of the store holds."""
         return STORE / "locks" / ".".join(folder.relative_to(STORE).parts)
+
+    @contextlib.contextmanager
+    def making(self, folder: Path) -> Iterator[None]:
+        """Let one process at a time make an entry, without what killed ones have left of it."""
+        with exclusive_lock(self.lock(folder)):
+            remove_temporaries(folder)
+            yield
+
+    @contextlib.contextmanager
+    def renewing(self, folder: Path) -> Iterator[Path]:
+        """Yield a folder that becomes an entry when the block succeeds."""
+        with self.making(folder), replacing(folder) as new:
+            new.mkdir()
+            yield new
 
     def state(self, folder: Path) -> Path:
         """Folder of the state from which an interrupted run goes on to make an entry."""

@@ -68,7 +68,7 @@ def test_the_audit_has_sizes_and_similarities(prepared: Prepared) -> None:
 
     found = read_json(paths.audit)
     near, far = found["transfer_sets"]["near-4"], found["transfer_sets"]["far-9"]
-    assert found["tasks"]["pairs"] == read_json(paths.task("pairs") / "task.json")
+    assert found["tasks"]["pairs"] == read_json(paths.task("pairs") / "record.json")
     assert found["texts"]["far"]["items"] == 9
     assert (near["text"], near["items"]) == ("near", 4)
     assert 0 < near["pieces"] < found["texts"]["near"]["pieces"]

@@ -55,7 +55,7 @@ def test_a_task_is_written_as_training_reads_it(films: Path, make_study: Make) -
     study, paths = make_study({"films": {**FILMS, "train": 20}})
     prepare_task(study, "films", paths)
 
-    about = read_json(paths.task("films") / "task.json")
+    about = read_json(paths.task("films") / "record.json")
     folder = paths.task("films") / "test"
     labels, tokens = np.load(folder / "labels.npy"), Tokens.open(folder)
     assert films.is_dir()
@@ -91,7 +91,7 @@ def test_items_on_which_the_models_are_scored_elsewhere_are_not_learnt(
     prepare_task(study, "others", paths)
     prepare_task(study, "films", paths)
 
-    about = read_json(paths.task("films") / "task.json")
+    about = read_json(paths.task("films") / "record.json")
     assert films.is_dir()
     assert about["excluded"] == {"train": {"test": 2, "dev": 0}, "dev": {"test": 1}}
     rows = {row for split in ("train", "dev") for row in stored_rows(paths.task("films") / split)}
@@ -180,7 +180,7 @@ def test_a_regression_has_numbers_for_labels(tmp_path: Path, make_study: Make) -
 
     assert labels.dtype == np.float32
     assert sorted(labels) == [0, 0.5, 1, 1.5, 2]
-    assert read_json(paths.task("sts") / "task.json")["majority"] == {}
+    assert read_json(paths.task("sts") / "record.json")["majority"] == {}
 
 
 @pytest.mark.usefixtures("films")
@@ -197,13 +197,13 @@ def test_a_failed_preparation_keeps_what_was_there(tmp_path: Path, make_study: M
     """A broken file leaves the earlier task whole, and nothing half-written beside it."""
     study, paths = make_study({"films": FILMS})
     prepare_task(study, "films", paths)
-    before = (paths.task("films") / "task.json").read_bytes()
+    before = (paths.task("films") / "record.json").read_bytes()
     (tmp_path / "films" / "dev.tsv").write_text("text\tlabel\nbroken\n")
 
     with pytest.raises(DataError, match=r"dev\.tsv:2"):
         prepare_task(study, "films", paths)
 
-    assert (paths.task("films") / "task.json").read_bytes() == before
+    assert (paths.task("films") / "record.json").read_bytes() == before
     assert [p.name for p in paths.task("films").parent.iterdir()] == [paths.task("films").name]
 
 
@@ -222,7 +222,7 @@ def test_a_text_holds_no_test_sentence(tmp_path: Path, make_study: Make) -> None
     prepare_task(study, "films", paths)
     prepare_text(study, "web", paths)
 
-    about = read_json(paths.text("web") / "text.json")
+    about = read_json(paths.text("web") / "record.json")
     kept = {text for (text,) in stored_rows(paths.text("web"))}
 
     assert kept == {lines[0], lines[4], lines[5]}
@@ -299,7 +299,7 @@ def test_documents_become_blocks(tmp_path: Path, make_study: Make) -> None:
     prepare_text(study, "web", paths)
 
     assert len(list(stored_rows(paths.text("web")))) == 2
-    assert read_json(paths.text("web") / "text.json")["items"] == 4
+    assert read_json(paths.text("web") / "record.json")["items"] == 4
     assert sorted(Tokens.open(paths.text("web")).lengths) == [4, 5, 6, 6]
 
 
@@ -318,7 +318,7 @@ def test_the_embedded_task_is_prepared_end_to_end(make_study: Make) -> None:
     prepare_task(study, "films", paths)
     prepare_text(study, "pool", paths)
 
-    about = read_json(paths.task("films") / "task.json")
+    about = read_json(paths.task("films") / "record.json")
     tested = {normalise(text) for (text,) in stored_rows(paths.task("films") / "test")}
     assert "Pang and Lee" in about["citation"]
     assert "MIT" in about["licence"]

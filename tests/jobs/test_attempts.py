@@ -17,7 +17,8 @@ from commands import run
 
 from pdbench import cli
 from pdbench.core.errors import DataError, Stopped
-from pdbench.core.files import exclusive_lock, read_json, shared_lock, write_json
+from pdbench.core.files import read_json, write_json
+from pdbench.core.processes import exclusive_lock, shared_lock
 from pdbench.jobs import students
 from pdbench.jobs.record import RunRecord
 from pdbench.jobs.students import CellData, attempt_all

@@ -77,7 +77,7 @@ def test_soft_labels_of_spans_are_distributions_over_pieces(project: tuple[Study
     _, paths = project
     soft = np.load(paths.soft_labels("squad", "questions") / "soft_labels.npy")
     tokens = Tokens.open(paths.text("questions"))
-    items = json.loads((paths.soft_labels("squad", "questions") / "soft_labels.json").read_text())
+    items = json.loads((paths.soft_labels("squad", "questions") / "record.json").read_text())
 
     assert soft.shape == (tokens.offsets[items["items"]], 2)
     sums = np.add.reduceat(soft.astype(np.float64), tokens.offsets[: items["items"]])

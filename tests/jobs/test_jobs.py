@@ -65,7 +65,7 @@ def test_soft_labels_say_where_and_how_long(project: Project) -> None:
     """The machine and the wall time stand beside the labels, as in the record of a run."""
     _, paths = project
 
-    record = read_json(paths.soft_labels("films", "more") / "soft_labels.json")
+    record = read_json(paths.soft_labels("films", "more") / "record.json")
 
     assert record["environment"]["device"]
     assert record["environment"]["precision"] in {"bf16", "fp32"}
@@ -81,7 +81,7 @@ def test_ranges_of_soft_labels_are_one_whole(
     path = paths.soft_labels("films", "more") / "soft_labels.npy"
     whole = np.load(path, allow_pickle=False).astype(float)
     monkeypatch.setattr(sys.modules["pdbench.engine.device"], "_RANGE_ITEMS", 33)
-    path.with_name("soft_labels.json").unlink()
+    path.with_name("record.json").unlink()
 
     teachers.soft_labels(study, paths, "films", "more")
 
@@ -92,7 +92,7 @@ def test_ranges_of_soft_labels_are_one_whole(
 def test_soft_labels_are_made_once(project: Project) -> None:
     """A second process that waited finds them; edited ones and those of fewer items are redone."""
     study, paths = project
-    record = paths.soft_labels("films", "more") / "soft_labels.json"
+    record = paths.soft_labels("films", "more") / "record.json"
     labels, before = record.with_name("soft_labels.npy"), record.read_bytes()
 
     teachers.soft_labels(study, paths, "films", "more")

@@ -27,11 +27,11 @@ def start_of(study: Study) -> Start:
 BROKEN: dict[str, Callable[[Paths, Study], Path]] = {
     "task": lambda paths, _: paths.task("films") / "train" / "pieces.npy",
     "labels": lambda paths, _: paths.task("films") / "test" / "labels.npy",
-    "task.json": lambda paths, _: paths.task("films") / "task.json",
+    "task record": lambda paths, _: paths.task("films") / "record.json",
     "text": lambda paths, _: paths.text("more") / "offsets.npy",
     "tokens.json": lambda paths, _: paths.text("more") / "tokens.json",
     "soft labels": lambda paths, _: paths.soft_labels("films", "more") / "soft_labels.npy",
-    "soft labels' record": lambda paths, _: paths.soft_labels("films", "more") / "soft_labels.json",
+    "soft labels' record": lambda paths, _: paths.soft_labels("films", "more") / "record.json",
     "weights": lambda paths, study: paths.pretrained(start_of(study)) / "model.safetensors",
     "configuration": lambda paths, study: paths.pretrained(start_of(study)) / "config.json",
 }
@@ -40,7 +40,7 @@ BROKEN: dict[str, Callable[[Paths, Study], Path]] = {
 
 def missing(study: Study, paths: Paths) -> list[list[str]]:
     """The commands that Snakemake would run: those of the store whose last file is not there."""
-    jobs = [job for job in Graph(study).jobs if KINDS[job.kind].last and job.kind != "latency"]
+    jobs = [job for job in Graph(study).jobs if KINDS[job.kind].is_stored and job.kind != "latency"]
     return [
         [job.kind.replace("_", "-"), "small.yaml", *KINDS[job.kind].arguments(job.key).split()]
         for job in jobs

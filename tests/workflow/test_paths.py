@@ -11,7 +11,7 @@ from pdbench.study import Architecture, Start, Study
 from pdbench.study.catalogue import archives as catalogue
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of
+from pdbench.workflow.kinds import SHOWN, Job, kind_of
 from pdbench.workflow.paths import ARCHIVES
 
 
@@ -28,7 +28,7 @@ def test_products_stand_under_their_name_and_digest(study: Study, paths: Paths) 
         if job.kind in SHOWN:
             assert file.startswith("reports/small/")
         elif job.kind != "archive":
-            entry = rf"results/store/{job.kind}/({name}-)?[0-9a-f]{{12}}/{KINDS[job.kind].last}"
+            entry = rf"results/store/{job.kind}/({name}-)?[0-9a-f]{{12}}/record.json"
             assert re.fullmatch(entry, file), job
 
 

@@ -29,7 +29,7 @@ rule task:
     input:
         lambda w: JOBS.inputs("task", w.job),
     output:
-        STORE / "task/{job}/task.json",
+        STORE / "task/{job}/record.json",
     log:
         LOGS / "task/{job}.log",
     benchmark:
@@ -50,7 +50,7 @@ rule text:
     input:
         lambda w: JOBS.inputs("text", w.job),
     output:
-        STORE / "text/{job}/text.json",
+        STORE / "text/{job}/record.json",
     log:
         LOGS / "text/{job}.log",
     benchmark:

@@ -7,7 +7,7 @@ rule seed:
     input:
         lambda w: JOBS.inputs("seed", w.job),
     output:
-        STORE / "seed/{job}/seed.json",
+        STORE / "seed/{job}/record.json",
     log:
         LOGS / "seed/{job}.log",
     benchmark:
@@ -30,7 +30,7 @@ rule cell:
     input:
         lambda w: JOBS.inputs("cell", w.job),
     output:
-        STORE / "cell/{job}/cell.json",
+        STORE / "cell/{job}/record.json",
     log:
         LOGS / "cell/{job}.log",
     benchmark:
@@ -52,7 +52,7 @@ rule bundle:
     input:
         lambda w: JOBS.inputs("bundle", w.job),
     output:
-        STORE / "bundle/{job}/bundle.json",
+        STORE / "bundle/{job}/record.json",
     log:
         LOGS / "bundle/{job}.log",
     benchmark:

@@ -27,7 +27,7 @@ rule soft_labels:
     input:
         lambda w: JOBS.inputs("soft_labels", w.job),
     output:
-        STORE / "soft_labels/{job}/soft_labels.json",
+        STORE / "soft_labels/{job}/record.json",
     log:
         LOGS / "soft_labels/{job}.log",
     benchmark:
