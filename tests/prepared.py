@@ -1,12 +1,14 @@
 """The small study, trained once up to its cells, and studies that are trained as a whole."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pdbench.core.entries import RECORD, write_record
 from pdbench.jobs.collect import collect
 from pdbench.jobs.students import attempt
 from pdbench.study import Study, load_study
@@ -33,6 +35,12 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(folder)
     study = load_study("small.yaml")
     return study, Paths(study)
+
+
+def reseal(folder: Path) -> None:
+    """Write an entry's record anew, as if its files had been made as they are now."""
+    content = json.loads((folder / RECORD).read_text())
+    write_record(folder, {key: said for key, said in content.items() if key != "digest"})
 
 
 def trained(study: Study, folder: Path) -> Path:

@@ -11,6 +11,7 @@ import logging
 from pdbench.artefacts.catalogue import ARTEFACTS
 from pdbench.study import Study
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job, kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
         words, alt = chart.caption(), chart.describe()
         result = Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
     result.write(paths.artefact(artefact)[0].with_suffix(""))
+    paths.note_made(Job(kind_of(artefact), artefact))
     for cell in result.missing:
         _log.warning("%s: cell %s is missing", artefact, cell)
 

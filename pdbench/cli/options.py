@@ -15,6 +15,7 @@ from pdbench.core.errors import UsageError, suggestion
 from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
+from pdbench.workflow import Paths
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -34,9 +35,10 @@ class StudyName(click.ParamType[Study]):
     name = "study"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Study:
-        """Load the study."""
+        """Load the study, which must be the one whose results stand under its name."""
         study = load_study(value)
         check_artefacts(study, ARTEFACTS)
+        Paths(study).refuse_others()
         return study
 
 

@@ -66,10 +66,12 @@ def whole(folder: Path) -> Path:
 
 
 def lost_from(folder: Path) -> Iterator[Path]:
-    """The files of an entry that are not there, or have no content; quickly."""
-    named = [RECORD]
-    if not _is_lost(folder / RECORD):
-        named += read_json(folder / RECORD).get(_OUTPUTS, {})
+    """The files of an entry that are not there, or have no content; quickly.
+
+    Raises:
+        DataError: The record was changed.
+    """
+    named = [RECORD] if _is_lost(folder / RECORD) else read_record(folder)[_OUTPUTS]
     return (folder / name for name in named if _is_lost(folder / name))
 
 

@@ -14,6 +14,7 @@ from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,7 @@ def collect(study: Study, paths: Paths) -> Path:
     frame[TEST_LABELS] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
     write_table(paths.table, frame.reset_index(drop=True))
+    paths.note_made(Job("collect"))
     return paths.table
 
 

@@ -36,7 +36,7 @@ from pdbench.jobs.record import RunRecord
 from pdbench.report import claims
 from pdbench.study import Study
 from pdbench.workflow import Paths
-from pdbench.workflow.kinds import kind_of
+from pdbench.workflow.kinds import Job, kind_of
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def build(study: Study, paths: Paths) -> None:
         templates[_GATE] = "gate.html.j2"
     for file, template in templates.items():
         write_text(paths.index.with_name(file), _rendered(template, page))
+    paths.note_made(Job("report"))
 
 
 def build_partial(study: Study) -> Path:

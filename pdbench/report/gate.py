@@ -29,6 +29,7 @@ from pdbench.evidence.table import read_results
 from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
 from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 _Plain: TypeAlias = dict[str, Any]
 """Findings as :func:`_as_plain` has them, or a part of them: what the JSON file says."""
@@ -86,6 +87,8 @@ def run(
         write_text(junit, _as_junit(findings))
     if json_file is not None:
         write_json(json_file, findings)
+        if json_file == (paths := Paths(study)).gate["json"]:
+            paths.note_made(Job("gate"))
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))
     for line in _error_lines(findings) if annotations else ():

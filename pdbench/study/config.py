@@ -68,10 +68,16 @@ class Study(Strict):
     )
 
     _argument: str | None = PrivateAttr(default=None)
+    _file: str = PrivateAttr(default="")
 
-    def asked_for(self, argument: str) -> None:
-        """Remember by which name or path the study was asked for."""
-        self._argument = argument
+    def asked_for(self, argument: str, file: str) -> None:
+        """Remember by which name or path the study was asked for, and which file it is."""
+        self._argument, self._file = argument, file
+
+    @property
+    def file(self) -> str:
+        """The study's file: its path in the project or from the working directory, else whole."""
+        return self._file or self.name
 
     @property
     def argument(self) -> str:

@@ -44,8 +44,17 @@ def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     # One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
     # looking like two different studies to Snakemake.
     in_config = path.resolve().parent == ROOT / "config"
-    study.asked_for(path.stem if in_config else str(Path(name_or_path)))
+    study.asked_for(path.stem if in_config else str(Path(name_or_path)), _seen_from_here(path))
     return study
+
+
+def _seen_from_here(path: Path) -> str:
+    """One spelling of a path, which stays the same where all is moved together."""
+    whole = path.resolve()
+    for base in (ROOT, Path.cwd()):
+        if whole.is_relative_to(base):
+            return str(whole.relative_to(base))
+    return str(whole)
 
 
 def studies_in(root: Path = ROOT) -> list[str]:

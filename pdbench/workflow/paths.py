@@ -8,13 +8,22 @@ all that decides it: another setting is another place. What a study shows stands
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from pdbench.core.entries import RECORD
-from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, remove_temporaries, replacing, write_json
+from pdbench.core.errors import UsageError
+from pdbench.core.files import (
+    digest,
+    read_json,
+    remove_temporaries,
+    replacing,
+    write_json,
+    write_text,
+)
 from pdbench.core.processes import exclusive_lock
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
@@ -27,6 +36,10 @@ SAVED = STORE / "state"
 STATUS = STORE / "status"
 
 _DIGITS = 12  # of a digest in a name: enough to tell the settings of one job apart
+
+
+def _plain_name(job: Job) -> str:
+    return "-".join(part for part in (job.kind, job.name) if part)
 
 
 class Paths:
@@ -89,22 +102,59 @@ class Paths:
         return RESULTS / self.study.name
 
     def asked(self, job: Job) -> Path:
-        """A file with the digest of something below ``reports/``, which is newer where it differs.
+        """A file that Snakemake finds newer than a product below ``reports/`` that is outdated.
 
-        Its place does not say what it was made from, so Snakemake compares dates with this one.
+        The place of such a product does not say what it was made from.
         """
-        name = "-".join(part for part in (job.kind, job.name) if part)
-        return self.results / "asked" / f"{name}.json"
+        return self.results / "asked" / _plain_name(job)
 
     def ask(self, graph: Graph) -> None:
-        """Write the :meth:`asked` files that say something else than they did."""
-        for job in graph.jobs:
-            if job.kind in SHOWN:
-                said, content = None, {"digest": self.digest(job)}
-                with contextlib.suppress(DataError):
-                    said = read_json(self.asked(job))
-                if said != content:
-                    write_json(self.asked(job), content)
+        """Let Snakemake make anew what was made from something else; clocks may say anything."""
+        for job in (job for job in graph.jobs if job.kind in SHOWN):
+            asked, mark = self.asked(job), self._mark(job)
+            is_made = mark.is_file() and mark.read_text(encoding="utf-8") == self.digest(job)
+            there = (path.stat().st_mtime for path in self.outputs(job) if path.exists())
+            when = 1.0 if is_made else max([time.time(), *(date + 1 for date in there)])
+            asked.parent.mkdir(parents=True, exist_ok=True)
+            asked.touch()
+            os.utime(asked, (when, when))
+
+    def note_made(self, job: Job) -> None:
+        """Leave word, beside a product below ``reports/``, of what it was made from."""
+        if not self.partial:
+            write_text(self._mark(job), self.digest(job))
+
+    def _mark(self, job: Job) -> Path:
+        return self.reports / ".made" / _plain_name(job)
+
+    def claim(self) -> None:
+        """Let what stands under the study's name be this study's."""
+        self.refuse_others()
+        write_json(self._owner, self._identity)
+
+    def refuse_others(self) -> None:
+        """Refuse a study under whose name another one's results stand.
+
+        Raises:
+            UsageError: They are those of another study file, which says something else.
+        """
+        if not (self._owner.is_file() and self.reports.exists()):
+            return
+        said, own = read_json(self._owner), self._identity
+        known = said if isinstance(said, dict) else {}
+        if not any(known.get(key) == value for key, value in own.items()):
+            what = f"{own['file']}: its name, {self.study.name}, is that of {known.get('file')}"
+            remedy = f"give it another name, or delete {self._owner} if it took its place"
+            raise UsageError(f"{what}, whose results are in {self.reports}", remedy)
+
+    @property
+    def _owner(self) -> Path:
+        return self.results / "study.json"
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        """Which study it is: its file, as seen from here, and what that says."""
+        return {"file": self.study.file, "content": digest(self.study.model_dump(mode="json"))}
 
     def task(self, task: str) -> Path:
         """Folder of a task's splits and tokens."""

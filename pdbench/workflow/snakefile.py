@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pdbench.core.entries import RECORD, lost_from
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
@@ -106,22 +107,39 @@ def open_workflow(
         found = _Workflow(study, *sizes)
         check_folders(found.paths)
         if is_first:
+            found.paths.claim()
+            _forget_lost(study, found.paths, found.graph)
             found.paths.ask(found.graph)
-            _forget_lost_runs(study, found.paths, found.graph)
     except PdbenchError as error:
         print(f"pdbench: error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     return found
 
 
-def _forget_lost_runs(study: Study, paths: Paths, graph: Graph) -> None:
-    """Remove what says that cells are done of which a run has gone, so that it is trained again."""
+def _forget_lost(study: Study, paths: Paths, graph: Graph) -> None:
+    """Remove what says that jobs are done whose products are lost, so that these are made again."""
     for job in graph.jobs:
-        is_done = job.kind in ("seed", "cell", "bundle") and paths.output(job).exists()
-        runs = runs_of(study, job) if is_done else ()
-        if not all(paths.output(Job("run", run)).exists() for run in runs):
-            paths.output(job).unlink(missing_ok=True)
-            paths.table.unlink(missing_ok=True)
+        record = paths.output(job)
+        if not KINDS[job.kind].is_stored or not record.exists():
+            continue
+        if job.kind not in ("seed", "cell", "bundle"):
+            if any(lost_from(record.parent)):
+                record.unlink()
+            continue
+        runs = [paths.run(run) for run in runs_of(study, job)]
+        lost = [run for run in runs if _is_lost(run)]
+        for path in [run / RECORD for run in lost] + [record, paths.table] * bool(lost):
+            path.unlink(missing_ok=True)
+
+
+def _is_lost(run: Path) -> bool:
+    """Whether a run lacks its record or its predictions, or has an empty file; quickly."""
+    try:
+        with os.scandir(run) as found:
+            sizes = {file.name: file.stat().st_size for file in found}
+    except FileNotFoundError:
+        return True
+    return RECORD not in sizes or len(sizes) < 2 or not all(sizes.values())
 
 
 def check_folders(paths: Paths) -> None:

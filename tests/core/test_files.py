@@ -27,8 +27,9 @@ def test_content_is_on_the_disk_before_it_has_its_name(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("content")
 
-    assert done[-1] == "replace"
-    assert sorted(done[:-1]) == ([Path(name).name for name in names] or [temporary.name])
+    inner = {part.name for name in names for part in (Path(name), *Path(name).parents) if part.name}
+    assert done[-2:] == ["replace", tmp_path.name], "the name too, before anybody is told"
+    assert sorted(done[:-2]) == sorted({temporary.name, *inner})
 
 
 def test_a_link_stays_one(tmp_path: Path) -> None:
@@ -81,3 +82,59 @@ def test_a_plain_file_in_memory_is_replaced(tmp_path: Path) -> None:
 
         assert (folder / "made").read_text() == "second"
         assert [path.name for path in (folder / "entry").iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchanged", "file system cannot"])
+def test_a_folder_is_replaced_or_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exchanges: bool
+) -> None:
+    """Whole, at once; a disk that fails in between leaves what was there."""
+    target = tmp_path / "entry"
+    if not exchanges:
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+
+    def make(content: str) -> None:
+        with files.replacing(target) as new:
+            new.mkdir()
+            (new / "file").write_text(content)
+
+    make("first")
+    make("second")
+    assert (target / "file").read_text() == "second"
+
+    monkeypatch.setattr(files, "_exchange", _fail if exchanges else lambda *_: False)
+    rename, calls = Path.rename, iter([True, exchanges])
+    monkeypatch.setattr(Path, "rename", lambda *a: rename(*a) if next(calls, True) else _fail())
+    with pytest.raises(OSError, match="the disk"):
+        make("third")
+
+    assert (target / "file").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["entry"]
+
+
+def _fail(*_: object) -> None:
+    raise OSError(5, "the disk")
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    """Of one entry alone, file or folder."""
+    for name in (".entry.0a1b", ".entry.2c3d", ".entry-2.4e5f"):
+        (tmp_path / name).mkdir()
+
+    files.remove_temporaries(tmp_path / "entry")
+
+    assert [path.name for path in tmp_path.iterdir()] == [".entry-2.4e5f"]
+    files.remove_temporaries(tmp_path / "nowhere/entry")
+
+
+def test_libraries_files_are_shared_as_others_are(tmp_path: Path) -> None:
+    """What safetensors makes for its owner alone, a group with umask 002 can read."""
+    before, path = os.umask(0o002), tmp_path / "weights"
+    try:
+        path.touch(0o600)
+        files.share(path)
+
+        assert stat.S_IMODE(path.stat().st_mode) == 0o664
+        assert os.umask(0o002) == 0o002
+    finally:
+        os.umask(before)

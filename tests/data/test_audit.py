@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prepared import reseal
 
+from pdbench.core.entries import RECORD, read_record
 from pdbench.core.errors import DataError, GuardError
 from pdbench.core.files import read_json
 from pdbench.data.audit import audit
@@ -59,6 +61,7 @@ def _replace_row(folder: Path, row: tuple[str, ...]) -> None:
     for name, text in zip([n for n in table if n != "label"], row, strict=True):
         table[name][0] = text
     pq.write_table(pa.table(table), folder / "text.parquet")
+    reseal(folder if (folder / RECORD).exists() else folder.parent)
 
 
 def test_the_audit_has_sizes_and_similarities(prepared: Prepared) -> None:
@@ -68,7 +71,8 @@ def test_the_audit_has_sizes_and_similarities(prepared: Prepared) -> None:
 
     found = read_json(paths.audit)
     near, far = found["transfer_sets"]["near-4"], found["transfer_sets"]["far-9"]
-    assert found["tasks"]["pairs"] == read_json(paths.task("pairs") / "record.json")
+    about = read_record(paths.task("pairs"))
+    assert {**found["tasks"]["pairs"], "outputs": about["outputs"]} == about
     assert found["texts"]["far"]["items"] == 9
     assert (near["text"], near["items"]) == ("near", 4)
     assert 0 < near["pieces"] < found["texts"]["near"]["pieces"]

@@ -86,7 +86,7 @@ def test_items_on_which_the_models_are_scored_elsewhere_are_not_learnt(
     study, paths = make_study({"films": FILMS, "others": others})
 
     assert Job("task", "others") in Graph(study).needs[Job("task", "films")]
-    with pytest.raises(DataError, match=r"others-\w+/task\.json: missing; prepare"):
+    with pytest.raises(DataError, match=r"others-\w+: not there; prepare"):
         prepare_task(study, "films", paths)
     prepare_task(study, "others", paths)
     prepare_task(study, "films", paths)
@@ -283,7 +283,7 @@ def test_a_text_waits_for_the_tasks(tmp_path: Path, make_study: Make) -> None:
     """Without the tests there is nothing to clean against."""
     study, paths = make_study({"films": FILMS}, texts={"web": _text(tmp_path / "web", ["x"])})
 
-    with pytest.raises(DataError, match=r"task\.json: missing.*prepare the tasks"):
+    with pytest.raises(DataError, match=r"films-\w+: not there; prepare the tasks"):
         prepare_text(study, "web", paths)
 
 

@@ -92,7 +92,11 @@ def test_quotation_marks_belong_to_the_format_or_the_text(tmp_path: Path) -> Non
         ("train.json", b'[{"text": "a", "text": "b"}]', r"train\.json: .*'text' stands twice"),
         ("train.json", b'[{"text": "a"', r"train\.json: cannot be read .*line 1"),
         ("train.jsonl", b'{"text":\n', r"train\.jsonl:1: not JSON .*one object a line"),
-        ("train.jsonl.gz", gzip.compress(b'{"text": "a"}\n', mtime=0)[:-9], r"jsonl\.gz: cannot be"),
+        (
+            "train.jsonl.gz",
+            gzip.compress(b'{"text": "a"}\n', mtime=0)[:-9],
+            r"jsonl\.gz: cannot be",
+        ),
         ("train.tsv.gz", b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 9, r"train\.tsv\.gz: cannot be"),
         ("train.parquet", b"PAR1", r"train\.parquet: cannot be read"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pdbench.core.entries import write_record
 from pdbench.core.errors import DataError
 from pdbench.data import tokens as tokens_module
 from pdbench.data.batches import collate
@@ -31,6 +32,7 @@ def long(tmp_path: Path) -> Path:
     folder = tmp_path / "long"
     folder.mkdir()
     write_tokens(folder, Tokens(pieces, offsets, np.full(20_000, 50, np.int32), "digest", 64))
+    write_record(folder, {})
     return folder
 
 
@@ -84,6 +86,7 @@ def test_tokens_are_read_back(vocabulary: Vocabulary, tmp_path: Path) -> None:
     """Memory-mapped, with the same content and digest."""
     written = encode(vocabulary, ["ab", "cd"], ["e", "f"], 16)
     write_tokens(tmp_path, written)
+    write_record(tmp_path, {})
 
     tokens = Tokens.open(tmp_path)
 
@@ -158,6 +161,7 @@ def _mapping(array: np.ndarray) -> tuple[str, list[str]]:
 def test_edited_tokens_are_refused(name: str, vocabulary: Vocabulary, tmp_path: Path) -> None:
     """One changed number is noticed, in any of the arrays."""
     write_tokens(tmp_path, encode(vocabulary, ["ab", "cd"], None, 16))
+    write_record(tmp_path, {})
     array = np.load(tmp_path / f"{name}.npy")
     array[-1] += 1
     np.save(tmp_path / f"{name}.npy", array)
@@ -169,6 +173,7 @@ def test_edited_tokens_are_refused(name: str, vocabulary: Vocabulary, tmp_path: 
 def test_truncated_tokens_are_refused(vocabulary: Vocabulary, tmp_path: Path) -> None:
     """A file cut short, or missing, is named."""
     write_tokens(tmp_path, encode(vocabulary, ["ab", "cd"], None, 16))
+    write_record(tmp_path, {})
     path = tmp_path / "pieces.npy"
     path.write_bytes(path.read_bytes()[:-3])
 
@@ -181,6 +186,6 @@ def test_truncated_tokens_are_refused(vocabulary: Vocabulary, tmp_path: Path) ->
 
 
 def test_no_tokens_at_all_name_the_record(tmp_path: Path) -> None:
-    """The JSON is written last, so it is what is missing first."""
-    with pytest.raises(DataError, match=r"tokens\.json: no such file"):
+    """Without a record nothing says what they should be."""
+    with pytest.raises(DataError, match=r"tokens\.json: no record vouches for it"):
         Tokens.open(tmp_path)

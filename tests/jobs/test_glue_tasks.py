@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from prepared import trained
+from prepared import reseal, trained
 
 from pdbench.artefacts import datasets, score_tables
 from pdbench.artefacts.context import Context
@@ -384,10 +384,9 @@ def test_scores_belong_to_the_predictions_that_were_submitted(
     submission.import_scores(study, paths, Path("scores.csv"), Path("mine.json"))
     collect(study, paths)
     folder = folder_of(paths, HOST, about["files"]["MNLI-mm"]["run"])
-    record = RunRecord.read(folder)
-    file = "mnli-mismatched.submission_predictions.npy"
-    again = record.model_copy(update={"outputs": {**record.outputs, file: "0" * 64}})
-    again.write(folder)
+    file = folder / "mnli-mismatched.submission_predictions.npy"
+    np.save(file, np.load(file)[::-1])
+    reseal(folder)
 
     with pytest.raises(DataError, match=r"mine\.json: MNLI-mm was scored with predictions that"):
         collect(study, paths)
@@ -406,7 +405,7 @@ def test_a_zip_that_is_refused_is_not_left_behind(
     submission.write_submission(study, paths, cells, target)
     before = target.read_bytes(), submission.manifest_path(target).read_bytes()
     nan_scores = np.full(SIZES["stsb"], np.nan, np.float32)
-    monkeypatch.setattr(RunRecord, "array", lambda *_: nan_scores)
+    monkeypatch.setattr(submission, "read_array", lambda _: nan_scores)
 
     with pytest.raises(DataError, match=r"^STS-B\.tsv: a prediction is no number"):
         submission.write_submission(study, paths, cells[1:], target, fill=True)

@@ -242,7 +242,7 @@ def test_edited_soft_labels_are_found_out(project: Project) -> None:
     soft = np.load(path, allow_pickle=False)
     np.save(path, soft[::-1])
 
-    with pytest.raises(DataError, match=r"soft_labels\.npy was changed"):
+    with pytest.raises(DataError, match=r"soft_labels\.npy: not what its record says"):
         students.attempt(study, paths, study.cells[PD])
 
 

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from pdbench.core.entries import RECORD, write_record
+from pdbench.data.columns import predictions_file
 from pdbench.study import load_study
 from pdbench.study.catalogue import archives as catalogue
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
 from pdbench.workflow.paths import ARCHIVES
 
 
@@ -42,7 +44,10 @@ def main(command: str, words: list[str]) -> None:
         if command == "cells":
             _write([Path(words[words.index("--then") + 1])])
     else:
-        _write(paths.outputs(_job(Graph(study), command, words)))
+        job = _job(Graph(study), command, words)
+        _write(paths.outputs(job))
+        if job.kind in SHOWN:
+            paths.note_made(job)
         if "--partial" in words:
             sys.stdout.write(f"{paths.index}\n")
 
@@ -60,10 +65,10 @@ def _job(graph: Graph, command: str, words: list[str]) -> Job:
 
 def _train(paths: Paths, job: Job) -> None:
     for run in runs_of(paths.study, job):
-        record = paths.run(run) / "record.json"
+        record = paths.run(run) / RECORD
         if not record.exists():
             _note("runs.txt", f"{run.cell}/{run.name}")
-            _write([record])
+            _write([record.with_name(predictions_file("test")), record])
     _write([paths.output(job)])
 
 
@@ -75,7 +80,10 @@ def _note(name: str, line: str) -> None:
 def _write(files: Iterable[Path]) -> None:
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{file}\n", encoding="utf-8")
+        if file.name == RECORD:
+            write_record(file.parent, {"made": str(file)})
+        else:
+            file.write_text(f"{file}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from study_files import write_study_file
 from workflow_project import Project
 
+from pdbench.core.entries import write_record
 from pdbench.ops.clean import redo
 from pdbench.ops.status import Survey
 from pdbench.study import load_study
@@ -108,17 +110,56 @@ def test_results_go_without_what_snakemake_remembers(finished: Project) -> None:
     assert {run.split(".")[1] for run in moved.trained} == {"basic", "pf"}
 
 
-def test_a_lost_record_is_trained_again(finished: Project) -> None:
-    """The run alone, although its cell says that it is done; then the results are collected."""
+def test_what_was_drawn_from_other_settings_is_drawn_anew(finished: Project) -> None:
+    """Whatever dates a copy gave the files, or a clock that was set back."""
+    finished.change({"tasks.sentiment.title": "Films"})
+    assert "report" in finished.planned("study")
+    for path in (finished.folder / "reports").rglob("*"):
+        path.touch()
+
+    assert finished.run("study")[-1] == "report"
+    assert finished.planned("study") == {}
+
+
+def test_another_study_of_the_same_name_is_refused(finished: Project) -> None:
+    """Before anything is made; nothing of the first one's changes."""
+    other = finished.folder / "downloaded.yaml"
+    write_study_file(other, {"title": "Of somebody else"})
+    theirs = replace(finished, study="downloaded.yaml")
+    page = (finished.folder / "reports/small/index.html").read_bytes()
+
+    done = theirs.snakemake("study", check=False)
+
+    assert done.returncode == 2
+    assert "downloaded.yaml: its name, small, is that of small.yaml" in done.stderr
+    assert (finished.folder / "reports/small/index.html").read_bytes() == page
+
+
+@pytest.mark.parametrize("lost", ["record.json", "test_predictions.npy"])
+def test_a_run_of_which_a_file_is_lost_is_trained_again(finished: Project, lost: str) -> None:
+    """It alone, although its cell says that it is done; then the results are collected."""
     with finished.opened() as paths:
         run = next(iter(paths.study.runs(paths.study.cells[PD])))
-        (paths.run(run) / "record.json").unlink()
+        (paths.run(run) / lost).unlink()
 
     commands = finished.run("study")
 
     assert finished.trained == [f"{PD}/{run.name}"]
     assert commands[0].startswith(f"cell {PD} ")
     assert commands[1] == "collect"
+
+
+@pytest.mark.parametrize("kind", ["task", "text", "teacher", "pretrain", "soft_labels"])
+def test_an_entry_of_which_a_file_is_lost_is_made_again(finished: Project, kind: str) -> None:
+    """Also where power failed and left it empty; what was made from it stays."""
+    entry = next((finished.folder / "results/store" / kind).iterdir())
+    (entry / "more").write_text("")
+    (entry / "record.json").unlink()
+    write_record(entry, {})
+
+    (command,) = finished.run("study")
+    assert command.startswith(kind)
+    assert finished.run("study") == []
 
 
 def test_a_deleted_figure_is_drawn_again(finished: Project) -> None:

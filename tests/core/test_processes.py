@@ -1,0 +1,102 @@
+"""Whose turn it is: one process at a time, and nobody waits for one that does nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pdbench.core import processes
+from pdbench.core.errors import PdbenchError
+from pdbench.core.processes import exclusive_lock, identity, shared_lock
+
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], sys.argv[2]) as file:
+    fcntl.lockf(file, fcntl.LOCK_EX if sys.argv[2] == "r+" else fcntl.LOCK_SH)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(params=["r+", "r"], ids=["a process that hangs", "a reader"])
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen]]:
+    """A lock that another process holds, and that process."""
+    lock = tmp_path / "lock"
+    lock.touch()
+    command = [sys.executable, "-c", HOLD, str(lock), request.param]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline()
+        yield lock, holder
+        holder.kill()
+
+
+def test_a_wait_ends_when_the_other_ends(
+    held: tuple[Path, subprocess.Popen], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lines say that one waits, and that one goes on."""
+    lock, holder = held
+    timer = threading.Timer(0.5, holder.kill)
+    timer.start()
+    with caplog.at_level(logging.INFO), exclusive_lock(lock):
+        timer.join()
+
+    said = [record.getMessage() for record in caplog.records]
+    assert [words.partition(": ")[2][:10] for words in said] == ["another pr", "went on af"]
+
+
+def test_nobody_waits_for_what_does_nothing(
+    held: tuple[Path, subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that holds a lock without working on anything keeps nobody for ever."""
+    lock, _ = held
+    os.utime(lock, (1, 1))
+    monkeypatch.setattr(processes, "_POLL", 0.01)
+
+    held_by = pytest.raises(PdbenchError, match="lock: held by a process that has done nothing for")
+    with held_by, exclusive_lock(lock):
+        pass
+
+
+def test_who_works_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the lock is held."""
+    monkeypatch.setattr(processes, "_BEAT", 0.01)
+    lock = tmp_path / "lock"
+    with shared_lock(lock):
+        os.utime(lock, (1, 1))
+        over = threading.Event()
+        while lock.stat().st_mtime < 100:
+            assert not over.wait(0.01)
+
+
+def test_a_lock_is_for_those_who_may_write(tmp_path: Path) -> None:
+    """Whoever can open it for reading could hold it against those who work."""
+    before = os.umask(0o022)
+    try:
+        with exclusive_lock(tmp_path / "mine"):
+            pass
+        os.umask(0o002)
+        with exclusive_lock(tmp_path / "ours"):
+            pass
+    finally:
+        os.umask(before)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"mine": 0o600, "ours": 0o660}
+
+
+def test_a_number_is_no_identity() -> None:
+    """A later process of the same number began at another time."""
+    own, parent = identity(os.getpid()), identity(os.getppid())
+
+    assert own == identity(os.getpid())
+    assert own != parent
+    assert identity(2**22 + 1) == ""
