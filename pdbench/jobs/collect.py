@@ -28,6 +28,13 @@ _NOT_OF_ENVIRONMENT = {"python", "platform", "slurm_job", "pdbench", "torch"}
 
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``."""
+    write_table(paths.table, gathered(study, paths))
+    paths.note_made(Job("collect"))
+    return paths.table
+
+
+def gathered(study: Study, paths: Paths) -> pd.DataFrame:
+    """What the records of every finished run say, one row a run."""
     import pandas as pd
 
     whose = {"study": study.name, "scale": study.scale}
@@ -42,9 +49,7 @@ def collect(study: Study, paths: Paths) -> Path:
     frame["selected"] = _selected(frame, study)
     frame[TEST_LABELS] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
-    write_table(paths.table, frame.reset_index(drop=True))
-    paths.note_made(Job("collect"))
-    return paths.table
+    return frame.reset_index(drop=True)
 
 
 def _row(folder: Path) -> dict[str, Any]:

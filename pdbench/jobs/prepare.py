@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 def prepare_task(study: Study, task: str, paths: Paths) -> None:
     """Write a task's splits into ``paths.task(task)``."""
+    paths.look_again(Job("task", task))
     settings = study.tasks[task]
     breakage, kind = Breakage(settings.broken), kind_of(settings)
     read = read_task(settings, ARCHIVES, breakage, kind.reader())
@@ -83,6 +84,7 @@ def prepare_text(study: Study, text: str, paths: Paths) -> None:
     that the source returns is in memory once; what is made of it is written a few thousand
     items at a time.
     """
+    paths.look_again(Job("text", text))
     settings = study.texts[text]
     breakage = Breakage(settings.broken)
     target = paths.text(text)

@@ -76,6 +76,7 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
 
 def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
     """Take a released checkpoint in the place of pre-training, converted once to safetensors."""
+    paths.look_again(Job("pretrain", start))
     vocabulary, folder = open_vocabulary(study.vocabulary, ARCHIVES), model_folder(source, ARCHIVES)
     checkpoint = Checkpoint(folder)
     found = checkpoint.shape.architecture
@@ -83,7 +84,7 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
         what = f"{folder}: a {found} model in the place of {start.architecture}"
         raise DataError(what, "mend the name or the path of the released checkpoints")
     checkpoint.check(vocabulary)
-    job = _job(paths, start, {"released": file_digest(weights_file(folder))})
+    job = _job(paths, start, inputs_of(study, paths, start))
     if job.is_done(f"{start.size} of {start.corpus}"):
         return
 
@@ -97,12 +98,7 @@ def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
 
 def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks: Ranks) -> None:
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
-    parts = enumerate(study.corpus_parts(start.corpus))
-    inputs = {f"corpus.{i}": Tokens.open(paths.text(part.text)).digest for i, part in parts}
-    deeper = study.pretrained_by(start)
-    if deeper is not None:
-        inputs["teacher"] = file_digest(verified(paths.pretrained(deeper) / WEIGHTS))
-    job = _job(paths, start, inputs, save_every, writes=ranks.rank == 0)
+    job = _job(paths, start, inputs_of(study, paths, start), save_every, writes=ranks.rank == 0)
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
@@ -115,6 +111,20 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
     job.finish([stage], parameters, arrays={"losses.npy": progress.losses}, write=write)
     _log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
+
+
+def inputs_of(study: Study, paths: Paths, start: Start) -> dict[str, str]:
+    """The digests of what a student is pre-trained on and by, as its record says them."""
+    released = study.corpora[start.corpus]
+    if isinstance(released, Released):
+        folder = model_folder(released.of(start.architecture), ARCHIVES)
+        return {"released": file_digest(weights_file(folder))}
+    parts = enumerate(study.corpus_parts(start.corpus))
+    found = {f"corpus.{i}": Tokens.open(paths.text(part.text)).digest for i, part in parts}
+    deeper = study.pretrained_by(start)
+    if deeper is not None:
+        found["teacher"] = file_digest(verified(paths.pretrained(deeper) / WEIGHTS))
+    return found
 
 
 def _job(

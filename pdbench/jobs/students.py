@@ -213,9 +213,9 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
 def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
-    trained, file = RunRecord.read(host), predictions_file("test", task)
-    predictions = read_array(verified(host / file))
-    inputs = {"test": test.tokens.digest, "predictions": file_digest(host / file)}
+    trained, file = RunRecord.read(host), verified(host / predictions_file("test", task))
+    predictions = read_array(file)
+    inputs = {"test": test.tokens.digest, "predictions": file_digest(file)}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
     if job.is_done(f"{run.cell} {run.name}"):

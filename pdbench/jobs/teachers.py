@@ -47,6 +47,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     settings = study.tasks[task].teacher
     if settings is None:
         raise UsageError(f"key tasks.{task}.teacher: missing", "name the task's teacher")
+    paths.look_again(Job("teacher", task))
     vocabulary = open_vocabulary(study.vocabulary, ARCHIVES)
     checkpoint, seed = Checkpoint(model_folder(settings, ARCHIVES)), seed_of("teacher", task)
     checkpoint.check(vocabulary)
@@ -58,7 +59,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         architecture=str(architecture),
         seed=seed,
         spec=paths.digest(Job("teacher", task)),
-        inputs={split: Tokens.open(paths.task(task) / split).digest for split in SPLITS},
+        inputs=inputs_of(paths, task),
     )
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done(f"teacher of {task}"):
@@ -78,6 +79,11 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     _log.info("teacher of %s: %s", task, record.metrics)
 
 
+def inputs_of(paths: Paths, task: str) -> dict[str, str]:
+    """The digests of what a task's teacher learns from, by split."""
+    return {split: Tokens.open(paths.task(task) / split).digest for split in SPLITS}
+
+
 def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str, Scores]:
     guarded = kind.guarded_by or kind.task.metrics[0]
     metrics = list(dict.fromkeys((*kind.task.metrics, guarded)))
@@ -95,25 +101,17 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     target = paths.soft_labels(task, text)
     with paths.making(target):
         watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
-        kind = kind_of(study.tasks[task])
-        labels = kind.labels(paths.task(task))
-        items = min(study.items_labelled(text), len(tokens))
-        asked = {
-            "task": task,
-            "text": text,
-            "items": items,
-            "labels": list(labels),
-            "text_digest": tokens.digest,
-            "teacher_digest": file_digest(verified(paths.teacher(task) / WEIGHTS)),
-        }
-        if _are_there(target, asked):
+        asked = labelled_from(study, paths, task, tokens, text)
+        if (target / RECORD).is_file() and asked.items() <= read_record(whole(target)).items():
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
+        kind = kind_of(study.tasks[task])
+        labels = kind.labels(paths.task(task))
         model = Checkpoint(paths.teacher(task)).classifier(labels, kind.head)
         device = choose_device(model.bert.shape.hidden)
         with replacing(target) as folder:
             folder.mkdir(parents=True)
-            mean = kind.soft_label(model, tokens, items, folder / "soft_labels.npy")
+            mean = kind.soft_label(model, tokens, asked["items"], folder / "soft_labels.npy")
             content = {
                 **asked,
                 "environment": environment(watch, device).model_dump(mode="json"),
@@ -122,9 +120,15 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     _log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
 
 
-def _are_there(folder: Path, asked: dict[str, Any]) -> bool:
-    """Whether another process has made the same soft labels since this one was started."""
-    if not (folder / RECORD).is_file():
-        return False
-    said = read_record(whole(folder))
-    return all(said.get(key) == value for key, value in asked.items())
+def labelled_from(
+    study: Study, paths: Paths, task: str, tokens: Tokens, text: str
+) -> dict[str, Any]:
+    """What soft labels of a text are made from, as their record says it."""
+    return {
+        "task": task,
+        "text": text,
+        "items": min(study.items_labelled(text), len(tokens)),
+        "labels": list(kind_of(study.tasks[task]).labels(paths.task(task))),
+        "text_digest": tokens.digest,
+        "teacher_digest": file_digest(verified(paths.teacher(task) / WEIGHTS)),
+    }

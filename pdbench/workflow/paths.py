@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pdbench.core.entries import RECORD
-from pdbench.core.errors import UsageError
+from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import (
     digest,
     read_json,
@@ -29,7 +29,7 @@ from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
-from pdbench.workflow.specs import RESULTS, STORE, Specs
+from pdbench.workflow.specs import CONTENTS, RESULTS, STORE, Specs
 
 ARCHIVES = RESULTS / "archives"
 SAVED = STORE / "state"
@@ -86,6 +86,16 @@ class Paths:
         """What a job prints, or a cell of a bundle."""
         name = f"{job.kind}/{self.label(job)}" if job.name else job.kind
         return self.logs / f"{name}.log"
+
+    def look_again(self, job: Job) -> None:
+        """Read the local files that decide a job once more, whatever their dates say.
+
+        Raises:
+            DataError: They are others than when their dates were noted.
+        """
+        if Specs(self.study, self.imported, trusts_dates=False).digest(job) != self.digest(job):
+            what = f"{job}: a file that it reads has changed, and its size and date have not"
+            raise DataError(what, f"mend it, or delete {CONTENTS} if that is meant, and run again")
 
     @property
     def logs(self) -> Path:

@@ -29,6 +29,8 @@ from pdbench.workflow.kinds import KINDS, SHOWN, Job
 REFERENCES = Path("config/reference")
 RESULTS = Path("results")
 STORE = RESULTS / "store"
+CONTENTS = STORE / "contents.json"
+"""The digests of local files that are kept."""
 
 _DIGITS = 16  # of a digest: no two specifications of one name agree in 64 bits by chance
 
@@ -37,14 +39,17 @@ class Specs:
     """The specifications of a study's jobs.
 
     ``imported`` are the scores that GLUE's server gave, which the table of results takes up.
+    Local files are read again if ``trusts_dates`` is false, else only where these have changed.
     """
 
     study: Study
 
-    def __init__(self, study: Study, imported: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, study: Study, imported: Iterable[Path] = (), *, trusts_dates: bool = True
+    ) -> None:
         self.study = study
         self.imported = imported
-        self._contents = _Contents()
+        self._contents = _Contents(trusts_dates=trusts_dates)
         self._digests: dict[Job, str] = {}
         self._cells: dict[Cell, str] = {}
 
@@ -135,7 +140,6 @@ class Specs:
         return {path.name: self._contents.digest(path) for path in paths}
 
 
-_KNOWN = STORE / "contents.json"  # the digests that are kept
 _MODEL_FILES = (*CONFIGURATION_FILES, *WEIGHTS_FILES, *TOKENIZER_FILES)
 _NOT_HELD_OUT = (
     *("labels", "metrics", "train", "max_length", "windows", "version", "teacher", "model_of"),
@@ -150,10 +154,11 @@ _SETTLED = 2.0  # seconds after which a change shows in a file's times, however 
 class _Contents:
     """The digests of local files; each object looks at every file once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, trusts_dates: bool) -> None:
         self._known: dict[str, list[object]] = {}
+        self._trusts_dates = trusts_dates
         with contextlib.suppress(DataError, OSError):
-            found = read_json(_KNOWN)
+            found = read_json(CONTENTS)
             self._known = found if isinstance(found, dict) else {}
         self._seen: dict[str, str] = {}
         self._learnt = False
@@ -177,7 +182,7 @@ class _Contents:
         found = {os.path.relpath(p, folder): self.digest(p) for p in paths if p.is_file()}
         if self._learnt:
             with contextlib.suppress(OSError):  # a folder that is read-only keeps nothing
-                write_json(_KNOWN, self._known)
+                write_json(CONTENTS, self._known)
             self._learnt = False
         return found
 
@@ -195,7 +200,7 @@ class _Contents:
         about = path.stat()
         stamp = [about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns]
         known = self._known.get(name)
-        if known and known[1:] == stamp:
+        if known and known[1:] == stamp and self._trusts_dates:
             return str(known[0])
         found = file_digest(path)
         if time.time() - max(about.st_mtime, about.st_ctime) > _SETTLED:

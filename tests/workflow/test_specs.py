@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from pdbench.core.errors import DataError
+from pdbench.core.files import read_json, write_json
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf, SoftLabelled
-from pdbench.workflow import Paths
+from pdbench.workflow import Paths, specs
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import _AUDIT, KINDS, Job
 
@@ -193,6 +195,24 @@ def test_the_content_of_files_decides(local: Path, name: str, again: set[str]) -
     assert {name for name in changed(before, after) if "run" not in name} == again
     file.write_bytes(content)
     assert digests(local) == before
+
+
+def test_a_job_reads_its_files_whatever_their_dates_say(
+    local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bit that flips on the disk leaves all dates as they are."""
+    monkeypatch.setattr(specs, "_SETTLED", -1.0)
+    digests(local)
+    paths, job = Paths(load_study(local)), Job("task", "sentiment")
+    paths.look_again(job)
+    known = read_json(specs.CONTENTS)
+    name = str(Path("data/train.tsv").absolute())
+    write_json(specs.CONTENTS, {**known, name: ["0" * 64, *known[name][1:]]})
+
+    with pytest.raises(DataError, match=r"^task sentiment: a file that it reads has changed"):
+        Paths(load_study(local)).look_again(job)
+    specs.CONTENTS.unlink()  # as the remedy says
+    Paths(load_study(local)).look_again(job)
 
 
 def test_the_place_of_files_decides_nothing(local: Path) -> None:
