@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from pdbench.core.entries import write_record
 from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
 from pdbench.jobs.record import Environment, RunRecord, StageRecord
@@ -100,8 +101,8 @@ def write_study(
     paths = Paths(study)
     paths.table.parent.mkdir(parents=True, exist_ok=True)
     results(study, missing, degenerate).to_parquet(paths.table)
-    write_json(paths.audit, audit(study))
-    write_json(paths.latency, latency(study))
+    write_record(paths.audit.parent, audit(study))
+    write_record(paths.latency.parent, latency(study))
     if study.gate:
         gates = gate._evaluate(study, gate._matches(study), paths.table, (), date(2026, 11, 21))
         found = gate._as_plain(gates)

@@ -45,6 +45,8 @@ def read_table(path: Path) -> Any:
         if content[start:end] != _sha256(content[:start] + _BLANK + content[end:]) and end:
             raise DataError(f"{path}: it was changed since it was written", mended(path))
         return pd.read_parquet(pa.BufferReader(content))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file", "run its study first, or name another") from error
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, pa.ArrowException) as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pdbench.core.entries import RECORD, read_record, verified, whole, write_record
-from pdbench.core.errors import UsageError
+from pdbench.core.entries import read_record, verified, whole, write_record
+from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest, replacing
 from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
@@ -102,7 +103,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     with paths.making(target):
         watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
         asked = labelled_from(study, paths, task, tokens, text)
-        if (target / RECORD).is_file() and asked.items() <= read_record(whole(target)).items():
+        if _are_there(target, asked):
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
         kind = kind_of(study.tasks[task])
@@ -118,6 +119,14 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
             }
             write_record(folder, content)
     _log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
+
+
+def _are_there(folder: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether another process has made the same soft labels since this one was started."""
+    try:
+        return asked.items() <= read_record(whole(folder)).items()
+    except DataError:
+        return False
 
 
 def labelled_from(

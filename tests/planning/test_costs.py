@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pytest
 
+from pdbench.core.entries import RECORD, write_record
 from pdbench.planning.costs import _FILLED, Costs, Sizes, _size_of
 from pdbench.planning.machines import LAPTOP
 from pdbench.study import Architecture, Cell, Study, load_study
@@ -31,9 +31,9 @@ def audit() -> dict[str, object]:
 
 def test_sizes_are_assumed_until_they_are_counted(study: Study, audit, tmp_path: Path) -> None:
     """An audit replaces every guess, and its absence widens what is said."""
-    assumed = Sizes.counted(study, tmp_path / "audit.json")
-    (tmp_path / "audit.json").write_text(json.dumps(audit))
-    counted = Sizes.counted(study, tmp_path / "audit.json")
+    assumed = Sizes.counted(study, tmp_path / RECORD)
+    write_record(tmp_path, audit)
+    counted = Sizes.counted(study, tmp_path / RECORD)
 
     assert assumed.uncertainty > 0 == counted.uncertainty
     assert (assumed.items("sentiment", "train"), counted.items("sentiment", "train")) == (100, 90)

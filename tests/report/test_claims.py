@@ -77,8 +77,8 @@ def test_claims_on_other_results_of_the_study(
     ("arguments", "code", "words"),
     [
         (["--on", "nothing"], 2, "config/nothing.yaml: no such study"),
-        (["--on", "demo"], 1, "results.parquet: cannot be read"),
-        (["--on", "demo", "--results", "no.parquet"], 1, "no.parquet: cannot be read"),
+        (["--on", "demo"], 1, "results.parquet: no such file"),
+        (["--on", "demo", "--results", "no.parquet"], 1, "no.parquet: no such file"),
         (["--on", "reference", "--results", "x.parquet"], 2, "--results needs a study"),
     ],
 )

@@ -172,7 +172,7 @@ def test_annotations_appear_in_actions(
         (["--baseline", "d", "--candidate", "dp"], "unknown method 'dp'"),
         (["--baseline", "stored", "--candidate", "d"], "unknown method 'stored'"),
         (["--against", "worse.parquet", "--candidate", "d"], "--against compares every method"),
-        (["--against", "none.parquet"], "none.parquet: cannot be read"),
+        (["--against", "none.parquet"], "none.parquet: no such file"),
         (["--results", "small.yaml"], "small.yaml: cannot be read"),
         (["--waivers", "none.yaml"], "none.yaml: cannot be read"),
         (["--from", "none.json"], "none.json: no such file"),
