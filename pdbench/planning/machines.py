@@ -81,6 +81,21 @@ class Machine:
         factor = math.exp(_SIGMAS * math.hypot(self.deviation(work), self.spread, data))
         return Estimate(seconds, seconds / factor, seconds * factor)
 
+    def as_json(self) -> dict[str, Any]:
+        """What :func:`machine_of` reads from a file; constants are independent there."""
+        known = {
+            kind: {"seconds": own.seconds, "factor": self._factor(kind), "source": own.source}
+            for kind, own in self.constants.items()
+        }
+        about = {"name": self.name, "title": self.title, "kind": self.kind, "spread": self.spread}
+        return {**about, "constants": known}
+
+    def _factor(self, kind: str) -> float:
+        if not self.covariance:
+            return self.constants[kind].factor
+        own = COUNTED.index(kind)
+        return math.exp(math.sqrt(self.covariance[own][own]))
+
     def _parts(self, work: Work) -> list[float]:
         counts = zip(COUNTED, work.counts, strict=True)
         return [self.constants[kind].seconds * count for kind, count in counts]
