@@ -143,7 +143,7 @@ def test_tests_of_a_gpu_need_few_packages() -> None:
         f"import sys\nsys.modules |= dict.fromkeys({[*absent, *others]})\n"
         "import pytest\nsys.exit(pytest.main(sys.argv[1:]))"
     )
-    some = "predictions or repeated or objectives or masked_lm_ends"
+    some = "span-cpu or objectives or masked_lm_ends"
     done = python("-c", code, "-q", "--confcutdir=tests/gpu", "tests/gpu", "-k", some)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,7 +16,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from benchmarks import pieces
+from benchmarks.pieces import LONGEST, MASK, VOCABULARY, blocks, sentences
 from benchmarks.worker import Clock, Request, serve
 
 _MASKED = 0.15
@@ -27,7 +27,7 @@ _AT_ONCE = 64
 
 def finetune(request: Request, clock: Clock) -> dict[str, Any]:
     """Fine-tune on the invented sentences, similar lengths together."""
-    found, offsets = pieces.sentences(request["steps"] * request["batch"])
+    found, offsets = sentences(request["steps"] * request["batch"])
     items = [
         {"input_ids": found[start:end].tolist(), "labels": number % 2}
         for number, (start, end) in enumerate(itertools.pairwise(offsets))
@@ -38,8 +38,8 @@ def finetune(request: Request, clock: Clock) -> dict[str, Any]:
 
 def mlm(request: Request, clock: Clock) -> dict[str, Any]:
     """Pre-train on the invented blocks; every position is scored."""
-    found, offsets = pieces.blocks(request["steps"] * request["batch"])
-    ids = torch.from_numpy(found.astype("int64")).view(-1, pieces.LONGEST)
+    found, offsets = blocks(request["steps"] * request["batch"])
+    ids = torch.from_numpy(found.astype("int64")).view(-1, LONGEST)
     items = [{"input_ids": block} for block in ids]
     _train(BertForMaskedLM(_config(request)), items, _masked, request, clock)
     return {"pieces": int(offsets[-1])}
@@ -78,7 +78,7 @@ def _train(model: Any, items: Any, collate: Any, request: Request, clock: Clock)
 def _config(request: Request) -> BertConfig:
     layers, hidden = map(int, request["arch"].split("/"))
     return BertConfig(
-        vocab_size=pieces.VOCABULARY,
+        vocab_size=VOCABULARY,
         num_hidden_layers=layers,
         hidden_size=hidden,
         num_attention_heads=hidden // 64,
@@ -97,7 +97,7 @@ def _masked(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     ids = torch.stack([item["input_ids"] for item in items])
     chosen = torch.rand(ids.shape) < _MASKED
     labels = torch.where(chosen, ids, -100)
-    return {"input_ids": torch.where(chosen, pieces.MASK, ids), "labels": labels}
+    return {"input_ids": torch.where(chosen, MASK, ids), "labels": labels}
 
 
 WORKS = {"finetune": finetune, "mlm": mlm}

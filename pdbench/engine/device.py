@@ -23,10 +23,8 @@ from pdbench.core.errors import UsageError
 from pdbench.data.batches import Batch, collate, sorted_buckets
 from pdbench.data.tokens import Tokens
 from pdbench.engine.bert import Classifier
+from pdbench.planning.machines import DEVICE
 from pdbench.study import Study
-
-_DEVICE = "PDBENCH_DEVICE"
-"""The variable that says where to compute: cuda or cpu. Unset, a GPU is used if there is one."""
 
 _BATCH_ITEMS = 128
 _RANGE_ITEMS = 2**16
@@ -115,12 +113,12 @@ def choose_device(hidden: int) -> Device:
 
 def use_gpu() -> bool:
     """Whether to compute on a GPU, which is then made ready to repeat its bits."""
-    found, wanted = torch.cuda.is_available(), os.environ.get(_DEVICE, "")
+    found, wanted = torch.cuda.is_available(), os.environ.get(DEVICE, "")
     if wanted not in ("", "cpu", "cuda"):
-        raise UsageError(f"environment: {_DEVICE} is {wanted!r}", "set it to cuda or cpu")
+        raise UsageError(f"environment: {DEVICE} is {wanted!r}", "set it to cuda or cpu")
     if wanted == "cuda" and not found:
-        what = f"environment: {_DEVICE} is cuda, and torch {torch.__version__} finds no GPU"
-        raise UsageError(what, f"run on a machine with one, or unset {_DEVICE}")
+        what = f"environment: {DEVICE} is cuda, and torch {torch.__version__} finds no GPU"
+        raise UsageError(what, f"run on a machine with one, or unset {DEVICE}")
     if wanted == "cpu" or not found:
         return False
     _prepare_gpu()
@@ -129,9 +127,9 @@ def use_gpu() -> bool:
 
 def refuse_slow(study: Study) -> None:
     """Refuse to train at the paper's scale on a CPU, which takes months, unless told to."""
-    if study.scale == "paper" and not use_gpu() and not os.environ.get(_DEVICE):
+    if study.scale == "paper" and not use_gpu() and not os.environ.get(DEVICE):
         what = f"study {study.name!r} has the paper's scale, and torch {torch.__version__}"
-        remedy = f"run on a machine with one, or set {_DEVICE}=cpu to train on the CPU all the same"
+        remedy = f"run on a machine with one, or set {DEVICE}=cpu to train on the CPU all the same"
         raise UsageError(f"{what} finds no GPU", remedy)
 
 

@@ -85,9 +85,7 @@ def _observations(study: Study) -> list[Observation]:
     return [*found, *(o for record in records for o in _of_record(study, record))]
 
 
-def fitted(
-    machine: Machine, seen: Sequence[Observation], timed: str = "finished jobs"
-) -> Machine:
+def fitted(machine: Machine, seen: Sequence[Observation], timed: str = "finished jobs") -> Machine:
     """A machine with constants fitted to observations, as far as they say anything.
 
     Minimises the squared errors of the logarithms of seconds and, weighed by their factors,

@@ -19,6 +19,9 @@ from typing import Any
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.planning.costs import COUNTED, Work
 
+DEVICE = "PDBENCH_DEVICE"
+"""The variable that says where jobs compute, cuda or cpu; unset, on a GPU if there is one."""
+
 _SIGMAS = 1.645  # standard deviations on each side of a 90% interval
 
 

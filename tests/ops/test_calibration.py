@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from pdbench.ops.calibration import (
-    _device_of,
-    fitted,
-    _is_gpu,
     Observation,
+    _device_of,
+    _is_gpu,
     _observations,
+    fitted,
     machine_for,
 )
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces
