@@ -99,21 +99,19 @@ def test_what_is_measured_replaces_what_is_stated(
         for work in ("finetune", "mlm"):
             bench.speed(work, arch)
     bench.together("2/128")
-    path, plans = tmp_path / "card.json", {}
+    path, plan = tmp_path / "card.json", tmp_path / "plan.json"
     path.write_text(json.dumps(bench.machine().as_json()))
-    study = study_file()
+    study, hours = str(study_file()), {}
     for device in ("h100", str(path)):
-        assert run("plan", str(study), "--device", device, "--json", str(tmp_path / "p.json")) == 0
-        plans[device] = json.loads((tmp_path / "p.json").read_text())["totals"]["device_hours"][
-            "value"
-        ]
+        assert run("plan", study, "--device", device, "--json", str(plan)) == 0
+        hours[device] = json.loads(plan.read_text())["totals"]["device_hours"]["value"]
 
     machine = machine_of(str(path))
     assert machine.title == "one NVIDIA Invented"
     seen = [observation for observation in bench.seen if observation.group != "start"]
     for observation in seen:
         assert machine.seconds(observation.work) == pytest.approx(observation.seconds, rel=0.1)
-    assert plans[str(path)] > 1.5 * plans["h100"]
+    assert hours[str(path)] > 1.5 * hours["h100"]
     ratios = {(row.work.split(",")[0], row.peer.split(",")[0]): row.ratio for row in bench.rows}
     assert ratios["fine-tuning", "HF Trainer"] == pytest.approx(2)
     assert ratios["2 processes at once", "one process"] == pytest.approx(2)
