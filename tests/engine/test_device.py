@@ -10,6 +10,7 @@ import torch
 
 from pdbench.core.errors import UsageError
 from pdbench.engine.device import _one_behind, choose_device, use_gpu
+from pdbench.engine.distributed import Ranks
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,16 @@ def test_an_unknown_or_missing_device_is_one_line(
 
     with pytest.raises(UsageError, match=message):
         use_gpu()
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_process_without_a_gpu_of_its_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torchrun started more processes than there are GPUs."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+
+    with pytest.raises(UsageError, match=r"process 3 here, .* 2 GPUs; .* --nproc-per-node 2"):
+        Ranks.joined().__enter__()
 
 
 def test_results_come_one_behind() -> None:
