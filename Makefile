@@ -12,6 +12,7 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --constraint const
 PIP   := $(BIN)/python $(INSTALL)
 PEERS := .venv-peers
 BENCHMARKS := finetune mlm distill_grid soft_labels startup scaling planning
+GPU := import numpy, pydantic, pytest, safetensors, sys, torch; sys.exit(not torch.cuda.is_available())
 OLDER := import sys; sys.exit(sys.version_info < (3, 11))
 
 # Snakemake and pip keep caches at home; where that is read-only, as for a nameless user, here.
@@ -20,7 +21,7 @@ export HOME := $(CURDIR)/.home
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-slurm lint bench example clean
+.PHONY: help reproduce test test-gpu test-slurm lint bench example clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,15 @@ reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/pytest --numprocesses auto
+
+# A machine with a GPU may have no package index: what runs is PYTHON, with a CUDA build of torch,
+# numpy, safetensors, pydantic and pytest, and nothing is installed.
+test-gpu: ## test on a GPU, with PYTHON=... that has torch, numpy, safetensors, pydantic and pytest
+	@$(PYTHON) -c '$(GPU)' 2>/dev/null || { \
+	  echo "make test-gpu needs a GPU, and numpy, pydantic, pytest, safetensors and a torch that can" \
+	    "use it in $(PYTHON); name another: make test-gpu PYTHON=.venv/bin/python" >&2; \
+	  exit 1; }
+	@$(PYTHON) -m pytest -m gpu --confcutdir=tests/gpu tests/gpu
 
 test-slurm: $(VENV)/.test $(VENV)/.slurm ## start a SLURM on this machine, and test studies and failures on it
 	@tests/slurm/cluster.sh install

@@ -24,11 +24,11 @@ from pdbench.core.errors import DataError
 PEERS = Path(".venv-peers/bin/python")
 LOGS = Path("logs/benchmarks")
 ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "",
     "HF_HUB_OFFLINE": "1",
     "PYTHONUNBUFFERED": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 
 
 class Cost(NamedTuple):
@@ -56,11 +56,22 @@ class Worker:
         module: What it runs, "benchmarks.ours" for instance.
         threads: Threads that it may compute with.
         python: Its interpreter; None is our own.
+        number: Among the workers that run it at once.
+        gpu: Whether it sees a GPU.
     """
 
-    def __init__(self, module: str, threads: int, python: Path | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        threads: int,
+        python: Path | None = None,
+        number: int = 0,
+        *,
+        gpu: bool = False,
+    ) -> None:
         self._module = module
-        self._log = LOGS / f"{module.removeprefix('benchmarks.')}.log"
+        name = f"{module.removeprefix('benchmarks.')}{f'-{number}' * bool(number)}"
+        self._log = LOGS / f"{name}.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
@@ -68,7 +79,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment(threads),
+                env=environment(threads, gpu=gpu),
                 text=True,
             )
 
@@ -122,10 +133,10 @@ def peers_python() -> Path:
     return PEERS
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The variables that a worker runs with: so many threads, no GPU, no network."""
+def environment(threads: int, *, gpu: bool = False) -> dict[str, str]:
+    """The variables that a worker runs with: so many threads, no network, a GPU if asked for."""
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    return {**os.environ, **ENVIRONMENT, **counts}
+    return {**os.environ, **ENVIRONMENT, **({} if gpu else NO_GPU), **counts}
 
 
 def last_line(log: Path) -> str:

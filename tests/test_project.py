@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,47 @@ def test_an_unfit_python_is_one_clear_line(tmp_path: Path, version: str | None) 
     assert f"{python} is {'Python ' + version if version else 'missing'}" in lines[0]
     assert "make PYTHON=" in lines[0]
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that are started here find no GPU."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python in the root of the project."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_tests_of_a_gpu_do_not_pass_without_one() -> None:
+    """The target says in a line what it needs, and pytest fails."""
+    done = make("test-gpu", f"PYTHON={sys.executable}")
+    told = python("-m", "pytest", "-q", "-m", "gpu", "--confcutdir=tests/gpu", "tests/gpu")
+
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make:")]
+    assert done.returncode == 2
+    assert len(lines) == 1
+    assert lines[0].startswith("make test-gpu needs a GPU, and numpy")
+    assert told.returncode == 1
+    assert "finds no GPU, and the marker gpu needs one" in told.stdout + told.stderr
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_tests_of_a_gpu_need_few_packages() -> None:
+    """Where it stands there may be no package index: torch and four others do."""
+    absent = ("click", "datasets", "jinja2", "matplotlib", "pandas", "pyarrow", "rich", "scipy")
+    others = ("sklearn", "snakemake", "tokenizers", "transformers", "yaml")
+    code = (
+        f"import sys\nsys.modules |= dict.fromkeys({[*absent, *others]})\n"
+        "import pytest\nsys.exit(pytest.main(sys.argv[1:]))"
+    )
+    some = "span-cpu or objectives or masked_lm_ends"
+    done = python("-c", code, "-q", "--confcutdir=tests/gpu", "tests/gpu", "-k", some)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_commands_of_the_readme_exist() -> None:

@@ -11,14 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import BertProcessing
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import read_json, write_json
@@ -26,6 +21,9 @@ from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.study.catalogue import TOKENIZER_FILES
 from pdbench.study.settings import Source, VocabularySource
+
+if TYPE_CHECKING:  # what trains on tokens that are there needs no tokenizer
+    from tokenizers import Tokenizer
 
 _LARGEST = 2**16
 """Pieces are stored in 16 bits."""
@@ -162,6 +160,8 @@ def _keys(path: Path) -> dict[str, Any]:
 
 
 def _from_json(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the Rust library raises bare Exceptions
@@ -172,6 +172,12 @@ def _from_json(path: Path) -> Tokenizer:
 
 
 def _from_pieces(path: Path, prepared: Mapping[str, Any]) -> Tokenizer:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import BertProcessing
+
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from pdbench.core.errors import PdbenchError, UsageError
+from pdbench.engine.device import use_gpu
 
 _MEETING = 10
 """Steps between two moments at which the processes agree on saving and stopping."""
@@ -74,9 +75,12 @@ class Ranks:
         """Join the processes that torchrun started."""
         from torch import distributed
 
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        if cuda := use_gpu():
+            own, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+            if own >= found:
+                what = f"torchrun started process {own + 1} here, and torch finds {found} GPUs"
+                raise UsageError(what, f"start it with --nproc-per-node {found}")
+            torch.cuda.set_device(own)
         # Flags and sums of a few numbers live on the CPU, so that no step waits for the GPU.
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
         ranks = cls(distributed.get_rank(), distributed.get_world_size())

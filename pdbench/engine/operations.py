@@ -32,6 +32,9 @@ _TINY = torch.finfo(torch.float32).tiny
 _ROWS_AT_ONCE = 64
 """Rows of the masked-LM scores computed together: 64 x 30,522 in bf16 stay in the cache."""
 
+_GPU_SCORES = 2**27
+"""Masked-LM scores that a GPU computes together, 256 MB in bf16: 4,397 rows of 30,522."""
+
 
 class Noise:
     """The dropout of one forward pass: what share of the numbers becomes zero.
@@ -93,7 +96,8 @@ def masked_lm_loss(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
     scalar, float32, is exact to its digits. A piece counts for at most 87 nats; its gradients
     are not cut.
     """
-    return _MaskedLMLoss.apply(hidden, weight, bias, targets)  # type: ignore[no-any-return, no-untyped-call]
+    with torch.autocast(hidden.device.type, enabled=False):  # a GPU's would sum up float32 copies
+        return _MaskedLMLoss.apply(hidden, weight, bias, targets)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _fused_attention(
@@ -236,6 +240,13 @@ def _hidden(mask: Tensor, kind: torch.dtype) -> Tensor:
     return torch.zeros(mask.shape, dtype=kind).masked_fill_(~mask, -torch.inf)
 
 
+def _less_one_(x: Tensor, at: Tensor, *, compares: bool) -> Tensor:
+    """Subtract 1 from one number of each row of (M, V), at (M, 1)."""
+    if compares:  # all columns: to scatter repeatably, a GPU is waited for
+        return x.add_(torch.arange(x.shape[1], device=x.device) == at, alpha=-1)
+    return x.scatter_add_(1, at, x.new_full(at.shape, -1))
+
+
 class _MaskedLMLoss(Function):
     """Gradients are computed with the scores, which are then not needed again."""
 
@@ -245,13 +256,14 @@ class _MaskedLMLoss(Function):
         narrow, offset = weight.to(kind), bias.to(kind)
         errors = torch.empty(count, len(weight), dtype=kind, device=hidden.device)
         chosen = torch.empty(count, dtype=torch.float32, device=hidden.device)
-        for start in range(0, count, _ROWS_AT_ONCE):
-            rows = slice(start, start + _ROWS_AT_ONCE)
+        at_once = max(1, _GPU_SCORES // len(weight)) if hidden.is_cuda else _ROWS_AT_ONCE
+        for start in range(0, count, at_once):
+            rows = slice(start, start + at_once)
             scores = torch.addmm(offset, hidden[rows], narrow.t())
             torch.softmax(scores, -1, out=errors[rows])
             at = targets[rows, None]
             chosen[rows] = errors[rows].gather(1, at)[:, 0].float()
-            errors[rows].scatter_add_(1, at, errors.new_full(at.shape, -1))
+            _less_one_(errors[rows], at, compares=hidden.is_cuda)
         ctx.gradients = (errors.mm(narrow), errors.t().mm(hidden), errors.sum(0))
         ctx.count = max(1, count)
         # A probability that vanishes in its type has a finite loss all the same.

@@ -30,6 +30,7 @@ from pdbench.engine import (
 )
 from pdbench.engine.bert import keep_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.device import refuse_slow
 from pdbench.engine.distributed import ALONE, Ranks, processes
 from pdbench.engine.exposed import ExposedLM
 from pdbench.engine.initialise import random_model, spectral_embeddings, standard_deviation
@@ -101,6 +102,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     job = _job(paths, start, inputs_of(study, paths, start), save_every, writes=ranks.rank == 0)
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
+    refuse_slow(study)
     model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
     if ranks.rank:
         return

@@ -30,6 +30,7 @@ from pdbench.data.tokens import Tokens, read_array
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import initial_classifier
 from pdbench.engine.state import SAVE_EVERY, now
 from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
@@ -95,6 +96,7 @@ def attempt_all(
 
     ``file`` is written once all of them are done; a signal that asks to stop begins no more.
     """
+    refuse_slow(study)
     failed: dict[str, str] = {}
     for cell in sorted(cells, key=lambda cell: _died(paths, cell)):
         own, began = paths.log(Job("cell", cell)), time.monotonic()
@@ -172,6 +174,7 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     refuse_several()
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
+        refuse_slow(study)
         data = CellData.open(study, paths, cell)
         make = partial(_train_run, study, paths, data, save_every)
     else:

@@ -17,6 +17,7 @@ from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import Classifier, choose_device, write_checkpoint
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
+from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import adopted_classifier
 from pdbench.engine.state import SAVE_EVERY, Stopwatch
 from pdbench.jobs.record import RunRequest, StageRecord
@@ -65,6 +66,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)
     if job.is_done(f"teacher of {task}"):
         return
+    refuse_slow(study)
     kind, folder = kind_of(study.tasks[task]), paths.task(task)
     labels = kind.labels(folder)
     model = adopted_classifier(checkpoint, kind.head.outputs(len(labels)), seed, kind.head)
@@ -106,6 +108,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
         if _are_there(target, asked):
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
+        refuse_slow(study)
         kind = kind_of(study.tasks[task])
         labels = kind.labels(paths.task(task))
         model = Checkpoint(paths.teacher(task)).classifier(labels, kind.head)

@@ -114,8 +114,10 @@ class Spans(Kind):
         """
         if targets.ndim == 3:
             width = min(outputs.shape[1], targets.shape[1])
-            outputs, targets = outputs[:, :width], targets[:, :width]
-        return functional.cross_entropy(outputs, targets)
+            return functional.cross_entropy(outputs[:, :width], targets[:, :width])
+        # Two rows for each item: a GPU adds up the loss of a third dimension in any order.
+        rows = outputs.log_softmax(dim=1).transpose(1, 2).flatten(0, 1)
+        return functional.nll_loss(rows, targets.flatten())
 
     def soft_label(
         self, teacher: Classifier, tokens: Tokens, items: int, path: Path

@@ -34,7 +34,7 @@ _LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
-class _Observation:
+class Observation:
     """Something that was timed; those of a group share their errors."""
 
     group: str
@@ -58,10 +58,10 @@ def machine_for(study: Study, device: str | None, measured: Sequence[Study]) -> 
         machine = H100 if gpu else LAPTOP
     alike = [o for o in seen if _is_gpu(o.device) == (machine.kind == "gpu")]
     common = _device_of(alike)
-    return _fitted(machine, [o for o in alike if o.device == common])
+    return fitted(machine, [o for o in alike if o.device == common])
 
 
-def _device_of(seen: Iterable[_Observation]) -> str | None:
+def _device_of(seen: Iterable[Observation]) -> str | None:
     names = Counter(observation.device for observation in seen)
     return names.most_common(1)[0][0] if names else None
 
@@ -71,7 +71,7 @@ def _is_gpu(device: str) -> bool:
     return device.startswith(("NVIDIA", "Tesla", "AMD Instinct", "AMD Radeon"))
 
 
-def _observations(study: Study) -> list[_Observation]:
+def _observations(study: Study) -> list[Observation]:
     """What the finished jobs of a study took: stages of runs, and starts of jobs."""
     paths = Paths(study)
     done = [cell for cell in study.seed_counts if paths.cell(cell).is_file()]
@@ -85,7 +85,7 @@ def _observations(study: Study) -> list[_Observation]:
     return [*found, *(o for record in records for o in _of_record(study, record))]
 
 
-def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
+def fitted(machine: Machine, seen: Sequence[Observation], timed: str = "finished jobs") -> Machine:
     """A machine with constants fitted to observations, as far as they say anything.
 
     Minimises the squared errors of the logarithms of seconds and, weighed by their factors,
@@ -112,7 +112,7 @@ def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
         gradient = scaled.T @ errors + precision * (prior - logs)
         logs = logs + np.clip(np.linalg.solve(information, gradient), -1, 1)
         spread = max(_LEAST_SPREAD, float(np.sqrt(np.average(errors**2, weights=weights))))
-    origin = f"fitted to {len(seen)} timings of finished jobs on {seen[0].device}"
+    origin = f"fitted to {len(seen)} timings of {timed} on {seen[0].device}"
     constants = {
         kind: replace(machine.constants[kind], seconds=float(seconds), source=origin)
         for kind, seconds in zip(COUNTED, np.exp(logs), strict=True)
@@ -123,7 +123,7 @@ def _fitted(machine: Machine, seen: Sequence[_Observation]) -> Machine:
     )
 
 
-def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
+def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[Observation]:
     whole = [found for run in study.runs(cell) if (found := _record(paths, Job("run", run)))]
     for record in whole:
         yield from _of_record(study, record)
@@ -131,10 +131,10 @@ def _of_cell(study: Study, paths: Paths, cell: Cell) -> Iterator[_Observation]:
     if job is not None and whole and not any(r.environment.resumed for r in whole):
         start = job - sum(record.environment.seconds for record in whole)
         if start > 0:
-            yield _Observation("start", Work(starts=1), start, whole[0].environment.device)
+            yield Observation("start", Work(starts=1), start, whole[0].environment.device)
 
 
-def _of_record(study: Study, record: RunRecord) -> Iterator[_Observation]:
+def _of_record(study: Study, record: RunRecord) -> Iterator[Observation]:
     size = Architecture.parse(record.architecture)
     if record.environment.threads > 1 or record.environment.processes > 1:
         return
@@ -142,7 +142,7 @@ def _of_record(study: Study, record: RunRecord) -> Iterator[_Observation]:
         work = _work(study, size, stage)
         if work is not None and stage.seconds > 0:
             group = f"{stage.objective} {size}"
-            yield _Observation(group, work, stage.seconds, record.environment.device)
+            yield Observation(group, work, stage.seconds, record.environment.device)
 
 
 def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:

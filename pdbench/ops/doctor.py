@@ -22,6 +22,7 @@ from pdbench.core.words import byte_size
 from pdbench.data.needs import Need, missing_from, needs_of, problems_of_files
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
+from pdbench.planning.machines import DEVICE
 from pdbench.study import ROOT, Study
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
@@ -148,8 +149,12 @@ def _heads(study: Study) -> Iterator[_Finding]:
 
 def _gpu() -> Iterator[_Finding]:
     found = answer("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
-    if not found:
+    if not found and os.environ.get(DEVICE) == "cpu":
         yield _Finding("warning", "GPU: none here", "the study trains on the CPU; see pdbench plan")
+        return
+    if not found:
+        remedy = f"set {DEVICE}=cpu to train on the CPU all the same; pdbench plan says how long"
+        yield _Finding("missing", "GPU: none here", remedy)
         return
     names = ", ".join(found.splitlines())
     try:

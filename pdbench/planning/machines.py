@@ -19,6 +19,9 @@ from typing import Any
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.planning.costs import COUNTED, Work
 
+DEVICE = "PDBENCH_DEVICE"
+"""The variable that says where jobs compute, cuda or cpu; unset, on a GPU if there is one."""
+
 _SIGMAS = 1.645  # standard deviations on each side of a 90% interval
 
 
@@ -80,6 +83,21 @@ class Machine:
         seconds = self.seconds(work)
         factor = math.exp(_SIGMAS * math.hypot(self.deviation(work), self.spread, data))
         return Estimate(seconds, seconds / factor, seconds * factor)
+
+    def as_json(self) -> dict[str, Any]:
+        """What :func:`machine_of` reads from a file; constants are independent there."""
+        known = {
+            kind: {"seconds": own.seconds, "factor": self._factor(kind), "source": own.source}
+            for kind, own in self.constants.items()
+        }
+        about = {"name": self.name, "title": self.title, "kind": self.kind, "spread": self.spread}
+        return {**about, "constants": known}
+
+    def _factor(self, kind: str) -> float:
+        if not self.covariance:
+            return self.constants[kind].factor
+        own = COUNTED.index(kind)
+        return math.exp(math.sqrt(self.covariance[own][own]))
 
     def _parts(self, work: Work) -> list[float]:
         counts = zip(COUNTED, work.counts, strict=True)

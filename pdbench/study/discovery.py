@@ -17,6 +17,9 @@ from pdbench.core.errors import UsageError
 from pdbench.core.files import digest
 
 _GROUP = "pdbench.methods"
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: where ``config/`` and ``workflow/`` are."""
+
 _FILE = "methods.yaml"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

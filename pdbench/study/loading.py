@@ -14,12 +14,9 @@ from pdbench.core.errors import UsageError
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.checks import problems_of
 from pdbench.study.config import Study
-from pdbench.study.discovery import method_files
+from pdbench.study.discovery import ROOT, method_files
 from pdbench.study.methods import Method
 from pdbench.study.settings import PINNED, PINS, Name, is_commit, is_sourced
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: where ``config/`` and ``workflow/`` are."""
 
 _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from pdbench.core.files import write_json
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.config import Study
-from pdbench.study.loading import ROOT, schema_file
+from pdbench.study.discovery import ROOT
+from pdbench.study.loading import schema_file
 from pdbench.study.methods import Method
 from pdbench.study.waivers import WaiversFile
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pdbench.study.loading import ROOT, read_yaml, validated
+from pdbench.study.discovery import ROOT
 from pdbench.study.settings import Strict
 
 WAIVERS = Path("config/waivers.yaml")
@@ -55,6 +55,8 @@ class WaiversFile(Strict):
 
 def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:
     """Read a file of waivers; ``config/waivers.yaml`` may be absent, a named file may not."""
+    from pdbench.study.loading import read_yaml, validated
+
     if path is None:
         path = ROOT / WAIVERS
         if not path.is_file():

@@ -15,7 +15,8 @@ import yaml
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import write_text
-from pdbench.study.loading import ROOT, load_methods
+from pdbench.study.discovery import ROOT
+from pdbench.study.loading import load_methods
 
 _OWN = "pdbench.methods"
 _TEMPLATES = Path(__file__).parent / "templates"

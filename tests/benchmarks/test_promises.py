@@ -39,20 +39,20 @@ def test_peers_are_pinned() -> None:
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "peers").glob("*.py")), ids=lambda p: p.stem)
 def test_peers_run_without_pdbench(path) -> None:
-    """Their environment has nothing of ours but the worker's protocol."""
+    """Their environment has nothing of ours but the worker's protocol and invented pieces."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     modules = {n.module for n in nodes if isinstance(n, ast.ImportFrom)}
     modules |= {alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
     own = {m for m in modules if m and m.split(".")[0] in ("pdbench", "benchmarks")}
 
-    assert own <= {"benchmarks.peers", "benchmarks.worker"}
+    assert own <= {"benchmarks.peers", "benchmarks.pieces", "benchmarks.worker"}
 
 
 def test_readme_and_makefile_name_every_benchmark() -> None:
-    """Each is a module that can be run, in the README's table and in `make bench`."""
+    """Each is a module that can be run, in the README's table and, on a CPU, in `make bench`."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    assert set(re.findall(r"`python -m benchmarks\.(\w+)", README)) == {*NAMES, "table"}
+    assert set(re.findall(r"`python -m benchmarks\.(\w+)", README)) == {*NAMES, "gpu", "table"}
     assert re.search(r"^BENCHMARKS := (.*)$", makefile, re.MULTILINE)[1].split() == list(NAMES)
     assert all((FOLDER / f"{name}.py").is_file() for name in NAMES)
     for link in re.findall(r"\]\(([^)]+)\)", README):

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from commands import run
 
 from pdbench.study import Start, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS
+from pdbench.workflow.kinds import KINDS, Job
 
 PD = "films.pd.1-32.more-100.plain"
 
@@ -70,3 +71,41 @@ def test_the_advice_about_a_broken_file_mends_it(
     for command in missing(study, paths):
         assert run(*command) == 0, f"{command} after: {said}"
     assert missing(study, paths) == []
+
+
+SLOW: dict[str, Callable[[Paths, Study], tuple[Path, list[str]]]] = {
+    "teacher": lambda paths, _: (paths.teacher("films"), ["films"]),
+    "soft-labels": lambda paths, _: (paths.soft_labels("films", "more"), ["films", "more"]),
+    "pretrain": lambda paths, study: (paths.pretrained(start_of(study)), ["plain", "1/32"]),
+    "cell": lambda paths, study: (paths.folder(Job("cell", study.cells[PD])), [PD]),
+    "cells": lambda paths, study: (paths.folder(Job("cell", study.cells[PD])), [PD]),
+}
+"""The commands that compute for long: where each writes, and what it is asked for."""
+
+
+@pytest.mark.parametrize("command", SLOW)
+def test_the_papers_scale_is_trained_on_a_cpu_only_where_that_is_asked_for(
+    command: str,
+    project: tuple[Study, Paths],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a GPU it ends in one line and makes nothing; with what that advises it trains."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("PDBENCH_DEVICE", raising=False)
+    study, paths = project
+    file = Path("small.yaml")
+    file.write_text(file.read_text().replace("scale: demo", "scale: paper"))
+    made, asked = SLOW[command](paths, study)
+    shutil.rmtree(made, ignore_errors=True)
+
+    assert run(command, "small.yaml", *asked) in (1, 2)
+    said = capsys.readouterr().err
+    assert "study 'small' has the paper's scale, and torch" in said
+    assert not list(made.glob("*"))
+
+    advised = re.search(r"set (PDBENCH_DEVICE)=(cpu) to train on the CPU", said)
+    assert advised
+    monkeypatch.setenv(advised[1], advised[2])
+    assert run(command, "small.yaml", *asked) == 0
+    assert list(made.glob("*"))

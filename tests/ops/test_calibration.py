@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from pdbench.ops.calibration import (
+    Observation,
     _device_of,
-    _fitted,
     _is_gpu,
-    _Observation,
     _observations,
+    fitted,
     machine_for,
 )
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces
@@ -28,26 +28,26 @@ EXAMPLE = ROOT / "reports/example/results.parquet"
 
 
 @pytest.fixture(scope="module")
-def example() -> list[_Observation]:
+def example() -> list[Observation]:
     """What the demo's committed runs took."""
     return [_observed(row) for row in pd.read_parquet(EXAMPLE).itertuples()]
 
 
-def _observed(row) -> _Observation:
+def _observed(row) -> Observation:
     size = Architecture(row.layers, row.hidden)
     distinct = distinct_pieces(row.tokens / 4)  # seen two to five times each
     seen = Seen(row.steps, row.examples, row.tokens / (1 - row.padding_share), distinct)
-    return _Observation(f"{row.method} {size}", classifier(size, seen), row.train_seconds, "CPU")
+    return Observation(f"{row.method} {size}", classifier(size, seen), row.train_seconds, "CPU")
 
 
-def _errors(machine: Machine, seen: list[_Observation]) -> np.ndarray:
+def _errors(machine: Machine, seen: list[Observation]) -> np.ndarray:
     """Logarithms of what was measured over what the machine says, (N,)."""
     return np.array([math.log(o.seconds / machine.seconds(o.work)) for o in seen])
 
 
-def test_half_of_the_demo_foretells_the_other(example: list[_Observation]) -> None:
+def test_half_of_the_demo_foretells_the_other(example: list[Observation]) -> None:
     """Single runs, their sum, and how much the intervals hold; the machine had other work too."""
-    machine = _fitted(LAPTOP, example[::2])
+    machine = fitted(LAPTOP, example[::2])
     rest = example[1::2]
 
     errors = _errors(machine, rest)
@@ -61,11 +61,11 @@ def test_half_of_the_demo_foretells_the_other(example: list[_Observation]) -> No
     assert whole.low < actual < whole.high
 
 
-def test_narrow_models_foretell_wider_ones(example: list[_Observation]) -> None:
+def test_narrow_models_foretell_wider_ones(example: list[Observation]) -> None:
     """Sizes that were not measured lie within their interval, which is wider for it."""
     narrow = [o for o in example if not o.group.endswith(("/128", "/384"))]
     wide = [o for o in example if o.group.endswith(("/128", "/384"))]
-    machine = _fitted(LAPTOP, narrow)
+    machine = fitted(LAPTOP, narrow)
 
     found = machine.estimate(sum((o.work for o in wide), Work()))
     actual = sum(o.seconds for o in wide)
@@ -87,9 +87,9 @@ def test_a_device_is_recovered_from_its_times() -> None:
         work = classifier(size, Seen(steps, positions / 30, positions)) + Work(starts=1)
         seconds = sum(c * t for c, t in zip(work.counts, truth, strict=True))
         noise = math.exp(random.gauss(0, 0.05))
-        seen.append(_Observation(str(number), work, seconds * noise, "CPU"))
+        seen.append(Observation(str(number), work, seconds * noise, "CPU"))
 
-    machine = _fitted(LAPTOP, seen)
+    machine = fitted(LAPTOP, seen)
 
     for kind in ("products", "traffic", "updates", "launches"):
         ratio = machine.constants[kind].seconds / LAPTOP.constants[kind].seconds
@@ -97,9 +97,9 @@ def test_a_device_is_recovered_from_its_times() -> None:
     assert machine.spread == pytest.approx(0.05, abs=0.02)
 
 
-def test_what_runs_say_nothing_about_stays_uncertain(example: list[_Observation]) -> None:
+def test_what_runs_say_nothing_about_stays_uncertain(example: list[Observation]) -> None:
     """The demo's stages have no start: its constant and its factor stay as they were stated."""
-    machine = _fitted(LAPTOP, example)
+    machine = fitted(LAPTOP, example)
 
     before, after = LAPTOP.constants["starts"], machine.constants["starts"]
     assert after.seconds == pytest.approx(before.seconds)
@@ -107,18 +107,18 @@ def test_what_runs_say_nothing_about_stays_uncertain(example: list[_Observation]
     assert machine.deviation(Work(launches=1)) < math.log(LAPTOP.constants["launches"].factor)
 
 
-def test_many_runs_of_a_kind_are_one_opinion(example: list[_Observation]) -> None:
+def test_many_runs_of_a_kind_are_one_opinion(example: list[Observation]) -> None:
     """Copies of the same runs make nothing surer."""
-    once, often = _fitted(LAPTOP, example), _fitted(LAPTOP, example * 20)
+    once, often = fitted(LAPTOP, example), fitted(LAPTOP, example * 20)
 
     for kind in COUNTED:
         work = Work(**{kind: 1.0})
         assert often.deviation(work) == pytest.approx(once.deviation(work), rel=1e-3)
 
 
-def test_a_few_runs_change_nothing(example: list[_Observation]) -> None:
+def test_a_few_runs_change_nothing(example: list[Observation]) -> None:
     """Below six timings the stated constants stand."""
-    assert _fitted(LAPTOP, example[:5]) is LAPTOP
+    assert fitted(LAPTOP, example[:5]) is LAPTOP
 
 
 def test_finished_cells_are_read(project: tuple[Study, Paths]) -> None:
@@ -167,7 +167,7 @@ def test_the_device_is_what_runs_were_made_on(
 ) -> None:
     """Unless another is asked for, which then is fitted to runs of its own kind alone."""
     work = Work(launches=1000)
-    seen = [_Observation(str(i), work, 50.0, d) for d in measured for i in range(10)]
+    seen = [Observation(str(i), work, 50.0, d) for d in measured for i in range(10)]
     monkeypatch.setattr("pdbench.ops.calibration._observations", lambda study: seen)
     study = load_study("demo")
 

@@ -214,8 +214,13 @@ def test_a_gpu_needs_a_build_for_it(
 
 
 @pytest.mark.usefixtures("program")
-def test_no_gpu_is_a_warning() -> None:
-    """A CPU does it too, in its time."""
+def test_a_missing_gpu_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU does it too, in its time, where that is asked for."""
+    monkeypatch.delenv("PDBENCH_DEVICE", raising=False)
+    (line,) = lines(doctor._gpu(), "missing")
+    assert "set PDBENCH_DEVICE=cpu to train on the CPU" in line
+
+    monkeypatch.setenv("PDBENCH_DEVICE", "cpu")
     assert lines(doctor._gpu(), "warning")
 
 
