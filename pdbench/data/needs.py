@@ -18,7 +18,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError, PdbenchError
-from pdbench.core.files import file_digest, read_bounded, write_json, write_text
+from pdbench.core.files import bounded, file_digest, write_json, write_text
 from pdbench.data import places
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
@@ -258,7 +258,7 @@ def _read_manifest(folder: Path) -> dict[str, _Item]:
     if not path.is_file():
         return {}
     try:
-        manifest = _Manifest.model_validate_json(read_bounded(path, 2**28))
+        manifest = _Manifest.model_validate_json(bounded(path, 2**28).read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))

@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError
-from pdbench.core.files import read_bounded
+from pdbench.core.files import bounded
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.checks import problems_of
 from pdbench.study.config import Study
@@ -166,7 +166,7 @@ def _refuse(wrong: bool, problem: str, mark: yaml.Mark) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a file of keys; UsageError where it is none."""
     try:
-        text = read_bounded(path, _LARGEST).decode()
+        text = bounded(path, _LARGEST).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})", "check the file") from error
     try:

@@ -379,7 +379,7 @@ def test_names_may_be_as_long_as_files_can_be_called(study_file) -> None:
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".yaml"])
 def test_a_study_whose_name_no_file_has(name: str) -> None:
     """It is as unknown as any other."""
-    with pytest.raises(UsageError, match="x: File name too long|yaml: File name too long"):
+    with pytest.raises(UsageError, match=r"(x|yaml): File name too long"):
         load_study(name)
 
 
