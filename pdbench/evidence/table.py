@@ -40,11 +40,16 @@ def read_results(path: Path) -> Any:
             run twice, which would count as two.
     """
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
+        nested = {field.name for field in pq.read_schema(path) if pa.types.is_nested(field.type)}
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error})", _AGAIN) from error
+    if strange := sorted(nested.intersection(_NEEDED) - {TEST_PREDICTIONS, TEST_LABELS}):
+        raise DataError(f"{path}: column {strange[0]!r} holds lists or records", _AGAIN)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:
