@@ -313,6 +313,16 @@ def test_a_text_of_any_length_takes_little_memory(pieces: Path) -> None:
     assert int(megabytes) < 500
 
 
+def test_a_vocabulary_of_any_size_is_not_read(pieces: Path) -> None:
+    """A file of a gigabyte is none."""
+    os.truncate(pieces / "vocab.txt", 2**30)
+
+    with pytest.raises(
+        DataError, match=r"vocab\.txt: 1,073,741,824 bytes, and .* are read at most"
+    ):
+        _open(pieces)
+
+
 def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:
     """Nothing is fetched without a pinned commit."""
     with pytest.raises(UsageError, match="key revision: missing, for org/model"):
