@@ -27,6 +27,8 @@ _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 # Of a file of keys: ours have 12,000 bytes at most, 600 values, 7 levels and 200 characters.
 _LARGEST, _MOST_VALUES, _DEEPEST, _LONGEST = 2**20, 50_000, 30, 3_000
 
+_HALF = re.compile("[\ud800-\udfff]")  # which YAML can write, and no file can hold
+
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
@@ -137,10 +139,9 @@ class _Bounded(yaml.SafeLoader):  # type: ignore[misc]
         before, self._depth = self._values, self._depth + 1
         _refuse(self._depth > _DEEPEST, f"nested more than {_DEEPEST} levels deep", mark)
         node: Any = super().compose_node(parent, index)
-        is_text = isinstance(node, yaml.ScalarNode)
-        _refuse(
-            is_text and len(node.value) > _LONGEST, f"a text of over {_LONGEST:,} characters", mark
-        )
+        text = node.value if isinstance(node, yaml.ScalarNode) else ""
+        _refuse(len(text) > _LONGEST, f"a text of over {_LONGEST:,} characters", mark)
+        _refuse(_HALF.search(text) is not None, "half a character", mark)
         _refuse(is_alias and id(node) not in self._sizes, "an alias in what it names", mark)
         self._values += self._sizes[id(node)] if is_alias else 1
         _refuse(self._values > _MOST_VALUES, f"over {_MOST_VALUES:,} values", mark)

@@ -228,6 +228,7 @@ _BOMBS = {
     "digits": "a: 0x" + "f" * 100_000,
     "size": "# " + "x" * 2**21,
     "tag": "a: !!int ''",
+    "half a character": 'a: "\\ud800"',
 }
 
 
