@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 2000
+"""Characters of a line that people read."""
+
 
 class PdbenchError(Exception):
     """Something in the input or on the machine is wrong; the run itself can go on later.
@@ -15,6 +18,8 @@ class PdbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str) -> None:
+        if len(what) > _LONGEST:  # a name or a list of them may be of any length
+            what = f"{what[: _LONGEST // 2]} ... {what[-_LONGEST // 4 :]}"
         super().__init__(f"{what}; {remedy}")
         self.what = what
         self.remedy = remedy

@@ -172,15 +172,22 @@ def _is_stored(path: Path) -> bool:
     return path.parts[:2] == ("results", "store") and len(path.parts) > 4
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file; DataError where it is missing or is not JSON."""
+def bounded(path: Path, most: int) -> Path:
+    """The path of a file to be read whole; DataError where it has more than ``most`` bytes."""
+    if (size := path.stat().st_size) > most:
+        raise DataError(f"{path}: {size:,} bytes, and {most:,} are read at most", mended(path))
+    return path
+
+
+def read_json(path: Path, most: int = 2**28) -> Any:
+    """Read a JSON file of so many bytes at most; DataError where it is missing or is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(bounded(path, most).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         is_lost = _is_stored(path) and path.parent.is_dir()
         remedy = mended(path) if is_lost else "run the job that makes it"
         raise DataError(f"{path}: no such file", remedy) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also numbers of many digits
         raise DataError(f"{path}: not valid JSON ({error})", mended(path)) from error
     except OSError as error:
         raise unreadable(path, error) from error

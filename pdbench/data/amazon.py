@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
 from pdbench.data.places import at_commit, local_folder
-from pdbench.data.records import Breakage
+from pdbench.data.records import Breakage, raw_lines
 from pdbench.data.texts import clean, hashed, one_line, share_of
 from pdbench.study.settings import Source, Task
 
@@ -114,15 +114,14 @@ def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:
 def _read(path: Path, breakage: Breakage) -> Iterator[_Review]:
     number = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield _review(line)
-                except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
-                    what = f"{path}:{number}: no review ({reason})"
-                    remedy = "mend or remove the line, or set key broken"
-                    breakage.leave_out(DataError(what, remedy))
+        for number, line in enumerate(raw_lines(path), start=1):
+            try:
+                yield _review(line)
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+                what = f"{path}:{number}: no review ({reason})"
+                remedy = "mend or remove the line, or set key broken"
+                breakage.leave_out(DataError(what, remedy))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: cut short after line {number}", "fetch it again") from error
 

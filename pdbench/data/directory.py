@@ -18,9 +18,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.core.files import bounded
 from pdbench.data.columns import SUBMISSION
 from pdbench.data.places import local_folder
-from pdbench.data.records import Breakage, Located, Rows, format_of, open_rows
+from pdbench.data.records import LONGEST, Breakage, Located, Rows, format_of, open_rows
 from pdbench.data.schema import Labels, Schema, label_order, read_hidden, read_rows
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.study.settings import Data, Source, Task
@@ -146,12 +147,14 @@ def _open_folder(folder: Path, labels: Sequence[str], most: int | None) -> Rows:
         for label, own in chosen.items():
             for path in sorted(own.glob("*.txt"))[:most]:
                 try:
-                    text = path.read_text(encoding="utf-8-sig")
+                    text = bounded(path, LONGEST).read_text(encoding="utf-8-sig")
                 except (OSError, UnicodeDecodeError) as error:
                     what = f"{path}: no text in UTF-8 ({error})"
                     breakage.leave_out(DataError(what, "mend or remove it, or set key broken"))
-                    continue
-                yield str(path), {"text": text, "label": label}
+                except DataError as error:
+                    breakage.leave_out(error)
+                else:
+                    yield str(path), {"text": text, "label": label}
 
     return Rows(str(folder), ["text", "label"] if labels else ["text"], read)
 

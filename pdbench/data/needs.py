@@ -13,15 +13,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, ValidationError
 
 from pdbench.core.errors import DataError, PdbenchError
-from pdbench.core.files import file_digest, read_json, write_json, write_text
+from pdbench.core.files import bounded, file_digest, write_json, write_text
 from pdbench.data import places
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.settings import PINNED, PINS, Data, Released, Source, VocabularySource, is_commit
+from pdbench.study.settings import (
+    PINNED,
+    PINS,
+    Data,
+    Released,
+    Source,
+    Strict,
+    VocabularySource,
+    is_commit,
+)
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
@@ -40,10 +51,34 @@ _LICENCES: dict[str, str] = {
 _REPOSITORIES = {"data set": "dataset", "file": "dataset", "model": "model", "vocabulary": "model"}
 """What the hub calls them."""
 
-_Item: TypeAlias = dict[str, Any]
-"""One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
-_FORMAT = 1
+class _File(Strict):
+    """One file of an item; its path is relative to the manifest's folder, or absolute."""
+
+    path: str
+    bytes: int
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class _Item(Strict):
+    """One entry of the manifest. Another machine may have written it: it removes nothing."""
+
+    key: str
+    kind: _Kind
+    name: str
+    configuration: str | None
+    revision: str | None
+    licence: str
+    fetched: str
+    files: tuple[_File, ...]
+
+
+class _Manifest(Strict):
+    """What was fetched into a folder, by whichever studies."""
+
+    format: Literal[1] = 1
+    metrics: str = "computed by pdbench.data.metrics; nothing to fetch"
+    items: tuple[_Item, ...]
 
 
 @dataclass(frozen=True)
@@ -185,6 +220,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
+    _refuse_links(folder)
     items = _read_manifest(folder)
     failed = []
     for need in needs_of(study):
@@ -201,16 +237,19 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
             failed.append(f"{need.key}: {error}")
             say(f"missing  {failed[-1]}")
             continue
-        metrics = "computed by pdbench.data.metrics; nothing to fetch"
-        content = {
-            "format": _FORMAT,
-            "metrics": metrics,
-            "items": [items[k] for k in sorted(items)],
-        }
-        write_json(folder / offline.MANIFEST, content)
-        count = sum(file["bytes"] for file in items[need.key]["files"])
+        manifest = _Manifest(items=tuple(items[key] for key in sorted(items)))
+        write_json(folder / offline.MANIFEST, manifest.model_dump())
+        count = sum(file.bytes for file in items[need.key].files)
         say(f"fetched  {need.key} ({count:,} bytes)")
     return failed
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder in whose place another would be written to."""
+    for name in (offline.MANIFEST, offline.ARCHIVES, offline.CACHES):
+        for path in (folder / name, *(folder / name).rglob("*")):
+            if path.is_symlink() and not path.resolve().is_relative_to(folder):
+                raise DataError(f"{path}: a link out of {folder}", "remove it and fetch again")
 
 
 def _read_manifest(folder: Path) -> dict[str, _Item]:
@@ -218,10 +257,14 @@ def _read_manifest(folder: Path) -> dict[str, _Item]:
     path = folder / offline.MANIFEST
     if not path.is_file():
         return {}
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise DataError(f"{path}: not a manifest of format {_FORMAT}", "delete it and fetch again")
-    return {item["key"]: item for item in content["items"]}
+    try:
+        manifest = _Manifest.model_validate_json(bounded(path, 2**28).read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        what = f"{path}: not a manifest of format 1 (key {key}: {first['msg']})"
+        raise DataError(what, "delete it and fetch again") from error
+    return {item.key: item for item in manifest.items}
 
 
 def missing_from(study: Study, folder: Path) -> Iterator[str]:
@@ -235,57 +278,72 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
 
 
 def _fetched(need: Need, folder: Path) -> _Item:
-    return {
-        "key": need.key,
-        "kind": need.kind,
-        "name": need.name,
-        "configuration": need.source.configuration,
-        "revision": need.revision,
-        "licence": need.licence,
-        "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [_about(path, folder) for path in sorted(_files(need, folder))],
-    }
+    return _Item(
+        key=need.key,
+        kind=need.kind,
+        name=need.name,
+        configuration=need.source.configuration,
+        revision=need.revision,
+        licence=need.licence,
+        fetched=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=tuple(_about(path, folder) for path in sorted(_files(need, folder))),
+    )
 
 
-def _about(path: Path, folder: Path) -> dict[str, Any]:
+def _about(path: Path, folder: Path) -> _File:
     inside = path.is_relative_to(folder)
-    return {
-        "path": str(path.relative_to(folder) if inside else path.absolute()),
-        "bytes": path.stat().st_size,
-        "sha256": file_digest(path),
-    }
+    return _File(
+        path=str(path.relative_to(folder) if inside else path.absolute()),
+        bytes=path.stat().st_size,
+        sha256=file_digest(path),
+    )
 
 
 def _problems(folder: Path, item: _Item, need: Need, *, digests: bool = True) -> Iterator[str]:
     """Say why an item is not what is needed, and remove what was fetched and is not whole."""
-    if item["revision"] != need.revision:
-        yield f"{need.key}: {item['revision']} was fetched, and {need.revision} is asked for"
-        return
-    for file in item["files"]:
-        path = folder / file["path"]
-        if problem := _problem(path, file, digests):
+    if item.revision != need.revision:
+        yield f"{need.key}: {item.revision!r} was fetched, and {need.revision} is asked for"
+    elif not item.files and need.kind != "directory":
+        yield f"{folder / offline.MANIFEST}: no files of {need.key}"
+    for file in item.files if item.revision == need.revision else ():
+        path = folder / file.path
+        if not _is_of(need, path, folder):
+            yield f"{folder / offline.MANIFEST}: {file.path!r} is no file of {need.key}"
+        elif problem := _problem(path, file, digests):
             yield f"{path}: {problem}"
-            if digests and path.is_relative_to(folder) and item["kind"] != "directory":
-                _remove(path)
+            if digests and need.kind in _REPOSITORIES:
+                _remove(path, folder)
 
 
-def _problem(path: Path, file: dict[str, Any], digests: bool) -> str | None:
+def _is_of(need: Need, path: Path, folder: Path) -> bool:
+    """Whether a file stands where that of a need is put, or found: a manifest may name any."""
+    if need.kind == "archive":
+        return path == folder / offline.ARCHIVES / ARCHIVES[need.name].file
+    if need.kind == "directory":
+        return need.path.absolute() in (path.absolute(), path.absolute().parent)
+    inside = path.is_relative_to(folder / offline.CACHES) and ".." not in path.parts
+    return inside and need.revision in path.relative_to(folder).parent.parts
+
+
+def _problem(path: Path, file: _File, digests: bool) -> str | None:
     if not path.is_file():
         return "missing"
     size = path.stat().st_size
-    if size != file["bytes"]:
-        how = "truncated" if size < file["bytes"] else "too long"
-        return f"{how}: {size:,} of {file['bytes']:,} bytes"
-    is_other = digests and file_digest(path) != file["sha256"]
-    return f"corrupt: its sha256 is not {file['sha256'][:12]}..." if is_other else None
+    if size != file.bytes:
+        how = "truncated" if size < file.bytes else "too long"
+        return f"{how}: {size:,} of {file.bytes:,} bytes"
+    is_other = digests and file_digest(path) != file.sha256
+    return f"corrupt: its sha256 is not {file.sha256[:12]}..." if is_other else None
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, folder: Path) -> None:
     """Remove a file of a cache, and what it links to; of a data set all that was made with it."""
+    target = path.resolve()
+    if not target.is_relative_to(folder / offline.CACHES):
+        return
     if path.suffix == ".arrow":
         shutil.rmtree(path.parent, ignore_errors=True)
         return
-    target = path.resolve()
     path.unlink(missing_ok=True)
     target.unlink(missing_ok=True)
 
@@ -318,7 +376,7 @@ def _archive(name: str, folder: Path) -> Path:
         return places.fetch(name, folder)
     except DataError:
         path = folder / ARCHIVES[name].file
-        if not path.exists():
+        if not path.is_file():
             raise
         path.unlink()  # one that no manifest knows, and that is not the pinned one
         return places.fetch(name, folder)

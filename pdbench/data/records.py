@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
@@ -28,7 +29,11 @@ _T = TypeVar("_T")
 
 _NO_SETTINGS = Data(source="directory")
 _COMPRESSED = ".gz"
-_LONGEST_FIELD = 2**31 - 1
+LONGEST = 2**25
+"""Bytes of a line, or characters of a row: of more no item is made, and memory has an end."""
+
+_LARGEST_LIST = 2**28
+"""Characters of a JSON list, which is read whole."""
 
 _MORE = "..."
 """The last of the names in key header, where lines may have more fields, which are not read."""
@@ -195,26 +200,43 @@ def _text(path: Path) -> Iterator[IO[str]]:
 
 
 def _quoted_rows(path: Path, delimiter: str) -> _Fields:
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(LONGEST)
+    length = 0  # of the row that is being read, which may have several lines
+
+    def lines(handle: IO[str]) -> Iterator[str]:
+        nonlocal length
+        for line in iter(partial(handle.readline, LONGEST + 1), ""):
+            if (length := length + len(line)) > LONGEST:
+                raise csv.Error(f"the next row has over {LONGEST:,} characters")
+            yield line
+
     with _text(path) as handle:
-        reader = csv.reader(handle, delimiter=delimiter, strict=True)
+        reader = csv.reader(lines(handle), delimiter=delimiter, strict=True)
         try:
-            yield from ((f"{path}:{reader.line_num}", row) for row in reader if row)
+            for row in reader:
+                length = 0
+                if row:
+                    yield f"{path}:{reader.line_num}", row
         except csv.Error as error:
             raise csv.Error(f"line {reader.line_num}: {error}") from error
 
 
 def _json(path: Path, about: Data, most: int | None) -> _Opened:
     with _open(path) as handle:
-        lines = (line.removeprefix(codecs.BOM_UTF8).lstrip() for line in handle)
-        first = next(filter(None, lines), b"")
+        parts = iter(partial(handle.readline, 2**16), b"")
+        first = next(
+            filter(None, (part.removeprefix(codecs.BOM_UTF8).lstrip() for part in parts)), b""
+        )
     is_list = first.startswith(b"[")
     return _json_list(path) if is_list else _json_lines(path, about, most)
 
 
 def _json_list(path: Path) -> _Opened:
     with _text(path) as handle:
-        written = handle.read()
+        written = handle.read(_LARGEST_LIST + 1)
+    if len(written) > _LARGEST_LIST:
+        what = f"{path}: a JSON list of over {_LARGEST_LIST:,} characters"
+        raise DataError(what, "write one object a line, which is read as it comes")
     content, has_escapes = json.loads(written, object_pairs_hook=_each_once), "\\u" in written
 
     def read(_: Sequence[str], breakage: Breakage) -> Located:
@@ -299,22 +321,32 @@ def _plain_text(path: Path, _: Data, __: int | None) -> _Opened:
     return ["text"], read, {}
 
 
+def raw_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file that may be compressed; DataError where one is longer than any text."""
+    with _open(path) as handle:
+        lines = iter(partial(handle.readline, LONGEST + 1), b"")
+        for number, line in enumerate(lines, start=1):
+            if len(line) > LONGEST:
+                what = f"{path}:{number}: a line of over {LONGEST:,} bytes"
+                raise DataError(what, "cut or remove it")
+            yield line
+
+
 def _lines(path: Path, breakage: Breakage) -> Iterator[tuple[str, str]]:
     """The place and the text of every line that is not empty.
 
     Lines end at a new line only: texts may hold other characters that split lines.
     """
-    with _open(path) as handle:
-        for number, raw in enumerate(handle, start=1):
-            where = f"{path}:{number}"
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                what = f"{where}: not UTF-8 ({error.reason})"
-                breakage.leave_out(DataError(what, "mend the line, or save the file as UTF-8"))
-                continue
-            if line:
-                yield where, line
+    for number, raw in enumerate(raw_lines(path), start=1):
+        where = f"{path}:{number}"
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            what = f"{where}: not UTF-8 ({error.reason})"
+            breakage.leave_out(DataError(what, "mend the line, or save the file as UTF-8"))
+            continue
+        if line:
+            yield where, line
 
 
 FORMATS: dict[Format, Callable[[Path, Data, int | None], _Opened]] = {

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SUBMISSION
-from pdbench.data.records import Breakage, Rows
+from pdbench.data.records import LONGEST, Breakage, Rows
 from pdbench.data.texts import one_line, text_names
 from pdbench.study.settings import Columns
 
@@ -315,6 +315,9 @@ def _text(record: Mapping[str, Any], name: str, where: str) -> str:
     if not isinstance(value, str | None):
         what = f"{where}: column {name!r} holds no text, but {str(value)[:40]!r}"
         raise DataError(what, f"it is of type {type(value).__name__}; write a text there")
+    if value is not None and len(value) > LONGEST:
+        what = f"{where}: column {name!r} holds a text of {len(value):,} characters"
+        raise DataError(what, f"cut it, or remove the row: {LONGEST:,} are read at most")
     return one_line(value)
 
 

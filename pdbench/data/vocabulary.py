@@ -7,16 +7,16 @@ import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import bounded, read_json, write_json
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.study.catalogue import TOKENIZER_FILES
@@ -35,7 +35,17 @@ _PREPARED: dict[str, tuple[str, bool | None]] = {
 }
 """What is done to text: its key in ``tokenizer_config.json``, and what BERT does unasked."""
 
+LONGEST_TEXT = 2**18
+"""Characters that are looked at together: those of many more pieces than any item has."""
+
+_AT_ONCE = 2**20
+"""Characters of texts that are encoded together. The tokenizer takes 300 bytes for each."""
+
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+Whole: TypeAlias = tuple[list[int], list[tuple[int, int]]]
+"""All pieces of a text and, if asked, the first character of each and the one after its last."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,8 @@ def open_vocabulary(source: Source, archives: Path) -> Vocabulary:
     missing = [p for p in _SPECIAL if vocabulary.tokenizer.token_to_id(p) is None]
     if missing:
         raise DataError(f"{folder}: the vocabulary has no {', '.join(missing)}", "use BERT's")
+    tokenizer.add_special_tokens(list(_SPECIAL))
+    tokenizer.encode_special_tokens = True  # as any other text, where one is written in it
     if vocabulary.size > _LARGEST:
         raise DataError(f"{folder}: {vocabulary.size} pieces", f"use at most {_LARGEST}")
     return vocabulary
@@ -179,7 +191,7 @@ def _from_pieces(path: Path, prepared: Mapping[str, Any]) -> Tokenizer:
     from tokenizers.processors import BertProcessing
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = bounded(path, 2**26).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 ({error.reason})", "fetch it again") from error
     lines = text.removesuffix("\n").split("\n")  # pieces may hold what else ends a line
@@ -196,7 +208,6 @@ def _from_pieces(path: Path, prepared: Mapping[str, Any]) -> Tokenizer:
     tokenizer.post_processor = BertProcessing(
         ("[SEP]", pieces["[SEP]"]), ("[CLS]", pieces["[CLS]"])
     )
-    tokenizer.add_special_tokens(list(_SPECIAL))
     return tokenizer
 
 
@@ -210,20 +221,35 @@ def encode(
     """Encode texts or pairs of texts as one item each, cut to ``max_length`` pieces.
 
     A pair loses pieces from its longer side first, as in BERT; ``keep`` says what stays of
-    longer items. [CLS] and [SEP] count. The tokenizer takes about a kilobyte for each text until
-    all are encoded.
+    longer items, and which end of a text is looked at. [CLS] and [SEP] count.
     """
-    tokenizer = vocabulary.tokenizer
-    cut = "right" if keep == "start" else "left"
-    tokenizer.enable_truncation(max_length, strategy="longest_first", direction=cut)
-    pairs = first if second is None else list(zip(first, second, strict=True))
-    encodings = tokenizer.encode_batch_fast(pairs)
-    tokenizer.no_truncation()
-    items = [encoding.ids for encoding in encodings]
+    cls, sep = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
+    looked_at = slice(LONGEST_TEXT) if keep == "start" else slice(-LONGEST_TEXT, None)
+
+    def pieces(texts: Sequence[str]) -> Iterator[list[int]]:
+        parts = [text[looked_at] for text in texts]
+        return (ids for ids, _ in encode_whole(vocabulary, parts, located=False))
+
+    def cut(ids: list[int], most: int) -> list[int]:
+        return ids[:most] if keep == "start" else ids[max(0, len(ids) - most) :]
+
     if second is None:
+        items = [[cls, *cut(ids, max_length - 2), sep] for ids in pieces(first)]
         return _tokens(items, list(map(len, items)), vocabulary, max_length)
-    seconds = [encoding.type_ids.index(1) for encoding in encodings]
+    items, seconds = [], []
+    for a, b in zip(pieces(first), pieces(second), strict=True):
+        most = _shares(len(a), len(b), max_length - 3)
+        items.append([cls, *cut(a, most[0]), sep, *cut(b, most[1]), sep])
+        seconds.append(min(len(a), most[0]) + 2)
     return _tokens(items, seconds, vocabulary, max_length)
+
+
+def _shares(a: int, b: int, most: int) -> tuple[int, int]:
+    """How many pieces each of two texts keeps of its own: the longer loses first, as in BERT."""
+    if a + b <= most:
+        return a, b
+    shorter = min(a, b, most // 2)
+    return (most - shorter, shorter) if a > b else (shorter, most - shorter)
 
 
 def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int) -> Tokens:
@@ -233,11 +259,52 @@ def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int)
     """
     width, cls, sep = max_length - 2, vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
     items: list[list[int]] = []
-    for encoding in vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False):
-        ids = encoding.ids
+    for ids, _ in encode_whole(vocabulary, texts, located=False):
         blocks = (ids[start : start + width] for start in range(0, len(ids), width))
         items += [[cls, *block, sep] for block in blocks]
     return _tokens(items, list(map(len, items)), vocabulary, max_length)
+
+
+def encode_whole(
+    vocabulary: Vocabulary, texts: Sequence[str], *, located: bool = True
+) -> Iterator[Whole]:
+    """Yield the pieces of each text, without [CLS] and [SEP]."""
+    tokenizer = vocabulary.tokenizer
+    encoded = tokenizer.encode_batch if located else tokenizer.encode_batch_fast
+    parts = [(i, part) for i, text in enumerate(texts) for part in _parts(text)]
+    groups = _groups(texts[i][part] for i, part in parts)
+    encodings = (own for group in groups for own in encoded(group, add_special_tokens=False))
+    for _, found in itertools.groupby(zip(parts, encodings, strict=True), lambda own: own[0][0]):
+        ids: list[int] = []
+        places: list[tuple[int, int]] = []
+        for (_, part), encoding in found:
+            ids += encoding.ids
+            if located:
+                places += [(part.start + a, part.start + b) for a, b in encoding.offsets]
+        yield ids, places
+
+
+def _parts(text: str) -> Iterator[slice]:
+    """Cut a long text between words, so that its parts have the pieces that it has."""
+    start = 0
+    while len(text) - start > LONGEST_TEXT:
+        end = text.rfind(" ", start, start + LONGEST_TEXT) + 1 or start + LONGEST_TEXT
+        yield slice(start, end)
+        start = end
+    yield slice(start, len(text))
+
+
+def _groups(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Put texts of about so many characters together."""
+    group, size = [], 0
+    for text in texts:
+        group.append(text)
+        size += len(text)
+        if size > _AT_ONCE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _tokens(

@@ -59,6 +59,7 @@ _SIZES = {
     "segments": "type_vocab_size",
 }
 """The keys of a configuration by our names."""
+_MOST_WEIGHTS = 5 * 10**9  # the largest BERT that was published has 3.9
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted from TensorFlow
 _REGRESSION = {
     "problem_type": "regression",
@@ -316,9 +317,14 @@ def _shape_of(configuration: Mapping[str, Any], path: Path) -> BertShape:
         raise DataError(f"{path}: lacks {error.args[0]}", "use a BERT checkpoint") from error
     odd = next((name for name, size in sizes.items() if type(size) is not int or size < 1), None)
     if odd:
-        what = f"{path}: {_SIZES[odd]} is {sizes[odd]!r}"
+        what = f"{path}: {_SIZES[odd]} is {sizes[odd]!r:.80}"
         raise DataError(what, "use one whose config.json is its own")
     shape = BertShape(**sizes)
+    embeddings = shape.hidden * (shape.vocabulary + shape.positions + shape.segments)
+    layers = shape.layers * shape.hidden * (4 * shape.hidden + 2 * shape.feed_forward)
+    if embeddings + layers > _MOST_WEIGHTS:
+        what = f"{path}: sizes of over {_MOST_WEIGHTS:,} weights"
+        raise DataError(what, "use one whose config.json is its own")
     if shape.hidden % shape.heads:
         what = f"{path}: {shape.heads} heads do not divide hidden_size, {shape.hidden}"
         raise DataError(what, "use one whose config.json is its own")

@@ -41,6 +41,9 @@ def read_results(path: Path) -> Any:
             column, or has a run twice, which would count as two.
     """
     frame = read_table(path)
+    scalar = set(_NEEDED).intersection(frame) - {TEST_PREDICTIONS, TEST_LABELS}
+    if strange := sorted(c for c in scalar if frame[c].map(_is_nested).any()):
+        raise DataError(f"{path}: column {strange[0]!r} holds lists or records", _AGAIN)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:
@@ -50,6 +53,10 @@ def read_results(path: Path) -> Any:
         what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
         raise DataError(what, _AGAIN)
     return frame
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict | list | np.ndarray)
 
 
 @dataclass(frozen=True)

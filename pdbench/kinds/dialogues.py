@@ -26,6 +26,9 @@ _ROWS = pa.schema([("text", pa.string()), ("item", pa.string())])
 
 _USER, _SYSTEM = "user:", "system:"
 
+_LONGEST = 2**15
+"""Characters of a dialogue, which is written once more for each of its items."""
+
 _MENTION = re.compile(r"@(\d+)")
 
 _UNQUOTED = Data(source="directory", quotes=False)
@@ -87,6 +90,8 @@ def _redial(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
         for where, row in rows:
             try:
                 yield _redial_dialogue(row)
+            except DataError as error:
+                breakage.leave_out(DataError(f"{where}: {error.what}", error.remedy))
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 what = f"{where}: not a dialogue of ReDial ({type(error).__name__}: {error})"
                 breakage.leave_out(DataError(what, "mend or remove the line, or set key broken"))
@@ -108,7 +113,15 @@ def _redial_dialogue(row: dict[str, Any]) -> _Dialogue:
         items = tuple(i for i in dict.fromkeys(mentioned) if i not in denied)
         said = " ".join(text.split())
         turns.append(_Turn(side, said, items if side == _SYSTEM else (), mentioned))
-    return str(row["conversationId"]), turns
+    return _short(str(row["conversationId"]), turns)
+
+
+def _short(name: str, turns: list[_Turn]) -> _Dialogue:
+    """A dialogue that may be written as often as it has turns; DataError where that is no end."""
+    if (length := sum(len(turn.text) + len(_SYSTEM) for turn in turns)) > _LONGEST:
+        what = f"dialogue {name[:40]!r}: {length:,} characters"
+        raise DataError(what, f"cut or remove it: {_LONGEST:,} are read at most")
+    return name, turns
 
 
 def _pairs(form: Any, value: str) -> Iterator[tuple[str, Any]]:
@@ -131,7 +144,7 @@ def _inspired(rows: Located, breakage: Breakage) -> Iterator[_Dialogue]:
             named = tuple(filter(None, (title.strip() for title in row["movies"].split(";"))))
             items = tuple(dict.fromkeys(named)) if side == _SYSTEM else ()
             turns.append(_Turn(side, text, items, named))
-        yield name, turns
+        yield _short(name, turns)
 
 
 def _spoken(rows: Located, breakage: Breakage) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,6 @@ import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +28,7 @@ from pdbench.core.entries import verified
 from pdbench.core.errors import DataError
 from pdbench.data.columns import TEXT
 from pdbench.data.tokens import Tokens, read_array, write_tokens
-from pdbench.data.vocabulary import Vocabulary
+from pdbench.data.vocabulary import Vocabulary, Whole, encode_whole
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
@@ -296,14 +295,14 @@ def _encode_windows(
 ) -> tuple[Tokens, dict[str, NDArray[Any]]]:
     """Cut questions (text_a) and contexts (text_b), counted from a number, into windows."""
     contexts = list(dict.fromkeys(rows["text_b"]))
-    encode = partial(vocabulary.tokenizer.encode_batch, add_special_tokens=False)
-    encoded = dict(zip(contexts, encode(contexts), strict=True))
+    encoded = dict(zip(contexts, encode_whole(vocabulary, contexts), strict=True))
     windows: list[_Window] = []
     examples: list[int] = []
-    columns = (encode(rows["text_a"]), rows["text_b"], rows["answers"], rows["starts"])
-    for example, (asked, context, answers, starts) in enumerate(zip(*columns, strict=True), number):
+    asked = [ids for ids, _ in encode_whole(vocabulary, rows["text_a"], located=False)]
+    columns = (asked, rows["text_b"], rows["answers"], rows["starts"])
+    for example, (ids, context, answers, starts) in enumerate(zip(*columns, strict=True), number):
         span = _first_span(starts, answers)
-        found = list(_windows(vocabulary, asked.ids, encoded[context], span, task))
+        found = list(_windows(vocabulary, ids, encoded[context], span, task))
         if not found:
             raise DataError(f"context {context[:40]!r}: no word piece", "remove or mend it")
         windows += found
@@ -323,9 +322,9 @@ def _encode_windows(
 
 
 def _windows(
-    vocabulary: Vocabulary, asked: Sequence[int], read: Any, answer: tuple[int, int], task: Task
+    vocabulary: Vocabulary, asked: Sequence[int], read: Whole, answer: tuple[int, int], task: Task
 ) -> Iterator[_Window]:
-    ids, chars = read.ids, read.offsets
+    ids, chars = read
     begin = [vocabulary.index("[CLS]"), *asked[: task.windows.question], vocabulary.index("[SEP]")]
     most = task.max_length - len(begin) - 1
     first, last = _pieces_of(answer, chars)

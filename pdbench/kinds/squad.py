@@ -22,6 +22,9 @@ from pdbench.study.settings import Source, Task
 
 _FILES = {"train": "train-v1.1.json", "dev": "dev-v1.1.json"}
 
+_LONGEST = 2**20
+"""Characters of a question and its context, each window of which is an input."""
+
 _ROWS = pa.schema(
     {
         "text_a": pa.string(),
@@ -80,7 +83,7 @@ def _from_file(path: Path) -> Iterator[_Question]:
         raise DataError(f"{path}: no such file", "mend key path, or fetch SQuAD's own files")
     where = f"{path}"
     try:
-        for article in read_json(path)["data"]:
+        for article in read_json(path, 2**30)["data"]:
             for number, paragraph in enumerate(article["paragraphs"], start=1):
                 where = f"{path}: {article['title']}, paragraph {number}"
                 for asked in paragraph["qas"]:
@@ -123,6 +126,8 @@ def _sound(examples: Iterator[_Question], breakage: Breakage) -> Iterator[_Quest
 def _problem(example: _Question) -> str:
     if not example.text_a or not example.text_b.strip():
         return "empty question or context"
+    if len(example.text_a) + len(example.text_b) > _LONGEST:
+        return f"question and context of over {_LONGEST:,} characters"
     if not example.answers:
         return "no answer; questions without one are of SQuAD v2.0"
     for text, start in zip(example.answers, example.starts, strict=True):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
+from pdbench.core.files import bounded
 from pdbench.planning.costs import COUNTED, Work
 
 DEVICE = "PDBENCH_DEVICE"
@@ -169,11 +170,11 @@ def machine_of(text: str) -> Machine:
     if path.suffix != ".json":
         raise UsageError(f"--device {text}: unknown device", suggestion(text, _MACHINES))
     try:
-        return _from_json(json.loads(path.read_text(encoding="utf-8")), str(path))
+        return _from_json(json.loads(bounded(path, 2**20).read_text(encoding="utf-8")), str(path))
     except OSError as error:
         what = f"--device {path}: cannot be read ({error.strerror})"
         raise UsageError(what, "name h100, cpu or a JSON file") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         what = f"{path}: not a device ({type(error).__name__}: {error})"
         remedy = f"it needs name, title, kind, spread and {', '.join(COUNTED)}"
         raise UsageError(what, remedy) from error

@@ -77,9 +77,7 @@ def run(
         what = "--from repeats a check that was made"
         raise UsageError(what, "leave out what would have to be checked anew")
     else:
-        findings = read_json(written)
-        if not isinstance(findings, dict) or "checks" not in findings:
-            raise DataError(f"{written}: not written by pdbench check", "check again")
+        findings = _written(written)
     aside = STANDARD_OUTPUT in (junit, markdown, json_file)
     for line, outcome in _as_text(findings):
         click.echo(click.style(line, _COLOURS[outcome]) if outcome else line, err=aside)
@@ -94,6 +92,19 @@ def run(
     for line in _error_lines(findings) if annotations else ():
         click.echo(line, err=aside)
     return 0 if exit_zero else int(findings["code"])
+
+
+def _written(path: Path) -> _Plain:
+    """What an earlier check wrote; whatever cannot be said again is refused."""
+    found: _Plain = read_json(path)
+    try:
+        if found["code"] not in (0, 1, 2):
+            raise ValueError("no such exit code")
+        for say in (_as_text, _as_junit, _as_markdown, _error_lines):
+            list(say(found))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise DataError(f"{path}: not written by pdbench check", "check again") from error
+    return found
 
 
 def _matches(

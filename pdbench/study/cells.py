@@ -26,7 +26,7 @@ class Architecture:
     @classmethod
     def parse(cls, text: str) -> Architecture:
         """Read "L/H"; ValueError where it is none, or the hidden size divides into no heads."""
-        match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+        match = re.fullmatch(r"([1-9]\d{0,2})/([1-9]\d{0,4})", text, re.ASCII)
         if match is None:
             raise ValueError(f"{text!r} is no architecture: write layers/hidden, like 4/256")
         return cls(int(match[1]), checked_width(int(match[2])))

@@ -5,17 +5,19 @@ The first problem ends the reading of a study: a check relies on those before it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from pdbench.core.errors import suggestion
 from pdbench.study.catalogue.archives import EMBEDDED
 from pdbench.study.catalogue.glue import published_task
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
-from pdbench.study.cells import Architecture
+from pdbench.study.cells import Architecture, Run
 from pdbench.study.config import Study, listed
 from pdbench.study.discovery import module_file
 from pdbench.study.kinds import Problems, kind_of_task
 from pdbench.study.settings import (
+    MOST_CELLS,
     PINNED,
     Block,
     Columns,
@@ -26,6 +28,12 @@ from pdbench.study.settings import (
     Text,
     is_commit,
 )
+
+_MOST_RUNS = 1_000_000
+"""Of a study; the paper has seventeen thousand."""
+
+_LONGEST_NAME = 160
+"""Of a run. A name of a file has 255 bytes, of which a digest, a host and a process have theirs."""
 
 
 def problems_of(study: Study) -> Problems:
@@ -43,12 +51,14 @@ def problems_of(study: Study) -> Problems:
     for name in study.corpora:
         for i, part in enumerate(study.corpus_parts(name)):
             yield from unknown(f"corpora.{name}.{i}.text", part.text, study.texts, "text")
+    yield from _of_grid(study)
     for artefact, needs in study.artefacts.items():
         for i, block in enumerate(needs.cells):
             yield from _of_block(f"artefacts.{artefact}.cells.{i}", block, study)
         for published, task_id in needs.stands_for.items():
             key = f"artefacts.{artefact}.stands_for.{published}"
             yield from unknown(key, task_id, study.tasks, "task")
+    yield from _of_runs(study)
     yield from _of_gate(study)
 
 
@@ -185,6 +195,40 @@ def _of_glue(key: str, task: Task) -> Problems:
         yield what, f"write them as GLUE numbers them, [{', '.join(official.labels)}]"
 
 
+def _of_grid(study: Study) -> Problems:
+    """More cells than anybody trains, before they are written out."""
+    sizes = {"all": len(study.all_architectures), "named": len(study.named_architectures)}
+    count = 0
+    for artefact, needs in study.artefacts.items():
+        for block in needs.cells:
+            own = len(listed(block.architecture))
+            if isinstance(block.architecture, str):
+                own = sizes.get(block.architecture, own)
+            names = (block.task, block.method, block.transfer or "")
+            count += own * math.prod(len(listed(several)) for several in names)
+        if count > MOST_CELLS:
+            what = f"key artefacts.{artefact}.cells: with those before it {count:,} cells"
+            yield what, f"name fewer tasks, methods, sizes or transfer sets: {MOST_CELLS:,} at most"
+
+
+def _of_runs(study: Study) -> Problems:
+    """More runs than anybody trains, and names that no file has."""
+    count = sum(map(study.number_of_runs, study.seed_counts))
+    if count > _MOST_RUNS:
+        what = f"key artefacts: {count:,} runs"
+        yield what, f"ask for fewer seeds or points of training's grids: {_MOST_RUNS:,} at most"
+    longest = {c.method: c for c in sorted(study.seed_counts, key=lambda c: len(c.key))}
+    for cell in longest.values():
+        run = max((Run(cell, 999, own).name for own in study.points(cell)), key=len)
+        over = len(f"{cell.key}.{run}") - _LONGEST_NAME
+        if over > 0:
+            ids = {"methods": cell.method, "tasks": cell.task}
+            ids |= {"transfer_sets": cell.transfer or "", "corpora": cell.corpus or ""}
+            block = max(ids, key=lambda block: len(ids[block]))
+            what = f"key {block}.{ids[block]}: {cell.key}.{run} is too long for a name of a file"
+            yield what, f"shorten it, or its companions, by {over} letters"
+
+
 def _of_block(key: str, block: Block, study: Study) -> Problems:
     for task in listed(block.task):
         yield from unknown(f"{key}.task", task, study.tasks, "task")
@@ -253,10 +297,11 @@ def _of_size(key: str, text: str, study: Study) -> Problems:
 
 
 def _of_gate(study: Study) -> Problems:
+    trained = {cell.method for cell in study.seed_counts}
     for i, match in enumerate(study.gate):
         for role, method in (("baseline", match.baseline), ("candidate", match.candidate)):
             yield from unknown(f"gate.{i}.{role}", method, study.methods, "method")
-            if not any(cell.method == method for cell in study.seed_counts):
+            if method not in trained:
                 what = f"key gate.{i}.{role}: no artefact has a cell of method {method!r}"
                 yield what, "name it in the cells of an artefact"
         if match.margin is None and study.evidence.margin is None:

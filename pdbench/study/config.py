@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -192,7 +193,9 @@ class Study(Strict):
 
     def number_of_runs(self, cell: Cell) -> int:
         """How many runs a cell has."""
-        return self.seed_counts[cell] * len(self.points(cell))
+        used = {stage.settings for stage in self.methods[cell.method].stages}
+        grids = [(own.learning_rate, own.batch_size) for own in map(self.stage, used)]
+        return self.seed_counts[cell] * math.prod(len(a) * len(b) for a, b in grids)
 
     def learning_rate(self, base: float, architecture: Architecture) -> float:
         """A configured learning rate at the width of an architecture."""

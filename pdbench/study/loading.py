@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError
+from pdbench.core.files import bounded
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.checks import problems_of
 from pdbench.study.config import Study
@@ -20,10 +21,18 @@ from pdbench.study.settings import PINNED, PINS, Name, is_commit, is_sourced
 
 _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 
+# Of a file of keys: ours have 12,000 bytes at most, 600 values, 7 levels and 200 characters.
+_LARGEST, _MOST_VALUES, _DEEPEST, _LONGEST = 2**20, 50_000, 30, 3_000
+
+_HALF = re.compile("[\ud800-\udfff]")  # which YAML can write, and no file can hold
+
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
     """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
-    path = _find(str(name_or_path), root)
+    try:
+        path = _find(str(name_or_path), root)
+    except OSError as error:  # a name that no file has
+        raise UsageError(f"{name_or_path}: {error.strerror}", "name a study in config/") from error
     raw = read_yaml(path)
     try:
         raw = _fill_in(expanded(raw), read_pins(root))
@@ -92,8 +101,8 @@ def read_pins(root: Path = ROOT) -> dict[str, str]:
     path = root / PINS
     pins = read_yaml(path) if path.is_file() else {}
     for name, revision in pins.items():
-        if not is_commit(revision):
-            what = f"{path}: key {name}: {revision!r} is no commit"
+        if not isinstance(name, str) or not is_commit(revision):
+            what = f"{path}: key {name}: {revision!r:.80} is no commit"
             raise UsageError(what, "write 40 hexadecimal digits in quotes")
     return pins
 
@@ -119,28 +128,57 @@ def _fill_in(raw: Any, pins: Mapping[str, str]) -> Any:
     return {**filled, "revision": pins.get(name, PINNED)}
 
 
-class _OneOfEachKey(yaml.SafeLoader):  # type: ignore[misc]
-    """Refuses a mapping in which a key stands twice, of which YAML would take the last."""
+class _Bounded(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses what no file of keys needs, aliases written out, before it takes time or memory.
+
+    Also a mapping in which a key stands twice, of which YAML would take the last.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._values = 0
+        self._sizes: dict[int, int] = {}  # values within each node
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Read a value, or what an alias names, and count it."""
+        mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
+        before, self._depth = self._values, self._depth + 1
+        _refuse(self._depth > _DEEPEST, f"nested more than {_DEEPEST} levels deep", mark)
+        node: Any = super().compose_node(parent, index)
+        text = node.value if isinstance(node, yaml.ScalarNode) else ""
+        _refuse(len(text) > _LONGEST, f"a text of over {_LONGEST:,} characters", mark)
+        _refuse(_HALF.search(text) is not None, "half a character", mark)
+        _refuse(is_alias and id(node) not in self._sizes, "an alias in what it names", mark)
+        self._values += self._sizes[id(node)] if is_alias else 1
+        _refuse(self._values > _MOST_VALUES, f"over {_MOST_VALUES:,} values", mark)
+        self._sizes.setdefault(id(node), self._values - before)
+        self._depth -= 1
+        return node
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         """Read a mapping, before other mappings are merged into it."""
         node: Any = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if str(key.value) in seen:
-                problem = f"key {key.value!r} stands twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            _refuse(str(key.value) in seen, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(str(key.value))
         return node
+
+
+def _refuse(wrong: bool, problem: str, mark: yaml.Mark) -> None:
+    if wrong:
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a file of keys; UsageError where it is none."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _OneOfEachKey)
+        text = bounded(path, _LARGEST).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})", "check the file") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a day that no month has
+    try:
+        raw = yaml.load(text, _Bounded)
+    except Exception as error:  # of values that their own tags do not fit, any kind
         where = " ".join(str(error).split())
         raise UsageError(f"{path}: not valid YAML ({where})", "mend the line it names") from error
     if not isinstance(raw, dict):
@@ -159,7 +197,7 @@ def validated(model: Any, raw: Any, path: Path, schema: str) -> Any:
         return TypeAdapter(model).validate_python(raw)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        reason, remedy = f"{first['msg']}, not {first['input']!r}", "{} describes it"
+        reason, remedy = f"{first['msg']}, not {first['input']!r:.200}", "{} describes it"
         if first["type"] == "extra_forbidden":
             reason, remedy = "unknown key", "remove it or mend its spelling; {} lists the keys"
         elif first["type"] == "missing":
@@ -167,7 +205,8 @@ def validated(model: Any, raw: Any, path: Path, schema: str) -> Any:
         elif first["type"] == "value_error":
             reason = str(first["ctx"]["error"])
         kinds = ("(texts)", "(released)")  # of a corpus; no part of a key
-        key = ".".join(str(part) for part in first["loc"] if part not in kinds) or "(top level)"
+        parts = [f"{part!s:.80}" for part in first["loc"] if part not in kinds]
+        key = ".".join(parts) or "(top level)"
         remedy = remedy.format(schema_file(schema))
         raise UsageError(f"{path}: key {key}: {reason}", remedy) from error
 

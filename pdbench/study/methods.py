@@ -32,6 +32,10 @@ def _checked_class(text: str) -> str:
     raise ValueError(f"{text!r} is no objective of one's own: write module:Class")
 
 
+_Number: TypeAlias = (
+    Annotated[int, Field(ge=-(10**13), le=10**13)] | Annotated[float, Field(allow_inf_nan=False)]
+)
+
 _NAMED = MayBeWritten(
     lambda raw: {"objective": raw} if isinstance(raw, str) else raw,
     lambda schema: [{"type": "string"}, schema],
@@ -41,7 +45,7 @@ _NAMED = MayBeWritten(
 
 class _WithObjective(Strict):
     objective: str
-    options: dict[str, bool | int | float | str | None] = Field(
+    options: dict[str, bool | _Number | str | None] = Field(
         {}, description="Keyword arguments of the class; those left out are its defaults."
     )
 

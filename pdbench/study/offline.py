@@ -11,6 +11,7 @@ from pdbench.core.errors import UsageError
 VARIABLE = "PDBENCH_DATA"  # names the folder; `--config data=DIR` sets it for all jobs
 MANIFEST = "manifest.json"
 ARCHIVES = "archives"
+CACHES = "huggingface"  # of the hub's libraries
 _OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -28,7 +29,7 @@ def data_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 def hub_caches(folder: Path) -> dict[str, str]:
     """The variables that put the caches of the hub's libraries below a folder."""
-    home = folder.resolve() / "huggingface"
+    home = folder.resolve() / CACHES
     caches = {"HF_HOME": home, "HF_HUB_CACHE": home / "hub", "HF_DATASETS_CACHE": home / "datasets"}
     return {name: str(cache) for name, cache in caches.items()}
 

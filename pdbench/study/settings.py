@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     Tag,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
 
@@ -25,6 +27,10 @@ from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
 
 _T = TypeVar("_T")
+
+MOST_CELLS = 100_000
+"""Of a study; the paper has three hundred."""
+
 _Origin: TypeAlias = Literal["paper", "readme", "assumed"]
 _ORIGINS = get_args(_Origin)
 
@@ -32,9 +38,9 @@ PINS = Path("config/pins.yaml")
 PINNED = "pinned"  # in the place of a hub repository's commit: the one in config/pins.yaml
 
 
-def is_commit(text: str | None) -> bool:
+def is_commit(text: object) -> bool:
     """Whether it is the full id of a commit: 40 hexadecimal digits."""
-    return text is not None and re.fullmatch(r"[0-9a-f]{40}", text) is not None
+    return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{40}", text) is not None
 
 
 @dataclass(frozen=True)
@@ -102,18 +108,34 @@ def _known_metric(name: str) -> str:
     return name
 
 
+def _checked_path(text: str) -> str:
+    """Refuse what no system takes for a path, and what nobody sees in one."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError(f"control characters in {text!r:.80}")
+    if len(text.encode()) > 4000 or any(len(part.encode()) > 255 for part in text.split("/")):
+        raise ValueError(f"too long for a name of a file: {text!r:.80}")
+    return text
+
+
 _Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_origin, _with_origin)]
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
-_PositiveInt: TypeAlias = Annotated[int, Field(ge=1)]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", max_length=64)]
+"""Part of the names of files and folders."""
+_Path: TypeAlias = Annotated[str, AfterValidator(_checked_path)]
+_PositiveInt: TypeAlias = Annotated[int, Field(ge=1, le=10**13)]
+"""Larger numbers are slips of the pen, here and below, which would take time and memory."""
 _Count: TypeAlias = _Sourced[_PositiveInt]
+_Batch: TypeAlias = Annotated[int, Field(ge=1, le=10**8)]
+_Passes: TypeAlias = _Sourced[Annotated[int, Field(ge=1, le=10**5)]]
 _Limit: TypeAlias = _Sourced[_PositiveInt | None]
 _Share: TypeAlias = _Sourced[Annotated[float, Field(ge=0, le=1)]]
 _Stars: TypeAlias = Annotated[int, Field(ge=1, le=5)]
-_Rate: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Rate: TypeAlias = Annotated[float, Field(gt=0, le=10**9, allow_inf_nan=False)]
 _Positive: TypeAlias = _Sourced[_Rate]
 _Length: TypeAlias = Annotated[int, Field(ge=3, le=512)]
 """Word pieces of an input: one between [CLS] and [SEP] at least, and what BERT has places for."""
-_Width: TypeAlias = Annotated[_PositiveInt, AfterValidator(checked_width)]
+# As many digits as "L/H" may have.
+_Depth: TypeAlias = Annotated[int, Field(ge=1, le=999)]
+_Width: TypeAlias = Annotated[int, Field(ge=1, le=99_999), AfterValidator(checked_width)]
 _Size: TypeAlias = Annotated[str, AfterValidator(lambda text: str(Architecture.parse(text)))]
 _Grid: TypeAlias = Annotated[
     tuple[_T, ...],
@@ -148,7 +170,7 @@ class Source(Strict):
         "hub: the Hugging Face hub; mixture: the parts of a text together."
     )
     name: str = Field("", description="The embedded data's name, or the repository id on the hub.")
-    path: str | None = Field(
+    path: _Path | None = Field(
         None, description="Folder of a directory source, relative to the project's root."
     )
     configuration: str | None = Field(
@@ -159,7 +181,7 @@ class Source(Strict):
         description="Commit of the hub repository; required for hub. The word pinned takes the "
         "one in config/pins.yaml, which `pdbench pin` writes.",
     )
-    file: str | None = Field(
+    file: _Path | None = Field(
         None,
         description="A file of product reviews in the folder or repository: JSON lines of an "
         "Amazon review release (2018 or 2023), with .gz compressed.",
@@ -188,7 +210,7 @@ class Columns(Strict):
 class Data(Source):
     """Where data come from, and how they are written where that is not plain."""
 
-    splits: dict[Literal["train", "dev", "test", "text"], str] = Field(
+    splits: dict[Literal["train", "dev", "test", "text"], _Path] = Field(
         {},
         description="The file, the folder of text files or, on the hub, the split that each split "
         "is, where it is called otherwise: {dev: SICK_trial.txt}. Of a text it is text.",
@@ -225,9 +247,9 @@ class VocabularySource(Source):
 class Teacher(Source):
     """The model that is fine-tuned on the labelled set and then labels the transfer set."""
 
-    epochs: _Count = Field(3, description="Passes over the labelled set.")
+    epochs: _Passes = Field(3, description="Passes over the labelled set.")
     learning_rate: _Positive = Field(5e-5, description="Peak learning rate of AdamW.")
-    batch_size: _Count = Field(32, description="Examples a step.")
+    batch_size: _Sourced[_Batch] = Field(32, description="Examples a step.")
     margin: _Share = Field(
         0.05,
         description="Dev accuracy that the teacher must have above the majority class "
@@ -350,9 +372,13 @@ class Released(Source):
     def of(self, size: Architecture) -> Source:
         """The source of the checkpoint of one size."""
         numbers = {"layers": size.layers, "hidden": size.hidden, "heads": size.heads}
+
+        def filled(text: str) -> str:
+            return re.sub(r"\{(.*?)\}", lambda part: str(numbers[part[1]]), text)
+
         if self.source == "directory":
-            return Source(source="directory", path=(self.path or "").format(**numbers))
-        name = self.name.format(**numbers)
+            return Source(source="directory", path=filled(self.path or ""))
+        name = filled(self.name)
         return Source(source="hub", name=name, revision=self.revisions.get(name, self.revision))
 
 
@@ -375,7 +401,7 @@ class Pretraining(Strict):
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
 
-    batch_tokens: _Count = Field(1024, description="Word pieces a step.")
+    batch_tokens: _Sourced[_Batch] = Field(1024, description="Word pieces a step.")
     learning_rate: _Positive = Field(2e-3, description="Peak learning rate of AdamW.")
     warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
     masked: _Share = Field(0.15, description="Share of the pieces to predict.")
@@ -395,11 +421,11 @@ class Pretraining(Strict):
 class StageSettings(Strict):
     """How one stage trains."""
 
-    epochs: _Count = Field(description="Passes over the data.")
-    least_steps: _Sourced[Annotated[int, Field(ge=0)]] = Field(
+    epochs: _Passes = Field(description="Passes over the data.")
+    least_steps: _Sourced[Annotated[int, Field(ge=0, le=10**9)]] = Field(
         0, description="Updates at least: data too small for them in its epochs is seen more often."
     )
-    batch_size: _Sourced[_Grid[_PositiveInt]] = Field(
+    batch_size: _Sourced[_Grid[_Batch]] = Field(
         (32,), description="Examples a step; several make a grid, chosen on dev."
     )
     learning_rate: _Sourced[_Grid[_Rate]] = Field(
@@ -434,7 +460,7 @@ class Training(Strict):
 class _ArchitectureGrid(Strict, title="ArchitectureGrid"):
     """Depths by widths."""
 
-    layers: tuple[_PositiveInt, ...] = Field(description="Depths L.")
+    layers: tuple[_Depth, ...] = Field(description="Depths L.")
     hidden: tuple[_Width, ...] = Field(description="Widths H.")
 
 
@@ -445,6 +471,12 @@ class Architectures(Strict):
     named: dict[str, _Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )
+
+    @model_validator(mode="after")
+    def _are_few(self) -> Architectures:
+        if (count := len(self.grid.layers) * len(self.grid.hidden)) > MOST_CELLS:
+            raise ValueError(f"a grid of {count:,} sizes, and there may be {MOST_CELLS:,}")
+        return self
 
 
 class Block(Strict):
@@ -462,7 +494,9 @@ class Block(Strict):
 class ArtefactNeeds(Strict):
     """What an artefact needs: seeds, and the cells of its blocks."""
 
-    seeds: _Count = Field(1, description="Seeds of each cell.")
+    seeds: _Sourced[Annotated[int, Field(ge=1, le=1000)]] = Field(
+        1, description="Seeds of each cell."
+    )
     cells: tuple[Block, ...] = Field((), description="The grid it is drawn from.")
     margin: _Sourced[_Rate | None] = Field(
         None, description="The artefact's own margin, in place of evidence.margin."

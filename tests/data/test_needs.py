@@ -192,13 +192,13 @@ def test_models_and_data_sets_are_gathered(load: Callable[..., Study], hub: dict
     items = _read_manifest(Path("DIR"))
     assert failed == []
     snapshot = f"huggingface/hub/models--org--bert/snapshots/{COMMIT}"
-    assert [file["path"] for file in items["model org/bert"]["files"]] == [
+    assert [file.path for file in items["model org/bert"].files] == [
         f"{snapshot}/{name}" for name in ("config.json", "model.safetensors", "vocab.txt")
     ]
-    (file,) = items["data set org/films"]["files"]
-    assert file["path"].endswith(f"{COMMIT}/films-train.arrow")
-    assert items["model org/bert"]["revision"] == COMMIT
-    assert items["model org/bert"]["licence"].endswith("https://huggingface.co/org/bert")
+    (file,) = items["data set org/films"].files
+    assert file.path.endswith(f"{COMMIT}/films-train.arrow")
+    assert items["model org/bert"].revision == COMMIT
+    assert items["model org/bert"].licence.endswith("https://huggingface.co/org/bert")
 
 
 @pytest.mark.usefixtures("downloads")
@@ -233,10 +233,10 @@ def test_what_was_fetched_at_another_commit_is_not_enough(
     (line,) = missing_from(moved, Path("DIR"))
     failed, said = gather(moved)
 
-    assert line == f"data set org/films: {COMMIT} was fetched, and {'f' * 40} is asked for"
+    assert line == f"data set org/films: '{COMMIT}' was fetched, and {'f' * 40} is asked for"
     assert f"{line}; fetching it again" in said
     assert len(failed) == 1
-    assert _read_manifest(Path("DIR"))["data set org/films"]["revision"] == COMMIT
+    assert _read_manifest(Path("DIR"))["data set org/films"].revision == COMMIT
 
 
 @pytest.mark.usefixtures("downloads")
@@ -256,7 +256,7 @@ def test_folders_stay_where_they_are(
 
     assert any("text.txt: truncated: 7 of 12 bytes" in line for line in said)
     assert text.exists()
-    assert _read_manifest(Path("DIR"))[f"directory {folder}"]["files"][0]["bytes"] == 7
+    assert _read_manifest(Path("DIR"))[f"directory {folder}"].files[0].bytes == 7
 
 
 def test_studies_share_a_folder(load: Callable[..., Study], downloads: list[str]) -> None:
@@ -268,12 +268,77 @@ def test_studies_share_a_folder(load: Callable[..., Study], downloads: list[str]
     assert len(downloads) == len(_read_manifest(Path("DIR"))) == 4
 
 
-def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
-    """Its name stands in the line."""
-    (tmp_path / "manifest.json").write_text('{"format": 7}')
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ('{"format": 7, "items": []}', "format"),
+        ("[" * 10**6, ""),
+        ('{"items": {"key": "archive sotu"}}', "items"),
+        ('{"items": [{"key": "archive sotu"}]}', r"items\.0\.kind"),
+        ('{"items": [], "more": 1}', "more"),
+    ],
+)
+@pytest.mark.usefixtures("downloads")
+def test_a_broken_manifest_is_refused(content: str, key: str, load: Callable[..., Study]) -> None:
+    """Its name and the key stand in the line, and what the line advises mends it."""
+    study = load()
+    gather(study)
+    Path("DIR/manifest.json").write_text(content)
 
-    with pytest.raises(DataError, match=r"manifest.json: not a manifest of format 1"):
-        _read_manifest(tmp_path)
+    words = rf"manifest.json: not a manifest of format 1 \(key {key}:.*; delete it and fetch again"
+    with pytest.raises(DataError, match=words):
+        gather(study)
+
+    Path("DIR/manifest.json").unlink()
+    assert gather(study)[0] == []
+
+
+OUTSIDE = ("../notes.txt", "notes.txt", "x.arrow", f"huggingface/{COMMIT}/../../../notes.txt")
+
+
+@pytest.mark.parametrize("kind", ["archive movie-reviews", "model org/bert", "data set org/films"])
+@pytest.mark.parametrize("path", [*OUTSIDE, "{absolute}", f"huggingface/{COMMIT}/linked.arrow"])
+@pytest.mark.usefixtures("downloads")
+def test_a_manifest_removes_nothing_of_others(
+    path: str, kind: str, load: Callable[..., Study], hub: dict[str, Any]
+) -> None:
+    """Whatever its files are called; what the study needs is looked for anew."""
+    study = load(hub)
+    gather(study)
+    mine = Path("DIR/mine")
+    mine.mkdir()
+    found = [Path("notes.txt"), Path("DIR/notes.txt"), Path("DIR/x.arrow"), mine / "linked.arrow"]
+    for file in found:
+        file.write_text("precious")
+    Path("DIR/huggingface", COMMIT).symlink_to("../mine")
+    manifest = json.loads(Path("DIR/manifest.json").read_text())
+    (item,) = (item for item in manifest["items"] if item["key"] == kind)
+    named = path.format(absolute=Path("notes.txt").absolute())
+    item["files"] = [{"path": named, "bytes": 1, "sha256": "0" * 64}]
+    Path("DIR/manifest.json").write_text(json.dumps(manifest))
+
+    failed, said = gather(study)
+
+    assert failed == []
+    assert sum("fetching it again" in line for line in said) == 1
+    assert all(file.read_text() == "precious" for file in found)
+    assert gather(study)[1] == [f"kept     {need.key}" for need in needs_of(study)]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "archives", "archives/x.whl", "huggingface"])
+@pytest.mark.usefixtures("downloads")
+def test_no_link_out_of_the_folder_is_followed(name: str, load: Callable[..., Study]) -> None:
+    """Neither to read nor to write; without it, as the line advises, all is fetched."""
+    study, link = load(), Path("DIR", name)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(Path("elsewhere").absolute())
+
+    with pytest.raises(DataError, match=rf"DIR/{name}: a link out of .*; remove it and fetch"):
+        gather(study)
+
+    link.unlink()
+    assert gather(study)[0] == []
+    assert not Path("elsewhere").exists()
 
 
 def test_jobs_take_archives_from_the_folder(

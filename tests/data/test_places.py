@@ -78,6 +78,30 @@ def test_setup_py_of_a_source_archive_does_not_run(
     assert not marker.exists()
 
 
+def test_no_build_of_another_source_archive_runs(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index may serve one that brings its own build backend: its digest is compared first."""
+    marker = tmp_path / "ran"
+    project = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+    top = "vaderSentiment-3.3.2"
+    members = {
+        f"{top}/pyproject.toml": project.encode(),
+        f"{top}/own.py": f"open({str(marker)!r}, 'w')\n".encode(),
+        f"{top}/PKG-INFO": b"Metadata-Version: 2.1\nName: vaderSentiment\nVersion: 3.3.2\n",
+    }
+    (index / ARCHIVES["vadersentiment"].file).write_bytes(tar_of(members))
+
+    with pytest.raises(DataError, match=r"vaderSentiment.*sha256.*another file"):
+        fetch("vadersentiment", tmp_path / "archives")
+
+    assert not marker.exists()
+    _publish(index, "vadersentiment", tar_of(members), monkeypatch)
+    with pytest.raises(DataError):
+        fetch("vadersentiment", tmp_path / "archives")
+    assert marker.exists()  # so that this test can fail
+
+
 def test_another_file_than_the_pinned_one_is_refused(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

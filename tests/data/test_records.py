@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,7 +20,9 @@ from own_files import (
 )
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.sources import read_task
+from pdbench.data import directory, records, schema
+from pdbench.data.sources import read_task, read_text
+from pdbench.study.settings import Text
 
 
 def test_a_key_of_json_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -156,6 +161,102 @@ def test_a_long_text_is_read_whole(file: str, between: str, tmp_path: Path) -> N
     read = read_task(own_task(tmp_path), tmp_path)["train"]
 
     assert read["text"][:] == [" ".join(f'{text}{between}"y"'.split())]
+
+
+_LONG = "long " * 300
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train.tsv", f"text\tlabel\na\t1\n{_LONG}\t0\n", r"train\.tsv:3: a line of over 1,000"),
+        ("train.tsv.gz", f"text\tlabel\na\t1\n{_LONG}", r"train\.tsv\.gz:3: a line of over 1,000"),
+        ("train.csv", f"text,label\na,1\n{_LONG},0\n", r"train\.csv: .*line 2: the next row"),
+        ("train.csv", 'text,label\na,1\n"' + "b\n" * 600, r"train\.csv: .*the next row has over"),
+        ("train.jsonl", f'{{"text": "{_LONG}", "label": 1}}\n', r"train\.jsonl:1: a line of over"),
+        (
+            "train.json",
+            '[{"text": "a", "label": 1}' + " " * 3000 + "]",
+            "a JSON list of over 2,000",
+        ),
+        ("train.json.gz", "[" + " " * 3000, r"train\.json\.gz: a JSON list .*one object a line"),
+    ],
+)
+def test_nothing_longer_than_any_text_is_read(
+    file: str, content: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a share of the rows may be broken: its end may be terabytes away."""
+    monkeypatch.setattr(records, "LONGEST", 1000)
+    monkeypatch.setattr(records, "_LARGEST_LIST", 2000)
+    packed = gzip.compress(content.encode()) if file.endswith(".gz") else content.encode()
+    (tmp_path / file).write_bytes(packed)
+    write_csv(tmp_path / "dev", items([0, 1]))
+
+    for share in (0.0, 0.5):
+        with pytest.raises(DataError, match=message):
+            read_task(own_task(tmp_path, broken=share), tmp_path)
+
+
+def test_a_row_may_be_as_long_as_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are counted one by one."""
+    monkeypatch.setattr(records, "LONGEST", 1000)
+    rows = "".join(f'"{letter * 800}",1\n' for letter in "abc")
+    (tmp_path / "train.csv").write_text(f"text,label\n{rows}")
+    write_csv(tmp_path / "dev", items([0, 1]))
+
+    assert len(read_task(own_task(tmp_path), tmp_path)["train"]) == 3
+
+
+def test_a_text_longer_than_any_is_a_broken_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a format has no lines, and in a folder of texts."""
+    monkeypatch.setattr(schema, "LONGEST", 1000)
+    monkeypatch.setattr(directory, "LONGEST", 1000)
+    rows = [*items([0, 1]), {"text": _LONG, "label": 1}]
+    write_both(tmp_path, write_parquet, rows)
+
+    with pytest.raises(
+        DataError, match=r"train\.parquet: row 3: .*'text' .* 1,500 characters; cut"
+    ):
+        read_task(own_task(tmp_path), tmp_path)
+    assert len(read_task(own_task(tmp_path, broken=0.5), tmp_path)["train"]) == 2
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/a.txt").write_text(_LONG)
+    text = {"source": "directory", "path": str(tmp_path), "splits": {"text": "pool"}, "size": 1}
+    with pytest.raises(DataError, match=r"pool/a\.txt: 1,500 bytes, and 1,000 are read at most"):
+        read_text(Text.model_validate(text), tmp_path)
+
+
+def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
+    """Of three gigabytes, or packed: neither all of it nor its end is looked for."""
+    for file in ("a.txt", "a.jsonl", "a.tsv", "a.csv"):
+        (tmp_path / file).write_text('text\n"')
+        os.truncate(tmp_path / file, 3 * 2**30)
+    with gzip.open(tmp_path / "a.txt.gz", "wb", compresslevel=1) as bomb:
+        bomb.write(bytes(2**26))
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from pdbench.core.errors import DataError\n"
+        "from pdbench.data.records import open_rows\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for path in sorted(Path(sys.argv[1]).glob('a.*')):\n"
+        "    try:\n"
+        "        print(sum(1 for _ in open_rows(path).whole()))\n"
+        "    except DataError as error:\n"
+        "        print(error)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+
+    *lines, megabytes = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert all("33,554,432" in line for line in lines)
+    assert int(megabytes) < 600
 
 
 def test_parquet_may_be_packed(tmp_path: Path) -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_archives import zip_of
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.data import vocabulary
 from pdbench.data.places import model_folder
-from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
+from pdbench.data.vocabulary import (
+    Vocabulary,
+    encode,
+    encode_blocks,
+    encode_whole,
+    open_vocabulary,
+    write_vocabulary,
+)
 from pdbench.study import settings
 from pdbench.study.settings import Source
 
@@ -204,6 +217,110 @@ def test_a_broken_vocabulary_is_named(
 
     with pytest.raises(DataError, match=message):
         _open(tmp_path)
+
+
+_WORDS = ["film", "na\u00efve", "[SEP]", "a\u0301b", "x" * 120, "...", "don't", "\u200b", "[MASK]s"]
+
+
+def _some_texts(count: int, longest: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(_WORDS, k=rng.randint(0, longest))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("keep", ["start", "end"])
+@pytest.mark.parametrize("max_length", [3, 4, 17, 64])
+def test_items_are_cut_as_the_library_cuts_them(max_length: int, keep: Any, pieces: Path) -> None:
+    """Texts at one end, pairs at the longer side first."""
+    found = _open(pieces)
+    first, second = _some_texts(50, 20, 1), _some_texts(50, 20, 2)
+    direction = "right" if keep == "start" else "left"
+    found.tokenizer.enable_truncation(max_length, direction=direction)
+    theirs = found.tokenizer.encode_batch(list(zip(first, second, strict=True)))
+    alone = found.tokenizer.encode_batch(first)
+    found.tokenizer.no_truncation()
+
+    pairs = encode(found, first, second, max_length, keep)
+    texts = encode(found, first, None, max_length, keep)
+
+    assert [texts.item(i).tolist() for i in range(50)] == [own.ids for own in alone]
+    assert [pairs.item(i).tolist() for i in range(50)] == [own.ids for own in theirs]
+    assert pairs.seconds.tolist() == [own.type_ids.index(1) for own in theirs]
+
+
+@pytest.mark.parametrize("piece", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+@pytest.mark.parametrize("form", ["vocab.txt", "tokenizer.json"])
+def test_special_pieces_that_are_written_out_are_text(form: str, piece: str, pieces: Path) -> None:
+    """In texts, pairs, documents and where places are asked for; ours stay what they are."""
+    if form == "tokenizer.json":
+        _open(pieces).tokenizer.save(str(pieces / form))
+    found = _open(pieces)
+    text = f"a {piece} b"
+    letters = ["a", "[", *(f"##{c}" if i else c for i, c in enumerate(piece[1:-1].lower())), "]"]
+    plain = [found.index(letter) for letter in [*letters, "b"]]
+    cls, sep = found.index("[CLS]"), found.index("[SEP]")
+
+    ((ids, places),) = encode_whole(found, [text])
+
+    assert ids == plain
+    assert [text[a:b] for a, b in places] == ["a", *piece, "b"]
+    assert encode(found, [text], None, 64).item(0).tolist() == [cls, *plain, sep]
+    assert encode_blocks(found, [text], 64).item(0).tolist() == [cls, *plain, sep]
+    both = encode(found, [text], [text], 64).item(0).tolist()
+    assert both == [cls, *plain, sep, *plain, sep]
+
+
+def test_a_long_document_has_the_pieces_of_its_parts(
+    pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is encoded in parts that end between words, and nothing shows it."""
+    found, texts = _open(pieces), _some_texts(5, 300, 3)
+    whole, blocks = list(encode_whole(found, texts)), encode_blocks(found, texts, 16).digest
+    monkeypatch.setattr(vocabulary, "LONGEST_TEXT", 200)
+    monkeypatch.setattr(vocabulary, "_AT_ONCE", 1000)
+
+    assert list(encode_whole(found, texts)) == whole
+    assert encode_blocks(found, texts, 16).digest == blocks
+    assert sum(len(ids) for ids, _ in encode_whole(found, ["x" * 501])) == 3  # parts of no word
+
+
+def test_a_text_of_any_length_takes_little_memory(pieces: Path) -> None:
+    """Of 20 MB alone, in pairs and without a blank, which whole took six gigabytes."""
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from pdbench.data.vocabulary import encode, open_vocabulary\n"
+        "from pdbench.study.settings import Source\n"
+        "found = open_vocabulary(Source(source='directory', path=sys.argv[1]), Path())\n"
+        "text, blob = 'a fine film, ' * 1_600_000, 'x' * 20_000_000\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "for second in (None, [blob, text, text]):\n"
+        "    for keep in ('start', 'end'):\n"
+        "        print(encode(found, [text, blob, text], second, 8, keep).lengths.tolist())\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    environ = {**os.environ, "RAYON_NUM_THREADS": "1"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(pieces)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environ,
+    )
+
+    *lengths, megabytes = done.stdout.splitlines()
+    assert lengths == ["[8, 3, 8]", "[8, 3, 8]", "[8, 8, 8]", "[8, 8, 8]"]
+    assert int(megabytes) < 500
+
+
+def test_a_vocabulary_of_any_size_is_not_read(pieces: Path) -> None:
+    """A file of a gigabyte is none."""
+    os.truncate(pieces / "vocab.txt", 2**30)
+
+    with pytest.raises(
+        DataError, match=r"vocab\.txt: 1,073,741,824 bytes, and .* are read at most"
+    ):
+        _open(pieces)
 
 
 def test_a_hub_model_needs_a_revision(tmp_path: Path) -> None:

@@ -146,6 +146,9 @@ def test_a_configuration_of_other_weights_is_named(released: Path, tmp_path: Pat
         ({"model_type": "roberta"}, "model_type is 'roberta', not 'bert'"),
         ({"num_hidden_layers": "2"}, "num_hidden_layers is '2'"),
         ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"hidden_size": 10**400}, "sizes of over 5,000,000,000 weights"),
+        ({"num_hidden_layers": 10**9}, "sizes of over 5,000,000,000 weights"),
+        ({"vocab_size": 10**9}, "sizes of over 5,000,000,000 weights"),
         ({"num_attention_heads": 3}, "3 heads do not divide hidden_size, 32"),
     ],
 )

@@ -106,6 +106,24 @@ def test_a_broken_dialogue_is_named(redial: Path) -> None:
         read_task(task(redial, "redial"), redial, published=dialogues)
 
 
+def test_a_dialogue_without_end_is_a_broken_record(redial: Path, inspired: Path) -> None:
+    """It would be written once more for each of its items."""
+    said = [{**DIALOGUE["messages"][0], "text": "@111776 " * 9} for _ in range(400)]
+    with (redial / "train_data.jsonl").open("a") as file:
+        file.write(json.dumps({**DIALOGUE, "messages": said}) + "\n")
+
+    with pytest.raises(
+        DataError, match=r"train_data\.jsonl:41: dialogue '391': .* characters; cut"
+    ):
+        read_task(task(redial, "redial"), redial, published=dialogues)
+    read = read_task(task(redial, "redial", broken=0.1), redial, published=dialogues)
+    assert len(read["train"]) + len(read["dev"]) == 40
+    with (inspired / "train.tsv").open("a") as file:
+        file.writelines(f"c.pkl\t{i}\tSEEKER\t1\t{'so ' * 40}\t\tx\n" for i in range(400))
+    with pytest.raises(DataError, match=r"dialogue 'c\.pkl': .* characters; cut or remove it"):
+        read_task(task(inspired, "inspired"), inspired, published=dialogues)
+
+
 HEADER = "dialog_id\tutt_id\tspeaker\tturn_id\ttext\tmovies\tmovie_id"
 LINES = [
     "a.pkl\t1\tRECOMMENDER\t1\tHello. Seen Heat?\tHeat (1995)\tx",

@@ -109,6 +109,7 @@ def test_the_release_is_read(folder: Path) -> None:
             [{"text": "Genève", "answer_start": -7}],
             "question 50: answer 'Genève' does not stand at character -7",
         ),
+        ([JULY, {"text": "x", "answer_start": 10**400}], "question 50: answer 'x' does not stand"),
         ([], "question 50: no answer; questions without one are of SQuAD v2.0"),
         ([{"text": "July"}], "Article 0, paragraph 1: not SQuAD v1.1's layout"),
     ],
@@ -120,6 +121,16 @@ def test_broken_answers_are_named(
     (folder / "dev-v1.1.json").write_text(release(answers))
 
     with pytest.raises(DataError, match=rf"dev-v1\.1\.json: {message}"):
+        read_task(task(folder), folder, published=squad)
+
+
+def test_a_context_without_end_is_a_broken_record(folder: Path) -> None:
+    """Each window of it would be an input."""
+    one = json.loads(release([JULY]))
+    one["data"][0]["paragraphs"][0]["context"] += " so" * 2**19
+    (folder / "dev-v1.1.json").write_text(json.dumps(one))
+
+    with pytest.raises(DataError, match=r"question \d+: question and context of over 1,048,576"):
         read_task(task(folder), folder, published=squad)
 
 

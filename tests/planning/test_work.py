@@ -120,6 +120,8 @@ def test_a_device_can_be_described_in_a_file(tmp_path: Path) -> None:
         ("poor.json", r"poor.json: not a device \(KeyError: 'traffic'\)"),
         ("sure.json", r"sure.json: not a device \(ValueError: factor 0 is not a number above 1\)"),
         ("nan.json", r"nan.json: not a device \(ValueError: seconds nan is not a number above 0\)"),
+        ("huge.json", r"huge.json: not a device \(OverflowError"),
+        ("deep.json", r"deep.json: not a device \(RecursionError"),
     ],
 )
 def test_an_unknown_device_is_one_line(
@@ -128,9 +130,11 @@ def test_an_unknown_device_is_one_line(
     """The name or the file stands in it."""
     monkeypatch.chdir(tmp_path)
     Path("broken.json").write_text("{")
+    Path("deep.json").write_text("[" * 100_000)
     constant = {"seconds": 1.0, "factor": 2.0, "source": "x"}
     Path("poor.json").write_text(json.dumps({"constants": {"products": constant}}))
-    for name, change in (("sure", {"factor": 0}), ("nan", {"seconds": math.nan})):
+    changes = {"sure": {"factor": 0}, "nan": {"seconds": math.nan}, "huge": {"seconds": 10**400}}
+    for name, change in changes.items():
         content = {"constants": dict.fromkeys(COUNTED, constant | change)}
         Path(f"{name}.json").write_text(json.dumps(content))
 

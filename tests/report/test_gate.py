@@ -178,6 +178,8 @@ def test_annotations_appear_in_actions(
         (["--from", "none.json"], "none.json: no such file"),
         (["--from", "small.yaml"], "small.yaml: not valid JSON"),
         (["--from", "list.json"], "list.json: not written by pdbench check"),
+        (["--from", "other.json"], "other.json: not written by pdbench check"),
+        (["--from", "deep.json"], "deep.json: not valid JSON"),
         (["--from", "list.json", "--strict"], "--from repeats a check"),
         (["--margin", "1"], "--margin needs two methods"),
         ([*TWO[:4], "--margin", "nan"], "a margin of nan points decides nothing"),
@@ -189,6 +191,8 @@ def test_misuse_is_one_line_and_no_regression(
 ) -> None:
     """Exit code 2, also for files that cannot be read: 1 would say that something is worse."""
     (folder / "list.json").write_text("[]", encoding="utf-8")
+    (folder / "other.json").write_text('{"checks": [{}], "code": 0}', encoding="utf-8")
+    (folder / "deep.json").write_text("[" * 100_000, encoding="utf-8")
 
     assert check(*arguments) == 2
 
@@ -203,6 +207,10 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "twice the same": (
         lambda frame: pd.concat([frame, frame[frame["cell"] == ONE]], ignore_index=True),
         f"6 runs stand in it twice, first one of {ONE}",
+    ),
+    "lists": (
+        lambda frame: frame.assign(run=[["a", "b"]] * len(frame)),
+        "column 'run' holds lists or records",
     ),
 }
 

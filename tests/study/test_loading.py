@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from pdbench.core.errors import UsageError
 from pdbench.study import ROOT, load_study
 from pdbench.study.axes import check_artefacts
 from pdbench.study.loading import read_yaml, studies_in
+from pdbench.workflow import Paths
+from pdbench.workflow.kinds import Job
 
 
 def test_every_study_that_is_shipped_loads() -> None:
@@ -207,6 +211,177 @@ def test_a_key_that_stands_twice_is_refused(study_file) -> None:
     assert "\n" not in str(caught.value)
     path.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, x: 4}\n")
     assert read_yaml(path)["c"] == {"x": 4, "y": 3}
+
+
+_TEN = ",".join("x" * 10)
+_BOMBS = {
+    "aliases": f"a0: &a0 [{_TEN}]\n"
+    + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)),
+    "merges": "a0: &a0 {x: 1, y: 2}\n"
+    + "".join(f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 12)),
+    "itself": "a: &a [*a]",
+    "brackets": "a: " + "[" * 100_000,
+    "depth": "".join(" " * i + "a:\n" for i in range(100)),
+    "values": "a: [" + "1," * 100_000 + "]",
+    "text": "a: " + "x" * 100_000,
+    "key": "x" * 1000 * 4 + ": 1",
+    "digits": "a: 0x" + "f" * 100_000,
+    "size": "# " + "x" * 2**21,
+    "tag": "a: !!int ''",
+    "half a character": 'a: "\\ud800"',
+}
+
+
+@pytest.mark.parametrize("bomb", _BOMBS)
+def test_a_bomb_is_refused_while_it_is_read(tmp_path: Path, bomb: str) -> None:
+    """In one line that names the file, soon, and in little memory."""
+    path = tmp_path / "bomb.yaml"
+    path.write_text(_BOMBS[bomb], encoding="utf-8")
+    code = (
+        "import resource, sys, time\n"
+        "from pathlib import Path\n"
+        "from pdbench.core.errors import PdbenchError\n"
+        "from pdbench.study.loading import read_yaml\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))\n"
+        "begun = time.process_time()\n"
+        "try:\n"
+        "    read_yaml(Path(sys.argv[1]))\n"
+        "except PdbenchError as error:\n"
+        "    print(time.process_time() - begun, error)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+
+    seconds, _, line = done.stdout.partition(" ")
+    assert float(seconds) < 10
+    assert str(path) in line
+    assert line.count("\n") == 1
+    assert len(line) < 1000
+
+
+@pytest.mark.parametrize("number", [10**400, 1e308])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "tasks.sentiment.train",
+        "tasks.sentiment.max_length",
+        "tasks.sentiment.windows.stride",
+        "tasks.sentiment.teacher.epochs",
+        "texts.films.size",
+        "corpora.general.0.tokens",
+        "training.pretrain.batch_tokens",
+        "training.distill.epochs",
+        "training.distill.least_steps",
+        "training.distill.batch_size",
+        "training.distill.learning_rate",
+        "training.rates_hold_at",
+        "architectures.grid.layers",
+        "architectures.grid.hidden",
+        "artefacts.figure6.seeds",
+    ],
+)
+def test_a_number_beyond_any_use_is_refused(study_file, key: str, number: float) -> None:
+    """The line names its key, and does not print hundreds of digits."""
+    *_, last = key.split(".")
+    change = {key: [number] if last in ("layers", "hidden") else number}
+    if last == "stride":
+        change = {"tasks.sentiment.windows": {last: number}}
+
+    with pytest.raises(UsageError, match=rf"key {re.escape(key)}(\.0)?: ") as caught:
+        load_study(study_file(change))
+
+    assert len(str(caught.value)) < 600
+
+
+_BLOCK = "artefacts.figure6.cells.0"
+_LONG = "l" * 64
+_RATES = [i * 1e-7 for i in range(1, 9000)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {
+                "architectures.grid.layers": list(range(1, 900)),
+                "architectures.grid.hidden": [64 * i for i in range(1, 900)],
+            },
+            "key architectures: a grid of 808,201 sizes",
+        ),
+        (
+            {f"{_BLOCK}.task": ["sentiment"] * 1000, f"{_BLOCK}.method": ["d"] * 1000},
+            r"key artefacts\.figure6\.cells: .* 2,000,000 cells; name fewer",
+        ),
+        (
+            {
+                "training.distill.learning_rate": _RATES,
+                "training.distill.batch_size": list(range(1, 9000)),
+            },
+            "key artefacts: .* runs; ask for fewer seeds or points",
+        ),
+        ({"name": "n" * 65}, "key name: .*at most 64 characters"),
+        ({"tasks": {"t" * 65: {}}}, r"key tasks\.tttt.*at most 64 characters"),
+        (
+            {
+                "corpora": {_LONG: [{"text": "films", "tokens": 9}]},
+                f"{_BLOCK}.corpus": _LONG,
+                "transfer_sets.films-300.text": "films",
+                "tasks.sentiment.title": "x",
+                "texts.films": {"source": "embedded", "name": "imdb-sentences", "size": 1000},
+                "artefacts.figure8": {},
+                "transfer_sets": {_LONG: {"text": "films", "size": 9}},
+                f"{_BLOCK}.transfer": _LONG,
+            },
+            rf"key transfer_sets\.{_LONG}: .* is too long for a name of a file; shorten it",
+        ),
+        (
+            {"vocabulary": {"source": "directory", "path": "x" * 256}},
+            r"key vocabulary\.path: too long for a name",
+        ),
+        (
+            {"vocabulary": {"source": "directory", "path": "x\0y"}},
+            r"key vocabulary\.path: control characters",
+        ),
+        ({"tasks.sentiment.splits": {"train": "a\x1b[2J"}}, r"splits\.train: control characters"),
+        (
+            {"corpora.general": {"source": "directory", "path": "{layers:>1000000000}"}},
+            r"key corpora\.general: name or path cannot be filled in",
+        ),
+        ({"tasks.sentiment.labels": ["a"] * 20_000}, r"key tasks\.sentiment\.labels: a, a"),
+    ],
+)
+def test_a_study_of_any_size_is_refused_in_a_line(
+    study_file, change: dict[str, Any], words: str
+) -> None:
+    """Before its grid is written out, and before a file has a name that none can have."""
+    with pytest.raises(UsageError, match=words) as caught:
+        load_study(study_file(change))
+
+    assert len(str(caught.value)) < 2500
+
+
+def test_names_may_be_as_long_as_files_can_be_called(study_file) -> None:
+    """A long name alone is none too long."""
+    study = load_study(
+        study_file(
+            {"corpora": {_LONG: [{"text": "films", "tokens": 9}]}, f"{_BLOCK}.corpus": _LONG}
+        )
+    )
+
+    paths = Paths(study)
+    runs = [run for cell in study.cells.values() for run in study.runs(cell)]
+    label = max((paths.label(Job("run", run)) for run in runs), key=len)
+    assert _LONG in label
+    assert len(f".{label}.{'host' * 16}.4194304") <= 255  # as it is called while it is written
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".yaml"])
+def test_a_study_whose_name_no_file_has(name: str) -> None:
+    """It is as unknown as any other."""
+    with pytest.raises(UsageError, match=r"(x|yaml): File name too long"):
+        load_study(name)
 
 
 def test_an_unknown_study_lists_the_known_ones() -> None:

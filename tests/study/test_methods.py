@@ -91,6 +91,8 @@ def test_shares_neither_repeat_nor_leave_out_an_update(
         ([{"objective": "finetune", "data": "transfer"}], {}, "finetune reads the labelled data"),
         ([{"objective": "distill", "options": {"t": 1}}], {}, "has no options"),
         ([{"objective": MINILM, "share": 0}], {}, "greater than 0"),
+        ([{"objective": MINILM, "options": {"t": 10**400}}], {}, "less than or equal to 10{13}"),
+        ([{"objective": MINILM, "options": {"t": float("nan")}}], {}, "finite number"),
         ([{"objective": MINILM, "date": "transfer"}], {}, "Extra inputs"),
         (["finetune"], {"pretraining": "distill"}, "no objective of one's own"),
         (["finetune"], {"pretraining": MINILM, "initialisation": "random"}, "needs the init"),

@@ -46,12 +46,13 @@ def test_a_template_gets_the_commits_of_its_sizes() -> None:
         _commit(released.of(Architecture(6, 64)))
 
 
-def test_pins_must_be_commits(tmp_path: Path) -> None:
-    """A branch can move."""
+@pytest.mark.parametrize(("line", "words"), [("org/a: main", "org/a: 'main'"), ("5: 7", "5: 7")])
+def test_pins_must_be_commits(tmp_path: Path, line: str, words: str) -> None:
+    """A branch can move, and a number is none."""
     (tmp_path / "config").mkdir()
-    (tmp_path / "config/pins.yaml").write_text("org/a: main\n")
+    (tmp_path / "config/pins.yaml").write_text(f"{line}\n")
 
-    with pytest.raises(UsageError, match=r"pins\.yaml: key org/a: 'main' is no commit"):
+    with pytest.raises(UsageError, match=rf"pins\.yaml: key {words} is no commit"):
         read_pins(tmp_path)
 
 
