@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from pdbench.artefacts import style
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
+from pdbench.core.words import shortened
 from pdbench.study import Method, Stage
 from pdbench.study.methods import StageData
 
@@ -146,7 +147,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
     always = len(list(_steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional, line = ("\n(optional)", (0, (4, 2))) if i >= always else ("", "-")
-        _box(axes, i * _STEP, 0, _wrap(step.name) + optional, step.tint, line=line)
+        _box(axes, i * _STEP, 0, _wrap(shortened(step.name, 48)) + optional, step.tint, line=line)
         if step.data:
             _draw_data(axes, i * _STEP, 1.75, step.data)
             _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
@@ -172,12 +173,14 @@ def _draw_teacher(axes: Axes, x: float) -> None:
 def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     for lane, (name, method) in enumerate(methods.items()):
         y = -lane * _LANE
-        axes.text(0, y, method.name, va="center", fontsize=7.5)
+        axes.text(0, y, shortened(method.name, 44), va="center", fontsize=7.5)
         end = _LANES_LEFT - 0.35
-        axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
+        own = shortened(name, 20)
+        axes.text(end, y, own, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(_steps(method)):
             x, chip = _LANES_LEFT + i * (_CHIP + 0.3), (_CHIP, 0.34)
-            _box(axes, x + _CHIP / 2, y, step.short, step.tint, chip, 0.08, fontsize=7)
+            words = shortened(step.short, 24)
+            _box(axes, x + _CHIP / 2, y, words, step.tint, chip, 0.08, fontsize=7)
             if i:
                 _arrow(axes, (x - 0.3, y), (x, y))
     axes.set_xlim(-0.1, _LANES_LEFT + 3 * (_CHIP + 0.3))
@@ -187,7 +190,7 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
 
 def _draw_data(axes: Axes, x: float, y: float, name: str) -> None:
     text = f"$D_{{{name[2:]}}}$\n{_wrap(_DATA[name])}"
-    _box(axes, x, y, text, "white", (_WIDTH, 0.8), 0.4, fontsize=6.6)
+    _box(axes, x, y, text, "white", (_WIDTH, 0.8), 0.4, fontsize=6.6, parse_math=True)
 
 
 def _box(

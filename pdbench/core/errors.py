@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pdbench.core.words import shortened, visible
+
+_LONGEST = 1_000  # characters of what is wrong, before the remedy
+
 
 class PdbenchError(Exception):
     """Something in the input or on the machine is wrong; the run itself can go on later.
@@ -15,7 +19,7 @@ class PdbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}; {remedy}")
+        super().__init__(visible(f"{shortened(what, _LONGEST)}; {remedy}"))
         self.what = what
         self.remedy = remedy
 

@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.tables import Table, escape_markdown
 from pdbench.core import words
 from pdbench.core.errors import PdbenchError
 from pdbench.core.files import read_json, replacing, write_json, write_text
@@ -229,10 +229,21 @@ def _rendered(template: str, page: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_visible if template.endswith(".html.j2") else _in_markdown,
     )
     environment.filters["subscripts"] = _subscripts
     text: str = environment.get_template(template).render(page=page, **_helpers())
     return text
+
+
+def _visible(value: object) -> Markup | str:
+    """What an expression of a page shows: text without control characters, to be escaped."""
+    return value if isinstance(value, Markup) else words.visible(str(value))
+
+
+def _in_markdown(value: object) -> str:
+    """What an expression of a Markdown file shows; what is Markdown already is marked as safe."""
+    return value if isinstance(value, Markup) else escape_markdown(str(value))
 
 
 def _helpers() -> dict[str, Any]:
@@ -254,7 +265,8 @@ def _helpers() -> dict[str, Any]:
 
 def _subscripts(text: str) -> Markup:
     """Escape a text for HTML and set the names of data sets with their subscripts."""
-    return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", str(escape(text))))
+    shown = str(escape(words.visible(text)))
+    return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", shown))
 
 
 def _listed(value: Any) -> str:

@@ -203,7 +203,7 @@ def test_slurm_knows_whether_a_cell_lives(
 
     assert states(found) == {PD: "running", PF: "failed"}
     assert found.queue == {"PENDING": 1, "RUNNING": 1}
-    assert "SLURM: 1 pending, 1 running" in found.as_text()
+    assert "SLURM: 1 pending, 1 running" in "\n".join(found.as_text())
 
 
 def test_slurm_knows_whether_a_quiet_job_lives(
