@@ -26,7 +26,7 @@ _NOTE_HEIGHT = 56.0
 
 # Characters that are drawn of other people's words, which tables have whole.
 _TITLES = 84  # of the titles of panels in a row together
-_TITLE, _NAME, _TICK, _NOTE = 36, 48, 24, 36  # of one
+_TITLE, _NAME, _TICK, _NOTE = 36, 40, 24, 36  # of one
 
 _Looks: TypeAlias = dict[tuple[str, str], style.Appearance]
 

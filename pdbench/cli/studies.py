@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,8 @@ def _fetch(study: Study, folder: Path) -> None:
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
         raise DataError(what, "run it again; what was fetched is kept")
-    say(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
+    names = shlex.quote(study.argument), shlex.quote(str(folder))
+    say("all is in {1}: snakemake --config study={0} data={1}".format(*names))
 
 
 @COMMANDS.command("pin")

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from pdbench.core.words import as_line, visible
+from pdbench.core.words import as_line
 
 
 class _Command(str):
@@ -45,7 +45,7 @@ def annotation(place: Mapping[str, str], message: str) -> str:
 
 def _escaped(text: str, also: str = "") -> str:
     """Escape as the runner undoes it; ``also`` are the characters that end a property."""
-    shown = visible(text)
+    shown = as_line(text)
     for character in "%" + also:
         shown = shown.replace(character, f"%{ord(character):02X}")
     return shown

@@ -40,8 +40,11 @@ def as_line(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text cut to so many characters, the last of which then says that it was."""
-    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    """A text of so many characters at most: its beginning and its end, where it has more."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
 
 
 def signed(value: float) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -196,19 +197,20 @@ def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
     A cell without any run is there too.
     """
     study, frame = scores.study, scores.frame
+    argument = shlex.quote(study.argument)
     for task in study.taught:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
         if rows:
             about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
             runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
-            yield {**about, "command": f"pdbench teacher {study.argument} {task}", "runs": runs}
+            yield {**about, "command": f"pdbench teacher {argument} {task}", "runs": runs}
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for key, cell in study.cells.items():
         about = {"key": key, "metrics": study.tasks[cell.task].metrics}
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
         runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
-        yield {**about, "command": f"pdbench cell {study.argument} {key}", "runs": runs}
+        yield {**about, "command": f"pdbench cell {argument} {key}", "runs": runs}
 
 
 def _run(
@@ -231,7 +233,7 @@ def _rendered(template: str, page: dict[str, Any]) -> str:
         keep_trailing_newline=True,
         finalize=_visible if template.endswith(".html.j2") else _in_markdown,
     )
-    environment.filters["subscripts"] = _subscripts
+    environment.filters |= {"subscripts": _subscripts, "quoted": shlex.quote}
     text: str = environment.get_template(template).render(page=page, **_helpers())
     return text
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.core.lines import say
-from pdbench.core.words import visible
+from pdbench.core.words import as_line
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
@@ -132,7 +132,7 @@ def check_folders(paths: Paths) -> None:
         if set(place) & set("{}"):
             what = f"{place}: braces in a path, which Snakemake reads as names of wildcards"
             raise UsageError(what, "rename or move it")
-        if visible(place) != place:
+        if as_line(place) != place:
             raise UsageError(f"{place}: a path that cannot be shown", "rename or move it")
     own = (Path(), Path(".snakemake"), Path("logs"), STORE.parent, STORE)
     for folder in (*own, paths.reports.parent, paths.reports):
