@@ -70,6 +70,7 @@ _STEP = 3.0
 _WIDTH, _HEIGHT = 2.2, 0.95
 _LANE = 0.5
 _LANES_LEFT, _CHIP = 4.1, 1.75
+_NAME = 44  # characters of a method's name that stand beside its lane
 
 
 def _draw_table(context: Context) -> Drawn:
@@ -147,7 +148,7 @@ def _draw_method(axes: Axes, methods: Mapping[str, Method]) -> None:
     always = len(list(_steps(methods[_SHOWN])))
     for i, step in enumerate(chain):
         optional, line = ("\n(optional)", (0, (4, 2))) if i >= always else ("", "-")
-        _box(axes, i * _STEP, 0, _wrap(shortened(step.name, 48)) + optional, step.tint, line=line)
+        _box(axes, i * _STEP, 0, _wrap(step.name) + optional, step.tint, line=line)
         if step.data:
             _draw_data(axes, i * _STEP, 1.75, step.data)
             _arrow(axes, (i * _STEP, 1.35), (i * _STEP, _HEIGHT / 2))
@@ -173,14 +174,12 @@ def _draw_teacher(axes: Axes, x: float) -> None:
 def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     for lane, (name, method) in enumerate(methods.items()):
         y = -lane * _LANE
-        axes.text(0, y, shortened(method.name, 44), va="center", fontsize=7.5)
+        axes.text(0, y, shortened(method.name, _NAME), va="center", fontsize=7.5)
         end = _LANES_LEFT - 0.35
-        own = shortened(name, 20)
-        axes.text(end, y, own, va="center", ha="right", color=style.MUTED, fontsize=7)
+        axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(_steps(method)):
             x, chip = _LANES_LEFT + i * (_CHIP + 0.3), (_CHIP, 0.34)
-            words = shortened(step.short, 24)
-            _box(axes, x + _CHIP / 2, y, words, step.tint, chip, 0.08, fontsize=7)
+            _box(axes, x + _CHIP / 2, y, step.short, step.tint, chip, 0.08, fontsize=7)
             if i:
                 _arrow(axes, (x - 0.3, y), (x, y))
     axes.set_xlim(-0.1, _LANES_LEFT + 3 * (_CHIP + 0.3))

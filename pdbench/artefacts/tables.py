@@ -31,10 +31,10 @@ _LATEX = {
     "\N{MINUS SIGN}": "$-$",
 }
 
-_MARKDOWN = re.compile(r"[\\`*|<>~$#]|\](?=\()|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
-"""What Markdown reads as its own: marks, links, cells, HTML, formulas."""
+_MARKDOWN = re.compile(r"[\\`*|<>~$#]|\](?=\()|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|^:")
+"""What Markdown reads as its own: marks, links, cells, HTML, formulas; and what a pipeline does."""
 
-_FORMULA = re.compile(r"\s*[=+@-]")
+_FORMULA = re.compile(r"\s*[=+@-]\s*\S")  # a mark alone is none
 _NUMBERS = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?( [+-]?[\d.]+)*", re.IGNORECASE)
 
 ABSENT = "\N{EN DASH}"

@@ -189,8 +189,8 @@ def _fetch(study: Study, folder: Path) -> None:
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
         raise DataError(what, "run it again; what was fetched is kept")
-    names = shlex.quote(study.argument), shlex.quote(str(folder))
-    say("all is in {1}: snakemake --config study={0} data={1}".format(*names))
+    named, place = shlex.quote(study.argument), shlex.quote(str(folder))
+    say(f"all is in {place}: snakemake --config study={named} data={place}")
 
 
 @COMMANDS.command("pin")

@@ -25,9 +25,10 @@ class _Command(str):
 
 def say(*lines: str, err: bool = False, colour: str | None = None) -> None:
     """Print lines to standard output, or to standard error; each stays one line."""
-    for own in lines:
-        shown = own if isinstance(own, _Command) else as_line(own)
-        click.echo(click.style(shown, colour) if colour else shown, err=err)
+    shown = [one if isinstance(one, _Command) else as_line(one) for one in lines]
+    if shown:
+        text = "\n".join(shown)
+        click.echo(click.style(text, colour) if colour else text, err=err)
 
 
 def say_defect(

@@ -7,6 +7,7 @@ the JUnit XML and the annotations, so that an earlier check can be said again.
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -248,10 +249,15 @@ def _as_markdown(found: _Plain) -> str:
     for one in found["checks"]:
         rows = tuple((*_entries(row), _why(row, one)) for row in one["rows"])
         table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
-        notes, problems = (map(escape_markdown, one[words]) for words in ("notes", "problems"))
-        bold = (f"**{problem}**" for problem in problems)
-        parts += [*notes, *bold, table.markdown, escape_markdown(one["counted"])]
+        bold = (f"**{escape_markdown(problem)}**" for problem in one["problems"])
+        notes = map(_as_paragraph, one["notes"])
+        parts += [*notes, *bold, table.markdown, _as_paragraph(one["counted"])]
     return "\n\n".join(parts) + "\n"
+
+
+def _as_paragraph(text: str) -> str:
+    """A text in Markdown that begins neither a list nor a rule."""
+    return re.sub(r"^(\d*)(?=[-+=.)])", r"\1\\", escape_markdown(text))
 
 
 def _as_junit(found: _Plain) -> str:

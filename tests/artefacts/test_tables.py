@@ -56,7 +56,20 @@ def test_a_first_cell_is_no_option_of_latex() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", " =1", "-x", "--1", "-1,=2", "-", "+1 @a"],
+    [
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        " =1",
+        "-x",
+        "--1",
+        "-1,=2",
+        "= 1",
+        "+1 @a",
+    ],
 )
 def test_a_spreadsheet_takes_no_words_for_a_formula(text: str) -> None:
     """In a cell or a head; an apostrophe shows that it is text."""
@@ -65,7 +78,9 @@ def test_a_spreadsheet_takes_no_words_for_a_formula(text: str) -> None:
     assert head == row == [f"'{visible(text)}"]
 
 
-@pytest.mark.parametrize("text", ["-1.2", "+3", "-1e-5", "-1.2 -3.4 5", "\N{MINUS SIGN}1.2", "a=b"])
+@pytest.mark.parametrize(
+    "text", ["-1.2", "+3", "-1e-5", "-1.2 -3.4 5", "\N{MINUS SIGN}1.2", "a=b", "=", "+"]
+)
 def test_numbers_of_a_spreadsheet_stay_numbers(text: str) -> None:
     """Also those that are written as text already, and several in a cell."""
     (_, row) = csv.reader(io.StringIO(_to_csv([{"a": text, "b": -1.5}])))

@@ -142,12 +142,15 @@ def test_tables_of_text_stay_aligned() -> None:
     assert lines == ["name     runs", r"a b\x1b    12"]
 
 
-def test_json_on_a_terminal_is_ascii(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", ["-", "/dev/stdout"])
+def test_json_on_a_terminal_is_ascii(
+    stream: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """It is the same value as in a file."""
-    write_json(Path("-"), {NAME: [NAME]})
+    write_json(Path(stream), {NAME: [NAME]})
     write_json(tmp_path / "file.json", {NAME: [NAME]})
 
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     assert_nothing_obeys(said)
     assert json.loads(said) == {NAME: [NAME]}
     assert json.loads((tmp_path / "file.json").read_text(encoding="utf-8")) == {NAME: [NAME]}

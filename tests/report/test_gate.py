@@ -169,7 +169,8 @@ def test_what_is_said_again_to_a_terminal_is_not_obeyed(
 ) -> None:
     """The findings of somebody else's check, in every format on standard output."""
     found = plain(judged(*rows(), problems=(NAME,)))
-    found["checks"][0] |= {"title": NAME, "notes": [NAME], "counted": NAME}
+    notes = [NAME, "::error::x", "- y", "==", "1. w", " ::error::z"]
+    found["checks"][0] |= {"title": NAME, "notes": notes, "counted": NAME}
     for row in found["checks"][0]["rows"]:
         row |= {"name": NAME, "reason": NAME, "notes": [NAME], "cells": [NAME, NAME]}
     write_json(folder / "g.json", found | {"verdict": NAME})
@@ -190,6 +191,7 @@ def test_what_is_said_again_to_a_terminal_is_not_obeyed(
     if option == "--markdown":
         assert {len(cells) for cells in markdown(said.out)[0]} == {10}
         assert markdown(said.out)[1] == [words(f"pdbench check: {visible(NAME)}")]
+        assert "\n\n\\- y\n\n\\==\n\n1\\. w\n\n" in said.out
 
 
 def test_a_waivers_reason_is_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
