@@ -281,6 +281,7 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "old": (lambda frame: frame.assign(schema_version=0), "not results of schema version"),
     "without cells": (lambda frame: frame.drop(columns="cell"), "no column 'cell'"),
     "without updates": (lambda frame: frame.drop(columns="steps"), "no column 'steps'"),
+    "without a task": (lambda frame: frame.assign(task=None), "row 0: task is no name"),
     "twice the same": (
         lambda frame: pd.concat([frame, frame[frame["cell"] == ONE]], ignore_index=True),
         f"6 runs stand in it twice, first one of {ONE}",
@@ -304,6 +305,21 @@ def test_a_table_that_is_not_whole_is_misuse(
 
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+@pytest.mark.parametrize("size", [None, NAME])
+def test_a_stored_cell_of_no_size_is_misuse(
+    size: str | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study does not have it, so that its size is the table's word alone."""
+    frame = pd.read_parquet("worse.parquet")
+    frame.loc[frame["cell"] == ONE, ["cell", "architecture"]] = [NAME, size]
+    frame.to_parquet("harmed.parquet")
+
+    assert check("--against", "harmed.parquet") == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " is no size; collect the results again" in line
 
 
 def test_no_results_at_all_are_incomplete(folder: Path) -> None:
