@@ -131,11 +131,14 @@ class LogHandler(LogHandlerBase):
         if self._report.is_file():
             self._say(f"The report is {self._report}")
 
-    def _say(self, line: str) -> None:
-        if self.screen is not None:
-            self.screen.say(line)
-        else:
-            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def _say(self, text: str) -> None:
+        from snakemake_logger_plugin_pdbench.display import shown
+
+        for line in text.splitlines():
+            if self.screen is not None:
+                self.screen.say(line)
+            else:
+                self.console.print(shown(line), soft_wrap=True)
 
 
 def _last_lines(path: Path) -> list[str]:

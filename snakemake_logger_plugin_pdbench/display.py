@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pdbench.core.words import clock, time_left
+from pdbench.core.words import as_line, clock, time_left
 
 _PRIOR = 10.0  # core-seconds that the rough costs count for against what was measured
 _SECONDS_BETWEEN_LINES = 30.0
@@ -152,7 +152,7 @@ class LiveScreen:
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        self._live.console.print(line, markup=False, highlight=False)
+        self._live.console.print(shown(line))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -165,9 +165,9 @@ class LiveScreen:
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=whole or 1.0, completed=elapsed, width=30), str(progress))
         jobs = list(progress.running.values())[:_JOBS_SHOWN]
-        lines = [
-            Text(f"  {clock(progress.since(job)):>5}  {job.message}", no_wrap=True) for job in jobs
-        ]
+        lines = [shown(f"  {clock(progress.since(job)):>5}  {job.message}") for job in jobs]
+        for line in lines:
+            line.no_wrap = True
         return Group(bar, *lines)
 
 
@@ -186,7 +186,7 @@ class LineScreen:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(shown(line), soft_wrap=True)
 
     def close(self) -> None:
         """Print no more lines."""
@@ -197,6 +197,11 @@ class LineScreen:
         while not self._closed.wait(self._seconds):
             jobs = [job.message for job in list(self._progress.running.values())]
             self.say("; ".join([str(self._progress), *jobs[:2]]))
+
+
+def shown(line: str) -> Text:
+    """A line in which rich finds no markup, and terminal and pipeline nothing to obey."""
+    return Text(as_line(line))
 
 
 Screen: TypeAlias = LiveScreen | LineScreen

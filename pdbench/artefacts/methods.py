@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from pdbench.artefacts import style
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
+from pdbench.core.words import shortened
 from pdbench.study import Method, Stage
 from pdbench.study.methods import StageData
 
@@ -69,6 +70,7 @@ _STEP = 3.0
 _WIDTH, _HEIGHT = 2.2, 0.95
 _LANE = 0.5
 _LANES_LEFT, _CHIP = 4.1, 1.75
+_NAME = 44  # characters of a method's name that stand beside its lane
 
 
 def _draw_table(context: Context) -> Drawn:
@@ -172,7 +174,7 @@ def _draw_teacher(axes: Axes, x: float) -> None:
 def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
     for lane, (name, method) in enumerate(methods.items()):
         y = -lane * _LANE
-        axes.text(0, y, method.name, va="center", fontsize=7.5)
+        axes.text(0, y, shortened(method.name, _NAME), va="center", fontsize=7.5)
         end = _LANES_LEFT - 0.35
         axes.text(end, y, name, va="center", ha="right", color=style.MUTED, fontsize=7)
         for i, step in enumerate(_steps(method)):
@@ -187,7 +189,7 @@ def _draw_lanes(axes: Axes, methods: Mapping[str, Method]) -> None:
 
 def _draw_data(axes: Axes, x: float, y: float, name: str) -> None:
     text = f"$D_{{{name[2:]}}}$\n{_wrap(_DATA[name])}"
-    _box(axes, x, y, text, "white", (_WIDTH, 0.8), 0.4, fontsize=6.6)
+    _box(axes, x, y, text, "white", (_WIDTH, 0.8), 0.4, fontsize=6.6, parse_math=True)
 
 
 def _box(

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from pdbench.artefacts import style
 from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
+from pdbench.core.words import shortened
 
 _ROW_HEIGHT = 2.5
 _LEGEND_HEIGHT = 0.55
@@ -22,6 +23,10 @@ _DODGE = 0.008
 _BARS_WIDTH = 0.8
 _NOTE_GAP = 0.07
 _NOTE_HEIGHT = 56.0
+
+# Characters that are drawn of other people's words, which tables have whole.
+_TITLES = 84  # of the titles of panels in a row together
+_TITLE, _NAME, _TICK, _NOTE = 36, 40, 24, 36  # of one
 
 _Looks: TypeAlias = dict[tuple[str, str], style.Appearance]
 
@@ -87,11 +92,12 @@ def _axes(figure: Figure, chart: Chart) -> Iterable[Axes]:
 
 
 def _draw(axes: Axes, panel: Panel, chart: Chart, looks: _Looks) -> None:
-    axes.set_title(panel.title)
+    axes.set_title(shortened(panel.title, max(_TITLE, _TITLES // chart.row_length(panel))))
     axes.set_xlabel(chart.x_label)
     if chart.logarithmic:
         axes.set_xscale("log")
-    axes.set_xticks([x for x, _ in panel.ticks], [label for _, label in panel.ticks])
+    ticks = ["\n".join(shortened(w, _TICK) for w in label.split("\n")) for _, label in panel.ticks]
+    axes.set_xticks([x for x, _ in panel.ticks], ticks)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
     for level in panel.levels:
@@ -192,6 +198,7 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     across = axes.transAxes
     for own, place, (_, text) in zip(wanted, _spread(wanted, _NOTE_GAP), panel.notes, strict=True):
         axes.plot([own, place], [-0.02, -0.06], transform=across, **line)
+        text = shortened(text, _NOTE)
         axes.text(place + 0.01, -0.08, text, transform=across, ha="right", va="center", **words)
     axes.xaxis.labelpad = _NOTE_HEIGHT
 
@@ -218,5 +225,6 @@ def _legend(figure: Figure, chart: Chart, looks: _Looks) -> None:
     if chart.missing():
         cross = Line2D([], [], linestyle="none", marker="x", color=style.MUTED, label="Missing")
         handles.append(cross)
+    names = [shortened(str(handle.get_label()), _NAME) for handle in handles]
     columns = math.ceil(len(handles) / _LEGEND_ROWS)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    figure.legend(handles, names, loc="outside upper center", ncols=columns)

@@ -50,6 +50,7 @@ _RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "pdbench",
     "text.color": _INK,
+    "text.parse_math": False,  # a dollar sign in a title is one
     **dict.fromkeys(("xtick.color", "ytick.color"), MUTED),
     **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), _INK),
     **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 7.5),

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from pdbench.artefacts.style import save
 from pdbench.core.files import write_json, write_text
+from pdbench.core.words import visible
 from pdbench.evidence import Interval, Verdict
 
 Row: TypeAlias = dict[str, str | float | int | None]
@@ -22,10 +23,19 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "±": r"$\pm$",
     "\N{EN DASH}": "--",
     "\N{MINUS SIGN}": "$-$",
 }
+
+_MARKDOWN = re.compile(r"[\\`*|<>~$#]|\](?=\()|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|^:")
+"""What Markdown reads as its own: marks, links, cells, HTML, formulas; and what a pipeline does."""
+
+_FORMULA = re.compile(r"\s*[=+@-]\s*\S")  # a mark alone is none
+_NUMBERS = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?( [+-]?[\d.]+)*", re.IGNORECASE)
 
 ABSENT = "\N{EN DASH}"
 """What stands in a cell that has no number by its nature; a failed one says "missing"."""
@@ -44,11 +54,11 @@ class Table:
     @property
     def markdown(self) -> str:
         """The table in GitHub's Markdown, under its title in bold."""
-        rules = ["---" if side == "l" else "---:" for side in self.align]
-        lines = [self.columns, rules, *self.rows]
-        escaped = ([re.sub(r"([|<>*`])", r"\\\1", cell) for cell in line] for line in lines)
-        body = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
-        return f"**{self.title}**\n\n{body}\n"
+        escaped = (map(escape_markdown, line) for line in (self.columns, *self.rows))
+        head, *body = (f"| {' | '.join(line)} |" for line in escaped)
+        rules = " | ".join("---" if side == "l" else "---:" for side in self.align)
+        lines = "\n".join([head, f"| {rules} |", *body])
+        return f"**{escape_markdown(self.title)}**\n\n{lines}\n"
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,11 @@ class Drawn:
         write_json(stem.with_suffix(".json"), {**words, "tables": tables})
 
 
+def escape_markdown(text: str) -> str:
+    """A text as Markdown shows it, without any structure of its own."""
+    return _MARKDOWN.sub(r"\\\g<0>", visible(text).strip())
+
+
 def _to_latex(tables: Sequence[Table], caption: str) -> str:
     parts = "\n\\par\\medskip\n".join(map(_latex, tables))
     return (
@@ -87,8 +102,10 @@ def _to_latex(tables: Sequence[Table], caption: str) -> str:
 
 
 def _latex(table: Table) -> str:
+    # The empty group keeps a first cell such as [x] or *x from being an option of the rule or the
+    # line end before it.
     head, *body = (
-        " & ".join(_escape_latex(cell) for cell in row) + r" \\"
+        re.sub(r"^(?=[\[*])", "{}", " & ".join(map(_escape_latex, row))) + r" \\"
         for row in (table.columns, *table.rows)
     )
     lines = [
@@ -105,7 +122,7 @@ def _latex(table: Table) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    escaped = "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in visible(text))
     return re.sub(r"\bD\\_(LM|T|L)\b", r"$D_{\\mathrm{\1}}$", escaped)
 
 
@@ -136,7 +153,15 @@ def _to_csv(rows: Sequence[Row]) -> str:
     """Write rows as CSV; the columns are the keys in the order of their first appearance."""
     buffer = io.StringIO()
     columns = dict.fromkeys(key for row in rows for key in row)
-    writer = csv.DictWriter(buffer, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(_csv_cell, columns))
+    writer.writerows([_csv_cell(row.get(column)) for column in columns] for row in rows)
     return buffer.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """A cell with an apostrophe before what a spreadsheet would take for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBERS.fullmatch(text) else text

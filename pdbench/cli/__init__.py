@@ -17,6 +17,7 @@ from pdbench import __version__
 from pdbench.cli import evidence, jobs, studies
 from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
+from pdbench.core.lines import Lines, say, say_defect
 from pdbench.study import offline
 
 # Commands that may ask the network although PDBENCH_DATA names a folder of fetched data.
@@ -70,13 +71,19 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can show every letter
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    sys.excepthook = say_defect
+    logging.captureWarnings(True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(Lines("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:
         fail("interrupted; finished work is kept", 130)  # as shells say it of SIGINT
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say(*shown.getvalue().splitlines(), err=True)
         sys.exit(error.exit_code)
     except PdbenchError as error:
         fail(str(error), error.exit_code)

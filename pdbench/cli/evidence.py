@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, StudyName, fail, known, say, with_json, with_study
+from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_study
 from pdbench.core.errors import PdbenchError, UsageError
+from pdbench.core.files import STANDARD_OUTPUT
+from pdbench.core.lines import say, say_defect
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
@@ -42,7 +43,7 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     if study is None and table is not None:
         raise UsageError("--results needs a study", "name it with --on")
     results = found.check(study, table)
-    say(found.as_text(results), json_file)
+    say(*found.as_text(results), err=json_file == STANDARD_OUTPUT)
     if json_file is not None:
         write_json(json_file, found.as_json(results))
 
@@ -100,8 +101,8 @@ def _check(**options: Any) -> None:
         raise UsageError(error.what, error.remedy) from error
     except OSError as error:
         fail(error, UsageError.exit_code)
-    except Exception:  # a defect of pdbench, with its traceback, is no regression either
-        traceback.print_exc()
+    except Exception as error:  # a defect of pdbench, with its traceback, is no regression either
+        say_defect(type(error), error, error.__traceback__)
         code = UsageError.exit_code
     sys.exit(code)
 
@@ -146,10 +147,10 @@ def _submission(
     cells = [cell for cell in own if cell.architecture in sizes.values()]
     about = write_submission(study, Paths(study), cells, target, fill=fill)
     for file, origin in sorted(about["files"].items()):
-        click.echo(f"{file}.tsv: {origin['cell']} {origin['run']}")
+        say(f"{file}.tsv: {origin['cell']} {origin['run']}")
     for file in about["filled"]:
-        click.echo(f"{file}.tsv: one and the same answer, as there are no predictions")
-    click.echo(f"{target} and {manifest_path(target)}")
+        say(f"{file}.tsv: one and the same answer, as there are no predictions")
+    say(f"{target} and {manifest_path(target)}")
 
 
 @COMMANDS.command("import-scores")
@@ -164,4 +165,4 @@ def _import_scores(study: Study, scores: Path, manifest: Path) -> None:
     """
     from pdbench.jobs.submission import import_scores
 
-    click.echo(import_scores(study, Paths(study), scores, manifest))
+    say(str(import_scores(study, Paths(study), scores, manifest)))

@@ -10,6 +10,7 @@ import click
 
 from pdbench.cli.options import FILE, known, with_study
 from pdbench.core.errors import UsageError
+from pdbench.core.lines import say
 from pdbench.study import Architecture, Start, Study, offline
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import KINDS
@@ -79,7 +80,7 @@ def _archive(name: str) -> None:
     from pdbench.data.places import fetch
 
     gathered = offline.data_folder()
-    click.echo(fetch(name, ARCHIVES, gathered and gathered / offline.ARCHIVES))
+    say(str(fetch(name, ARCHIVES, gathered and gathered / offline.ARCHIVES)))
 
 
 _job("task", "Read TASK into splits, labels and tokens.", "task")
@@ -190,7 +191,7 @@ def _report(study: Study, partial: bool) -> None:
     from pdbench.report import build, build_partial, remove_partial
 
     if partial:
-        click.echo(build_partial(study))
+        say(str(build_partial(study)))
     else:
         build(study, Paths(study))
         remove_partial(study)

@@ -12,7 +12,7 @@ import click
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, suggestion
-from pdbench.core.files import STANDARD_OUTPUT
+from pdbench.core.lines import say
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
 from pdbench.workflow import Paths
@@ -53,16 +53,11 @@ def known(name: str, names: Iterable[str], kind: str) -> str:
     return name
 
 
-def say(text: str, *files: Path | None) -> None:
-    """Print words for people, aside from standard output where one of the files is that."""
-    click.echo(text, err=STANDARD_OUTPUT in files)
-
-
 def fail(error: OSError | str, code: int) -> NoReturn:
     """End the program with one line on stderr; the system's errors get a remedy."""
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         remedy = _REMEDIES.get(error.errno or 0, "see that the file can be read and written")
         error = f"{where}{error.strerror or error}; {remedy}"
-    click.echo(f"pdbench: error: {error}", err=True)
+    say(f"pdbench: error: {error}", err=True)
     sys.exit(code)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pdbench.cli.options import StudyName, say, with_json, with_study
+from pdbench.cli.options import StudyName, with_json, with_study
 from pdbench.core.errors import DataError
+from pdbench.core.files import STANDARD_OUTPUT
+from pdbench.core.lines import say
 from pdbench.study import Study, load_study, offline
 from pdbench.study.loading import studies_in
 from pdbench.workflow import Paths
@@ -81,9 +84,8 @@ def _plan(
     done = paths.done() if left else ()
     sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile))
-    say(found.as_text(devices), json_file)
-    for problem in problems_of_files(study):
-        say(f"A job would say: {problem}", json_file)
+    problems = (f"A job would say: {problem}" for problem in problems_of_files(study))
+    say(*found.as_text(devices), *problems, err=json_file == STANDARD_OUTPUT)
     if json_file is not None:
         write_json(json_file, found.as_json(devices))
 
@@ -110,7 +112,7 @@ def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
         os.environ[offline.VARIABLE] = str(folder.absolute())
     code = 0
     for finding in examine(study, profile):
-        click.echo(finding)  # at once: a profile that cannot be read ends the command
+        say(str(finding))  # at once: a profile that cannot be read ends the command
         if finding.mark == "missing":
             code = 1
     sys.exit(code)
@@ -138,13 +140,13 @@ def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
 
     console = Console()
     if redo is not None:
-        click.echo("\n".join(clean.redo(Survey.of(study), redo, yes=yes)))
+        say(*clean.redo(Survey.of(study), redo, yes=yes))
     elif is_json:
-        click.echo(json.dumps(Survey.of(study).as_json(), indent=2))
+        say(*json.dumps(Survey.of(study).as_json(), indent=2).splitlines())
     elif console.is_terminal:
         watch(console, lambda: Survey.of(study))
     else:
-        click.echo(Survey.of(study).as_text())
+        say(*Survey.of(study).as_text())
 
 
 @COMMANDS.command("verify")
@@ -175,7 +177,7 @@ def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
 
     needed = [*map(load_study, studies_in()), *kept]
     going = own.superfluous(needed) if study is None else own.of_study(study, needed)
-    click.echo("\n".join(own.clean(going, yes=yes)))
+    say(*own.clean(going, yes=yes))
 
 
 @COMMANDS.command("fetch")
@@ -197,11 +199,12 @@ def _fetch(study: Study, folder: Path) -> None:
     os.environ.update(offline.hub_caches(folder))
     from pdbench.data.needs import fetch as run  # the hub's libraries read them when they load
 
-    failed = run(study, folder, click.echo)
+    failed = run(study, folder, say)
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
         raise DataError(what, "run it again; what was fetched is kept")
-    click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
+    named, place = shlex.quote(study.argument), shlex.quote(str(folder))
+    say(f"all is in {place}: snakemake --config study={named} data={place}")
 
 
 @COMMANDS.command("pin")
@@ -216,9 +219,9 @@ def _pin(study: Study) -> None:
 
     added = run(unpinned(study))
     for name, commit in added.items():
-        click.echo(f"{name} {commit}")
+        say(f"{name} {commit}")
     if not added:
-        click.echo("every repository is pinned")
+        say("every repository is pinned")
 
 
 @PROJECT.command("new-method")
@@ -234,7 +237,7 @@ def _new_method(name: str, package: Path | None) -> None:
 
     made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
     made.write()
-    click.echo(made.next_steps())
+    say(*made.next_steps().splitlines())
 
 
 @PROJECT.command("schema")
@@ -243,7 +246,7 @@ def _schema() -> None:
     from pdbench.study.schemas import write_schemas
 
     for path in write_schemas():
-        click.echo(path)
+        say(str(path))
 
 
 @PROJECT.command("example")
@@ -266,4 +269,4 @@ def _lock(is_another: bool) -> None:
     from pdbench.testing.golden import renew_lock
 
     for part, version in sorted(renew_lock(is_another=is_another).items()):
-        click.echo(f"{part} {version}")
+        say(f"{part} {version}")

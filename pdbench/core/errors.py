@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-_LONGEST = 2000
-"""Characters of a line that people read."""
+from pdbench.core.words import shortened, visible
+
+_LONGEST = 1_000  # characters of what is wrong, before the remedy
 
 
 class PdbenchError(Exception):
@@ -18,9 +19,7 @@ class PdbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str) -> None:
-        if len(what) > _LONGEST:  # a name or a list of them may be of any length
-            what = f"{what[: _LONGEST // 2]} ... {what[-_LONGEST // 4 :]}"
-        super().__init__(f"{what}; {remedy}")
+        super().__init__(visible(f"{shortened(what, _LONGEST)}; {remedy}"))
         self.what = what
         self.remedy = remedy
 

@@ -150,8 +150,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON with sorted keys, in one step."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write ``value`` as indented JSON with sorted keys, in one step; to no plain file in ASCII."""
+    is_seen = path == STANDARD_OUTPUT or _is_special(path)
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=is_seen)
+    # On GitHub "##[" is a command wherever it stands in a line.
+    write_text(path, (text.replace("##", r"#\u0023") if is_seen else text) + "\n")
 
 
 def mended(path: Path) -> str:

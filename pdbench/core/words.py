@@ -3,10 +3,48 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 _MINUTE, _HOUR = 60.0, 3600.0
+
+_JOINERS = "\u200c\u200d"  # belong to the spelling of some languages, and to emoji
+
+# GitHub's runner obeys "::" where a line begins, after blanks, and "##[" wherever it stands;
+# other pipelines obey "##vso[" and "##teamcity[".
+_COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\w*\[)")
+
+
+def visible(text: str) -> str:
+    """A text as one line: breaks are blanks, and what cannot be seen is an escape of Python's.
+
+    Those are control characters, and those that change the direction of what follows.
+    """
+    if text.isprintable():
+        return text
+    return "".join(map(_seen, " ".join(text.expandtabs(1).splitlines())))
+
+
+def _seen(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    is_blank = unicodedata.category(character) == "Zs"
+    return character if is_blank else character.encode("unicode_escape").decode()
+
+
+def as_line(text: str) -> str:
+    """A visible text as a line of its own, in which no pipeline finds a command."""
+    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\u{ord(found[0][-1]):04x}", visible(text))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of so many characters at most: its beginning and its end, where it has more."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}\N{HORIZONTAL ELLIPSIS}{text[-end:]}"
 
 
 def signed(value: float) -> str:
@@ -78,9 +116,10 @@ def time_left(seconds: float) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of words as lines: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = [list(map(visible, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = []
-    for first, *others in rows:
+    for first, *others in shown:
         numbers = [word.rjust(width) for word, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
     return lines

@@ -38,7 +38,7 @@ def read_results(path: Path) -> Any:
 
     Raises:
         DataError: The file is unreadable, was changed or is of another schema version, lacks a
-            column, or has a run twice, which would count as two.
+            column or a name, or has a run twice, which would count as two.
     """
     frame = read_table(path)
     scalar = set(_NEEDED).intersection(frame) - {TEST_PREDICTIONS, TEST_LABELS}
@@ -48,6 +48,10 @@ def read_results(path: Path) -> Any:
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:
         raise DataError(f"{path}: no column {lost[0]!r}", _AGAIN)
+    for column in ("study", "cell", "task", "method"):
+        if not (named := frame[column].map(lambda name: isinstance(name, str))).all():
+            row = int(named.argmin())
+            raise DataError(f"{path}: row {row}: {column} is no name", _AGAIN)
     twice = frame[frame.duplicated(["cell", "run"])]
     if len(twice):
         what = f"{path}: {len(twice)} runs stand in it twice, first one of {twice['cell'].iloc[0]}"
@@ -107,7 +111,12 @@ class ResultsTable:
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
         row = self.runs(key).iloc[0]
-        size, axes = Architecture.parse(row["architecture"]), (row["transfer"], row["corpus"])
+        try:
+            size = Architecture.parse(row["architecture"])
+        except (TypeError, ValueError) as error:
+            what = f"results.parquet: cell {key}: architecture {row['architecture']!r} is no size"
+            raise DataError(what, _AGAIN) from error
+        axes = (row["transfer"], row["corpus"])
         transfer, corpus = (value if isinstance(value, str) else None for value in axes)
         return Cell(row["task"], row["method"], size, transfer, corpus)
 

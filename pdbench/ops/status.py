@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pdbench.core.processes import identity
-from pdbench.core.words import aligned
+from pdbench.core.words import aligned, as_line
 from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
@@ -142,11 +142,11 @@ class Survey:
         cells = (Job("cell", cell) for cell in self.study.seed_counts)
         return [(cell, upstream(self.graph.needs[cell])) for cell in cells]
 
-    def as_text(self) -> str:
+    def as_text(self) -> list[str]:
         """The survey as plain lines."""
         table = [("artefact", *_STATES), *_rows(self)]
         failures = (line for failure in self.failures for line in _explain(failure))
-        return "\n".join([*aligned(table), "", *_other_jobs(self), *failures])
+        return [*aligned(table), "", *_other_jobs(self), *failures]
 
     def as_json(self) -> dict[str, Any]:
         """The survey as ``pdbench status --json`` prints it."""
@@ -333,12 +333,17 @@ def _drawn(found: Survey) -> Group:
         table.add_column(state, justify="right", style=colour)
     *artefacts, cells = _rows(found)
     for row in artefacts:
-        table.add_row(*row)
+        table.add_row(*map(_shown, row))
     table.add_row(*cells, style="bold")
-    parts: list[RenderableType] = [table, *map(Text, _other_jobs(found))]
+    parts: list[RenderableType] = [table, *map(_shown, _other_jobs(found))]
     for failure in found.failures[:_SHOWN]:
         first, *others = _explain(failure)
-        parts += [Text(first, style="red"), *map(Text, others)]
+        parts += [_shown(first, "red"), *map(_shown, others)]
     if len(found.failures) > _SHOWN:
         parts.append(Text(f"and {len(found.failures) - _SHOWN} more failures"))
     return Group(*parts)
+
+
+def _shown(words: str, style: str = "") -> Text:
+    """Words of others, in which rich finds no markup and the terminal no command."""
+    return Text(as_line(words), style=style)

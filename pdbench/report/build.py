@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ from markupsafe import Markup, escape
 from pdbench import __version__
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.artefacts.context import Context
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.tables import Table, escape_markdown
 from pdbench.core import words
 from pdbench.core.entries import RECORD
 from pdbench.core.errors import PdbenchError
@@ -198,19 +199,20 @@ def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
     A cell without any run is there too.
     """
     study, frame = scores.study, scores.frame
+    argument = shlex.quote(study.argument)
     for task in study.taught:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
         if rows:
             about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
             runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
-            yield {**about, "command": f"pdbench teacher {study.argument} {task}", "runs": runs}
+            yield {**about, "command": f"pdbench teacher {argument} {task}", "runs": runs}
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for key, cell in study.cells.items():
         about = {"key": key, "metrics": study.tasks[cell.task].metrics}
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
         runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
-        yield {**about, "command": f"pdbench cell {study.argument} {key}", "runs": runs}
+        yield {**about, "command": f"pdbench cell {argument} {key}", "runs": runs}
 
 
 def _run(
@@ -231,10 +233,21 @@ def _rendered(template: str, page: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_visible if template.endswith(".html.j2") else _in_markdown,
     )
-    environment.filters["subscripts"] = _subscripts
+    environment.filters |= {"subscripts": _subscripts, "quoted": shlex.quote}
     text: str = environment.get_template(template).render(page=page, **_helpers())
     return text
+
+
+def _visible(value: object) -> Markup | str:
+    """What an expression of a page shows: text without control characters, to be escaped."""
+    return value if isinstance(value, Markup) else words.visible(str(value))
+
+
+def _in_markdown(value: object) -> str:
+    """What an expression of a Markdown file shows; what is Markdown already is marked as safe."""
+    return value if isinstance(value, Markup) else escape_markdown(str(value))
 
 
 def _helpers() -> dict[str, Any]:
@@ -256,7 +269,8 @@ def _helpers() -> dict[str, Any]:
 
 def _subscripts(text: str) -> Markup:
     """Escape a text for HTML and set the names of data sets with their subscripts."""
-    return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", str(escape(text))))
+    shown = str(escape(words.visible(text)))
+    return Markup(re.sub(r"\bD_(LM|T|L)\b", r"D<sub>\1</sub>", shown))
 
 
 def _listed(value: Any) -> str:

@@ -64,7 +64,7 @@ def effect(part: Trial | None) -> str:
     return f"{part.text}: by {signed(interval.mean)} {ends}"
 
 
-def as_text(results: Sequence[Result]) -> str:
+def as_text(results: Sequence[Result]) -> list[str]:
     """Every claim in two or three lines: outcome, statement, and what decides."""
     lines, indent = [], " " * 7
     for one in results:
@@ -72,7 +72,7 @@ def as_text(results: Sequence[Result]) -> str:
         lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=indent)
         about = "; ".join(filter(None, (effect(one.deciding), _why(one))))
         lines += textwrap.wrap(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-    return "\n".join([*lines, "", counted(results)])
+    return [*lines, "", counted(results)]
 
 
 def _why(result: Result) -> str:

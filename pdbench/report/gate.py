@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from xml.etree import ElementTree as ET
 
-import click
-
-from pdbench.artefacts.tables import Table
+from pdbench.artefacts.tables import Table, escape_markdown
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import STANDARD_OUTPUT, read_json, write_json, write_text
-from pdbench.core.words import for_json, p_value, signed
+from pdbench.core.lines import annotation, say
+from pdbench.core.words import for_json, p_value, shortened, signed, visible
 from pdbench.evidence import Interval
 from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check, failing
 from pdbench.evidence.pairs import STORED, Match
@@ -35,10 +34,8 @@ _Plain: TypeAlias = dict[str, Any]
 """Findings as :func:`_as_plain` has them, or a part of them: what the JSON file says."""
 
 _METHODS = Path("config/methods.yaml")
-_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML cannot hold."""
-
 _WIDTH = 100
+_LONGEST = 160  # characters of a name in a table of text
 _NUMBERS = ("Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
 _COLUMNS = ("", "Outcome", "Cell", *_NUMBERS)
 _ALIGN = "lllrrrrrr"
@@ -80,7 +77,7 @@ def run(
         findings = _written(written)
     aside = STANDARD_OUTPUT in (junit, markdown, json_file)
     for line, outcome in _as_text(findings):
-        click.echo(click.style(line, _COLOURS[outcome]) if outcome else line, err=aside)
+        say(line, err=aside, colour=_COLOURS[outcome] if outcome else None)
     if junit is not None:
         write_text(junit, _as_junit(findings))
     if json_file is not None:
@@ -89,8 +86,8 @@ def run(
             paths.note_made(Job("gate"))
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))
-    for line in _error_lines(findings) if annotations else ():
-        click.echo(line, err=aside)
+    if annotations:
+        say(*_error_lines(findings), err=aside)
     return 0 if exit_zero else int(findings["code"])
 
 
@@ -252,7 +249,7 @@ def _entries(row: _Plain) -> tuple[str, ...]:
         p = "" if row["p"] is None else p_value(row["p"])
         runs = "/".join(map(str, dict.fromkeys(row["runs"])))
         numbers = (*scores, signed(row["difference"]), ends, p, runs)
-    return (row["mark"], row["outcome"], row["name"], *numbers)
+    return (row["mark"], row["outcome"], shortened(visible(row["name"]), _LONGEST), *numbers)
 
 
 def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
@@ -262,13 +259,19 @@ def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
 
 def _as_markdown(found: _Plain) -> str:
     """A summary for a job's page: the outcome first, and every row in a table."""
-    parts = [f"### pdbench check: {found['verdict']}"]
+    parts = [f"### pdbench check: {escape_markdown(found['verdict'])}"]
     for one in found["checks"]:
         rows = tuple((*_entries(row), _why(row, one)) for row in one["rows"])
         table = Table(one["title"], (*_COLUMNS, "Why"), rows, _ALIGN + "l")
-        problems = (f"**{problem}**" for problem in one["problems"])
-        parts += [*one["notes"], *problems, table.markdown, one["counted"]]
+        bold = (f"**{escape_markdown(problem)}**" for problem in one["problems"])
+        notes = map(_as_paragraph, one["notes"])
+        parts += [*notes, *bold, table.markdown, _as_paragraph(one["counted"])]
     return "\n\n".join(parts) + "\n"
+
+
+def _as_paragraph(text: str) -> str:
+    """A text in Markdown that begins neither a list nor a rule."""
+    return re.sub(r"^(\d*)(?=[-+=.)])", r"\1\\", escape_markdown(text))
 
 
 def _as_junit(found: _Plain) -> str:
@@ -279,21 +282,23 @@ def _as_junit(found: _Plain) -> str:
     """
     root = ET.Element("testsuites", name="pdbench check")
     for one in found["checks"]:
-        named = {"name": one["title"].partition(",")[0], "timestamp": f"{one['date']}T00:00:00"}
+        name = visible(one["title"]).partition(",")[0]
+        named = {"name": name, "timestamp": f"{visible(one['date'])}T00:00:00"}
         suite = ET.SubElement(root, "testsuite", named)
-        group = f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}"
+        group = visible(f"pdbench.{one['study']}.{one['candidate'] or one['baseline']}")
         for row in one["rows"]:
             name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
-            legal, why = _ILLEGAL.sub("?", name), _ILLEGAL.sub("?", _why(row, one))
-            case = ET.SubElement(suite, "testcase", classname=group, name=legal, time="0")
-            _judge(case, row["outcome"], why, found["strict"])
+            about = {"classname": group, "name": visible(name), "time": "0"}
+            case = ET.SubElement(suite, "testcase", about)
+            _judge(case, row["outcome"], visible(_why(row, one)), found["strict"])
         for problem in one["problems"]:
             case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
-            ET.SubElement(case, "error", message=_ILLEGAL.sub("?", problem), type="waiver")
+            ET.SubElement(case, "error", message=visible(problem), type="waiver")
         _count(suite)
     _count(root)
     ET.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+    text = ET.tostring(root, "unicode").replace("##", "&#35;#")  # "##[" is a command on GitHub
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
 def _judge(case: ET.Element, outcome: str, message: str, strict: bool) -> None:
@@ -322,9 +327,11 @@ def _error_lines(found: _Plain) -> Iterator[str]:
         place = _place(one)
         for row in one["rows"]:
             if row["outcome"] in failing(strict=found["strict"]):
-                yield _line(place, f"{row['outcome']}: {row['name']}", _why(row, one))
+                title = f"pdbench check, {row['outcome']}: {row['name']}"
+                yield annotation({**place, "title": title}, _why(row, one))
         for problem in one["problems"]:
-            yield _line({"file": str(WAIVERS)}, "waiver", problem)
+            title = "pdbench check, waiver"
+            yield annotation({"file": str(WAIVERS), "title": title}, problem)
 
 
 def _place(check: _Plain) -> dict[str, str]:
@@ -333,16 +340,3 @@ def _place(check: _Plain) -> dict[str, str]:
         if check["candidate"] and line.startswith(f"{check['candidate']}:"):
             return {"file": str(_METHODS), "line": str(count)}
     return {"file": f"config/{check['study']}.yaml"}
-
-
-def _line(place: dict[str, str], title: str, message: str) -> str:
-    words = {**place, "title": f"pdbench check, {title}"}
-    properties = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in words.items())
-    return f"::error {properties}::{_escaped(message)}"
-
-
-def _escaped(text: str, also: str = "") -> str:
-    """Escape as GitHub's runner undoes it; ``also`` are the characters that end a property."""
-    for character in "%\r\n" + also:
-        text = text.replace(character, f"%{ord(character):02X}")
-    return text

@@ -29,6 +29,7 @@ from pdbench.study.settings import (
     Strict,
     Task,
     Text,
+    Title,
     Training,
     TransferSet,
     VocabularySource,
@@ -39,7 +40,7 @@ class Study(Strict):
     """A grid at one scale: everything that ``config/<name>.yaml`` says."""
 
     name: Name = Field(description="Folder name under results/ and reports/.")
-    title: str = Field(description="The title of the report.")
+    title: Title = Field(description="The title of the report.")
     scale: Literal["demo", "paper"] = Field(
         description="demo marks every absolute number as not comparable with the paper."
     )

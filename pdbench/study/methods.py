@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, model_serializer, model_validator
 
-from pdbench.study.settings import MayBeWritten, Strict
+from pdbench.study.settings import MayBeWritten, Strict, Title
 
 Initialisation: TypeAlias = Literal["random", "embeddings", "truncated", "pretrained"]
 Objective: TypeAlias = Literal["distill", "finetune"]
@@ -111,7 +111,7 @@ class Stage(_WithObjective):
 class Method(Strict):
     """One way to make a student: where its weights begin and what trains them."""
 
-    name: str = Field(description="The name printed in tables and figures.")
+    name: Title = Field(description="The name printed in tables and figures.")
     initialisation: Initialisation = Field(
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from pdbench.core.words import visible
 from pdbench.study.catalogue.metrics import METRICS
 from pdbench.study.cells import Architecture, checked_width
 
@@ -108,6 +109,13 @@ def _known_metric(name: str) -> str:
     return name
 
 
+def _in_one_line(text: str) -> str:
+    found = " ".join(text.split())
+    if visible(found) != found:
+        raise ValueError(f"{text!r} has characters that cannot be shown")
+    return found
+
+
 def _checked_path(text: str) -> str:
     """Refuse what no system takes for a path, and what nobody sees in one."""
     if any(unicodedata.category(letter) == "Cc" for letter in text):
@@ -120,6 +128,8 @@ def _checked_path(text: str) -> str:
 _Sourced: TypeAlias = Annotated[_T, MayBeWritten(_without_origin, _with_origin)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", max_length=64)]
 """Part of the names of files and folders."""
+Title: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_in_one_line)]
+"""Words in a line, as they stand in tables and figures."""
 _Path: TypeAlias = Annotated[str, AfterValidator(_checked_path)]
 _PositiveInt: TypeAlias = Annotated[int, Field(ge=1, le=10**13)]
 """Larger numbers are slips of the pen, here and below, which would take time and memory."""
@@ -310,7 +320,7 @@ class Task(Data):
         description="The task whose models are scored on this one, which then trains none: MNLI "
         "for MNLI mismatched and for the diagnostic set.",
     )
-    title: str | None = Field(None, description="Name in tables and figures.")
+    title: Title | None = Field(None, description="Name in tables and figures.")
     teacher: Teacher | None = Field(
         None, description="The teacher of this task; a task without one is not distilled."
     )
@@ -344,7 +354,7 @@ class TransferSet(Strict):
 
     text: Name = Field(description="Id of a text.")
     size: _Count = Field(description="Number of items.")
-    label: str | None = Field(None, description="Name in figures; the id when null.")
+    label: Title | None = Field(None, description="Name in figures; the id when null.")
 
 
 class CorpusPart(Strict):
@@ -468,7 +478,7 @@ class Architectures(Strict):
     """The sizes of the study."""
 
     grid: _ArchitectureGrid = Field(description="All combinations are sizes of the study.")
-    named: dict[str, _Size] = Field(
+    named: dict[Title, _Size] = Field(
         description="Sizes with a name, from small to large: {Mini: 4/256}."
     )
 

@@ -156,10 +156,10 @@ class Plan:
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
 
-    def as_text(self, devices: Sequence[int] = DEVICES) -> str:
-        """The plan as small tables, with its assumptions named."""
-        tables = (_head(self), _artefacts(self), _rules(self), _wall(self, devices))
-        return "\n\n".join("\n".join(lines) for lines in tables)
+    def as_text(self, devices: Sequence[int] = DEVICES) -> list[str]:
+        """The plan as lines: small tables, with its assumptions named."""
+        tables = (_artefacts(self), _rules(self), _wall(self, devices))
+        return [*_head(self), *(line for lines in tables for line in ("", *lines))]
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """The plan as ``pdbench plan --json`` writes it.

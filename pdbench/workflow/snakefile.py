@@ -12,6 +12,8 @@ from typing import Any
 
 from pdbench.core.entries import RECORD, lost_from
 from pdbench.core.errors import PdbenchError, UsageError
+from pdbench.core.lines import say
+from pdbench.core.words import as_line
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
@@ -111,7 +113,7 @@ def open_workflow(
             _forget_lost(study, found.paths, found.graph)
             found.paths.ask(found.graph)
     except PdbenchError as error:
-        print(f"pdbench: error: {error}", file=sys.stderr)
+        say(f"pdbench: error: {error}", err=True)
         raise SystemExit(error.exit_code) from error
     return found
 
@@ -148,6 +150,8 @@ def check_folders(paths: Paths) -> None:
         if set(place) & set("{}"):
             what = f"{place}: braces in a path, which Snakemake reads as names of wildcards"
             raise UsageError(what, "rename or move it")
+        if as_line(place) != place:
+            raise UsageError(f"{place}: a path that cannot be shown", "rename or move it")
     own = (Path(), Path(".snakemake"), Path("logs"), STORE.parent, STORE)
     for folder in (*own, paths.reports.parent, paths.reports):
         if folder.is_dir() and not os.access(folder, os.W_OK):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
+from dataclasses import replace
 
 import pytest
+from hostile import TITLE
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from pdbench.artefacts import style
 from pdbench.artefacts.charts import Chart, Level, Mark, Panel, Series
@@ -51,6 +55,38 @@ def test_published_marks_are_hollow() -> None:
 
     assert line_of(own).get_markerfacecolor() == looks_of("pd")[0].colour
     assert line_of(paper).get_markerfacecolor() == "white"
+
+
+def test_words_are_drawn_as_they_are_written() -> None:
+    """No dollar sign, underscore or backslash in them begins a formula, or hides a name."""
+    marks = (replace(mark(0, 70), label=TITLE), mark(1, 71))
+    named = Panel(TITLE, (Series(f"_{TITLE}", "pd", marks),), (), ((0, "$a^$"), (1, "{_b}")))
+    notes = replace(named, ticks=(), notes=((0, "$c^$"),))
+
+    with style.applied():
+        figure = render(replace(chart(named, notes), x_label=TITLE))
+        figure.savefig(io.BytesIO(), format="pdf")
+        figure.savefig(io.BytesIO(), format="png")
+
+    first, second = figure.axes
+    assert first.get_xlabel() == TITLE
+    assert [text.get_text() for text in first.get_xticklabels()] == ["$a^$", "{_b}"]
+    assert second.texts[0].get_text() == "$c^$"
+    (name,) = (text.get_text() for text in figure.legends[0].get_texts())
+    assert name.startswith("_=a $x^$ {")
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))
+
+
+def test_long_words_are_drawn_short() -> None:
+    """Beginning and end of a title are seen, so that panels can be told apart."""
+    title = f"This study: {'long ' * 100}, H = 128"
+    figure = render(chart(Panel(title, (Series("N" * 500, "pd", (mark(0, 70),)),))))
+
+    drawn = figure.axes[0].get_title(loc="left")
+    assert drawn.startswith("This study: long")
+    assert drawn.endswith("H = 128")
+    assert len(drawn) == 84
+    assert len(figure.legends[0].get_texts()[0].get_text()) == 40
 
 
 def test_line_breaks_at_a_missing_cell() -> None:

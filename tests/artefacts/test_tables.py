@@ -6,7 +6,10 @@ import csv
 import io
 from pathlib import Path
 
+import pytest
+
 from pdbench.artefacts.tables import Drawn, Table, _escape_latex, _to_csv, _to_latex
+from pdbench.core.words import visible
 
 TABLE = Table("Scores (%)", ("Method", "A|B"), (("D_T & more", "71.0 ± 0.3"),), align="lr")
 
@@ -40,6 +43,49 @@ def test_latex_escapes_every_special_character() -> None:
     assert _escape_latex(r"a_b #1 {x} ~^\$") == (
         r"a\_b \#1 \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}\$"
     )
+
+
+def test_a_first_cell_is_no_option_of_latex() -> None:
+    """What stands in brackets after a rule or the end of a row would be one, and a star too."""
+    text = _to_latex([Table("t", ("[a]", "b"), (("*c", "d"), ("e", "[f]")), align="ll")], "x")
+
+    assert "\\toprule\n{}[a] & b" in text
+    assert "\\midrule\n{}*c & d" in text
+    assert "e & [f]" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        " =1",
+        "-x",
+        "--1",
+        "-1,=2",
+        "= 1",
+        "+1 @a",
+    ],
+)
+def test_a_spreadsheet_takes_no_words_for_a_formula(text: str) -> None:
+    """In a cell or a head; an apostrophe shows that it is text."""
+    (head, row) = csv.reader(io.StringIO(_to_csv([{text: text}])))
+
+    assert head == row == [f"'{visible(text)}"]
+
+
+@pytest.mark.parametrize(
+    "text", ["-1.2", "+3", "-1e-5", "-1.2 -3.4 5", "\N{MINUS SIGN}1.2", "a=b", "=", "+"]
+)
+def test_numbers_of_a_spreadsheet_stay_numbers(text: str) -> None:
+    """Also those that are written as text already, and several in a cell."""
+    (_, row) = csv.reader(io.StringIO(_to_csv([{"a": text, "b": -1.5}])))
+
+    assert row == [text, "-1.5"]
 
 
 def test_csv_has_the_union_of_the_columns_in_order() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from commands import run
+from hostile import NAME, TITLE, assert_nothing_obeys
 from rich.console import Console
 from study_files import write_study_file
 
@@ -177,6 +178,33 @@ def test_a_cell_is_what_its_seeds_say(
         assert reason(found, PD) == f"seed 0, {log}: the loss is not finite"
 
 
+def test_the_words_of_others_are_shown_and_not_obeyed(
+    study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Those of a status file, a log, a host and SLURM, in plain lines, live and as JSON."""
+    say(paths, PD, "failed", reason=NAME)
+    say(paths, PF, "running", host=NAME)
+    for file in (paths.status(job(study, PF)), paths.log(job(study, PF))):
+        os.utime(file, (0, 0))
+    log = paths.log(TEACHER)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"pdbench: error: {NAME.splitlines()[0]} \x1b[2J", encoding="utf-8")
+    put_squeue(tmp_path, monkeypatch, f"8|{TITLE.replace(chr(39), '')}|/x|(null)")
+    stream = io.StringIO()
+
+    assert run("status", "small.yaml") == 0
+    plain = capsys.readouterr().out
+    assert run("status", "small.yaml", "--json") == 0
+    as_json = capsys.readouterr().out
+    Console(file=stream, width=2000).print(status._drawn(Survey.of(study)))
+
+    for text in (plain, as_json, stream.getvalue()):
+        assert_nothing_obeys(text)
+        assert "[red]j[/red] :bug:" in text
+    assert plain.count("stop-commands") == stream.getvalue().count("stop-commands") == 2
+    assert NAME in {failure["reason"] for failure in json.loads(as_json)["failures"]}
+
+
 def test_a_silent_cell_of_another_host_is_dead(study: Study, paths: Paths) -> None:
     """Without a sign of life for a quarter of an hour."""
     say(paths, PD, "running", host="elsewhere")
@@ -206,7 +234,7 @@ def test_slurm_knows_whether_a_cell_lives(
 
     assert states(found) == {PD: "running", PF: "failed"}
     assert found.queue == {"PENDING": 1, "RUNNING": 1}
-    assert "SLURM: 1 pending, 1 running" in found.as_text()
+    assert "SLURM: 1 pending, 1 running" in "\n".join(found.as_text())
 
 
 def test_slurm_knows_whether_a_quiet_job_lives(

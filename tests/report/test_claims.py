@@ -112,9 +112,7 @@ def test_an_outcome_that_is_not_the_recorded_one_is_an_error(
 
 def test_text_fits_a_terminal() -> None:
     """No line is longer than a hundred characters."""
-    text = claims.as_text(on_reference(load_claims()))
-
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, claims.as_text(on_reference(load_claims())))) <= 100
 
 
 def test_effects_read_as_a_comparison_with_its_interval() -> None:

@@ -13,7 +13,10 @@ import gate_results
 import pandas as pd
 import pytest
 from commands import run
+from hostile import NAME, assert_nothing_obeys, markdown, words
 
+from pdbench.core.files import write_json
+from pdbench.core.words import shortened, visible
 from pdbench.evidence import paired
 from pdbench.evidence.gate import Gate, GateOutcome, Row
 from pdbench.evidence.pairs import Match
@@ -126,6 +129,84 @@ def test_a_new_version_is_compared_with_stored_results(folder: Path) -> None:
     assert check("--against", "less.parquet") == 2
 
 
+@pytest.mark.parametrize("column", ["corpus", "transfer", "task", "method"])
+def test_the_names_of_a_strangers_table_are_shown_and_not_obeyed(
+    column: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is one row of every output, in which it is text, and one annotation."""
+    frame = pd.read_parquet("worse.parquet")
+    row = frame[frame["cell"] == ONE].iloc[:1].assign(**{"cell": NAME, column: NAME})
+    pd.concat([frame, row]).to_parquet("strange.parquet")
+    files = ["--json", "g.json", "--junit", "g.xml", "--markdown", "g.md", "--annotations"]
+
+    assert check("--against", "strange.parquet", *files) == 2
+
+    said = capsys.readouterr().out
+    root = ET.parse(folder / "g.xml")
+    rows, _ = markdown((folder / "g.md").read_text(encoding="utf-8"))
+    found = json.loads((folder / "g.json").read_text(encoding="utf-8"))["checks"][0]["rows"]
+    (strange,) = (row["name"] for row in found if row["outcome"] == "missing")
+    assert NAME in strange
+    assert [line for line in said.splitlines() if line.startswith("::error file=config/")]
+    assert [
+        case.attrib["name"] for case in root.iter("testcase") if case.find("error") is not None
+    ] == [visible(strange)]
+    assert [cells[2] for cells in rows if cells[1] == "missing"] == [
+        words(shortened(visible(strange), 160))
+    ]
+    assert len(rows) == len(found) + 1
+    assert {len(cells) for cells in rows} == {10}
+    for text in (
+        said,
+        *((folder / file).read_text(encoding="utf-8") for file in ("g.xml", "g.md")),
+    ):
+        assert_nothing_obeys(text)
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--markdown"])
+def test_what_is_said_again_to_a_terminal_is_not_obeyed(
+    option: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The findings of somebody else's check, in every format on standard output."""
+    found = plain(judged(*rows(), problems=(NAME,)))
+    notes = [NAME, "::error::x", "- y", "==", "1. w", " ::error::z"]
+    found["checks"][0] |= {"title": NAME, "notes": notes, "counted": NAME}
+    for row in found["checks"][0]["rows"]:
+        row |= {"name": NAME, "reason": NAME, "notes": [NAME], "cells": [NAME, NAME]}
+    write_json(folder / "g.json", found | {"verdict": NAME})
+
+    assert check("--from", "g.json", option, "-", "--annotations") == 1
+
+    said = capsys.readouterr()
+    assert_nothing_obeys(said.out)
+    assert_nothing_obeys(said.err)
+    if option == "--json":
+        assert json.loads(said.out)["verdict"] == NAME
+    if option == "--junit":
+        cases = ET.fromstring(said.out.partition("\n")[2]).iter("testcase")
+        assert {case.attrib["name"] for case in cases} == {
+            f"{visible(NAME)} v {visible(NAME)}",
+            "waivers",
+        }
+    if option == "--markdown":
+        assert {len(cells) for cells in markdown(said.out)[0]} == {10}
+        assert markdown(said.out)[1] == [words(f"pdbench check: {visible(NAME)}")]
+        assert "\n\n\\- y\n\n\\==\n\n1\\. w\n\n" in said.out
+
+
+def test_a_waivers_reason_is_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrapped to any width, it begins no line as a command."""
+    waiver = {"study": "small", "baseline": "d", "cell": ONE, "expires": "9999-01-01"}
+    text = json.dumps({"waivers": [{**waiver, "reason": "::error ::x ##[error]y \x1b[2J " * 20}]})
+    (folder / "w.yaml").write_text(text, encoding="utf-8")
+
+    assert check(*TWO, "--results", "worse.parquet", "--waivers", "w.yaml") == 0
+
+    said = capsys.readouterr().out
+    assert_nothing_obeys(said)
+    assert "waived until 9999-01-01: \\u003a:error" in said or "until 9999-01-01: ::error" in said
+
+
 def test_waivers_are_read_from_their_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A waived regression passes and is printed with its reason."""
     words = f"{{study: small, baseline: d, cell: {ONE}, reason: known, expires: 9999-01-01}}"
@@ -204,6 +285,7 @@ BROKEN: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "old": (lambda frame: frame.assign(schema_version=0), "not results of schema version"),
     "without cells": (lambda frame: frame.drop(columns="cell"), "no column 'cell'"),
     "without updates": (lambda frame: frame.drop(columns="steps"), "no column 'steps'"),
+    "without a task": (lambda frame: frame.assign(task=None), "row 0: task is no name"),
     "twice the same": (
         lambda frame: pd.concat([frame, frame[frame["cell"] == ONE]], ignore_index=True),
         f"6 runs stand in it twice, first one of {ONE}",
@@ -231,6 +313,21 @@ def test_a_table_that_is_not_whole_is_misuse(
 
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+@pytest.mark.parametrize("size", [None, NAME])
+def test_a_stored_cell_of_no_size_is_misuse(
+    size: str | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study does not have it, so that its size is the table's word alone."""
+    frame = pd.read_parquet("worse.parquet")
+    frame.loc[frame["cell"] == ONE, ["cell", "architecture"]] = [NAME, size]
+    frame.to_parquet("harmed.parquet")
+
+    assert check("--against", "harmed.parquet") == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " is no size; collect the results again" in line
 
 
 def test_no_results_at_all_are_incomplete(folder: Path) -> None:
@@ -317,7 +414,7 @@ def test_unresolved_is_an_error_where_asked() -> None:
 
 
 def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Per cent, line ends, colons and commas, as the runner undoes them."""
+    """Per cent, colons and commas, as the runner undoes them; line ends are blanks."""
     monkeypatch.chdir(tmp_path)
     row = Row("a:b,c", ("x",), GateOutcome.MISSING, "100%\nlost: a, b")
 
@@ -325,7 +422,7 @@ def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert line == (
         "::error file=config/demo.yaml,title=pdbench check%2C missing%3A a%3Ab%2Cc"
-        "::100%25%0Alost: a, b"
+        "::100%25 lost: a, b"
     )
 
 

@@ -31,6 +31,13 @@ def test_a_study_is_found_by_name_or_path() -> None:
     assert load_study("demo") == load_study(ROOT / "config/demo.yaml")
 
 
+def test_titles_are_lines(study_file) -> None:
+    """YAML's ways to write long texts end them with a line end; signs of formulas are kept."""
+    study = load_study(study_file({"title": "one\n  two $x^$\n"}))
+
+    assert study.title == "one two $x^$"
+
+
 def test_sourced_values_become_assumptions(study_file) -> None:
     """A value written with its source counts as the value, and is listed with its key."""
     study = load_study(study_file())
@@ -72,6 +79,10 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         ({"training.distill.epochs": "two"}, "key training.distill.epochs: .*not 'two'"),
         ({"scale": "huge"}, "key scale: .*'demo' or 'paper'"),
         ({"name": "../up"}, "key name: "),
+        ({"title": "x" * 10_000}, "key title: .*at most 200 characters, not 'xxx.*xxx'; workflow/"),
+        ({"tasks.sentiment.title": "a\x1b[2J"}, r"title: 'a\\x1b\[2J' has characters that cannot"),
+        ({"transfer_sets.films-300.label": "a\u202eb"}, "films-300.label: .*cannot be shown"),
+        ({"architectures.named": {"a\x08": "1/64"}}, r"named.a\\x08.*cannot be shown"),
         ({"vocabulary.name": "bert-base"}, "did you mean 'bert-base-uncased'"),
         ({"texts.films.name": "imdb-sentence"}, "did you mean 'imdb-sentences'"),
         ({"tasks.sentiment.teacher.name": "x"}, "key tasks.sentiment.teacher.name: unknown"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import NAME, assert_nothing_obeys
 from rich.console import Console
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLogHandlerBase
@@ -223,6 +225,29 @@ def test_a_failed_job_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert "Exiting" not in text
     assert "1 of 2 jobs done" in text
     assert "1 failed. Run again to go on" in text
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_log_is_shown_and_not_obeyed(tmp_path: Path, live: bool) -> None:
+    """Neither the words of a job and its log nor those of Snakemake reach terminal or pipeline."""
+    made, stream = handler()
+    if live:
+        made.console = Console(file=stream, force_terminal=True, color_system=None, width=4000)
+    log = tmp_path / "cell.log"
+    log.write_text(NAME, encoding="utf-8", errors="surrogatepass")
+
+    made.emit(record(event=LogEvent.RUN_INFO, stats={"cell": 1, "total": 1}))
+    made.emit(started(1, NAME))
+    made.emit(record(logging.WARNING, NAME))
+    made.emit(record(logging.ERROR, event=LogEvent.JOB_ERROR, jobid=1, rule_name="a", log=[log]))
+    made.close()
+
+    text = (
+        re.sub(r"\x1b\[(\?25[hl]|\d*[AK])|\r", "", stream.getvalue()) if live else stream.getvalue()
+    )
+    assert_nothing_obeys(text)
+    assert text.count("[red]j[/red] :bug:") == 3
+    assert text.count("stop-commands") == 3
 
 
 def test_a_full_disk_is_named_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import assert_nothing_obeys
 from study_files import write_study_file
 
 from pdbench.artefacts import ARTEFACTS
@@ -124,6 +125,22 @@ def test_an_unknown_artefact_is_found_before_anything_runs(
         )
 
     assert "unknown artefact 'figure8'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\n::error::b", "a\x1b[2J", "a\u202eb", "##[error]a"])
+def test_a_path_that_cannot_be_shown_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Snakemake prints it as it is."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit) as caught:
+        open_workflow({"study": str(write_study_file(Path(f"{name}.yaml")))}, ARTEFACTS)
+
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "a path that cannot be shown; rename or move it" in said
+    assert_nothing_obeys(said)
 
 
 @pytest.mark.parametrize("place", ["study", "folder"])
