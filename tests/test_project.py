@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import yaml
 
 from pdbench import __version__
-from pdbench.cli import cli
+from pdbench.cli import cli, main
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.loading import studies_in
 
@@ -105,6 +107,56 @@ def test_an_unfit_python_is_one_clear_line(tmp_path: Path, version: str | None) 
     assert f"{python} is {'Python ' + version if version else 'missing'}" in lines[0]
     assert "make PYTHON=" in lines[0]
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A folder with the Makefile, whose programs write their arguments to said.json there."""
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    said = f"import json, sys; json.dump(sys.argv[1:], open('{tmp_path}/said.json', 'w'))"
+    for name in ("pyproject.toml", "constraints.txt", ".venv/bin/pdbench", ".venv/bin/snakemake"):
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{said}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("bin/python", ".run"):
+        (tmp_path / ".venv" / name).touch()
+    return tmp_path
+
+
+AWKWARD = ("it's", 'a "b"', "my config", "$(shell touch hit)", "`touch hit`", "$(touch hit)", "$HOME")
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+@pytest.mark.parametrize("study", [*AWKWARD, "a; touch hit", "-n", "--yes", "a\\b", "*", ""])
+def test_make_passes_names_on_as_they_are(
+    study: str, how: str, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a study is called, one word names it, and nothing of it is run."""
+    given = (f"STUDY={study}",) if how == "argument" else ()
+    if not given:
+        monkeypatch.setenv("STUDY", study)
+    words = {
+        "clean": ["clean", f"--of={study}", "--yes"],
+        "example": ["example", "--", study],
+        "reproduce": ["--cores", "all", "--rerun-incomplete", "--logger", "pdbench"]
+        + ["--config", f"study={study}"],
+    }
+
+    for target, expected in words.items():
+        done = make(target, *given, folder=recorded)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((recorded / "said.json").read_text()) == expected
+    assert not (recorded / "hit").exists()
+
+
+@pytest.mark.parametrize("study", ["", "-n", "--yes", "it's", "my config"])
+def test_a_study_that_is_none_is_refused(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What make hands over is a name, never an option or nothing; nothing is removed."""
+    for words in (["clean", f"--of={study}", "--yes"], ["example", "--", study]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert f"config/{study}.yaml: no such study; there are" in capsys.readouterr().err
 
 
 def test_commands_of_the_readme_exist() -> None:

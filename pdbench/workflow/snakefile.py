@@ -106,7 +106,7 @@ def open_workflow(
         for unknown in sorted(set(config) - {"study", "bundle", "split", "data"}):
             remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
             raise UsageError(f"--config {unknown}: unknown key", remedy)
-        study = load_study(str(config.get("study", "demo")))
+        study = load_study(str(config.get("study", "demo") or ""))
         sizes = _seconds_in(config)
         if config.get("data"):
             # Jobs inherit it; a cluster's jobs are given --config again and set it there.
