@@ -55,7 +55,7 @@ bench: $(VENV)/.run $(PEERS)/.run ## measure against other libraries, a minute f
 	@$(BIN)/python -m benchmarks.table $(BENCHMARKS:%=results/benchmarks/%.json)
 
 example: $(VENV)/.run ## copy the report of a study to reports/example
-	$(BIN)/pdbench example -- "$$STUDY"
+	@$(BIN)/pdbench example -- "$$STUDY"
 
 clean: $(VENV)/.run ## remove the study's results, report and logs; downloads and .venv stay
 	@$(BIN)/pdbench clean --of="$$STUDY" --yes

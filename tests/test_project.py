@@ -123,11 +123,12 @@ def recorded(tmp_path: Path) -> Path:
     return tmp_path
 
 
-AWKWARD = ("it's", 'a "b"', "my config", "$(shell touch hit)", "`touch hit`", "$(touch hit)", "$HOME")
+RUN = ("$(shell touch hit)", "`touch hit`", "$(touch hit)", "$HOME", "a; touch hit")
+NAMES = (*RUN, "it's", 'a "b"', "my config", "-n", "--yes", "a\\b", "*", "")
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])
-@pytest.mark.parametrize("study", [*AWKWARD, "a; touch hit", "-n", "--yes", "a\\b", "*", ""])
+@pytest.mark.parametrize("study", NAMES)
 def test_make_passes_names_on_as_they_are(
     study: str, how: str, recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,8 +139,10 @@ def test_make_passes_names_on_as_they_are(
     words = {
         "clean": ["clean", f"--of={study}", "--yes"],
         "example": ["example", "--", study],
-        "reproduce": ["--cores", "all", "--rerun-incomplete", "--logger", "pdbench"]
-        + ["--config", f"study={study}"],
+        "reproduce": [
+            *("--cores", "all", "--rerun-incomplete", "--logger", "pdbench"),
+            *("--config", f"study={study}"),
+        ],
     }
 
     for target, expected in words.items():

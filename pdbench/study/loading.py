@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,24 @@ ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
 _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
+
+
+def refuse_other_checkouts() -> None:
+    """Refuse to work in a checkout whose package, and whose studies, are not those that run.
+
+    The programs of a ``.venv`` that was copied with its checkout still run the old one.
+    """
+    program, environment = Path(sys.argv[0]).resolve(), Path(sys.prefix).resolve()
+    for place in (Path.cwd(), *([] if program.is_relative_to(environment) else [program])):
+        checkout = next(filter(_is_checkout, (place, *place.parents)), ROOT)
+        if not checkout.samefile(ROOT):
+            what = f"{checkout}: another checkout than that of the pdbench that runs, {ROOT}"
+            remedy = "remove .venv there, run make .venv/.run and use the programs that it installs"
+            raise UsageError(what, remedy)
+
+
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "Snakefile").is_file() and (folder / "pdbench/__init__.py").is_file()
 
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:

@@ -15,7 +15,7 @@ from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
-from pdbench.study.loading import load_study, read_yaml
+from pdbench.study.loading import load_study, read_yaml, refuse_other_checkouts
 from pdbench.workflow.graph import BUNDLE, MOST, Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
 from pdbench.workflow.paths import Paths
@@ -103,6 +103,7 @@ def open_workflow(
     for no job that reads the workflow again.
     """
     try:
+        refuse_other_checkouts()
         for unknown in sorted(set(config) - {"study", "bundle", "split", "data"}):
             remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
             raise UsageError(f"--config {unknown}: unknown key", remedy)
