@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SECRET = re.compile(r"(?<=://)[^/\s]+(?=@)|\bhf_\w{8,}")
+"""Name and password in an address, and a token of the hub."""
 
 
 class PdbenchError(Exception):
@@ -15,9 +19,9 @@ class PdbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}; {remedy}")
-        self.what = what
+        self.what = _SECRET.sub("***", what)  # it may hold what a library said of an address
         self.remedy = remedy
+        super().__init__(f"{self.what}; {remedy}")
 
 
 class UsageError(PdbenchError):

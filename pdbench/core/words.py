@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -12,6 +14,12 @@ _MINUTE, _HOUR = 60.0, 3600.0
 def signed(value: float) -> str:
     """A number with one decimal and its sign."""
     return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def shown(path: str | Path) -> str:
+    """A path as others may read it: from the working folder on, or else its last name alone."""
+    here = Path(os.path.relpath(path))
+    return str(here) if ".." not in here.parts else here.name
 
 
 def p_value(value: float) -> str:

@@ -23,7 +23,7 @@ from pdbench.data.needs import Need, missing_from, needs_of, problems_of_files
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.study import ROOT, Study
-from pdbench.study.loading import read_yaml
+from pdbench.study.loading import GIT, read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.settings import is_commit
 from pdbench.workflow import Paths
@@ -90,8 +90,8 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 
 def _checkout() -> Iterator[_Finding]:
-    head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
-    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
+    head = answer(*GIT, "rev-parse", "--short", "HEAD")
+    changed = answer(*GIT, "status", "--porcelain", "--untracked-files=no")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
     elif changed:

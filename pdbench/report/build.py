@@ -44,7 +44,6 @@ _ACROSS = "figure7"  # compares methods over several tasks and sizes
 _PAPER_URL = "https://arxiv.org/abs/1908.08962"
 _DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
 _MACHINE = {
-    "host": "Host",
     "device": "Device",
     "threads": "Threads a job",
     "precision": "Precision",
@@ -201,14 +200,14 @@ def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
         if rows:
             about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
             runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
-            yield {**about, "command": f"pdbench teacher {study.argument} {task}", "runs": runs}
+            yield {**about, "command": f"pdbench teacher {study.shown} {task}", "runs": runs}
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for key, cell in study.cells.items():
         about = {"key": key, "metrics": study.tasks[cell.task].metrics}
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
         runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
-        yield {**about, "command": f"pdbench cell {study.argument} {key}", "runs": runs}
+        yield {**about, "command": f"pdbench cell {study.shown} {key}", "runs": runs}
 
 
 def _run(

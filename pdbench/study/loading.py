@@ -22,6 +22,9 @@ from pdbench.study.settings import PINNED, PINS, Name, is_commit, is_sourced
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
+GIT = ("git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}")
+"""Asks the checkout's own repository: one around it, or that of a hook, has other commits."""
+
 _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 
 

@@ -118,6 +118,25 @@ def test_the_remedy_makes_the_copy_its_own(copied: Path) -> None:
     assert own[0] != ours[0]
 
 
+def test_a_checkout_in_another_repository_has_no_commit(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record names the commit of pdbench alone, not that of what it was unpacked into."""
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@b.org")
+    said(*git, "init", "--quiet", folder=copied.parent, code=0)
+    said(*git, "commit", "--allow-empty", "--quiet", "-m", "Theirs", folder=copied.parent, code=0)
+    ask = (sys.executable, "-c", "from pdbench.jobs.training import commit; print(commit())")
+
+    assert said(*ask, folder=copied, code=0) == ["unknown"]
+    monkeypatch.setenv("GIT_DIR", str(copied.parent / ".git"))  # as in a hook of theirs
+    assert said(*ask, folder=copied, code=0) == ["unknown"]
+    monkeypatch.delenv("GIT_DIR")
+    said(*git, "init", "--quiet", folder=copied, code=0)
+    said(*git, "commit", "--allow-empty", "--quiet", "-m", "Ours", folder=copied, code=0)
+    (own,) = said(*ask, folder=copied, code=0)
+    assert [own] == said("git", "rev-parse", "HEAD", folder=copied, code=0)
+
+
 def test_a_plain_folder_is_nobodys_checkout(tmp_path: Path) -> None:
     """A folder with links to a workflow and to studies is a user's own."""
     for name in ("workflow", "config", "Snakefile"):
