@@ -13,10 +13,10 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
+from pdbench.data.sources import provenance
 from pdbench.data.splits import stored_rows
 from pdbench.data.texts import normalise
 from pdbench.data.tokens import Tokens
-from pdbench.data.sources import provenance
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Study
 from pdbench.study.settings import Text
