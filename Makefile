@@ -5,6 +5,12 @@ PYTHON ?= python3
 STUDY  ?= demo
 CORES  ?= all
 
+# Recipes read these from their environment, letter by letter: no $ or quote in them is make's or
+# the shell's to understand.
+override STUDY := $(value STUDY)
+override CORES := $(value CORES)
+export STUDY CORES
+
 VENV  := .venv
 BIN   := $(VENV)/bin
 PINS  := pyproject.toml constraints.txt
@@ -16,7 +22,7 @@ GPU := import numpy, pydantic, pytest, safetensors, sys, torch; sys.exit(not tor
 OLDER := import sys; sys.exit(sys.version_info < (3, 11))
 
 # Snakemake and pip keep caches at home; where that is read-only, as for a nameless user, here.
-ifeq ($(shell test -w "$(HOME)" && echo yes),)
+ifeq ($(shell test -w "$$HOME" && echo yes),)
 export HOME := $(CURDIR)/.home
 endif
 
@@ -27,7 +33,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 reproduce: $(VENV)/.run ## train, measure and draw the demo study (STUDY=... for another)
-	@$(BIN)/snakemake --cores $(CORES) --rerun-incomplete --logger pdbench --config study='$(STUDY)'
+	@$(BIN)/snakemake --cores "$$CORES" --rerun-incomplete --logger pdbench --config study="$$STUDY"
 
 test: $(VENV)/.test ## run the tests
 	@$(BIN)/pytest --numprocesses auto
@@ -59,10 +65,10 @@ bench: $(VENV)/.run $(PEERS)/.run ## measure against other libraries, a minute f
 	@$(BIN)/python -m benchmarks.table $(BENCHMARKS:%=results/benchmarks/%.json)
 
 example: $(VENV)/.run ## copy the report of a study to reports/example
-	$(BIN)/pdbench example '$(STUDY)'
+	@$(BIN)/pdbench example -- "$$STUDY"
 
 clean: $(VENV)/.run ## remove the study's results, report and logs; downloads and .venv stay
-	@$(BIN)/pdbench clean --of '$(STUDY)' --yes
+	@$(BIN)/pdbench clean --of="$$STUDY" --yes
 
 # One stamp for each set of packages; it is written when the installation succeeded.
 $(VENV)/.run: $(VENV)/bin/python $(PINS)

@@ -25,10 +25,10 @@ SECONDS, MEGABYTES = 30.0, 1000.0
 """What planning may take."""
 
 ALONE, PROFILE = (
-    "planning {:,} jobs, nothing done yet",
+    "planning {:,} cells that nobody bundles, nothing done yet",
     "planning {:,} small cells as --profile slurm does",
 )
-"""Each cell in a job of its own; and as many cells, of which small ones share jobs."""
+"""Cells that share jobs only where they are too many; and as many, of which small ones do."""
 _METHODS = ("pd", "d")
 _GRID = {"layers": [2, 4, 6, 8, 10, 12], "hidden": [128, 256, 512, 768]}
 

@@ -39,7 +39,6 @@ MACHINE = {
     "precision": "fp32",
     "threads": 1,
     "commit": "0123456789abcdef0123456789abcdef01234567",
-    "host": "invented-host",
     "device": "Invented CPU",
     "started": "2026-11-21T10:00:00+00:00",
     "finished": "2026-11-21T10:08:00+00:00",
@@ -55,7 +54,8 @@ ENVIRONMENT = {
 def environment(**changes: Any) -> Environment:
     """An invented machine; keyword arguments replace fields."""
     named = {"pdbench": ENVIRONMENT["pdbench_version"], "torch": ENVIRONMENT["torch_version"]}
-    used = {"python": "3.11.7", "platform": "Linux", "seconds": 1.0, "peak_memory_mb": 100.0}
+    used = {"host": "invented-host", "python": "3.11.7", "platform": "Linux", "seconds": 1.0}
+    used["peak_memory_mb"] = 100.0
     return Environment.model_validate({**MACHINE, **named, **used, **changes})
 
 

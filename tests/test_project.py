@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from pdbench import __version__
-from pdbench.cli import cli
+from pdbench.cli import cli, main
 from pdbench.study import ROOT, Study, load_study
 from pdbench.study.loading import studies_in
 
@@ -147,6 +148,59 @@ def test_tests_of_a_gpu_need_few_packages() -> None:
     done = python("-c", code, "-q", "--confcutdir=tests/gpu", "tests/gpu", "-k", some)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """A folder with the Makefile, whose programs write their arguments to said.json there."""
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    said = f"import json, sys; json.dump(sys.argv[1:], open('{tmp_path}/said.json', 'w'))"
+    for name in ("pyproject.toml", "constraints.txt", ".venv/bin/pdbench", ".venv/bin/snakemake"):
+        (tmp_path / name).write_text(f"#!{sys.executable}\n{said}\n")
+        (tmp_path / name).chmod(0o755)
+    for name in ("bin/python", ".run"):
+        (tmp_path / ".venv" / name).touch()
+    return tmp_path
+
+
+RUN = ("$(shell touch hit)", "`touch hit`", "$(touch hit)", "$HOME", "a; touch hit")
+NAMES = (*RUN, "it's", 'a "b"', "my config", "-n", "--yes", "a\\b", "*", "")
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+@pytest.mark.parametrize("study", NAMES)
+def test_make_passes_names_on_as_they_are(
+    study: str, how: str, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a study is called, one word names it, and nothing of it is run."""
+    given = (f"STUDY={study}",) if how == "argument" else ()
+    if not given:
+        monkeypatch.setenv("STUDY", study)
+    words = {
+        "clean": ["clean", f"--of={study}", "--yes"],
+        "example": ["example", "--", study],
+        "reproduce": [
+            *("--cores", "all", "--rerun-incomplete", "--logger", "pdbench"),
+            *("--config", f"study={study}"),
+        ],
+    }
+
+    for target, expected in words.items():
+        done = make(target, *given, folder=recorded)
+        assert done.returncode == 0, done.stderr
+        assert json.loads((recorded / "said.json").read_text()) == expected
+    assert not (recorded / "hit").exists()
+
+
+@pytest.mark.parametrize("study", ["", "-n", "--yes", "it's", "my config"])
+def test_a_study_that_is_none_is_refused(study: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What make hands over is a name, never an option or nothing; nothing is removed."""
+    for words in (["clean", f"--of={study}", "--yes"], ["example", "--", study]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 2
+        assert f"config/{study}.yaml: no such study; there are" in capsys.readouterr().err
 
 
 def test_commands_of_the_readme_exist() -> None:

@@ -19,6 +19,7 @@ from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.core.lines import Lines, say, say_defect
 from pdbench.study import offline
+from pdbench.study.loading import refuse_other_checkouts
 
 # Commands that may ask the network although PDBENCH_DATA names a folder of fetched data.
 _ONLINE = ("doctor", "fetch", "pin")
@@ -57,6 +58,7 @@ def cli(context: click.Context) -> None:
     """
     if os.environ.get("NO_COLOR"):
         context.color = False
+    refuse_other_checkouts()
     if context.invoked_subcommand not in _ONLINE:
         offline.go_offline()
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from pdbench.core.words import shortened, visible
 
 _LONGEST = 1_000  # characters of what is wrong, before the remedy
+
+_SECRET = re.compile(r"(?<=://)[^/\s]+(?=@)|\bhf_\w{8,}")
+"""Name and password in an address, and a token of the hub."""
 
 
 class PdbenchError(Exception):
@@ -19,9 +23,9 @@ class PdbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(visible(f"{shortened(what, _LONGEST)}; {remedy}"))
-        self.what = what
+        self.what = _SECRET.sub("***", what)  # it may hold what a library said of an address
         self.remedy = remedy
+        super().__init__(visible(f"{shortened(self.what, _LONGEST)}; {remedy}"))
 
 
 class UsageError(PdbenchError):

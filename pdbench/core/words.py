@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 _BYTES = ("B", "kB", "MB", "GB", "TB", "PB")
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -50,6 +52,12 @@ def shortened(text: str, most: int) -> str:
 def signed(value: float) -> str:
     """A number with one decimal and its sign."""
     return f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def shown(path: str | Path) -> str:
+    """A path as others may read it: from the working folder on, or else its last name alone."""
+    here = Path(os.path.relpath(path))
+    return str(here) if ".." not in here.parts else here.name
 
 
 def p_value(value: float) -> str:

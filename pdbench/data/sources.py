@@ -10,6 +10,7 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
 from pdbench.core.errors import DataError, UsageError
+from pdbench.core.words import shown
 from pdbench.data import amazon, directory, embedded, hub
 from pdbench.data.columns import SPLITS, SUBMISSION
 from pdbench.data.places import archives_of
@@ -151,7 +152,8 @@ def provenance(source: Source) -> dict[str, str]:
     if isinstance(source, Text) and source.parts:
         parts = [provenance(part) for part in source.parts]
         return {key: "; ".join(dict.fromkeys(p[key] for p in parts)) for key in parts[0]}
-    where = source.path if source.source == "directory" else f"{source.name}@{source.revision}"
+    at_hub = f"{source.name}@{source.revision}"
+    where = shown(source.path or "") if source.source == "directory" else at_hub
     return {"licence": "see the source", "citation": f"{source.source} {where}"}
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
 """Of a record; each has columns of its own, or stands beside it."""
 
-_NOT_OF_ENVIRONMENT = {"python", "platform", "slurm_job", "pdbench", "torch"}
-"""Of a record's environment: left out of the table, or with columns under other names."""
+_NOT_OF_ENVIRONMENT = {"host", "python", "platform", "slurm_job", "pdbench", "torch"}
+"""Of a record's environment: left out of the table, which others read, or under other names."""
 
 
 def collect(study: Study, paths: Paths) -> Path:

@@ -36,8 +36,9 @@ from pdbench.engine.targets import LabelledBatch
 from pdbench.jobs.record import Environment, RunRecord, RunRequest, StageRecord
 from pdbench.kinds import Kind, Labelled, Scores, majority
 from pdbench.methods.objective import Objective, TaskLoss
-from pdbench.study import ROOT, Architecture, Stage
+from pdbench.study import Architecture, Stage
 from pdbench.study.cells import Point
+from pdbench.study.discovery import GIT
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 
@@ -264,7 +265,7 @@ def environment(watch: Stopwatch, device: Device) -> Environment:
 def commit() -> str:
     """The commit of the checkout that pdbench runs from."""
     how = ["--always", "--exclude=*", "--abbrev=40", "--dirty=+changes"]
-    command = ["git", "-C", str(ROOT), "describe", *how]
+    command = [*GIT, "describe", *how]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -17,13 +17,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from pdbench.core.errors import PdbenchError
+from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.core.words import byte_size
 from pdbench.data.needs import Need, missing_from, needs_of, problems_of_files
+from pdbench.ops.partitions import Partition, partitions, troubles
 from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.planning.machines import DEVICE
 from pdbench.study import ROOT, Study
+from pdbench.study.discovery import GIT
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import data_folder
 from pdbench.study.settings import is_commit
@@ -60,7 +62,7 @@ def examine(study: Study, profile: Path | None = None) -> Iterator[_Finding]:
     yield from _data(study)
     yield from _heads(study)
     if profile:
-        yield from _profile(profile)
+        yield from _profile(study, profile)
     elif study.scale == "paper":
         yield from _gpu()
 
@@ -91,8 +93,8 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
 
 
 def _checkout() -> Iterator[_Finding]:
-    head = answer("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
-    changed = answer("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no")
+    head = answer(*GIT, "rev-parse", "--short", "HEAD")
+    changed = answer(*GIT, "status", "--porcelain", "--untracked-files=no")
     if head is None:
         yield _Finding("warning", "git: no commit", "records will not say which code ran")
     elif changed:
@@ -224,32 +226,41 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _profile(profile: Path) -> Iterator[_Finding]:
+def _profile(study: Study, profile: Path) -> Iterator[_Finding]:
     settings = read_yaml(profile / "config.yaml")
     try:
         yield _Finding("ok", f"SLURM: {_SLURM} {metadata.version(_SLURM)}")
     except metadata.PackageNotFoundError:
         remedy = "pip install --constraint constraints.txt --editable '.[slurm]'"
         yield _Finding("missing", f"SLURM: {_SLURM} is not installed", remedy)
-    partitions = _lines(answer("sinfo", "--noheader", "--format=%R"))
-    if partitions is None:
+    known = partitions()
+    if known is None:
         remedy = "run this on the machine that submits jobs"
         yield _Finding("missing", "SLURM: sinfo does not answer", remedy)
         return
-    yield from _partitions(profile, settings, partitions)
+    named = sorted({part for text in _values(settings, _PARTITION) for part in text.split(",")})
+    yield from _compared(profile, "partition", named, set(known), "does not exist")
+    if not named:
+        yield _Finding("ok", "SLURM: the profile names no partition: the cluster's default is used")
+    yield from _limits(study, profile, settings, known)
     yield from _accounts(profile, settings)
 
 
-def _partitions(profile: Path, settings: Any, known: set[str]) -> Iterator[_Finding]:
-    named = sorted({part for text in _values(settings, _PARTITION) for part in text.split(",")})
-    yield from _compared(profile, "partition", named, known, "does not exist")
-    if not named:
-        yield _Finding("ok", "SLURM: the profile names no partition: the cluster's default is used")
-    for name in sorted(_gpu_partitions(settings) & known):
-        kinds = answer("sinfo", "--noheader", "--format=%G", f"--partition={name}") or ""
-        if "gpu" not in kinds:
-            what = f"{profile / 'config.yaml'}: jobs want a GPU on {name!r}, which has none"
-            yield _Finding("missing", what, "name a partition with GPUs")
+def _limits(
+    study: Study, profile: Path, settings: Any, known: dict[str, Partition]
+) -> Iterator[_Finding]:
+    """Compare what jobs ask for with what partitions allow; SLURM would let them wait for ever."""
+    file = profile / "config.yaml"
+    try:
+        found = list(troubles(study, profile, settings, known))
+    except UsageError as error:
+        raise UsageError(f"{file}: {error.what}", error.remedy) from error
+    for one in found:
+        again = f", at attempt {one.attempt}" if one.attempt > 1 else ""
+        what = f"{file}: {one.job} {one.what}{again}"
+        yield _Finding("warning" if again else "missing", what, one.remedy)
+    if not found:
+        yield _Finding("ok", "SLURM: the partitions take what jobs ask for")
 
 
 def _compared(
@@ -288,15 +299,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return str(os.getuid())
-
-
-def _gpu_partitions(settings: Any) -> set[str]:
-    default = settings.get("default-resources") or {}
-    found = set()
-    for resources in [default, *(settings.get("set-resources") or {}).values()]:
-        if isinstance(resources, dict) and ("gpu" in resources or "gres" in resources):
-            found |= set(str(resources.get(_PARTITION, default.get(_PARTITION, ""))).split(","))
-    return found - {""}
 
 
 def _values(settings: Any, key: str) -> Iterator[str]:

@@ -46,7 +46,6 @@ _ACROSS = "figure7"  # compares methods over several tasks and sizes
 _PAPER_URL = "https://arxiv.org/abs/1908.08962"
 _DRAWN_WITH = ("numpy", "scipy", "pandas", "pyarrow", "matplotlib", "jinja2")
 _MACHINE = {
-    "host": "Host",
     "device": "Device",
     "threads": "Threads a job",
     "precision": "Precision",
@@ -199,7 +198,7 @@ def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
     A cell without any run is there too.
     """
     study, frame = scores.study, scores.frame
-    argument = shlex.quote(study.argument)
+    argument = shlex.quote(study.shown)
     for task in study.taught:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
         if rows:

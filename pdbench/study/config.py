@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from pdbench.core.words import shown
 from pdbench.study.cells import Architecture, Cell, Point, Run, SoftLabelled, Start
 from pdbench.study.methods import Method, Objective
 from pdbench.study.settings import (
@@ -85,6 +86,11 @@ class Study(Strict):
     def argument(self) -> str:
         """What the commands that are printed for it call it."""
         return self._argument or self.name
+
+    @property
+    def shown(self) -> str:
+        """What pages call it, which others read."""
+        return shown(self.argument)
 
     @cached_property
     def named_architectures(self) -> dict[str, Architecture]:

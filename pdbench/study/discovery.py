@@ -20,6 +20,9 @@ _GROUP = "pdbench.methods"
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: where ``config/`` and ``workflow/`` are."""
 
+GIT = ("git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}")
+"""Asks the checkout's own repository: one around it, or that of a hook, has other commits."""
+
 _FILE = "methods.yaml"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pdbench.core.errors import UsageError
-from pdbench.core.files import bounded
+from pdbench.core.files import bounded, digest
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.checks import problems_of
 from pdbench.study.config import Study
@@ -25,6 +26,24 @@ _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
 _LARGEST, _MOST_VALUES, _DEEPEST, _LONGEST = 2**20, 50_000, 30, 3_000
 
 _HALF = re.compile("[\ud800-\udfff]")  # which YAML can write, and no file can hold
+
+
+def refuse_other_checkouts() -> None:
+    """Refuse to work in a checkout whose package, and whose studies, are not those that run.
+
+    The programs of a ``.venv`` that was copied with its checkout still run the old one.
+    """
+    program, environment = Path(sys.argv[0]).resolve(), Path(sys.prefix).resolve()
+    for place in (Path.cwd(), *([] if program.is_relative_to(environment) else [program])):
+        checkout = next(filter(_is_checkout, (place, *place.parents)), ROOT)
+        if not checkout.samefile(ROOT):
+            what = f"{checkout}: another checkout than that of the pdbench that runs, {ROOT}"
+            remedy = "remove .venv there, run make .venv/.run and use the programs that it installs"
+            raise UsageError(what, remedy)
+
+
+def _is_checkout(folder: Path) -> bool:
+    return (folder / "Snakefile").is_file() and (folder / "pdbench/__init__.py").is_file()
 
 
 def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
@@ -60,7 +79,7 @@ def _seen_from_here(path: Path) -> str:
     for base in (ROOT, Path.cwd()):
         if whole.is_relative_to(base):
             return str(whole.relative_to(base))
-    return str(whole)
+    return f"{whole.name} of folder {digest(str(whole.parent))[:8]}"  # whose name is nobody's
 
 
 def studies_in(root: Path = ROOT) -> list[str]:

@@ -15,6 +15,7 @@ from pdbench.workflow.kinds import KINDS, Job
 
 BUNDLE = 60.0  # estimated seconds that a bundle may have if nothing else is asked for
 _MOST_CELLS = 200  # of one bundle: their names stand in its command
+MOST = 10_000  # jobs that train: Snakemake plans as many in seconds, SLURM's default queues no more
 _STEP = 1_000
 _FINENESS = 40  # keeps a job of 10^10 core-seconds below the step
 
@@ -23,14 +24,17 @@ class Graph:
     """All jobs of a study.
 
     Small cells share jobs of an estimated ``bundle`` seconds; 0 gives each its own. Of a cell of
-    ``split`` seconds or more each seed has a job of its own; 0 splits none.
+    ``split`` seconds or more each seed has a job of its own; 0 splits none. Where that makes more
+    than ``most`` jobs, none is split, and cells share jobs of more seconds.
     """
 
     study: Study
 
-    def __init__(self, study: Study, bundle: float = 0.0, split: float = 0.0) -> None:
+    def __init__(
+        self, study: Study, bundle: float = 0.0, split: float = 0.0, most: float = math.inf
+    ) -> None:
         self.study, self._costs = study, Costs(study)
-        self._bundle, self._split = bundle, split
+        self._bundle, self._split, self._most = bundle, split, most
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -44,8 +48,23 @@ class Graph:
 
     @cached_property
     def bundles(self) -> list[Bundle]:
-        """The bundles of small cells."""
-        return _partition(self.study, self._seconds, self._bundle) if self._bundle else []
+        """The bundles of small cells, and of larger ones where there would be too many jobs."""
+        found: list[Bundle] = []
+        for limit in self._limits():
+            found = _partition(self.study, self._seconds, limit) if limit else []
+            shared = sum(len(bundle.cells) for bundle in found)
+            if len(self.study.seed_counts) - shared + len(found) <= self._most:
+                break
+        return found
+
+    def _limits(self) -> Iterator[float]:
+        """The seconds that a bundle may have, then more of them, up to all cells in one."""
+        yield self._bundle
+        whole = sum(self._seconds.values())
+        limit = max(self._bundle, whole / self._most)
+        while limit <= whole:
+            limit *= 2
+            yield limit
 
     @cached_property
     def alone(self) -> list[Cell]:
@@ -57,11 +76,13 @@ class Graph:
     def split(self) -> dict[Cell, tuple[int, ...]]:
         """The seed numbers of the cells that are trained seed by seed."""
         large = [cell for cell in self.alone if 0 < self._split <= self._seconds[cell.key]]
-        return {
+        found = {
             cell: tuple(range(self.study.seed_counts[cell]))
             for cell in large
             if self.study.trained_by(cell) == cell and self.study.seed_counts[cell] > 1
         }
+        jobs = len(self.bundles) + len(self.alone) + sum(map(len, found.values()))
+        return found if jobs <= self._most else {}
 
     @cached_property
     def needs(self) -> dict[Job, tuple[Job, ...]]:

@@ -154,7 +154,9 @@ class Paths:
         said, own = read_json(self._owner), self._identity
         known = said if isinstance(said, dict) else {}
         if not any(known.get(key) == value for key, value in own.items()):
-            what = f"{own['file']}: its name, {self.study.name}, is that of {known.get('file')}"
+            what = (
+                f"{self.study.shown}: its name, {self.study.name}, is that of {known.get('file')}"
+            )
             remedy = f"give it another name, or delete {self._owner} if it took its place"
             raise UsageError(f"{what}, whose results are in {self.reports}", remedy)
 

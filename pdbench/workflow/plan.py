@@ -13,7 +13,7 @@ from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.costs import Costs, Sizes, Work
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.config import Study
-from pdbench.workflow.graph import BUNDLE, Graph
+from pdbench.workflow.graph import BUNDLE, MOST, Graph
 from pdbench.workflow.kinds import KINDS, Job
 
 _HOUR = 3600.0
@@ -58,7 +58,7 @@ class Plan:
         self.study, self.machine = study, machine
         self.sizes = sizes or Sizes(study)
         self.graph, self._by_seed = Graph(study), Graph(study, split=split)
-        self._as_run = Graph(study, bundle, split)
+        self._as_run = Graph(study, bundle, split, MOST)
         self._costs = Costs(study, self.sizes)
         every = self.graph.work(self._costs)
         self.work: dict[Job, Work] = {job: w for job, w in every.items() if job not in done}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import shutil
@@ -17,12 +18,13 @@ from pdbench.core.words import as_line
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
-from pdbench.study.loading import load_study, read_yaml
-from pdbench.workflow.graph import BUNDLE, Graph
+from pdbench.study.loading import load_study, read_yaml, refuse_other_checkouts
+from pdbench.workflow.graph import BUNDLE, MOST, Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
 from pdbench.workflow.paths import Paths
 from pdbench.workflow.specs import STORE
 
+_MADE = 100_000  # objects after which Python looks for circles, which a plan does not make
 _LEAST_SPACE = 100 * 2**20  # bytes; below that not even Snakemake's own files are safe
 
 
@@ -31,9 +33,10 @@ class _Workflow:
 
     def __init__(self, study: Study, bundle: float, split: float) -> None:
         self.study, self.argument = study, study.argument
-        self.paths, self.graph = Paths(study), Graph(study, bundle, split)
+        self.paths, self.graph = Paths(study), Graph(study, bundle, split, MOST)
         self.logs = self.paths.logs
         self._known = {(job.kind, self.paths.label(job)): job for job in self.graph.jobs}
+        self._read: dict[Job, list[Any]] = {}
 
     def inputs(self, kind: str, label: str = "") -> list[Any]:
         """The files that a job reads.
@@ -41,14 +44,19 @@ class _Workflow:
         Those in the store need only be there: whatever decides them is in their path. What
         stands below ``reports/`` is made again when its inputs are newer.
         """
-        from snakemake.io import ancient
-
         job = self.job(kind, label)
         found: list[Any] = [self.paths.asked(job)] if kind in SHOWN else []
         for need in self.graph.needs[job]:
-            files = map(str, self.paths.outputs(need))
-            found += files if need.kind in SHOWN else map(ancient, files)
+            if need not in self._read:
+                self._read[need] = self._files(need)
+            found += self._read[need]
         return found
+
+    def _files(self, need: Job) -> list[Any]:
+        from snakemake.io import ancient
+
+        files = list(map(str, self.paths.outputs(need)))
+        return files if need.kind in SHOWN else list(map(ancient, files))
 
     def job(self, kind: str, label: str = "") -> Job:
         """The job that a rule's wildcard names."""
@@ -77,10 +85,12 @@ def set_up(workflow: Any, shell: Any) -> None:
 
     The programs are those of the environment that runs Snakemake, also when it is not activated.
     A product's path in the store has the digest of all that decides it: what is there is right.
-    Snakemake takes this setting from its command line alone, which users need not know.
+    Snakemake takes this setting from its command line alone, which users need not know. What a
+    plan makes it keeps: looking through it for garbage would take a fifth of the time.
     """
     from snakemake.settings.enums import RerunTrigger
 
+    gc.set_threshold(_MADE, *gc.get_threshold()[1:])
     shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
     type(workflow).rerun_triggers = property(lambda _: frozenset({RerunTrigger.MTIME}))
 
@@ -96,10 +106,11 @@ def open_workflow(
     for no job that reads the workflow again.
     """
     try:
+        refuse_other_checkouts()
         for unknown in sorted(set(config) - {"study", "bundle", "split", "data"}):
             remedy = "the keys are study=NAME|PATH, bundle=SECONDS, split=SECONDS and data=DIR"
             raise UsageError(f"--config {unknown}: unknown key", remedy)
-        study = load_study(str(config.get("study", "demo")))
+        study = load_study(str(config.get("study", "demo") or ""))
         sizes = _seconds_in(config)
         if config.get("data"):
             # Jobs inherit it; a cluster's jobs are given --config again and set it there.

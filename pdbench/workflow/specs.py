@@ -188,7 +188,7 @@ class _Contents:
 
     def digest(self, path: Path) -> str:
         """The sha256 of a file, as 64 hexadecimal digits; of one that cannot be read, its error."""
-        name = str(path.absolute())
+        name = digest(str(path.absolute()))  # its place is nobody's business who reads what is kept
         if name not in self._seen:
             try:
                 self._seen[name] = self._look(path, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from pdbench.core.words import (
     for_json,
     p_value,
     short_count,
+    shown,
     signed,
     time_left,
 )
@@ -73,3 +75,13 @@ def test_json_has_null_for_what_is_no_number() -> None:
 def test_columns_are_aligned() -> None:
     """Words stand to the left, numbers to the right."""
     assert aligned([("name", "runs"), ("a", "12")]) == ["name  runs", "a       12"]
+
+
+def test_a_path_names_nobodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the working folder it can be followed; elsewhere its last name says what it is."""
+    work = tmp_path / "home/alice/work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+
+    assert shown(work / "data/films") == shown("./data/films") == "data/films"
+    assert shown(tmp_path / "home/alice/films") == shown("../films") == "films"

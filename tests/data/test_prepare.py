@@ -13,11 +13,13 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import read_json
+from pdbench.data.sources import provenance
 from pdbench.data.splits import stored_rows
 from pdbench.data.texts import normalise
 from pdbench.data.tokens import Tokens
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Study
+from pdbench.study.settings import Text
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import Job
@@ -340,3 +342,11 @@ def test_other_labels_than_the_embedded_ones_are_misuse(make_study: Make) -> Non
 
     with pytest.raises(UsageError, match=r"rotten-tomatoes: key labels: no, yes; .*negative"):
         prepare_task(study, "films", paths)
+
+
+def test_a_citation_names_nobodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local folder is called as the tables of a report may call it."""
+    monkeypatch.chdir(tmp_path)
+    for path, name in ((tmp_path / "data/films", "data/films"), (tmp_path.parent / "x", "x")):
+        text = Text(source="directory", path=str(path), size=10)
+        assert provenance(text)["citation"] == f"directory {name}"

@@ -139,6 +139,7 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
     assert frame["padding_share"].between(0, 0.5).all()
     assert frame["padding_share"].max() > 0
     assert (frame["resumed"] == 0).all()
+    assert "host" not in frame, "others read the table"
 
 
 def test_a_finished_cell_does_nothing_again(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -238,12 +239,14 @@ def profile(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_partitions_must_exist(program: Program, profile: Callable[..., Path]) -> None:
+def test_partitions_must_exist(
+    study: Study, program: Program, profile: Callable[..., Path]
+) -> None:
     """Each that the profile names, with those that there are as the remedy."""
     program("sinfo", "echo cpu; echo gpu")
     folder = profile({"slurm_partition": "cpu,night"}, cell={"slurm_partition": "gpus"})
 
-    found = list(doctor._profile(folder))
+    found = list(doctor._profile(study, folder))
 
     assert "ok       SLURM: partition cpu" in lines(found, "ok")
     assert [line.split(": ")[1] for line in lines(found)] == [
@@ -252,20 +255,152 @@ def test_partitions_must_exist(program: Program, profile: Callable[..., Path]) -
     ]
 
 
-def test_gpu_jobs_need_a_partition_with_gpus(
-    program: Program, profile: Callable[..., Path]
-) -> None:
-    """What `sinfo` says of its nodes decides."""
-    program(
-        "sinfo",
-        'case "$*" in *=gpu) echo gpu:4 ;; *%G*) echo "(null)" ;; *) echo cpu; echo gpu ;; esac',
-    )
-    good = profile({"slurm_partition": "cpu"}, cell={"slurm_partition": "gpu", "gpu": 1})
-    assert not lines(doctor._profile(good))
+PARTITION = (
+    "PartitionName={name} AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL AllocNodes=ALL "
+    "Default={default} QoS=N/A DefaultTime=00:10:00 DisableRootJobs=NO ExclusiveUser=NO "
+    "GraceTime=0 Hidden=NO MaxNodes=UNLIMITED MaxTime=1-00:00:00 MinNodes=0 LLN=YES "
+    "MaxCPUsPerNode=UNLIMITED Nodes=node[1-3] PriorityJobFactor=1 PriorityTier=1 RootOnly=NO "
+    "ReqResv=NO OverSubscribe=NO OverTimeLimit=NONE PreemptMode=REQUEUE State=UP TotalCPUs=12 "
+    "TotalNodes=3 SelectTypeParameters=NONE JobDefaults=(null) DefMemPerNode=UNLIMITED "
+    "MaxMemPerNode=UNLIMITED TRES=cpu=12,mem=187.50G,node=3,billing=12"
+)
+"""As `scontrol --oneliner show partition` of SLURM 22.05 prints it."""
 
-    bad = profile({"slurm_partition": "cpu"}, cell={"gpu": 1})
-    (line,) = lines(doctor._profile(bad))
-    assert "jobs want a GPU on 'cpu', which has none" in line
+
+@pytest.fixture
+def slurm(program: Program) -> Callable[..., None]:
+    """Put a SLURM there with the partitions cpu and gpu, some settings of gpu's changed."""
+
+    def make(nodes: str = "64000|4|gpu:a100:2(S:0-1),shard:8", **settings: str) -> None:
+        own = PARTITION.format(name="gpu", default="NO")
+        for name, value in settings.items():
+            own = re.sub(rf"\b{name}=\S+", f"{name}={value}", own)
+        program("sinfo", f"cat <<'E'\ncpu|8000|2|(null)\ngpu|{nodes}\nE")
+        both = f"{PARTITION.format(name='cpu', default='YES')}\n{own}"
+        program("scontrol", f"case \"$*\" in *partition) cat <<'E'\n{both}\nE\n;; esac")
+
+    return make
+
+
+FITS: dict[str, object] = {
+    "slurm_partition": "gpu",
+    "gpu": 2,
+    "mem_mb": "32000 * attempt",
+    "runtime": 1440,
+}
+
+
+def limits(study: Study, folder: Path, mark: str = "missing") -> list[str]:
+    """What is said of pre-training, without the file's name."""
+    found = lines(doctor._profile(study, folder), mark)
+    return [line.partition("config.yaml: ")[2] for line in found if ": pretrain " in line]
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "said"),
+    [
+        ({}, {}, None),
+        ({"runtime": "1d"}, {}, None),
+        ({"runtime": 1441}, {}, "asks 1441 minutes, and partition 'gpu' allows 1440; lower run"),
+        ({}, {"MaxTime": "08:00:30"}, "asks 1440 minutes, and partition 'gpu' allows 480.5; lower"),
+        ({}, {"MaxTime": "UNLIMITED"}, None),
+        (
+            {},
+            {"MaxMemPerNode": "31999"},
+            "asks 32000 MB, and partition 'gpu' allows 31999; lower m",
+        ),
+        ({"mem_mb_per_cpu": 9000, "cpus_per_task": 4}, {"MaxMemPerNode": "35999"}, "asks 36000 MB"),
+        (
+            {"cpus_per_task": 4},
+            {"MaxCPUsPerNode": "3"},
+            "asks 4 CPUs, and partition 'gpu' allows 3",
+        ),
+        (
+            {"nodes": 2},
+            {"MaxNodes": "1"},
+            "asks 2 nodes, and partition 'gpu' allows 1; lower nodes",
+        ),
+        ({}, {"State": "DRAIN"}, "partition 'gpu' is DRAIN; wait until it is up, or name another"),
+        ({}, {"AllowGroups": "wheel9,staff9"}, "partition 'gpu' is for groups wheel9,staff9; name"),
+        ({"slurm_account": "me"}, {"AllowAccounts": "you"}, "'gpu' is for accounts you; name ano"),
+        ({"slurm_account": "me"}, {"AllowAccounts": "you,me"}, None),
+        ({"gpu": 3}, {}, "2 GPUs); lower mem_mb, threads or gpu, or name another partition"),
+        ({"gpu": 0, "gres": "'gpu:a100:3'"}, {}, "asks 32000 MB, 1 CPUs, 3 GPUs, and no node of"),
+        ({}, {"nodes": "64000|4|(null)"}, "64000 MB, 4 CPUs, 0 GPUs"),
+        ({}, {"nodes": "64000|4|gpu:1\ngpu|16000|4|gpu:8"}, "as much (64000 MB, 4 CPUs, 1 GPUs or"),
+        ({"slurm_partition": "cpu,gpu"}, {}, None),
+        ({"slurm_partition": "cpu"}, {}, "no node of partition 'cpu' has as much (8000 MB, 2 CPUs"),
+    ],
+)
+def test_what_jobs_ask_is_compared_with_what_partitions_allow(
+    asked: dict[str, object],
+    settings: dict[str, str],
+    said: str | None,
+    study: Study,
+    slurm: Callable[..., None],
+    profile: Callable[..., Path],
+) -> None:
+    """SLURM would let the jobs wait for ever; it is one line for each kind of job and reason."""
+    slurm(**settings)
+
+    found = limits(study, profile({"slurm_partition": "cpu"}, pretrain={**FITS, **asked}))
+
+    assert len(found) == (said is not None)
+    assert all(str(said) in line for line in found)
+
+
+def test_jobs_that_ask_for_more_each_time_are_warned_of(
+    study: Study, slurm: Callable[..., None], profile: Callable[..., Path]
+) -> None:
+    """What does not fit at first is missing; what will not fit later is a warning."""
+    slurm()
+    folder = profile({"slurm_partition": "cpu"}, pretrain=FITS)
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "restart-times": 2}))
+
+    (line,) = limits(study, folder, "warning")
+
+    assert "asks 96000 MB, 1 CPUs, 2 GPUs, and no node of" in line
+    assert ", at attempt 3; lower mem_mb" in line
+    assert not limits(study, folder)
+
+
+def test_the_size_of_a_student_decides_what_it_asks(
+    study: Study, slurm: Callable[..., None], profile: Callable[..., Path]
+) -> None:
+    """Wildcards are a job's own; the first job that does not fit is named."""
+    slurm()
+    memory = "65000 if '1-64-' in wildcards.job else 32000"
+
+    (line,) = limits(
+        study, profile({"slurm_partition": "gpu"}, pretrain={**FITS, "mem_mb": memory})
+    )
+
+    assert re.match(r"pretrain \S+\.1-64 asks 65000 MB", line)
+
+
+def test_resources_that_are_none_are_one_line(
+    study: Study, slurm: Callable[..., None], profile: Callable[..., Path]
+) -> None:
+    """Snakemake would say it in many, job by job."""
+    slurm()
+
+    with pytest.raises(
+        UsageError, match=r"config.yaml: resources of pretrain: .*'1 / 0'.*mend"
+    ) as error:
+        list(doctor._profile(study, profile({}, pretrain={"mem_mb": "1 / 0"})))
+    assert "\n" not in str(error.value)
+
+
+def test_jobs_without_a_partition_are_compared_with_the_default(
+    study: Study, slurm: Callable[..., None], profile: Callable[..., Path]
+) -> None:
+    """SLURM puts them there."""
+    slurm()
+
+    (line,) = limits(study, profile({}, pretrain={"gpu": 1}))
+
+    assert "no node of partition 'cpu' has as much" in line
 
 
 @pytest.mark.parametrize(
@@ -283,6 +418,7 @@ def test_accounts_must_be_ones_own(
     own: str,
     enforce: str,
     words: str | None,
+    study: Study,
     program: Program,
     profile: Callable[..., Path],
 ) -> None:
@@ -291,40 +427,40 @@ def test_accounts_must_be_ones_own(
     program("sacctmgr", f"echo {own}")
     program("scontrol", f"echo AccountingStorageEnforce = {enforce}")
 
-    found = lines(doctor._profile(profile({"slurm_account": account} if account else {})))
+    found = lines(doctor._profile(study, profile({"slurm_account": account} if account else {})))
 
     assert [words in line for line in found if words] == ([True] if words else [])
     assert bool(found) == bool(words)
 
 
 def test_a_cluster_without_accounts_ignores_them(
-    program: Program, profile: Callable[..., Path]
+    study: Study, program: Program, profile: Callable[..., Path]
 ) -> None:
     """Where sacctmgr does not answer, nothing can be compared."""
     program("sinfo", "echo cpu")
 
-    (line,) = lines(doctor._profile(profile({"slurm_account": "mine"})), "warning")
+    (line,) = lines(doctor._profile(study, profile({"slurm_account": "mine"})), "warning")
 
     assert "the cluster keeps no accounts to compare" in line
 
 
 @pytest.mark.usefixtures("program")
-def test_a_machine_without_slurm_is_named(profile: Callable[..., Path]) -> None:
+def test_a_machine_without_slurm_is_named(study: Study, profile: Callable[..., Path]) -> None:
     """The check belongs on the machine that submits."""
-    assert "sinfo does not answer" in lines(doctor._profile(profile({})))[0]
+    assert "sinfo does not answer" in lines(doctor._profile(study, profile({})))[0]
 
 
-def test_a_profile_that_is_none_is_misuse(tmp_path: Path) -> None:
+def test_a_profile_that_is_none_is_misuse(study: Study, tmp_path: Path) -> None:
     """The file stands in the line."""
     with pytest.raises(UsageError, match=r"nowhere/config.yaml: cannot be read"):
-        list(doctor._profile(tmp_path / "nowhere"))
+        list(doctor._profile(study, tmp_path / "nowhere"))
 
 
-def test_the_own_profile_is_understood(program: Program) -> None:
+def test_the_own_profile_is_understood(study: Study, program: Program) -> None:
     """slurm/config.yaml: its partitions are looked for, and those with GPUs."""
     program("sinfo", 'case "$*" in *%G*) echo gpu:4 ;; *) echo none ;; esac')
 
-    found = lines(doctor._profile(ROOT / "slurm"))
+    found = lines(doctor._profile(study, ROOT / "slurm"))
 
     assert any("partition 'gpu' does not exist" in line for line in found)
 

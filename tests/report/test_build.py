@@ -178,6 +178,23 @@ def test_the_commands_of_a_report_can_be_typed(
     assert "pdbench claims --on mine.yaml" in index.text
 
 
+@pytest.mark.parametrize(("place", "shown"), [(".", "mine.yaml"), ("below", "below/mine.yaml")])
+def test_a_report_names_no_folder_of_its_author(
+    place: str, shown: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that was asked for by its whole path is called by what follows the working folder."""
+    monkeypatch.chdir(shutil.copytree(folder, tmp_path / "copy"))
+    Path(place).mkdir(exist_ok=True)
+    shutil.copy(ROOT / "config/demo.yaml", Path(place, "mine.yaml"))
+    study = load_study(str(Path(place, "mine.yaml").absolute()))
+
+    build(study, Paths(study))
+
+    pages = [page.read_text(encoding="utf-8") for page in Path("reports/demo").glob("*.html")]
+    assert len(pages) == 3
+    assert all(str(tmp_path) not in page and f" {shown}" in page for page in pages)
+
+
 def test_every_claim_has_an_outcome_in_words_and_a_mark(page: Page) -> None:
     """All 44 claims stand on the page with their statements; nothing rests on colour."""
     claims = load_claims()

@@ -152,6 +152,19 @@ def test_what_is_bundled_is_not_split(study: Study) -> None:
     assert set(together.split) <= alone
 
 
+@pytest.mark.parametrize(("bundle", "split"), [(0, 0), (0, 1e-9), (1e-9, 0), (20, 0)])
+def test_there_are_never_more_jobs_than_allowed(study: Study, bundle: float, split: float) -> None:
+    """Cells share jobs whatever was asked for, each in one; no more of them than there must."""
+    for most in (4, 6, 8):
+        graph = Graph(study, bundle, split, most)
+        bundled = [cell for own in graph.bundles for cell in own.cells]
+        assert sorted([*graph.alone, *bundled]) == sorted(study.seed_counts)
+        assert 2 < len(graph.alone) + len(graph.bundles) <= most
+        assert graph.split == {}
+    enough = Graph(study, bundle, split, most=100)
+    assert enough.jobs == Graph(study, bundle, split).jobs
+
+
 def test_what_jobs_wait_for_is_the_same_in_bundles(study: Study, graph: Graph) -> None:
     """A bundle reads what its cells read, and collecting waits for every cell."""
     bundled = Graph(study, bundle=1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -224,6 +225,19 @@ def test_the_place_of_files_decides_nothing(local: Path) -> None:
     local.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
 
     assert changed(before, digests(local)) == set()
+
+
+def test_what_is_kept_of_files_names_no_folder(
+    local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their digests stand in the store, which others may read."""
+    monkeypatch.setattr(specs, "_SETTLED", -1.0)
+
+    digests(local)
+
+    kept = Path("results/store/contents.json").read_text(encoding="utf-8")
+    assert len(json.loads(kept)) > 2
+    assert "data" not in kept
 
 
 def test_every_kind_has_a_digest_for_each_of_its_jobs(study: Study) -> None:
