@@ -71,6 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # not every terminal can show every letter
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for client in ("httpx", "httpx2"):  # a line a request, with addresses that open private files
+        logging.getLogger(client).setLevel(logging.WARNING)
+    logging.getLogger("huggingface_hub").propagate = False  # it writes its warnings itself
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:

@@ -186,7 +186,7 @@ def _fetch(study: Study, folder: Path) -> None:
     failed = run(study, folder, click.echo)
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
-        raise DataError(what, "run it again; what was fetched is kept")
+        raise DataError(what, "what was fetched is kept")
     click.echo(f"all is in {folder}: snakemake --config study={study.argument} data={folder}")
 
 

