@@ -73,7 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for client in ("httpx", "httpx2"):  # a line a request, with addresses that open private files
         logging.getLogger(client).setLevel(logging.WARNING)
-    logging.getLogger("huggingface_hub").propagate = False  # it writes its warnings itself
+    for library in ("huggingface_hub", "datasets"):  # which write their warnings themselves
+        logging.getLogger(library).propagate = False
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:

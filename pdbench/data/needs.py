@@ -9,6 +9,7 @@ digests and licences, is written after each item.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +46,9 @@ _Item: TypeAlias = dict[str, Any]
 """One entry of the manifest: kind, name, revision, licence, and its files with digests."""
 
 _FORMAT = 1
+
+_SILENCE = 3600.0
+"""Seconds without a write after which nobody is downloading a file any more."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
+    _remove_leftovers(folder)
     items = _read_manifest(folder)
     failed = []
     for need in needs_of(study):
@@ -197,6 +202,14 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
         count = sum(file["bytes"] for file in items[need.key]["files"])
         say(f"fetched  {need.key} ({count:,} bytes)")
     return failed
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a killed fetch had of a file, which the hub's library never takes up again."""
+    latest = time.time() - _SILENCE
+    for path in Path(offline.hub_caches(folder)["HF_HUB_CACHE"]).rglob("*.incomplete"):
+        if path.stat().st_mtime < latest:
+            path.unlink(missing_ok=True)
 
 
 def _read_manifest(folder: Path) -> dict[str, _Item]:

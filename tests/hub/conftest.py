@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -52,7 +53,7 @@ class Project:
     def write(self, **changes: Any) -> None:
         """Write the study small.yaml, some of whose keys (dots are double underlines) change."""
         dotted = {name.replace("__", "."): value for name, value in changes.items()}
-        write_study_file(self.folder / "small.yaml", {**KEYS, **dotted})
+        write_study_file(self.folder / "small.yaml", {**copy.deepcopy(KEYS), **dotted})
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a command that knows this hub alone."""
@@ -68,7 +69,7 @@ class Project:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         process = self.start(*arguments, **variables)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def fetch(self, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,61 @@
+"""The paper's study, cut down, from the hub to its report on a real SLURM."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pdbench.study import ROOT, Architecture
+from pdbench.study.loading import read_pins
+from tests.hub.conftest import Project as Online
+from tests.hub.cut_paper import LAYERS, WIDTHS, write_cut_paper
+from tests.hub.repositories import write_all
+from tests.hub.server import Hub, serving
+from tests.slurm.conftest import Project, make_project
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
+
+PATIENCE = 1200.0
+"""Seconds that the whole of it may take on a busy machine."""
+
+
+def _gather(folder: Path, hub: Hub) -> None:
+    """Pin and fetch into data, as on a machine with internet."""
+    hub.commits = read_pins()
+    online = Online(folder, hub)
+    for arguments in (("pin", "small.yaml"), ("fetch", "small.yaml", "--to", "data")):
+        done = online.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of its own package, with all that the study reads, and no hub any more."""
+    root = tmp_path / "hub"
+    write_all(root, [Architecture(layers, hidden) for layers in LAYERS for hidden in WIDTHS])
+    config = yaml.safe_load(write_cut_paper(tmp_path / "paper.yaml").read_text())
+    project = make_project(tmp_path / "project", config)
+    shutil.copytree(ROOT / "pdbench", project.folder / "pdbench")
+    monkeypatch.setenv("PYTHONPATH", str(project.folder))
+    shutil.rmtree(project.folder / "data")
+    with serving(root) as hub:
+        _gather(project.folder, hub)
+    return project
+
+
+def test_the_papers_study_is_trained_and_drawn(paper: Project) -> None:
+    """Every cell, artefact, reference and verdict of config/paper.yaml; and then nothing more."""
+    paper.start("data=data", bundle=3600)
+    assert paper.finish(PATIENCE) == 0, paper.output
+
+    with paper.opened() as paths:
+        cells = {cell.key for cell in paths.study.cells.values()}
+        drawn = {path: Path(path).stat().st_size for path in paths.artefacts()}
+    assert drawn
+    assert 0 not in drawn.values()
+    assert cells
+    again = paper.run("data=data", bundle=3600)
+    assert "Nothing to be done" in again
