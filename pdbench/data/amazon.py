@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pdbench.core.errors import DataError
 from pdbench.data.places import local_folder
 from pdbench.data.records import Breakage
-from pdbench.data.repositories import fetched
+from pdbench.data.repositories import at_its_commit, fetched
 from pdbench.data.texts import clean, hashed, one_line, share_of
 from pdbench.study.settings import Source, Task
 
@@ -107,11 +107,7 @@ def review_file(source: Source) -> Path:
         found = hf_hub_download(source.name, file, repo_type="dataset", revision=commit)
         return Path(found)
 
-    path = fetched(source, ask)
-    if source.revision not in path.parts:
-        what = f"{source.name}: {file} came at another commit than key revision"
-        raise DataError(what, "ask another hub than HF_ENDPOINT names")
-    return path
+    return at_its_commit(fetched(source, ask), source)
 
 
 def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:

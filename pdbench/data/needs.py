@@ -47,6 +47,8 @@ _Item: TypeAlias = dict[str, Any]
 
 _FORMAT = 1
 
+_SHA256 = 64  # digits
+
 _SILENCE = 3600.0
 """Seconds without a write after which nobody is downloading a file any more."""
 
@@ -234,6 +236,13 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
 
 
 def _fetched(need: Need, folder: Path) -> _Item:
+    before = set(_contents(folder))
+    files = sorted(_files(need, folder))
+    spoilt = [path for path in _contents(folder) if path not in before and not _is_whole(path)]
+    if spoilt:
+        for path in (*files, *spoilt):
+            _remove(path)
+        raise DataError(f"{spoilt[0]}: its sha256 is not what the hub says", "run it again")
     return {
         "key": need.key,
         "kind": need.kind,
@@ -242,8 +251,21 @@ def _fetched(need: Need, folder: Path) -> _Item:
         "revision": need.revision,
         "licence": need.licence,
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-        "files": [_about(path, folder) for path in sorted(_files(need, folder))],
+        "files": [_about(path, folder) for path in files],
     }
+
+
+def _contents(folder: Path) -> Iterator[Path]:
+    """What files of the hub hold, as its library stores it: by names that the hub gave."""
+    return Path(offline.hub_caches(folder)["HF_HUB_CACHE"]).glob("*/blobs/*")
+
+
+def _is_whole(content: Path) -> bool:
+    """Whether a large file is what the hub said: the library calls it by the sha256 it was told.
+
+    Small ones have the names of git's objects, which no check of ours needs: they are text.
+    """
+    return len(content.name) != _SHA256 or file_digest(content) == content.name
 
 
 def _about(path: Path, folder: Path) -> dict[str, Any]:

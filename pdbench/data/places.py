@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
-from pdbench.data.repositories import fetched
+from pdbench.data.repositories import at_its_commit, fetched
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
 from pdbench.study.settings import Source
@@ -211,4 +211,4 @@ def _hub(source: Source, weights: bool) -> Path:
             found = Path(snapshot_download(source.name, revision=commit, allow_patterns=wanted))
         return found
 
-    return fetched(source, ask)
+    return at_its_commit(fetched(source, ask), source)

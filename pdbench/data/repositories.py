@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pdbench.core.errors import DataError, UsageError
@@ -50,6 +51,14 @@ def fetched(source: Source, ask: Callable[[str], _T]) -> _T:
     what = f"{source.name}@{commit[:12]}{f' {source.file}' if source.file else ''}"
     kind = "dataset" if isinstance(source, Data) else "model"
     return _answer(lambda: ask(commit), what, _page(source.name, kind), file=source.file)
+
+
+def at_its_commit(path: Path, source: Source) -> Path:
+    """The path of what was fetched; DataError where the hub sent it as another commit's."""
+    if path.exists() and source.revision in path.parts:
+        return path
+    what = f"{source.name}: what came is of another commit than key revision"
+    raise DataError(what, "ask another hub than HF_ENDPOINT names")
 
 
 def present_commit(name: str, kind: str) -> str:

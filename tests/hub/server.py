@@ -44,6 +44,7 @@ class Fault:
         code: The hub's own name of the error, as X-Error-Code.
         headers: What the answer says besides, or otherwise.
         cut: Bytes after which a file ends too early.
+        spoilt: Whether its first byte is another.
         delay: Seconds before the answer.
     """
 
@@ -53,6 +54,7 @@ class Fault:
     code: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
+    spoilt: bool = False
     delay: float = 0.0
 
 
@@ -184,7 +186,7 @@ def _answering(hub: Hub) -> type[BaseHTTPRequestHandler]:
                     self._fail(fault.status, fault.code)
                     return
             if path.startswith(("/cdn/", "/kept/")):
-                self._content(hub.root / path.split("/", 2)[2], fault.cut if fault else None)
+                self._content(hub.root / path.split("/", 2)[2], fault or Fault(path))
             elif match := _FILE.fullmatch(path):
                 self._file("datasets" if match[1] else "models", *match.groups()[1:])
             elif match := _API.fullmatch(re.sub(r"(/tree/[^/]+)/.*", r"\1", path)):
@@ -277,18 +279,20 @@ def _answering(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 about = {"X-Linked-Size": size, "ETag": f'"{digest[:40]}"'}
                 self._send(307, b"", {**commit, **about, "Location": f"/kept/{where}"})
 
-        def _content(self, path: Path, cut: int | None) -> None:
+        def _content(self, path: Path, fault: Fault) -> None:
             content = path.read_bytes()
+            if fault.spoilt:
+                content = bytes([content[0] ^ 1]) + content[1:]
             name = hub.commit("/".join(path.relative_to(hub.root).parts[1:3]))
             headers = {"X-Repo-Commit": name, "Accept-Ranges": "bytes"}
             headers["ETag"] = f'"{_sha256(path)[: None if _is_large(path) else 40]}"'
             asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             if asked is None:
-                self._send(200, content, headers, cut)
+                self._send(200, content, headers, fault.cut)
                 return
             first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
             headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-            self._send(206, content[first : last + 1], headers, cut)
+            self._send(206, content[first : last + 1], headers, fault.cut)
 
         def _json(self, content: Any, headers: Mapping[str, str] = {}) -> None:
             self._send(

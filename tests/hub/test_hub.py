@@ -377,13 +377,27 @@ def test_a_download_that_is_always_cut_is_not_kept(project: Project) -> None:
     assert again.stdout.count("kept ") == 4
 
 
+def test_a_file_that_was_spoilt_on_its_way_is_not_kept(large: Path, project: Project) -> None:
+    """The library compares its size alone; the hub says its digest too."""
+    project.hub.faults = [Fault("/cdn/", times=1, spoilt=True)]
+
+    spoilt = project.fetch()
+
+    assert spoilt.returncode == 1
+    assert re.search(r"missing  file .*: its sha256 is not what the hub says; run", spoilt.stdout)
+    assert not [path for path in (project.folder / "DIR").rglob("blobs/*") if path.is_file()]
+    project.fetch()
+    assert _fetched_books(project) == hashlib.sha256(large.read_bytes()).hexdigest()
+
+
 def test_another_commit_than_was_asked_for_is_refused(project: Project) -> None:
     """A mirror that serves what it has."""
-    project.hub.faults = [Fault("/resolve/", headers={"X-Repo-Commit": OTHER})]
+    lies = {"X-Repo-Commit": OTHER}
+    project.hub.faults = [Fault("/resolve/", headers=lies), Fault("/kept/", headers=lies)]
 
     done = project.fetch()
 
     assert done.returncode == 1
     lines = re.findall(r"missing  (.*)", done.stdout)
     assert len(lines) == 5
-    assert all("another commit than key revision" in line for line in lines), lines
+    assert sum("what came is of another commit than key revision" in line for line in lines) == 3
