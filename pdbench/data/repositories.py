@@ -48,7 +48,8 @@ def fetched(source: Source, ask: Callable[[str], _T]) -> _T:
         DataError: Whatever ``ask`` raised: the libraries have many kinds, for few causes.
     """
     commit = _commit(source)
-    what = f"{source.name}@{commit[:12]}{f' {source.file}' if source.file else ''}"
+    file = f"{source.file} " if source.file else ""
+    what = f"{source.name}@{commit[:12]}: {file}cannot be fetched"
     kind = "dataset" if isinstance(source, Data) else "model"
     return _answer(lambda: ask(commit), what, _page(source.name, kind), file=source.file)
 
@@ -65,7 +66,8 @@ def present_commit(name: str, kind: str) -> str:
     """The commit that a repository, a model or a dataset, has now."""
     from huggingface_hub import HfApi
 
-    found = _answer(lambda: HfApi().repo_info(name, repo_type=kind).sha, name, _page(name, kind))
+    what = f"{name}: the hub does not tell its commit"
+    found = _answer(lambda: HfApi().repo_info(name, repo_type=kind).sha, what, _page(name, kind))
     if not is_commit(found):
         raise DataError(f"{name}: the hub tells no commit", f"write it to {PINS} by hand")
     return str(found)
@@ -78,17 +80,15 @@ def _page(name: str, kind: str) -> str:
 
 
 def _answer(ask: Callable[[], _T], what: str, page: str, file: str | None = None) -> _T:
-    for wait in _WAITS:
+    waits = iter(_WAITS)
+    while True:
         try:
             return ask()
         except Exception as error:
-            if not _is_busy(getattr(error, "response", None)):
+            wait = next(waits, None) if _is_busy(getattr(error, "response", None)) else None
+            if wait is None:
                 raise _refusal(error, what, page, file) from error
         time.sleep(wait)
-    try:
-        return ask()
-    except Exception as error:
-        raise _refusal(error, what, page, file) from error
 
 
 def _is_busy(response: Any) -> bool:
@@ -99,13 +99,13 @@ def _refusal(error: Exception, what: str, page: str, file: str | None) -> DataEr
     response: Any = next(_responses(error), None)
     if _is_busy(response):
         said = f"{response.status_code} {response.reason_phrase}"
-        return DataError(f"{what}: the hub answers {said}", "wait a while, and run it again")
+        return DataError(f"{what} (the hub answers {said})", "wait a while, and run it again")
     code = _code(error, response)
     if code in _REFUSALS and (file or code != "EntryNotFound"):
         why, remedy = _REFUSALS[code]
-        return DataError(f"{what}: {why}", remedy.format(page=page))
+        return DataError(f"{what} ({why})", remedy.format(page=page))
     reason = " ".join(str(error).split())
-    return DataError(f"{what}: cannot be fetched ({reason})", _remedy())
+    return DataError(f"{what} ({reason})", _remedy())
 
 
 def _code(error: Exception, response: Any) -> str:

@@ -167,7 +167,7 @@ def test_a_gated_repository_says_what_to_do(token: str, project: Project) -> Non
     ):
         (line,) = re.findall(rf"missing  {key}: (.*)", refused.stdout)
         assert re.fullmatch(
-            rf"\S+@0123456789ab{file}: its owners ask for consent to their conditions; "
+            rf"\S+@0123456789ab:{file} cannot be fetched \(its owners ask for consent .*\); "
             rf"accept them at {PAGE}/{page}, set HF_TOKEN .* and run it again",
             line,
         )
@@ -195,8 +195,8 @@ def test_a_token_is_shown_to_the_hub_alone(project: Project) -> None:
     assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
 
 
-NOWHERE = r"there is no such repository, or it is a private one; mend key name; .*HF_TOKEN.*"
-NO_COMMIT = r"it has no such commit; mend key revision, or .*config/pins\.yaml"
+NOWHERE = r"\(there is no such repository, or it is a private one\); mend key name; .*HF_TOKEN.*"
+NO_COMMIT = r"\(it has no such commit\); mend key revision, or .*config/pins\.yaml"
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
@@ -214,7 +214,7 @@ NO_COMMIT = r"it has no such commit; mend key revision, or .*config/pins\.yaml"
                 "vocabulary org/none": NOWHERE,
                 "data set org/none": NOWHERE,
                 f"file org/none {BOOKS}": NOWHERE,
-                "data set nyu-mll/glue rtee": r"cannot be fetched \(.*'rtee' not found.*\); "
+                "data set nyu-mll/glue rtee": r"\(.*'rtee' not found.*\); "
                 "check keys name and configuration.*",
             },
         ),
@@ -229,7 +229,7 @@ NO_COMMIT = r"it has no such commit; mend key revision, or .*config/pins\.yaml"
                 f"vocabulary {made.BASE}": NO_COMMIT,
                 "data set stanfordnlp/snli": NO_COMMIT,
                 f"model {made.LARGE}": NO_COMMIT,
-                f"file {made.REVIEWS} Book.jsonl": "it has no such file; mend key file",
+                f"file {made.REVIEWS} Book.jsonl": r"\(it has no such file\); mend key file",
             },
         ),
     ],
@@ -245,7 +245,7 @@ def test_what_is_not_there_is_named(
     assert done.returncode == 1
     lines = re.findall(r"missing  (.*)", done.stdout)
     for item, message in messages.items():
-        expected = rf"{re.escape(item)}: \S+@[0-9a-f]{{12}}(?: \S+)?: {message}"
+        expected = rf"{re.escape(item)}: \S+@[0-9a-f]{{12}}:(?: \S+)? cannot be fetched {message}"
         assert any(re.fullmatch(expected, line) for line in lines), (expected, lines)
     assert len(lines) == len(messages)
     assert done.stderr.splitlines()[-1].startswith("pdbench: error: 4 could not be fetched")
@@ -280,7 +280,7 @@ def test_a_hub_that_stays_busy_is_one_line(project: Project) -> None:
     assert first.returncode == 1
     lines = re.findall(r"missing  \w+ (.*)", first.stdout)
     for name, said in busy.items():
-        answer = f"the hub answers {said}; wait a while, and run it again"
+        answer = f"cannot be fetched (the hub answers {said}); wait a while, and run it again"
         assert any(line.startswith(name) and line.endswith(answer) for line in lines), lines
     project.hub.faults.clear()
     before = len(project.hub.requests)
@@ -302,10 +302,8 @@ def test_pinning_asks_a_busy_hub_again(project: Project) -> None:
     busy = project.run("pin", "small.yaml")
 
     assert (refused.returncode, busy.returncode) == (1, 1)
-    assert "org/none: there is no such repository, or it is a private one; mend key name" in (
-        refused.stderr
-    )
-    assert "the hub answers 503 Service Unavailable; wait a while" in busy.stderr
+    assert "org/none: the hub does not tell its commit (there is no such repo" in refused.stderr
+    assert "(the hub answers 503 Service Unavailable); wait a while" in busy.stderr
     assert not path.exists()
 
     project.hub.faults = [Fault("/api/models/", 503, 1)]

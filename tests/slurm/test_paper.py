@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
-from pdbench.study import ROOT, Architecture
+from pdbench.study import ROOT, Architecture, load_study
 from pdbench.study.loading import read_pins
 from tests.hub.conftest import Project as Online
 from tests.hub.cut_paper import LAYERS, WIDTHS, write_cut_paper
@@ -20,6 +23,9 @@ pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 
 PATIENCE = 1200.0
 """Seconds that the whole of it may take on a busy machine."""
+
+COMPARED = ("table3", "figure5", "figure6", "figure8", "figure9", "figure10", "released_models")
+"""Artefacts whose scores stand beside the paper's, each with a mark."""
 
 
 def _gather(folder: Path, hub: Hub) -> None:
@@ -52,10 +58,19 @@ def test_the_papers_study_is_trained_and_drawn(paper: Project) -> None:
     assert paper.finish(PATIENCE) == 0, paper.output
 
     with paper.opened() as paths:
-        cells = {cell.key for cell in paths.study.cells.values()}
-        drawn = {path: Path(path).stat().st_size for path in paths.artefacts()}
-    assert drawn
-    assert 0 not in drawn.values()
-    assert cells
-    again = paper.run("data=data", bundle=3600)
-    assert "Nothing to be done" in again
+        study, table = paths.study, paths.table.absolute()
+        drawn = {path: path.stat().st_size for path in paths.artefacts()}
+        claims = json.loads((paths.reports / "claims.json").read_text())
+    assert set(study.artefacts) == set(load_study("paper").artefacts)
+    assert [str(path) for path, size in drawn.items() if not size] == []
+    assert set(pd.read_parquet(table)["cell"]) == set(study.cells)
+    assert sum(claims["outcomes"].values()) == len(claims["claims"]) > 0
+    for name in COMPARED:
+        (file,) = paper.folder.glob(f"reports/cut-paper/*/{name}.csv")
+        rows = list(csv.DictReader(file.open(encoding="utf-8")))
+        own = {row["source"] == "this study" for row in rows}
+        assert own == {True, False}, name
+        assert any(row["verdict"] for row in rows), name
+    assert {job.state for job in paper.jobs()} == {"COMPLETED"}
+
+    assert "Nothing to be done" in paper.run("data=data", bundle=3600)
