@@ -46,6 +46,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project = make_project(tmp_path / "project", config)
     shutil.copytree(ROOT / "pdbench", project.folder / "pdbench")
     monkeypatch.setenv("PYTHONPATH", str(project.folder))
+    monkeypatch.setenv("PDBENCH_DEVICE", "cpu")  # which this scale is not meant for
     shutil.rmtree(project.folder / "data")
     with serving(root) as hub:
         _gather(project.folder, hub)
