@@ -78,6 +78,10 @@ def main(arguments: list[str] | None = None) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Lines("%(asctime)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for client in ("httpx", "httpx2"):  # a line a request, with addresses that open private files
+        logging.getLogger(client).setLevel(logging.WARNING)
+    for library in ("huggingface_hub", "datasets"):  # which write their warnings themselves
+        logging.getLogger(library).propagate = False
     try:
         cli.main(args=arguments, prog_name="pdbench", standalone_mode=False)
     except click.exceptions.Abort:

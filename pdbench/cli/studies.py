@@ -202,7 +202,7 @@ def _fetch(study: Study, folder: Path) -> None:
     failed = run(study, folder, say)
     if failed:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
-        raise DataError(what, "run it again; what was fetched is kept")
+        raise DataError(what, "what was fetched is kept")
     named, place = shlex.quote(study.argument), shlex.quote(str(folder))
     say(f"all is in {place}: snakemake --config study={named} data={place}")
 

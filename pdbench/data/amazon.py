@@ -23,8 +23,9 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from pdbench.core.errors import DataError
-from pdbench.data.places import at_commit, local_folder
+from pdbench.data.places import local_folder
 from pdbench.data.records import Breakage, raw_lines
+from pdbench.data.repositories import at_its_commit, fetched
 from pdbench.data.texts import clean, hashed, one_line, share_of
 from pdbench.study.settings import Source, Task
 
@@ -93,17 +94,20 @@ def read_text(source: Source, size: int, breakage: Breakage, scratch: Path) -> D
 
 def review_file(source: Source) -> Path:
     """Where the file of a source stands: in its folder, or fetched from the hub."""
-    assert source.file is not None
+    file = source.file
+    assert file is not None
     if source.source == "directory":
-        path = local_folder(source) / source.file
+        path = local_folder(source) / file
         if not path.is_file():
             raise DataError(f"{path}: no such file", "mend key path or key file")
         return path
     from huggingface_hub import hf_hub_download
 
-    with at_commit(source) as revision:
-        found = hf_hub_download(source.name, source.file, repo_type="dataset", revision=revision)
-    return Path(found)
+    def ask(commit: str) -> Path:
+        found = hf_hub_download(source.name, file, repo_type="dataset", revision=commit)
+        return Path(found)
+
+    return at_its_commit(fetched(source, ask), source)
 
 
 def _reviews(path: Path, breakage: Breakage) -> Iterator[_Review]:

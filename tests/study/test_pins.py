@@ -8,7 +8,7 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import needs
-from pdbench.data.places import _commit
+from pdbench.data.repositories import _commit
 from pdbench.study import ROOT, Architecture, load_study
 from pdbench.study.loading import _fill_in, read_pins
 from pdbench.study.settings import Released, Source
