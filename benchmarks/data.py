@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdbench.core.entries import RECORD
+from pdbench.core.entries import RECORD, write_record
 from pdbench.core.files import replacing
 from pdbench.study import ROOT, Architecture, Study, load_study
 from pdbench.study.catalogue import archives as catalogue
@@ -75,20 +75,19 @@ def prepare_blocks() -> None:
     """Write blocks of 128 pieces of film reviews, and every piece of the vocabulary once."""
     _prepare_tasks()
     _prepare_text("reviews")
-    _make(paths().text("blocks") / "tokens.json", _write_blocks)
-    _make(paths().text("pieces") / "tokens.json", _write_pieces)
+    _make(paths().text("blocks"), _write_blocks)
+    _make(paths().text("pieces"), _write_pieces)
 
 
 def prepare_initial(architecture: Architecture, seed: int = 0) -> None:
     """Write the random weights that both sides start from, in Hugging Face's format."""
-    folder = initial(architecture, seed)
-    _make(folder / "model.safetensors", lambda target: _write_initial(target, architecture, seed))
+    _make(initial(architecture, seed), lambda new: _write_initial(new, architecture, seed))
 
 
 def prepare_teacher() -> None:
     """Write the 6/384 teacher: real pre-trained weights under a random output layer."""
     _fetch()
-    _make(paths().teacher(TASK) / "model.safetensors", _write_teacher)
+    _make(paths().teacher(TASK), _write_teacher)
 
 
 def write_transfer_set(folder: Path, items: int) -> None:
@@ -107,6 +106,7 @@ def write_transfer_set(folder: Path, items: int) -> None:
         part = shares[:count]
         soft[number * len(text) :][:count] = np.stack([part, 1 - part], axis=1)
     soft.flush()
+    write_record(folder, {})
 
 
 def _fetch() -> None:
@@ -140,11 +140,12 @@ def _prepare_text(text: str) -> None:
         prepare_text(study(), text, paths())
 
 
-def _make(last: Path, write: Callable[[Path], None]) -> None:
-    if not last.is_file():
-        with replacing(last.parent) as folder:
-            folder.mkdir()
-            write(folder)
+def _make(folder: Path, write: Callable[[Path], None]) -> None:
+    if not (folder / RECORD).is_file():
+        with replacing(folder) as new:
+            new.mkdir()
+            write(new)
+            write_record(new, {})
 
 
 def _write_blocks(folder: Path) -> None:

@@ -51,6 +51,7 @@ COMMANDS = [
     ["check"],
     ["new-method", "NAME"],
     ["clean"],
+    ["verify"],
     ["lock"],
     ["schema"],
 ]

@@ -158,8 +158,8 @@ def _verify(study: Study) -> None:
     found = list(verify(study, Paths(study)))
     wrong = [error for error in found if error is not None]
     for error in wrong:
-        click.echo(error)
-    click.echo(f"{len(found) - len(wrong)} of {len(found)} checks found what was written")
+        say(str(error))
+    say(f"{len(found) - len(wrong)} of {len(found)} checks found what was written")
     sys.exit(1 if wrong else 0)
 
 

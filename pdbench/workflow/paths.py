@@ -89,14 +89,14 @@ class Paths:
         return self.logs / f"{name}.log"
 
     def look_again(self, job: Job) -> None:
-        """Read the local files that decide a job once more, whatever their dates say.
+        """Read the local files that decide a job once more, whatever their sizes and dates say.
 
         Raises:
-            DataError: They are others than when their dates were noted.
+            DataError: They are others than when these were noted.
         """
         if Specs(self.study, self.imported, trusts_dates=False).digest(job) != self.digest(job):
-            what = f"{job}: a file that it reads has changed, and its size and date have not"
-            raise DataError(what, f"mend it, or delete {CONTENTS} if that is meant, and run again")
+            what = f"{job}: a file that it reads has changed since it was looked at"
+            raise DataError(what, f"mend it, or delete {CONTENTS} if that is meant; then run again")
 
     @property
     def logs(self) -> Path:

@@ -11,6 +11,7 @@ import torch
 
 from benchmarks import data, ours
 from benchmarks.worker import Clock
+from pdbench.core.entries import write_record
 from pdbench.data.tokens import Tokens, write_tokens
 from pdbench.engine import BertShape, write_checkpoint
 from pdbench.engine.initialise import random_classifier
@@ -43,6 +44,7 @@ def write_text(folder: Path, lengths: tuple[int, ...]) -> None:
     """Write such items into a new folder."""
     folder.mkdir(parents=True)
     write_tokens(folder, text(lengths))
+    write_record(folder, {})
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target = data.paths().task(data.TASK) / split
             write_text(target, LENGTHS * 3)
             np.save(target / "labels.npy", np.arange(15) % 2)
+            write_record(target, {})
         write_text(data.paths().text(data.SENTENCES), LENGTHS * 3)
         models = [data.initial(Architecture(1, 32), seed) for seed in range(2)]
         for model in (*models, data.paths().teacher(data.TASK)):

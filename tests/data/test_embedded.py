@@ -139,7 +139,7 @@ def test_builders_depend_on_nothing_but_the_data(tiny_archives: Path) -> None:
     """Python's hash seed changes no split."""
     code = (
         "import sys; from pathlib import Path; from pdbench.data import embedded, places\n"
-        "places._located = lambda name, folder: places._path_of(name, folder)\n"
+        "places.located = lambda name, folder: places._path_of(name, folder)\n"
         "print([table.to_pydict() for table in embedded._paraphrases(Path(sys.argv[1])).values()])"
     )
     printed = {

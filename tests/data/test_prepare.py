@@ -202,8 +202,10 @@ def test_a_failed_preparation_keeps_what_was_there(tmp_path: Path, make_study: M
     before = (paths.task("films") / "record.json").read_bytes()
     (tmp_path / "films" / "dev.tsv").write_text("text\tlabel\nbroken\n")
 
+    with pytest.raises(DataError, match="a file that it reads has changed"):
+        prepare_task(study, "films", paths)  # since it was looked at
     with pytest.raises(DataError, match=r"dev\.tsv:2"):
-        prepare_task(study, "films", paths)
+        prepare_task(study, "films", Paths(study))
 
     assert (paths.task("films") / "record.json").read_bytes() == before
     assert [p.name for p in paths.task("films").parent.iterdir()] == [paths.task("films").name]

@@ -168,6 +168,7 @@ def test_members_are_extracted_once(model_archive: Path) -> None:
     folder = model_folder(source, model_archive, weights=False)
 
     assert sorted(p.name for p in folder.iterdir()) == [
+        "record.json",
         "tokenizer.json",
         "tokenizer_config.json",
         "vocab.txt",

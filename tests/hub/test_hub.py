@@ -106,7 +106,7 @@ def _read_offline(project: Project) -> None:
     ):
         done = project.run(*arguments, PDBENCH_DATA="DIR")
         assert done.returncode == 0, done.stderr
-    (task,) = (project.folder / "results/store").glob(f"task/mnli-{'?' * 12}/task.json")
+    (task,) = (project.folder / "results/store").glob(f"task/mnli-{'?' * 12}/record.json")
     assert json.loads(task.read_text())["splits"]["test"]["items"] == 60
     stub = project.run("pretrain", "cut.yaml", "released", "4/128", PDBENCH_DATA="DIR")
     assert stub.returncode == 1
@@ -125,8 +125,8 @@ def test_what_was_read_online_needs_no_network_later(project: Project) -> None:
 
     assert (first.returncode, second.returncode) == (0, 0), second.stderr
     assert project.hub.requests == []
-    (task,) = project.folder.glob("results/store/task/*/task.json")
-    assert task.read_bytes() == (project.folder / "first/task.json").read_bytes()
+    (task,) = project.folder.glob("results/store/task/*/record.json")
+    assert task.read_bytes() == (project.folder / "first/record.json").read_bytes()
 
 
 def test_squad_is_read_from_the_hubs_rows(project: Project) -> None:
@@ -146,7 +146,7 @@ def test_squad_is_read_from_the_hubs_rows(project: Project) -> None:
     done = project.run("task", "small.yaml", "squad")
 
     assert done.returncode == 0, done.stderr
-    (task,) = project.folder.glob("results/store/task/squad-*/task.json")
+    (task,) = project.folder.glob("results/store/task/squad-*/record.json")
     assert json.loads(task.read_text())["splits"]["test"]["items"] == 40
 
 

@@ -16,7 +16,7 @@ from hostile import NAME, TITLE, Html, assert_nothing_obeys, markdown, words
 from study_files import SMALL, write_study_file
 
 from pdbench.artefacts import draw, tables
-from pdbench.core.files import read_json, write_json
+from pdbench.core.entries import read_record, write_record
 from pdbench.core.words import visible
 from pdbench.evidence import paired
 from pdbench.report import build, export_example
@@ -46,13 +46,13 @@ def report(folder: Path, title: str, name: str) -> Path:
         study = load_study(write_study_file(Path(FILE), changes))
         method = study.methods["pd"].model_copy(update={"name": title})
         study = study.model_copy(update={"methods": {**study.methods, "pd": method}})
-        study.asked_for(FILE)
+        study.asked_for(FILE, FILE)
         paths = synthetic.write_study(study)
         frame = pd.read_parquet(paths.table)
         frame.assign(host=name, device=name).to_parquet(paths.table)
-        audit = read_json(paths.audit)
+        audit = read_record(paths.audit.parent)
         audit["tasks"]["sentiment"] |= {"licence": name, "warnings": [name]}
-        write_json(paths.audit, audit)
+        write_record(paths.audit.parent, audit)
         for artefact in study.artefacts:
             draw(study, paths, artefact)
         build(study, paths)

@@ -111,7 +111,7 @@ def test_results_know_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     write_study_file(Path("small.yaml"), {"title": "Of somebody else"})
     other = Paths(load_study("small.yaml"))
-    named = r"^small\.yaml: its name, small, is moved/mine\.yaml's, .* reports/small; give it"
+    named = r"^small\.yaml: its name, small, is that of moved/mine\.yaml, .* reports/small; give it"
     with pytest.raises(UsageError, match=named):
         other.claim()
     Path("results/small/study.json").unlink()  # as the remedy says

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pdbench.core.errors import DataError
-from pdbench.core.files import read_json, write_json
+from pdbench.core.files import digest, read_json, write_json
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow import Paths, specs
@@ -207,7 +207,7 @@ def test_a_job_reads_its_files_whatever_their_dates_say(
     paths, job = Paths(load_study(local)), Job("task", "sentiment")
     paths.look_again(job)
     known = read_json(specs.CONTENTS)
-    name = str(Path("data/train.tsv").absolute())
+    name = digest(str(Path("data/train.tsv").absolute()))
     write_json(specs.CONTENTS, {**known, name: ["0" * 64, *known[name][1:]]})
 
     with pytest.raises(DataError, match=r"^task sentiment: a file that it reads has changed"):

@@ -131,7 +131,7 @@ def test_another_study_of_the_same_name_is_refused(finished: Project) -> None:
     done = theirs.snakemake("study", check=False)
 
     assert done.returncode == 2
-    assert "downloaded.yaml: its name, small, is small.yaml's" in done.stderr
+    assert "downloaded.yaml: its name, small, is that of small.yaml" in done.stderr
     assert (finished.folder / "reports/small/index.html").read_bytes() == page
 
 
