@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,22 +10,13 @@ from typing import Any, NoReturn
 import click
 
 from pdbench.artefacts import ARTEFACTS
-from pdbench.core.errors import UsageError, suggestion
+from pdbench.core.errors import UsageError, of_system, suggestion
 from pdbench.core.lines import say
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
 from pdbench.workflow import Paths
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-
-_REMEDIES = {
-    errno.ENOSPC: "free some space and run again; finished work is kept",
-    errno.EDQUOT: "free some of your quota and run again; finished work is kept",
-    errno.EROFS: "the file system is read-only: run where you can write",
-    errno.EACCES: "you may not write or read there: change its permissions",
-    errno.EPERM: "you may not write or read there: change its permissions",
-    errno.ENOENT: "run the job that makes it",
-}
 
 
 class StudyName(click.ParamType[Study]):
@@ -55,9 +45,6 @@ def known(name: str, names: Iterable[str], kind: str) -> str:
 
 def fail(error: OSError | str, code: int) -> NoReturn:
     """End the program with one line on stderr; the system's errors get a remedy."""
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        remedy = _REMEDIES.get(error.errno or 0, "see that the file can be read and written")
-        error = f"{where}{error.strerror or error}; {remedy}"
-    say(f"pdbench: error: {error}", err=True)
+    line = of_system(error) if isinstance(error, OSError) else error
+    say(f"pdbench: error: {line}", err=True)
     sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
 
@@ -10,7 +11,7 @@ from pdbench.core.words import shortened, visible
 
 _LONGEST = 1_000  # characters of what is wrong, before the remedy
 
-_SECRET = re.compile(r"(?<=://)[^/\s]+(?=@)|\bhf_\w{8,}")
+_SECRET = re.compile(r"(?<=://)[^/\s]+(?=@)|\bhf_[A-Za-z0-9]{30,}")
 """Name and password in an address, and a token of the hub."""
 
 
@@ -40,6 +41,23 @@ class DataError(PdbenchError):
 
 class GuardError(PdbenchError):
     """A guard refused to spend compute: leaked test data, a teacher that learnt nothing."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space and run again; finished work is kept",
+    errno.EDQUOT: "free some of your quota and run again; finished work is kept",
+    errno.EROFS: "the file system is read-only: run where you can write",
+    errno.EACCES: "you may not write or read there: change its permissions",
+    errno.EPERM: "you may not write or read there: change its permissions",
+    errno.ENOENT: "run the job that makes it",
+}
+
+
+def of_system(error: OSError) -> DataError:
+    """An error of the operating system, with its remedy."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "see that the file can be read and written")
+    return DataError(f"{where}{error.strerror or error}", remedy)
 
 
 # Exit code of a training job that wants to be started again (EX_TEMPFAIL of sysexits.h).

@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _take_place(temporary, path)
         flush(path.parent)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def remove_temporaries(path: Path) -> None:
@@ -57,7 +57,7 @@ def remove_temporaries(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError), os.scandir(path.parent) as found:
         for left in found:
             if left.name.startswith(f".{path.name}."):
-                _remove(Path(left.path))
+                remove(Path(left.path))
 
 
 def _take_place(temporary: Path, path: Path) -> None:
@@ -72,7 +72,7 @@ def _take_place(temporary: Path, path: Path) -> None:
         except BaseException:
             aside.rename(path)
             raise
-        _remove(aside)
+        remove(aside)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -217,7 +217,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a folder with all that is in it, or a link, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -72,16 +72,19 @@ def _let_writers_open(handle: int) -> None:
 
 
 def _take(handle: int, path: Path, kind: int) -> None:
-    began = time.monotonic()
+    began = heard = time.monotonic()  # clocks of machines differ, so that none is compared
+    sign = os.fstat(handle).st_mtime_ns
     while True:
         try:
             fcntl.lockf(handle, kind | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            if time.monotonic() - began < _POLL:
+            now = time.monotonic()
+            if now - began < _POLL:
                 _log.info("%s: another process is at work on this; waiting for it", path)
-            silence = time.time() - os.fstat(handle).st_mtime
-            if silence > _SILENCE:
-                what = f"{path}: held by a process that has done nothing for {duration(silence)}"
+            if sign != os.fstat(handle).st_mtime_ns:
+                sign, heard = os.fstat(handle).st_mtime_ns, now
+            if now - heard > _SILENCE:
+                what = f"{path}: held by a process that has done nothing for {duration(_SILENCE)}"
                 raise PdbenchError(what, "end it, `fuser` names it, and run again") from None
             time.sleep(_POLL)
         else:

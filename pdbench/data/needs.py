@@ -8,6 +8,7 @@ digests and licences, is written after each item.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -239,7 +240,7 @@ def _refuse_links(folder: Path) -> None:
     """Refuse a folder in whose place another would be written to."""
     for name in (offline.MANIFEST, offline.ARCHIVES, offline.CACHES):
         for path in (folder / name, *(folder / name).rglob("*")):
-            if path.is_symlink() and not path.resolve().is_relative_to(folder):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder):
                 raise DataError(f"{path}: a link out of {folder}", "remove it and fetch again")
 
 

@@ -227,7 +227,7 @@ def encode(
     looked_at = slice(LONGEST_TEXT) if keep == "start" else slice(-LONGEST_TEXT, None)
 
     def pieces(texts: Sequence[str]) -> Iterator[list[int]]:
-        parts = [text[looked_at] for text in texts]
+        parts = [text.strip()[looked_at] for text in texts]
         return (ids for ids, _ in encode_whole(vocabulary, parts, located=False))
 
     def cut(ids: list[int], most: int) -> list[int]:

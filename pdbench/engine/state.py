@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -135,7 +134,7 @@ class Keeper:
             "digest": _digest(copies),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.{os.getpid()}"
+        newest, temporary = self.folder / _NEWEST, self.folder / f"{_NEWEST}.new"
         save_file(copies, temporary, {_HEADER: json.dumps(header)})
         share(temporary)
         flush(temporary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -68,11 +69,17 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
         with paths.making(paths.pretrained(start)):
             _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
-        with Ranks.joined() as ranks:
+        with Ranks.joined() as ranks, _alone(paths, start, ranks):
             _pretrain(study, paths, start, save_every, ranks)
     else:
         with paths.making(paths.pretrained(start)):
             _pretrain(study, paths, start, save_every, ALONE)
+
+
+def _alone(paths: Paths, start: Start, ranks: Ranks) -> contextlib.AbstractContextManager[None]:
+    """The lock of what processes train together, which the first of them holds."""
+    is_first = ranks.rank == 0
+    return paths.making(paths.pretrained(start)) if is_first else contextlib.nullcontext()
 
 
 def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:

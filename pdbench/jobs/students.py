@@ -184,7 +184,8 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     failed: dict[str, Exception] = {}
     for run in runs:
         try:
-            make(run)
+            with paths.making(paths.run(run)):  # which other studies may have too
+                make(run)
         except (PdbenchError, FloatingPointError, MemoryError, RuntimeError) as error:
             _log.error("%s %s: %s", cell, run.name, error)
             failed[run.name] = error

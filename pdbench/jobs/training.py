@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pdbench import __version__
 from pdbench.core.entries import RECORD
 from pdbench.core.errors import UsageError
-from pdbench.core.files import digest, remove_temporaries, replacing
+from pdbench.core.files import digest, replacing
 from pdbench.data.batches import ItemBatches
 from pdbench.data.columns import examples_column, predictions_file
 from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
@@ -171,7 +171,6 @@ class TrainingJob:
             "seed": asked.seed,
             "precision": self._device.precision,
         }
-        remove_temporaries(folder)
         state = paths.state(folder)
         self.keeper = Keeper(state, identity, save_every, self._watch, writes=writes)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from pdbench.core.errors import UsageError
+from pdbench.core.files import remove
 from pdbench.ops.status import Survey
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -34,7 +34,8 @@ def redo(found: Survey, which: Literal["failed", "missing", "all"], *, yes: bool
     else:
         wanted = {"failed", which}
         going = _traces(found, [job for job, state in found.states.items() if state in wanted])
-    _remove(going)
+    for path in going:
+        remove(path)
     again = f"snakemake --config study={shlex.quote(found.study.argument)}"
     head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
     return [*(f"removed {path}" for path in going), f"{head}; now run {again}"]
@@ -86,7 +87,8 @@ def clean(going: Collection[Path], *, yes: bool) -> list[str]:
     if not going:
         return ["there is nothing to remove"]
     if yes:
-        _remove(going)
+        for path in going:
+            remove(path)
         return [f"removed {len(going)} files and folders"]
     return [*map(str, going), f"nothing was removed: say --yes to remove these {len(going)}"]
 
@@ -100,11 +102,3 @@ def _stored(study: Study) -> Iterator[Path]:
         if KINDS[job.kind].is_stored:
             folder = paths.folder(job)
             yield from (folder, paths.state(folder), paths.status(job))
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

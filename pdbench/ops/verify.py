@@ -50,27 +50,34 @@ def _checks(study: Study, paths: Paths) -> Iterator[Callable[[], Any]]:
         can_compare = all(paths.output(need).exists() for need in read)
         if job.kind == "cell":
             yield from _checks_of_cell(study, paths, job.key, can_compare=can_compare)
+        elif KINDS[job.kind].is_stored and _is_there(paths.folder(job)):
+            yield partial(whole, paths.folder(job))
+            if can_compare and job.kind in ("teacher", "soft_labels", "pretrain"):
+                yield partial(_compare, paths.folder(job), partial(_read_by, study, paths, job))
         elif not paths.output(job).exists():
             continue
         elif job.kind == "archive":
             yield partial(located, job.key, ARCHIVES)
         elif job.kind == "collect":
             yield partial(_check_table, study, paths)
-        elif KINDS[job.kind].is_stored:
-            yield partial(whole, paths.folder(job))
-            if can_compare and job.kind in ("teacher", "soft_labels", "pretrain"):
-                yield partial(_compare, paths.folder(job), partial(_read_by, study, paths, job))
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether there is more than the empty folder that Snakemake makes for a job."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _checks_of_cell(
     study: Study, paths: Paths, cell: Cell, *, can_compare: bool
 ) -> Iterator[Callable[[], Any]]:
     folders = [paths.run(run) for run in study.runs(cell)]
-    made = [folder for folder in folders if (folder / RECORD).exists()]
+    is_done = paths.cell(cell).exists()
+    made = [folder for folder in folders if is_done or _is_there(folder)]
     yield from (partial(whole, folder) for folder in made)
     if made and can_compare and study.trained_by(cell) == cell:
         read = cache(lambda: {"inputs": CellData.open(study, paths, cell).inputs})
-        yield from (partial(_compare, folder, read) for folder in made)
+        whole_ones = [folder for folder in made if (folder / RECORD).exists()]
+        yield from (partial(_compare, folder, read) for folder in whole_ones)
 
 
 def _read_by(study: Study, paths: Paths, job: Job) -> dict[str, Any]:

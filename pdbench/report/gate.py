@@ -82,7 +82,8 @@ def run(
         write_text(junit, _as_junit(findings))
     if json_file is not None:
         write_json(json_file, findings)
-        if json_file == (paths := Paths(study)).gate["json"]:
+        others = (baseline, candidate, stored, table, written, waivers, strict)
+        if json_file == (paths := Paths(study)).gate["json"] and not any(others) and margin is None:
             paths.note_made(Job("gate"))
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))

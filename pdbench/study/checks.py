@@ -33,7 +33,7 @@ _MOST_RUNS = 1_000_000
 """Of a study; the paper has seventeen thousand."""
 
 _LONGEST_NAME = 160
-"""Of a run. A name of a file has 255 bytes, of which a digest, a host and a process have theirs."""
+"""Of a run. A name of a file has 255 bytes, of which a digest and a random number have theirs."""
 
 
 def problems_of(study: Study) -> Problems:

@@ -79,7 +79,7 @@ class Study(Strict):
 
     @property
     def file(self) -> str:
-        """The study's file: its path in the project or from the working directory, else whole."""
+        """The study's file: its path in the project or from the working directory, or its name."""
         return self._file or self.name
 
     @property

@@ -123,7 +123,7 @@ class Paths:
         """Let Snakemake make anew what was made from something else; clocks may say anything."""
         for job in (job for job in graph.jobs if job.kind in SHOWN):
             asked, mark = self.asked(job), self._mark(job)
-            is_made = mark.is_file() and mark.read_text(encoding="utf-8") == self.digest(job)
+            is_made = mark.is_file() and mark.read_bytes() == self.digest(job).encode()
             there = (path.stat().st_mtime for path in self.outputs(job) if path.exists())
             when = 1.0 if is_made else max([time.time(), *(date + 1 for date in there)])
             if not (is_made and asked.exists()):

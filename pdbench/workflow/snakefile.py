@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pdbench.core.entries import RECORD, lost_from
-from pdbench.core.errors import PdbenchError, UsageError
+from pdbench.core.errors import PdbenchError, UsageError, of_system
 from pdbench.core.lines import say
 from pdbench.core.words import as_line
 from pdbench.study import offline
@@ -123,9 +123,10 @@ def open_workflow(
             found.paths.claim()
             _forget_lost(study, found.paths, found.graph)
             found.paths.ask(found.graph)
-    except PdbenchError as error:
-        say(f"pdbench: error: {error}", err=True)
-        raise SystemExit(error.exit_code) from error
+    except (PdbenchError, OSError) as error:
+        line = of_system(error) if isinstance(error, OSError) else error
+        say(f"pdbench: error: {line}", err=True)
+        raise SystemExit(line.exit_code) from error
     return found
 
 
@@ -140,12 +141,12 @@ def _forget_lost(study: Study, paths: Paths, graph: Graph) -> None:
                 record.unlink()
             continue
         runs = [paths.run(run) for run in runs_of(study, job)]
-        lost = [run for run in runs if _is_lost(run)]
+        lost = [run for run in runs if _is_lost_run(run)]
         for path in [run / RECORD for run in lost] + [record, paths.table] * bool(lost):
             path.unlink(missing_ok=True)
 
 
-def _is_lost(run: Path) -> bool:
+def _is_lost_run(run: Path) -> bool:
     """Whether a run lacks its record or its predictions, or has an empty file; quickly."""
     try:
         with os.scandir(run) as found:

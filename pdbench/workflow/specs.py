@@ -202,7 +202,7 @@ class _Contents:
         known = self._known.get(name)
         if not self._trusts_dates:
             return file_digest(path)
-        if known and known[1:] == stamp:
+        if isinstance(known, list) and known[1:] == stamp:
             return str(known[0])
         found = file_digest(path)
         if time.time() - max(about.st_mtime, about.st_ctime) > _SETTLED:

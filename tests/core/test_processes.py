@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,12 +59,32 @@ def test_nobody_waits_for_what_does_nothing(
 ) -> None:
     """A process that holds a lock without working on anything keeps nobody for ever."""
     lock, _ = held
-    os.utime(lock, (1, 1))
     monkeypatch.setattr(processes, "_POLL", 0.01)
+    monkeypatch.setattr(processes, "_SILENCE", 0.1)
 
     held_by = pytest.raises(PdbenchError, match="lock: held by a process that has done nothing for")
     with held_by, exclusive_lock(lock):
         pass
+
+
+def test_whoever_gives_signs_of_life_is_waited_for(
+    held: tuple[Path, subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old the lock's file is, and whatever clocks say."""
+    lock, holder = held
+    monkeypatch.setattr(processes, "_POLL", 0.01)
+    monkeypatch.setattr(processes, "_SILENCE", 0.3)
+
+    def work() -> None:
+        for day in range(10):
+            os.utime(lock, (day, day))
+            time.sleep(0.1)
+        holder.kill()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with exclusive_lock(lock):
+        thread.join()
 
 
 def test_who_works_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

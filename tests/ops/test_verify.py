@@ -95,6 +95,19 @@ def test_a_flipped_bit_is_named_and_the_remedy_is_right(
     assert not [line for line in _wrong(*finished) if str(path) in line]
 
 
+def test_what_is_lost_is_named(finished: tuple[Study, Paths]) -> None:
+    """The record of an entry, and the runs of a cell that says that it is done."""
+    study, paths = finished
+    (paths.task("films") / "record.json").unlink()
+    for folder in Path("results/store/run").iterdir():
+        shutil.rmtree(folder)
+
+    lines = _wrong(study, paths)
+
+    assert any(line.startswith(f"{paths.task('films')}/record.json: ") for line in lines)
+    assert any(line.startswith("results/store/run/films.pd.1-32.") for line in lines)
+
+
 def test_what_was_made_from_something_else_is_named(finished: tuple[Study, Paths]) -> None:
     """Soft labels and runs of a teacher that was made anew; a table of other predictions."""
     study, paths = finished
