@@ -43,7 +43,7 @@ test: $(VENV)/.test ## run the tests
 test-gpu: ## test on a GPU, with PYTHON=... that has torch, numpy, safetensors, pydantic and pytest
 	@$(PYTHON) -c '$(GPU)' 2>/dev/null || { \
 	  echo "make test-gpu needs a GPU, and numpy, pydantic, pytest, safetensors and a torch that can" \
-	    "use it in $(PYTHON); name another: make test-gpu PYTHON=.venv/bin/python" >&2; \
+	    "use it in $(PYTHON); name another with PYTHON=..." >&2; \
 	  exit 1; }
 	@$(PYTHON) -m pytest -m gpu --confcutdir=tests/gpu tests/gpu
 

@@ -152,14 +152,19 @@ def _status(study: Study, is_json: bool, redo: Any, yes: bool) -> None:
 @COMMANDS.command("verify")
 @_with_study_or_demo
 def _verify(study: Study) -> None:
-    """Compare all that STUDY has with its records; exit code 1 if anything has changed."""
+    """Compare what STUDY has in the store, and its table of results, with the records.
+
+    Exit code 1 if anything has changed since it was written.
+    """
     from pdbench.ops.verify import verify
 
     found = list(verify(study, Paths(study)))
     wrong = [error for error in found if error is not None]
     for error in wrong:
         say(str(error))
-    say(f"{len(found) - len(wrong)} of {len(found)} checks found what was written")
+    if not found:
+        say(f"nothing of {study.shown} is here yet")
+    say(f"{len(found) - len(wrong)} of {len(found)} checks found nothing changed")
     sys.exit(1 if wrong else 0)
 
 

@@ -248,7 +248,7 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what a killed fetch had of a file, which the hub's library never takes up again."""
     latest = time.time() - _SILENCE
     for path in Path(offline.hub_caches(folder)["HF_HUB_CACHE"]).rglob("*.incomplete"):
-        if path.stat().st_mtime < latest:
+        if path.is_file() and path.stat().st_mtime < latest:
             path.unlink(missing_ok=True)
 
 

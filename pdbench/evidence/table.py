@@ -30,6 +30,12 @@ _NEEDED = (
 )
 """The columns of every table of results, whatever its tasks are."""
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("selected", "degenerate"), (bool, np.bool_)),
+    **dict.fromkeys(("seed_index", "seed", "steps", "examples"), (int, float, np.number)),
+}
+"""What values of some of them are."""
+
 _AGAIN = "collect the results again"
 
 
@@ -44,6 +50,10 @@ def read_results(path: Path) -> Any:
     scalar = set(_NEEDED).intersection(frame) - {TEST_PREDICTIONS, TEST_LABELS}
     if strange := sorted(c for c in scalar if frame[c].map(_is_nested).any()):
         raise DataError(f"{path}: column {strange[0]!r} holds lists or records", _AGAIN)
+    for column, kind in _KINDS.items():
+        found = set(map(type, frame[column])) if column in frame else ()
+        if not all(issubclass(one, kind) for one in found):
+            raise DataError(f"{path}: column {column!r} holds something else than it says", _AGAIN)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:

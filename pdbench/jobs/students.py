@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdbench.core.entries import read_record, verified
+from pdbench.core.entries import read_record, verified, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
 from pdbench.core.files import file_digest, mended, read_json, write_json
 from pdbench.core.processes import exclusive_lock, identity, shared_lock
@@ -196,7 +196,7 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
             "mend the cause and run again; finished runs are kept",
         )
     made = {run.name: str(paths.run(run)) for run in runs}
-    write_json(paths.output(job), {"cell": cell.key, "runs": made})
+    write_record(paths.folder(job), {"cell": cell.key, "runs": made})
 
 
 def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:

@@ -20,7 +20,7 @@ from pdbench.jobs.students import CellData
 from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import KINDS, SHOWN, Job
 from pdbench.workflow.paths import ARCHIVES
 
 
@@ -58,8 +58,16 @@ def _checks(study: Study, paths: Paths) -> Iterator[Callable[[], Any]]:
             continue
         elif job.kind == "archive":
             yield partial(located, job.key, ARCHIVES)
-        elif job.kind == "collect":
-            yield partial(_check_table, study, paths)
+        elif job.kind in SHOWN:
+            yield from (partial(_check_shown, path) for path in paths.outputs(job))
+            if job.kind == "collect":
+                yield partial(_check_table, study, paths)
+
+
+def _check_shown(path: Path) -> None:
+    """Refuse a table, figure or page that is not there, or is what a loss of power leaves."""
+    if not path.is_file() or not path.stat().st_size:
+        raise DataError(f"{path}: missing or empty", mended(path))
 
 
 def _is_there(folder: Path) -> bool:
@@ -72,6 +80,8 @@ def _checks_of_cell(
 ) -> Iterator[Callable[[], Any]]:
     folders = [paths.run(run) for run in study.runs(cell)]
     is_done = paths.cell(cell).exists()
+    if is_done:
+        yield partial(read_record, paths.folder(Job("cell", cell)))
     made = [folder for folder in folders if is_done or _is_there(folder)]
     yield from (partial(whole, folder) for folder in made)
     if made and can_compare and study.trained_by(cell) == cell:

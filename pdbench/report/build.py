@@ -25,8 +25,8 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table, escape_markdown
 from pdbench.core import words
 from pdbench.core.entries import RECORD
-from pdbench.core.errors import PdbenchError
-from pdbench.core.files import read_json, replacing, write_json, write_text
+from pdbench.core.errors import DataError, PdbenchError
+from pdbench.core.files import mended, read_json, replacing, write_json, write_text
 from pdbench.data.columns import TEACHER
 from pdbench.evidence import Comparison, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import standings
@@ -131,10 +131,20 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     }
 
 
+def _told(path: Path) -> dict[str, Any]:
+    """The words and tables around an artefact."""
+    told = read_json(path)
+    try:
+        tables = [Table(**one) for one in told["tables"]]
+        return {"caption": told["caption"], "alt": told["alt"], "tables": tables}
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not what drawing an artefact writes", mended(path)) from error
+
+
 def _section(paths: Paths, artefact: str, comparisons: list[Comparison]) -> dict[str, Any]:
     """One artefact on the page: what it shows, as whom, and its published numbers beside ours."""
     files = paths.artefact(artefact)
-    told = read_json(files[0].with_suffix(".json"))
+    told = _told(files[0].with_suffix(".json"))
     counts = Counter(str(one.verdict) for one in comparisons)
     return {
         "id": artefact,
@@ -142,7 +152,7 @@ def _section(paths: Paths, artefact: str, comparisons: list[Comparison]) -> dict
         "title": ARTEFACTS[artefact].title,
         "caption": told["caption"],
         "alt": told["alt"],
-        "tables": [Table(**one) for one in told["tables"]],
+        "tables": told["tables"],
         "files": [file.suffix[1:] for file in files if file.suffix != ".json"],
         "comparisons": comparisons,
         "verdicts": ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()),

@@ -32,12 +32,17 @@ from pdbench.study.settings import (
 _MOST_RUNS = 1_000_000
 """Of a study; the paper has seventeen thousand."""
 
+_TAKEN = ("archives", "example", "store")
+"""Folders below results/ and reports/ that are no study's."""
+
 _LONGEST_NAME = 160
 """Of a run. A name of a file has 255 bytes, of which a digest and a random number have theirs."""
 
 
 def problems_of(study: Study) -> Problems:
     """What is wrong with the references and the combinations of keys in a study."""
+    if study.name in _TAKEN:
+        yield f"key name: {study.name!r} is a folder of pdbench's own", "give it another name"
     for key, source in _sources(study):
         yield from _of_source(key, source)
     for name, transfer in study.transfer_sets.items():

@@ -19,6 +19,7 @@ from pdbench.core.entries import RECORD
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import (
     digest,
+    mended,
     read_json,
     remove_temporaries,
     replacing,
@@ -151,12 +152,13 @@ class Paths:
         """
         if not (self._owner.is_file() and self.reports.exists()):
             return
-        said, own = read_json(self._owner), self._identity
-        known = said if isinstance(said, dict) else {}
-        if not any(known.get(key) == value for key, value in own.items()):
-            what = (
-                f"{self.study.shown}: its name, {self.study.name}, is that of {known.get('file')}"
+        known, own = read_json(self._owner), self._identity
+        if not isinstance(known, dict) or not known.keys() >= own.keys():
+            raise DataError(
+                f"{self._owner}: does not say whose results it is of", mended(self._owner)
             )
+        if not any(known.get(key) == value for key, value in own.items()):
+            what = f"{self.study.argument}: its name, {self.study.name}, is that of {known['file']}"
             remedy = f"give it another name, or delete {self._owner} if it took its place"
             raise UsageError(f"{what}, whose results are in {self.reports}", remedy)
 

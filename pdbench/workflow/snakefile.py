@@ -42,7 +42,7 @@ class _Workflow:
         """The files that a job reads.
 
         Those in the store need only be there: whatever decides them is in their path. What
-        stands below ``reports/`` is made again when its inputs are newer.
+        stands below ``reports/`` is made again when it was made from something else.
         """
         job = self.job(kind, label)
         found: list[Any] = [self.paths.asked(job)] if kind in SHOWN else []
@@ -134,6 +134,10 @@ def _forget_lost(study: Study, paths: Paths, graph: Graph) -> None:
     """Remove what says that jobs are done whose products are lost, so that these are made again."""
     for job in graph.jobs:
         record = paths.output(job)
+        if job.kind in SHOWN:
+            for path in paths.outputs(job):
+                if path.is_file() and not path.stat().st_size:
+                    path.unlink()
         if not KINDS[job.kind].is_stored or not record.exists():
             continue
         if job.kind not in ("seed", "cell", "bundle"):

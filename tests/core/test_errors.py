@@ -12,7 +12,7 @@ from pdbench.core.errors import DataError
     [
         ("https://alice:s3cret@index.org/simple: no", "https://***@index.org/simple: no"),
         ("proxy http://alice:p@s3cret@proxy:80 is down", "proxy http://***@proxy:80 is down"),
-        ("401 for token hf_s3cretS3cret", "401 for token ***"),
+        ("401 for token hf_s3cretS3crets3cretS3crets3cretS3", "401 for token ***"),
         ("https://hub.org/a@b: alice@work", "https://hub.org/a@b: alice@work"),
     ],
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import synthetic
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import ResultsTable
+from pdbench.evidence.table import read_results
 from pdbench.jobs.collect import _selected
-from pdbench.study import Cell, Study
+from pdbench.study import ROOT, Cell, Study
 
 
 @pytest.fixture
@@ -102,3 +105,16 @@ def test_labels_stand_once_with_the_teacher(demo: Study, frame: pd.DataFrame) ->
     """Every task's true labels are in its teacher's row, one for each test example."""
     for task in demo.tasks:
         assert tuple(ResultsTable(demo, frame).labels(task)) == synthetic.LABELS
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("degenerate", "False"), ("selected", 1), ("seed", "1")]
+)
+def test_a_column_of_something_else_is_refused(tmp_path: Path, column: str, value: object) -> None:
+    """The text False would count as true, and break sums."""
+    frame = pd.read_parquet(ROOT / "reports/example/results.parquet")
+    frame[column] = value
+    frame.to_parquet(tmp_path / "given.parquet")
+
+    with pytest.raises(DataError, match=f"given.parquet: column '{column}' holds something else"):
+        read_results(tmp_path / "given.parquet")

@@ -13,7 +13,7 @@ import synthetic
 
 from pdbench.artefacts import ARTEFACTS, draw
 from pdbench.core.errors import DataError
-from pdbench.core.files import file_digest, read_json
+from pdbench.core.files import file_digest, read_json, write_json
 from pdbench.evidence import load_references
 from pdbench.evidence.compare import RULES
 from pdbench.evidence.outcomes import load_claims
@@ -279,6 +279,18 @@ def test_undrawn_artefact_is_one_line(
     paths = synthetic.write_study(demo)
 
     with pytest.raises(DataError, match=r"figure1\.json: no such file"):
+        build(demo, paths)
+
+
+def test_other_words_of_a_figure_are_one_line(
+    demo: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that drawing did not write is named."""
+    monkeypatch.chdir(tmp_path)
+    paths = synthetic.write_study(demo)
+    write_json(paths.artefact("figure1")[-1], [1, 2])
+
+    with pytest.raises(DataError, match=r"figure1\.json: not what drawing an artefact writes"):
         build(demo, paths)
 
 

@@ -79,6 +79,7 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         ({"training.distill.epochs": "two"}, "key training.distill.epochs: .*not 'two'"),
         ({"scale": "huge"}, "key scale: .*'demo' or 'paper'"),
         ({"name": "../up"}, "key name: "),
+        *(({"name": name}, "key name: .*give it another") for name in ("store", "archives")),
         ({"title": "x" * 2_000}, "key title: .*at most 200 characters, not 'xxx.*; workflow/"),
         ({"tasks.sentiment.title": "a\x1b[2J"}, r"title: 'a\\x1b\[2J' has characters that cannot"),
         ({"transfer_sets.films-300.label": "a\u202eb"}, "films-300.label: .*cannot be shown"),
