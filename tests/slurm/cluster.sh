@@ -83,7 +83,7 @@ JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 MpiDefault=none
 ReturnToService=2
-MinJobAge=600
+MinJobAge=7200
 KillWait=10
 SlurmdTimeout=10
 SchedulerType=sched/backfill
