@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from pdbench.core.lines import rich_line
 from pdbench.core.words import clock
 
 if TYPE_CHECKING:
@@ -132,13 +133,11 @@ class LogHandler(LogHandlerBase):
             self._say(f"The report is {self._report}")
 
     def _say(self, text: str) -> None:
-        from snakemake_logger_plugin_pdbench.display import shown
-
         for line in text.splitlines():
             if self.screen is not None:
                 self.screen.say(line)
             else:
-                self.console.print(shown(line), soft_wrap=True)
+                self.console.print(rich_line(line), soft_wrap=True)
 
 
 def _last_lines(path: Path) -> list[str]:

@@ -13,9 +13,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
-from pdbench.core.words import as_line, clock, time_left
+from pdbench.core.lines import rich_line
+from pdbench.core.words import clock, time_left
 
 _PRIOR = 10.0  # core-seconds that the rough costs count for against what was measured
 _SECONDS_BETWEEN_LINES = 30.0
@@ -152,7 +152,7 @@ class LiveScreen:
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        self._live.console.print(shown(line))
+        self._live.console.print(rich_line(line))
 
     def close(self) -> None:
         """Remove the bar."""
@@ -165,7 +165,7 @@ class LiveScreen:
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=whole or 1.0, completed=elapsed, width=30), str(progress))
         jobs = list(progress.running.values())[:_JOBS_SHOWN]
-        lines = [shown(f"  {clock(progress.since(job)):>5}  {job.message}") for job in jobs]
+        lines = [rich_line(f"  {clock(progress.since(job)):>5}  {job.message}") for job in jobs]
         for line in lines:
             line.no_wrap = True
         return Group(bar, *lines)
@@ -186,7 +186,7 @@ class LineScreen:
 
     def say(self, line: str) -> None:
         """Print a line."""
-        self._console.print(shown(line), soft_wrap=True)
+        self._console.print(rich_line(line), soft_wrap=True)
 
     def close(self) -> None:
         """Print no more lines."""
@@ -197,11 +197,6 @@ class LineScreen:
         while not self._closed.wait(self._seconds):
             jobs = [job.message for job in list(self._progress.running.values())]
             self.say("; ".join([str(self._progress), *jobs[:2]]))
-
-
-def shown(line: str) -> Text:
-    """A line in which rich finds no markup, and terminal and pipeline nothing to obey."""
-    return Text(as_line(line))
 
 
 Screen: TypeAlias = LiveScreen | LineScreen

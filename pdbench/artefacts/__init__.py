@@ -12,6 +12,7 @@ from pdbench.artefacts.catalogue import ARTEFACTS
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job, kind_of
+from pdbench.workflow.shown import note_made
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def draw(study: Study, paths: Paths, artefact: str) -> None:
         words, alt = chart.caption(), chart.describe()
         result = Drawn(chart.rows(), words, chart.tables(), chart.missing(), render(chart), alt)
     result.write(paths.artefact(artefact)[0].with_suffix(""))
-    paths.note_made(Job(kind_of(artefact), artefact))
+    note_made(paths, Job(kind_of(artefact), artefact))
     for cell in result.missing:
         _log.warning("%s: cell %s is missing", artefact, cell)
 

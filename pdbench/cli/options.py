@@ -15,6 +15,7 @@ from pdbench.core.lines import say
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
 from pdbench.workflow import Paths
+from pdbench.workflow.shown import refuse_others
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -28,7 +29,7 @@ class StudyName(click.ParamType[Study]):
         """Load the study, which must be the one whose results stand under its name."""
         study = load_study(value)
         check_artefacts(study, ARTEFACTS)
-        Paths(study).refuse_others()
+        refuse_others(Paths(study))
         return study
 
 

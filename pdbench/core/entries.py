@@ -51,17 +51,22 @@ def verified(path: Path) -> Path:
     Raises:
         DataError: It is missing, empty or other than was written.
     """
+    verified_digest(path)
+    return path
+
+
+def verified_digest(path: Path) -> str:
+    """The sha256 of a :func:`verified` file."""
     folder = next((one for one in itertools.islice(path.parents, 2) if _has_record(one)), None)
     if folder is None:
         raise DataError(f"{path}: no record vouches for it", mended(path))
-    _compare(path, read_record(folder)[_OUTPUTS].get(str(path.relative_to(folder))))
-    return path
+    return _compared(path, read_record(folder)[_OUTPUTS].get(str(path.relative_to(folder))))
 
 
 def whole(folder: Path) -> Path:
     """The folder of an entry of which all files are what its record says; else a DataError."""
     for name, known in read_record(folder)[_OUTPUTS].items():
-        _compare(folder / name, known)
+        _compared(folder / name, known)
     return folder
 
 
@@ -87,12 +92,13 @@ def _is_lost(path: Path) -> bool:
         return True
 
 
-def _compare(path: Path, known: str | None) -> None:
+def _compared(path: Path, known: str | None) -> str:
+    """The sha256 of a file, which must be the known one."""
     try:
         found = file_digest(path)
     except OSError as error:
         raise unreadable(path, error) from error
     if found == known:
-        return
+        return found
     empty = "empty, as a loss of power leaves files" if _is_lost(path) else ""
     raise DataError(f"{path}: {empty or 'not what its record says'}", mended(path))

@@ -10,11 +10,14 @@ import logging
 import traceback
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pdbench.core.words import as_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 class _Command(str):
@@ -29,6 +32,13 @@ def say(*lines: str, err: bool = False, colour: str | None = None) -> None:
     if shown:
         text = "\n".join(shown)
         click.echo(click.style(text, colour) if colour else text, err=err)
+
+
+def rich_line(text: str, style: str = "") -> Text:
+    """A line for rich, which finds no markup of its own in it."""
+    from rich.text import Text  # of displays alone
+
+    return Text(as_line(text), style=style)
 
 
 def say_defect(

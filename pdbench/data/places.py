@@ -228,7 +228,9 @@ def _hub(source: Source, weights: bool) -> Path:
         return found
 
     folder = at_its_commit(fetched(source, ask), source)
-    for file in (file.resolve() for file in folder.iterdir()):
-        if not is_whole(file):
+    read = (*CONFIGURATION_FILES, *WEIGHTS_FILES) if weights else ()
+    for name in (*TOKENIZER_FILES, *read):
+        file = (folder / name).resolve()
+        if file.exists() and not is_whole(file):
             raise DataError(f"{file}: changed since it was fetched", "delete it and fetch again")
     return folder

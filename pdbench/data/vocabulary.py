@@ -44,7 +44,7 @@ _AT_ONCE = 2**20
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-Whole: TypeAlias = tuple[list[int], list[tuple[int, int]]]
+Encoded: TypeAlias = tuple[list[int], list[tuple[int, int]]]
 """All pieces of a text and, if asked, the first character of each and the one after its last."""
 
 
@@ -267,7 +267,7 @@ def encode_blocks(vocabulary: Vocabulary, texts: Sequence[str], max_length: int)
 
 def encode_whole(
     vocabulary: Vocabulary, texts: Sequence[str], *, located: bool = True
-) -> Iterator[Whole]:
+) -> Iterator[Encoded]:
     """Yield the pieces of each text, without [CLS] and [SEP]."""
     tokenizer = vocabulary.tokenizer
     encoded = tokenizer.encode_batch if located else tokenizer.encode_batch_fast

@@ -15,6 +15,7 @@ from pdbench.jobs.submission import imported_scores
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
+from pdbench.workflow.shown import note_made
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ _NOT_OF_ENVIRONMENT = {"host", "python", "platform", "slurm_job", "pdbench", "to
 def collect(study: Study, paths: Paths) -> Path:
     """Gather the records of every finished run into ``results.parquet``."""
     write_table(paths.table, gathered(study, paths))
-    paths.note_made(Job("collect"))
+    note_made(paths, Job("collect"))
     return paths.table
 
 

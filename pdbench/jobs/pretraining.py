@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pdbench.core.entries import verified
+from pdbench.core.entries import verified_digest
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest
 from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
@@ -69,17 +69,19 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
         with paths.making(paths.pretrained(start)):
             _convert(study, paths, start, released.of(start.architecture))
     elif processes() > 1:
-        with Ranks.joined() as ranks, _alone(paths, start, ranks):
+        with Ranks.joined() as ranks, _locked_by_first(paths, start, ranks):
             _pretrain(study, paths, start, save_every, ranks)
     else:
         with paths.making(paths.pretrained(start)):
             _pretrain(study, paths, start, save_every, ALONE)
 
 
-def _alone(paths: Paths, start: Start, ranks: Ranks) -> contextlib.AbstractContextManager[None]:
-    """The lock of what processes train together, which the first of them holds."""
+@contextlib.contextmanager
+def _locked_by_first(paths: Paths, start: Start, ranks: Ranks) -> Iterator[None]:
+    """Let the first of the processes that train together hold the lock."""
     is_first = ranks.rank == 0
-    return paths.making(paths.pretrained(start)) if is_first else contextlib.nullcontext()
+    with paths.making(paths.pretrained(start)) if is_first else contextlib.nullcontext():
+        yield
 
 
 def _convert(study: Study, paths: Paths, start: Start, source: Source) -> None:
@@ -132,7 +134,7 @@ def inputs_of(study: Study, paths: Paths, start: Start) -> dict[str, str]:
     found = {f"corpus.{i}": Tokens.open(paths.text(part.text)).digest for i, part in parts}
     deeper = study.pretrained_by(start)
     if deeper is not None:
-        found["teacher"] = file_digest(verified(paths.pretrained(deeper) / WEIGHTS))
+        found["teacher"] = verified_digest(paths.pretrained(deeper) / WEIGHTS)
     return found
 
 

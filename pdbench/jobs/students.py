@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdbench.core.entries import read_record, verified, write_record
+from pdbench.core.entries import read_record, verified_digest, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
-from pdbench.core.files import file_digest, mended, read_json, write_json
+from pdbench.core.files import mended, read_json, write_json
 from pdbench.core.processes import exclusive_lock, identity, shared_lock
 from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.metrics import compute
@@ -217,9 +217,9 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
 def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
     """Score the run of another task's cell on this task, from what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
-    trained, file = RunRecord.read(host), verified(host / predictions_file("test", task))
+    trained, file = RunRecord.read(host), host / predictions_file("test", task)
+    inputs = {"test": test.tokens.digest, "predictions": verified_digest(file)}
     predictions = read_array(file)
-    inputs = {"test": test.tokens.digest, "predictions": file_digest(file)}
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
     if job.is_done(f"{run.cell} {run.name}"):
@@ -279,14 +279,14 @@ class CellData:
         start = study.initial_checkpoint(cell)
         if start is not None:
             checkpoint = paths.pretrained(start)
-            inputs["checkpoint"] = file_digest(verified(checkpoint / WEIGHTS))
+            inputs["checkpoint"] = verified_digest(checkpoint / WEIGHTS)
         size = open_vocabulary(study.vocabulary, ARCHIVES).size
         outputs = kind.head.outputs(len(labels))
         data = cls(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
         if not study.methods[cell.method].asks_teacher:
             return data
         folder = paths.teacher(cell.task)
-        inputs["teacher"] = file_digest(verified(folder / WEIGHTS))
+        inputs["teacher"] = verified_digest(folder / WEIGHTS)
         model = Checkpoint(folder).classifier(labels, kind.head)
         model.restrict_pieces(data.all_tokens)
         return replace(data, teacher=OnlineTeacher(model))
@@ -312,7 +312,8 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
     """Open a transfer set with its soft labels; return their digest too."""
     chosen = study.transfer_sets[transfer]
     folder = paths.soft_labels(task, chosen.text)
-    path = verified(folder / "soft_labels.npy")
+    path = folder / "soft_labels.npy"
+    labels_digest = verified_digest(path)
     record, soft = read_record(folder), read_array(path, mapped=True)
     tokens = Tokens.open(paths.text(chosen.text))
     if record["text_digest"] != tokens.digest:
@@ -325,7 +326,7 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
         remedy = f"lower transfer_sets.{transfer}.size"
         raise DataError(f"{paths.text(chosen.text)}: {what}", remedy)
     labelled = kind_of(study.tasks[task]).soft_labelled(tokens, soft, chosen.size)
-    return labelled, file_digest(path)
+    return labelled, labels_digest
 
 
 @dataclass(frozen=True)

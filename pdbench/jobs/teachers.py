@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pdbench.core.entries import read_record, verified, whole, write_record
+from pdbench.core.entries import read_record, verified_digest, whole, write_record
 from pdbench.core.errors import DataError, UsageError
-from pdbench.core.files import file_digest, replacing
+from pdbench.core.files import replacing
 from pdbench.data.columns import SPLITS, TEACHER
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
@@ -142,5 +142,5 @@ def labelled_from(
         "items": min(study.items_labelled(text), len(tokens)),
         "labels": list(kind_of(study.tasks[task]).labels(paths.task(task))),
         "text_digest": tokens.digest,
-        "teacher_digest": file_digest(verified(paths.teacher(task) / WEIGHTS)),
+        "teacher_digest": verified_digest(paths.teacher(task) / WEIGHTS),
     }

@@ -28,7 +28,7 @@ from pdbench.core.entries import verified
 from pdbench.core.errors import DataError
 from pdbench.data.columns import TEXT
 from pdbench.data.tokens import Tokens, read_array, write_tokens
-from pdbench.data.vocabulary import Vocabulary, Whole, encode_whole
+from pdbench.data.vocabulary import Encoded, Vocabulary, encode_whole
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
@@ -322,7 +322,7 @@ def _encode_windows(
 
 
 def _windows(
-    vocabulary: Vocabulary, asked: Sequence[int], read: Whole, answer: tuple[int, int], task: Task
+    vocabulary: Vocabulary, asked: Sequence[int], read: Encoded, answer: tuple[int, int], task: Task
 ) -> Iterator[_Window]:
     ids, chars = read
     begin = [vocabulary.index("[CLS]"), *asked[: task.windows.question], vocabulary.index("[SEP]")]

@@ -25,8 +25,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pdbench.core.lines import rich_line
 from pdbench.core.processes import identity
-from pdbench.core.words import aligned, as_line
+from pdbench.core.words import aligned
 from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
@@ -333,17 +334,12 @@ def _drawn(found: Survey) -> Group:
         table.add_column(state, justify="right", style=colour)
     *artefacts, cells = _rows(found)
     for row in artefacts:
-        table.add_row(*map(_shown, row))
+        table.add_row(*map(rich_line, row))
     table.add_row(*cells, style="bold")
-    parts: list[RenderableType] = [table, *map(_shown, _other_jobs(found))]
+    parts: list[RenderableType] = [table, *map(rich_line, _other_jobs(found))]
     for failure in found.failures[:_SHOWN]:
         first, *others = _explain(failure)
-        parts += [_shown(first, "red"), *map(_shown, others)]
+        parts += [rich_line(first, "red"), *map(rich_line, others)]
     if len(found.failures) > _SHOWN:
         parts.append(Text(f"and {len(found.failures) - _SHOWN} more failures"))
     return Group(*parts)
-
-
-def _shown(words: str, style: str = "") -> Text:
-    """Words of others, in which rich finds no markup and the terminal no command."""
-    return Text(as_line(words), style=style)

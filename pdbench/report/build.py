@@ -38,6 +38,7 @@ from pdbench.report import claims
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job, kind_of
+from pdbench.workflow.shown import note_made
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def build(study: Study, paths: Paths) -> None:
         templates[_GATE] = "gate.html.j2"
     for file, template in templates.items():
         write_text(paths.index.with_name(file), _rendered(template, page))
-    paths.note_made(Job("report"))
+    note_made(paths, Job("report"))
 
 
 def build_partial(study: Study) -> Path:

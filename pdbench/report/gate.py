@@ -29,6 +29,7 @@ from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
+from pdbench.workflow.shown import note_made
 
 _Plain: TypeAlias = dict[str, Any]
 """Findings as :func:`_as_plain` has them, or a part of them: what the JSON file says."""
@@ -84,7 +85,7 @@ def run(
         write_json(json_file, findings)
         others = (baseline, candidate, stored, table, written, waivers, strict)
         if json_file == (paths := Paths(study)).gate["json"] and not any(others) and margin is None:
-            paths.note_made(Job("gate"))
+            note_made(paths, Job("gate"))
     if markdown is not None:
         _summarise(markdown, _as_markdown(findings))
     if annotations:
@@ -98,8 +99,8 @@ def _written(path: Path) -> _Plain:
     try:
         if found["code"] not in (0, 1, 2):
             raise ValueError("no such exit code")
-        for say in (_as_text, _as_junit, _as_markdown, _error_lines):
-            list(say(found))
+        for written in (_as_text, _as_junit, _as_markdown, _error_lines):
+            list(written(found))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DataError(f"{path}: not written by pdbench check", "check again") from error
     return found

@@ -8,29 +8,18 @@ all that decides it: another setting is another place. What a study shows stands
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
-import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 from pdbench.core.entries import RECORD
-from pdbench.core.errors import DataError, UsageError
-from pdbench.core.files import (
-    digest,
-    mended,
-    read_json,
-    remove_temporaries,
-    replacing,
-    write_json,
-    write_text,
-)
+from pdbench.core.errors import DataError
+from pdbench.core.files import remove_temporaries, replacing
 from pdbench.core.processes import exclusive_lock
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
+from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
 from pdbench.workflow.specs import CONTENTS, RESULTS, STORE, Specs
 
 ARCHIVES = RESULTS / "archives"
@@ -120,56 +109,14 @@ class Paths:
         """
         return self.results / "asked" / _plain_name(job)
 
-    def ask(self, graph: Graph) -> None:
-        """Let Snakemake make anew what was made from something else; clocks may say anything."""
-        for job in (job for job in graph.jobs if job.kind in SHOWN):
-            asked, mark = self.asked(job), self._mark(job)
-            is_made = mark.is_file() and mark.read_bytes() == self.digest(job).encode()
-            there = (path.stat().st_mtime for path in self.outputs(job) if path.exists())
-            when = 1.0 if is_made else max([time.time(), *(date + 1 for date in there)])
-            if not (is_made and asked.exists()):
-                write_text(asked, secrets.token_hex())  # Snakemake also compares its content
-            os.utime(asked, (when, when))
-
-    def note_made(self, job: Job) -> None:
-        """Leave word, beside a product below ``reports/``, of what it was made from."""
-        if not self.partial:
-            write_text(self._mark(job), self.digest(job))
-
-    def _mark(self, job: Job) -> Path:
+    def mark(self, job: Job) -> Path:
+        """What says, beside a product below ``reports/``, what it was made from."""
         return self.reports / ".made" / _plain_name(job)
 
-    def claim(self) -> None:
-        """Let what stands under the study's name be this study's."""
-        self.refuse_others()
-        write_json(self._owner, self._identity)
-
-    def refuse_others(self) -> None:
-        """Refuse a study under whose name another one's results stand.
-
-        Raises:
-            UsageError: They are those of another study file, which says something else.
-        """
-        if not (self._owner.is_file() and self.reports.exists()):
-            return
-        known, own = read_json(self._owner), self._identity
-        if not isinstance(known, dict) or not known.keys() >= own.keys():
-            raise DataError(
-                f"{self._owner}: does not say whose results it is of", mended(self._owner)
-            )
-        if not any(known.get(key) == value for key, value in own.items()):
-            what = f"{self.study.argument}: its name, {self.study.name}, is that of {known['file']}"
-            remedy = f"give it another name, or delete {self._owner} if it took its place"
-            raise UsageError(f"{what}, whose results are in {self.reports}", remedy)
-
     @property
-    def _owner(self) -> Path:
+    def owner(self) -> Path:
+        """What says which study's the results under its name are."""
         return self.results / "study.json"
-
-    @cached_property
-    def _identity(self) -> dict[str, str]:
-        """Which study it is: its file, as seen from here, and what that says."""
-        return {"file": self.study.file, "content": digest(self.study.model_dump(mode="json"))}
 
     def task(self, task: str) -> Path:
         """Folder of a task's splits and tokens."""

@@ -22,6 +22,7 @@ from pdbench.study.loading import load_study, read_yaml, refuse_other_checkouts
 from pdbench.workflow.graph import BUNDLE, MOST, Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job, runs_of
 from pdbench.workflow.paths import Paths
+from pdbench.workflow.shown import claim, outdate
 from pdbench.workflow.specs import STORE
 
 _MADE = 100_000  # objects after which Python looks for circles, which a plan does not make
@@ -120,9 +121,9 @@ def open_workflow(
         found = _Workflow(study, *sizes)
         check_folders(found.paths)
         if is_first:
-            found.paths.claim()
+            claim(found.paths)
             _forget_lost(study, found.paths, found.graph)
-            found.paths.ask(found.graph)
+            outdate(found.paths, found.graph)
     except (PdbenchError, OSError) as error:
         line = of_system(error) if isinstance(error, OSError) else error
         say(f"pdbench: error: {line}", err=True)

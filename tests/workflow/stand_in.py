@@ -20,6 +20,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job, kind_of, runs_of
 from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.shown import note_made
 
 
 def main(command: str, words: list[str]) -> None:
@@ -47,7 +48,7 @@ def main(command: str, words: list[str]) -> None:
         job = _job(Graph(study), command, words)
         _write(paths.outputs(job))
         if job.kind in SHOWN:
-            paths.note_made(job)
+            note_made(paths, job)
         if "--partial" in words:
             sys.stdout.write(f"{paths.index}\n")
 

