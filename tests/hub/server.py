@@ -116,7 +116,7 @@ class Hub:
 def serving(root: Path) -> Iterator[Hub]:
     """Serve the repositories below a folder on a port of this machine."""
     hub = Hub(root)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _answering(hub))
+    server = _Server(hub)
     hub.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -154,166 +154,175 @@ def _listed(path: Path, folder: Path) -> dict[str, Any]:
     return about | kept
 
 
-def _answering(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Answer(BaseHTTPRequestHandler):
-        """One request."""
+class _Server(ThreadingHTTPServer):
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.hub = hub
 
-        protocol_version = "HTTP/1.1"
-        said: Mapping[str, str] = {}  # headers that a fault puts in the place of ours
 
-        def log_message(self, *_: Any) -> None:
-            """Say nothing: requests are kept."""
+class _Answer(BaseHTTPRequestHandler):
+    """One request."""
 
-        def do_HEAD(self) -> None:
-            self._answer()
+    protocol_version = "HTTP/1.1"
+    said: Mapping[str, str] = {}  # headers that a fault puts in the place of ours
 
-        def do_GET(self) -> None:
-            self._answer()
+    server: _Server
 
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+    @property
+    def _hub(self) -> Hub:
+        return self.server.hub
 
-        def _answer(self, body: str = "") -> None:
-            address = urlsplit(self.path)
-            path = unquote(address.path)
-            known = (self.headers.get(name) for name in ("Range", "Authorization", "Host"))
-            hub.requests.append(Request(self.command, path, *known))
-            fault, self.said = hub.fault(path), {}
-            if fault is not None:
-                time.sleep(fault.delay)
-                self.said = fault.headers
-                if fault.status:
-                    self._fail(fault.status, fault.code)
-                    return
-            if path.startswith(("/cdn/", "/kept/")):
-                self._content(hub.root / path.split("/", 2)[2], fault or Fault(path))
-            elif match := _FILE.fullmatch(path):
-                self._file("datasets" if match[1] else "models", *match.groups()[1:])
-            elif match := _API.fullmatch(re.sub(r"(/tree/[^/]+)/.*", r"\1", path)):
-                below = re.sub(r".*/tree/[^/]+/?", "", path) if "/tree/" in path else ""
-                self._api(*match.groups(), below, parse_qs(address.query) | parse_qs(body))
-            else:
-                self._fail(404)
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: requests are kept."""
 
-        def _is_there(self, kind: str, name: str, revision: str | None) -> bool:
-            """Whether a repository has a revision; if not, the hub's answer is given."""
-            if not hub.folder(kind, name).is_dir():
-                if self.headers.get("Authorization"):
-                    self._fail(404, "RepoNotFound")
-                else:  # the hub does not tell strangers what it has
-                    self._fail(401, headers={"X-Error-Message": "Invalid username or password."})
-                return False
-            if revision not in (None, "main", hub.commit(name)):
-                self._fail(404, "RevisionNotFound")
-                return False
-            return True
+    def do_HEAD(self) -> None:
+        self._answer()
 
-        def _api(
-            self,
-            kind: str,
-            name: str,
-            what: str | None,
-            revision: str | None,
-            below: str,
-            said: dict[str, list[str]],
-        ) -> None:
-            if not self._is_there(kind, name, revision):
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+
+    def _answer(self, body: str = "") -> None:
+        address = urlsplit(self.path)
+        path = unquote(address.path)
+        known = (self.headers.get(name) for name in ("Range", "Authorization", "Host"))
+        self._hub.requests.append(Request(self.command, path, *known))
+        fault, self.said = self._hub.fault(path), {}
+        if fault is not None:
+            time.sleep(fault.delay)
+            self.said = fault.headers
+            if fault.status:
+                self._fail(fault.status, fault.code)
                 return
-            folder = hub.folder(kind, name)
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
-            if what == "paths-info":
-                wanted = [folder / path for path in said.get("paths", [])]
-                self._json([_listed(path, folder) for path in files if path in wanted])
-            elif what == "tree":
-                self._tree(files, folder, below, said)
-            else:
-                siblings = [{"rfilename": str(path.relative_to(folder))} for path in files]
-                gated = "manual" if name in hub.gated else False
-                about = {"id": name, "sha": hub.commit(name), "private": False, "gated": gated}
-                self._json({**about, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0})
+        if path.startswith(("/cdn/", "/kept/")):
+            self._content(self._hub.root / path.split("/", 2)[2], fault or Fault(path))
+        elif match := _FILE.fullmatch(path):
+            self._file("datasets" if match[1] else "models", *match.groups()[1:])
+        elif match := _API.fullmatch(re.sub(r"(/tree/[^/]+)/.*", r"\1", path)):
+            below = re.sub(r".*/tree/[^/]+/?", "", path) if "/tree/" in path else ""
+            self._api(*match.groups(), below, parse_qs(address.query) | parse_qs(body))
+        else:
+            self._fail(404)
 
-        def _tree(
-            self, files: list[Path], folder: Path, below: str, said: dict[str, list[str]]
-        ) -> None:
-            here = folder / below
-            found: list[dict[str, Any]]
-            if said.get("recursive", ["False"])[0].lower() in ("true", "1"):
-                found = [_listed(path, folder) for path in files if path.is_relative_to(here)]
-            elif here.is_dir():
-                inner = sorted(path for path in here.iterdir() if path.is_dir())
-                found = [
-                    {"type": "directory", "oid": "0" * 40, "path": str(path.relative_to(folder))}
-                    for path in inner
-                ]
-                found += [_listed(path, folder) for path in files if path.parent == here]
-            else:
-                self._fail(404, "EntryNotFound")
-                return
-            start = int(said.get("cursor", ["0"])[0])
-            headers = {}
-            if start + _PAGE < len(found):
-                own = self.path.split("?")[0]
-                given = {name: values[0] for name, values in said.items() if name != "cursor"}
-                query = "&".join(f"{k}={v}" for k, v in {**given, "cursor": start + _PAGE}.items())
-                headers["Link"] = f'<{hub.endpoint}{own}?{query}>; rel="next"'
-            self._json(found[start : start + _PAGE], headers)
+    def _is_there(self, kind: str, name: str, revision: str | None) -> bool:
+        """Whether a repository has a revision; if not, the hub's answer is given."""
+        if not self._hub.folder(kind, name).is_dir():
+            if self.headers.get("Authorization"):
+                self._fail(404, "RepoNotFound")
+            else:  # the hub does not tell strangers what it has
+                self._fail(401, headers={"X-Error-Message": "Invalid username or password."})
+            return False
+        if revision not in (None, "main", self._hub.commit(name)):
+            self._fail(404, "RevisionNotFound")
+            return False
+        return True
 
-        def _file(self, kind: str, name: str, revision: str, inner: str) -> None:
-            if not self._is_there(kind, name, revision):
-                return
-            path = hub.folder(kind, name) / inner
-            commit = {"X-Repo-Commit": hub.commit(name)}
-            if name in hub.gated and self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                self._fail(403 if self.headers.get("Authorization") else 401, "GatedRepo", commit)
-                return
-            if not path.is_file():
-                self._fail(404, "EntryNotFound", commit)
-                return
-            where = path.relative_to(hub.root)
-            digest, size = _sha256(path), str(path.stat().st_size)
-            if _is_large(path):
-                found = f"http://localhost:{hub.port}/cdn/{where}"
-                linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": size}
-                self._send(302, b"", {**commit, **linked, "Location": found})
-            else:
-                about = {"X-Linked-Size": size, "ETag": f'"{digest[:40]}"'}
-                self._send(307, b"", {**commit, **about, "Location": f"/kept/{where}"})
+    def _api(
+        self,
+        kind: str,
+        name: str,
+        what: str | None,
+        revision: str | None,
+        below: str,
+        said: dict[str, list[str]],
+    ) -> None:
+        if not self._is_there(kind, name, revision):
+            return
+        folder = self._hub.folder(kind, name)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        if what == "paths-info":
+            wanted = [folder / path for path in said.get("paths", [])]
+            self._json([_listed(path, folder) for path in files if path in wanted])
+        elif what == "tree":
+            self._tree(files, folder, below, said)
+        else:
+            siblings = [{"rfilename": str(path.relative_to(folder))} for path in files]
+            gated = "manual" if name in self._hub.gated else False
+            about = {"id": name, "sha": self._hub.commit(name), "private": False, "gated": gated}
+            self._json({**about, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0})
 
-        def _content(self, path: Path, fault: Fault) -> None:
-            content = path.read_bytes()
-            if fault.spoilt:
-                content = bytes([content[0] ^ 1]) + content[1:]
-            name = hub.commit("/".join(path.relative_to(hub.root).parts[1:3]))
-            headers = {"X-Repo-Commit": name, "Accept-Ranges": "bytes"}
-            headers["ETag"] = f'"{_sha256(path)[: None if _is_large(path) else 40]}"'
-            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-            if asked is None:
-                self._send(200, content, headers, fault.cut)
-                return
-            first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
-            self._send(206, content[first : last + 1], headers, fault.cut)
+    def _tree(
+        self, files: list[Path], folder: Path, below: str, said: dict[str, list[str]]
+    ) -> None:
+        here = folder / below
+        found: list[dict[str, Any]]
+        if said.get("recursive", ["False"])[0].lower() in ("true", "1"):
+            found = [_listed(path, folder) for path in files if path.is_relative_to(here)]
+        elif here.is_dir():
+            inner = sorted(path for path in here.iterdir() if path.is_dir())
+            found = [
+                {"type": "directory", "oid": "0" * 40, "path": str(path.relative_to(folder))}
+                for path in inner
+            ]
+            found += [_listed(path, folder) for path in files if path.parent == here]
+        else:
+            self._fail(404, "EntryNotFound")
+            return
+        start = int(said.get("cursor", ["0"])[0])
+        headers = {}
+        if start + _PAGE < len(found):
+            own = self.path.split("?")[0]
+            given = {name: values[0] for name, values in said.items() if name != "cursor"}
+            query = "&".join(f"{k}={v}" for k, v in {**given, "cursor": start + _PAGE}.items())
+            headers["Link"] = f'<{self._hub.endpoint}{own}?{query}>; rel="next"'
+        self._json(found[start : start + _PAGE], headers)
 
-        def _json(self, content: Any, headers: Mapping[str, str] = {}) -> None:
-            self._send(
-                200, json.dumps(content).encode(), {"Content-Type": "application/json", **headers}
-            )
+    def _file(self, kind: str, name: str, revision: str, inner: str) -> None:
+        if not self._is_there(kind, name, revision):
+            return
+        path = self._hub.folder(kind, name) / inner
+        commit = {"X-Repo-Commit": self._hub.commit(name)}
+        if name in self._hub.gated and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._fail(403 if self.headers.get("Authorization") else 401, "GatedRepo", commit)
+            return
+        if not path.is_file():
+            self._fail(404, "EntryNotFound", commit)
+            return
+        where = path.relative_to(self._hub.root)
+        digest, size = _sha256(path), str(path.stat().st_size)
+        if _is_large(path):
+            found = f"http://localhost:{self._hub.port}/cdn/{where}"
+            linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": size}
+            self._send(302, b"", {**commit, **linked, "Location": found})
+        else:
+            about = {"X-Linked-Size": size, "ETag": f'"{digest[:40]}"'}
+            self._send(307, b"", {**commit, **about, "Location": f"/kept/{where}"})
 
-        def _fail(self, status: int, code: str = "", headers: Mapping[str, str] = {}) -> None:
-            named = {"X-Error-Code": code} if code else {}
-            self._send(status, json.dumps({"error": code or "?"}).encode(), {**named, **headers})
+    def _content(self, path: Path, fault: Fault) -> None:
+        content = path.read_bytes()
+        if fault.spoilt:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        name = self._hub.commit("/".join(path.relative_to(self._hub.root).parts[1:3]))
+        headers = {"X-Repo-Commit": name, "Accept-Ranges": "bytes"}
+        headers["ETag"] = f'"{_sha256(path)[: None if _is_large(path) else 40]}"'
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None:
+            self._send(200, content, headers, fault.cut)
+            return
+        first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+        self._send(206, content[first : last + 1], headers, fault.cut)
 
-        def _send(
-            self, status: int, content: bytes, headers: Mapping[str, str], cut: int | None = None
-        ) -> None:
-            self.send_response(status)
-            said = {**headers, **self.said, "Content-Length": str(len(content))}
-            for name, value in said.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content[:cut])
-            if cut is not None:
-                self.close_connection = True
+    def _json(self, content: Any, headers: Mapping[str, str] = {}) -> None:
+        self._send(
+            200, json.dumps(content).encode(), {"Content-Type": "application/json", **headers}
+        )
 
-    return Answer
+    def _fail(self, status: int, code: str = "", headers: Mapping[str, str] = {}) -> None:
+        named = {"X-Error-Code": code} if code else {}
+        self._send(status, json.dumps({"error": code or "?"}).encode(), {**named, **headers})
+
+    def _send(
+        self, status: int, content: bytes, headers: Mapping[str, str], cut: int | None = None
+    ) -> None:
+        self.send_response(status)
+        said = {**headers, **self.said, "Content-Length": str(len(content))}
+        for name, value in said.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[:cut])
+        if cut is not None:
+            self.close_connection = True
