@@ -13,7 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -252,7 +252,7 @@ class CellData:
 
     ``others`` is what else is predicted, by the name of its file: hidden-label splits, and the test
     splits of other tasks on which this one's models are scored. ``vocabulary`` is the number of
-    word pieces, ``outputs`` that of a model, and ``inputs`` has digests of all that is read.
+    word pieces, and ``inputs`` has digests of all that is read.
     """
 
     splits: dict[str, Labelled]
@@ -260,10 +260,10 @@ class CellData:
     checkpoint: Path | None
     vocabulary: int
     kind: Kind
-    outputs: int
+    labels: tuple[str, ...]
     others: dict[str, Tokens]
     inputs: dict[str, str]
-    teacher: OnlineTeacher[Classifier] | None = None
+    taught_by: Path | None
 
     @classmethod
     def open(cls, study: Study, paths: Paths, cell: Cell) -> CellData:
@@ -273,23 +273,32 @@ class CellData:
         others = _open_others(study, paths, cell.task)
         inputs = {split: own.tokens.digest for split, own in splits.items()}
         inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
-        transfer = checkpoint = None
+        transfer = checkpoint = taught_by = None
         if cell.transfer is not None:
             transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
         start = study.initial_checkpoint(cell)
         if start is not None:
             checkpoint = paths.pretrained(start)
             inputs["checkpoint"] = verified_digest(checkpoint / WEIGHTS)
+        if study.methods[cell.method].asks_teacher:
+            taught_by = paths.teacher(cell.task)
+            inputs["teacher"] = verified_digest(taught_by / WEIGHTS)
         size = open_vocabulary(study.vocabulary, ARCHIVES).size
-        outputs = kind.head.outputs(len(labels))
-        data = cls(splits, transfer, checkpoint, size, kind, outputs, others, inputs)
-        if not study.methods[cell.method].asks_teacher:
-            return data
-        folder = paths.teacher(cell.task)
-        inputs["teacher"] = verified_digest(folder / WEIGHTS)
-        model = Checkpoint(folder).classifier(labels, kind.head)
-        model.restrict_pieces(data.all_tokens)
-        return replace(data, teacher=OnlineTeacher(model))
+        return cls(splits, transfer, checkpoint, size, kind, labels, others, inputs, taught_by)
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a model has."""
+        return self.kind.head.outputs(len(self.labels))
+
+    @cached_property
+    def teacher(self) -> OnlineTeacher[Classifier] | None:
+        """The teacher, if the method asks it while a student trains."""
+        if self.taught_by is None:
+            return None
+        model = Checkpoint(self.taught_by).classifier(self.labels, self.kind.head)
+        model.restrict_pieces(self.all_tokens)
+        return OnlineTeacher(model)
 
     @property
     def all_tokens(self) -> list[Tokens]:
