@@ -1,28 +1,30 @@
 """Differences between cells with the error that seeds and test examples leave.
 
-A difference is any sum of scores, each times a factor. Two things make it uncertain, and its
-variance adds them up, less what both count (two-way clustering; Cameron, Gelbach and Miller,
-2011):
+A difference is any sum of scores, each times a factor. It is formed for each seed number by
+itself: runs of one number share first weights, pre-training, order and noise as far as they can,
+and what they share cancels. The mean over numbers has Student's t with one degree of freedom less
+than numbers, whatever the cells' spreads are and however they hang together. That is the whole
+error *on this test set*. *On such examples* the test examples count as drawn too:
 
-- *Examples*: all runs are scored on the same test examples, which are resampled for all of them
-  at once, so that what is hard for both sides cancels. Any metric can be resampled that is a
-  function of means over examples.
-- *Seeds*: two to five runs a cell are too few to resample. Their spread is estimated from all
-  cells of the same method on the same task, which are taken to spread alike, and Student's t with
-  the degrees of freedom of that estimate (Satterthwaite, 1946) widens the interval.
+- All runs of a task are scored on the same examples, which are resampled for all of them at once,
+  so that what is hard for both sides cancels. Any metric can be resampled that is a function of
+  means over examples.
+- The variances of both add up, less what both count (two-way clustering; Cameron, Gelbach and
+  Miller, 2011).
 
-What is trained once, a teacher or a pre-trained checkpoint, is taken as it is.
+No score is known to better than one test example: few runs that all agree prove no certainty.
+What is made once, a teacher or a released checkpoint, is taken as it is.
 
 Two versions of the code are compared run by run. A cell whose runs all answer as before differs by
-nothing. For the cells that did change it says how runs of that method spread: had it been trained
-anew, the difference of its runs would spread twice as much as they do.
+nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,8 +41,6 @@ from pdbench.study.catalogue.metrics import METRICS
 
 Terms: TypeAlias = Mapping[tuple[str, str], float]
 """Factors of scores, by the cell's key and the metric."""
-
-_Weights: TypeAlias = tuple[tuple[str, float], ...]  # of a cell's metrics; their sizes sum to 1
 
 _RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
 _AT_ONCE = 4096  # examples whose weights are in memory at once
@@ -87,9 +87,14 @@ class Sample:
             raise DataError(what, "collect the results again where they were made")
         return sample
 
+    @property
+    def items(self) -> int:
+        """The number of test examples, N."""
+        return int(self.labels.shape[1])
+
     def scores(self, metric: str) -> Floats:
         """The score of every run, (R,), as a fraction or correlation."""
-        return self._score(metric, Items(self.labels.shape[1]), self._scores)
+        return self._score(metric, Items(self.items), self._scores)
 
     def replicates(self, metric: str) -> Floats:
         """The score of every run on B samples of the examples, (B, R); drawn once."""
@@ -149,14 +154,21 @@ class _Samples(Items):
         return [self.total(own) for own in several]
 
 
+class Question(StrEnum):
+    """Where a difference is to hold."""
+
+    TEST_SET = "on this test set"
+    EXAMPLES = "on such examples"
+
+
 @dataclass(frozen=True)
 class RunGroup:
-    """The runs of one cell, by their rows in the sample of the task."""
+    """The runs of one cell: by seed number, its row in the sample of the task."""
 
     task: str
-    rows: tuple[int, ...]
-    pool: str | None  # groups of one pool spread alike over seeds; None for a model taken as it is
-    against: tuple[int, ...] = ()  # rows that are subtracted: the same seeds of another version
+    rows: Mapping[int, int]
+    is_fixed: bool = False  # a model that is taken as it is, and so has no spread over seeds
+    against: Mapping[int, int] = field(default_factory=dict)  # the same runs of another version
 
 
 class Estimator:
@@ -164,7 +176,6 @@ class Estimator:
 
     def __init__(self, samples: Mapping[str, Sample], groups: Mapping[str, RunGroup]) -> None:
         self.samples, self.groups = samples, groups
-        self._spreads: dict[tuple[str, str, _Weights], tuple[float, float]] = {}
 
     @classmethod
     def of(cls, scores: ResultsTable, cells: Sequence[Cell] | None = None) -> Estimator:
@@ -179,101 +190,80 @@ class Estimator:
             rows = pd.concat([scores.teachers(task), *chosen] if has_teachers else chosen)
             samples[task] = Sample.of(scores, task, rows)
             for key, places in rows.groupby("cell", sort=False).indices.items():
-                method = str(rows["method"].iloc[places[0]])
-                pool = None if method == TEACHER else method
-                groups[str(key)] = RunGroup(task, tuple(map(int, places)), pool)
+                is_teacher = str(rows["method"].iloc[places[0]]) == TEACHER
+                numbers = rows["seed_index"].iloc[places]
+                by_number = dict(zip(map(int, numbers), map(int, places), strict=True))
+                groups[str(key)] = RunGroup(task, by_number, is_fixed=is_teacher)
         return cls(samples, groups)
 
-    def estimate(self, terms: Terms, constant: float = 0.0) -> Difference:
-        """Estimate a sum of scores; its error is NaN if no group of a pool has several runs."""
-        value, doubled = constant, 0.0
-        spreads: dict[tuple[str, str, _Weights], float] = {}
-        resampled: dict[str, Floats | float] = {}
-        by_cell: dict[str, dict[str, float]] = {}
-        for (key, metric), factor in terms.items():
-            by_cell.setdefault(key, {})[metric] = factor
-        for key, factors in by_cell.items():
-            group, runs = self.groups[key], len(self.groups[key].rows)
-            if self._is_unchanged(group):
-                continue
-            scores, replicates = self._scores(group, factors)
-            value += float(scores.mean())
-            resampled[group.task] = resampled.get(group.task, 0.0) + replicates.mean(axis=1)
-            if group.pool is None:
-                continue
-            size = sum(map(abs, factors.values()))
-            source = group.task, group.pool, _weights(factors, size)
-            spreads[source] = spreads.get(source, 0.0) + size**2 / runs
-            if runs > 1:
-                apart = replicates - replicates.mean(axis=1, keepdims=True)
-                doubled += float(apart.var(axis=0, ddof=1).sum()) / (runs - 1) / runs
-        examples = sum(float(np.var(found, ddof=1)) for found in resampled.values())
-        # All cells of a pool rest on one estimate, no better known for being used twice.
-        known = {source: self._spread(*source) for source in spreads}
-        parts = [(share * known[source][0], known[source][1]) for source, share in spreads.items()]
-        seeds = math.fsum(part for part, _ in parts)
-        # Neither seeds nor examples can add less than nothing to what both count.
-        variance = max(seeds, doubled) + max(examples - doubled, 0.0)
-        freedom = math.fsum(part**2 / df if df else math.nan for part, df in parts)
-        n = min((len(self.groups[key].rows) for key, _ in terms), default=0)
-        freedom = math.inf if freedom == 0 else variance**2 / freedom
-        return Difference(value, math.sqrt(variance), freedom, n)
+    def estimate(
+        self, terms: Terms, constant: float = 0.0, question: Question = Question.TEST_SET
+    ) -> Difference:
+        """Estimate a sum of scores; its error is NaN if there are no two seed numbers for all."""
+        found = [(self.groups[key], metric, factor) for (key, metric), factor in terms.items()]
+        changed = [part for part in found if not self._is_unchanged(part[0])]
+        several = [set(group.rows) for group, _, _ in changed if not group.is_fixed]
+        numbers = sorted(set.intersection(*several)) if several else []
+        if several and not numbers:
+            return Difference(math.nan, math.nan, 1)
+        by_task: dict[str, list[_Part]] = {}
+        for part in changed:
+            by_task.setdefault(part[0].task, []).append(part)
+        sums = [self._sums(part, numbers, drawn=False)[0] for part in changed]
+        total = constant + np.sum(sums, axis=0) if sums else np.array([constant])
+        of_examples = doubled = 0.0
+        if question is Question.EXAMPLES:
+            for parts in by_task.values():
+                own, twice = self._over_examples(parts, numbers)
+                of_examples, doubled = of_examples + own, doubled + twice
+        n = len(numbers)
+        if not several:
+            return Difference(float(total.mean()), 0.0, math.inf, 1, math.sqrt(of_examples))
+        least = sum((factor * self._point(group)) ** 2 for group, _, factor in changed) / n
+        seeds = max(float(total.var(ddof=1)) / n, least) if n > 1 else math.nan
+        # What both count is counted once; neither can add less than nothing to it.
+        known = max(of_examples - doubled, 0.0) + max(doubled - seeds, 0.0)
+        error = math.sqrt(seeds)
+        return Difference(float(total.mean()), error, max(n - 1, 1), n, math.sqrt(known))
 
-    def _scores(self, group: RunGroup, factors: Mapping[str, float]) -> tuple[Floats, Floats]:
-        """The group's runs in points, (S,), and on resampled examples, (B, S)."""
-        sample, signs = self.samples[group.task], {1: group.rows, -1: group.against}
-        scores, replicates = np.zeros(len(group.rows)), np.zeros((1, len(group.rows)))
-        for metric, factor in factors.items():
-            found, drawn = sample.scores(metric), sample.replicates(metric)
-            for sign, rows in signs.items():
-                if rows:
-                    scores = scores + sign * 100 * factor * found[list(rows)]
-                    replicates = replicates + sign * 100 * factor * drawn[:, list(rows)]
-        return scores, replicates
+    def _over_examples(self, parts: Sequence[_Part], numbers: Sequence[int]) -> tuple[float, float]:
+        """The variance over test examples of a mean over runs of one task; what seeds count too."""
+        drawn = np.sum([self._sums(part, numbers, drawn=True) for part in parts], axis=0)
+        size = sum(abs(factor) for _, _, factor in parts) / 2
+        # As if one example more were won and one more lost: all answers alike prove no certainty.
+        least = 2 * (size * max(self._point(group) for group, _, _ in parts)) ** 2
+        spread = float(drawn.var(axis=1, ddof=1).mean()) if drawn.shape[1] > 1 else 0.0
+        doubled = spread / len(numbers) if numbers else 0.0
+        return max(float(np.var(drawn.mean(axis=1), ddof=1)), least), doubled
 
-    def _spread(self, task: str, pool: str, weights: _Weights) -> tuple[float, float]:
-        """The variance over seeds in a pool, and the degrees of freedom it is known with."""
-        key = task, pool, weights
-        if key not in self._spreads:
-            alike = [g for g in self.groups.values() if (g.task, g.pool) == (task, pool)]
-            runs = [self._apart(g, dict(weights)) for g in alike if len(g.rows) > 1]
-            self._spreads[key] = _pooled_variance(runs)
-        return self._spreads[key]
+    def _sums(self, part: _Part, numbers: Sequence[int], *, drawn: bool) -> Floats:
+        """A factor times a group's runs in points, by seed number, (1, S) or drawn ones, (B, S)."""
+        group, metric, factor = part
+        sample = self.samples[group.task]
+        scores = sample.replicates(metric) if drawn else sample.scores(metric)[None, :]
+        found = scores[:, self._places(group.rows, group, numbers)]
+        if group.against:
+            found = found - scores[:, self._places(group.against, group, numbers)]
+        if group.is_fixed:
+            found = np.repeat(found.mean(axis=1, keepdims=True), max(len(numbers), 1), axis=1)
+        return np.asarray(100 * factor * found)
 
-    def _apart(self, group: RunGroup, factors: Mapping[str, float]) -> Floats:
-        """Numbers that spread as the group's scores, or differences, do from seed to seed, (S,)."""
-        if not self._is_unchanged(group):
-            return self._scores(group, factors)[0]
-        own = self._scores(replace(group, against=()), factors)[0]
-        return np.asarray(math.sqrt(2) * own)
+    def _places(
+        self, rows: Mapping[int, int], group: RunGroup, numbers: Sequence[int]
+    ) -> list[int]:
+        return list(rows.values()) if group.is_fixed else [rows[number] for number in numbers]
+
+    def _point(self, group: RunGroup) -> float:
+        """What one test example counts, in points: no score is known better."""
+        return 100 / self.samples[group.task].items
 
     def _is_unchanged(self, group: RunGroup) -> bool:
         """Whether all runs answer every example as those that they are compared with."""
+        if not group.against:
+            return False
         found = self.samples[group.task].predictions
-        return bool(group.against) and np.array_equal(
-            found[list(group.rows)], found[list(group.against)]
-        )
+        places = (list(rows.values()) for rows in (group.rows, group.against))
+        return np.array_equal(*(found[own] for own in places))
 
 
-def _pooled_variance(groups: Sequence[Floats]) -> tuple[float, float]:
-    """The variance within groups of runs, and the degrees of freedom it is known with.
-
-    The more the groups differ in their spread, the fewer degrees of freedom there are: those of
-    a mean of unequal variances (Satterthwaite, 1946), with the squares of the variances
-    estimated without bias.
-    """
-    if not groups:
-        return math.nan, 0.0
-    freedom = np.array([len(runs) - 1.0 for runs in groups])
-    variances = np.array([np.var(runs, ddof=1) for runs in groups])
-    weighed = float(freedom @ variances)
-    if weighed == 0:
-        return 0.0, float(freedom.sum())
-    squares = float(freedom @ (variances**2 * freedom / (freedom + 2)))
-    return weighed / float(freedom.sum()), min(weighed**2 / squares, float(freedom.sum()))
-
-
-def _weights(factors: Mapping[str, float], size: float) -> _Weights:
-    """A cell's factors without their common size and sign, which the spread does not feel."""
-    scale = math.copysign(size, next(iter(factors.values())))
-    return tuple(sorted((metric, factor / scale) for metric, factor in factors.items()))
+_Part: TypeAlias = tuple[RunGroup, str, float]  # a group's score in a metric, and its factor

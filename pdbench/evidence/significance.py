@@ -10,7 +10,10 @@ from typing import TypeVar
 ALPHA = 0.05
 """Two-sided level of every test; the level of every interval is 1 - ALPHA."""
 
-_POWER = 0.8  # the share of times that a difference must be found to be called detectable
+POWER = 0.8
+"""The share of times that a difference must be found to be called detectable."""
+
+_SMALLEST = 1e-12  # the smallest p that is told from 0
 
 _K = TypeVar("_K")
 
@@ -39,12 +42,19 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference in points with its standard error."""
+    """A difference in points with its standard errors, over seeds and over test examples.
 
-    value: float  # the difference
-    error: float  # its standard error; NaN where there is none, as for single runs
-    freedom: float  # degrees of freedom of the error; infinite where it is known
-    n: int = 0  # the fewest runs of a cell behind it
+    The first is estimated from few runs and so has Student's t; the second is known. The half
+    width of an interval is the root of the sum of the squares of both half widths, which contains
+    the truth at least as often as it says, however unlike the two are; Satterthwaite's degrees of
+    freedom do not, where a wild cell has three runs.
+    """
+
+    value: float
+    seeds: float  # standard error over seeds; NaN where there is none, as for single runs
+    freedom: float  # degrees of freedom of that error; infinite where it is known
+    n: int = 0  # how many seed numbers are behind it
+    examples: float = 0.0  # standard error over test examples; 0 on one fixed test set
 
     @classmethod
     def of(cls, values: Sequence[float], bound: float = 0.0) -> Difference:
@@ -56,16 +66,21 @@ class Difference:
         return cls(mean - bound, error, max(n - 1, 1), n)
 
     @property
+    def error(self) -> float:
+        """The standard error, over both; NaN where there is none."""
+        return math.hypot(self.seeds, self.examples)
+
+    @property
     def interval(self) -> Interval:
-        """The value with its t interval, wide for few runs: a bootstrap would be too narrow."""
+        """The value with its interval, wide for few runs: a bootstrap would be too narrow."""
         if math.isnan(self.error):
             return Interval(self.value, n=self.n)
-        half = _quantile(1 - ALPHA / 2, self.freedom) * self.error
+        half = self._off(1 - ALPHA / 2)
         return Interval(self.value, self.value - half, self.value + half, self.n)
 
     def detectable(self, level: float = ALPHA / 2) -> float:
         """The smallest true difference that a one-sided test at ``level`` finds so often."""
-        return self.error * (_quantile(1 - level, self.freedom) + _quantile(_POWER, self.freedom))
+        return self._off(1 - level) + self._off(POWER)
 
     def above(self, bound: float) -> float:
         """One-sided p of the difference being no larger than ``bound``: small if it is larger."""
@@ -84,15 +99,34 @@ class Difference:
         off = abs(self.value)
         return min(1.0, self._tail(off - margin) + self._tail(off + margin))
 
+    def _off(self, probability: float) -> float:
+        """How far off the value is at most with a probability of a half and more."""
+        if math.isnan(self.error):
+            return math.nan
+        over_seeds = _quantile(probability, self.freedom) * self.seeds
+        return math.hypot(over_seeds, _quantile(probability, math.inf) * self.examples)
+
     def _tail(self, distance: float) -> float:
-        """P of a t value as large as ``distance``, in standard errors."""
+        """P of being off by as much as ``distance``: where :meth:`_off` is so large."""
+        from scipy.optimize import brentq
         from scipy.special import stdtr
 
         if math.isnan(self.error):
             return 1.0
         if self.error == 0:
             return 0.0 if distance > 0 else 1.0
-        return float(stdtr(_finite(self.freedom), -distance / self.error))
+        if distance <= 0:
+            return 1.0 - self._tail(-distance) if distance else 0.5
+        if self.seeds == 0 or self.examples == 0:
+            freedom = math.inf if self.seeds == 0 else self.freedom
+            return float(stdtr(_finite(freedom), -distance / self.error))
+        if self._off(1 - _SMALLEST) <= distance:
+            return _SMALLEST
+
+        def apart(logarithm: float) -> float:
+            return self._off(1 - math.exp(logarithm)) - distance
+
+        return math.exp(brentq(apart, math.log(_SMALLEST), math.log(0.5), xtol=1e-4))
 
 
 def _quantile(probability: float, freedom: float) -> float:
