@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from scipy import stats
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import ResultsTable
-from pdbench.evidence.paired import Estimator, RunGroup, Sample, _pooled_variance
+from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample
 from pdbench.evidence.significance import Difference
 from pdbench.study import Study
 
@@ -24,12 +25,22 @@ def estimator(predictions: np.ndarray, groups: dict[str, RunGroup], seed: int = 
     return Estimator({"task": Sample(predictions, labels, seed)}, groups)
 
 
-def two_groups(n: int, pools: tuple[str | None, str | None] = ("a", "b")) -> dict[str, RunGroup]:
+def rows(start: int, stop: int) -> dict[int, int]:
+    """Runs that stand in these rows, by seed number from 0."""
+    return dict(enumerate(range(start, stop)))
+
+
+def two_groups(n: int, *, fixed: bool = False) -> dict[str, RunGroup]:
     """Two cells of ``n`` runs each."""
     return {
-        "a": RunGroup("task", tuple(range(n)), pools[0]),
-        "b": RunGroup("task", tuple(range(n, 2 * n)), pools[1]),
+        "a": RunGroup("task", rows(0, n), is_fixed=fixed),
+        "b": RunGroup("task", rows(n, 2 * n), is_fixed=fixed),
     }
+
+
+def on_examples(study: Estimator, terms: dict[tuple[str, str], float]) -> Difference:
+    """What a difference is on such examples."""
+    return study.estimate(terms, question=Question.EXAMPLES)
 
 
 def answers(rates: list[float], examples: int = 400, seed: int = 0) -> np.ndarray:
@@ -61,61 +72,100 @@ def test_what_is_hard_for_both_cancels() -> None:
     """The difference of two methods is better known than either of them."""
     study = estimator(with_hard_examples(shared=0.3, own=0), two_groups(2))
 
-    one, other, difference = (study.estimate(terms) for terms in ({A: 1}, {B: 1}, {A: 1, B: -1}))
+    one, other, difference = (
+        on_examples(study, terms) for terms in ({A: 1}, {B: 1}, {A: 1, B: -1})
+    )
 
-    assert difference.error < 0.5 * math.hypot(one.error, other.error)
+    assert difference.examples < 0.5 * math.hypot(one.examples, other.examples)
 
 
 def test_what_is_hard_for_one_does_not_cancel() -> None:
     """Examples that only one method fails on are a reason to doubt the difference."""
     together, apart = (
-        estimator(with_hard_examples(shared, own), two_groups(2)).estimate({A: 1, B: -1})
+        on_examples(estimator(with_hard_examples(shared, own), two_groups(2)), {A: 1, B: -1})
         for shared, own in ((0.3, 0.0), (0.0, 0.3))
     )
 
-    assert apart.error > 2 * together.error
+    assert apart.examples > 2 * together.examples
 
 
 def test_a_cell_against_itself_has_no_difference_and_no_error() -> None:
     """Terms that cancel leave nothing."""
-    found = estimator(answers([0.8, 0.7]), {"a": RunGroup("task", (0, 1), "a")}).estimate({})
+    found = estimator(answers([0.8, 0.7]), {"a": RunGroup("task", rows(0, 2))}).estimate({})
 
     assert (found.value, found.error) == (0.0, 0.0)
 
 
-def test_a_model_taken_as_it_is_adds_no_spread_over_seeds() -> None:
-    """A teacher has one run; its difference is uncertain by the examples, and known so well."""
-    groups = two_groups(1, pools=(None, None))
+def test_a_difference_is_a_t_test_over_seed_numbers() -> None:
+    """On this test set it is scipy's paired test: what runs of one number share cancels."""
+    predictions = answers([0.9, 0.7, 0.8, 0.85, 0.66, 0.77])
+    rates = 100 * predictions.mean(axis=1)
+    expected = stats.ttest_rel(rates[:3], rates[3:], alternative="greater")
+
+    found = estimator(predictions, two_groups(3)).estimate({A: 1, B: -1})
+
+    assert found.above(0) == pytest.approx(expected.pvalue)
+    assert (found.freedom, found.examples, found.n) == (2, 0.0, 3)
+
+
+def test_runs_are_paired_by_number_and_not_by_place() -> None:
+    """Only numbers that both cells have count, in whatever order their rows stand."""
+    predictions = answers([0.9, 0.7, 0.8, 0.6, 0.8, 0.75])
+    groups = {
+        "a": RunGroup("task", {0: 0, 1: 1, 2: 2}),
+        "b": RunGroup("task", {3: 5, 2: 4, 1: 3}),
+    }
+    rates = 100 * predictions.mean(axis=1)
+
+    found = estimator(predictions, groups).estimate({A: 1, B: -1})
+
+    assert found.value == pytest.approx(((rates[1] - rates[3]) + (rates[2] - rates[4])) / 2)
+    assert found.n == 2
+
+
+def test_cells_without_a_common_number_are_not_compared() -> None:
+    """Runs 0 of one and runs 1 of another share nothing, and show nothing."""
+    groups = {"a": RunGroup("task", {0: 0}), "b": RunGroup("task", {1: 1})}
 
     found = estimator(answers([0.9, 0.7]), groups).estimate({A: 1, B: -1})
 
-    assert math.isinf(found.freedom)
-    assert 0 < found.error < 5
+    assert math.isnan(found.value)
+    assert found.above(0) == found.below(0) == 1.0
+
+
+def test_a_model_taken_as_it_is_adds_no_spread_over_seeds() -> None:
+    """A teacher has one run; its difference is uncertain by the examples, and known so well."""
+    study = estimator(answers([0.9, 0.7]), two_groups(1, fixed=True))
+
+    found = on_examples(study, {A: 1, B: -1})
+
+    assert (found.seeds, found.freedom) == (0.0, math.inf)
+    assert 0 < found.examples < 5
 
 
 def test_single_runs_have_no_error() -> None:
-    """One run a cell, and no other cell of its method: nothing can be said."""
+    """One run a cell: nothing can be said."""
     found = estimator(answers([0.9, 0.7]), two_groups(1)).estimate({A: 1, B: -1})
 
     assert math.isnan(found.error)
     assert found.above(0) == found.below(0) == 1.0
 
 
-def test_spread_is_pooled_within_a_method_and_not_beyond() -> None:
-    """Steady cells of another method do not make a wild method look steady."""
-    wild = answers([0.9, 0.5, 0.9, 0.5, 0.7, 0.7, 0.7, 0.7], 2000)
-    groups = {
-        "a": RunGroup("task", (0, 1), "wild"),
-        "c": RunGroup("task", (2, 3), "wild"),
-        "b": RunGroup("task", (4, 5), "steady"),
-        "d": RunGroup("task", (6, 7), "steady"),
-    }
+def test_few_examples_are_no_certainty() -> None:
+    """Runs that all answer all of five examples right show nothing, on either question."""
+    study = estimator(np.ones((6, 5), int), two_groups(3))
 
-    wild_one = estimator(wild, groups).estimate({A: 1})
-    steady_one = estimator(wild, groups).estimate({B: 1})
+    for question in Question:
+        found = study.estimate({A: 1, B: -1}, question=question)
+        assert found.value == 0
+        assert found.above(-0.5) > 0.3
 
-    assert wild_one.error > 5 * steady_one.error
-    assert wild_one.freedom == pytest.approx(2, abs=0.1)
+
+def test_many_examples_that_all_agree_are_as_good_as_certain() -> None:
+    """What one example counts is all that is left to doubt."""
+    study = estimator(np.ones((6, 20_000), int), two_groups(3))
+
+    assert on_examples(study, {A: 1, B: -1}).above(-0.5) < 0.001
 
 
 def test_factors_scale_the_error() -> None:
@@ -141,33 +191,27 @@ def test_two_metrics_of_one_run_are_no_two_runs() -> None:
     assert both == pytest.approx(accuracy + f1, rel=0.02)
 
 
-def test_the_same_seeds_are_paired_run_by_run() -> None:
+def test_versions_are_compared_run_by_run() -> None:
     """A new version of the code that changes nothing differs by exactly nothing."""
     predictions = answers([0.8, 0.6, 0.8, 0.6])
     predictions[2:] = predictions[:2]
-    paired = {"a": RunGroup("task", (2, 3), "new", against=(0, 1))}
+    paired = {"a": RunGroup("task", rows(2, 4), against=rows(0, 2))}
 
     found = estimator(predictions, paired).estimate({A: 1})
-    unpaired = estimator(predictions, two_groups(2)).estimate({A: 1, B: -1})
 
     assert (found.value, found.error) == (0.0, 0.0)
-    assert unpaired.error > 5
 
 
-def test_unchanged_cells_say_how_runs_spread() -> None:
-    """Retrained runs differ with twice the variance; an unchanged cell is not known to differ."""
-    predictions = answers([0.9, 0.6, 0.8, 0.7, 0.9, 0.6, 0.8, 0.7])
-    predictions[4:6] = predictions[:2]  # "b" answers as before; "a" by chance differs by nothing
-    paired = {
-        "b": RunGroup("task", (4, 5), "new", against=(0, 1)),
-        "a": RunGroup("task", (6, 7), "new", against=(2, 3)),
-    }
+def test_changed_versions_have_the_spread_of_their_differences() -> None:
+    """Each run less the stored one of its number."""
+    predictions = answers([0.9, 0.6, 0.8, 0.7])
+    rates = 100 * predictions.mean(axis=1)
+    paired = {"a": RunGroup("task", rows(2, 4), against=rows(0, 2))}
 
-    study = estimator(predictions, paired)
-    alone = estimator(predictions, {"a": paired["a"]})
+    found = estimator(predictions, paired).estimate({A: 1})
 
-    assert study.estimate({B: 1}) == Difference(0.0, 0.0, math.inf, 2)
-    assert study.estimate({A: 1}).error > alone.estimate({A: 1}).error > 0
+    assert found.value == pytest.approx((rates[2] - rates[0] + rates[3] - rates[1]) / 2)
+    assert found.seeds == pytest.approx(abs(rates[2] - rates[0] - rates[3] + rates[1]) / 2)
 
 
 def test_the_seed_of_the_resampling_is_heard() -> None:
@@ -175,38 +219,12 @@ def test_the_seed_of_the_resampling_is_heard() -> None:
     predictions = with_hard_examples(shared=0, own=0.3)
 
     first, again, other = (
-        estimator(predictions, two_groups(2), seed).estimate({A: 1, B: -1}).interval
+        on_examples(estimator(predictions, two_groups(2), seed), {A: 1, B: -1}).interval
         for seed in (0, 0, 1)
     )
 
     assert first == again
     assert first != other
-
-
-def test_pooled_variance_is_the_mean_within_groups() -> None:
-    """Groups count by their degrees of freedom; their means do not matter."""
-    groups = [np.array([1.0, 3.0]), np.array([10.0, 11.0, 12.0])]
-
-    variance, freedom = _pooled_variance(groups)
-
-    assert variance == pytest.approx((2 + 2 * 1) / 3)
-    assert freedom <= 3
-
-
-def test_unlike_groups_are_known_with_fewer_degrees_of_freedom() -> None:
-    """One wild group among steady ones is worth little more than itself."""
-    rng = np.random.default_rng(0)
-    alike = [rng.normal(0, 1, 5) for _ in range(8)]
-    unlike = [rng.normal(0, 10 if i == 0 else 0.1, 5) for i in range(8)]
-
-    assert _pooled_variance(alike)[1] > 20
-    assert _pooled_variance(unlike)[1] < 8
-
-
-def test_no_group_and_equal_runs_are_no_error() -> None:
-    """Nothing is known of nothing, and runs that agree have no spread."""
-    assert math.isnan(_pooled_variance([])[0])
-    assert _pooled_variance([np.array([2.0, 2.0])]) == (0.0, 1.0)
 
 
 def test_a_study_is_read_whole(demo: Study) -> None:
@@ -218,7 +236,7 @@ def test_a_study_is_read_whole(demo: Study) -> None:
     found = Estimator.of(ResultsTable(demo, frame))
 
     assert set(found.groups) == set(frame["cell"]) - {gone}
-    assert [key for key, group in found.groups.items() if group.pool is None] == [
+    assert [key for key, group in found.groups.items() if group.is_fixed] == [
         key for key in found.groups if ".teacher." in key
     ]
 
@@ -248,23 +266,25 @@ def test_equal_losses_on_other_examples_are_no_certainty() -> None:
     stored = np.ones((2, 400), int)
     here = stored.copy()
     here[0, 0] = here[1, 1] = 0
-    groups = {"a": RunGroup("task", (0, 1), "a", (2, 3))}
+    groups = {"a": RunGroup("task", rows(0, 2), against=rows(2, 4))}
 
-    found = estimator(np.concatenate([here, stored]), groups).estimate({A: 1})
+    found = on_examples(estimator(np.concatenate([here, stored]), groups), {A: 1})
 
     assert found.value == pytest.approx(-0.25)
-    # The standard error of a rare loss, 100 / 400 of a point, for two runs.
-    assert found.error == pytest.approx(0.25 / math.sqrt(2), rel=0.15)
+    # As if one example more were won and one more lost: a difference of 100 / 400 of a point.
+    assert found.error >= 0.25 / math.sqrt(2)
 
 
-def test_a_mean_over_cells_knows_the_spread_no_better_than_they() -> None:
-    """All cells of a pool rest on one estimate of it: its degrees of freedom, not their sum."""
+def test_a_mean_over_cells_is_a_t_test_of_the_means_by_number() -> None:
+    """However unlike the cells spread, and however they hang together."""
     cells = "abcd"
-    rates = np.random.default_rng(3).uniform(0.5, 0.9, 8).tolist()
-    groups = {key: RunGroup("task", (2 * i, 2 * i + 1), "p") for i, key in enumerate(cells)}
-    found = estimator(answers(rates, 20_000), groups)
+    rates = np.random.default_rng(3).uniform(0.5, 0.9, 12).tolist()
+    groups = {key: RunGroup("task", rows(3 * i, 3 * i + 3)) for i, key in enumerate(cells)}
+    predictions = answers(rates, 2000)
+    by_number = 100 * predictions.mean(axis=1).reshape(4, 3).mean(axis=0)
 
-    mean = found.estimate({(key, "accuracy"): 1 / 4 for key in cells})
+    mean = estimator(predictions, groups).estimate({(key, "accuracy"): 1 / 4 for key in cells})
 
-    assert mean.freedom == pytest.approx(found.estimate({A: 1}).freedom, rel=0.1)
-    assert mean.freedom < 4.5
+    expected = Difference.of(list(by_number))
+    assert (mean.value, mean.seeds) == pytest.approx((expected.value, expected.seeds))
+    assert mean.freedom == expected.freedom

@@ -62,6 +62,22 @@ def test_detectable_difference_is_detected_four_times_in_five() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
 
 
+@pytest.mark.parametrize("wild", [0.1, 1.0, 10.0])
+def test_errors_of_two_kinds_contain_the_truth_as_often_as_they_say(wild: float) -> None:
+    """Three runs of any spread, with a known error beside it: at least 95%, and p agrees."""
+    rng = np.random.default_rng(4)
+    covered, small = [], []
+    for _ in range(4000):
+        over_seeds = Difference.of(list(rng.normal(0, wild, 3)))
+        off = over_seeds.value + rng.normal(0, 0.5)
+        found = Difference(off, over_seeds.seeds, 2, 3, examples=0.5)
+        covered.append(found.interval.low <= 0 <= found.interval.high)
+        small.append(2 * min(found.above(0), found.below(0)) <= ALPHA)
+
+    assert np.mean(covered) >= 0.95 - 0.01
+    assert np.mean(small) == pytest.approx(1 - np.mean(covered), abs=0.002)
+
+
 def test_a_single_run_shows_nothing() -> None:
     """Without a standard error no test is passed in any direction."""
     found = Difference(5.0, math.nan, 1, 1)
