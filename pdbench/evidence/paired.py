@@ -221,10 +221,8 @@ class Estimator:
             return Difference(float(total.mean()), 0.0, math.inf, 1, math.sqrt(of_examples))
         least = sum((factor * self._point(group)) ** 2 for group, _, factor in changed) / n
         seeds = max(float(total.var(ddof=1)) / n, least) if n > 1 else math.nan
-        # What both count is counted once; neither can add less than nothing to it.
-        known = max(of_examples - doubled, 0.0) + max(doubled - seeds, 0.0)
-        error = math.sqrt(seeds)
-        return Difference(float(total.mean()), error, max(n - 1, 1), n, math.sqrt(known))
+        known = math.sqrt(max(of_examples - doubled, 0.0))  # what both count is counted once
+        return Difference(float(total.mean()), math.sqrt(seeds), max(n - 1, 1), n, known)
 
     def _over_examples(self, parts: Sequence[_Part], numbers: Sequence[int]) -> tuple[float, float]:
         """The variance over test examples of a mean over runs of one task; what seeds count too."""
