@@ -109,3 +109,65 @@ class Methods:
                 found = study.estimate(own, question=question).interval
                 hits[place] += found.low <= truth <= found.high
         return hits / count
+
+
+class _Scores(Sample):
+    """Runs whose scores alone are known, (R,) by metric, in units of a metric's own."""
+
+    def __init__(self, scores: Mapping[str, NDArray[np.float64]], items: int) -> None:
+        super().__init__(np.zeros((0, items)), np.zeros(items))
+        self._scores = {metric: np.asarray(found) for metric, found in scores.items()}
+
+
+_ANSWERED_OTHERWISE = 0.06  # examples on which two runs of a compact model at full size differ
+_OF_A_RUN = 0.2  # points that runs spread beyond the noise of their answers
+_BOOKS = 10_000  # test reviews
+
+
+class Published:
+    """A world of the paper's cells: a run's score is the truth and a spread of its own.
+
+    Attributes:
+        numbers: The paper's numbers.
+        truth: What each is, in the paper; by term.
+        spread: Points that runs of it spread.
+    """
+
+    def __init__(self) -> None:
+        found = [r for r in load_references() if not r.is_context]
+        self.numbers = Numbers.published(found)
+        self.references = {r.term: r for r in found}
+        self.truth = {r.term: r.value for r in found}
+        self.spread = {r.term: _spread_of(r) for r in found}
+
+    def draw(
+        self, truth: Mapping[Term, float], seeds: int, rng: np.random.Generator
+    ) -> Estimator:
+        """One study of this truth, of so many runs a cell; teachers and counts are as they are."""
+        by_key: dict[str, dict[str, NDArray[np.float64]]] = {}
+        for term, value in truth.items():
+            runs = value + self.spread[term] * rng.standard_normal(seeds)
+            by_key.setdefault(term[0], {})[term[1]] = runs / 100
+        samples, groups = {}, {}
+        for key, scores in by_key.items():
+            reference = next(self.references[key, metric] for metric in scores)
+            samples[key] = _Scores(scores, _items_of(reference))
+            is_fixed = reference.method == TEACHER or not reference.is_score
+            groups[key] = RunGroup(key, {k: k for k in range(seeds)}, is_fixed=is_fixed)
+        return Estimator(samples, groups)
+
+
+def _items_of(reference: Reference) -> int:
+    """The examples of the split that a published number is the score of."""
+    name = TASKS.get(reference.task, "")
+    return GLUE[name].items[reference.split] if reference.split in ("dev", "test") and name in GLUE else _BOOKS
+
+
+def _spread_of(reference: Reference) -> float:
+    """Points that runs of a published number spread; none of a teacher's or of what is counted."""
+    if reference.method == TEACHER or not reference.is_score:
+        return 0.0
+    if reference.metric != "meta_score":
+        return float(np.hypot(_OF_A_RUN, 100 * (_ANSWERED_OTHERWISE / 2 / _items_of(reference)) ** 0.5))
+    parts = [reference.part(*column[0]) for column in META_TASKS]
+    return float(np.linalg.norm([_spread_of(part) for part in parts])) / len(parts)
