@@ -1,4 +1,10 @@
-"""Whether the paper's claims hold: on its own numbers, exactly, and on a study's runs, tested."""
+"""Whether the paper's claims hold: on its own numbers, exactly, and on a study's runs, tested.
+
+A claim of the paper is about its table, so on runs it is tested on this test set. It holds if its
+statement is shown, and fails if it is refuted: two one-sided tests, each corrected with Holm's
+method over the claims of the same artefact that can be tested, each at 5%. The chance that any
+claim of an artefact holds falsely is at most 5%, and so is that of failing falsely.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from typing import Any
 
 from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
-from pdbench.evidence.paired import Estimator
+from pdbench.evidence.paired import Estimator, Question
 from pdbench.evidence.references import (
     FOLDER,
     Reference,
@@ -22,15 +28,19 @@ from pdbench.evidence.references import (
 from pdbench.evidence.significance import ALPHA, Difference, holm
 from pdbench.evidence.statements import (
     ClaimOutcome,
+    Quantity,
     Single,
+    Statement,
     Term,
     Trial,
     Untestable,
+    Weighing,
+    Within,
     slack,
-    weigh,
+    without_same,
 )
 from pdbench.evidence.table import ResultsTable
-from pdbench.evidence.views import Numbers
+from pdbench.evidence.views import Answered, Numbers, with_answers
 
 
 @dataclass(frozen=True)
@@ -52,24 +62,37 @@ _COLUMNS = tuple(field.name for field in fields(Claim))
 
 
 @dataclass(frozen=True)
+class Chance:
+    """P of a claim holding, or failing, by chance; NaN where nothing was tested."""
+
+    p: float = math.nan
+    adjusted: float = math.nan  # after Holm's correction for the artefact's claims
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of a claim."""
 
     claim: Claim
     outcome: ClaimOutcome
     reason: str
-    p: float = math.nan  # two-sided p of the claim; NaN where nothing was tested
-    adjusted: float = math.nan  # the same after Holm's correction for the artefact's claims
+    holds: Chance = Chance()
+    fails: Chance = Chance()
     family: int = 0
     deciding: Trial | None = None  # the comparison that the outcome rests on, if any
     parts: tuple[Trial, ...] = ()
+    same: int = 0  # comparisons of a model with itself, which are left out
 
     @property
     def counts(self) -> str:
-        """How many comparisons point which way by themselves: "7 of 9 shown, 2 open"."""
+        """How many comparisons point the claim's way: "9 of 9 in direction, 7 shown"."""
+        if not self.parts:
+            return ""
+        words = [f"{sum(part.met for part in self.parts)} of {len(self.parts)} in direction"]
         found = Counter(part.outcome for part in self.parts)
-        words = {"holds": "shown", "fails": "refuted", "inconclusive": "open"}
-        return ", ".join(f"{found[o]} {words[o]}" for o in ClaimOutcome if found[o])
+        said = {ClaimOutcome.HOLDS: "shown", ClaimOutcome.FAILS: "refuted"}
+        words += [f"{found[outcome]} {word}" for outcome, word in said.items() if found[outcome]]
+        return ", ".join([*words, *([f"{self.same} the same model"] if self.same else [])])
 
 
 def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
@@ -102,7 +125,7 @@ def on_reference(
 
 def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) -> Result:
     try:
-        statement = TESTS[claim.id](numbers)
+        statement, same = _statement(claim, numbers)
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
     parts = tuple(_published_part(one, published) for one in statement.comparisons)
@@ -112,16 +135,24 @@ def _check(claim: Claim, numbers: Numbers, published: Mapping[Term, Reference]) 
     reason = f"by {_points(abs(left))}" if left >= 0 else f"short by {_points(-left)}"
     if nearest.estimate.error > abs(left):
         reason += f", within the numbers' own uncertainty of {_points(nearest.estimate.error)}"
-    return Result(claim, outcome, reason, deciding=nearest, parts=parts)
+    return Result(claim, outcome, reason, deciding=nearest, parts=parts, same=same)
 
 
-def _published_part(comparison: Single, published: Mapping[Term, Reference]) -> Trial:
+def _statement(claim: Claim, numbers: Numbers) -> tuple[Statement, int]:
+    """What a claim says of these numbers, and how many models it would compare with themselves."""
+    said = TESTS[claim.id](numbers)
+    different = without_same(said)
+    return different, len(said.comparisons) - len(different.comparisons)
+
+
+def _published_part(comparison: Single | Within, published: Mapping[Term, Reference]) -> Trial:
     """A comparison of published numbers; its error is how far rounding or reading could move it."""
     terms = comparison.quantity.terms
     error = math.fsum(abs(f) * published[t].uncertainty for t, f in terms.items())
     left = slack(comparison, {term: published[term].value for term in terms})
     found = Difference(left, error, math.inf)
-    return Trial(comparison.text, found, math.nan, math.nan, tuple(terms))
+    about = comparison.text, comparison.quantity, found
+    return Trial(*about, math.nan, math.nan, met=left >= 0)
 
 
 def _points(value: float) -> str:
@@ -131,50 +162,109 @@ def _points(value: float) -> str:
 def on_study(
     claims: Sequence[Claim], scores: ResultsTable, similarity: Similarities
 ) -> tuple[Result, ...]:
-    """Test every claim on a study's runs.
+    """Test every claim on a study's runs; what decides is estimated on such examples too."""
+    numbers, study = Numbers.measured(scores, similarity), scores.study
+    estimator = with_answers(Estimator.of(scores), scores)
+    found: dict[str, Result] = {}
+    for artefact in dict.fromkeys(claim.artefact for claim in claims):
+        own = [claim for claim in claims if claim.artefact == artefact]
+        rules = study.margin(artefact), study.evidence.exception
+        found |= {one.claim.id: one for one in tested(own, numbers, estimator, *rules)}
+    return tuple(_on_examples(found[claim.id], estimator) for claim in claims)
 
-    Each claim has two one-sided tests, of holding and of failing; twice the smaller p is
-    corrected with Holm's method for all claims of the same artefact that can be tested.
+
+def tested(
+    claims: Sequence[Claim],
+    numbers: Numbers,
+    estimator: Estimator,
+    margin: float | None,
+    exception: float,
+) -> tuple[Result, ...]:
+    """Test claims on estimates of their numbers' differences, on this test set.
+
+    Args:
+        claims: The claims; those of one artefact are corrected together.
+        numbers: What they are about; its terms are groups and metrics of the estimator.
+        estimator: The runs.
+        margin: Points within which two scores are the same; None to allow no tie.
+        exception: Points that one of many cells may be on the other side.
     """
-    numbers = Numbers.measured(scores, similarity)
-    estimator = Estimator.of(scores)
-    results = [_test(claim, numbers, estimator) for claim in claims]
-    tested: dict[str, dict[str, float]] = {}
-    for one in results:
+    weighed = [_weigh(claim, numbers, estimator, margin, exception) for claim in claims]
+    families: dict[str, list[Result]] = {}
+    for one in weighed:
         if one.parts:
-            tested.setdefault(one.claim.artefact, {})[one.claim.id] = one.p
-    adjusted = {k: (p, len(f)) for f in tested.values() for k, p in holm(f).items()}
-    return tuple(_decide(one, *adjusted.get(one.claim.id, (math.nan, 0))) for one in results)
+            families.setdefault(one.claim.artefact, []).append(one)
+    corrected = {one.claim.id: one for own in families.values() for one in _corrected(own)}
+    return tuple(corrected.get(one.claim.id, one) for one in weighed)
 
 
-def _test(claim: Claim, numbers: Numbers, estimator: Estimator) -> Result:
+def _weigh(
+    claim: Claim,
+    numbers: Numbers,
+    estimator: Estimator,
+    margin: float | None,
+    exception: float,
+) -> Result:
     try:
-        statement = TESTS[claim.id](numbers)
-        if not any(one.quantity.terms for one in statement.comparisons):
-            raise Untestable("both sides are the same runs here")
+        statement, same = _statement(claim, numbers)
     except Untestable as error:
         return Result(claim, ClaimOutcome.UNTESTABLE, str(error))
-    parts = {
-        id(one): Trial.of(one, estimator.estimate(one.quantity.terms, one.quantity.constant))
-        for one in statement.comparisons
-    }
-    shown, weakest = weigh(statement, lambda one: parts[id(one)], holds=True)
-    refuted, against = weigh(statement, lambda one: parts[id(one)], holds=False)
-    p, fails = min(1.0, 2 * min(shown, refuted)), refuted < shown
-    outcome = ClaimOutcome.FAILS if fails else ClaimOutcome.HOLDS
-    deciding = against if fails and p <= ALPHA else weakest
-    return Result(claim, outcome, "", p, deciding=deciding, parts=tuple(parts.values()))
+
+    def estimate(quantity: Quantity) -> Difference:
+        return estimator.estimate(quantity.terms, quantity.constant)
+
+    weighing = Weighing(estimate, margin, exception)
+    holds, weakest = weighing.shown(statement)
+    fails, against = weighing.refuted(statement)
+    parts = tuple(weighing.trial(one) for one in statement.comparisons)
+    chances = Chance(holds), Chance(fails)
+    deciding = against if fails < holds and fails <= ALPHA else weakest
+    return Result(claim, ClaimOutcome.OPEN, "", *chances, 0, deciding, parts, same)
 
 
-def _decide(result: Result, adjusted: float, family: int) -> Result:
-    if result.deciding is None:
-        return result
-    outcome, least = result.outcome, result.deciding.estimate.detectable()
-    if math.isnan(least):
-        outcome, reason = ClaimOutcome.INCONCLUSIVE, "single runs have no spread"
-    elif adjusted > ALPHA:
-        outcome = ClaimOutcome.INCONCLUSIVE
-        reason = f"smallest detectable difference {least:.1f} points"
+def _corrected(family: Sequence[Result]) -> list[Result]:
+    """Decide the claims of an artefact together."""
+    holds = holm({one.claim.id: one.holds.p for one in family})
+    fails = holm({one.claim.id: one.fails.p for one in family})
+    return [_decide(one, holds[one.claim.id], fails[one.claim.id], len(family)) for one in family]
+
+
+def _decide(result: Result, holds: float, fails: float, family: int) -> Result:
+    if holds <= ALPHA:
+        outcome, reason = ClaimOutcome.HOLDS, "shown"
+    elif fails <= ALPHA:
+        outcome, reason = ClaimOutcome.FAILS, "refuted"
     else:
-        reason = "every comparison is shown" if outcome is ClaimOutcome.HOLDS else "refuted"
-    return replace(result, outcome=outcome, reason=reason, adjusted=adjusted, family=family)
+        outcome, reason = ClaimOutcome.OPEN, _why_open(result)
+    return replace(
+        result,
+        outcome=outcome,
+        reason=reason,
+        holds=replace(result.holds, adjusted=holds),
+        fails=replace(result.fails, adjusted=fails),
+        family=family,
+    )
+
+
+def _why_open(result: Result) -> str:
+    part = result.deciding
+    if part is None or math.isnan(part.estimate.error):
+        return "single runs have no spread"
+    if part.outcome is ClaimOutcome.FAILS:
+        return "refuted by itself, not after correction"
+    why = f"smallest detectable difference {part.estimate.detectable(ALPHA):.1f} points"
+    if result.holds.p == part.safe != part.shown:
+        return f"may be an exception; {why}"
+    return why
+
+
+def _on_examples(result: Result, estimator: Estimator) -> Result:
+    """Add the interval on such examples to what decides, where there are predictions for it."""
+    if (part := result.deciding) is None:
+        return result
+    tasks = {estimator.groups[key].task for key, _ in part.quantity.terms}
+    if any(isinstance(estimator.samples[task], Answered) for task in tasks):
+        return result
+    about = part.quantity
+    found = estimator.estimate(about.terms, about.constant, Question.EXAMPLES)
+    return replace(result, deciding=replace(part, on_examples=found))

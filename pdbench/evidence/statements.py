@@ -1,18 +1,28 @@
 """Statements about scores, written as one reads them: ``a > b``, ``abs(a - b) <= 0.5``.
 
 A :class:`Quantity` is a score, or a sum of scores each times a factor. Comparing two gives a
-statement, and :func:`every` and :func:`some` join statements. Nothing is computed here: the same
-statement is checked on published numbers (:func:`slack`) and weighed on runs (:func:`weigh`).
+statement; :func:`every` and :func:`some` join statements about different things, and
+:func:`across` says one thing of many cells. No score is looked up here: the same statement is
+checked on published numbers, exactly (:func:`slack`), and weighed on estimates
+(:class:`Weighing`), where
+
+- ``a > b`` is shown if the difference is shown to be above 0, and refuted if below;
+- ``a >= b`` allows a tie: shown if above -margin, refuted if below -margin, with the margin within
+  which the study calls two scores the same. A bound that is said (``a - b >= 2``) is kept as it is;
+- ``abs(a - b) <= m`` is shown by two one-sided tests, and refuted if shown to be farther off;
+- across many cells, the mean of their differences must be shown and no cell may be an exception.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from operator import itemgetter
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pdbench.evidence.significance import ALPHA, Difference
 
@@ -58,25 +68,26 @@ class Quantity:
         terms = {term: factor * own for term, own in self.terms.items()}
         return Quantity(terms, factor * self.constant, f"{factor:g} · {_grouped(self.name)}")
 
-    def __gt__(self, other: Quantity | float) -> Statement:
+    def __gt__(self, other: Quantity | float) -> Single:
         return self._compare(other, ">")
 
-    def __ge__(self, other: Quantity | float) -> Statement:
+    def __ge__(self, other: Quantity | float) -> Single:
         return self._compare(other, "≥")
 
-    def __lt__(self, other: Quantity | float) -> Statement:
+    def __lt__(self, other: Quantity | float) -> Single:
         return self._compare(other, "<")
 
-    def __le__(self, other: Quantity | float) -> Statement:
+    def __le__(self, other: Quantity | float) -> Single:
         return self._compare(other, "≤")
 
     def __abs__(self) -> _Size:
         return _Size(self)
 
-    def _compare(self, other: Quantity | float, sign: str) -> Statement:
-        other = Quantity.of(other)
+    def _compare(self, other: Quantity | float, sign: str) -> Single:
+        bounded, other = not isinstance(other, Quantity), Quantity.of(other)
         difference = other - self if sign in "<≤" else self - other
-        return Single(difference, f"{self.name} {sign} {other.name}", strict=sign in "<>")
+        text, strict = f"{self.name} {sign} {other.name}", sign in "<>"
+        return Single(difference, text, strict, ties=not strict and not bounded)
 
     def _plus(self, other: Quantity, sign: int, word: str) -> Quantity:
         terms = dict(self.terms)
@@ -97,23 +108,57 @@ class _Size:
 
     of: Quantity
 
-    def __le__(self, margin: float) -> Statement:
-        return Single(self.of, f"|{self.of.name}| ≤ {margin:g}", margin=margin)
+    def __le__(self, margin: float) -> Within:
+        return Within(self.of, f"|{self.of.name}| ≤ {margin:g}", margin)
 
 
 @dataclass(frozen=True)
 class Single:
-    """One comparison: a quantity is above 0, or not below it; or it is within ±margin."""
+    """One comparison: a quantity is above 0, or not below it."""
 
     quantity: Quantity
     text: str
     strict: bool = False
-    margin: float | None = None
+    ties: bool = False  # whether a shortfall within the study's margin counts as none
 
     @property
-    def comparisons(self) -> tuple[Single, ...]:
+    def comparisons(self) -> tuple[Single | Within, ...]:
         """Itself."""
         return (self,)
+
+
+@dataclass(frozen=True)
+class Within:
+    """One comparison: a quantity is within ±margin."""
+
+    quantity: Quantity
+    text: str
+    margin: float
+
+    @property
+    def comparisons(self) -> tuple[Single | Within, ...]:
+        """Itself."""
+        return (self,)
+
+
+@dataclass(frozen=True)
+class _Across:
+    """One thing said of many cells: at every size, on every task, in every domain."""
+
+    cells: tuple[Single, ...]
+
+    @property
+    def comparisons(self) -> tuple[Single | Within, ...]:
+        """Those of the cells, in order."""
+        return self.cells
+
+    @cached_property
+    def mean(self) -> Single:
+        """The same of the mean over the cells."""
+        first, count = self.cells[0], len(self.cells)
+        text = f"mean of {count} like {first.text}"
+        mean = Quantity.mean((cell.quantity for cell in self.cells), text)
+        return Single(mean, text, first.strict, first.ties)
 
 
 @dataclass(frozen=True)
@@ -124,12 +169,12 @@ class _Joined:
     all: bool
 
     @property
-    def comparisons(self) -> tuple[Single, ...]:
+    def comparisons(self) -> tuple[Single | Within, ...]:
         """Every single comparison, in order."""
         return tuple(one for part in self.parts for one in part.comparisons)
 
 
-Statement: TypeAlias = Single | _Joined
+Statement: TypeAlias = Single | Within | _Across | _Joined
 
 
 def every(*parts: Statement | Iterable[Statement]) -> Statement:
@@ -142,27 +187,63 @@ def some(*parts: Statement | Iterable[Statement]) -> Statement:
     return _Joined(_flat(parts), all=False)
 
 
-def descending(*quantities: Quantity, ties: bool = False) -> Statement:
-    """Each quantity is above the next, or with ties none is below it."""
-    pairs = itertools.pairwise(quantities)
-    return every(first >= second if ties else first > second for first, second in pairs)
+def across(cells: Iterable[Single]) -> Statement:
+    """One thing holds in the mean over these cells, and none of them is an exception."""
+    return _Across(_some_of(tuple(cells)))
+
+
+def descending(*quantities: Quantity) -> Statement:
+    """Each quantity is above the next."""
+    return every(first > second for first, second in itertools.pairwise(quantities))
+
+
+_S = TypeVar("_S", bound=Statement)
+_KINDS = (Single, Within, _Across, _Joined)
 
 
 def _flat(parts: Iterable[Statement | Iterable[Statement]]) -> tuple[Statement, ...]:
-    found = [one for p in parts for one in ([p] if isinstance(p, Single | _Joined) else p)]
+    return _some_of(tuple(one for p in parts for one in ([p] if isinstance(p, _KINDS) else p)))
+
+
+def _some_of(found: tuple[_S, ...]) -> tuple[_S, ...]:
     if not found:
         raise Untestable("there is nothing to compare")
-    return tuple(found)
+    return found
+
+
+def without_same(statement: Statement) -> Statement:
+    """Leave out every comparison of a model with itself, in which no score is left.
+
+    Raises:
+        Untestable: Nothing else is compared.
+    """
+    if (found := _without_same(statement)) is None:
+        raise Untestable("both sides are the same model here")
+    return found
+
+
+def _without_same(statement: Statement) -> Statement | None:
+    if isinstance(statement, Single | Within):
+        return statement if statement.quantity.terms else None
+    if isinstance(statement, _Across):
+        cells = tuple(cell for cell in statement.cells if cell.quantity.terms)
+        return _Across(cells) if cells else None
+    kept = tuple(one for part in statement.parts if (one := _without_same(part)) is not None)
+    return _Joined(kept, statement.all) if kept else None
 
 
 def slack(statement: Statement, values: Mapping[Term, float]) -> float:
-    """How far the numbers could move before the statement fails; negative if it fails."""
-    if isinstance(statement, _Joined):
-        slacks = [slack(part, values) for part in statement.parts]
-        return min(slacks) if statement.all else max(slacks)
+    """How far the numbers could move before the statement fails; negative if it fails.
+
+    Numbers are taken as they are printed: a tie is a tie, and across cells each must be met.
+    """
+    if isinstance(statement, _Joined | _Across):
+        parts = statement.parts if isinstance(statement, _Joined) else statement.cells
+        slacks = [slack(part, values) for part in parts]
+        return max(slacks) if isinstance(statement, _Joined) and not statement.all else min(slacks)
     quantity = statement.quantity
     found = quantity.constant + sum(f * values[term] for term, f in quantity.terms.items())
-    if statement.margin is not None:
+    if isinstance(statement, Within):
         return statement.margin - abs(found) + _ROUNDING
     return found - _ROUNDING if statement.strict else found + _ROUNDING
 
@@ -172,13 +253,13 @@ class ClaimOutcome(StrEnum):
 
     HOLDS = "holds"
     FAILS = "fails"
-    INCONCLUSIVE = "inconclusive"
+    OPEN = "open"
     UNTESTABLE = "untestable"
 
     @property
     def mark(self) -> str:
         """Its mark: never colour alone."""
-        return {"holds": "+", "fails": "\N{MINUS SIGN}", "inconclusive": "?"}.get(self, ".")
+        return {"holds": "+", "fails": "\N{MINUS SIGN}", "open": "?"}.get(self, ".")
 
 
 @dataclass(frozen=True)
@@ -186,43 +267,108 @@ class Trial:
     """One comparison of a statement, as it stands."""
 
     text: str
+    quantity: Quantity
     estimate: Difference  # by how much it is met, or for "within" the difference itself, in points
     shown: float  # P of it being false all the same; NaN on published numbers
     refuted: float  # P of it being true all the same
-    terms: tuple[Term, ...]
-
-    @classmethod
-    def of(cls, comparison: Single, found: Difference) -> Trial:
-        """Test a comparison on the estimate of its quantity."""
-        if (margin := comparison.margin) is None:
-            shown, refuted = found.above(0), found.below(0)
-        else:
-            shown, refuted = found.within(margin), found.outside(margin)
-        return cls(comparison.text, found, shown, refuted, tuple(comparison.quantity.terms))
+    met: bool = True  # whether the estimate meets it, shown or not
+    safe: float = math.nan  # P of it being an exception, where it is one of many cells
+    on_examples: Difference | None = None  # the estimate on such examples, where it was asked
 
     @property
     def outcome(self) -> ClaimOutcome:
         """What it says by itself, without correction for others."""
-        if min(self.shown, self.refuted) > ALPHA / 2:
-            return ClaimOutcome.INCONCLUSIVE
+        if not min(self.shown, self.refuted) <= ALPHA:  # nor where there is no p
+            return ClaimOutcome.OPEN
         return ClaimOutcome.HOLDS if self.shown < self.refuted else ClaimOutcome.FAILS
 
 
-def weigh(
-    statement: Statement, part_of: Callable[[Single], Trial], *, holds: bool
-) -> tuple[float, Trial]:
-    """P of a statement not holding (``holds``) or holding all the same, and what it rests on.
+class Weighing:
+    """Tests statements on estimates of their quantities.
 
-    A conjunction is shown by an intersection-union test: each part at full level, without
-    correction, because all must be shown (Berger, 1982). It is refuted by any one of its parts,
-    whose smallest p is therefore multiplied by their number (Bonferroni); and the other way
-    round for a disjunction.
+    Attributes:
+        margin: Points within which the study calls two scores the same; 0 where it names none.
+        exception: Points that one of many cells may be on the other side.
     """
-    if isinstance(statement, Single):
-        trial = part_of(statement)
-        return (trial.shown if holds else trial.refuted), trial
-    parts = [weigh(part, part_of, holds=holds) for part in statement.parts]
-    if statement.all is holds:
-        return max(parts, key=itemgetter(0))
+
+    def __init__(
+        self,
+        estimate: Callable[[Quantity], Difference],
+        margin: float | None,
+        exception: float,
+    ) -> None:
+        self._estimate, self._known = estimate, dict[int, tuple[Single | Within, Trial]]()
+        self.margin, self.exception = margin or 0.0, exception
+
+    def trial(self, comparison: Single | Within) -> Trial:
+        """Test one comparison by itself, once."""
+        key = id(comparison)  # kept with its comparison, so that no other gets the same
+        if key not in self._known:
+            self._known[key] = comparison, self._test(comparison)
+        return self._known[key][1]
+
+    def _test(self, comparison: Single | Within) -> Trial:
+        found = self._estimate(comparison.quantity)
+        about = comparison.text, comparison.quantity, found
+        if isinstance(comparison, Within):
+            margin = comparison.margin
+            shown, refuted = found.within(margin), found.outside(margin)
+            return Trial(*about, shown, refuted, met=abs(found.value) <= margin)
+        bound = -self.margin if comparison.ties else 0.0
+        safe = found.above(min(bound, -self.exception))
+        met = found.value > bound
+        return Trial(*about, found.above(bound), found.below(bound), met, safe)
+
+    def shown(self, statement: Statement) -> tuple[float, Trial]:
+        """P of a statement not holding all the same, and the comparison that it rests on.
+
+        A conjunction is shown by an intersection-union test: each part at full level, without
+        correction, because all must be shown (Berger, 1982). A disjunction is shown by any of
+        its parts, whose smallest p is therefore multiplied by their number (Bonferroni).
+
+        Across cells the mean and, of each cell, that it is no more than ``exception`` points on
+        the other side must be shown, which is an intersection-union test too; and none may be
+        shown to be on the other side at all (Holm).
+        """
+        if isinstance(statement, Single | Within):
+            return _of(self.trial(statement), "shown")
+        if isinstance(statement, _Joined):
+            parts = [self.shown(part) for part in statement.parts]
+            return _largest(parts) if statement.all else _smallest(parts)
+        if len(statement.cells) == 1:
+            return self.shown(statement.cells[0])
+        p, against = _smallest([_of(self.trial(cell), "refuted") for cell in statement.cells])
+        if p <= ALPHA:
+            return 1.0, against
+        safe = [_of(self.trial(cell), "safe") for cell in statement.cells]
+        return _largest([self.shown(statement.mean), *safe])
+
+    def refuted(self, statement: Statement) -> tuple[float, Trial]:
+        """P of a statement holding all the same, and the comparison that it rests on.
+
+        A conjunction falls with any of its parts (Bonferroni), and a disjunction with all. Across
+        cells it is the mean or any cell that is shown to be on the other side (Bonferroni).
+        """
+        if isinstance(statement, Single | Within):
+            return _of(self.trial(statement), "refuted")
+        if isinstance(statement, _Joined):
+            parts = [self.refuted(part) for part in statement.parts]
+            return _smallest(parts) if statement.all else _largest(parts)
+        if len(statement.cells) == 1:
+            return self.refuted(statement.cells[0])
+        cells = [_of(self.trial(cell), "refuted") for cell in statement.cells]
+        return _smallest([self.refuted(statement.mean), _smallest(cells)])
+
+
+def _of(trial: Trial, what: str) -> tuple[float, Trial]:
+    return float(getattr(trial, what)), trial
+
+
+def _largest(parts: list[tuple[float, Trial]]) -> tuple[float, Trial]:
+    return max(parts, key=itemgetter(0))
+
+
+def _smallest(parts: list[tuple[float, Trial]]) -> tuple[float, Trial]:
+    """The smallest p, times their number (Bonferroni; the first step of Holm)."""
     p, trial = min(parts, key=itemgetter(0))
     return min(1.0, len(parts) * p), trial

@@ -18,7 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from pdbench.data.columns import TEACHER
+from pdbench.data.metrics import Floats
+from pdbench.evidence.paired import Estimator, RunGroup, Sample
 from pdbench.evidence.references import (
     META_TASKS,
     PAPER_SIZES,
@@ -42,6 +46,8 @@ _PAPER_TASKS = {
     "figure10": "mnli",
 }
 """The task of each of the paper's figures that has one."""
+
+_SERVER = "@server"  # ends the key of a cell's scores on GLUE's test split
 
 _NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
 
@@ -84,12 +90,28 @@ class Numbers:
 
     @classmethod
     def published(cls, references: Iterable[Reference]) -> Numbers:
-        """The paper's own numbers, each by its own term."""
-        return cls(tuple(_published(r) for r in references if not r.is_context), PAPER_SIZES, True)
+        """The paper's own numbers, each by its own term; those of one and the same model share it.
+
+        A model that is truncated to the depth that it has is the pre-trained one itself.
+        """
+        found = [_published(r) for r in references if not r.is_context]
+        place = {(n.artefact, n.method, n.task, n.size): n.term for n in found}
+        deepest = {size.hidden: size for size in PAPER_ARCHITECTURES}
+        entries = (
+            replace(n, term=place.get((n.artefact, "pd", n.task, n.size), n.term))
+            if n.method == "pd-truncated" and n.size in deepest.values()
+            else n
+            for n in found
+        )
+        return cls(tuple(entries), PAPER_SIZES, True)
 
     @classmethod
     def measured(cls, scores: ResultsTable, similarity: Similarities) -> Numbers:
-        """The numbers of a study; terms are the cell's key and the metric."""
+        """The numbers of a study; terms are the key of a cell and the metric.
+
+        It is the key of the cell whose models are the very same, so that what is compared with
+        itself cancels; a score on GLUE's own test split is one of :func:`with_answers`.
+        """
         study = scores.study
         entries = tuple(_measured(scores, similarity))
         return cls(entries, study.named_architectures, study.scale == "paper")
@@ -124,6 +146,13 @@ class Numbers:
         """The (task, metric) columns of a split in table3, without means over tasks."""
         own = (e for e in self.entries if (e.artefact, e.split) == ("table3", split))
         return tuple(dict.fromkeys((e.task, e.metric) for e in own if e.metric != "meta_score"))
+
+    def mean_of_columns(self, method: str, split: str) -> Quantity:
+        """The mean over the tasks and metrics of a split in table3."""
+        own = [self.score(method, task, split, metric) for task, metric in self.columns(split)]
+        if not own:
+            raise Untestable(f"table3 has no {split} scores here")
+        return Quantity.mean(own, f"{_short_name(method)} {split} mean of {len(own)} columns")
 
     def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
         """A score of table3."""
@@ -212,7 +241,10 @@ class Figure:
     @property
     def transfers(self) -> tuple[int, ...]:
         """The sizes of the transfer sets, ascending."""
-        return tuple(sorted({e.transfer for e in self._entries if e.transfer is not None}))
+        found = {e.transfer for e in self._entries if e.transfer is not None}
+        if not found:
+            raise Untestable("there are no transfer sets here")
+        return tuple(sorted(found))
 
     @property
     def similarities(self) -> tuple[float, ...]:
@@ -274,11 +306,17 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
     for artefact in study.artefacts:
         cells = study.artefact_cells(artefact)
         for cell in cells:
-            lacking = "" if scores.is_whole(cell) else f"cell {cell.key} is missing"
+            same = study.same_model(cell)
+            lacking = "" if scores.is_whole(same) else f"cell {same.key} is missing"
             place = (cell.architecture, *transfer_of(study, cell, similarity))
             own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
-            yield from _scored(study, own, "test", cell.key)
-            yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", cell.key)
+            yield from _scored(study, own, "test", same.key)
+            yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", same.key)
+            if not lacking and not scores.of(same, "submission").runs:
+                lacking = f"GLUE's server has scored no run of {same.key}: "
+                lacking += "pdbench submission, then pdbench import-scores"
+            own = replace(own, lacking=lacking)
+            yield from _scored(study, own, "submission", same.key + _SERVER)
         for task in dict.fromkeys(cell.task for cell in cells):
             key = scores.teacher_key(task) or ""
             lacking = "" if key else f"the teacher of {task} is missing"
@@ -292,3 +330,37 @@ def _scored(study: Study, own: _Number, split: Split, key: str) -> Iterator[_Num
     found = replace(own, task=identity, split=published_split(split, identity))
     for metric in study.tasks[own.task].metrics:
         yield replace(found, metric=metric, term=(key, metric), shown=split == "test")
+
+
+class Answered(Sample):
+    """What GLUE's server answered for runs of one cell, (R,) by metric; it keeps the labels."""
+
+    def __init__(self, scores: Mapping[str, Floats]) -> None:
+        super().__init__([], [])
+        self._scores = dict(scores)
+
+    @property
+    def items(self) -> int:
+        """As many examples as one counts a tenth of a point, which is the last printed digit."""
+        return 1000
+
+
+def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
+    """Add the scores that GLUE's server gave on its own test split, by cell.
+
+    The one run of a cell that was scored is compared with that of another, whatever their seed
+    numbers are; it has no spread, so that alone it shows nothing.
+    """
+    samples, groups = dict(estimator.samples), dict(estimator.groups)
+    for cell in scores.study.seed_counts:
+        columns = [f"submission_{metric}" for metric in scores.study.tasks[cell.task].metrics]
+        rows = scores.chosen(cell.key)
+        if not set(columns) <= set(rows):
+            continue
+        rows, key = rows.dropna(subset=columns), cell.key + _SERVER
+        if len(rows):
+            numbers = [0] if len(rows) == 1 else [int(number) for number in rows["seed_index"]]
+            found = {name.partition("_")[2]: np.asarray(rows[name], float) for name in columns}
+            samples[key] = Answered(found)
+            groups[key] = RunGroup(key, {number: i for i, number in enumerate(numbers)})
+    return Estimator(samples, groups)

@@ -14,7 +14,9 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Table
 from pdbench.core.errors import DataError
 from pdbench.core.words import for_json, p_value, signed
-from pdbench.evidence.outcomes import Result, load_claims, on_reference, on_study
+from pdbench.evidence.outcomes import Chance, Result, load_claims, on_reference, on_study
+from pdbench.evidence.paired import Question
+from pdbench.evidence.significance import ALPHA, Difference
 from pdbench.evidence.statements import ClaimOutcome, Trial
 from pdbench.evidence.table import ResultsTable, read_results
 from pdbench.study import Study
@@ -54,14 +56,22 @@ def counted(results: Sequence[Result]) -> str:
 
 
 def effect(part: Trial | None) -> str:
-    """The comparison that decides, by how much it is met, and with which interval."""
+    """The comparison that decides, by how much it is met, and with which intervals."""
     if part is None:
         return ""
-    interval = part.estimate.interval
     if math.isnan(part.shown):
         return part.text
-    ends = f"[{signed(interval.low)}, {signed(interval.high)}]"
-    return f"{part.text}: by {signed(interval.mean)} {ends}"
+    words = [f"by {signed(part.estimate.value)} {_about(part.estimate, Question.TEST_SET)}"]
+    if part.on_examples is not None:
+        words.append(_about(part.on_examples, Question.EXAMPLES))
+    return f"{part.text}: {', '.join(words)}"
+
+
+def _about(found: Difference, question: Question) -> str:
+    interval = found.interval
+    if math.isnan(interval.low):
+        return f"{question} without an interval"
+    return f"{question} [{signed(interval.low)}, {signed(interval.high)}]"
 
 
 def as_text(results: Sequence[Result]) -> list[str]:
@@ -70,16 +80,22 @@ def as_text(results: Sequence[Result]) -> list[str]:
     for one in results:
         head = f"{one.outcome.mark} {one.claim.id}  {one.outcome}: "
         lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=indent)
-        about = "; ".join(filter(None, (effect(one.deciding), _why(one))))
+        about = "; ".join(filter(None, (effect(one.deciding), why(one))))
         lines += textwrap.wrap(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
     return [*lines, "", counted(results)]
 
 
-def _why(result: Result) -> str:
-    words = [result.reason]
-    if result.family:
-        words += [f"p {p_value(result.adjusted)} (Holm, {result.family})", result.counts]
-    return "; ".join(words)
+def why(result: Result) -> str:
+    """Why a claim has its outcome, and what its comparisons say by themselves."""
+    return "; ".join(filter(None, [result.reason, _chances(result), result.counts]))
+
+
+def _chances(result: Result) -> str:
+    """The corrected p of holding and of failing by chance; nothing where none was tested."""
+    if not result.family:
+        return ""
+    holds, fails = (p_value(chance.adjusted) for chance in (result.holds, result.fails))
+    return f"p {holds} to hold, {fails} to fail (Holm, {result.family})"
 
 
 def as_table(results: Sequence[Result]) -> Table:
@@ -88,7 +104,7 @@ def as_table(results: Sequence[Result]) -> Table:
     rows = []
     for one in results:
         outcome = f"{one.outcome.mark} {one.outcome}"
-        words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), _why(one))
+        words = (one.claim.id, one.claim.statement, outcome, effect(one.deciding), why(one))
         rows.append(words)
     return Table("Claims", columns, tuple(rows), "lllll")
 
@@ -96,9 +112,10 @@ def as_table(results: Sequence[Result]) -> Table:
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Everything that is known about every claim.
 
-    ``claims`` has for each its columns of the claims file, ``outcome`` and ``reason``, the
-    two-sided ``p`` and the same ``adjusted`` for the ``family`` of claims of its artefact, and its
-    ``comparisons``, in points; ``deciding`` is the text of the one that the outcome rests on.
+    ``claims`` has for each its columns of the claims file, ``outcome`` and ``reason``, the ``p`` of
+    its ``holds`` and its ``fails`` and the same ``adjusted`` for the ``family`` of claims of its
+    artefact, and its ``comparisons`` on this test set, in points, with ``same_model`` ones left
+    out; ``deciding`` is the one that the outcome rests on, ``on_examples`` too.
     """
     counts = Counter(one.outcome for one in results)
     return {
@@ -114,21 +131,35 @@ def _claim_as_json(result: Result) -> dict[str, Any]:
         **claim,
         "outcome": str(result.outcome),
         "reason": result.reason,
-        "p": for_json(result.p),
-        "adjusted": for_json(result.adjusted),
+        "holds": _chance_as_json(result.holds),
+        "fails": _chance_as_json(result.fails),
         "family": result.family,
-        "deciding": result.deciding.text if result.deciding else None,
+        "same_model": result.same,
+        "deciding": _part_as_json(result.deciding) if result.deciding else None,
         "comparisons": [_part_as_json(part) for part in result.parts],
     }
 
 
+def _chance_as_json(chance: Chance) -> dict[str, float | None]:
+    return {"p": for_json(chance.p), "adjusted": for_json(chance.adjusted)}
+
+
 def _part_as_json(part: Trial) -> dict[str, Any]:
-    keys = list(dict.fromkeys(key for key, _ in part.terms))
+    keys = list(dict.fromkeys(key for key, _ in part.quantity.terms))
     if math.isnan(part.shown):
         by, off = for_json(part.estimate.value), for_json(part.estimate.error)
         return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
-    interval, least = part.estimate.interval, part.estimate.detectable()
-    ends = {"by": interval.mean, "low": interval.low, "high": interval.high}
-    numbers = {**ends, "detectable": least, "shown": part.shown, "refuted": part.refuted}
-    rounded = {name: for_json(value) for name, value in numbers.items()}
-    return {"text": part.text, "outcome": str(part.outcome), **rounded, "cells": keys}
+    found = {
+        **_interval_as_json(part.estimate),
+        "detectable": for_json(part.estimate.detectable(ALPHA)),
+        "shown": for_json(part.shown),
+        "refuted": for_json(part.refuted),
+    }
+    if part.on_examples is not None:
+        found["on_examples"] = _interval_as_json(part.on_examples)
+    return {"text": part.text, "outcome": str(part.outcome), **found, "cells": keys}
+
+
+def _interval_as_json(found: Difference) -> dict[str, Any]:
+    ends = {"by": found.value, "low": found.interval.low, "high": found.interval.high}
+    return {name: for_json(value) for name, value in ends.items()}
