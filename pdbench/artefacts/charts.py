@@ -131,7 +131,9 @@ class Chart:
         words = [self.about]
         if seeds := {mark.interval.n for mark in own} - {0}:
             means = f"Marks are means over {seeds_in_words(seeds)} of a student"
-            bars = ", bars 95% t intervals over seeds, cut where they leave the panel"
+            bars = (
+                ", bars 95% t intervals over seeds on this test set, cut where they leave the panel"
+            )
             words.append(f"{means}, short strokes single runs{bars if max(seeds) > 1 else ''}.")
         if error := round(max((mark.interval.half_width for mark in published), default=0.0), 4):
             read = f"Hollow marks are the paper's numbers, read off its figure within ±{error:g}"

@@ -31,9 +31,9 @@ _TABLE3 = (
     "paper's {}."
 )
 _OURS = (
-    " Ours are means over {seeds}, ± half a 95% t interval over seeds; the teacher is one run. "
-    "Mean is the mean over tasks, where two metrics of a task, or MNLI-m and MNLI-mm, count as "
-    "their average."
+    " Ours are means over {seeds}, ± half a 95% t interval over seeds on the split shown; the "
+    "teacher is one run. Mean is the mean over tasks, where two metrics of a task, or MNLI-m and "
+    "MNLI-mm, count as their average."
 )
 _RELEASED = (
     "GLUE test scores of four released checkpoints after plain fine-tuning, in per cent, as "
@@ -45,8 +45,8 @@ _NOT_RUN = (
 )
 _SCORES = (
     "Scores in per cent, with the task's official metrics. The paper has no number of these tasks. "
-    "Means over {seeds}, ± half a 95% t interval over seeds; a teacher is one run. The best "
-    "constant answer of a ranking is the list of train's most frequent items."
+    "Means over {seeds}, ± half a 95% t interval over seeds on the split shown; a teacher is one "
+    "run. The best constant answer of a ranking is the list of train's most frequent items."
 )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean
+from typing import TypeVar
 
-from pdbench.core.words import signed
+from pdbench.core.words import p_value, signed
 from pdbench.data.columns import TEACHER
 from pdbench.evidence.references import (
     META_TASKS,
@@ -21,7 +22,7 @@ from pdbench.evidence.references import (
     published_split,
     transfer_of,
 )
-from pdbench.evidence.significance import ALPHA, Difference, Interval
+from pdbench.evidence.significance import ALPHA, Difference, Interval, holm
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import Architecture, Cell
 from pdbench.study.catalogue.metrics import METRICS
@@ -32,6 +33,8 @@ _CONTEXT = "context, never a target: secondary, or another publication's"
 
 _OWN_VERSION = {"mnli": "matched", "mnli-mismatched": "mismatched"}
 """The version that a task's id implies."""
+
+_K = TypeVar("_K")
 
 
 class Verdict(StrEnum):
@@ -60,8 +63,9 @@ RULES = {
     "or are not stated by the study, or the number is context",
     Verdict.REPRODUCED: "equivalence is shown: two one-sided t tests over seeds, each at 5%, "
     "within the margin that the study names beforehand plus the published number's uncertainty",
-    Verdict.DEVIATES: "a difference beyond the published number's uncertainty is shown by a "
-    "t test over seeds at 5% (and equivalence is not): + ours is higher, \N{MINUS SIGN} lower",
+    Verdict.DEVIATES: "runs that spread as ours do would not give the published number, beyond its "
+    "uncertainty: t tests over seeds, at 5% for all numbers of the artefact together (Holm), and "
+    "equivalence is not shown: + ours is higher, \N{MINUS SIGN} lower",
     Verdict.INCONCLUSIVE: "no margin is named, our runs have no spread (one run, or the same score "
     "in all), or they are so few with such a spread that even equal means could not have shown "
     "equivalence; the smallest detectable difference is printed",
@@ -73,13 +77,16 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """What a verdict is about, in the unit of the published number."""
 
     published: float
     uncertainty: float  # how far the true published number may be off: rounding or reading
     runs: tuple[float, ...]  # our scores, one a seed
-    margin: float | None  # the margin of equivalence; None if none was named
+    margin: float | None = None  # the margin of equivalence; None if none was named
+    seeds: int = 1  # how many runs the published number is the mean of
+    best_of: int = 1  # of how many such means it may be the best
+    behind: str = "1 there"  # both in words
     differs: str = ""  # what is not the same on both sides; empty if all is
     unstated: str = ""  # what the source leaves open
     constant: int = 0  # how many of our runs predict one class only
@@ -88,17 +95,61 @@ class _Measured:
 
     @property
     def estimate(self) -> Difference:
-        """Our mean less the published number."""
+        """Our mean less the published number, which is taken as it is."""
         found = Difference.of(self.runs, self.published)
         if self.exact:
-            return replace(found, error=0.0)
+            return replace(found, seeds=0.0)
         # Runs that tie by chance, as few runs on few examples do, do not show that all would.
         tied = max(self.runs) == min(self.runs)
-        return replace(found, error=math.nan) if tied else found
+        return replace(found, seeds=math.nan) if tied else found
+
+    @property
+    def apart(self) -> Difference:
+        """The same where the published number is the mean of runs that spread as ours do."""
+        found = self.estimate
+        return replace(found, seeds=found.seeds * math.sqrt(1 + found.n / self.seeds))
+
+    @property
+    def deviation(self) -> float:
+        """Two-sided p of the published number being drawn as our runs are.
+
+        The best of k lies above a bound at most k times as often as one of them (Bonferroni), so
+        the side on which ours is lower counts k times.
+        """
+        found = self.apart
+        higher, lower = found.above(self.uncertainty), found.below(-self.uncertainty)
+        return min(1.0, 2 * min(higher, self.best_of * lower))
+
+    def detectable(self, numbers: int) -> float:
+        """How much lower than published ours must be to be found among so many numbers."""
+        return self.apart.detectable(ALPHA / 2 / self.best_of / numbers)
 
 
-def _judge(case: _Measured) -> tuple[Verdict, str]:
-    """The verdict, by the first of :data:`RULES` that applies, and its reason."""
+def deviations(cases: Mapping[_K, Measured]) -> dict[_K, float]:
+    """P of each number of one artefact that it was not drawn as our runs are, after Holm.
+
+    A number of at most 5% deviates. Where all were drawn as ours were, any does in at most 5% of
+    studies. Each needs a run; where runs have no spread, p is 1.
+    """
+    return holm({key: case.deviation for key, case in cases.items()})
+
+
+def _judged(cases: Mapping[_K, Measured]) -> dict[_K, tuple[Verdict, str]]:
+    """The verdict and its reason for each number of one artefact."""
+    tested = {key: case for key, case in cases.items() if _is_tested(case)}
+    found = deviations(tested)
+    return {key: _judge(case, found.get(key), len(tested)) for key, case in cases.items()}
+
+
+def _is_tested(case: Measured) -> bool:
+    return len(case.runs) > 1 and not (case.exact or case.differs or _degenerate(case))
+
+
+def _judge(case: Measured, deviation: float | None, numbers: int) -> tuple[Verdict, str]:
+    """The verdict, by the first of :data:`RULES` that applies, and its reason.
+
+    ``deviation`` is its p among the ``numbers`` that are tested; None where it is not.
+    """
     if not case.runs:
         return Verdict.MISSING, "no finished runs"
     if degenerate := _degenerate(case):
@@ -107,26 +158,34 @@ def _judge(case: _Measured) -> tuple[Verdict, str]:
         return Verdict.NOT_COMPARABLE, case.differs
     found = case.estimate
     bound = (case.margin or 0.0) + case.uncertainty
-    off = f"ours {signed(found.value)}"
+    off, n = f"ours {signed(found.value)}", found.n
+    on = (
+        ""
+        if case.exact
+        else f" on this test set, {n} run{'s' if n > 1 else ''} here, {case.behind}"
+    )
     if case.margin is not None and found.within(bound) <= ALPHA:
-        reason = f"{off}, shown to be within ±{bound:.2g}"
+        reason = f"{off}, shown to be within ±{bound:.2g}{on}"
         if case.unstated:
             return Verdict.CONSISTENT, f"{reason}, but {case.unstated}"
         return Verdict.REPRODUCED, reason
-    if found.outside(case.uncertainty) <= ALPHA:
-        return Verdict.DEVIATES, f"{off}, more than chance over seeds explains"
-    least = f"smallest detectable difference {found.detectable():.1f}"
+    if deviation is None and case.deviation <= ALPHA:
+        return Verdict.DEVIATES, f"{off}, more than rounding explains"
+    if deviation is not None and deviation <= ALPHA:
+        p = f"p {p_value(deviation)}, Holm over {numbers} number{'s' if numbers > 1 else ''}"
+        return Verdict.DEVIATES, f"{off}, more than the spread over seeds explains ({p}){on}"
     if math.isnan(found.error):
-        runs = "one run has" if found.n == 1 else f"{found.n} runs with one and the same score have"
+        runs = "one run has" if n == 1 else f"{n} runs with one and the same score have"
         return Verdict.INCONCLUSIVE, f"{off}; {runs} no spread"
+    least = f"smallest detectable difference {case.detectable(numbers):.1f}{on}"
     if case.margin is None:
         return Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}"
-    if Difference(0.0, found.error, found.freedom).within(bound) > ALPHA:
+    if replace(found, value=0.0).within(bound) > ALPHA:
         return Verdict.INCONCLUSIVE, f"{off}; too few runs for ±{bound:.2g}; {least}"
-    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown"
+    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown{on}"
 
 
-def _degenerate(case: _Measured) -> str:
+def _degenerate(case: Measured) -> str:
     n = len(case.runs)
     if case.constant:
         return f"{case.constant} of {n} runs predict one class only"
@@ -174,24 +233,41 @@ def compare(
     Without ``similarity``, numbers that depend on S have no counterpart.
     """
     own = _Own(scores, similarity or {})
-    return tuple(own.beside(reference) for reference in references)
+    found = [own.beside(reference) for reference in references]
+    judged: dict[int, Comparison] = {}
+    for artefact in {one.reference.artefact for one in found}:
+        joined = {
+            i: one
+            for i, one in enumerate(found)
+            if isinstance(one, _Joined) and one.reference.artefact == artefact
+        }
+        verdicts = _judged({i: one.measured for i, one in joined.items()})
+        judged |= {i: one.judged(*verdicts[i]) for i, one in joined.items()}
+    return tuple(one if isinstance(one, Comparison) else judged[i] for i, one in enumerate(found))
 
 
-def _judged(
-    reference: Reference, found: _Measured, beside: str, key: str | None = None
-) -> Comparison:
-    verdict, reason = _judge(found)
-    ours = Difference.of(found.runs).interval
-    if found.exact:
-        ours = Interval(ours.mean, ours.mean, ours.mean, 1)
-    return Comparison(reference, ours, verdict, f"{reason} ({beside})", key)
+@dataclass(frozen=True)
+class _Joined:
+    """A published number with our own, before the verdict."""
+
+    reference: Reference
+    measured: Measured
+    what: str  # what ours is
+    cell: str | None = None
+
+    def judged(self, verdict: Verdict, reason: str) -> Comparison:
+        """The same with its verdict."""
+        ours = Difference.of(self.measured.runs).interval
+        if self.measured.exact:
+            ours = Interval(ours.mean, ours.mean, ours.mean, 1)
+        return Comparison(self.reference, ours, verdict, f"{reason} ({self.what})", self.cell)
 
 
-def _compare_count(reference: Reference) -> Comparison:
-    """Compare a number of parameters, which is counted and has no spread."""
+def _counted(reference: Reference) -> _Joined:
+    """A number of parameters beside ours, which is counted and has no spread."""
     if reference.size is None:
         raise _MissingError("no size of pdbench")
-    found = _Measured(
+    found = Measured(
         published=reference.value,
         uncertainty=reference.uncertainty,
         runs=(reference.size.parameters() / 1e6,),
@@ -199,7 +275,7 @@ def _compare_count(reference: Reference) -> Comparison:
         differs=_CONTEXT if reference.is_context else "",
         exact=True,
     )
-    return _judged(reference, found, "counted")
+    return _Joined(reference, found, "counted")
 
 
 def _left_open(reference: Reference) -> str:
@@ -214,28 +290,29 @@ class _Own:
     def __init__(self, scores: ResultsTable, similarity: Similarities) -> None:
         self._scores, self._study, self._similarity = scores, scores.study, similarity
 
-    def beside(self, reference: Reference) -> Comparison:
-        """A published number with the study's own and its verdict."""
+    def beside(self, reference: Reference) -> _Joined | Comparison:
+        """A published number with the study's own; where there is none, the verdict says why."""
         try:
             if reference.metric == "params_millions":
-                return _compare_count(reference)
+                return _counted(reference)
             if not reference.is_score:
                 ratio = "a ratio on the paper's own hardware and models"
                 other = "no score of a model that a study trains"
                 raise _OtherKindError(ratio if reference.unit == "ratio" else other)
             if reference.metric == "meta_score":
                 return self._mean(reference)
-            return _judged(reference, *self._measured(reference))
+            return self._measured(reference)
         except _OtherKindError as error:
             return Comparison(reference, Interval(), Verdict.NOT_COMPARABLE, str(error))
         except _MissingError as error:
             return Comparison(reference, Interval(), Verdict.MISSING, str(error))
 
-    def _mean(self, reference: Reference) -> Comparison:
-        """Compare a meta score with the mean over the same tasks, seed by seed."""
-        tasks, parts = [], []
+    def _mean(self, reference: Reference) -> _Joined:
+        """A meta score beside the mean over the same tasks, seed by seed."""
+        tasks: list[list[float]] = []
+        parts: list[Measured] = []
         for scored in META_TASKS:
-            own = [self._measured(reference.part(*column))[0] for column in scored]
+            own = [self._measured(reference.part(*column)).measured for column in scored]
             tasks.append([fmean(seed) for seed in zip(*(one.runs for one in own), strict=False)])
             parts += own
         found = replace(
@@ -245,11 +322,13 @@ class _Own:
             unstated=_left_open(reference),
             constant=max(part.constant for part in parts),
             trivial=(),
+            # The best of k runs of each task make the mean one of k to the power of the tasks.
+            best_of=parts[0].best_of ** len(tasks),
         )
-        return _judged(reference, found, "mean over six tasks")
+        return _Joined(reference, found, "mean over six tasks")
 
-    def _measured(self, reference: Reference) -> tuple[_Measured, str, str | None]:
-        """Our counterpart of a published score, what it is, and the key of its cell."""
+    def _measured(self, reference: Reference) -> _Joined:
+        """A published score beside ours."""
         study, scores, metric = self._study, self._scores, reference.metric
         task, cell = self._counterpart(reference)
         identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
@@ -263,18 +342,21 @@ class _Own:
         differs = self._difference(reference, task, identity, split)
         if split == "dev" and cell and len(study.runs(cell)) > study.seed_counts[cell]:
             differs = differs or "our dev chose the grid point"
-        found = _Measured(
+        found = Measured(
             published=reference.value,
             uncertainty=reference.uncertainty,
             runs=score.runs,
             margin=study.margin(reference.artefact),
             differs=differs,
+            seeds=reference.seeds,
+            best_of=reference.best_of,
+            behind=reference.behind,
             unstated=_left_open(reference),
             constant=score.degenerate,
             trivial=trivial,
         )
         what = f"{task} for {reference.task}, {cell.architecture if cell else 'teacher'}"
-        return found, what, cell.key if cell else scores.teacher_key(task)
+        return _Joined(reference, found, what, cell.key if cell else scores.teacher_key(task))
 
     def _difference(self, reference: Reference, task: str, identity: str, own: Split) -> str:
         """What makes the two numbers different in kind; empty if nothing does."""

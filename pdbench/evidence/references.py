@@ -25,6 +25,7 @@ Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 """S of each transfer set to each task, as the audit measured it."""
 
 FOLDER = ROOT / REFERENCES
+_USUAL_FILE = "usual_runs.csv"  # how many runs are behind a number whose source does not say
 _CONTEXT_FILE = "concurrent_work.csv"  # other publications: shown for context, never a target
 _FILES = ("paper.csv", "released_models.csv", _CONTEXT_FILE)
 
@@ -39,10 +40,13 @@ PAPER_SIZES = {
 
 _COLUMNS = (
     *("artefact", "series", "arch", "method", "init", "task", "task_version", "split", "metric"),
-    *("unit", "transfer_size", "similarity", "value", "tolerance", "seeds", "obtained", "grade"),
-    "source",
+    *("unit", "transfer_size", "similarity", "value", "tolerance", "seeds", "best_of", "obtained"),
+    *("grade", "source"),
 )
 """The columns of a reference file, in order; the README of its folder says what they mean."""
+
+_RUNS = ("seeds", "best_of")
+_USUAL_COLUMNS = ("split", *_RUNS, "why")
 
 _SCORES = {
     **{name: METRICS[name].unit for name in metrics_for("classification")},
@@ -104,10 +108,10 @@ _METHODS = {
     "PKD": "patient-kd",
 }
 
-_READ = ("arch", "method", "init", "value", "tolerance", "seeds", "transfer_size", "similarity")
+_READ = ("arch", "method", "init", "value", "tolerance", *_RUNS, "transfer_size", "similarity")
 """Columns whose words do not stand in a reference as they are."""
 
-_NO_KEY = ("unit", "value", "tolerance", "seeds", "obtained", "grade", "source")
+_NO_KEY = ("unit", "value", "tolerance", *_RUNS, "obtained", "grade", "source")
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,9 @@ class Reference:
     value: float
     printed: str  # the value as the file writes it, with its digits
     tolerance: float  # reading error of a value read off a plot, in its unit; 0 for a printed one
-    seeds: int | None  # runs behind it; None where the source does not say or no run gave it
+    seeds: int  # runs that it is the mean of; 0 where no run gave it
+    best_of: int  # of how many such means it may be the best; 0 where no run gave it
+    assumed: tuple[str, ...]  # which of these two its source leaves open
     obtained: str
     grade: str
     source: str
@@ -169,6 +175,13 @@ class Reference:
         return 0.5 * 10.0 ** -len(decimals)
 
     @property
+    def behind(self) -> str:
+        """The runs behind it in words: "1 there (assumed), the best of 20"."""
+        seeds, best = (" (assumed)" if one in self.assumed else "" for one in _RUNS)
+        chosen = "" if self.best_of == 1 else f", the best of {self.best_of}{best}"
+        return f"{self.seeds} there{seeds}{chosen}"
+
+    @property
     def is_score(self) -> bool:
         """Whether it is the score of a model on a split."""
         return self.metric in _SCORES
@@ -186,15 +199,32 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
         DataError: A file is missing, its columns are others, a word is not known, or a number
             stands in it twice; the message names file and line.
     """
-    return tuple(reference for name in _FILES for reference in _read(folder / name))
+    usual = _read_usual(folder / _USUAL_FILE)
+    return tuple(reference for name in _FILES for reference in _read(folder / name, usual))
 
 
-def _read(path: Path) -> Iterator[Reference]:
+def _read_usual(path: Path) -> dict[str, dict[str, str]]:
+    """The runs behind a number of each split that are usual where the source does not say."""
+    found: dict[str, dict[str, str]] = {}
+    for number, row in read_rows(path, _USUAL_COLUMNS):
+        split, runs = row["split"], {column: row[column] for column in _RUNS}
+        if split not in _SPLITS or split in found:
+            what = f"{path}:{number}: split {split!r} is not known, or stands there twice"
+            raise DataError(what, f"write one line for each of {', '.join(_SPLITS)}")
+        if not all(map(_is_count, runs.values())):
+            raise DataError(f"{path}:{number}: seeds and best_of count runs", "write whole numbers")
+        found[split] = runs
+    if lost := [split for split in _SPLITS if split not in found]:
+        raise DataError(f"{path}: no line for the split {lost[0]}", "add it")
+    return found
+
+
+def _read(path: Path, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Reference]:
     lines: dict[tuple[str, ...], int] = {}
     for number, row in read_rows(path, _COLUMNS):
         try:
             _check(row)
-            reference = _parse(row, path.name)
+            reference = _parse(row, path.name, usual.get(row["split"], {}))
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}", "mend the line") from error
         key = tuple(row[column] for column in _COLUMNS if column not in _NO_KEY)
@@ -223,7 +253,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
             if None in row or None in row.values():
                 what = f"{path}:{reader.line_num}: not as many fields as the header has"
                 raise DataError(what, "mend the line")
-            if row["grade"] not in _GRADES:
+            if "grade" in columns and row["grade"] not in _GRADES:
                 what = f"{path}:{reader.line_num}: unknown grade {row['grade']!r}"
                 raise DataError(what, suggestion(row["grade"], _GRADES))
             yield reader.line_num, row
@@ -248,11 +278,14 @@ def _check(row: dict[str, str]) -> None:
         raise ValueError(f"unit {row['unit']!r}, but {row['metric']} is in {unit}")
     if bool(row["tolerance"]) != (row["obtained"] == "digitised"):
         raise ValueError("a digitised value needs a tolerance, and no other has one")
+    for column in _RUNS:
+        if (row[column] == "-") == (row["metric"] in _SCORES):
+            raise ValueError(f"{column} {row[column]!r}: a score has runs behind it, no other has")
     if row["arch"] not in _SIZES_IN_WORDS:
         Architecture.parse(row["arch"])
 
 
-def _parse(row: dict[str, str], file: str) -> Reference:
+def _parse(row: dict[str, str], file: str, usual: Mapping[str, str]) -> Reference:
     value, tolerance = float(row["value"]), float(row["tolerance"] or 0)
     similarity = float(row["similarity"]) if row["similarity"] else None
     if not (tolerance >= 0 and abs(value) < float("inf")):
@@ -270,11 +303,27 @@ def _parse(row: dict[str, str], file: str) -> Reference:
         value=value,
         printed=row["value"],
         tolerance=tolerance,
-        seeds=None if row["seeds"] in (UNSTATED, "-") else int(row["seeds"]),
+        seeds=_runs(row, "seeds", usual),
+        best_of=_runs(row, "best_of", usual),
+        assumed=tuple(column for column in _RUNS if row[column] == UNSTATED),
         transfer_size=_count(row["transfer_size"]),
         similarity=similarity,
         file=file,
     )
+
+
+def _runs(row: Mapping[str, str], column: str, usual: Mapping[str, str]) -> int:
+    word = row[column]
+    if word == "-":
+        return 0
+    stated = usual[column] if word == UNSTATED else word
+    if not _is_count(stated):
+        raise ValueError(f'{column} {word!r} is neither a number from 1 on nor "{UNSTATED}"')
+    return int(stated)
+
+
+def _is_count(word: str) -> bool:
+    return word.isdecimal() and int(word) > 0
 
 
 def _count(text: str) -> int | None:

@@ -93,7 +93,7 @@ def test_caption_says_seeds_interval_and_hollow_marks() -> None:
     words = chart().caption()
 
     assert "means over 3 seeds" in words
-    assert "95% t intervals" in words
+    assert "95% t intervals over seeds on this test set" in words
     assert "the paper's numbers, read off its figure within ±0.1, on its own scale" in words
     assert "Missing" not in words
 

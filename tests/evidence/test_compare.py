@@ -266,7 +266,8 @@ def test_an_artefact_may_have_a_margin_of_its_own(
     study, reference = paper_study(demo), replace(figure6(references), split="dev")
     needs = study.artefacts["figure6"].model_copy(update={"margin": 0.01})
     narrow = study.model_copy(update={"artefacts": {**study.artefacts, "figure6": needs}})
-    runs = [85.8, 85.9, 85.7, 85.8, 85.75]
+    reference = replace(reference, best_of=1)
+    runs = [85.8, 85.82, 85.78, 85.8, 85.79]
 
     verdicts = [
         compare(ResultsTable(one, with_scores(one, "pd", runs)), [reference])[0].verdict

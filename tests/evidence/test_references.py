@@ -79,6 +79,20 @@ def test_named_sizes_are_among_the_24() -> None:
         ("paper", 1, ",arch,", ",size,", r"paper\.csv: no column 'arch'; give it the columns"),
         ("released_models", 1, ",source", ",source,more", r"released_models\.csv: columns .*more"),
         ("concurrent_work", 2, ",%,", ",ratio,", r"concurrent_work\.csv:2: unit 'ratio'"),
+        ("paper", 121, "unstated,unstated,dig", "0,1,dig", r"121: seeds '0' is neither a number"),
+        ("paper", 121, "unstated,unstated,dig", "5,few,dig", r"121: best_of 'few' is neither"),
+        ("paper", 121, "unstated,unstated,dig", "5,-,dig", r"121: best_of '-': a score has runs"),
+        ("paper", 2, ",-,-,printed", ",5,1,printed", r"paper\.csv:2: seeds '5': a score has runs"),
+        ("usual_runs", 2, "dev,", "train,", r"usual_runs\.csv:2: split 'train' is not known"),
+        ("usual_runs", 3, "test,", "dev,", r"usual_runs\.csv:3: split 'dev' is .* stands there tw"),
+        (
+            "usual_runs",
+            2,
+            "dev,1,",
+            "dev,0,",
+            r"usual_runs\.csv:2: seeds and best_of count runs; wr",
+        ),
+        ("usual_runs", 1, ",why", ",because", r"usual_runs\.csv: no column 'why'"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_place(
@@ -98,8 +112,27 @@ def test_a_broken_file_is_one_line_with_its_place(
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
     """A folder without the files is an error with a remedy, not a traceback."""
-    with pytest.raises(DataError, match=r"paper\.csv: cannot be read .*; restore"):
+    with pytest.raises(DataError, match=r"usual_runs\.csv: cannot be read .*; restore"):
         load_references(tmp_path)
+
+
+def test_every_split_has_a_usual_number_of_runs(tmp_path: Path) -> None:
+    """A source that does not say is never without an assumption."""
+    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    path = folder / "usual_runs.csv"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]))
+
+    with pytest.raises(DataError, match=r"usual_runs\.csv: no line for the split unstated; add it"):
+        load_references(folder)
+
+
+def test_the_runs_behind_a_number_are_stated_or_said_to_be_assumed() -> None:
+    """Every score has them; the README of the released models states its grid."""
+    found = {r.artefact: r for r in load_references() if r.is_score}
+
+    assert all(r.seeds >= 1 <= r.best_of for r in load_references() if r.is_score)
+    assert found["figure6"].behind == "1 there (assumed), the best of 5 (assumed)"
+    assert found["released_models"].behind == "1 there (assumed), the best of 20"
 
 
 def test_the_documented_columns_are_those_of_the_code() -> None:
