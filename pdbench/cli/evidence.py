@@ -71,8 +71,8 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
     metavar="POINTS",
     help="What the candidate may lose; evidence.margin of the study by default.",
 )
-@click.option("--waivers", type=FILE, help="Accepted regressions; config/waivers.yaml by default.")
-@click.option("--strict", is_flag=True, help="Take unresolved cells as incomplete.")
+@click.option("--waivers", type=FILE, help="Accepted losses; config/waivers.yaml by default.")
+@click.option("--allow-undecided", is_flag=True, help="Let undecided cells end with exit code 0.")
 @click.option("--junit", type=FILE, help="Write JUnit XML.")
 @click.option(
     "--markdown",
@@ -87,10 +87,11 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
 )
 @click.option("--exit-zero", is_flag=True, help="Leave the verdict to who reads the files.")
 def _check(**options: Any) -> None:
-    """Say whether a method is worse than a baseline, or this code than stored results.
+    """Say whether a method is better or worse than a baseline, or this code than stored results.
 
     With --baseline and --candidate, or --against, or else as the study's gate block says. Exit
-    code 0: no regression shown; 1: a regression; 2: incomplete or misuse, which is never a pass.
+    code 0: better or not worse, which is shown of every cell; 1: worse in a cell or on average;
+    2: something is refused, missing or undecided, or misuse, which is never a pass.
     """
     from pdbench.report.gate import run
 

@@ -1,88 +1,94 @@
-"""The gate: whether a candidate is worse than its baseline by more than a margin.
+"""The gate: whether a candidate is better, not worse or worse than its baseline beyond a margin.
 
-Every cell of the candidate is put to two one-sided t tests on the difference of its mean test score
-from its baseline's, paired over the test examples: is it worse by more than the margin
-(regressed), is it not (passed)? Neither may be shown (unresolved). The chance that anything is
-called a regression where nothing is worse stays below :data:`ALPHA`: half of it is spent on the
-cells and half on the means over cells, each family with Holm's correction. "Passed" is not
-corrected: that all cells pass is only said where each is shown by itself (Berger, 1982).
+Every cell of the candidate is judged beside its baseline's by the difference of their mean test
+scores *on such examples*: over seeds, runs paired by number, and over the test examples; so are
+the means over cells. What the differences must show stands in :mod:`pdbench.evidence.judging`, what
+keeps a cell from being judged in :mod:`pdbench.evidence.refusals`. The chance that anything is
+called worse where nothing is stays below :data:`ALPHA`, and so does that of calling anything
+better: half of it is spent on the cells and half on the means, each with Holm's correction.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from enum import StrEnum
 from statistics import fmean
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import pandas as pd
 
-from pdbench.evidence.paired import Estimator, RunGroup, Sample, Terms
+from pdbench.evidence.judging import (
+    UNSTABLE,
+    Estimates,
+    GateOutcome,
+    Judgement,
+    deciding,
+    judge,
+    mean_terms,
+    means_of,
+)
+from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample, Terms
 from pdbench.evidence.pairs import STORED, CellPair, Match
-from pdbench.evidence.significance import ALPHA, Difference, holm, mcnemar
-from pdbench.evidence.table import ResultsTable, Score
+from pdbench.evidence.refusals import (
+    GAP,
+    ITEMS_APART,
+    PIECES_APART,
+    WALL_APART,
+    Side,
+    other_budget,
+    other_code,
+    other_seeds,
+    unearned,
+    unmeasured,
+)
+from pdbench.evidence.significance import Difference, mcnemar
+from pdbench.evidence.table import ResultsTable
 from pdbench.study import Cell, Study
-from pdbench.study.waivers import Waiver
-
-_K = TypeVar("_K", bound=Hashable)
-
-_LEVEL = ALPHA / 2  # one-sided level of each family: the cells, and the means over cells
-
-_POOLED = "pooled"
-
-
-class GateOutcome(StrEnum):
-    """What became of a cell."""
-
-    REGRESSED = "regressed"
-    WAIVED = "waived"
-    REFUSED = "refused"
-    MISSING = "missing"
-    UNRESOLVED = "unresolved"
-    PASSED = "passed"
-
-    @property
-    def mark(self) -> str:
-        """Its mark: never colour alone."""
-        return dict(zip(GateOutcome, "\N{MINUS SIGN}wx.?+", strict=True))[self]
-
+from pdbench.study.waivers import DAYS, Waiver
 
 RULES = {
-    GateOutcome.REFUSED: "the budgets differ: updates, items seen, grid points, transfer set or "
-    "data",
-    GateOutcome.MISSING: "a run, a score, a label or the baseline's cell is not there, or single "
+    GateOutcome.NEW: "a method that the stored results do not have",
+    GateOutcome.MISSING: "a run, a score, a label or the other's cell is not there, or single "
     "runs have no spread",
-    GateOutcome.REGRESSED: "shown to be worse by more than the margin",
+    GateOutcome.REFUSED: "the budgets differ: updates, items seen (by more than "
+    f"{ITEMS_APART:.0%}), word pieces an update ({PIECES_APART:.0%}), wall time an update on the "
+    f"same device ({WALL_APART:g} times), grid points, seeds, transfer set, data or code; or the "
+    "score is not earned: one class for an answer in more runs, or a test score further above "
+    f"dev's than the baseline's is (by more than {GAP:g} points and chance), or above the "
+    "teacher's on test alone",
+    GateOutcome.WORSE: "shown to be worse by more than the margin in any of the task's metrics",
     GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
     "day",
-    GateOutcome.PASSED: "shown not to be worse by more than the margin, by runs that do not "
-    "predict one class only",
-    GateOutcome.UNRESOLVED: "neither is shown; the smallest regression that would have been found "
-    "is printed",
+    GateOutcome.BETTER: "shown to be above the baseline in a metric, and not worse in any",
+    GateOutcome.NOT_WORSE: "shown not to be worse by more than the margin in every metric, or the "
+    "same model",
+    GateOutcome.UNDECIDED: "nothing is shown; how many seeds and test examples would decide is "
+    "printed",
 }
 """The rules in the order in which they are tried."""
 
 
-def failing(*, strict: bool = False) -> tuple[GateOutcome, ...]:
+def failing(*, allow_undecided: bool = False) -> tuple[GateOutcome, ...]:
     """The outcomes with which a check does not pass."""
-    unresolved = (GateOutcome.UNRESOLVED,) if strict else ()
-    return (GateOutcome.REGRESSED, GateOutcome.REFUSED, GateOutcome.MISSING, *unresolved)
+    undecided = () if allow_undecided else (GateOutcome.UNDECIDED,)
+    return (GateOutcome.WORSE, GateOutcome.REFUSED, GateOutcome.MISSING, *undecided)
 
 
 @dataclass(frozen=True)
 class Row:
     """One cell of the candidate, or a mean over cells, as it was judged."""
 
-    name: str  # the key of the candidate's cell, or ``pooled.TASK`` or ``pooled.all``
+    name: str  # the key of the candidate's cell, or ``mean.TASK`` or ``mean.all``
     cells: tuple[str, ...]  # the cells behind it: baseline and candidate
     outcome: GateOutcome
     reason: str = ""
-    estimate: Difference | None = None  # candidate less baseline, in points; None if not compared
-    p: float = math.nan  # of no regression beyond the margin, after Holm's correction
+    metric: str = ""  # the one that decides
+    estimate: Difference | None = None  # candidate less baseline, in points, on such examples
+    on_test_set: Difference | None = None  # the same on this test set
+    p: float = math.nan  # of no gain if better, else of no loss beyond the margin; Holm's
     scores: tuple[float, float] = (math.nan, math.nan)  # baseline's and candidate's, in per cent
     runs: tuple[int, int] = (0, 0)  # their numbers of runs
     notes: tuple[str, ...] = ()
@@ -96,7 +102,7 @@ class Gate:
     match: Match
     margins: tuple[float, ...]  # points that cells may lose: every margin used, ascending
     cells: tuple[Row, ...]
-    pooled: tuple[Row, ...]  # the means over the cells of a task, and over all
+    means: tuple[Row, ...]  # the means over the cells of a task, and over all
     problems: tuple[str, ...]  # what is wrong with the waivers
     notes: tuple[str, ...]
     today: date
@@ -104,86 +110,20 @@ class Gate:
     @property
     def rows(self) -> tuple[Row, ...]:
         """All cells and means."""
-        return self.cells + self.pooled
+        return self.cells + self.means
 
-    def code(self, *, strict: bool = False) -> int:
-        """The exit code: 1 with a regression, else 2 if incomplete (or, strict, unresolved)."""
+    def code(self, *, allow_undecided: bool = False) -> int:
+        """The exit code: 1 if anything is worse, else 2 if anything is not shown."""
         found = {row.outcome for row in self.rows}
-        if GateOutcome.REGRESSED in found:
+        if GateOutcome.WORSE in found:
             return 1
-        return 2 if self.problems or found & set(failing(strict=strict)) else 0
+        return 2 if self.problems or found & set(failing(allow_undecided=allow_undecided)) else 0
 
-
-def _judge(
-    estimates: Mapping[_K, Difference],
-    margins: Mapping[_K, float],
-    exact: Mapping[_K, float] | None = None,
-) -> dict[_K, Row]:
-    """Judge a family of differences, in points, each as a row that has no cells yet.
-
-    Those of cells that answer as before are no part of it: they cannot be called a regression.
-    ``exact`` has p of an exact test that the candidate is not worse at all, where there is one; a
-    regression must pass both.
-    """
-    lost = {
-        key: max(found.below(-margins[key]), (exact or {}).get(key, 0.0))
-        for key, found in estimates.items()
-        if not (math.isnan(found.error) or _is_unchanged(found))
-    }
-    level = _LEVEL / max(len(lost), 1)
-    adjusted = holm(lost)
-    judged = {}
-    for key, found in estimates.items():
-        outcome = GateOutcome.UNRESOLVED
-        if math.isnan(found.error):
-            outcome = GateOutcome.MISSING
-        elif key in lost and adjusted[key] <= _LEVEL:
-            outcome = GateOutcome.REGRESSED
-        elif found.above(-margins[key]) <= _LEVEL or _is_unchanged(found):
-            outcome = GateOutcome.PASSED
-        reason = _reason(outcome, margins[key], margins[key] + found.detectable(level))
-        p = adjusted.get(key, 1.0 if outcome is GateOutcome.PASSED else math.nan)
-        judged[key] = Row("", (), outcome, reason, found, p)
-    return judged
-
-
-def _reason(outcome: GateOutcome, margin: float, detectable: float) -> str:
-    known = {
-        GateOutcome.REGRESSED: f"worse by more than {margin:g}",
-        GateOutcome.PASSED: f"not worse by more than {margin:g}",
-        GateOutcome.MISSING: "single runs have no spread; train two seeds or more",
-    }
-    left_open = f"neither is shown; a regression of {detectable:.1f} would have been found"
-    return known.get(outcome, left_open)
-
-
-def _is_unchanged(found: Difference) -> bool:
-    """Whether no example of any run is answered otherwise: then nothing is lost at any margin."""
-    return found.value == 0 and found.error == 0
-
-
-def _pools(tasks: Mapping[_K, str]) -> dict[str, tuple[_K, ...]]:
-    """The families of cells whose means are judged too, from the task of each cell.
-
-    One for each task with several cells, and one for all where there are several tasks.
-    """
-    found: dict[str, tuple[_K, ...]] = {}
-    for task in dict.fromkeys(tasks.values()):
-        own = tuple(cell for cell, its in tasks.items() if its == task)
-        if len(own) > 1:
-            found[f"{_POOLED}.{task}"] = own
-    if len(set(tasks.values())) > 1:
-        found[f"{_POOLED}.all"] = tuple(tasks)
-    return found
-
-
-def _mean_terms(terms: Sequence[Terms]) -> Terms:
-    """The mean of several differences."""
-    total: dict[tuple[str, str], float] = {}
-    for one in terms:
-        for term, factor in one.items():
-            total[term] = total.get(term, 0.0) + factor / len(terms)
-    return total
+    @property
+    def is_better(self) -> bool:
+        """Whether the candidate is better on average: over all cells, or its only one."""
+        whole = [row for row in self.means if "without" not in row.name.split(".")]
+        return bool(whole or self.cells) and (*self.cells, *whole)[-1].outcome is GateOutcome.BETTER
 
 
 _Sides: TypeAlias = tuple[ResultsTable, ResultsTable]  # the same twice for methods of a study
@@ -216,122 +156,204 @@ def check(
     tested = {pair: margin for pair, margin in margins.items() if pair not in stopped}
     tests = _Tests(tested, sides, match)
     rows = [stopped.get(pair) or tests.row(pair) for pair in pairs]
-    cells = tuple(_waive(row, waivers, study, match, today) for row in rows)
-    means = tests.means(dict(zip(pairs, cells, strict=True)))
-    pooled = tuple(_waive(row, waivers, study, match, today) for row in means)
-    problems = tuple(_problems(waivers, study, match, cells + pooled, today))
+    rows = [_waive(row, waivers, study, match, today) for row in rows]
+    means = tests.means(dict(zip(pairs, rows, strict=True)))
+    means = [_waive(row, waivers, study, match, today) for row in means]
+    rows += [
+        Row(cell.key, (cell.key,), GateOutcome.MISSING, f"{artefact} has no {match.candidate} here")
+        for cell, artefact in match.left_out(study, pairs).items()
+    ]
+    problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
     notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
-    return Gate(study.name, match, named, cells, pooled, problems, notes, today)
+    return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
 
 
 def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
-    """The row of a pair that cannot be tested; None if it can."""
+    """The row of a pair that is not tested; None if it is."""
     candidate, baseline = pair.candidate, pair.baseline
+
+    def row(outcome: GateOutcome, *reasons: str) -> Row:
+        return Row(candidate.key, pair.keys, outcome, "; ".join(reasons))
+
     if baseline is None:
-        why = f"the study has no cell of {match.baseline} beside it"
-        return Row(candidate.key, pair.keys, GateOutcome.MISSING, why)
+        return row(GateOutcome.MISSING, f"the study has no cell of {match.baseline} beside it")
+    study = sides[1].study
     names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
-    whole = zip(names, sides, (baseline, candidate), strict=True)
-    metric = _metric(sides[0].study, candidate)
-    if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, metric))]:
-        return Row(candidate.key, pair.keys, GateOutcome.MISSING, "; ".join(lost))
-    if found := list(pair.other_budget(*sides, by_seed=match.by_seed)):
-        return Row(candidate.key, pair.keys, GateOutcome.REFUSED, "; ".join(found))
+    is_new = match.by_seed and candidate.method not in set(sides[0].frame["method"])
+    whole = list(zip(names, sides, (baseline, candidate), strict=True))[is_new:]
+    metrics = _metrics(study, candidate)
+    if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, *metrics))]:
+        return row(GateOutcome.MISSING, *lost)
+    first, second = Side(sides[0], baseline), Side(sides[1], candidate)
+    found = [*unmeasured(second), *other_seeds(second)]
+    if not is_new:
+        found += [*unmeasured(first), *(() if match.by_seed else other_seeds(first))]
+    if not found and not is_new:
+        found += other_budget(first, second, by_seed=match.by_seed)
+    if found:
+        return row(GateOutcome.REFUSED, *dict.fromkeys(found))
+    if is_new:
+        return row(GateOutcome.NEW, "the stored results have no such method")
+    if not match.by_seed and study.same_model(baseline) == study.same_model(candidate):
+        return row(
+            GateOutcome.NOT_WORSE, "the same model: made in the same way from the same start"
+        )
     return None
 
 
-def _metric(study: Study, cell: Cell) -> str:
-    """The metric that is tested: the task's first; a task that is no more has none."""
-    return study.tasks[cell.task].metrics[0] if cell.task in study.tasks else ""
+def _metrics(study: Study, cell: Cell) -> tuple[str, ...]:
+    """The metrics that are tested; a task that is no more has none."""
+    return study.tasks[cell.task].metrics if cell.task in study.tasks else ()
 
 
 class _Tests:
-    """The pairs that can be tested, each with its margin, and what the tests say of them."""
+    """The pairs that are tested, each with its margin, and what the tests say of them."""
 
     def __init__(self, margins: Mapping[CellPair, float], sides: _Sides, match: Match) -> None:
         self.sides, self.match, self.margins = sides, match, margins
         if match.by_seed:
             self.estimator = _run_by_run(margins, sides)
         else:
-            self.estimator = _method_by_method(margins, sides[1], match)
-        self.terms = {pair: _difference(pair, sides[0].study) for pair in margins}
-        estimates = {pair: self.estimator.estimate(terms) for pair, terms in self.terms.items()}
-        tested = {pair: _mcnemar(pair, sides, self.estimator) for pair in margins}
-        exact = {pair: p for pair, p in tested.items() if p is not None}
-        self.judged = _judge(estimates, margins, exact)
+            self.estimator = _method_by_method(margins, sides[1])
+        study = sides[1].study
+        self.terms = {
+            pair: {metric: _difference(pair, metric) for metric in _metrics(study, pair.candidate)}
+            for pair in margins
+        }
+        self.estimates = self._estimates(self.terms)
+        exact = {
+            (pair, "accuracy"): found
+            for pair in margins
+            if (found := _mcnemar(pair, self.estimator)) is not None
+        }
+        self.judged = judge(self.estimates, margins, exact)
+
+    def _estimates(self, terms: Mapping[Any, Mapping[str, Terms]]) -> Estimates[Any]:
+        return {
+            key: {
+                metric: self.estimator.estimate(one, question=Question.EXAMPLES)
+                for metric, one in own.items()
+            }
+            for key, own in terms.items()
+        }
 
     def row(self, pair: CellPair) -> Row:
         """What became of a pair."""
         assert pair.baseline is not None
-        before, now = self.sides[0].of(pair.baseline), self.sides[1].of(pair.candidate)
+        found, before, now = self.judged[pair], *self._of(pair)
         row = replace(
-            self.judged[pair],
+            self._row(found, self.margins[pair], pair.candidate.task, self.terms[pair]),
             name=pair.candidate.key,
             cells=pair.keys,
-            scores=(fmean(before.runs), fmean(now.runs)),
-            runs=(len(before.runs), len(now.runs)),
+            scores=(before.score("test", found.metric), now.score("test", found.metric)),
+            runs=(len(before.chosen), len(now.chosen)),
             notes=tuple(self._notes(pair, before, now)),
         )
-        # Of new code, more runs than before must have collapsed.
-        collapsed = now.degenerate > (before.degenerate if self.match.by_seed else 0)
-        if row.outcome is GateOutcome.PASSED and collapsed:
-            why = f"{row.reason}, but one answer to everything is no skill"
-            return replace(row, outcome=GateOutcome.UNRESOLVED, reason=why)
+        if found.outcome in (GateOutcome.WORSE, GateOutcome.MISSING):
+            return row
+        reasons = list(unearned(before, now, found.metric, self.estimates[pair][found.metric]))
+        if self.match.by_seed and (other := other_code(before, now)):
+            reasons.append(f"{other}; accept it with pdbench accept, which asks for a reason")
+        if reasons:
+            row = replace(row, outcome=GateOutcome.REFUSED, reason="; ".join(reasons))
         return row
 
-    def _notes(self, pair: CellPair, before: Score, now: Score) -> Iterator[str]:
+    def _of(self, pair: CellPair) -> tuple[Side, Side]:
+        assert pair.baseline is not None
+        return Side(self.sides[0], pair.baseline), Side(self.sides[1], pair.candidate)
+
+    def _row(self, found: Judgement, margin: float, task: str, terms: Mapping[str, Terms]) -> Row:
+        """A row with what is known of cells and means alike."""
+        items = self.estimator.samples[task].items
+        fixed = self.estimator.estimate(terms[found.metric], question=Question.TEST_SET)
+        reason = _reason(found, margin, items)
+        return Row("", (), found.outcome, reason, found.metric, found.estimate, fixed, found.p)
+
+    def _notes(self, pair: CellPair, before: Side, now: Side) -> Iterator[str]:
         for role, found in (("baseline", before), ("candidate", now)):
-            if found.degenerate:
-                runs = len(found.runs)
-                yield f"{role}: {found.degenerate} of {runs} runs predict one class only"
-        if self.match.by_seed and self.estimator.groups[pair.candidate.key].pool is None:
+            if count := found.constant:
+                yield f"{role}: {count} of {len(found.chosen)} runs answer one class only"
+        if self.match.by_seed and self.estimator.groups[pair.candidate.key].is_fixed:
             yield "single runs: tested over examples only"
 
     def means(self, rows: Mapping[CellPair, Row]) -> list[Row]:
-        """Judge the means over cells; a waived regression counts in none of them."""
-        tested = {
-            pair: pair.candidate.task
-            for pair, row in rows.items()
-            if pair in self.terms and row.outcome is not GateOutcome.WAIVED
-        }
-        pools = _pools(tested)
-        terms = {name: _mean_terms([self.terms[p] for p in own]) for name, own in pools.items()}
-        estimates = {name: self.estimator.estimate(mean) for name, mean in terms.items()}
-        margins = {name: self._mean_margin(own) for name, own in pools.items()}
-        judged = _judge(estimates, margins)
+        """Judge the means over cells; what is waived or refused counts in none of them."""
+        aside = (GateOutcome.WAIVED, GateOutcome.REFUSED, GateOutcome.MISSING)
+        tested = [pair for pair, row in rows.items() if pair in self.terms]
+        tested = [pair for pair in tested if rows[pair].outcome not in aside]
+        spreads = {p: max(d.seeds for d in self.estimates[p].values()) for p in tested}
+        tasks = {pair: pair.candidate.task for pair in tested}
+        sizes = {pair: pair.candidate.architecture.slug for pair in tested}
+        means = means_of(tasks, spreads, sizes)
+        terms = {name: self._mean_terms(own) for name, own in means.items()}
+        margins = {name: fmean(self.margins[pair] for pair in own) for name, own in means.items()}
+        judged = judge(self._estimates(terms), margins)
         return [
-            _mean_row(name, [rows[pair] for pair in own], judged[name])
-            for name, own in pools.items()
+            self._mean_row(name, own, judged[name], margins[name], terms[name])
+            for name, own in means.items()
         ]
 
-    def _mean_margin(self, pairs: Sequence[CellPair]) -> float:
-        """What a mean over cells may lose: as much as its cells on average."""
-        margins = [self.margins[pair] for pair in pairs]
-        return margins[0] if len(set(margins)) == 1 else fmean(margins)
+    def _mean_terms(self, pairs: Sequence[CellPair]) -> dict[str, Terms]:
+        """The mean difference in each metric that all have; where the first differs, in that."""
+        metrics = [tuple(self.terms[pair]) for pair in pairs]
+        common = [one for one in metrics[0] if all(one in own for own in metrics)]
+        if any(own[0] != metrics[0][0] for own in metrics):
+            return {"score": mean_terms([next(iter(self.terms[p].values())) for p in pairs])}
+        return {one: mean_terms([self.terms[pair][one] for pair in pairs]) for one in common}
+
+    def _mean_row(
+        self,
+        name: str,
+        pairs: Sequence[CellPair],
+        found: Judgement,
+        margin: float,
+        terms: Mapping[str, Terms],
+    ) -> Row:
+        sides = [self._of(pair) for pair in pairs]
+        metrics = [
+            found.metric if found.metric in self.terms[p] else next(iter(self.terms[p]))
+            for p in pairs
+        ]
+        before, now = zip(*sides, strict=True)
+        scores = [
+            fmean(side.score("test", metric) for side, metric in zip(own, metrics, strict=True))
+            for own in (before, now)
+        ]
+        notes = [f"mean of {len(pairs)} cells"]
+        if "without" in name.split("."):
+            notes.append(f"without those whose spread is over {UNSTABLE:g} times the median cell's")
+        return replace(
+            self._row(found, margin, pairs[0].candidate.task, terms),
+            name=name,
+            cells=tuple(dict.fromkeys(key for pair in pairs for key in pair.keys)),
+            scores=(scores[0], scores[1]),
+            runs=(min(len(s.chosen) for s in before), min(len(s.chosen) for s in now)),
+            notes=tuple(notes),
+        )
 
 
-def _mean_row(name: str, rows: Sequence[Row], judged: Row) -> Row:
-    return replace(
-        judged,
-        name=name,
-        cells=tuple(dict.fromkeys(key for row in rows for key in row.cells)),
-        scores=(fmean(row.scores[0] for row in rows), fmean(row.scores[1] for row in rows)),
-        runs=(min(row.runs[0] for row in rows), min(row.runs[1] for row in rows)),
-        notes=(f"mean of {len(rows)} cells",),
-    )
+def _reason(found: Judgement, margin: float, items: int) -> str:
+    if found.outcome is GateOutcome.MISSING:
+        return "single runs have no spread; train two seeds or more"
+    if found.outcome is GateOutcome.UNDECIDED:
+        return f"{found.metric}: nothing is shown; {deciding(found.estimate, margin, items)}"
+    if found.outcome is GateOutcome.BETTER:
+        return f"{found.metric} better"
+    return f"{found.metric} {found.outcome} by more than {margin:g}"
 
 
-def _difference(pair: CellPair, study: Study) -> Terms:
+def _difference(pair: CellPair, metric: str) -> Terms:
     """The candidate less its baseline, or a cell whose runs have their own subtracted already."""
-    metric = _metric(study, pair.candidate)
     return {(k, metric): sign for k, sign in zip(reversed(pair.keys), (1.0, -1.0), strict=False)}
 
 
-def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable, match: Match) -> Estimator:
-    """Each cell by itself; all whole cells of both methods tell how runs spread over seeds."""
-    tasks, methods = {p.candidate.task for p in pairs}, (match.baseline, match.candidate)
-    own = [c for c in side.study.seed_counts if c.task in tasks and c.method in methods]
-    return Estimator.of(side, [c for c in own if not side.lacks(c, _metric(side.study, c))])
+def _method_by_method(pairs: Iterable[CellPair], side: ResultsTable) -> Estimator:
+    """Each cell by itself."""
+    return Estimator.of(side, [side.study.cells[k] for k in dict.fromkeys(_keys(pairs))])
+
+
+def _keys(pairs: Iterable[CellPair]) -> Iterator[str]:
+    return itertools.chain.from_iterable(pair.keys for pair in pairs)
 
 
 def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
@@ -342,37 +364,40 @@ def _run_by_run(pairs: Iterable[CellPair], sides: _Sides) -> Estimator:
         found = [side.chosen(cell.key) for cell in cells for side in sides]
         samples[task] = Sample.of(sides[0], task, pd.concat(found))
         ends = itertools.accumulate(map(len, found), initial=0)
-        places = [tuple(range(a, b)) for a, b in itertools.pairwise(ends)]
-        several = {c.method for c, rows in zip(cells, places[::2], strict=True) if len(rows) > 1}
+        places = [
+            dict(zip(map(int, rows["seed_index"]), range(*two), strict=True))
+            for rows, two in zip(found, itertools.pairwise(ends), strict=False)
+        ]
         for cell, against, rows in zip(cells, places[::2], places[1::2], strict=True):
-            pool = cell.method if cell.method in several else None
-            groups[cell.key] = RunGroup(task, rows, pool, against)
+            groups[cell.key] = RunGroup(task, rows, len(rows) == 1, against)
     return Estimator(samples, groups)
 
 
-def _mcnemar(pair: CellPair, sides: _Sides, estimator: Estimator) -> float | None:
-    """One-sided exact p of two single runs; None where there are several or another metric."""
+def _mcnemar(pair: CellPair, estimator: Estimator) -> tuple[float, float] | None:
+    """Exact p of no loss and of no gain of two single runs; None where there are several."""
     group = estimator.groups[pair.candidate.key]
-    if group.pool is not None or _metric(sides[0].study, pair.candidate) != "accuracy":
+    if not (group.is_fixed and group.against):
         return None
     sample = estimator.samples[group.task]
     right = sample.predictions == sample.labels
-    before, now = right[group.against[0]], right[group.rows[0]]
-    return mcnemar(before, now) / 2 if now.sum() < before.sum() else 1.0
+    (before,), (now,) = group.against.values(), group.rows.values()
+    p, gained = mcnemar(right[before], right[now]) / 2, right[now].sum() - right[before].sum()
+    return p if gained < 0 else 1.0, p if gained > 0 else 1.0
 
 
 def _waive(row: Row, waivers: Sequence[Waiver], study: Study, match: Match, today: date) -> Row:
-    """Accept a regression that a waiver covers, unless its last day is over."""
-    if row.outcome is not GateOutcome.REGRESSED:
+    """Accept a loss that a waiver covers and that is in its days."""
+    if row.outcome is not GateOutcome.WORSE:
         return row
     for waiver in waivers:
         if not waiver.covers(study.name, match.baseline, row.name):
             continue
-        if not waiver.is_expired(today):
+        if waiver.counts(today):
             why = f"{row.reason}; waived until {waiver.expires}: {waiver.reason}"
             return replace(row, outcome=GateOutcome.WAIVED, reason=why)
-        why = f"waiver expired on {waiver.expires}: {waiver.reason}"
-        row = replace(row, notes=(*row.notes, why))
+        if waiver.is_expired(today):
+            why = f"waiver expired on {waiver.expires}: {waiver.reason}"
+            row = replace(row, notes=(*row.notes, why))
     return row
 
 
@@ -380,8 +405,8 @@ def _problems(
     waivers: Sequence[Waiver], study: Study, match: Match, rows: Sequence[Row], today: date
 ) -> Iterator[str]:
     """What is wrong with the waivers of this study: each a line that ends with the remedy."""
-    means = [f"{_POOLED}.{task}" for task in (*study.tasks, "all")]
-    names = {*study.cells, *means, *(row.name for row in rows)}
+    names = {*study.cells, *(row.name for row in rows)}
+    means = ("mean.all", *(f"mean.{task}" for task in study.tasks))
     for waiver in waivers:
         if waiver.study != study.name:
             continue
@@ -389,7 +414,10 @@ def _problems(
         covered = {r.outcome for r in rows if waiver.covers(study.name, match.baseline, r.name)}
         if waiver.baseline not in (STORED, *study.methods):
             yield f"{about}: no such method; mend its spelling or remove it"
-        elif not any(waiver.covers(study.name, waiver.baseline, name) for name in names):
+        elif waiver.cell not in names and not waiver.cell.startswith(means):
             yield f"{about}: fits no cell of study {study.name}; mend its spelling or remove it"
-        elif waiver.is_expired(today) and covered and GateOutcome.REGRESSED not in covered:
-            yield f"{about}: expired on {waiver.expires} and covers no regression; remove it"
+        elif not waiver.is_expired(today) and not waiver.counts(today):
+            last = waiver.last(today)
+            yield f"{about}: until {waiver.expires} is over {DAYS} days; write {last} at most"
+        elif waiver.is_expired(today) and covered and GateOutcome.WORSE not in covered:
+            yield f"{about}: expired on {waiver.expires} and covers no loss; remove it"

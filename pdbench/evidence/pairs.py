@@ -5,18 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pdbench.core.errors import UsageError, suggestion
 from pdbench.evidence.table import ResultsTable
 from pdbench.study import Cell, Study
-
-_ITEMS_APART = 0.01
-"""Share by which items seen may differ: where the last pass is not a whole one, it depends on the
-seed whether the shorter batch of the pass was in it."""
-
-_DATA = ("train", "dev", "test")
-_SHARED = "soft_labels"
+from pdbench.study.settings import LARGEST_MARGIN, GateMatch
 
 STORED = "stored"
 """What stands for stored results in place of a baseline method."""
@@ -33,36 +26,6 @@ class CellPair:
     def keys(self) -> tuple[str, ...]:
         """The keys of its cells, baseline first, each once."""
         return tuple(dict.fromkeys(c.key for c in (self.baseline, self.candidate) if c))
-
-    def other_budget(
-        self, one: ResultsTable, other: ResultsTable, *, by_seed: bool
-    ) -> Iterator[str]:
-        """Every quantity in which both cells differ: "updates 250 v 200", the baseline first.
-
-        The data themselves are compared where both tables have their digests. The number of seeds
-        is no part of it: more seeds are no better a score, only a better known one. Neither is
-        where the weights begin, which is what a method is. Two versions of the code (``by_seed``)
-        must have the same seeds and test examples; their teachers and so their soft labels may
-        differ.
-        """
-        assert self.baseline is not None
-        first, second = self.baseline, self.candidate
-        ours, theirs = one.runs(first.key), other.runs(second.key)
-        if first.transfer != second.transfer:
-            yield f"transfer set {first.transfer or 'none'} v {second.transfer or 'none'}"
-        counted = (("updates", "steps", 0.0), ("items seen", "examples", _ITEMS_APART))
-        for name, column, apart in counted:
-            mean, its = float(ours[column].mean()), float(theirs[column].mean())
-            if not abs(mean - its) <= apart * mean:  # nor where one was not recorded
-                yield f"{name} {mean:,.0f} v {its:,.0f}"
-        points = one.grid_points(first.key), other.grid_points(second.key)
-        if points[0] != points[1]:
-            yield f"grid points {points[0]} v {points[1]}"
-        for role in _DATA if by_seed else (*_DATA, _SHARED):
-            if _digests(ours, role) and _digests(theirs, role) not in ([], _digests(ours, role)):
-                yield f"data of {role} not the same"
-        if by_seed:
-            yield from _other_draws(first, one, other)
 
 
 @dataclass(frozen=True)
@@ -86,6 +49,13 @@ class Match:
             what = "--baseline and --candidate name two methods"
             raise UsageError(what, "or give stored results with --against")
         return cls(baseline, candidate, _margin(study, margin), is_own=margin is not None)
+
+    @classmethod
+    def of_block(cls, study: Study, named: GateMatch) -> Match:
+        """A comparison of the study's ``gate``, whose margin was named with the study's."""
+        own = named.margin
+        margin = _margin(study, None) if own is None else own
+        return cls(named.baseline, named.candidate, margin, is_own=own is not None)
 
     @classmethod
     def of_versions(cls, study: Study, margin: float | None) -> Match:
@@ -147,7 +117,7 @@ class Match:
         }
 
     def notes(self, study: Study, pairs: Sequence[CellPair]) -> tuple[str, ...]:
-        """What to know of a comparison of methods: other starts, cells without a partner."""
+        """What to know of a comparison of methods: other starts, sizes that are not compared."""
         if self.by_seed:
             return ()
         first, second = study.methods[self.baseline], study.methods[self.candidate]
@@ -158,21 +128,45 @@ class Match:
                 f"starts differ: {starts} {second.initialisation}; a start belongs to the method "
                 "and is no part of the budget"
             )
-        compared = {pair.baseline for pair in pairs}
-        cells = [cell for cell in study.seed_counts if cell.method == self.baseline]
-        if alone := sum(cell not in compared for cell in cells):
-            what = f"{alone} cells of {self.baseline} have none of {self.candidate} beside them"
-            notes.append(what)
+        own = {cell.architecture for cell in study.seed_counts if cell.method == self.baseline}
+        compared = {pair.candidate.architecture for pair in pairs if pair.baseline}
+        if compared and len(compared) < len(own):
+            notes.append(f"at {len(compared)} of {len(own)} sizes of {self.baseline}")
         return tuple(notes)
+
+    def left_out(self, study: Study, pairs: Sequence[CellPair]) -> dict[Cell, str]:
+        """The baseline's cells that the candidate leaves out, each with the artefact that says so.
+
+        Those are all of an artefact and a task in which the candidate has any cell: who names a
+        candidate at its best size only has left out the others.
+        """
+        if self.by_seed:
+            return {}
+        compared = {pair.baseline for pair in pairs}
+        found: dict[Cell, str] = {}
+        for artefact in study.artefacts:
+            cells = study.artefact_cells(artefact)
+            tasks = {cell.task for cell in cells if cell.method == self.candidate}
+            for cell in cells:
+                if cell.method == self.baseline and cell.task in tasks and cell not in compared:
+                    found.setdefault(cell, artefact)
+        return found
 
 
 def _margin(study: Study, own: float | None) -> float:
-    margin = study.evidence.margin if own is None else own
+    named = study.evidence.margin
+    margin = named if own is None else own
     if margin is None:
         what = f"study {study.name}: no margin is named"
         raise UsageError(what, "give --margin POINTS or set evidence.margin in the study file")
     if not math.isfinite(margin):
         raise UsageError(f"a margin of {margin:g} points decides nothing", "give a finite one")
+    most = LARGEST_MARGIN if named is None else min(named, LARGEST_MARGIN)
+    if margin > most:
+        what = f"a margin of {margin:g} points is wider than the study's, {most:g}"
+        if named is None:
+            what = f"a margin of {margin:g} points, and {most:g} is the widest there may be"
+        raise UsageError(what, f"give {most:g} or less: margins are named before there are results")
     return margin
 
 
@@ -183,18 +177,3 @@ def _baselines_of(cell: Cell, study: Study, method: str) -> Iterator[Cell]:
         fit = all(one == its or None in (one, its) for one, its in data)
         if fit and place == (method, cell.task, cell.architecture):
             yield other
-
-
-def _other_draws(cell: Cell, one: ResultsTable, other: ResultsTable) -> Iterator[str]:
-    """Whether two versions of the code had other seeds or other test examples."""
-    seeds = [list(side.chosen(cell.key)["seed"]) for side in (one, other)]
-    if seeds[0] != seeds[1]:
-        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
-    if list(one.labels(cell.task)) != list(other.labels(cell.task)):
-        yield "labels of the test examples not the same"
-
-
-def _digests(rows: Any, role: str) -> list[str]:
-    """The digests of one kind of data that a cell's runs have read."""
-    column = f"{role}_digest"
-    return sorted(set(rows[column].dropna())) if column in rows else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -177,11 +177,11 @@ class ResultsTable:
             raise DataError(f"results.parquet: no column {column!r}", _AGAIN)
         return column
 
-    def lacks(self, cell: Cell, metric: str) -> str:
-        """What of a cell is not there, in words; nothing if it is whole."""
-        return next(self._lacking(cell, metric), "")
+    def lacks(self, cell: Cell, *metrics: str) -> str:
+        """What of a cell is not there, in words; nothing if it is whole in these metrics."""
+        return next(self._lacking(cell, metrics), "")
 
-    def _lacking(self, cell: Cell, metric: str) -> Iterator[str]:
+    def _lacking(self, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
         rows = self.runs(cell.key)
         if cell.key not in self.study.cells:
             yield "the study has no such cell any more"
@@ -195,14 +195,16 @@ class ResultsTable:
             specs = [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
             if older := int((~rows["spec"].isin(specs)).sum()):
                 yield f"{older} runs are of other settings or code; run the study again"
-        yield from self._unscored(cell, metric)
+        yield from self._unscored(cell, metrics)
 
-    def _unscored(self, cell: Cell, metric: str) -> Iterator[str]:
-        rows, column = self.chosen(cell.key), f"test_{metric}"
+    def _unscored(self, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
+        rows = self.chosen(cell.key)
         if not self.is_whole(cell):
             yield f"{len(rows)} of {self.study.seed_counts[cell]} runs chosen on dev"
-        if column not in rows or not all(map(math.isfinite, rows[column])):
-            yield f"a run has no test {metric}"
+        for metric in metrics:
+            column = f"test_{metric}"
+            if column not in rows or not all(map(math.isfinite, rows[column])):
+                yield f"a run has no test {metric}"
         try:
             count = len(self.labels(cell.task))
         except DataError:

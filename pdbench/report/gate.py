@@ -22,7 +22,8 @@ from pdbench.core.files import STANDARD_OUTPUT, read_json, write_json, write_tex
 from pdbench.core.lines import annotation, say
 from pdbench.core.words import for_json, p_value, shortened, signed, visible
 from pdbench.evidence import Interval
-from pdbench.evidence.gate import RULES, Gate, GateOutcome, Row, check, failing
+from pdbench.evidence.gate import RULES, Gate, Row, check, failing
+from pdbench.evidence.judging import GateOutcome
 from pdbench.evidence.pairs import STORED, Match
 from pdbench.evidence.table import read_results
 from pdbench.study import Study
@@ -37,14 +38,18 @@ _Plain: TypeAlias = dict[str, Any]
 _METHODS = Path("config/methods.yaml")
 _WIDTH = 100
 _LONGEST = 160  # characters of a name in a table of text
-_NUMBERS = ("Baseline", "Candidate", "Difference", "95%", "p, Holm", "Runs")
+_NUMBERS = (
+    *("Metric", "Baseline", "Candidate", "Difference"),
+    *("95% on such examples", "95% on this test set", "p, Holm", "Runs"),
+)
 _COLUMNS = ("", "Outcome", "Cell", *_NUMBERS)
-_ALIGN = "lllrrrrrr"
-_CODES = {0: "no regression shown", 1: "regression", 2: "incomplete"}
+_ALIGN = "llllrrrrrrr"
+_SHOWN = (GateOutcome.NOT_WORSE, GateOutcome.BETTER)
 _COLOURS = {
-    **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.UNRESOLVED), "yellow"),
+    **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.NEW), "yellow"),
     **dict.fromkeys(failing(), "red"),
-    GateOutcome.PASSED: "green",
+    GateOutcome.UNDECIDED: "yellow",
+    **dict.fromkeys((GateOutcome.NOT_WORSE, GateOutcome.BETTER), "green"),
 }
 
 
@@ -58,7 +63,7 @@ def run(
     written: Path | None,
     margin: float | None,
     waivers: Path | None,
-    strict: bool,
+    allow_undecided: bool,
     junit: Path | None,
     markdown: Path | None,
     json_file: Path | None,
@@ -70,8 +75,8 @@ def run(
         accepted, today = load_waivers(waivers), datetime.now(UTC).date()
         compared = _matches(study, baseline, candidate, stored, margin)
         gates = _evaluate(study, compared, table or Paths(study).table, accepted, today, stored)
-        findings = _as_plain(gates, strict=strict)
-    elif any((baseline, candidate, stored, table, waivers, strict)) or margin is not None:
+        findings = _as_plain(gates, allow_undecided=allow_undecided)
+    elif any((baseline, candidate, stored, table, waivers, allow_undecided)) or margin is not None:
         what = "--from repeats a check that was made"
         raise UsageError(what, "leave out what would have to be checked anew")
     else:
@@ -83,7 +88,7 @@ def run(
         write_text(junit, _as_junit(findings))
     if json_file is not None:
         write_json(json_file, findings)
-        others = (baseline, candidate, stored, table, written, waivers, strict)
+        others = (baseline, candidate, stored, table, written, waivers, allow_undecided)
         if json_file == (paths := Paths(study)).gate["json"] and not any(others) and margin is None:
             note_made(paths, Job("gate"))
     if markdown is not None:
@@ -127,7 +132,7 @@ def _matches(
     if not study.gate:
         what = f"study {study.name}: its file has no gate block"
         raise UsageError(what, "add one, or give --baseline and --candidate, or --against FILE")
-    return tuple(Match.of_methods(study, m.baseline, m.candidate, m.margin) for m in study.gate)
+    return tuple(Match.of_block(study, named) for named in study.gate)
 
 
 def _summarise(path: Path, text: str) -> None:
@@ -153,26 +158,40 @@ def _evaluate(
     return tuple(check(study, frame, m, today, stored=before, waivers=waivers) for m in found)
 
 
-def _as_plain(gates: Sequence[Gate], *, strict: bool = False) -> _Plain:
+def _as_plain(gates: Sequence[Gate], *, allow_undecided: bool = False) -> _Plain:
     """Everything that is known about every check.
 
     Each of ``checks`` has what was compared and the rules, and for each of its ``rows`` the
-    ``outcome`` with its ``reason``, both mean ``scores``, the ``difference`` with the ends of its
-    95% interval in points, the Holm-corrected ``p`` of no regression, the number of ``runs`` and
-    the ``cells`` behind it; baseline first. ``code`` is the exit code: a regression goes before
-    anything incomplete, and with ``strict`` what is unresolved is incomplete.
+    ``outcome`` with its ``reason``, the ``metric`` that decides, both mean ``scores`` in it, the
+    ``difference`` with the ends of its 95% interval on such examples (``low``, ``high``) and on
+    this test set (``test_set``), all in points, ``p`` after Holm's correction and the numbers of
+    ``runs``. ``code`` is the exit code: 1 if anything is worse, else 2 if anything is not shown.
     """
-    codes = {gate.code(strict=strict) for gate in gates}
+    codes = {gate.code(allow_undecided=allow_undecided) for gate in gates}
     code = 1 if 1 in codes else max(codes)
-    unresolved = sum(row.outcome is GateOutcome.UNRESOLVED for gate in gates for row in gate.rows)
-    left_open = f", {unresolved} unresolved" if unresolved and not code else ""
     return {
         "code": code,
-        "verdict": _CODES[code] + left_open,
-        "strict": strict,
+        "verdict": _verdict(gates, code),
+        "allow_undecided": allow_undecided,
         "rules": [{"outcome": str(o), "mark": o.mark, "when": rule} for o, rule in RULES.items()],
         "checks": [_plain_gate(gate) for gate in gates],
     }
+
+
+def _verdict(gates: Sequence[Gate], code: int) -> str:
+    """All checks in a few words: the worst of them first, and how many rows are not decided."""
+    if code == 1:
+        return str(GateOutcome.WORSE)
+    outcomes = Counter(row.outcome for gate in gates for row in gate.rows)
+    known = (GateOutcome.REFUSED, GateOutcome.MISSING, GateOutcome.UNDECIDED)
+    left = ", ".join(f"{outcomes[one]} {one}" for one in known if outcomes[one])
+    if any(gate.problems for gate in gates):
+        left = ", ".join(filter(None, (left, "problems of waivers")))
+    is_better = all(gate.is_better for gate in gates)
+    words = "better on average" if left else "better"
+    if not is_better:
+        words = "incomplete" if code else "nothing shown to be worse" if left else "not worse"
+    return f"{words}: {left}" if left else words
 
 
 def _plain_gate(gate: Gate) -> _Plain:
@@ -195,6 +214,7 @@ def _plain_gate(gate: Gate) -> _Plain:
 
 def _plain_row(row: Row) -> _Plain:
     interval = row.estimate.interval if row.estimate else Interval()
+    fixed = row.on_test_set.interval if row.on_test_set else Interval()
     return {
         "name": row.name,
         "mark": row.outcome.mark,
@@ -202,10 +222,12 @@ def _plain_row(row: Row) -> _Plain:
         "reason": row.reason,
         "notes": list(row.notes),
         "cells": list(row.cells),
+        "metric": row.metric,
         "scores": [for_json(score) for score in row.scores],
         "difference": for_json(interval.mean),
         "low": for_json(interval.low),
         "high": for_json(interval.high),
+        "test_set": [for_json(fixed.low), for_json(fixed.high)],
         "p": for_json(row.p),
         "runs": list(row.runs),
     }
@@ -233,7 +255,7 @@ def _as_text(found: _Plain) -> Iterable[tuple[str, GateOutcome | None]]:
         yield _aligned(_COLUMNS, widths), None
         for row, words in zip(one["rows"], rows, strict=True):
             yield _aligned(words, widths), GateOutcome(row["outcome"])
-            if row["outcome"] != GateOutcome.PASSED or row["notes"]:
+            if row["outcome"] not in _SHOWN or row["notes"]:
                 wrapped = textwrap.wrap(_why(row, one), _WIDTH - 4, break_on_hyphens=False)
                 yield from (("    " + part, None) for part in wrapped)
         yield "", None
@@ -244,14 +266,19 @@ def _as_text(found: _Plain) -> Iterable[tuple[str, GateOutcome | None]]:
 
 def _entries(row: _Plain) -> tuple[str, ...]:
     """A row as text, in the order of the columns."""
-    numbers: tuple[str, ...] = ("",) * 6
+    numbers: tuple[str, ...] = ("",) * (len(_NUMBERS) - 1)
     if row["difference"] is not None:
         scores = tuple(f"{score:.1f}" for score in row["scores"])
-        ends = "" if row["low"] is None else f"{signed(row['low'])} to {signed(row['high'])}"
+        ends = _ends(row["low"], row["high"]), _ends(*row["test_set"])
         p = "" if row["p"] is None else p_value(row["p"])
         runs = "/".join(map(str, dict.fromkeys(row["runs"])))
-        numbers = (*scores, signed(row["difference"]), ends, p, runs)
+        numbers = (*scores, signed(row["difference"]), *ends, p, runs)
+    numbers = (visible(row["metric"]), *numbers)
     return (row["mark"], row["outcome"], shortened(visible(row["name"]), _LONGEST), *numbers)
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def _aligned(words: Sequence[str], widths: Sequence[int]) -> str:
@@ -279,8 +306,8 @@ def _as_paragraph(text: str) -> str:
 def _as_junit(found: _Plain) -> str:
     """One test suite a check and one test case a row, in the form that Jenkins reads.
 
-    A regression is a failure; what is missing or refused, and a problem with a waiver, an error;
-    what is waived or unresolved is skipped, in a strict check the latter is an error too.
+    What is worse is a failure; what is missing, refused or undecided, and a problem with a waiver,
+    an error; what is waived, new, or undecided where that is allowed, is skipped.
     """
     root = ET.Element("testsuites", name="pdbench check")
     for one in found["checks"]:
@@ -292,7 +319,7 @@ def _as_junit(found: _Plain) -> str:
             name = " v ".join(row["cells"][::-1]) if _is_between_cells(row, one) else row["name"]
             about = {"classname": group, "name": visible(name), "time": "0"}
             case = ET.SubElement(suite, "testcase", about)
-            _judge(case, row["outcome"], visible(_why(row, one)), found["strict"])
+            _judge(case, row["outcome"], visible(_why(row, one)), found["allow_undecided"])
         for problem in one["problems"]:
             case = ET.SubElement(suite, "testcase", classname=group, name="waivers")
             ET.SubElement(case, "error", message=visible(problem), type="waiver")
@@ -303,11 +330,11 @@ def _as_junit(found: _Plain) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _judge(case: ET.Element, outcome: str, message: str, strict: bool) -> None:
-    if outcome in failing(strict=strict):
-        tag = "failure" if outcome == GateOutcome.REGRESSED else "error"
+def _judge(case: ET.Element, outcome: str, message: str, allow_undecided: bool) -> None:
+    if outcome in failing(allow_undecided=allow_undecided):
+        tag = "failure" if outcome == GateOutcome.WORSE else "error"
         ET.SubElement(case, tag, message=message, type=outcome)
-    elif outcome != GateOutcome.PASSED:
+    elif outcome not in _SHOWN:
         ET.SubElement(case, "skipped", message=f"{outcome}: {message}")
 
 
@@ -328,7 +355,7 @@ def _error_lines(found: _Plain) -> Iterator[str]:
     for one in found["checks"]:
         place = _place(one)
         for row in one["rows"]:
-            if row["outcome"] in failing(strict=found["strict"]):
+            if row["outcome"] in failing(allow_undecided=found["allow_undecided"]):
                 title = f"pdbench check, {row['outcome']}: {row['name']}"
                 yield annotation({**place, "title": title}, _why(row, one))
         for problem in one["problems"]:

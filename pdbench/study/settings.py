@@ -161,6 +161,11 @@ _Metric: TypeAlias = Annotated[
     str, AfterValidator(_known_metric), WithJsonSchema({"enum": [*METRICS], "type": "string"})
 ]
 _Kind: TypeAlias = Literal["classification", "span", "ranking"]
+LARGEST_MARGIN = 2.0
+"""Points that may be named as no difference; what is larger hides any."""
+_Margin: TypeAlias = _Sourced[
+    Annotated[float, Field(gt=0, le=LARGEST_MARGIN, allow_inf_nan=False)] | None
+]
 Format: TypeAlias = Literal["tsv", "csv", "jsonl", "json", "parquet", "txt"]
 """Of files of records, which end so."""
 Names: TypeAlias = str | tuple[str, ...]
@@ -508,7 +513,7 @@ class ArtefactNeeds(Strict):
         1, description="Seeds of each cell."
     )
     cells: tuple[Block, ...] = Field((), description="The grid it is drawn from.")
-    margin: _Sourced[_Rate | None] = Field(
+    margin: _Margin = Field(
         None, description="The artefact's own margin, in place of evidence.margin."
     )
     stands_for: dict[str, Name] = Field(
@@ -521,7 +526,7 @@ class ArtefactNeeds(Strict):
 class Evidence(Strict):
     """What counts as the same number, named before anything runs."""
 
-    margin: _Sourced[_Rate | None] = Field(
+    margin: _Margin = Field(
         None,
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
@@ -538,7 +543,7 @@ class GateMatch(Strict):
 
     baseline: str = Field(description="Method id of what is the measure.")
     candidate: str = Field(description="Method id of what is measured.")
-    margin: _Sourced[_Rate | None] = Field(
+    margin: _Margin = Field(
         None, description="Points that the candidate may lose, in place of evidence.margin."
     )
 

@@ -1,9 +1,8 @@
-"""Waivers: regressions that are known and accepted for a while, each with its reason."""
+"""Waivers: losses that are known and accepted for a while, each with its reason."""
 
 from __future__ import annotations
 
-from datetime import date
-from fnmatch import fnmatchcase
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,27 @@ from pdbench.study.settings import Strict
 
 WAIVERS = Path("config/waivers.yaml")
 
+DAYS = 90
+"""From today, the most that a waiver counts."""
+
+_LETTERS, _WORDS = 20, 3  # that a reason has at least
+
+
+def checked_reason(text: str) -> str:
+    """A reason in one line; ValueError where it is too short to be one."""
+    words = text.split()
+    letters = sum(letter.isalpha() for letter in text)
+    if letters < _LETTERS or len({word.lower() for word in words}) < _WORDS:
+        raise ValueError(f"{text!r:.80} is no reason: say why in {_LETTERS} letters or more")
+    return " ".join(words)
+
+
+def _exact(name: str) -> str:
+    if "*" in name:
+        raise ValueError(f"{name!r:.80} names no cell: a waiver is of one cell, written out")
+    return name
+
+
 _Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1),
@@ -23,34 +43,45 @@ _Text = Annotated[
 
 
 class Waiver(Strict):
-    """One accepted regression."""
+    """One accepted loss."""
 
     study: _Text = Field(description="The study it is about.")
     baseline: _Text = Field(
         description="What the candidate is worse than: a method id, or stored for stored results."
     )
-    cell: _Text = Field(
-        description="The candidate's cell, task.method.L-H.transfer.corpus, as the table of "
-        "`pdbench check` names it; * stands for any text, as in sentiment.minilm.*, and "
-        "pooled.TASK and pooled.all are the means over cells."
+    cell: Annotated[_Text, AfterValidator(_exact)] = Field(
+        description="The candidate's cell, task.method.L-H.transfer.corpus, or the mean over "
+        "cells, mean.TASK or mean.all, as the table of `pdbench check` names it."
     )
-    reason: _Text = Field(description="Why it is accepted.")
-    expires: date = Field(description="The last day on which it counts, as 2027-01-31.")
+    reason: Annotated[_Text, AfterValidator(checked_reason)] = Field(
+        description="Why it is accepted, in several words."
+    )
+    expires: date = Field(
+        description="The last day on which it counts, as 2027-01-31; 90 days from today at most."
+    )
 
     def covers(self, study: str, baseline: str, cell: str) -> bool:
         """Whether it is about this cell of this comparison."""
-        here = (self.study, self.baseline) == (study, baseline)
-        return here and fnmatchcase(cell, self.cell)
+        return (self.study, self.baseline, self.cell) == (study, baseline, cell)
 
     def is_expired(self, today: date) -> bool:
         """Whether its last day is over."""
         return today > self.expires
 
+    def counts(self, today: date) -> bool:
+        """Whether it counts: neither over, nor for longer than it may be."""
+        return not self.is_expired(today) and self.expires <= self.last(today)
+
+    @staticmethod
+    def last(today: date) -> date:
+        """The last day until which a loss may be waived."""
+        return today + timedelta(DAYS)
+
 
 class WaiversFile(Strict):
     """All waivers of a project."""
 
-    waivers: tuple[Waiver, ...] = Field(description="The accepted regressions.")
+    waivers: tuple[Waiver, ...] = Field(description="The accepted losses.")
 
 
 def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:

@@ -1,0 +1,267 @@
+"""Why two cells are not judged: other budgets, and what tells on a score that was not earned.
+
+Each reason is a few words with both numbers, the baseline's first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pdbench.data.columns import TEST_PREDICTIONS
+from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample
+from pdbench.evidence.significance import Difference
+from pdbench.evidence.table import ResultsTable
+from pdbench.study import Architecture, Cell, Study
+
+ITEMS_APART = 0.01
+"""Share by which items seen may differ: where the last pass is not a whole one, it depends on the
+seed whether the shorter batch of the pass was in it."""
+
+PIECES_APART = 0.1
+"""Share by which word pieces an update may differ."""
+
+WALL_APART = 3.0
+"""How many times the baseline's wall time an update may take, on the same device."""
+
+GAP = 3.0
+"""Points by which a test score may exceed what the dev score lets expect, and more by chance."""
+
+_CHANCE = 3.5  # standard errors over examples that chance explains: once in 4,000 cells
+_LEAST_SECONDS = 1.0  # of a run beyond that factor: shorter times are not told from noise
+_ONE_CLASS = 0.01  # share of other answers at which a run still answers one class only
+_SEVERAL = 0.05  # share of other labels at which that is no skill
+
+_MEASURED = ("steps", "examples", "tokens", "train_seconds")
+_DATA = ("train", "dev", "test")
+_SHARED = "soft_labels"
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one cell in a table: a baseline's or a candidate's."""
+
+    table: ResultsTable
+    cell: Cell
+
+    @property
+    def study(self) -> Study:
+        """The study whose cell it is."""
+        return self.table.study
+
+    @property
+    def runs(self) -> Any:
+        """All its runs."""
+        return self.table.runs(self.cell.key)
+
+    @property
+    def chosen(self) -> Any:
+        """Those of the grid point that dev chose."""
+        return self.table.chosen(self.cell.key)
+
+    def mean(self, column: str) -> float:
+        """The mean of a column over all runs."""
+        return float(self.runs[column].mean())
+
+    def score(self, split: str, metric: str) -> float:
+        """The mean score of the chosen runs, in per cent; NaN where it was not recorded."""
+        rows, column = self.chosen, f"{split}_{metric}"
+        return 100 * float(rows[column].mean()) if column in rows else math.nan
+
+    @property
+    def constant(self) -> int:
+        """How many of the chosen runs answer one class to all but a hundredth of the examples."""
+        answers = [np.asarray(found) for found in self.chosen[TEST_PREDICTIONS]]
+        task = self.study.tasks[self.cell.task]
+        is_flagged = self.chosen["degenerate"].astype(bool)
+        if task.kind != "classification" or not task.labels:
+            return int(is_flagged.sum())
+        if _others(np.asarray(self.table.labels(self.cell.task))) < _SEVERAL:
+            return int(is_flagged.sum())
+        pairs = zip(is_flagged, answers, strict=True)
+        return sum(bool(flag) or _others(own) < _ONE_CLASS for flag, own in pairs)
+
+
+def _others(values: Any) -> float:
+    """The share of values that are not the most frequent one."""
+    return 1 - float(np.unique(values, return_counts=True)[1].max()) / len(values)
+
+
+def unmeasured(side: Side) -> Iterator[str]:
+    """What a run did not record of its budget, or not as a finite number."""
+    rows = side.runs
+    for column in _MEASURED:
+        if column not in rows:
+            yield f"no {column} recorded"
+        elif len(broken := rows[~np.isfinite(rows[column].astype(float))]):
+            yield f"{column} {broken[column].iloc[0]} in {broken['run'].iloc[0]}"
+
+
+def other_seeds(side: Side) -> Iterator[str]:
+    """Whether the runs have other seeds, or other numbers of them, than the study gives them."""
+    rows, made = side.runs, side.study.runs(side.study.trained_by(side.cell))
+    seeds = {run.name: run.seed for run in made}
+    found = zip(rows["run"], rows["seed"], strict=True)
+    if own := next(((n, seed) for n, seed in found if seed != seeds.get(n, seed)), None):
+        yield f"seed {own[1]} of {own[0]}, and the study's is {seeds[own[0]]}"
+    if strange := set(map(int, rows["seed_index"])) - {run.seed_number for run in made}:
+        yield f"seed numbers {_listed(strange)}, which the study does not have"
+
+
+def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
+    """Every quantity in which the budgets of both differ: "updates 250 v 200".
+
+    The data themselves are compared where both tables have their digests. Where the weights begin
+    is no part of the budget: it is what a method is. Two versions of the code (``by_seed``) must
+    have the same seeds and test examples; their teachers and so their soft labels may differ.
+    """
+    if first.cell.transfer != second.cell.transfer:
+        yield f"transfer set {first.cell.transfer or 'none'} v {second.cell.transfer or 'none'}"
+    counted = (("updates", "steps", 0.0), ("items seen", "examples", ITEMS_APART))
+    for name, column, apart in counted:
+        mean, its = first.mean(column), second.mean(column)
+        if not abs(mean - its) <= apart * mean:
+            yield f"{name} {mean:,.0f} v {its:,.0f}"
+    pieces, its = (side.mean("tokens") / side.mean("steps") for side in (first, second))
+    if not abs(pieces - its) <= PIECES_APART * pieces:
+        yield f"word pieces an update {pieces:,.0f} v {its:,.0f}"
+    yield from _slower(first, second)
+    points = [side.table.grid_points(side.cell.key) for side in (first, second)]
+    if points[0] != points[1]:
+        yield f"grid points {points[0]} v {points[1]}"
+    numbers = [set(map(int, side.chosen["seed_index"])) for side in (first, second)]
+    if numbers[0] != numbers[1]:
+        yield f"seed numbers {_listed(numbers[0])} v {_listed(numbers[1])}"
+    for role in _DATA if by_seed else (*_DATA, _SHARED):
+        digests = [_values(side.runs, f"{role}_digest") for side in (first, second)]
+        if digests[0] and digests[1] not in ([], digests[0]):
+            yield f"data of {role} not the same"
+    if by_seed:
+        yield from _other_draws(first, second)
+    elif other := other_code(first, second):
+        yield f"{other}; run the study again"
+
+
+def other_code(first: Side, second: Side) -> str:
+    """Says that the runs of both are not all of one engine; nothing where no engine is recorded."""
+    engines = [_values(side.runs, "engine") for side in (first, second)]
+    if not any(engines) or (all(engines) and len({*engines[0], *engines[1]}) == 1):
+        return ""
+    return f"other code: engine {' v '.join(_listed(found) or 'none' for found in engines)}"
+
+
+def _slower(first: Side, second: Side) -> Iterator[str]:
+    """Says where the second takes far longer for an update, on the same device."""
+    devices = [_values(side.runs, "device") for side in (first, second)]
+    if devices[0] != devices[1] or len(devices[0]) != 1:
+        return
+    most = WALL_APART * _teacher_allowance(first, second)
+    times = [_seconds(side) for side in (first, second)]
+    allowed = most * times[0] / first.mean("steps") * second.mean("steps")
+    if times[1] > max(allowed, times[0] + _LEAST_SECONDS):
+        steps = first.mean("steps"), second.mean("steps")
+        each = [f"{1000 * time / n:,.1f}" for time, n in zip(times, steps, strict=True)]
+        yield f"milliseconds an update {' v '.join(each)}"
+
+
+def _seconds(side: Side) -> float:
+    """The mean wall time of training a run, without that of its teacher where that is known."""
+    rows = side.runs
+    teacher = rows["teacher_seconds"].fillna(0.0) if "teacher_seconds" in rows else 0.0
+    return float((rows["train_seconds"] - teacher).mean())
+
+
+def _teacher_allowance(first: Side, second: Side) -> float:
+    """How many times longer the second may take as it asks the teacher, and the first does not.
+
+    An update costs a student three passes, forward and twice that backward, and the teacher one.
+    """
+    asks = [side.study.methods[side.cell.method].asks_teacher for side in (first, second)]
+    known = "teacher_seconds" in second.runs and second.runs["teacher_seconds"].notna().all()
+    if known or not asks[1] or asks[0]:
+        return 1.0
+    task = second.study.tasks[second.cell.task].model_of or second.cell.task
+    sizes = _values(second.table.teachers(task), "architecture")
+    if len(sizes) != 1:
+        return 1.0
+    teacher = Architecture.parse(sizes[0]).encoder_parameters
+    return 1 + teacher / (3 * second.cell.architecture.encoder_parameters)
+
+
+def _other_draws(first: Side, second: Side) -> Iterator[str]:
+    """Whether two versions of the code had other seeds or other test examples."""
+    seeds = [list(side.chosen["seed"]) for side in (first, second)]
+    if seeds[0] != seeds[1]:
+        yield "seeds " + " v ".join(", ".join(map(str, found)) for found in seeds)
+    if list(first.table.labels(first.cell.task)) != list(second.table.labels(second.cell.task)):
+        yield "labels of the test examples not the same"
+
+
+def unearned(first: Side, second: Side, metric: str, found: Difference) -> Iterator[str]:
+    """What tells on the candidate's test score: the dev score, the teacher, one answer to all.
+
+    ``found`` is the difference of the test scores, with its error over examples.
+    """
+    constant = first.constant, second.constant
+    if constant[1] > constant[0] or (constant[1] == len(second.chosen) and found.error > 0):
+        yield f"one class for an answer in {constant[0]} v {constant[1]} runs"
+    gaps = [side.score("test", metric) - side.score("dev", metric) for side in (first, second)]
+    # As far as dev examples go: those of the test set, at another number.
+    items = len(first.table.labels(first.cell.task))
+    error = found.examples * math.sqrt(1 + items / _dev_items(second))
+    if gaps[1] - gaps[0] > max(GAP, _CHANCE * error):
+        yield (
+            f"{metric} on test less dev {gaps[0]:+.1f} v {gaps[1]:+.1f}, as if test labels had "
+            "been seen"
+        )
+    yield from _above_teacher(first, second, metric)
+
+
+def _above_teacher(first: Side, second: Side, metric: str) -> Iterator[str]:
+    """Says where the candidate is above the teacher on test alone, and the baseline is not."""
+    task = second.cell.task
+    teachers, column = second.table.teachers(task), f"dev_{metric}"
+    if len(teachers) != 1 or column not in teachers:
+        return
+    dev, test = (100 * float(teachers[f"{split}_{metric}"].iloc[0]) for split in ("dev", "test"))
+    on_dev, on_test = second.score("dev", metric) - dev, second.score("test", metric) - test
+    if not on_dev <= 0 < on_test or first.score("test", metric) > test:
+        return
+    rows = pd.concat([teachers, second.chosen])
+    sample = Sample.of(second.table, task, rows)
+    runs = dict(enumerate(range(1, len(rows))))
+    groups = {"teacher": RunGroup(task, {0: 0}, is_fixed=True), "own": RunGroup(task, runs)}
+    terms = {("own", metric): 1.0, ("teacher", metric): -1.0}
+    error = Estimator({task: sample}, groups).estimate(terms, question=Question.EXAMPLES).examples
+    if on_test > _CHANCE * error:
+        where = f"{on_test:+.1f} on test and {on_dev:+.1f} on dev"
+        yield f"{metric} from the teacher's {where}, as if test labels had been seen"
+
+
+def _dev_items(side: Side) -> int:
+    """How many dev examples a task has at least: the denominator of the shares of them.
+
+    As many as test examples where no share is recorded.
+    """
+    rows = side.table.frame[side.table.frame["task"] == side.cell.task]
+    columns = [c for c in ("majority_dev", "dev_accuracy") if c in rows]
+    shares = {float(value) for column in columns for value in rows[column].dropna()}
+    denominators = [Fraction(share).limit_denominator(10**5).denominator for share in shares]
+    if max(denominators, default=1) == 1:
+        return len(side.table.labels(side.cell.task))
+    return max(denominators)
+
+
+def _values(rows: Any, column: str) -> list[str]:
+    """The values of a column, each once."""
+    return sorted(set(map(str, rows[column].dropna()))) if column in rows else []
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, sorted(values)))
