@@ -106,16 +106,16 @@ def test_students_start_from_the_right_checkpoint(study: Study) -> None:
     pretrained = Cell("sentiment", "pf", size, None, "general")
     random = Cell("sentiment", "basic", size, None, None)
 
-    assert study.initial_checkpoint(truncated) == Start("general", Architecture(2, 128))
-    assert study.initial_checkpoint(pretrained) == Start("general", size)
-    assert study.initial_checkpoint(random) is None
+    assert study.initial_checkpoint(truncated, 0) == Start("general", Architecture(2, 128), 0)
+    assert study.initial_checkpoint(pretrained, 0) == Start("general", size, 0)
+    assert study.initial_checkpoint(random, 0) is None
 
 
 def test_only_needed_checkpoints_are_pretrained(study: Study) -> None:
     """The study pre-trains the sizes that its cells start from, the largest first."""
     assert study.pretrained == (
-        Start("general", Architecture(2, 128)),
-        Start("general", Architecture(1, 64)),
+        Start("general", Architecture(2, 128), 0),
+        Start("general", Architecture(1, 64), 0),
     )
 
 
