@@ -61,7 +61,7 @@ def test_spans_share_the_updates_of_one_data_set() -> None:
     )
 
     assert [found.span(i) for i in range(3)] == [(0, 0.25), (0, 1), (0.25, 1)]
-    assert [found.first(i) for i in range(3)] == [0, 1, 0]
+    assert [found.turn(i) for i in range(3)] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.1, 0.2, 0.2), (1 / 3,) * 3])
