@@ -70,7 +70,7 @@ def mlm(request: Request, clock: Clock) -> dict[str, Any]:
     """Pre-train a student on a corpus of the study, from its first weights to its last."""
     architecture = Architecture.parse(request["arch"])
     vocabulary = open_vocabulary(data.study().vocabulary, ARCHIVES)
-    start = Start(request["corpus"], architecture)
+    start = Start(request["corpus"], architecture, 0)
     with clock:
         _, progress = pretrain_student(data.study(), data.paths(), start, vocabulary)
     return {"steps": progress.steps, "pieces": progress.pieces, "precision": _precision(request)}

@@ -97,10 +97,22 @@ _job("audit", "Count all data, measure similarities and look for leaks of test a
     metavar="ID",
     help="Pre-train by this method's own objective, from the deepest model of the width.",
 )
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="The seed number of the runs that start from it, 0 if not given; of released weights "
+    "there is none.",
+)
 @_with_threads
 @_with_saves
 def _pretrain(
-    study: Study, corpus: str, architecture: Architecture, method: str | None, save_every: float
+    study: Study,
+    corpus: str,
+    architecture: Architecture,
+    method: str | None,
+    seed: int | None,
+    save_every: float,
 ) -> None:
     """Pre-train ARCHITECTURE (layers/hidden) with masked LM on CORPUS.
 
@@ -116,7 +128,13 @@ def _pretrain(
     if method is not None:
         own = [name for name, found in study.methods.items() if found.pretraining]
         known(method, own, "method with a pre-training of its own")
-    pretrain(study, Paths(study), Start(corpus, architecture, method), save_every)
+    if study.is_released(corpus):
+        if seed is not None:
+            raise UsageError(f"corpus {corpus!r} holds released weights", "leave out --seed")
+        start = Start(corpus, architecture, None, method)
+    else:
+        start = Start(corpus, architecture, seed or 0, method)
+    pretrain(study, Paths(study), start, save_every)
 
 
 _job(

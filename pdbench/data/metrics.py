@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pdbench.study.catalogue.metrics import METRICS
+from pdbench.study.catalogue.metrics import METRICS, RANKED
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -92,12 +92,26 @@ def centred(values: NDArray[Any]) -> Floats:
     return found
 
 
-def ranks(scores: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int32]:
-    """The rank of the true item among all, from 1; 0 where it is unseen, which no score finds.
+def ranking(scores: NDArray[Any]) -> NDArray[np.int32]:
+    """The items that rank first and the rank of each, from 1, (N, K, 2).
 
-    Items with the true one's score count as before it. ``scores`` are (N, C), of C items for
-    each of N examples, and ``labels`` the numbers of the true items, (N,).
+    ``scores`` are (N, C), of C items for each of N examples; K is C, and at most ``RANKED``. Items
+    of one score count as before one another: all have the last of their ranks.
     """
-    own = scores[np.arange(len(labels)), np.maximum(labels, 0)]
-    found = np.sum(scores >= own[:, None], axis=1, dtype=np.int32)
-    return np.where(labels == UNSEEN, 0, found).astype(np.int32)
+    items = np.argsort(-scores, axis=1, kind="stable")[:, :RANKED]
+    ordered = np.sort(scores, axis=1)
+    own = np.take_along_axis(scores, items, axis=1)
+    below = [np.searchsorted(row, some) for row, some in zip(ordered, own, strict=True)]
+    places = scores.shape[1] - np.array(below, np.int32).reshape(items.shape)
+    found: NDArray[np.int32] = np.stack([items, places], axis=2).astype(np.int32)
+    return found
+
+
+def rank_of(ranked: NDArray[np.int32], labels: NDArray[Any]) -> NDArray[np.int32]:
+    """The rank of the true item, (N,), in a :func:`ranking`; 0 where it is not in it.
+
+    ``labels`` are the numbers of the true items, (N,), ``UNSEEN`` where the labelled set has none.
+    """
+    is_true = ranked[:, :, 0] == labels[:, None]
+    found: NDArray[np.int32] = np.where(is_true, ranked[:, :, 1], 0).max(axis=1, initial=0)
+    return found.astype(np.int32)

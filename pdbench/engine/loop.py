@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from pdbench.core.errors import Stopped
+from pdbench.core.errors import Stopped, UsageError
 from pdbench.data.batches import Batch, Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.state import Keeper, Stopwatch
@@ -30,6 +31,9 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 _REPORTED_STEPS = 50
 """The final training loss is the mean over so many last steps."""
+
+_FIRST_LOOKED_AT, _LOOKED_AT_EVERY = 2, 50
+"""Of the updates, those in which the bits of all weights are compared."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +73,8 @@ class Optimisation:
 class Progress:
     """What a stage did: its items, with repetition, its word pieces, and its loss at every step.
 
-    ``padding`` is a share of the processed positions, ``loss`` the mean over the last steps.
+    ``padding`` is a share of the processed positions, ``loss`` the mean over the last steps, and
+    ``teacher_seconds`` the part of the ``seconds`` in which a teacher was asked.
     """
 
     steps: int
@@ -78,6 +83,7 @@ class Progress:
     padding: float
     loss: float
     seconds: float
+    teacher_seconds: float
     losses: NDArray[np.float32] = field(repr=False, compare=False)
 
 
@@ -89,21 +95,25 @@ def optimise(
     seed: int = 0,
     keeper: Keeper | None = None,
     ranks: Ranks = ALONE,
+    teaching: Callable[[], float] = lambda: 0.0,
 ) -> Progress:
     """Train ``model``, one update a step, and leave it in evaluation mode.
 
     A step depends on the weights, the moments, the seed of the dropout and its number alone, so
     that a run that is interrupted and taken up again ends where it would have ended; without a
-    ``keeper`` an interrupted stage is lost. ``loss_of`` is the mean over a batch's targets.
+    ``keeper`` an interrupted stage is lost. ``loss_of`` is the mean over a batch's targets, and
+    ``teaching`` the seconds that a teacher has been asked for until now. The engine alone updates
+    the weights: a loss gives a number.
 
     Raises:
+        UsageError: The loss updated or replaced a weight, or left a gradient.
         FloatingPointError: The loss is not finite.
         Stopped: A signal asked to stop; the state is saved.
     """
     if keeper is not None and (known := keeper.next_stage()) is not None:
         done, losses = known
         return Progress(**done, losses=losses.numpy())
-    stage = _Running(model, loss_of, settings, seed, ranks)
+    stage = _Running(model, loss_of, settings, seed, ranks, teaching)
     if keeper is not None:
         stage.restore(keeper)
     model.train()
@@ -167,8 +177,11 @@ class _Running:
         settings: Optimisation,
         seed: int,
         ranks: Ranks,
+        teaching: Callable[[], float],
     ) -> None:
         self.step = 0
+        self._teaching, self._taught = teaching, -teaching()
+        self._weights_watch = _Weights(model)
         self._model, self._settings, self._seed, self._ranks = model, settings, seed, ranks
         self._how = settings.settings
         self._device = next(model.parameters()).device
@@ -187,6 +200,7 @@ class _Running:
 
     def update(self, whole: _W) -> None:
         self._seed_dropout()
+        self._weights_watch.note(self.step)
         rank, world = self._ranks.rank, self._ranks.world
         share = whole if world == 1 else whole.rows(slice(rank, None, world))
         own = [p for p in _portions(share, self._how.at_once) if len(p)]
@@ -199,6 +213,7 @@ class _Running:
         if not own and len(whole) and world > 1:
             # The others wait for this process's gradients: it gives them zeros.
             self._learn(whole, 0.0, last=True)
+        self._weights_watch.check()
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
@@ -208,7 +223,10 @@ class _Running:
         With the ``last`` work of a process its gradients are complete: the processes sum them.
         """
         with contextlib.nullcontext() if last else self._waiting():
+            before = self._weights_watch.gradients()
             loss: Tensor = self._loss(work)
+            self._weights_watch.check()
+            self._weights_watch.check_gradients(before)
             # DistributedDataParallel takes the mean over the processes; this makes it a sum.
             (loss * (share * self._ranks.world)).backward()  # type: ignore[no-untyped-call]
         return loss.detach() * share
@@ -219,6 +237,7 @@ class _Running:
         if (note := keeper.restore(saved)) is not None:
             self.step = note["step"]
             self._watch.take_up(**note["watch"])
+            self._taught += note["taught"]
         step = torch.tensor(self.step)
         self._ranks.copy_from_first([step, *self._weights().values()])
         self.step = int(step)
@@ -228,7 +247,8 @@ class _Running:
         losses, counts = map(self._ranks.sum, (self._losses, self._counts))
         if not bool(losses.isfinite().all()):
             raise FloatingPointError(f"the training loss is not finite by step {self.step}")
-        note = {"step": self.step, "watch": self._watch.note()}
+        taught = self._taught + self._teaching()
+        note = {"step": self.step, "watch": self._watch.note(), "taught": taught}
         keeper.save({**self._weights(), "losses": losses, "counts": counts}, note)
 
     def finish(self, keeper: Keeper | None) -> Progress:
@@ -245,6 +265,7 @@ class _Running:
             "padding": 1 - pieces / max(1, positions),
             "loss": final,
             "seconds": self._watch.seconds,
+            "teacher_seconds": self._taught + self._teaching(),
         }
         if keeper is not None:
             keeper.finish(done, losses)
@@ -263,6 +284,60 @@ class _Running:
             **{f"model.{name}": tensor for name, tensor in self._model.state_dict().items()},
             **{f"adamw.{name}": tensor for name, tensor in self._optimiser.tensors().items()},
         }
+
+
+class _Weights:
+    """Sees whether a loss trains by itself: its updates would be in no budget.
+
+    Torch counts the changes of a tensor, and what writes past that count (``Tensor.data``) shows in
+    the bits, which are looked at in the first updates and in a few of the others.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._parameters = model, tuple(model.parameters())
+        self._changes: list[tuple[int, int]] = []
+        self._looks, self._bits = False, [0]
+
+    def note(self, step: int) -> None:
+        """Remember the weights as they are before an update."""
+        self._changes = self._counted()
+        # Which, nobody can know beforehand who writes a loss.
+        self._looks = step < _FIRST_LOOKED_AT or secrets.randbelow(_LOOKED_AT_EVERY) == 0
+        if self._looks:
+            self._bits = self._summed()
+
+    def check(self) -> None:
+        """Refuse weights that are others than when they were noted."""
+        if self._counted() != self._changes or (self._looks and self._summed() != self._bits):
+            raise self._refusal("updates the weights")
+
+    def gradients(self) -> list[int]:
+        """How often the gradient of each weight has changed."""
+        found = (p.grad for p in self._parameters)
+        return [-1 if gradient is None else gradient._version for gradient in found]
+
+    def check_gradients(self, before: list[int]) -> None:
+        """Refuse gradients that are others than before."""
+        if self.gradients() != before:
+            raise self._refusal("changes the gradients")
+
+    def _counted(self) -> list[tuple[int, int]]:
+        return [(p._version, p.data_ptr()) for p in self._parameters]
+
+    def _summed(self) -> list[int]:
+        """The sum of the bits of each weight; other weights in their place are refused."""
+        if list(map(id, self._model.parameters())) != list(map(id, self._parameters)):
+            raise self._refusal("replaces the weights")
+        kinds = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+        bits = (p.detach().view(kinds[p.element_size()]) for p in self._parameters)
+        sums: list[int] = torch.stack([own.sum(dtype=torch.int64) for own in bits]).tolist()
+        return sums
+
+    def _refusal(self, does: str) -> UsageError:
+        loss = getattr(self._model, "objective", self._model)
+        name = f"{type(loss).__module__}:{type(loss).__name__}"
+        what = f"{name}: it {does} while its loss is computed, and the engine alone trains"
+        return UsageError(what, "return the loss, and leave backward() and updates to the engine")
 
 
 class _Loss(nn.Module):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pdbench.core.files import flush, share
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Raised when an older state would be taken up wrongly."""
 
 SAVE_EVERY = 300.0

@@ -1,17 +1,27 @@
-"""All runs of a study as one Parquet file."""
+"""All runs of a study as one Parquet file, scored on test: jobs that train only predict for it."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from pdbench.core.entries import RECORD, verified
 from pdbench.core.errors import DataError
-from pdbench.data.columns import TEST_LABELS, TEST_PREDICTIONS, examples_column, predictions_file
+from pdbench.data.columns import (
+    TEACHER,
+    TEST_LABELS,
+    TEST_PREDICTIONS,
+    examples_column,
+    predictions_file,
+)
 from pdbench.data.table import write_table
 from pdbench.data.tokens import read_array
 from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
 from pdbench.jobs.submission import imported_scores
+from pdbench.kinds import Labelled, kind_of, majority
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -20,7 +30,7 @@ from pdbench.workflow.shown import note_made
 if TYPE_CHECKING:
     import pandas as pd
 
-_LEFT_OUT = {"stages", "metrics", "majority", "environment", "inputs", "outputs"}
+_LEFT_OUT = {"stages", "metrics", "environment", "inputs", "outputs"}
 """Of a record; each has columns of its own, or stands beside it."""
 
 _NOT_OF_ENVIRONMENT = {"host", "python", "platform", "slurm_job", "pdbench", "torch"}
@@ -39,9 +49,12 @@ def gathered(study: Study, paths: Paths) -> pd.DataFrame:
     import pandas as pd
 
     whose = {"study": study.name, "scale": study.scale}
-    folders = [paths.teacher(task) for task in study.taught]
-    folders += [paths.run(run) for cell in study.seed_counts for run in study.runs(cell)]
-    rows = [{**whose, **_row(own)} for own in folders if (own / RECORD).is_file()]
+    folders = [(task, paths.teacher(task)) for task in study.taught]
+    runs = (run for cell in study.seed_counts for run in study.runs(cell))
+    folders += [(run.cell.task, paths.run(run)) for run in runs]
+    tests = {task: _Test(study, paths, task) for task in study.tasks}
+    found = ((tests[task], own) for task, own in folders if (own / RECORD).is_file())
+    rows = [{**whose, **_row(test, own)} for test, own in found]
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
@@ -53,9 +66,37 @@ def gathered(study: Study, paths: Paths) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _row(folder: Path) -> dict[str, Any]:
+class _Test:
+    """The labelled test split of a task: jobs that train do not open it."""
+
+    def __init__(self, study: Study, paths: Paths, task: str) -> None:
+        self._kind, self._folder = kind_of(study.tasks[task]), paths.task(task)
+
+    @cached_property
+    def _data(self) -> Labelled:
+        return self._kind.open_split(self._folder / "test")
+
+    @cached_property
+    def majority(self) -> dict[str, float]:
+        """The share of the largest class, by the column that says it."""
+        return {f"majority_{s}": majority(self._folder, s) for s in ("dev", "test")}
+
+    def score(self, method: str, said: NDArray[Any]) -> dict[str, Any]:
+        """What a model that said this scores, and what is compared with the labels, by column."""
+        is_teacher = method == TEACHER
+        metrics = self._kind.teacher_metrics if is_teacher else self._kind.task.metrics
+        scores = self._kind.judge(said, self._data, metrics)
+        return {
+            **{f"test_{metric}": value for metric, value in scores.metrics.items()},
+            **self.majority,
+            TEST_PREDICTIONS: scores.predictions.tolist(),
+            **{examples_column(m): each.tolist() for m, each in scores.examples.items()},
+        }
+
+
+def _row(test: _Test, folder: Path) -> dict[str, Any]:
     record = RunRecord.read(folder)
-    each = map(examples_column, record.metrics.get("test", ()))
+    said = read_array(verified(folder / predictions_file("test")))
     architecture = Architecture.parse(record.architecture)
     return {
         **record.model_dump(mode="json", exclude=_LEFT_OUT),
@@ -66,18 +107,12 @@ def _row(folder: Path) -> dict[str, Any]:
             for split, found in record.metrics.items()
             for metric, value in found.items()
         },
-        **{f"majority_{split}": share for split, share in record.majority.items()},
         **{f"{role}_digest": found for role, found in record.inputs.items()},
         **_training(record),
         **record.environment.model_dump(exclude=_NOT_OF_ENVIRONMENT),
         "pdbench_version": record.environment.pdbench,
         "torch_version": record.environment.torch,
-        TEST_PREDICTIONS: read_array(verified(folder / predictions_file("test"))).tolist(),
-        **{
-            column: read_array(verified(folder / f"{column}.npy")).tolist()
-            for column in each
-            if f"{column}.npy" in record.outputs
-        },
+        **test.score(record.method, said),
     }
 
 
@@ -93,6 +128,7 @@ def _training(record: RunRecord) -> dict[str, Any]:
         "tokens": pieces,
         "padding_share": round(1 - pieces / positions, 4),
         "train_seconds": sum(stage.seconds for stage in stages),
+        "teacher_seconds": sum(stage.teacher_seconds for stage in stages),
     }
 
 

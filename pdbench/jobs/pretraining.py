@@ -43,13 +43,14 @@ from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
+    taught_by,
 )
+from pdbench.jobs.unseen import closed_test_labels
 from pdbench.methods.objective import (
     MaskedLanguage,
     PretrainingObjective,
 )
 from pdbench.study import Start, Study
-from pdbench.study.cells import seed_of
 from pdbench.study.settings import Pretraining, Released, Source
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -112,7 +113,8 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     refuse_slow(study)
-    model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
+    with closed_test_labels(study, paths):
+        model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
     if ranks.rank:
         return
     rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
@@ -150,16 +152,11 @@ def _job(
         method="pretraining",
         architecture=str(start.architecture),
         corpus=start.corpus,
-        seed=_seed(start),
+        seed=start.seed,
         spec=paths.digest(Job("pretrain", start)),
         inputs=inputs,
     )
     return TrainingJob(paths, paths.pretrained(start), asked, save_every, writes)
-
-
-def _seed(start: Start) -> int:
-    own = () if start.method is None else (start.method,)
-    return seed_of("pretrain", start.corpus, start.architecture, *own)
 
 
 def pretrain_student(
@@ -185,12 +182,12 @@ def pretrain_student(
         teacher = OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
         own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
         assert own is not None
-        seed = seed_of("objective", start.corpus, start.architecture, start.method)
-        objective = PretrainingObjective.build(own.objective, own.options, shape, theirs, 0, seed)
+        built = own.objective, own.options, shape, theirs, 0, start.seed
+        objective = PretrainingObjective.build(*built)
         model = _student_of(teacher.model, objective, settings.dropout)
     rate = study.learning_rate(settings.learning_rate, start.architecture)
     progress = train_masked_lm(
-        model, corpus, settings, rate, _seed(start), objective, teacher, keeper, ranks
+        model, corpus, settings, rate, start.seed, objective, teacher, keeper, ranks
     )
     return model, progress
 
@@ -209,7 +206,7 @@ def _student_of(teacher: MaskedLM, objective: PretrainingObjective, dropout: flo
 
 
 def _first_weights(study: Study, start: Start, corpus: Corpus, shape: BertShape) -> MaskedLM:
-    settings, seed = study.training.pretrain, _seed(start)
+    settings, seed = study.training.pretrain, start.seed
     deviation = standard_deviation(shape.hidden, study.training.initializer_range)
     random = torch.Generator().manual_seed(seed)
     model = random_model(MaskedLM(Bert(shape, settings.dropout)), deviation, random)
@@ -330,7 +327,9 @@ def train_masked_lm(
         return objective.checked_loss(ours, theirs, device.tensor(masked.targets))
 
     how = Optimisation(len(order), learning_rate, settings)
-    progress = optimise(trained, batch_of, loss_of, how, seed, keeper, ranks)
+    progress = optimise(
+        trained, batch_of, loss_of, how, seed, keeper, ranks, teaching=taught_by(teacher)
+    )
     model.cpu()
     whole[kept], bias[kept] = model.bert.word_embeddings.weight.detach(), model.bias.detach()
     model.bert.word_embeddings.weight, model.bias = nn.Parameter(whole), nn.Parameter(bias)

@@ -30,6 +30,10 @@ class StageRecord(Strict):
     padding: float = Field(description="Share of the processed positions that were padding.")
     loss: float = Field(description="Mean training loss of the last steps, in nats.")
     seconds: float = Field(description="Wall time.")
+    teacher_seconds: float = Field(
+        description="Of it, in forward passes of a teacher that is asked while the student trains; "
+        "0 on a GPU, where they are not timed."
+    )
 
     @classmethod
     def of(cls, objective: str, rate: float, progress: Progress) -> StageRecord:
@@ -43,6 +47,7 @@ class StageRecord(Strict):
             padding=round(progress.padding, 4),
             loss=progress.loss,
             seconds=round(progress.seconds, 3),
+            teacher_seconds=round(progress.teacher_seconds, 3),
         )
 
 
@@ -89,8 +94,10 @@ class RunRecord(RunRequest):
     schema_version: Literal[1] = SCHEMA_VERSION
     outputs: dict[str, str] = Field({}, description="Digests of the files beside the record.")
     stages: tuple[StageRecord, ...]
-    metrics: dict[str, dict[str, float]] = Field(description="Fractions, by split and metric.")
-    majority: dict[str, float] = Field(description="Share of the largest class, by split.")
+    metrics: dict[str, dict[str, float]] = Field(
+        description="Fractions, by split and metric: of dev alone, since no job that trains opens "
+        "the labels of test."
+    )
     degenerate: bool = Field(description="All test predictions are the same class.")
     parameters: int = Field(description="Parameters of encoder, pooler and tied MLM head.")
     environment: Environment

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ from pdbench.core.entries import read_record, verified_digest, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
 from pdbench.core.files import mended, read_json, write_json
 from pdbench.core.processes import exclusive_lock, identity, shared_lock
-from pdbench.data.columns import SPLITS, SUBMISSION, predictions_file, prepared_splits
-from pdbench.data.metrics import compute
+from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.tokens import Tokens, read_array
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress
@@ -42,7 +41,8 @@ from pdbench.jobs.training import (
     refuse_several,
     train_stage,
 )
-from pdbench.kinds import Kind, Labelled, Scores, kind_of
+from pdbench.jobs.unseen import closed_test_labels
+from pdbench.kinds import Asked, Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -178,8 +178,7 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
         data = CellData.open(study, paths, cell)
         make = partial(_train_run, study, paths, data, save_every)
     else:
-        test = kind_of(study.tasks[cell.task]).open_split(paths.task(cell.task) / "test")
-        make = partial(_score_run, study, paths, test)
+        make = partial(_take_run, study, paths)
     runs = list(runs_of(study, job))
     failed: dict[str, Exception] = {}
     for run in runs:
@@ -200,33 +199,39 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
 
 
 def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:
-    job = TrainingJob(paths, paths.run(run), _asked(paths, run, data.inputs), save_every)
+    asked = _asked(paths, run, data.inputs_of(run.seed_number))
+    job = TrainingJob(paths, paths.run(run), asked, save_every)
     if job.is_done(f"{run.cell} {run.name}"):
         return
-    outcome = train_student(study, run, data, job.keeper)
+    with closed_test_labels(study, paths):
+        outcome = train_student(study, run, data, job.keeper)
     stages = [
         StageRecord.of(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
     ]
     parameters = run.cell.architecture.parameters(data.vocabulary)
-    record = job.finish(stages, parameters, outcome.scores, outcome.others)
+    constant = data.kind.is_constant(outcome.predictions[predictions_file("test")])
+    said = outcome.dev.metrics, outcome.predictions
+    record = job.finish(stages, parameters, *said, degenerate=constant)
     seconds = record.environment.seconds
     _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
 
-def _score_run(study: Study, paths: Paths, test: Labelled, run: Run) -> None:
-    """Score the run of another task's cell on this task, from what it predicted for it."""
+def _take_run(study: Study, paths: Paths, run: Run) -> None:
+    """Take the run of another task's cell for this task, with what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
     trained, file = RunRecord.read(host), host / predictions_file("test", task)
-    inputs = {"test": test.tokens.digest, "predictions": verified_digest(file)}
-    predictions = read_array(file)
+    test = Tokens.open(paths.task(task) / "test")
+    inputs = {"test": test.digest, "predictions": verified_digest(file)}
+    said = read_array(file)
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
     job = TrainingJob(paths, paths.run(run), asked)
     if job.is_done(f"{run.cell} {run.name}"):
         return
-    found = Scores(compute(study.tasks[task].metrics, predictions, test.targets), predictions)
-    scores = {"dev": Scores(trained.metrics["dev"], predictions), "test": found}
-    job.finish(trained.stages, trained.parameters, scores)
+    constant = kind_of(study.tasks[task]).is_constant(said)
+    arrays = {predictions_file("test"): said}
+    dev = trained.metrics["dev"]
+    job.finish(trained.stages, trained.parameters, dev, arrays, degenerate=constant)
 
 
 def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
@@ -248,20 +253,21 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
 
 @dataclass(frozen=True)
 class CellData:
-    """Everything that the runs of a cell share, opened once.
+    """Everything that the runs of a cell share, opened once; of test there are no labels.
 
-    ``others`` is what else is predicted, by the name of its file: hidden-label splits, and the test
-    splits of other tasks on which this one's models are scored. ``vocabulary`` is the number of
-    word pieces, and ``inputs`` has digests of all that is read.
+    ``predicted`` is what the models are asked, by the name of the file of their answers: test,
+    hidden-label splits, and the test splits of other tasks on which this one's models are scored.
+    ``checkpoints`` are what runs start from, by seed number, ``vocabulary`` is the number of word
+    pieces, and ``inputs`` has digests of all that is read by every run.
     """
 
     splits: dict[str, Labelled]
     transfer: Labelled | None
-    checkpoint: Path | None
+    checkpoints: dict[int, Path]
     vocabulary: int
     kind: Kind
     labels: tuple[str, ...]
-    others: dict[str, Tokens]
+    predicted: dict[str, Asked]
     inputs: dict[str, str]
     taught_by: Path | None
 
@@ -269,22 +275,28 @@ class CellData:
     def open(cls, study: Study, paths: Paths, cell: Cell) -> CellData:
         """Open the data of a cell; what is missing, edited or made from other data is refused."""
         kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
-        splits, labels = {s: kind.open_split(folder / s) for s in SPLITS}, kind.labels(folder)
-        others = _open_others(study, paths, cell.task)
-        inputs = {split: own.tokens.digest for split, own in splits.items()}
-        inputs |= {n.removesuffix("_predictions.npy"): t.digest for n, t in others.items()}
-        transfer = checkpoint = taught_by = None
+        splits = {split: kind.open_split(folder / split) for split in ("train", "dev")}
+        labels, predicted = kind.labels(folder), _open_predicted(study, paths, kind, cell.task)
+        every = {name.removesuffix("_predictions.npy"): own for name, own in predicted.items()}
+        inputs = {name: own.tokens.digest for name, own in {**splits, **every}.items()}
+        transfer = taught_by = None
         if cell.transfer is not None:
             transfer, inputs["soft_labels"] = _open_transfer(study, paths, cell.task, cell.transfer)
-        start = study.initial_checkpoint(cell)
-        if start is not None:
-            checkpoint = paths.pretrained(start)
-            inputs["checkpoint"] = verified_digest(checkpoint / WEIGHTS)
+        numbers = range(study.seed_counts[cell])
+        starts = {number: study.initial_checkpoint(cell, number) for number in numbers}
+        checkpoints = {n: paths.pretrained(start) for n, start in starts.items() if start}
         if study.methods[cell.method].asks_teacher:
             taught_by = paths.teacher(cell.task)
             inputs["teacher"] = verified_digest(taught_by / WEIGHTS)
         size = open_vocabulary(study.vocabulary, ARCHIVES).size
-        return cls(splits, transfer, checkpoint, size, kind, labels, others, inputs, taught_by)
+        opened = splits, transfer, checkpoints, size, kind, labels, predicted
+        return cls(*opened, inputs, taught_by)
+
+    def inputs_of(self, seed_number: int) -> dict[str, str]:
+        """The digests of all that the runs of a seed number read; no other's start is opened."""
+        start = self.checkpoints.get(seed_number)
+        own = {} if start is None else {"checkpoint": verified_digest(start / WEIGHTS)}
+        return {**self.inputs, **own}
 
     @property
     def outputs(self) -> int:
@@ -303,17 +315,17 @@ class CellData:
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
-        found = [*(split.tokens for split in self.splits.values()), *self.others.values()]
+        found = [own.tokens for own in (*self.splits.values(), *self.predicted.values())]
         return found if self.transfer is None else [*found, self.transfer.tokens]
 
 
-def _open_others(study: Study, paths: Paths, task: str) -> dict[str, Tokens]:
+def _open_predicted(study: Study, paths: Paths, kind: Kind, task: str) -> dict[str, Asked]:
     found = {}
     for other in (task, *study.scored_with(task)):
         for split in prepared_splits(paths.task(other)):
-            if split == SUBMISSION or (split == "test" and other != task):
-                name = predictions_file(split, other, task)
-                found[name] = Tokens.open(paths.task(other) / split)
+            if split in ("test", SUBMISSION):
+                asked = kind.open_asked(paths.task(other) / split)
+                found[predictions_file(split, other, task)] = asked
     return found
 
 
@@ -340,21 +352,21 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained run: its stages in order, its scores by split, and the model.
+    """A trained run: its stages in order, its scores on dev, the model, and what it predicts.
 
-    ``others`` is what it predicts beside them, by the name of its file.
+    The predictions stand by the names of their files.
     """
 
     stages: dict[str, Progress]
-    scores: dict[str, Scores]
+    dev: Scores
     model: Classifier
-    others: dict[str, NDArray[np.int16] | NDArray[np.float32]]
+    predictions: dict[str, NDArray[Any]]
 
 
 def train_student(
     study: Study, run: Run, data: CellData, keeper: Keeper | None = None
 ) -> TrainedRun:
-    """Train one run from its initialisation through all stages, and score it."""
+    """Train one run from its initialisation through all stages, score it on dev, and predict."""
     method = study.methods[run.cell.method]
     model = initial_classifier(
         method.initialisation,
@@ -362,7 +374,7 @@ def train_student(
         data.outputs,
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
-        data.checkpoint,
+        data.checkpoints.get(run.seed_number),
         data.kind.head,
     )
     model.restrict_pieces(data.all_tokens)
@@ -370,23 +382,22 @@ def train_student(
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert items is not None
-        walk, seed = _walk_of(study, run, number, items.items), run.seed + number
+        walk, seed = _walk_of(study, run, number, items.items), run.seed + method.turn(number)
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(model, objective, items, walk, seed, teacher, keeper)
     metrics = study.tasks[run.cell.task].metrics
-    scores = {s: data.kind.score(model, data.splits[s], metrics) for s in ("dev", "test")}
-    others = {name: data.kind.predict(model, tokens) for name, tokens in data.others.items()}
-    return TrainedRun(stages, scores, model, others)
+    dev = data.kind.score(model, data.splits["dev"], metrics)
+    said = {name: data.kind.predict(model, asked) for name, asked in data.predicted.items()}
+    return TrainedRun(stages, dev, model, said)
 
 
 def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
     """How a stage of a run walks over its data, of so many items; an empty walk is refused."""
     method = study.methods[run.cell.method]
     stage = method.stages[number]
-    order_seed = run.seed + method.first(number)
     settings = study.stage(stage.settings)
-    found = Walk(settings, run.points[number], method.span(number), order_seed)
+    found = Walk(settings, run.points[number], method.span(number), run.seed)
     if not found.updates(items):
         whole = len(replace(found, span=(0.0, 1.0)).updates(items))
         what = f"method {run.cell.method!r}, stage {stage.name}: share {stage.share:g}"

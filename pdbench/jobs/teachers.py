@@ -11,7 +11,7 @@ from typing import Any
 from pdbench.core.entries import read_record, verified_digest, whole, write_record
 from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import replacing
-from pdbench.data.columns import SPLITS, TEACHER
+from pdbench.data.columns import SPLITS, TEACHER, predictions_file
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
@@ -74,11 +74,13 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     how = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
     train = kind.open_split(folder / "train")
     progress = train_whole(model, kind, train, how, seed, job.keeper)
-    scores = _guarded(kind, task, folder, model)
+    dev = _guarded(kind, task, folder, model)
+    said = kind.predict(model, kind.open_asked(folder / "test"))
     stage = StageRecord.of("finetune", rate, progress)
     parameters = architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model.cpu(), vocabulary=vocabulary, labels=labels)
-    record = job.finish([stage], parameters, scores, write=write)
+    arrays, constant = {predictions_file("test"): said}, kind.is_constant(said)
+    record = job.finish([stage], parameters, dev.metrics, arrays, write, degenerate=constant)
     _log.info("teacher of %s: %s", task, record.metrics)
 
 
@@ -87,14 +89,13 @@ def inputs_of(paths: Paths, task: str) -> dict[str, str]:
     return {split: Tokens.open(paths.task(task) / split).digest for split in SPLITS}
 
 
-def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> dict[str, Scores]:
-    guarded = kind.guarded_by or kind.task.metrics[0]
-    metrics = list(dict.fromkeys((*kind.task.metrics, guarded)))
-    data = {split: kind.open_split(folder / split) for split in ("dev", "test")}
-    scores = {split: kind.score(model, own, metrics) for split, own in data.items()}
+def _guarded(kind: Kind, task: str, folder: Path, model: Classifier) -> Scores:
+    """What a teacher scores on dev; one that learnt nothing is refused."""
+    data = kind.open_split(folder / "dev")
+    scores = kind.score(model, data, kind.teacher_metrics)
     stored = read_record(folder)["constants"].get("dev", {})
-    constants = {guarded: majority(folder, "dev"), **stored}  # the guard's metric first
-    kind.guard(task, scores["dev"], data["dev"].targets, constants)
+    constants = {kind.guard_metric: majority(folder, "dev"), **stored}  # the guard's metric first
+    kind.guard(task, scores, data.targets, constants)
     return scores
 
 

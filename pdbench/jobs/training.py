@@ -10,6 +10,7 @@ import platform
 import resource
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,6 @@ from pdbench.core.entries import RECORD
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, replacing
 from pdbench.data.batches import ItemBatches
-from pdbench.data.columns import examples_column, predictions_file
 from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
 from pdbench.engine.device import Device, device_name
 from pdbench.engine.distributed import processes
@@ -34,7 +34,7 @@ from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.state import SAVE_EVERY, Stopwatch, now
 from pdbench.engine.targets import LabelledBatch
 from pdbench.jobs.record import Environment, RunRecord, RunRequest, StageRecord
-from pdbench.kinds import Kind, Labelled, Scores, majority
+from pdbench.kinds import Kind, Labelled
 from pdbench.methods.objective import Objective, TaskLoss
 from pdbench.study import Architecture, Stage
 from pdbench.study.cells import Point
@@ -53,12 +53,24 @@ class OnlineTeacher(Generic[_M]):
     def __init__(self, model: _M) -> None:
         self.device = choose_device(model.bert.shape.hidden)
         self.model: _M = model.eval().requires_grad_(False).to(self.device.torch)
+        self.seconds = 0.0
+        """Wall time of its forward passes. 0 on a GPU: to time them, it would be waited for."""
+        self._is_asked = False
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
         """The context of its forward passes: its precision, and no gradients."""
-        with torch.no_grad(), self.device.autocast():
+        if self._is_asked:  # what it is asked asks for something below it
             yield
+            return
+        self._is_asked, began = True, time.perf_counter()
+        try:
+            with torch.no_grad(), self.device.autocast():
+                yield
+        finally:
+            self._is_asked = False
+            if self.device.torch.type == "cpu":
+                self.seconds += time.perf_counter() - began
 
 
 @dataclass(frozen=True)
@@ -130,7 +142,12 @@ def train_stage(
     student.bert.dropout = walk.settings.dropout
     trained = nn.ModuleDict({"student": student, "objective": objective}).to(device.torch)
     how = Optimisation(len(updates), walk.point.learning_rate, walk.settings)
-    return optimise(trained, batch_of, loss_of, how, seed, keeper)
+    return optimise(trained, batch_of, loss_of, how, seed, keeper, teaching=taught_by(teacher))
+
+
+def taught_by(teacher: OnlineTeacher[Any] | None) -> Callable[[], float]:
+    """The seconds that a teacher has been asked for until now; 0 without one."""
+    return lambda: 0.0 if teacher is None else teacher.seconds
 
 
 def train_whole(
@@ -194,21 +211,18 @@ class TrainingJob:
         self,
         stages: Sequence[StageRecord],
         parameters: int,
-        scores: Mapping[str, Scores] = {},
+        dev: Mapping[str, float] | None = None,
         arrays: Mapping[str, NDArray[Any]] = {},
         write: Callable[[Path], None] | None = None,
+        *,
+        degenerate: bool = False,
     ) -> RunRecord:
         """Write what the run made, its record last, and remove its state.
 
-        That are the predictions for test, other arrays by the names of their files, and what
-        ``write`` writes into a folder. A pre-trained student has no scores.
+        That are arrays by the names of their files, such as the predictions for test, and what
+        ``write`` writes into a folder. A pre-trained student has no metrics of ``dev``; those of
+        test are another job's, which opens the labels.
         """
-        task = self._asked.task
-        constant = {s: majority(self._paths.task(task), s) for s in ("dev", "test")} if task else {}
-        if "test" in scores:
-            test = scores["test"]
-            arrays = {**arrays, predictions_file("test"): test.predictions}
-            arrays |= {f"{examples_column(m)}.npy": own for m, own in test.examples.items()}
         with replacing(self._folder) as folder:
             folder.mkdir(parents=True)
             if write is not None:
@@ -218,9 +232,8 @@ class TrainingJob:
             record = RunRecord(
                 **self._asked.model_dump(),
                 stages=tuple(stages),
-                metrics={split: found.metrics for split, found in scores.items()},
-                majority=constant,
-                degenerate=bool(scores) and scores["test"].constant,
+                metrics={} if dev is None else {"dev": dict(dev)},
+                degenerate=degenerate,
                 parameters=parameters,
                 environment=environment(self._watch, self._device),
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pdbench.kinds.classes import Classes, Rankings, Regression
-from pdbench.kinds.kind import Kind, Labelled, Scores, majority
+from pdbench.kinds.kind import Asked, Kind, Labelled, Scores, majority
 from pdbench.kinds.spans import Spans
 from pdbench.study.settings import Source, Task
 
@@ -38,6 +38,7 @@ def reader_of_text(source: Source) -> Reader | None:
 
 
 __all__ = [
+    "Asked",
     "Kind",
     "Labelled",
     "Scores",

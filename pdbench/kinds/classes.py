@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pdbench.core.entries import read_record
-from pdbench.data.metrics import UNSEEN, compute, ranks
+from pdbench.data.metrics import UNSEEN, compute, rank_of, ranking
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_ranges
-from pdbench.kinds.kind import Kind, Labelled, Scores
+from pdbench.kinds.kind import Asked, Kind, Labelled, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -115,15 +115,19 @@ class Rankings(Kind):
         """The items of the prepared task."""
         return tuple(read_record(folder)["labels"])
 
-    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
-        """Score the rank of each true item among all."""
-        found, firsts = [], []
-        for chosen, logits in predict_ranges(model, data.tokens):
-            found.append(ranks(logits, data.targets[chosen]))
-            firsts.append(logits.argmax(axis=1).astype(np.int32))
-        placed = np.concatenate(found)
-        means = compute(metrics, placed, data.targets)
-        return Scores(means, placed, answered=np.concatenate(firsts))
+    def predict(self, model: Classifier, asked: Asked) -> NDArray[np.int32]:
+        """The items that rank first and their ranks, (N, K, 2)."""
+        logits = (own for _, own in predict_ranges(model, asked.tokens))
+        return np.concatenate([ranking(own) for own in logits])
+
+    def judge(self, said: NDArray[Any], data: Labelled, metrics: Sequence[str]) -> Scores:
+        """Score the rank of each true item."""
+        placed = rank_of(said, data.targets)
+        return Scores(compute(metrics, placed, data.targets), placed)
+
+    def is_constant(self, said: NDArray[Any]) -> bool:
+        """Whether one item ranks first everywhere."""
+        return super().is_constant(said[:, 0, 0])
 
 
 def _best_order(

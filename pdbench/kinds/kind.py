@@ -33,13 +33,19 @@ if TYPE_CHECKING:  # most jobs read no text, and start without what reads it
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Asked:
+    """Items without targets: what a model is asked to predict. Other kinds have subclasses."""
+
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class Labelled(Asked):
     """Items with targets: labels, (N,) int64, or the teacher's probabilities, (N, C).
 
     In a regression they are scores, (N,) float32, or (N, 1); other kinds have subclasses.
     """
 
-    tokens: Tokens
     targets: NDArray[Any]
 
     @property
@@ -58,24 +64,16 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of one split (fractions) and what was predicted for every example, (N,).
+    """Metrics of one split (fractions) and what is compared with the label of each example, (N,).
 
-    A prediction is a class, int16; in a regression a score, float32; the place of an answer,
-    packed (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32. Where it does
-    not say them, ``examples`` is what each example scores, (N,) by metric, and ``answered`` what
-    was answered, (N,).
+    That is a class, int16; in a regression a score, float32; the place of an answer, packed
+    (:mod:`pdbench.kinds.spans`), int64; or the rank of the true item, int32. Where it does not say
+    them, ``examples`` is what each example scores, (N,) by metric.
     """
 
     metrics: dict[str, float]
     predictions: NDArray[Any]
     examples: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    answered: NDArray[np.int32] | None = None
-
-    @property
-    def constant(self) -> bool:
-        """Whether every example got the same answer: a degenerate predictor."""
-        said = self.predictions if self.answered is None else self.answered
-        return bool((said == said[0]).all())
 
 
 class Kind(ABC):
@@ -95,6 +93,16 @@ class Kind(ABC):
 
     def __init__(self, task: Task) -> None:
         self.task = task
+
+    @property
+    def guard_metric(self) -> str:
+        """The metric that guards the teacher."""
+        return self.guarded_by or self.task.metrics[0]
+
+    @property
+    def teacher_metrics(self) -> tuple[str, ...]:
+        """What a teacher is scored by: the metrics of the task, and that of the guard."""
+        return tuple(dict.fromkeys((*self.task.metrics, self.guard_metric)))
 
     @classmethod
     def reader(cls) -> Reader | None:
@@ -134,8 +142,12 @@ class Kind(ABC):
         return self.task.labels
 
     def open_split(self, folder: Path) -> Labelled:
-        """Open a prepared split."""
+        """Open a prepared split with its labels."""
         return Labelled(Tokens.open(folder), read_array(verified(folder / "labels.npy")))
+
+    def open_asked(self, folder: Path) -> Asked:
+        """Open what a model is asked of a prepared split, and no labels."""
+        return Asked(Tokens.open(folder))
 
     def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> Labelled:
         """The first ``size`` items of a text with a teacher's soft labels, as they are stored."""
@@ -167,9 +179,9 @@ class Kind(ABC):
         stored.flush()
         return total / items
 
-    def predict(self, model: Classifier, tokens: Tokens) -> NDArray[Any]:
-        """What a model says of every item, (N,)."""
-        return self.said(predict(model, tokens))
+    def predict(self, model: Classifier, asked: Asked) -> NDArray[Any]:
+        """What a model says of every example, (N,), or (N, ...) of some kinds."""
+        return self.said(predict(model, asked.tokens))
 
     @staticmethod
     def said(logits: NDArray[np.float32]) -> NDArray[Any]:
@@ -179,8 +191,15 @@ class Kind(ABC):
 
     def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Evaluate a model on a labelled split."""
-        predictions = self.predict(model, data.tokens)
-        return Scores(compute(metrics, predictions, data.targets), predictions)
+        return self.judge(self.predict(model, data), data, metrics)
+
+    def judge(self, said: NDArray[Any], data: Labelled, metrics: Sequence[str]) -> Scores:
+        """Score what :meth:`predict` said of a labelled split."""
+        return Scores(compute(metrics, said, data.targets), said)
+
+    def is_constant(self, said: NDArray[Any]) -> bool:
+        """Whether every example got the same answer: a degenerate predictor."""
+        return bool((said == said[0]).all())
 
     def guard(
         self, name: str, dev: Scores, true: NDArray[Any], constants: Mapping[str, float]

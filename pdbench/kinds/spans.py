@@ -32,7 +32,7 @@ from pdbench.data.vocabulary import Encoded, Vocabulary, encode_whole
 from pdbench.engine import Classifier
 from pdbench.engine.device import predict_batches
 from pdbench.engine.operations import Noise
-from pdbench.kinds.kind import Kind, Labelled, Scores
+from pdbench.kinds.kind import Asked, Kind, Labelled, Scores
 from pdbench.study.settings import Task
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ class Spans(Kind):
         return {"items": len(split), "labels": {}, **counts}
 
     def open_split(self, folder: Path) -> _Windowed:
-        """Open a prepared split."""
-        targets, examples, chars = (
-            read_array(verified(folder / f"{name}.npy"), mapped=True)
-            for name in ("spans", "examples", "chars")
-        )
-        return _Windowed(Tokens.open(folder), targets, folder, examples, chars)
+        """Open a prepared split with its labels."""
+        return _Windowed(Tokens.open(folder), _mapped(folder, "spans"), folder)
+
+    def open_asked(self, folder: Path) -> _Windows:
+        """Open the windows of a prepared split."""
+        examples, chars = (_mapped(folder, name) for name in ("examples", "chars"))
+        return _Windows(Tokens.open(folder), examples, chars)
 
     def soft_labelled(self, tokens: Tokens, soft: NDArray[Any], size: int) -> _SoftWindowed:
         """The first ``size`` items with the teacher's probabilities, one for each piece."""
@@ -138,26 +139,41 @@ class Spans(Kind):
         stored.flush()
         return total / items
 
-    def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
-        """Score the best place in the windows of each question."""
+    def predict(self, model: Classifier, asked: Asked) -> NDArray[np.int64]:
+        """The best place in the windows of each question, packed, (N,)."""
+        windows = self.open_asked(asked.folder) if isinstance(asked, _Windowed) else asked
+        assert isinstance(windows, _Windows)
+        return _best_places(model, windows, self.task.windows.answer)
+
+    def judge(self, said: NDArray[Any], data: Labelled, metrics: Sequence[str]) -> Scores:
+        """Score the text at the place that was said of each question."""
         assert isinstance(data, _Windowed)
-        places = _best_places(model, data, self.task.windows.answer)
-        values = _example_scores(metrics, data.folder, places)
+        values = _example_scores(metrics, data.folder, said)
         means = {metric: float(found.mean(dtype=np.float64)) for metric, found in values.items()}
-        return Scores(means, places, examples=values)
+        return Scores(means, said, examples=values)
+
+
+def _mapped(folder: Path, name: str) -> NDArray[Any]:
+    return read_array(verified(folder / f"{name}.npy"), mapped=True)
 
 
 @dataclass(frozen=True)
-class _Windowed(Labelled):
-    """K windows of N questions, with the pieces of the answer in each as targets, (K, 2) int64.
+class _Windows(Asked):
+    """K windows of N questions.
 
     ``examples`` is the question of each window, (K,), and ``chars`` where each of T pieces stands
     in its context, -1 outside of it, (T, 2).
     """
 
-    folder: Path
     examples: NDArray[np.int32]
     chars: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class _Windowed(Labelled):
+    """K windows of a folder, with the pieces of the answer in each as targets, (K, 2) int64."""
+
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,7 @@ class _SoftWindowed(Labelled):
         return found
 
 
-def _best_places(model: Classifier, data: _Windowed, longest: int) -> NDArray[np.int64]:
+def _best_places(model: Classifier, data: _Windows, longest: int) -> NDArray[np.int64]:
     """Where in its context each question is answered, packed, (N,).
 
     It is the place, of all in its windows, whose logits of first and last piece add up to most.

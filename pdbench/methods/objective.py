@@ -23,6 +23,7 @@ from torch.nn import functional
 from pdbench.core.errors import PdbenchError, UsageError, suggestion
 from pdbench.engine import BertShape
 from pdbench.engine.exposed import Exposed, ExposedLM
+from pdbench.study.cells import seed_of
 
 
 class _Described(nn.Module):
@@ -79,11 +80,11 @@ class _Described(nn.Module):
         labels: int,
         seed: int,
     ) -> Self:
-        """Make a named objective; its own parameters are drawn from ``seed``."""
+        """Make a named objective; its own parameters have a stream of their own of ``seed``."""
         found, where = cls.named(path), f"config/methods.yaml: {path}"
         with torch.random.fork_rng(devices=[]), _blamed(where, found):
             keywords = _checked_options(found, options, where)
-            torch.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed_of("objective", seed))
             try:
                 return found(student, teacher, labels, **keywords)
             except ValueError as error:

@@ -85,9 +85,15 @@ def _checks_of_cell(
     made = [folder for folder in folders if is_done or _is_there(folder)]
     yield from (partial(whole, folder) for folder in made)
     if made and can_compare and study.trained_by(cell) == cell:
-        read = cache(lambda: {"inputs": CellData.open(study, paths, cell).inputs})
-        whole_ones = [folder for folder in made if (folder / RECORD).exists()]
-        yield from (partial(_compare, folder, read) for folder in whole_ones)
+        opened = cache(partial(CellData.open, study, paths, cell))
+        for run in study.runs(cell):
+            folder = paths.run(run)
+            if folder in made and (folder / RECORD).exists():
+                yield partial(_compare, folder, partial(_read_by_run, opened, run.seed_number))
+
+
+def _read_by_run(opened: Callable[[], CellData], seed_number: int) -> dict[str, Any]:
+    return {"inputs": opened().inputs_of(seed_number)}
 
 
 def _read_by(study: Study, paths: Paths, job: Job) -> dict[str, Any]:

@@ -133,26 +133,41 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed of initialisation, order and dropout: the same at all points of the grid."""
-        return seed_of(self.cell.key, self.seed_number)
+        """The seed of first weights, order and dropout: of task, size and seed number alone.
+
+        So runs of one number share their random numbers, whatever their method, transfer set,
+        corpus or grid point, and a renamed method draws no new ones.
+        """
+        return seed_of(self.cell.task, self.cell.architecture, self.seed_number)
 
 
 class Start(NamedTuple):
-    """The pre-trained weights that a student starts from."""
+    """The pre-trained weights that a student starts from.
+
+    ``seed_number`` is that of the runs that start from them, and None of released weights, which
+    are what they are; ``method`` is whose own objective pre-trained them, None masked LM alone.
+    """
 
     corpus: str
     architecture: Architecture
-    method: str | None = None  # whose own objective pre-trained them; None is masked LM alone
+    seed_number: int | None
+    method: str | None = None
 
     @property
     def size(self) -> str:
-        """Its name in paths below the corpus, for example "4-256" or "4-256.distilbert"."""
-        slug = self.architecture.slug
-        return slug if self.method is None else f"{slug}.{self.method}"
+        """Its name in paths below the corpus: "4-256.seed0", or "4-256" of released weights."""
+        number = None if self.seed_number is None else f"seed{self.seed_number}"
+        return ".".join(filter(None, (self.architecture.slug, self.method, number)))
+
+    @property
+    def seed(self) -> int:
+        """The seed of first weights, order and masks: the same for every objective."""
+        return seed_of("pretrain", self.corpus, self.architecture, self.seed_number)
 
     def __str__(self) -> str:
         own = "" if self.method is None else f" by {self.method}"
-        return f"{self.architecture}{own}"
+        number = "" if self.seed_number is None else f", seed {self.seed_number}"
+        return f"{self.architecture}{own}{number}"
 
 
 class SoftLabelled(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
@@ -109,15 +109,29 @@ class Study(Strict):
         """The deepest size of the same width: what truncation takes its layers from."""
         return max(a for a in self.all_architectures if a.hidden == architecture.hidden)
 
-    def initial_checkpoint(self, cell: Cell) -> Start | None:
-        """The pre-trained weights that a cell starts from."""
+    def initial_checkpoint(self, cell: Cell, seed_number: int) -> Start | None:
+        """The pre-trained weights that the runs of a cell with a seed number start from.
+
+        Pre-training made here has the runs' seed numbers; released weights have none.
+        """
         method = self.methods[cell.method]
         if cell.corpus is None or not method.needs_corpus:
             return None
+        number = None if self.is_released(cell.corpus) else seed_number
         if method.initialisation != "pretrained":
-            return Start(cell.corpus, self.deepest(cell.architecture))
+            return Start(cell.corpus, self.deepest(cell.architecture), number)
         own = None if method.pretraining is None else cell.method
-        return Start(cell.corpus, cell.architecture, own)
+        return Start(cell.corpus, cell.architecture, number, own)
+
+    def starts(self, cell: Cell) -> tuple[Start, ...]:
+        """What the runs of a cell start from, each once, by seed number."""
+        numbers = range(self.seed_counts[cell])
+        found = (self.initial_checkpoint(cell, number) for number in numbers)
+        return tuple(dict.fromkeys(start for start in found if start is not None))
+
+    def is_released(self, corpus: str) -> bool:
+        """Whether released checkpoints stand in the place of a corpus."""
+        return isinstance(self.corpora[corpus], Released)
 
     def same_model(self, cell: Cell) -> Cell:
         """The cell whose models are the very same as this one's; itself where there is none.
@@ -151,7 +165,41 @@ class Study(Strict):
         """The deeper pre-trained model that teaches one whose objective is a method's own."""
         if start.method is None:
             return None
-        return Start(start.corpus, self.deepest(start.architecture))
+        return Start(start.corpus, self.deepest(start.architecture), start.seed_number)
+
+    def same_model(self, cell: Cell) -> Cell:
+        """The cell of the study whose models are the very same; itself where there is none.
+
+        Two cells have the same models where task, size, transfer set, stages and start are the
+        same: what is truncated from a pre-trained model of its own depth is that model. Of several
+        cells it is the first whose start is not "truncated".
+        """
+        return self._same_models.get(cell, cell)
+
+    @cached_property
+    def _same_models(self) -> dict[Cell, Cell]:
+        alike: dict[Hashable, list[Cell]] = {}
+        for cell in self.seed_counts:
+            alike.setdefault(self._made_of(cell), []).append(cell)
+        return {cell: min(own, key=self._is_truncated) for own in alike.values() for cell in own}
+
+    def _is_truncated(self, cell: Cell) -> bool:
+        return self.methods[cell.method].initialisation == "truncated"
+
+    def _made_of(self, cell: Cell) -> Hashable:
+        """What makes the models of a cell, whatever its method is called."""
+        start, *others = self._parts[cell.method]
+        if start == "truncated" and self.deepest(cell.architecture) == cell.architecture:
+            start = "pretrained"
+        return cell.task, cell.architecture, cell.transfer, cell.corpus, start, *others
+
+    @cached_property
+    def _parts(self) -> dict[str, tuple[str, ...]]:
+        """What each method is made of: its start, its own pre-training and its stages."""
+        return {
+            name: (method.initialisation, method.model_dump_json(include={"pretraining", "stages"}))
+            for name, method in self.methods.items()
+        }
 
     @cached_property
     def seed_counts(self) -> dict[Cell, int]:
@@ -244,11 +292,15 @@ class Study(Strict):
     @cached_property
     def pretrained(self) -> tuple[Start, ...]:
         """What cells start from, and what teaches those in turn; the largest first."""
-        direct = {self.initial_checkpoint(cell) for cell in self.seed_counts}
-        teachers = {self.pretrained_by(start) for start in direct if start is not None}
+        direct = {start for cell in self.seed_counts for start in self.starts(cell)}
+        teachers = {self.pretrained_by(start) for start in direct}
         found = [start for start in direct | teachers if start is not None]
-        found.sort(key=lambda s: (-s.architecture.encoder_parameters, s.corpus, s.method or ""))
-        return tuple(found)
+
+        def place(start: Start) -> tuple[int, str, str, int]:
+            largest = -start.architecture.encoder_parameters
+            return largest, start.corpus, start.method or "", start.seed_number or 0
+
+        return tuple(sorted(found, key=place))
 
     @cached_property
     def taught(self) -> tuple[str, ...]:

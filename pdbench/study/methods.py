@@ -155,9 +155,10 @@ class Method(Strict):
         """Whether its first weights come from a pre-trained model."""
         return self.initialisation != "random"
 
-    def first(self, number: int) -> int:
-        """The number of the first stage that shares the data and updates of a stage."""
-        return next(i for i, s in enumerate(self.stages) if s.data == self.stages[number].data)
+    def turn(self, number: int) -> int:
+        """How many stages before a stage share its data and updates."""
+        data = self.stages[number].data
+        return sum(stage.data == data for stage in self.stages[:number])
 
     def span(self, number: int) -> tuple[float, float]:
         """From which to which share of the updates on its data a stage trains."""

@@ -167,7 +167,7 @@ class MethodContract:
             batch_size = run.points[own[0]].batch_size
             passes = settings.epochs * -(-items.items // batch_size)
             steps = round(asked * max(passes, settings.least_steps))
-            order = ItemBatches(items.tokens.lengths[: items.items], batch_size, run.seed + own[0])
+            order = ItemBatches(items.tokens.lengths[: items.items], batch_size, run.seed)
             assert sum(progress.steps for progress in found) == steps
             assert sum(progress.examples for progress in found) == sum(
                 len(order[step]) for step in range(steps)
@@ -227,7 +227,7 @@ class PretrainingContract(MethodContract):
         self, case: TrainedMethod, tmp_path: Path
     ) -> None:
         """It keeps what stages keep: a falling loss, a whole teacher, and the same bits."""
-        start = case.study.initial_checkpoint(case.runs[0].cell)
+        start = case.study.initial_checkpoint(case.runs[0].cell, 0)
         deeper = None if start is None else case.study.pretrained_by(start)
         assert start is not None
         assert deeper is not None, "this method has no pre-training of its own"

@@ -123,7 +123,8 @@ def _teachers(study: Study) -> list[Source]:
 
 def _start_arguments(start: Start) -> str:
     own = "" if start.method is None else f" --method {start.method}"
-    return f"{start.corpus} {start.architecture}{own}"
+    number = "" if start.seed_number is None else f" --seed {start.seed_number}"
+    return f"{start.corpus} {start.architecture}{own}{number}"
 
 
 def _pretrain_needs(study: Study, start: Start) -> Iterator[Job]:
@@ -144,6 +145,7 @@ def _pretrain_decides(specs: Specs, start: Start) -> Any:
     found = {
         "corpus": start.corpus,
         "architecture": str(start.architecture),
+        "seed": start.seed_number,
         "parts": [specs.settings(part, "text") for part in study.corpus_parts(start.corpus)],
         "vocabulary": vocabulary,
         "pretrain": specs.settings(study.training.pretrain),
@@ -169,7 +171,8 @@ def _soft_labels_size(costs: Costs, key: SoftLabelled) -> float:
     return costs.study.items_labelled(key.text) * numbers * _PROBABILITY
 
 
-def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
+def needed_by_all(study: Study, cell: Cell) -> Iterator[Job]:
+    """The jobs that all runs of a cell read; each reads what it starts from besides."""
     host = study.trained_by(cell)
     yield Job("task", cell.task)
     if host != cell:
@@ -180,11 +183,26 @@ def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
         text = study.transfer_sets[cell.transfer].text
         yield Job("text", text)
         yield Job("soft_labels", SoftLabelled(cell.task, text))
-    start = study.initial_checkpoint(cell)
-    if start is not None:
-        yield Job("pretrain", start)
     if study.methods[cell.method].asks_teacher:
         yield Job("teacher", cell.task)
+
+
+def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
+    yield from needed_by_all(study, cell)
+    if study.trained_by(cell) == cell:
+        yield from (Job("pretrain", start) for start in study.starts(cell))
+
+
+def _seed_needs(study: Study, key: SeedOf) -> Iterator[Job]:
+    yield from needed_by_all(study, key.cell)
+    yield from _start_of(study, key.cell, key.seed_number)
+
+
+def _start_of(study: Study, cell: Cell, seed_number: int) -> Iterator[Job]:
+    """What pre-trains the weights that runs of a trained cell start from."""
+    start = study.initial_checkpoint(cell, seed_number)
+    if start is not None and study.trained_by(cell) == cell:
+        yield Job("pretrain", start)
 
 
 def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
@@ -397,6 +415,7 @@ KINDS: dict[str, _JobKind] = {
         named=lambda run: f"{run.cell.key}.{run.name}",
         is_stored=True,
         runs="pdbench.jobs.students:attempt",
+        needs=lambda study, run: _start_of(study, run.cell, run.seed_number),
         decides=_run_decides,
         work=lambda costs, run: Work(),
     ),
@@ -408,7 +427,7 @@ KINDS: dict[str, _JobKind] = {
         arguments=lambda key: f"{key.cell} --seed {key.seed_number}",
         is_stored=True,
         runs="pdbench.jobs.students:attempt",
-        needs=lambda study, key: _cell_needs(study, key.cell),
+        needs=_seed_needs,
         after=_after_audit,
         decides=_seed_decides,
         work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seed_counts[key.cell]),

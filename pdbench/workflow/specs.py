@@ -24,7 +24,7 @@ from pdbench.study.discovery import code_digest_of, module_file
 from pdbench.study.settings import Data, Format, Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
-from pdbench.workflow.kinds import KINDS, SHOWN, Job
+from pdbench.workflow.kinds import KINDS, SHOWN, Job, needed_by_all
 
 REFERENCES = Path("config/reference")
 RESULTS = Path("results")
@@ -107,7 +107,7 @@ class Specs:
                 },
                 "items": None if cell.transfer is None else study.transfer_sets[cell.transfer].size,
                 "code": [self.code(own.objective) for own in method.stages if own.is_custom],
-                "needs": [self.digest(job) for job in KINDS["cell"].needs(study, cell)],
+                "needs": [self.digest(job) for job in needed_by_all(study, cell)],
                 **self.scaling,
             }
             self._cells[cell] = digest(spec)

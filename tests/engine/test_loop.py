@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from pdbench.core.errors import UsageError
 from pdbench.data.batches import Batch
-from pdbench.engine import Progress
+from pdbench.engine import Progress, loop
 from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.targets import _rows_of
 from pdbench.study.settings import StageSettings
@@ -130,3 +131,95 @@ def test_a_loss_that_is_not_finite_is_an_error() -> None:
         optimise(
             model, rows_at, lambda rows: model.weight.sum() * torch.nan, Optimisation(1, 0.1, HOW)
         )
+
+
+class _Meddling(torch.nn.Module):
+    """A loss that does more than give a number, in the updates from a certain one."""
+
+    def __init__(self, act: Callable[[torch.nn.Module, Tensor], object], begins: int = 0) -> None:
+        super().__init__()
+        self.act, self.left = act, begins
+
+    def forward(self, student: torch.nn.Module, loss: Tensor) -> Tensor:
+        if not self.left:
+            self.act(student, loss)
+        self.left = max(0, self.left - 1)
+        return loss
+
+
+def _steps(student: torch.nn.Module, loss: Tensor) -> None:
+    gradients = torch.autograd.grad(loss, list(student.parameters()), retain_graph=True)
+    with torch.no_grad():
+        for parameter, gradient in zip(student.parameters(), gradients, strict=True):
+            parameter.sub_(gradient)
+
+
+def _steps_unseen(student: torch.nn.Module, _: Tensor) -> None:
+    student.weight.data.mul_(0.9)
+
+
+def _swaps(student: torch.nn.Module, _: Tensor) -> None:
+    student.bias.data = student.bias.data + 1
+
+
+def _replaces(student: torch.nn.Module, _: Tensor) -> None:
+    student.bias = torch.nn.Parameter(student.bias.detach() + 1)
+
+
+def _steps_later(student: torch.nn.Module, loss: Tensor) -> None:
+    def step(gradient: Tensor) -> None:
+        with torch.no_grad():
+            student.bias.sub_(1)
+
+    loss.register_hook(step)
+
+
+def _goes_back(student: torch.nn.Module, loss: Tensor) -> None:
+    loss.backward(retain_graph=True)
+
+
+def _optimise_with(loss: _Meddling) -> None:
+    torch.manual_seed(0)
+    trained = torch.nn.ModuleDict({"student": torch.nn.Linear(4, 2), "objective": loss})
+    plain = loss_with(trained["student"])
+
+    def loss_of(rows: Rows) -> Tensor:
+        return loss(trained["student"], plain(rows))
+
+    optimise(trained, rows_at, loss_of, Optimisation(5, 0.1, HOW))
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (_steps, "updates the weights"),
+        (_steps_unseen, "updates the weights"),
+        (_swaps, "updates the weights"),
+        (_steps_later, "updates the weights"),
+        (_replaces, "replaces the weights"),
+        (_goes_back, "changes the gradients"),
+    ],
+)
+def test_a_loss_that_trains_is_refused(
+    act: Callable[[torch.nn.Module, Tensor], object], said: str
+) -> None:
+    """The engine alone updates weights: others' updates are in no budget."""
+    with pytest.raises(UsageError, match=f"test_loop:_Meddling: it {said} .*leave backward"):
+        _optimise_with(_Meddling(act))
+
+
+def test_writes_past_torchs_count_are_seen_later_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bits are compared in updates that nobody knows beforehand."""
+    monkeypatch.setattr(loop.secrets, "randbelow", lambda _: 0)
+
+    with pytest.raises(UsageError, match="updates the weights"):
+        _optimise_with(_Meddling(_steps_unseen, begins=3))
+
+
+def test_a_loss_may_look_at_gradients() -> None:
+    """A penalty of them updates nothing."""
+
+    def looks(student: torch.nn.Module, loss: Tensor) -> None:
+        torch.autograd.grad(loss, list(student.parameters()), create_graph=True)
+
+    _optimise_with(_Meddling(looks))

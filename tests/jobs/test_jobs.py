@@ -40,12 +40,13 @@ def _metrics(paths: Paths, key: str) -> dict[str, dict[str, dict[str, float]]]:
 
 def test_a_teacher_learns_and_transformers_loads_it(project: Project) -> None:
     """The teacher beats the majority class, and is a Hugging Face checkpoint."""
-    _, paths = project
+    study, paths = project
 
-    record = RunRecord.read(paths.teacher("films"))
+    (row,) = read_results(collect(study, paths)).to_dict("records")
     loaded = transformers.AutoModelForSequenceClassification.from_pretrained(paths.teacher("films"))
 
-    assert record.metrics["test"]["accuracy"] > 0.9
+    assert row["method"] == "teacher"
+    assert row["test_accuracy"] > 0.9 > row["majority_test"]
     assert loaded.config.id2label == {0: "negative", 1: "positive"}
 
 
@@ -139,6 +140,7 @@ def test_every_method_trains_and_is_collected(project: Project) -> None:
     assert frame["padding_share"].between(0, 0.5).all()
     assert frame["padding_share"].max() > 0
     assert (frame["resumed"] == 0).all()
+    assert (frame["teacher_seconds"] == 0).all(), "no method here asks a teacher"
     assert "host" not in frame, "others read the table"
 
 
@@ -214,7 +216,7 @@ def test_an_edited_record_stops_the_cell_and_the_collection(project: Project) ->
     students.attempt(study, paths, study.cells[PD])
     record = _folders(paths, PD)["seed0_lr0.001-b32"] / "record.json"
     content = json.loads(record.read_text())
-    content["metrics"]["test"]["accuracy"] = 0.99
+    content["metrics"]["dev"]["accuracy"] = 0.99
     record.write_text(json.dumps(content))
 
     for act in (

@@ -17,7 +17,7 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
 CELLS = "films.{}.1-32.more-100.plain"
-START = Start("plain", Architecture(1, 32), "distilbert")
+START = Start("plain", Architecture(1, 32), 0, "distilbert")
 Project = tuple[Study, Paths]
 
 
@@ -57,14 +57,14 @@ def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> No
 def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     """The command writes its own folder, names its teacher, and its cell starts from it."""
     _, paths = own
-    untaught = paths.pretrained(Start("plain", Architecture(1, 32))) / WEIGHTS
+    untaught = paths.pretrained(Start("plain", Architecture(1, 32), 0)) / WEIGHTS
     plain = file_digest(untaught)
 
     assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
     trained = _train(own, "films.distilbert.1-32.none.plain")
 
     record = RunRecord.read(paths.pretrained(START))
-    deepest = paths.pretrained(Start("plain", Architecture(2, 32))) / WEIGHTS
+    deepest = paths.pretrained(Start("plain", Architecture(2, 32), 0)) / WEIGHTS
     assert record.cell == "pretraining.plain.1-32.distilbert"
     assert [stage.objective for stage in record.stages] == ["DistilBert"]
     assert record.inputs["teacher"] == file_digest(deepest)

@@ -38,7 +38,7 @@ def change(key: str, value: Any) -> None:
 
 def pretrained() -> Path:
     """The folder of the student that the study, as it is written now, pre-trains."""
-    return Paths(load_study("small.yaml")).pretrained(Start("plain", TINY))
+    return Paths(load_study("small.yaml")).pretrained(Start("plain", TINY, 0))
 
 
 def losses() -> np.ndarray:

@@ -21,13 +21,12 @@ PD = "films.pd.1-32.more-100.plain"
 
 def start_of(study: Study) -> Start:
     """The pre-trained student that the cell begins with."""
-    (found,) = [s for s in study.pretrained if s.architecture == study.cells[PD].architecture]
-    return found
+    return study.starts(study.cells[PD])[0]
 
 
 BROKEN: dict[str, Callable[[Paths, Study], Path]] = {
     "task": lambda paths, _: paths.task("films") / "train" / "pieces.npy",
-    "labels": lambda paths, _: paths.task("films") / "test" / "labels.npy",
+    "labels": lambda paths, _: paths.task("films") / "dev" / "labels.npy",
     "task record": lambda paths, _: paths.task("films") / "record.json",
     "text": lambda paths, _: paths.text("more") / "offsets.npy",
     "tokens.json": lambda paths, _: paths.text("more") / "tokens.json",

@@ -57,7 +57,7 @@ def _resumed(folder: Path) -> dict[str, int]:
 def test_killed_pretraining_ends_with_the_same_bytes(project: Project, server: Server) -> None:
     """Killed at random steps, and while a state is written, flushed and renamed."""
     _, paths = project
-    folder = paths.pretrained(Start("plain", TINY))
+    folder = paths.pretrained(Start("plain", TINY, 0))
     files, records = _files(folder), _records(folder)
     shutil.rmtree(folder)
     first, second = sorted(random.Random(1).sample(range(2, 6), 2))
@@ -153,7 +153,7 @@ def test_sigterm_from_outside_leaves_a_state(project: Project) -> None:
 def test_a_changed_study_starts_anew(project: Project, server: Server) -> None:
     """The state of another specification is not used, and stays for when it is asked again."""
     _, paths = project
-    folder = paths.pretrained(Start("plain", TINY))
+    folder = paths.pretrained(Start("plain", TINY, 0))
     command = ["pretrain", "small.yaml", "plain", "1/32", "--save-every", "0"]
     shutil.rmtree(folder)
     server.run(command, Attempt(KILL, call=5))
@@ -163,7 +163,7 @@ def test_a_changed_study_starts_anew(project: Project, server: Server) -> None:
     codes, log = server.run(command, Attempt())
 
     assert codes == [[0]], log
-    changed = Paths(load_study("small.yaml")).pretrained(Start("plain", TINY))
+    changed = Paths(load_study("small.yaml")).pretrained(Start("plain", TINY, 0))
     assert _resumed(changed) == {changed.name: 0}
     assert read_json(changed / "record.json")["stages"][0]["steps"] > 10
     assert not folder.exists()

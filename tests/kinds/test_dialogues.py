@@ -11,7 +11,7 @@ import pytest
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data import hub
-from pdbench.data.metrics import compute, ranks
+from pdbench.data.metrics import compute, rank_of, ranking
 from pdbench.data.sources import read_task
 from pdbench.kinds import dialogues
 from pdbench.study.settings import Task
@@ -182,8 +182,23 @@ def test_ranks_and_recalls() -> None:
     scores = np.array([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0], [1.0, 1.0, 0.0], [9.0, 0.0, 0.0]])
     labels = np.array([0, 1, 0, -1])
 
-    found = ranks(scores, labels)
+    found = rank_of(ranking(scores), labels)
 
     assert found.tolist() == [1, 3, 2, 0]
+    assert ranking(scores)[:, 0].tolist() == [[0, 1], [0, 1], [0, 2], [0, 1]]
     recalls = compute(["recall@1", "recall@10"], found, labels)
     assert recalls == {"recall@1": 0.25, "recall@10": 0.75}
+
+
+def test_no_more_is_kept_of_a_ranking_than_metrics_ask_for() -> None:
+    """Of a thousand items the best fifty; one further down has no rank that a metric counts."""
+    scores = np.random.default_rng(0).normal(size=(3, 1000)).astype(np.float32)
+    places = (-scores).argsort(axis=1).argsort(axis=1) + 1
+
+    found = ranking(scores)
+
+    assert found.shape == (3, 50, 2)
+    for item in range(1000):
+        true = places[:, item]
+        expected = np.where(true <= 50, true, 0)
+        assert rank_of(found, np.full(3, item)).tolist() == expected.tolist()

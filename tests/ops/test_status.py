@@ -31,7 +31,7 @@ BASIC = "sentiment.basic.1-64.none.none"
 D = "sentiment.d.1-64.films-300.none"
 PD = "sentiment.pd.1-64.films-300.general"
 PF = "sentiment.pf.2-128.none.general"
-PRETRAIN = Job("pretrain", Start("general", Architecture(1, 64)))
+PRETRAIN = Job("pretrain", Start("general", Architecture(1, 64), 0))
 TEACHER, FILMS = Job("teacher", "sentiment"), Job("text", "films")
 
 

@@ -61,7 +61,7 @@ def test_spans_share_the_updates_of_one_data_set() -> None:
     )
 
     assert [found.span(i) for i in range(3)] == [(0, 0.25), (0, 1), (0.25, 1)]
-    assert [found.first(i) for i in range(3)] == [0, 1, 0]
+    assert [found.turn(i) for i in range(3)] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.1, 0.2, 0.7), (0.1, 0.2, 0.2), (1 / 3,) * 3])
@@ -228,22 +228,22 @@ def test_a_cell_that_asks_the_teacher_waits_for_it(own: Study) -> None:
 def test_own_pretraining_is_a_job_of_its_own(own: Study) -> None:
     """It has a folder, waits for the deepest model, and is known by the method's id."""
     paths, graph = Paths(own), Graph(own)
-    start = Start("general", Architecture(1, 128), "distilbert")
+    start = Start("general", Architecture(1, 128), 0, "distilbert")
 
-    plain = Start("general", Architecture(1, 128))
+    plain = Start("general", Architecture(1, 128), 0)
 
     assert {start, plain} <= set(own.pretrained)
     deepest = own.pretrained_by(start)
-    assert deepest == Start("general", Architecture(2, 128))
+    assert deepest == Start("general", Architecture(2, 128), 0)
     job, without = Job("pretrain", start), Job("pretrain", plain)
-    assert job.name == "general.1-128.distilbert"
+    assert job.name == "general.1-128.distilbert.seed0"
     assert Job("pretrain", deepest) in graph.needs[job]
     assert Job("pretrain", deepest) not in graph.needs[without]
     cell = own.cells["sentiment.distilbert.1-128.none.general"]
     assert job in graph.needs[Job("cell", cell)]
     arguments = KINDS["pretrain"].arguments
-    assert arguments(start) == "general 1/128 --method distilbert"
-    assert arguments(plain) == "general 1/128"
+    assert arguments(start) == "general 1/128 --method distilbert --seed 0"
+    assert arguments(plain) == "general 1/128 --seed 0"
     assert paths.digest(job) != paths.digest(without)
     assert graph.costs[job] > graph.costs[without]
 

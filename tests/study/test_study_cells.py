@@ -49,8 +49,72 @@ def test_parts_of_a_seed_do_not_run_together() -> None:
     assert seed_of("ab", "c") != seed_of("a", "bc")
 
 
+def test_runs_of_one_number_share_their_randomness() -> None:
+    """The seed is of task, size and seed number, whatever method, texts and grid point."""
+    size = Architecture(1, 64)
+    cell = Cell("t", "pd", size, "x", "y")
+    others = (Cell("t", "renamed", size, None, None), Cell("t", "pd-f", size, "z", "y"))
+    others_yet = (Cell("u", "pd", size, "x", "y"), Cell("t", "pd", Architecture(2, 64), "x", "y"))
+
+    assert {Run(own, 3, ()).seed for own in (cell, *others)} == {seed_of("t", "1/64", 3)}
+    assert len({Run(own, 3, ()).seed for own in (cell, *others_yet)} | {Run(cell, 2, ()).seed}) == 4
+
+
+def test_pretraining_draws_the_same_for_every_objective() -> None:
+    """Its seed is of corpus, size and number, so that methods are compared on the same masks."""
+    plain, own = (Start("c", Architecture(1, 64), 2, method) for method in (None, "own"))
+
+    assert plain.seed == own.seed == seed_of("pretrain", "c", "1/64", 2)
+    assert plain.seed != Start("c", Architecture(1, 64), 1).seed
+    assert (plain.size, own.size) == ("1-64.seed2", "1-64.own.seed2")
+
+
+def test_released_weights_have_no_seed() -> None:
+    """They are what they are: all runs of a cell start from one checkpoint, by its old name."""
+    paper = load_study("paper")
+    cell = next(c for c in paper.seed_counts if c.corpus == "released" and c.method == "pd")
+
+    (start,) = paper.starts(cell)
+
+    assert paper.seed_counts[cell] > 1
+    assert (start.seed_number, start.size) == (None, start.architecture.slug)
+
+
+def test_runs_start_from_the_pretraining_of_their_number(demo: Study) -> None:
+    """Run k of a cell starts from pre-training k, and all of them are pre-trained."""
+    cell = next(cell for cell in demo.seed_counts if cell.method == "pd")
+
+    assert [start.seed_number for start in demo.starts(cell)] == [0, 1, 2]
+    assert set(demo.starts(cell)) <= set(demo.pretrained)
+    assert demo.initial_checkpoint(cell, 1) == demo.starts(cell)[1]
+
+
+def same(study: Study, task: str, size: str) -> dict[str, str]:
+    """The method whose models are the very same, by method, for cells of one task and size."""
+    cells = [c for c in study.seed_counts if c.task == task and str(c.architecture) == size]
+    found = {cell: study.same_model(cell) for cell in cells}
+    return {c.method: own.method for c, own in found.items() if own != c}
+
+
+def test_truncation_at_its_own_depth_is_the_same_model(demo: Study) -> None:
+    """It takes all layers of the pre-trained model; at less depth it does not."""
+    assert same(demo, "sentiment", "3/128") == {"tf": "pf", "pd-truncated": "pd"}
+    assert same(demo, "sentiment", "2/128") == {}
+    assert same(load_study("paper"), "mnli", "12/768") == {"pd-truncated": "pd"}
+
+
+def test_only_cells_of_the_study_are_the_same_model(study: Study, study_file) -> None:
+    """A truncated model is itself where the study has no pre-trained one; so is any other cell."""
+    cells = [{"task": "sentiment", "method": ["tf", "d"], "architecture": "2/128"}]
+    cells[0] |= {"transfer": "films-300", "corpus": "general"}
+    alone = load_study(study_file({"artefacts.figure6.cells": cells}))
+    elsewhere = Cell("sentiment", "tf", Architecture(2, 128), None, "elsewhere")
+
+    assert all(alone.same_model(cell) == cell for cell in (*alone.seed_counts, elsewhere))
+
+
 def test_grid_points_of_a_seed_meet_the_same_randomness() -> None:
-    """The seed depends on cell and seed index, not on the grid; the name on all of them."""
+    """The seed does not depend on the grid point; the name does."""
     cell = Cell("t", "d", Architecture(1, 64), "x", None)
     low, high = (Point(1e-4, 32),), (Point(1e-3, 8),)
     low, high, other = Run(cell, 0, low), Run(cell, 0, high), Run(cell, 1, high)
@@ -106,16 +170,16 @@ def test_students_start_from_the_right_checkpoint(study: Study) -> None:
     pretrained = Cell("sentiment", "pf", size, None, "general")
     random = Cell("sentiment", "basic", size, None, None)
 
-    assert study.initial_checkpoint(truncated) == Start("general", Architecture(2, 128))
-    assert study.initial_checkpoint(pretrained) == Start("general", size)
-    assert study.initial_checkpoint(random) is None
+    assert study.initial_checkpoint(truncated, 0) == Start("general", Architecture(2, 128), 0)
+    assert study.initial_checkpoint(pretrained, 0) == Start("general", size, 0)
+    assert study.initial_checkpoint(random, 0) is None
 
 
 def test_only_needed_checkpoints_are_pretrained(study: Study) -> None:
-    """The study pre-trains the sizes that its cells start from, the largest first."""
-    assert study.pretrained == (
-        Start("general", Architecture(2, 128)),
-        Start("general", Architecture(1, 64)),
+    """The study pre-trains the sizes that its cells start from, the largest first, by seed."""
+    sizes = Architecture(2, 128), Architecture(1, 64)
+    assert study.pretrained == tuple(
+        Start("general", size, number) for size in sizes for number in range(2)
     )
 
 

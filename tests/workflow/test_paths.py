@@ -41,7 +41,9 @@ def test_every_product_has_a_state_of_its_own(study: Study, paths: Paths) -> Non
 
     assert len(set(states)) == len(folders)
     assert states[0] == Path(f"results/store/state/run.{runs[0].name}")
-    assert paths.pretrained(Start("general", Architecture(1, 64))).name.startswith("general.1-64-")
+    assert paths.pretrained(Start("general", Architecture(1, 64), 0)).name.startswith(
+        "general.1-64.seed0-"
+    )
 
 
 def test_figures_and_tables_have_their_own_files() -> None:

@@ -124,7 +124,7 @@ def test_disk_counts_models_and_states(study: Study, plan: Plan) -> None:
     base = study.named_architectures["Base"]
 
     weights = 4 * base.parameters()
-    assert weights < plan.disk[Job("pretrain", Start("general", base))] < weights + 2e6
+    assert weights < plan.disk[Job("pretrain", Start("general", base, 0))] < weights + 2e6
     assert plan.peak_disk(1) > plan.whole.disk + 6 * weights
 
 

@@ -70,7 +70,7 @@ def test_nothing_takes_no_time() -> None:
 
 def test_equals_need_no_order() -> None:
     """Two starts that cost the same, of which one has a method of its own, are both made."""
-    starts = (Start("general", Architecture(1, 64), method) for method in (None, "own"))
+    starts = (Start("general", Architecture(1, 64), 0, method) for method in (None, "own"))
     times = dict.fromkeys((Job("pretrain", start) for start in starts), 2.0)
 
     assert _makespan(times, dict.fromkeys(times, ()), lambda job: True, 1, times.__getitem__) == 4

@@ -30,7 +30,7 @@ def jobs_of(study: Study) -> dict[str, Job]:
     return {
         "task": Job("task", "sentiment"),
         "text": Job("text", "films"),
-        "pretrain": Job("pretrain", Start("general", Architecture(1, 64))),
+        "pretrain": Job("pretrain", Start("general", Architecture(1, 64), 0)),
         "audit": _AUDIT,
         "teacher": Job("teacher", "sentiment"),
         "soft_labels": Job("soft_labels", SoftLabelled("sentiment", "films")),

@@ -58,6 +58,11 @@ def _recall_at(most: int) -> _TaskMetric:
     )
 
 
+_RECALLED = (1, 10, 50)
+
+RANKED = max(_RECALLED)
+"""The ranks that any metric asks for: what a model ranks further down, none counts."""
+
 METRICS: dict[str, _TaskMetric] = {
     "accuracy": _TaskMetric("accuracy", formula=lambda p, true, items: items.share(p == true)),
     "f1": _TaskMetric("F1", ("classification", "span"), _f1),
@@ -70,7 +75,7 @@ METRICS: dict[str, _TaskMetric] = {
     ),
     "spearman": _TaskMetric("Spearman", formula=_spearman, is_correlation=True, of_scores=True),
     "exact_match": _TaskMetric("exact match", ("span",)),
-    **{f"recall@{most}": _recall_at(most) for most in (1, 10, 50)},
+    **{f"recall@{most}": _recall_at(most) for most in _RECALLED},
 }
 """Every metric by its id."""
 
