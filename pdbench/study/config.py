@@ -116,8 +116,8 @@ class Study(Strict):
             return None
         if method.initialisation != "pretrained":
             return Start(cell.corpus, self.deepest(cell.architecture))
-        own = None if method.pretraining is None else cell.method
-        return Start(cell.corpus, cell.architecture, own)
+        is_trained = method.pretraining and not isinstance(self.corpora[cell.corpus], Released)
+        return Start(cell.corpus, cell.architecture, cell.method if is_trained else None)
 
     def pretrained_by(self, start: Start) -> Start | None:
         """The deeper pre-trained model that teaches one whose objective is a method's own."""
