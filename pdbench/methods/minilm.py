@@ -29,7 +29,7 @@ class MiniLM(Objective):
     formula = "Σ over Q, K, V of KL(softmax(X_T X_Tᵀ/√d) ‖ softmax(X_S X_Sᵀ/√d))"
     exposes = "queries, keys and values of the last layer"
     differs = (
-        "distils on the transfer set, from the fine-tuned teacher, for half of pd's updates; the "
+        "a stage on the transfer set, from the fine-tuned teacher, for half of pd's updates; the "
         "paper's method is task-agnostic: it distils while pre-training, and fine-tunes",
         "distillation has the other half, so that the output layer is trained, for an equal budget",
         "begins with masked LM, which the paper does without: all methods here share one "

@@ -51,6 +51,7 @@ class PatientKD(Objective):
         "one T, alpha and beta for all tasks, where the paper chooses among 36 and among "
         "normalised states or not, by dev: more choices than other methods have",
         "L_DS is a sum over classes, as the paper writes it; the authors' code takes the mean",
+        "the last model counts, where the authors take the best of four epochs on dev",
         "states of another width are first mapped linearly, as in TinyBERT; the paper has one",
     )
     last_states = False

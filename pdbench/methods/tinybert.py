@@ -33,9 +33,11 @@ class TinyBert(Objective):
     differs = (
         "begins with masked LM, where the paper first distils the layers on general text: all "
         "methods here share one pre-training",
-        "layers and predictions have half of pd's updates each, for an equal budget; the "
-        "authors' code has 10 and 3 epochs",
+        "layers and predictions share pd's updates, half each, for an equal budget; the authors' "
+        "code has 10 and 3 epochs",
         "the transfer set stands in the place of the paper's augmented task data",
+        "means leave out padding, which the authors' code counts",
+        "the last model counts, where the authors' code keeps the best on dev",
         "different numbers of heads are compared by their mean scores, and g rounds down; the "
         "paper's sizes need neither",
         "W_e and W_h are the paper's two, or the identity where widths are equal; the authors' "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -154,6 +155,16 @@ def test_patient_kd_maps_the_papers_layers() -> None:
 
     assert PatientKD(six, twelve, 2, layers="skip").mapped == (2, 4, 6, 8, 10)
     assert PatientKD(six, twelve, 2, layers="last").mapped == (7, 8, 9, 10, 11)
+
+
+def test_patient_kd_takes_its_authors_grid() -> None:
+    """Every temperature, alpha and beta, with normalised states or not, as options of a stage."""
+    grid = {"temperature": (5, 10, 20), "alpha": (0.2, 0.5, 0.7), "beta": (1, 10, 100, 500, 1000)}
+    for values in itertools.product(*grid.values(), (True, False)):
+        options = dict(zip([*grid, "normalised"], values, strict=True))
+        path = "pdbench.methods.patient_kd:PatientKD"
+        found = Objective.build(path, options, STUDENT, TEACHER, 2, 0)
+        assert {name: getattr(found, name) for name in options} == options
 
 
 def test_class_probabilities_are_not_learnt_in_a_regression() -> None:
