@@ -132,6 +132,20 @@ def write_released(root: Path, size: Architecture, pieces: list[str] = PIECES) -
     return folder
 
 
+def write_distilbert(folder: Path, size: Architecture, pieces: int = len(PIECES)) -> Path:
+    """Write a DistilBERT with its masked-LM head, as transformers does."""
+    import transformers
+
+    sizes = {"n_layers": size.layers, "n_heads": size.heads, "vocab_size": pieces}
+    sizes |= {"dim": size.hidden, "hidden_dim": size.feed_forward}
+    model = transformers.DistilBertForMaskedLM(transformers.DistilBertConfig(**sizes))
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():  # norms and biases too
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    model.save_pretrained(folder)
+    return folder
+
+
 def _write_teacher(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
@@ -14,7 +14,10 @@ from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import Drawn, Row, Table
 from pdbench.core.words import shortened
 from pdbench.study import Method, Stage
-from pdbench.study.methods import StageData
+from pdbench.study.methods import CustomObjective, StageData
+
+if TYPE_CHECKING:
+    from pdbench.methods.objective import Objective, PretrainingObjective
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,11 @@ _TABLE_CAPTION = (
     "reads, and what the teacher must expose. "
     f"{'; '.join(f'{name}: {meaning}' for name, meaning in _DATA.items())}. "
     "Distillation by itself has no temperature and no hard labels; stages that share the updates "
-    "of one data set have as many together as a method of one stage."
+    "of one data set have as many together as a method of one stage. What is not as in the paper "
+    "that a method is from is a line each."
 )
 _COLUMNS = ("Method", "Id", "Begins as", "Stages", "Losses", "Data", "Teacher exposes")
+_DIFFERS = "Differs from its paper"
 
 _FIGURE_CAPTION = (
     "Pre-trained distillation, drawn from config/methods.yaml. Above: the student is pre-trained "
@@ -74,12 +79,33 @@ _NAME = 44  # characters of a method's name that stand beside its lane
 
 
 def _draw_table(context: Context) -> Drawn:
-    """Write one row a method, in the order of the file."""
+    """Write one row a method, in the order of the file, and one for each of its differences."""
     methods = context.study.methods
     rows = tuple(_cells(name, method) for name, method in methods.items())
-    plain: list[Row] = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    plain: list[Row] = [
+        {**dict(zip(_COLUMNS, row, strict=True)), _DIFFERS: "; ".join(_differences(method))}
+        for row, method in zip(rows, methods.values(), strict=True)
+    ]
     table = Table("Methods", _COLUMNS, rows, align="l" * len(_COLUMNS))
-    return Drawn(plain, _TABLE_CAPTION, [table])
+    lines = tuple(_lines(methods.values()))
+    notes = [Table(_DIFFERS, ("Method", _DIFFERS), lines, align="ll")] if lines else []
+    return Drawn(plain, _TABLE_CAPTION, [table, *notes])
+
+
+def _lines(methods: Iterable[Method]) -> Iterator[tuple[str, str]]:
+    """Names and a difference of methods, once for those that have the same ones."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for method in methods:
+        alike.setdefault(_differences(method), []).append(method.name)
+    for differences, names in alike.items():
+        yield from ((", ".join(names), line) for line in differences)
+
+
+def _differences(method: Method) -> tuple[str, ...]:
+    """What of a method is not as in its paper, as its objectives say."""
+    own: list[Stage | CustomObjective] = [stage for stage in method.stages if stage.is_custom]
+    own += [method.pretraining] if method.pretraining else []
+    return tuple(line for one in own for line in _class_of(one).differs)
 
 
 def _cells(name: str, method: Method) -> tuple[str, ...]:
@@ -112,19 +138,21 @@ def _start(method: Method) -> _Step:
     step = _STEPS[method.initialisation]
     if method.pretraining is None:
         return step
-    from pdbench.methods import objective
-
-    found = objective.PretrainingObjective.named(method.pretraining.objective)
-    kind = method.pretraining.name
+    found, kind = _class_of(method.pretraining), method.pretraining.name
     return _Step(kind, found.title, kind, "white", step.data, found.formula, found.exposes)
 
 
 def _own(stage: Stage) -> _Step:
+    found, data = _class_of(stage), _OF_STAGE[stage.data]
+    return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
+
+
+def _class_of(named: Stage | CustomObjective) -> type[Objective] | type[PretrainingObjective]:
+    """The class of an objective of one's own."""
     from pdbench.methods import objective  # and torch, only for methods that have one
 
-    found = objective.Objective.named(stage.objective)
-    data = _OF_STAGE[stage.data]
-    return _Step(stage.name, found.title, stage.name, "white", data, found.formula, found.exposes)
+    base = objective.Objective if isinstance(named, Stage) else objective.PretrainingObjective
+    return base.named(named.objective)
 
 
 def _draw_diagram(context: Context) -> Drawn:

@@ -79,6 +79,7 @@ _OWN: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
     "pd-embeddings": ("#000000", ("X", "x"), _DASHES),
     "tf": ("#8C8C8C", ("<", ">"), _DASHES),
     "patient-kd": ("#882255", ("p", "P"), _DASHES),
+    "patient-kd-unnormalised": ("#661100", ("X", "x"), _DASHES),
     "patient-kd-last": ("#999933", ("h", "H"), _DASHES),
     "tinybert": ("#AA4499", ("*", "8"), _DASHES),
     "minilm": ("#44AA99", (">", "<"), _DASHES),
@@ -88,7 +89,7 @@ _OWN: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
 }
 """Colour, markers of the first sizes, and dashes, the same in every figure."""
 
-_OTHER_COLOURS = ("#117733", "#661100", "#6699CC", "#DDCC77")
+_OTHER_COLOURS = ("#117733", "#CC6677", "#6699CC", "#DDCC77")
 _OTHER_MARKERS = ("H", (4, 1, 0), "8", (6, 1, 0), (5, 1, 180))
 _LINES = ("-", "--", ":", "-.")
 _OTHER_DASHES = ((1, 2), (3, 1, 1, 1), (8, 2, 2, 2))

@@ -190,7 +190,7 @@ def _all(study: Study) -> Iterator[Need]:
             yield from _of(source)
     for start in study.pretrained:
         corpus = study.corpora[start.corpus]
-        if isinstance(corpus, Released) and start.method is None:
+        if isinstance(corpus, Released):
             yield from _of(corpus.of(start.architecture), "model")
 
 

@@ -59,6 +59,30 @@ _SIZES = {
     "segments": "type_vocab_size",
 }
 """The keys of a configuration by our names."""
+_DISTILBERT_KEYS = {
+    "n_layers": "num_hidden_layers",
+    "dim": "hidden_size",
+    "n_heads": "num_attention_heads",
+    "hidden_dim": "intermediate_size",
+    "activation": "hidden_act",
+}
+"""BERT's keys of a configuration by DistilBERT's."""
+_DISTILBERT_NAMES = {
+    "transformer.layer": "encoder.layer",
+    "attention.q_lin": "attention.self.query",
+    "attention.k_lin": "attention.self.key",
+    "attention.v_lin": "attention.self.value",
+    "attention.out_lin": "attention.output.dense",
+    "sa_layer_norm": "attention.output.LayerNorm",
+    "ffn.lin1": "intermediate.dense",
+    "ffn.lin2": "output.dense",
+    "output_layer_norm": "output.LayerNorm",
+    "vocab_transform": "cls.predictions.transform.dense",
+    "vocab_layer_norm": "cls.predictions.transform.LayerNorm",
+    "vocab_projector.bias": "cls.predictions.bias",
+}
+"""BERT's names of weights, or parts of them, by DistilBERT's."""
+_DISTILBERT_SEGMENTS = 2  # so that it reads pairs as a BERT does; it has none itself
 _MOST_WEIGHTS = 5 * 10**9  # the largest BERT that was published has 3.9
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}  # of checkpoints converted from TensorFlow
 _REGRESSION = {
@@ -96,6 +120,8 @@ def write_checkpoint(
 
 class Checkpoint:
     """A BERT in a folder, whose weights are read whenever they are asked for.
+
+    A DistilBERT is read too: as a BERT without pooler whose segment embeddings are zeros.
 
     Raises:
         DataError: A file is missing, truncated, other than the folder's record says if it has one,
@@ -200,7 +226,7 @@ def _write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
 def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _under_berts_names(load_file(path))
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200] or "it ends too early"
@@ -210,7 +236,19 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise DataError(what, "fetch it again, or use one saved in safetensors") from error
     if not isinstance(stored, dict) or not all(isinstance(t, Tensor) for t in stored.values()):
         raise DataError(f"{path}: no table of tensors", "use a checkpoint saved in safetensors")
-    return stored
+    return _under_berts_names(stored)
+
+
+def _under_berts_names(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as they are, or those of a DistilBERT, with segment embeddings of zeros."""
+    plain = {name.removeprefix("distilbert."): tensor for name, tensor in stored.items()}
+    if not any(name.startswith("transformer.layer.") for name in plain):
+        return stored
+    parts = re.compile("|".join(map(re.escape, _DISTILBERT_NAMES)))
+    found = {parts.sub(lambda part: _DISTILBERT_NAMES[part[0]], n): t for n, t in plain.items()}
+    positions = found.get("embeddings.position_embeddings.weight", torch.zeros(0, 0))
+    segments = torch.zeros(_DISTILBERT_SEGMENTS, *positions.shape[1:])
+    return {**found, "embeddings.token_type_embeddings.weight": segments}
 
 
 def _labels_of(configuration: Mapping[str, Any]) -> list[str]:
@@ -303,6 +341,9 @@ def _read_configuration(path: Path) -> dict[str, Any]:
     configuration = read_json(path)
     if not isinstance(configuration, dict):
         raise DataError(f"{path}: not a mapping of keys", "use a BERT checkpoint")
+    if configuration.get("model_type") == "distilbert":
+        configuration = {_DISTILBERT_KEYS.get(key, key): v for key, v in configuration.items()}
+        configuration |= {"model_type": "bert", "type_vocab_size": _DISTILBERT_SEGMENTS}
     for key, ours in _COMPUTED.items():
         if configuration.get(key, ours) != ours:
             what = f"{path}: {key} is {configuration[key]!r}, not {ours!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,14 +75,22 @@ class Masked:
         predicted: range,
         mask_id: int,
         generator: np.random.Generator,
+        weights: NDArray[np.float64] | None = None,
     ) -> Masked:
         """Choose ``share`` of the pieces that lie in ``predicted`` and hide them.
 
-        Of the chosen, 80% become [MASK], 10% a random piece of ``predicted``, 10% stay.
+        ``weights`` of all pieces, (K,), make some likelier than others. Of the chosen, 80% become
+        [MASK], 10% a random piece of ``predicted``, 10% stay.
         """
         ids = batch.ids.reshape(-1).copy()
         possible = (ids >= predicted.start) & (ids < predicted.stop)
-        positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
+        if weights is None:
+            positions = np.flatnonzero(possible & (generator.random(ids.size) < share))
+        else:
+            # The largest sums with Gumbel noise are draws without replacement (Kool et al., 2019).
+            keys = np.log(weights[ids]) + generator.gumbel(size=ids.size)
+            ranked = np.argsort(np.where(possible, -keys, np.inf))
+            positions = np.sort(ranked[: math.ceil(share * possible.sum())])
         targets = ids[positions]
         fate = generator.random(positions.size)
         strange = generator.integers(predicted.start, predicted.stop, positions.size)

@@ -260,8 +260,8 @@ class Estimator:
         if not group.against:
             return False
         found = self.samples[group.task].predictions
-        places = (list(rows.values()) for rows in (group.rows, group.against))
-        return np.array_equal(*(found[own] for own in places))
+        here, there = (list(rows.values()) for rows in (group.rows, group.against))
+        return np.array_equal(found[here], found[there])
 
 
 _Part: TypeAlias = tuple[RunGroup, str, float]  # a group's score in a metric, and its factor

@@ -235,8 +235,8 @@ class Corpus:
     """Texts, each with the word pieces to train on, and what these are.
 
     ``kept`` has their ids in the vocabulary, (K,): ``special`` ones first, then the others by
-    frequency. ``numbers`` is the table from id to position in ``kept``, (V,), and ``mask`` the
-    position of [MASK].
+    frequency. ``counts`` says how often each occurs, (K,), special ones 0. ``numbers`` is the
+    table from id to position in ``kept``, (V,), and ``mask`` the position of [MASK].
     """
 
     def __init__(
@@ -251,6 +251,7 @@ class Corpus:
         order = np.argsort(-counts, kind="stable")
         self.special = len(special)
         self.kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
+        self.counts = counts[self.kept]
         self.numbers = renumbering(self.kept, vocabulary.size)
         self.mask = int(self.numbers[vocabulary.index("[MASK]")])
 
@@ -258,6 +259,10 @@ class Corpus:
         """The pieces that may be masked and predicted, at most ``limit`` of them."""
         end = len(self.kept) if limit is None else min(len(self.kept), self.special + limit)
         return range(self.special, end)
+
+    def weights(self, smoothing: float) -> NDArray[np.float64] | None:
+        """Of each piece when pieces to mask are drawn, (K,): its count to the power -smoothing."""
+        return np.maximum(self.counts, 1.0) ** -smoothing if smoothing else None
 
 
 class _CorpusOrder:
@@ -310,15 +315,17 @@ def train_masked_lm(
     if teacher:
         keep_pieces(teacher.model, kept)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
+    model.bert.position_embeddings.requires_grad_(not objective.freezes_positions)
     trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
     order = _CorpusOrder(corpus, settings.batch_tokens, seed)
     predicted = corpus.predicted(settings.softmax_pieces)
+    weights = corpus.weights(objective.smoothing)
 
     def batch_of(step: int) -> Masked:
         text, index = order[step]
         batch = collate(corpus.texts[text], index, corpus.numbers)
         random = generator(Purpose.MASKS, seed, step)
-        return Masked.of(batch, settings.masked, predicted, corpus.mask, random)
+        return Masked.of(batch, settings.masked, predicted, corpus.mask, random, weights)
 
     def loss_of(masked: Masked) -> Tensor:
         asked = device.inputs(masked.batch), device.tensor(masked.positions), predicted.stop

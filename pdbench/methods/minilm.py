@@ -8,11 +8,9 @@ is the softmax of its scaled dot products with itself,
 
 and the loss is the sum of the three mean Kullback-Leibler divergences from the teacher's relation
 to the student's, over relation heads and pieces. MiniLM (Wang et al., 2020;
-arXiv:2002.10957) had scores and values of the heads as they are. Of teachers as large as
-BERT_LARGE the paper takes an upper middle layer in the place of the last; this does not.
+arXiv:2002.10957) had scores and values of the heads as they are.
 
-The paper distils while pre-training. Here it is a stage on the transfer set, from the fine-tuned
-teacher, and ``distill`` follows, so that the output layer is trained too.
+What differs is in ``differs``.
 """
 
 from __future__ import annotations
@@ -30,6 +28,16 @@ class MiniLM(Objective):
     title = "Distillation of self-attention relations"
     formula = "Σ over Q, K, V of KL(softmax(X_T X_Tᵀ/√d) ‖ softmax(X_S X_Sᵀ/√d))"
     exposes = "queries, keys and values of the last layer"
+    differs = (
+        "a stage on the transfer set, from the fine-tuned teacher, for half of pd's updates; the "
+        "paper's method is task-agnostic: it distils while pre-training, and fine-tunes",
+        "distillation has the other half, so that the output layer is trained, for an equal budget",
+        "begins with masked LM, which the paper does without: all methods here share one "
+        "pre-training",
+        "8 relation heads, which divide every width here; the paper has 48, and 64 of "
+        "teachers as large as BERT_LARGE",
+        "the teacher's last layer; of 24 layers the paper takes an upper middle one",
+    )
 
     def __init__(
         self, student: BertShape, teacher: BertShape, labels: int, *, relation_heads: int = 8

@@ -44,6 +44,9 @@ class _Described(nn.Module):
     exposes: ClassVar[str]
     """What the teacher must expose."""
 
+    differs: ClassVar[tuple[str, ...]] = ()
+    """What is not as in the paper that it is from, and why: a line each in the table."""
+
     def __init__(self, student: BertShape, teacher: BertShape, labels: int) -> None:
         super().__init__()
         self.student, self.teacher, self.labels = student, teacher, labels
@@ -129,6 +132,13 @@ class Objective(_Described):
 
 class PretrainingObjective(_Described):
     """The base of an objective for masked-LM pre-training from a deeper pre-trained model."""
+
+    smoothing: float = 0.0
+    """A piece with n occurrences in the corpus is masked in proportion to n^-smoothing; 0 masks
+    all pieces alike."""
+
+    freezes_positions: bool = False
+    """Whether the position embeddings stay those of the deeper model."""
 
     def start_layers(self) -> tuple[int, ...]:
         """The teacher's layers, counted from 1, whose weights the student begins with."""

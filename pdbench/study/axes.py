@@ -10,6 +10,7 @@ from pdbench.core.errors import UsageError
 from pdbench.study.cells import Cell
 from pdbench.study.checks import unknown
 from pdbench.study.config import Study
+from pdbench.study.settings import Released
 
 Setting: TypeAlias = Literal["task", "method", "layers", "hidden", "text", "items", "corpus"]
 """What a cell is made of: ``text`` and ``items`` are those of its transfer set."""
@@ -57,8 +58,10 @@ class Artefact:
 
 
 def settings_of(study: Study, cell: Cell) -> _Settings:
-    """The settings of a cell; None for what its method does not use."""
+    """The settings of a cell; None for what its method does not use, or has of its own."""
     transfer = study.transfer_sets[cell.transfer] if cell.transfer else None
+    corpus = study.corpora[cell.corpus] if cell.corpus else None
+    is_own = isinstance(corpus, Released) and corpus.by is not None
     return {
         "task": cell.task,
         "method": cell.method,
@@ -66,7 +69,7 @@ def settings_of(study: Study, cell: Cell) -> _Settings:
         "hidden": cell.architecture.hidden,
         "text": transfer.text if transfer else None,
         "items": transfer.size if transfer else None,
-        "corpus": cell.corpus,
+        "corpus": None if is_own else cell.corpus,
     }
 
 

@@ -56,6 +56,7 @@ def problems_of(study: Study) -> Problems:
     for name in study.corpora:
         for i, part in enumerate(study.corpus_parts(name)):
             yield from unknown(f"corpora.{name}.{i}.text", part.text, study.texts, "text")
+        yield from _of_released(f"corpora.{name}.by", study.corpora[name], study)
     yield from _of_grid(study)
     for artefact, needs in study.artefacts.items():
         for i, block in enumerate(needs.cells):
@@ -107,6 +108,12 @@ def _of_source(key: str, source: Source) -> Problems:
         except (KeyError, IndexError, ValueError) as error:
             what = f"key {key}: name or path cannot be filled in ({error})"
             yield what, "it may hold {layers}, {hidden} and {heads}"
+
+
+def _of_released(key: str, corpus: object, study: Study) -> Problems:
+    if isinstance(corpus, Released) and corpus.by is not None:
+        own = [name for name, method in study.methods.items() if method.pretraining]
+        yield from unknown(key, corpus.by, own, "method with a pre-training of its own")
 
 
 def _of_layout(key: str, data: Data) -> Problems:
@@ -251,16 +258,23 @@ def _of_block(key: str, block: Block, study: Study) -> Problems:
         yield from unknown(f"{key}.corpus", corpus, study.corpora, "corpus")
     for size in () if block.architecture in ("all", "named") else listed(block.architecture):
         yield from _of_size(f"{key}.architecture", size, study)
-    own = [name for name in listed(block.method) if study.methods[name].pretraining]
-    if not own:
-        return
-    for architecture in study.select(block.architecture):
-        if architecture == study.deepest(architecture):
-            what = f"key {key}.architecture: {architecture} is the deepest of its width"
-            yield what, f"name shallower ones: method {own[0]!r} pre-trains from the deepest"
-    if isinstance(study.corpora[str(block.corpus)], Released):
-        what = f"key {key}.corpus: {block.corpus!r} holds released models, not text"
-        yield what, f"name a corpus: method {own[0]!r} pre-trains"
+    for name in listed(block.method):
+        if study.methods[name].needs_corpus:
+            yield from _of_start(key, name, block, study)
+
+
+def _of_start(key: str, name: str, block: Block, study: Study) -> Problems:
+    """A method that begins with what others have pre-trained otherwise, or with no deeper model."""
+    own, corpus = study.methods[name].pretraining, study.corpora[str(block.corpus)]
+    if isinstance(corpus, Released):
+        if corpus.by != (name if own else None):
+            what = f"key {key}.corpus: {block.corpus!r} holds models by {corpus.by or 'masked LM'}"
+            yield what, f"name text, or models by {name if own else 'masked LM'}, for {name!r}"
+    elif own:
+        for architecture in study.select(block.architecture):
+            if architecture == study.deepest(architecture):
+                what = f"key {key}.architecture: {architecture} is the deepest of its width"
+                yield what, f"name shallower ones: method {name!r} pre-trains from the deepest"
 
 
 def _of_method(key: str, name: str, block: Block, study: Study) -> Problems:

@@ -120,8 +120,8 @@ class Study(Strict):
         number = None if self.is_released(cell.corpus) else seed_number
         if method.initialisation != "pretrained":
             return Start(cell.corpus, self.deepest(cell.architecture), number)
-        own = None if method.pretraining is None else cell.method
-        return Start(cell.corpus, cell.architecture, number, own)
+        is_trained = method.pretraining and not self.is_released(cell.corpus)
+        return Start(cell.corpus, cell.architecture, number, cell.method if is_trained else None)
 
     def starts(self, cell: Cell) -> tuple[Start, ...]:
         """What the runs of a cell start from, each once, by seed number."""
@@ -132,34 +132,6 @@ class Study(Strict):
     def is_released(self, corpus: str) -> bool:
         """Whether released checkpoints stand in the place of a corpus."""
         return isinstance(self.corpora[corpus], Released)
-
-    def same_model(self, cell: Cell) -> Cell:
-        """The cell whose models are the very same as this one's; itself where there is none.
-
-        It has the same stages on the same data, from the same start: a model truncated to the depth
-        that it has is that model. Of several it is the one that truncates nothing.
-        """
-        return self._same_models.get(cell, cell)
-
-    @cached_property
-    def _same_models(self) -> dict[Cell, Cell]:
-        alike: dict[tuple[object, ...], Cell] = {}
-        truncates = {
-            cell: self.methods[cell.method].initialisation == "truncated"
-            for cell in self.seed_counts
-        }
-        for cell in sorted(self.seed_counts, key=truncates.__getitem__):
-            alike.setdefault(self._made_as(cell), cell)
-        return {cell: alike[self._made_as(cell)] for cell in self.seed_counts}
-
-    def _made_as(self, cell: Cell) -> tuple[object, ...]:
-        """All that decides a cell's models, beside its method's name."""
-        method, start = self.methods[cell.method], self.initial_checkpoint(cell)
-        how: str = method.initialisation
-        if how == "truncated" and start is not None and start.architecture == cell.architecture:
-            how = "pretrained"
-        stages = tuple(stage.model_dump_json() for stage in method.stages)
-        return cell.task, cell.architecture, cell.transfer, start, how, stages
 
     def pretrained_by(self, start: Start) -> Start | None:
         """The deeper pre-trained model that teaches one whose objective is a method's own."""

@@ -55,7 +55,7 @@ class _WithObjective(Strict):
         return self.objective.rpartition(":")[2]
 
 
-class _CustomObjective(_WithObjective, title="CustomObjective"):
+class CustomObjective(_WithObjective):
     """An objective that a class defines, with its options."""
 
     objective: Annotated[str, AfterValidator(_checked_class)] = Field(
@@ -116,7 +116,7 @@ class Method(Strict):
         description="How the student's weights begin: random; word embeddings of a pre-trained "
         "model; the first layers of a deeper pre-trained model; or pre-trained at its own size."
     )
-    pretraining: Annotated[_CustomObjective, _NAMED] | None = Field(
+    pretraining: Annotated[CustomObjective, _NAMED] | None = Field(
         None,
         description="The class of an objective that pre-trains the student from a deeper "
         "pre-trained model, as module:Class, or with its options; null is masked LM alone. Only "

@@ -378,6 +378,12 @@ class Released(Source):
     ``name`` and ``path`` may hold {layers}, {hidden} and {heads}, which each size fills in.
     """
 
+    by: Name | None = Field(
+        None,
+        description="The method whose own objective pre-trained them: distilbert for DistilBERT's "
+        "checkpoint. null is masked LM, as every other method needs it.",
+    )
+
     revisions: dict[str, str] = Field(
         {},
         description="Commits by repository, before revision; those of config/pins.yaml where "

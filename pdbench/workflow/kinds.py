@@ -139,7 +139,7 @@ def _pretrain_needs(study: Study, start: Start) -> Iterator[Job]:
 def _pretrain_decides(specs: Specs, start: Start) -> Any:
     study, released = specs.study, specs.study.corpora[start.corpus]
     vocabulary = specs.model(study.vocabulary)
-    if isinstance(released, Released) and start.method is None:
+    if isinstance(released, Released):
         own = released.of(start.architecture)
         return {"checkpoint": specs.model(own), "vocabulary": vocabulary}
     found = {

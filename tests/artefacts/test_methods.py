@@ -6,15 +6,19 @@ import re
 from typing import Any
 
 from pdbench.artefacts.methods import DRAWINGS, _steps
-from pdbench.artefacts.tables import ABSENT
+from pdbench.artefacts.tables import ABSENT, Drawn
 from pdbench.core.files import read_json
+from pdbench.methods.tinybert import TinyBert
 from pdbench.study import Study
 from pdbench.workflow import Paths
 
 
+def _drawn(study: Study) -> Drawn:
+    return DRAWINGS["methods"](type("Context", (), {"study": study})())
+
+
 def _row(demo: Study, method: str) -> dict[str, Any]:
-    found = DRAWINGS["methods"](type("Context", (), {"study": demo})())
-    (row,) = [row for row in found.rows if row["Id"] == method]
+    (row,) = [row for row in _drawn(demo).rows if row["Id"] == method]
     return dict(row)
 
 
@@ -41,6 +45,21 @@ def test_own_pretraining_is_in_its_row(demo: Study) -> None:
     assert row["Begins as"] == "Distillation while pre-training"
     assert row["Losses"].endswith("(1 - cos(h_S, h_T)), then cross-entropy with the labels")
     assert row["Teacher exposes"] == "masked-LM probabilities, last hidden states"
+
+
+def test_what_differs_from_a_methods_paper_is_a_line_each(demo: Study) -> None:
+    """Of TinyBERT as its class says; once for methods of one class; nothing of the paper's own."""
+    _, table = _drawn(demo).tables
+
+    of_tinybert = [line for names, line in table.rows if names == "TinyBERT"]
+    assert of_tinybert == list(TinyBert.differs)
+    assert "10 and 3 epochs" in " ".join(of_tinybert)
+    assert _row(demo, "tinybert")["Differs from its paper"] == "; ".join(of_tinybert)
+    assert {names for names, _ in table.rows} == {
+        "Patient KD, Patient KD (unnormalised), Patient KD (last)",
+        *("TinyBERT", "MiniLM", "DistilBERT"),
+    }
+    assert _row(demo, "pd")["Differs from its paper"] == ""
 
 
 def test_known_methods_read_as_before(demo: Study) -> None:

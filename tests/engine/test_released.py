@@ -20,7 +20,7 @@ from pdbench.engine.checkpoints import Checkpoint, write_checkpoint
 from pdbench.engine.initialise import initial_classifier
 from pdbench.study import Architecture
 from pdbench.study.settings import Released
-from tests.glue_study import PIECES, RELEASED, write_released
+from tests.glue_study import PIECES, RELEASED, write_distilbert, write_released
 
 SIZE = Architecture(2, 32)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -226,3 +226,58 @@ def test_a_repository_of_pickles_is_read_offline(
     assert Checkpoint(folder).shape.architecture == SIZE
     with pytest.raises(Exception, match=r"no commit of org/bert_uncased_L-4_H-32_A-1"):
         model_folder(corpus.of(Architecture(4, 32)), tmp_path)
+
+
+@pytest.fixture
+def distilbert(tmp_path: Path) -> Path:
+    """A small DistilBERT with its masked-LM head, as transformers writes it."""
+    pytest.importorskip("transformers")
+    return write_distilbert(tmp_path / "distilbert", SIZE)
+
+
+def test_a_distilbert_is_read_as_transformers_reads_it(distilbert: Path, tmp_path: Path) -> None:
+    """Its scores of any text, of one segment or two, before and after it is converted."""
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.DistilBertForMaskedLM.from_pretrained(distilbert).eval()
+    ids = torch.tensor([[2, 7, 9, 11, 3, 0], [2, 8, 3, 12, 13, 3]])
+    mask, segments = ids > 0, torch.tensor([[0] * 6, [0, 0, 0, 1, 1, 1]])
+    target = tmp_path / "converted"
+    target.mkdir()
+    Checkpoint(distilbert).convert(target)
+
+    with torch.no_grad():
+        expected = theirs(input_ids=ids, attention_mask=mask.long()).logits[mask]
+        for folder in (distilbert, target):
+            ours = Checkpoint(folder).masked_lm().eval()
+            found = ours.scores(ours.states(ids, segments, mask, torch.arange(12)))
+            assert torch.allclose(found[mask.flatten()], expected, atol=1e-4)
+    _, about = transformers.AutoModelForMaskedLM.from_pretrained(target, output_loading_info=True)
+    assert not about["missing_keys"]
+
+
+def test_a_student_begins_with_a_distilbert_and_a_pooler_of_its_own(distilbert: Path) -> None:
+    """DistilBERT has none: each seed draws one."""
+    first, second = _start(distilbert, 0), _start(distilbert, 1)
+
+    assert not torch.equal(first["pooler.weight"], second["pooler.weight"])
+    assert torch.equal(first["word_embeddings.weight"], second["word_embeddings.weight"])
+    assert not first["segment_embeddings.weight"].any()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"activation": "relu"}, "hidden_act is 'relu', not 'gelu'"),
+        ({"n_layers": "2"}, "num_hidden_layers is '2'"),
+        ({"dim": None}, "hidden_size is None"),
+    ],
+)
+def test_a_distilbert_that_is_computed_otherwise_is_refused(
+    changed: dict[str, Any], message: str, distilbert: Path
+) -> None:
+    """In the words of a BERT's configuration."""
+    path = distilbert / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+    with pytest.raises(DataError, match=rf"config\.json: {message}"):
+        Checkpoint(distilbert).weights()

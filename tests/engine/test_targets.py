@@ -78,3 +78,20 @@ def test_portions_hold_as_many_items_as_fit(largest: int | None, sizes: list[int
 
     assert [len(portion.batch.index) for portion in found] == sizes
     assert np.concatenate([p.batch.index for p in found]).tolist() == list(range(7))
+
+
+def test_rare_pieces_are_masked_more_often() -> None:
+    """Drawn without replacement in proportion to the weights, and as many as without any."""
+    ids = np.tile([4, 5, 6, 6], (250, 1))  # 4 is special
+    whole = Batch(np.arange(250), ids, None, None)
+    weights = np.array([1, 1, 1, 1, 1, 3.0, 1.0])
+
+    drawn = [
+        Masked.of(whole, 0.1, range(5, 7), 4, np.random.default_rng(seed), weights)
+        for seed in range(40)
+    ]
+
+    assert {len(masked) for masked in drawn} == {75}  # a tenth of 750
+    assert all((np.diff(masked.positions) > 0).all() for masked in drawn)
+    rare = np.mean([np.mean(masked.targets == 5) for masked in drawn])
+    assert rare == pytest.approx(3 / 5, abs=0.03)  # of 250 with weight 3 and 500 with weight 1

@@ -33,7 +33,14 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
 from pdbench.workflow import Paths
-from tests.glue_study import GUEST, HOST, RELEASED, SCORES, write_glue_study
+from tests.glue_study import (
+    GUEST,
+    HOST,
+    RELEASED,
+    SCORES,
+    write_distilbert,
+    write_glue_study,
+)
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
 """Examples of the small hidden test sets."""
@@ -184,6 +191,29 @@ def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study
     assert "model.safetensors" in record.outputs
     about = json.loads((folder / "tokenizer_config.json").read_text())
     assert (about["do_lower_case"], about["model_max_length"]) == (True, 512)
+
+
+def test_a_released_distilbert_is_fine_tuned(project: tuple[Study, Paths]) -> None:
+    """As pf is: its weights are converted once, and each cell of its method begins with them."""
+    pytest.importorskip("transformers")
+    path = write_distilbert(Path("data/distilbert"), Architecture(1, 32))
+    raw = yaml.safe_load(Path("tasks.yaml").read_text())
+    raw["corpora"]["theirs"] = {"source": "directory", "path": str(path), "by": "distilbert"}
+    cells = {"task": "stsb", "method": "distilbert", "corpus": "theirs"}
+    raw["artefacts"]["table3"]["cells"].append(cells)
+    Path("tasks.yaml").write_text(yaml.safe_dump(raw))
+    study = load_study("tasks.yaml")
+    paths, cell = Paths(study), study.cells["stsb.distilbert.1-32.none.theirs"]
+
+    pretraining.pretrain(study, paths, Start("theirs", Architecture(1, 32)))
+    students.attempt(study, paths, cell)
+
+    converted = RunRecord.read(paths.pretrained(Start("theirs", Architecture(1, 32))))
+    assert converted.inputs == {"released": file_digest(path / "model.safetensors")}
+    for run in study.runs(cell):
+        record = RunRecord.read(paths.run(run))
+        assert record.inputs["checkpoint"] == converted.outputs["model.safetensors"]
+        assert [stage.objective for stage in record.stages] == ["finetune"]
 
 
 def test_a_released_checkpoint_of_another_size_is_refused(project: tuple[Study, Paths]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from commands import run
+from safetensors.torch import load_file
 
 from pdbench.core.files import file_digest
 from pdbench.engine.checkpoints import WEIGHTS
@@ -70,6 +72,10 @@ def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     assert record.inputs["teacher"] == file_digest(deepest)
     assert record.outputs[WEIGHTS] != plain
     assert file_digest(untaught) == plain
+    weights = load_file(paths.pretrained(START) / WEIGHTS), load_file(deepest)
+    same = {n for n in weights[0] if torch.equal(weights[0][n], weights[1][n])}
+    assert {n for n in same if "position" in n} == {n for n in weights[0] if "position" in n}
+    assert not {n for n in same if "word_embeddings" in n}
     for cell in trained:
         assert cell.inputs["checkpoint"] == record.outputs[WEIGHTS]
 

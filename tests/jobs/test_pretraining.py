@@ -42,6 +42,16 @@ def test_predicted_pieces_are_the_frequent_ones() -> None:
     assert pieces.predicted(10_000) == range(5, len(pieces.kept))
 
 
+def test_weights_are_powers_of_the_counts() -> None:
+    """A piece that occurs n times weighs n^-.7, a special one 1; without smoothing none does."""
+    tokens = _tokens(200, 0)
+    corpus = Corpus([tokens], [1], VOCABULARY)
+
+    counts = np.bincount(tokens.pieces, minlength=60)[corpus.kept[5:]]
+    assert np.allclose(corpus.weights(0.7), [*[1.0] * 5, *counts.astype(float) ** -0.7])
+    assert corpus.weights(0.0) is None
+
+
 def test_every_part_meets_its_budget() -> None:
     """A budget beyond the text means more passes, one below it a share of a pass."""
     corpus = Corpus([_tokens(100, 0), _tokens(400, 1)], [5000, 500], VOCABULARY)

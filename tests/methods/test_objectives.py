@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from types import SimpleNamespace
 
@@ -122,20 +123,23 @@ def _unit(x: Array) -> Array:
     return x / np.sqrt((x**2).sum())
 
 
+@pytest.mark.parametrize("normalised", [True, False], ids=["norm 1", "as they are"])
 @pytest.mark.parametrize(("layers", "mapped"), [("skip", 2), ("last", 3)])
 @pytest.mark.parametrize("targets", [SOFT, HARD], ids=["soft", "hard"])
-def test_patient_kd(models, plain, layers, mapped, targets) -> None:
+def test_patient_kd(models, plain, layers, mapped, targets, normalised) -> None:
     """(1 - a) CE + a T^2 soft CE + b patience, where layer 1 of 2 meets layer 2 or 3 of 4."""
     a, b, t = 0.3, 50.0, 4.0
-    objective = PatientKD(STUDENT, TEACHER, 2, layers=layers, alpha=a, beta=b, temperature=t)
+    options = {"alpha": a, "beta": b, "temperature": t, "normalised": normalised}
+    objective = PatientKD(STUDENT, TEACHER, 2, layers=layers, **options)
     w = _matrix(objective.projections[0])
+    scaled = _unit if normalised else np.array
 
     costs = []
     for i, (student, teacher) in enumerate(plain):
         hard = targets.ndim == 1
         q = softmax(teacher.logits / t) if hard else softmax(np.log(targets[i]) / t)
         soft = -(q * np.log(softmax(student.logits / t))).sum()
-        patience = _unit(student.states[1][0] @ w) - _unit(teacher.states[mapped][0])
+        patience = scaled(student.states[1][0] @ w) - scaled(teacher.states[mapped][0])
         cost = a * t**2 * soft + b * (patience**2).mean()
         if hard:
             cost -= (1 - a) * np.log(softmax(student.logits))[targets[i]]
@@ -151,6 +155,16 @@ def test_patient_kd_maps_the_papers_layers() -> None:
 
     assert PatientKD(six, twelve, 2, layers="skip").mapped == (2, 4, 6, 8, 10)
     assert PatientKD(six, twelve, 2, layers="last").mapped == (7, 8, 9, 10, 11)
+
+
+def test_patient_kd_takes_its_authors_grid() -> None:
+    """Every temperature, alpha and beta, with normalised states or not, as options of a stage."""
+    grid = {"temperature": (5, 10, 20), "alpha": (0.2, 0.5, 0.7), "beta": (1, 10, 100, 500, 1000)}
+    for values in itertools.product(*grid.values(), (True, False)):
+        options = dict(zip([*grid, "normalised"], values, strict=True))
+        path = "pdbench.methods.patient_kd:PatientKD"
+        found = Objective.build(path, options, STUDENT, TEACHER, 2, 0)
+        assert {name: getattr(found, name) for name in options} == options
 
 
 def test_class_probabilities_are_not_learnt_in_a_regression() -> None:
@@ -236,7 +250,18 @@ def test_distilbert() -> None:
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"masked": -1.0}])
+@pytest.mark.parametrize(
+    ("student", "teacher", "layers"),
+    [(6, 12, (0, 2, 4, 7, 9, 11)), (1, 4, (0,)), (2, 12, (0, 11)), (3, 3, (0, 1, 2))],
+)
+def test_distilbert_begins_with_the_authors_layers(student, teacher, layers) -> None:
+    """From the first to the last, counted from 0 as scripts/extract_distilbert.py does."""
+    shapes = (BertShape(n, 64, 1, 256, 30) for n in (student, teacher))
+
+    assert [n - 1 for n in DistilBert(*shapes, 0).start_layers()] == list(layers)
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"masked": -1.0}, {"smoothing": -0.5}])
 def test_distilbert_refuses_what_cannot_train(options) -> None:
     """A temperature of 0 would be a loss that is not a number, found after the training."""
     with pytest.raises(ValueError, match="temperature above 0"):

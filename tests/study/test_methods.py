@@ -272,3 +272,43 @@ def test_the_deepest_size_has_nobody_to_learn_from(study_file) -> None:
         load_study(study_file(changes))
 
     assert "distilbert" in str(caught.value)
+
+
+THEIRS = {"source": "directory", "path": "models"}
+
+
+def test_models_by_a_method_are_where_it_begins(study_file) -> None:
+    """Nobody pre-trains them here, at the deepest size neither, and no deeper model is asked."""
+    changes = {
+        "corpora.theirs": {**THEIRS, "by": "distilbert"},
+        f"{BLOCK}.method": "distilbert",
+        f"{BLOCK}.architecture": "2/128",
+        f"{BLOCK}.corpus": "theirs",
+    }
+    study = load_study(study_file(changes))
+
+    assert study.pretrained == (Start("theirs", Architecture(2, 128)),)
+    job = Job("pretrain", study.pretrained[0])
+    assert not any(need.kind in ("pretrain", "text") for need in Graph(study).needs[job])
+
+
+@pytest.mark.parametrize(
+    ("by", "methods", "problem"),
+    [
+        (None, ["distilbert"], "'theirs' holds models by masked LM; name text, or models by dis"),
+        ("distilbert", ["distilbert", "pf"], "'theirs' holds models by distilbert; .* for 'pf'"),
+        ("distilbert", ["basic", "tf"], "models by masked LM, for 'tf'"),
+        ("pd", ["pd"], r"corpora\.theirs\.by: unknown method with a pre-training .* 'pd'"),
+    ],
+)
+def test_a_method_begins_with_no_other_methods_models(study_file, by, methods, problem) -> None:
+    """A row would say another method than was run."""
+    changes = {
+        "corpora.theirs": {**THEIRS, "by": by},
+        f"{BLOCK}.method": methods,
+        f"{BLOCK}.architecture": "1/128",
+        f"{BLOCK}.corpus": "theirs",
+    }
+
+    with pytest.raises(UsageError, match=problem):
+        load_study(study_file(changes))

@@ -9,9 +9,9 @@ import yaml
 from pydantic import BaseModel
 
 from pdbench.evidence.references import data_id
-from pdbench.study import PAPER_ARCHITECTURES, ROOT, Study, load_study
+from pdbench.study import PAPER_ARCHITECTURES, ROOT, Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
-from pdbench.study.settings import Released, is_sourced
+from pdbench.study.settings import Released, is_commit, is_sourced
 
 SOURCED = {"epochs", "batch_size", "learning_rate", "train", "dev", "test", "max_length", "margin"}
 SOURCED |= {"seeds", "warmup", "masked", "dropout", "batch_tokens", "tokens", "least_steps"}
@@ -52,6 +52,33 @@ def test_all_sizes_start_from_their_released_checkpoint(paper: Study) -> None:
     assert "google/bert_uncased_L-10_H-512_A-8" in names
     taken = {start.architecture for start in paper.pretrained if start.corpus == "released"}
     assert taken == set(PAPER_ARCHITECTURES)
+
+
+def test_table3_has_the_rows_of_other_papers(paper: Study) -> None:
+    """DistilBERT from its authors' checkpoint, and Patient KD as its authors ran each task."""
+    cells = paper.artefact_cells("table3")
+    tasks = {cell.task for cell in cells}
+
+    distilbert = [cell for cell in cells if cell.method == "distilbert"]
+    assert {cell.task for cell in distilbert} == tasks
+    (start,) = {paper.initial_checkpoint(cell) for cell in distilbert}
+    assert start == Start("distilbert", Architecture(6, 768))
+    corpus = paper.corpora["distilbert"]
+    assert isinstance(corpus, Released)
+    assert corpus.of(start.architecture).name == "distilbert/distilbert-base-uncased"
+    assert is_commit(corpus.of(start.architecture).revision)
+    unnormalised = {cell.task for cell in cells if cell.method == "patient-kd-unnormalised"}
+    assert unnormalised == {"qqp", "qnli", "mnli-by-base", "mnli-mismatched-by-base"}
+
+
+def test_the_readmes_grid_is_assumed_beyond_its_table(paper: Study) -> None:
+    """It is stated for the released models' table alone, and decides all fine-tuning here."""
+    found = {one.key: one for one in paper.assumptions}
+
+    for key in ("epochs", "batch_size", "learning_rate"):
+        one = found[f"training.finetune.{key}"]
+        assert one.origin == "assumed"
+        assert "README" in one.note
 
 
 def test_tasks_have_their_official_labels_and_metrics(paper: Study) -> None:
