@@ -83,6 +83,7 @@ def record(**changes: Any) -> RunRecord:
         seed_index=0,
         seed=1,
         spec="s",
+        engine="1",
         inputs={},
         outputs={},
         stages=(stage,),

@@ -153,7 +153,7 @@ def _job(
         architecture=str(start.architecture),
         corpus=start.corpus,
         seed=start.seed,
-        spec=paths.digest(Job("pretrain", start)),
+        **paths.decided_by(Job("pretrain", start)),
         inputs=inputs,
     )
     return TrainingJob(paths, paths.pretrained(start), asked, save_every, writes)

@@ -85,6 +85,7 @@ class RunRequest(Strict):
     seed_index: int = 0
     seed: int
     spec: str = Field(description="Digest of all that decides the result.")
+    engine: str = Field(description="Version of the code, with a digest where it is of none.")
     inputs: dict[str, str] = Field(description="Digests of the data read, by role.")
 
 

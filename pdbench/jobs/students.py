@@ -246,7 +246,7 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
         run=run.name,
         seed_index=run.seed_number,
         seed=run.seed,
-        spec=paths.digest(Job("run", run)),
+        **paths.decided_by(Job("run", run)),
         inputs=inputs,
     )
 

@@ -60,7 +60,7 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
         method=TEACHER,
         architecture=str(architecture),
         seed=seed,
-        spec=paths.digest(Job("teacher", task)),
+        **paths.decided_by(Job("teacher", task)),
         inputs=inputs_of(paths, task),
     )
     job = TrainingJob(paths, paths.teacher(task), asked, save_every)

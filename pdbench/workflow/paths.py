@@ -18,6 +18,7 @@ from pdbench.core.files import remove_temporaries, replacing
 from pdbench.core.processes import exclusive_lock
 from pdbench.study import Cell, Run, Start, Study
 from pdbench.study.cells import SoftLabelled
+from pdbench.workflow.engine import engine_of
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
 from pdbench.workflow.specs import CONTENTS, RESULTS, STORE, Specs
@@ -48,6 +49,10 @@ class Paths:
     def digest(self, job: Job) -> str:
         """The digest of all that decides what a job makes."""
         return self._specs.digest(job)
+
+    def decided_by(self, job: Job) -> dict[str, str]:
+        """The digest of all that decides what a job makes, and the engine that is a part of it."""
+        return {"spec": self.digest(job), "engine": engine_of(KINDS[job.kind].module)}
 
     def folder(self, job: Job) -> Path:
         """Where a job's product stands in the store."""
