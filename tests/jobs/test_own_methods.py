@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from commands import run
 from safetensors.torch import load_file
 
+from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest
 from pdbench.engine.checkpoints import WEIGHTS
 from pdbench.jobs import students
@@ -53,6 +55,9 @@ def test_a_method_that_asks_the_teacher_has_the_budget_of_pd(own: Project) -> No
         for count in ("steps", "examples", "pieces"):
             assert sum(getattr(s, count) for s in minilm.stages) == getattr(pd.stages[0], count)
         assert minilm.inputs["teacher"] == teacher
+        asked, plain = minilm.stages
+        assert 0 < asked.teacher_seconds < asked.seconds
+        assert plain.teacher_seconds == pd.stages[0].teacher_seconds == 0
         assert "teacher" not in pd.inputs
 
 
@@ -62,22 +67,45 @@ def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     untaught = paths.pretrained(Start("plain", Architecture(1, 32), 0)) / WEIGHTS
     plain = file_digest(untaught)
 
-    assert run("pretrain", "small.yaml", "plain", "1/32", "--method", "distilbert") == 0
+    for number in ("0", "1"):
+        asked = "plain", "1/32", "--method", "distilbert", "--seed", number
+        assert run("pretrain", "small.yaml", *asked) == 0
     trained = _train(own, "films.distilbert.1-32.none.plain")
 
     record = RunRecord.read(paths.pretrained(START))
     deepest = paths.pretrained(Start("plain", Architecture(2, 32), 0)) / WEIGHTS
-    assert record.cell == "pretraining.plain.1-32.distilbert"
+    assert record.cell == "pretraining.plain.1-32.distilbert.seed0"
     assert [stage.objective for stage in record.stages] == ["DistilBert"]
     assert record.inputs["teacher"] == file_digest(deepest)
     assert record.outputs[WEIGHTS] != plain
     assert file_digest(untaught) == plain
+<<<<<<< HEAD
     weights = load_file(paths.pretrained(START) / WEIGHTS), load_file(deepest)
     same = {n for n in weights[0] if torch.equal(weights[0][n], weights[1][n])}
     assert {n for n in same if "position" in n} == {n for n in weights[0] if "position" in n}
     assert not {n for n in same if "word_embeddings" in n}
+=======
+    starts = [RunRecord.read(paths.pretrained(START._replace(seed_number=n))) for n in (0, 1)]
+    assert starts[0].outputs[WEIGHTS] != starts[1].outputs[WEIGHTS]
+>>>>>>> i13-train
     for cell in trained:
-        assert cell.inputs["checkpoint"] == record.outputs[WEIGHTS]
+        assert cell.inputs["checkpoint"] == starts[cell.seed_index].outputs[WEIGHTS]
+
+
+def test_a_seed_trains_without_the_starts_of_others(own: Project) -> None:
+    """It opens its own pre-training alone; the whole cell says which is missing."""
+    study, paths = own
+    cell = study.cells[CELLS.format("pd")]
+    first, second = study.starts(cell)
+    shutil.rmtree(paths.pretrained(second))
+
+    students.attempt(study, paths, cell, seed=0)
+
+    with pytest.raises(DataError, match=r"1 of 2 runs failed, first seed1_.*1-32\.seed1-"):
+        students.attempt(study, paths, cell)
+    (made,) = (run for run in study.runs(cell) if paths.run(run).exists())
+    digest = file_digest(paths.pretrained(first) / WEIGHTS)
+    assert RunRecord.read(paths.run(made)).inputs["checkpoint"] == digest
 
 
 def test_a_method_without_pretraining_of_its_own_is_refused(

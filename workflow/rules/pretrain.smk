@@ -1,5 +1,5 @@
-# Pre-training of students, once for each corpus and size, and for each method that has an
-# objective of its own for it. With `exec` a signal that ends a job reaches the program, which
+# Pre-training of students, once for each corpus, size and seed number, and for each method that
+# has an objective of its own for it. With `exec` a signal that ends a job reaches the program, which
 # then saves its state.
 
 
