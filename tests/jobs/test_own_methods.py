@@ -79,15 +79,12 @@ def test_pretraining_by_a_method_is_a_job_of_its_own(own: Project) -> None:
     assert record.inputs["teacher"] == file_digest(deepest)
     assert record.outputs[WEIGHTS] != plain
     assert file_digest(untaught) == plain
-<<<<<<< HEAD
     weights = load_file(paths.pretrained(START) / WEIGHTS), load_file(deepest)
     same = {n for n in weights[0] if torch.equal(weights[0][n], weights[1][n])}
     assert {n for n in same if "position" in n} == {n for n in weights[0] if "position" in n}
     assert not {n for n in same if "word_embeddings" in n}
-=======
     starts = [RunRecord.read(paths.pretrained(START._replace(seed_number=n))) for n in (0, 1)]
     assert starts[0].outputs[WEIGHTS] != starts[1].outputs[WEIGHTS]
->>>>>>> i13-train
     for cell in trained:
         assert cell.inputs["checkpoint"] == starts[cell.seed_index].outputs[WEIGHTS]
 
