@@ -47,7 +47,8 @@ _PAPER_TASKS = {
 }
 """The task of each of the paper's figures that has one."""
 
-_SERVER = "@server"  # ends the key of a cell's scores on GLUE's test split
+SERVER = "@server"
+"""Ends the key of a cell's scores on GLUE's own test split."""
 
 _NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
 
@@ -316,7 +317,7 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
                 lacking = f"GLUE's server has scored no run of {same.key}: "
                 lacking += "pdbench submission, then pdbench import-scores"
             own = replace(own, lacking=lacking)
-            yield from _scored(study, own, "submission", same.key + _SERVER)
+            yield from _scored(study, own, "submission", same.key + SERVER)
         for task in dict.fromkeys(cell.task for cell in cells):
             key = scores.teacher_key(task) or ""
             lacking = "" if key else f"the teacher of {task} is missing"
@@ -357,7 +358,7 @@ def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
         rows = scores.chosen(cell.key)
         if not set(columns) <= set(rows):
             continue
-        rows, key = rows.dropna(subset=columns), cell.key + _SERVER
+        rows, key = rows.dropna(subset=columns), cell.key + SERVER
         if len(rows):
             numbers = [0] if len(rows) == 1 else [int(number) for number in rows["seed_index"]]
             found = {name.partition("_")[2]: np.asarray(rows[name], float) for name in columns}

@@ -126,3 +126,11 @@ def test_effects_read_as_a_comparison_with_its_intervals() -> None:
     assert claims.effect(wider).endswith("[+1.0, +3.0], on such examples [\N{MINUS SIGN}0.5, +4.5]")
     assert claims.effect(single) == "PD > PF: by +2.0 on this test set without an interval"
     assert claims.effect(None) == ""
+
+
+def test_cells_are_named_once_whatever_scored_them() -> None:
+    """The runs page has a cell under its own key, also where GLUE's server scored it."""
+    terms = {("a@server", "f1"): 1.0, ("a@server", "accuracy"): 1.0, ("b", "f1"): -1.0}
+    part = Trial("", Quantity(terms, 0.0, ""), Difference(2.0, 0.5, math.inf), 0.01, 0.99)
+
+    assert claims.cells(part) == ["a", "b"]
