@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from pdbench.evidence.references import (
 )
 from pdbench.evidence.statements import Quantity, Term, Untestable
 from pdbench.evidence.table import ResultsTable, Split
-from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
+from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell, Study
 
 _PAPER_TASKS = {
     "figure5": "mnli",
@@ -313,7 +314,7 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
             own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
             yield from _scored(study, own, "test", same.key)
             yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", same.key)
-            if not lacking and not scores.of(same, "submission").runs:
+            if not lacking and not len(_answers(scores, same)):
                 lacking = f"GLUE's server has scored no run of {same.key}: "
                 lacking += "pdbench submission, then pdbench import-scores"
             own = replace(own, lacking=lacking)
@@ -349,19 +350,22 @@ class Answered(Sample):
 def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
     """Add the scores that GLUE's server gave on its own test split, by cell.
 
-    The one run of a cell that was scored is compared with that of another, whatever their seed
-    numbers are; it has no spread, so that alone it shows nothing.
+    Scored runs are paired in the order of their seed numbers, whatever these are: usually each
+    cell has one, which has no spread, so that alone it shows nothing.
     """
     samples, groups = dict(estimator.samples), dict(estimator.groups)
     for cell in scores.study.seed_counts:
-        columns = [f"submission_{metric}" for metric in scores.study.tasks[cell.task].metrics]
-        rows = scores.chosen(cell.key)
-        if not set(columns) <= set(rows):
-            continue
-        rows, key = rows.dropna(subset=columns), cell.key + SERVER
+        rows, key = _answers(scores, cell), cell.key + SERVER
         if len(rows):
-            numbers = [0] if len(rows) == 1 else [int(number) for number in rows["seed_index"]]
-            found = {name.partition("_")[2]: np.asarray(rows[name], float) for name in columns}
+            metrics = scores.study.tasks[cell.task].metrics
+            found = {m: np.asarray(rows[f"submission_{m}"], float) for m in metrics}
             samples[key] = Answered(found)
-            groups[key] = RunGroup(key, {number: i for i, number in enumerate(numbers)})
+            groups[key] = RunGroup(key, {place: place for place in range(len(rows))})
     return Estimator(samples, groups)
+
+
+def _answers(scores: ResultsTable, cell: Cell) -> Any:
+    """The chosen runs of a cell that GLUE's server has scored in all metrics of their task."""
+    rows = scores.chosen(cell.key)
+    columns = [f"submission_{metric}" for metric in scores.study.tasks[cell.task].metrics]
+    return rows.dropna(subset=columns) if set(columns) <= set(rows) else rows.iloc[:0]

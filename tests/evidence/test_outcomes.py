@@ -29,10 +29,11 @@ from pdbench.evidence.outcomes import (
     on_reference,
     on_study,
 )
+from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial, without_same
-from pdbench.evidence.views import Numbers
+from pdbench.evidence.views import SERVER, Numbers, with_answers
 from pdbench.study import PAPER_ARCHITECTURES, Study
 
 CLAIMS = load_claims()
@@ -584,6 +585,22 @@ def test_one_scored_run_shows_nothing(demo: Study) -> None:
     assert found.deciding is not None
     assert found.deciding.estimate.value == pytest.approx(20)
     assert found.deciding.on_examples is None
+
+
+def test_half_an_answer_is_none(demo: Study) -> None:
+    """A run counts once the server's scores in all metrics of its task are here."""
+    task = demo.tasks["sentiment"].model_copy(update={"metrics": ("accuracy", "f1")})
+    study = Study.model_validate({**demo.model_dump(), "tasks": {**demo.tasks, "sentiment": task}})
+    frame = synthetic.results(study).assign(submission_accuracy=0.9)
+    (cell,) = {
+        c for c in study.artefact_cells("table3") if (c.task, c.method) == ("sentiment", "pf")
+    }
+
+    for column, count in (({}, 0), ({"submission_f1": 0.9}, 3)):
+        scores = ResultsTable(study, frame.assign(**column))
+        groups = with_answers(Estimator.of(scores, [cell]), scores).groups
+        scored = groups.get(cell.key + SERVER)
+        assert (len(scored.rows) if scored else 0) == count
 
 
 def test_several_scored_runs_are_tested(demo: Study) -> None:
