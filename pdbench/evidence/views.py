@@ -253,7 +253,7 @@ class Figure:
         """The similarities S of the transfer sets, ascending."""
         found = {e.similarity for e in self._entries if e.similarity is not None}
         if not found:
-            raise Untestable("the similarities S of the transfer sets are not known here")
+            raise Untestable("the similarities S of the transfer sets are not known: run the audit")
         return tuple(sorted(found))
 
     def similarity(self, wanted: float) -> float:

@@ -32,9 +32,9 @@ from pdbench.evidence.outcomes import (
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.references import FOLDER
 from pdbench.evidence.significance import Difference
-from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial, without_same
+from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial, Untestable, without_same
 from pdbench.evidence.views import SERVER, Numbers, with_answers
-from pdbench.study import PAPER_ARCHITECTURES, Study
+from pdbench.study import PAPER_ARCHITECTURES, Cell, Study, load_study
 
 CLAIMS = load_claims()
 UNTESTABLE = {"C36", "C38", "C43"}
@@ -638,3 +638,52 @@ def test_a_tie_counts_within_the_margin_that_the_study_names(demo: Study) -> Non
 
     assert with_margin(3.0) is ClaimOutcome.HOLDS
     assert with_margin(None) is ClaimOutcome.OPEN
+
+
+class Whole(ResultsTable):
+    """A study of which every run is there, with or without the answers of GLUE's server."""
+
+    def __init__(self, study: Study, *, answered: bool) -> None:
+        self.study, self._answered = study, answered
+
+    def is_whole(self, cell: Cell) -> bool:
+        """Always."""
+        return True
+
+    def teacher_key(self, task: str) -> str | None:
+        """One for each task."""
+        return f"teacher.{task}"
+
+    def chosen(self, key: str) -> pd.DataFrame:
+        """One run, scored in every metric."""
+        metrics = ("accuracy", "f1", "matthews_correlation", "pearson", "spearman")
+        answers = {f"submission_{metric}": [0.9] for metric in metrics}
+        return pd.DataFrame(answers if self._answered else {"seed_index": [0]})
+
+
+def test_the_papers_study_can_test_what_runs_can_show() -> None:
+    """All but numbers that no run gives; four claims need what GLUE's server answers."""
+    study = load_study("paper")
+    similar = {"book-reviews": 1.0, "movie-reviews": 0.76}
+    similar |= {"electronics-reviews": 0.52, "clothing-reviews": 0.43}
+    similarity = {name: {"book-reviews": value} for name, value in similar.items()}
+
+    def untestable(*, answered: bool) -> set[str]:
+        numbers, lacking = Numbers.measured(Whole(study, answered=answered), similarity), set()
+        for name, test in TESTS.items():
+            try:
+                without_same(test(numbers))
+            except Untestable:
+                lacking.add(name)
+        return lacking
+
+    of_distilbert = {"C02", "C07"} if "distilbert" not in table3_methods(study) else set()
+    never = {"C08", "C35", "C39", "C40", "C41", "C42", "C43"} | of_distilbert
+
+    assert untestable(answered=True) == never
+    assert untestable(answered=False) == never | {"C01", "C03", "C04", "C06"}
+
+
+def table3_methods(study: Study) -> set[str]:
+    """The methods of table3."""
+    return {cell.method for cell in study.artefact_cells("table3")}
