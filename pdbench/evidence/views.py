@@ -154,19 +154,19 @@ class Numbers:
         own = [self.score(method, task, split, metric) for task, metric in self.columns(split)]
         if not own:
             raise Untestable(f"table3 has no {split} scores here")
-        return Quantity.mean(own, f"{_short_name(method)} {split} mean of {len(own)} columns")
+        return Quantity.mean(own, f"{short_name(method)} {split} mean of {len(own)} columns")
 
     def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
         """A score of table3."""
         asked = {"artefact": "table3", "method": method, "task": task, "split": split}
-        return _only(self.entries, f"{_short_name(method)} {task} {metric}", **asked, metric=metric)
+        return _only(self.entries, f"{short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:
         """The meta score of table3: as it is printed, or else the mean that it is."""
         printed = [e for e in self.entries if e.metric == "meta_score"]
         if not printed:
             return self.mean_of_tasks(method, split)
-        name = f"{_short_name(method)} {split} meta score"
+        name = f"{short_name(method)} {split} meta score"
         return _only(printed, name, method=method, split=split)
 
     def mean_of_tasks(self, method: str, split: str) -> Quantity:
@@ -175,7 +175,7 @@ class Numbers:
         for parts in META_TASKS:
             own = [self.score(method, TASKS[word], split, m) for word, m in parts]
             tasks.append(Quantity.mean(own, TASKS[parts[0][0]]))
-        return Quantity.mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
+        return Quantity.mean(tasks, f"{short_name(method)} {split} mean of six tasks")
 
     def value(
         self,
@@ -284,14 +284,14 @@ class Figure:
     ) -> Quantity:
         """The accuracy of a method at a size, on a transfer set of so many items or this S."""
         wanted = self._size(size) if isinstance(size, str) else size
-        name = _short_name(method) + (f" {wanted}" if wanted else "")
+        name = short_name(method) + (f" {wanted}" if wanted else "")
         name += f" at {transfer:,}" if transfer is not None else ""
         name += f" at S={similarity:.2f}" if similarity is not None else ""
         asked = {"method": method, "size": wanted, "transfer": transfer, "similarity": similarity}
         return _only(self._entries, name + self._tag, **asked, metric="accuracy")
 
 
-def _short_name(method: str) -> str:
+def short_name(method: str) -> str:
     """A method's id as the paper writes it: PD, PF, D; others as they are."""
     return method.upper() if method in ("pd", "pf", "d", "tf", "pd-f") else method
 
