@@ -23,7 +23,7 @@ from pdbench.evidence.statements import (
     every,
     some,
 )
-from pdbench.evidence.views import Figure, Numbers
+from pdbench.evidence.views import Figure, Numbers, short_name
 from pdbench.study import PAPER_ARCHITECTURES, Architecture
 
 _Test: TypeAlias = Callable[[Any], Statement]
@@ -75,7 +75,7 @@ def _gains_of_depth(f: Figure, method: str, shallow: int, deep: int) -> Iterator
 
 def _gain_of_depth(f: Figure, method: str, shallow: int, deep: int) -> Quantity:
     """What a method gains by depth, in the mean over widths."""
-    name = f"{method.upper()} gain of {deep} over {shallow} layers"
+    name = f"{short_name(method)} gain of {deep} over {shallow} layers"
     return Quantity.mean(_gains_of_depth(f, method, shallow, deep), name)
 
 
@@ -272,7 +272,7 @@ def _depth_before_width_at_one_size(f: Figure) -> Statement:
 
     def gain(method: str) -> Quantity:
         gains = (f.acc(method, deep) - f.acc(method, wide) for deep, wide in pairs)
-        return Quantity.mean(gains, f"{method.upper()} gain of depth over width")
+        return Quantity.mean(gains, f"{short_name(method)} gain of depth over width")
 
     return every(
         every(gain(method) > 0, gain(method) > gain("d"), gain(method) > gain("basic"))

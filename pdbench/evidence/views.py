@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from pdbench.evidence.references import (
 )
 from pdbench.evidence.statements import Quantity, Term, Untestable
 from pdbench.evidence.table import ResultsTable, Split
-from pdbench.study import PAPER_ARCHITECTURES, Architecture, Study
+from pdbench.study import PAPER_ARCHITECTURES, Architecture, Cell, Study
 
 _PAPER_TASKS = {
     "figure5": "mnli",
@@ -47,7 +48,8 @@ _PAPER_TASKS = {
 }
 """The task of each of the paper's figures that has one."""
 
-_SERVER = "@server"  # ends the key of a cell's scores on GLUE's test split
+SERVER = "@server"
+"""Ends the key of a cell's scores on GLUE's own test split."""
 
 _NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
 
@@ -152,19 +154,19 @@ class Numbers:
         own = [self.score(method, task, split, metric) for task, metric in self.columns(split)]
         if not own:
             raise Untestable(f"table3 has no {split} scores here")
-        return Quantity.mean(own, f"{_short_name(method)} {split} mean of {len(own)} columns")
+        return Quantity.mean(own, f"{short_name(method)} {split} mean of {len(own)} columns")
 
     def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
         """A score of table3."""
         asked = {"artefact": "table3", "method": method, "task": task, "split": split}
-        return _only(self.entries, f"{_short_name(method)} {task} {metric}", **asked, metric=metric)
+        return _only(self.entries, f"{short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:
         """The meta score of table3: as it is printed, or else the mean that it is."""
         printed = [e for e in self.entries if e.metric == "meta_score"]
         if not printed:
             return self.mean_of_tasks(method, split)
-        name = f"{_short_name(method)} {split} meta score"
+        name = f"{short_name(method)} {split} meta score"
         return _only(printed, name, method=method, split=split)
 
     def mean_of_tasks(self, method: str, split: str) -> Quantity:
@@ -173,7 +175,7 @@ class Numbers:
         for parts in META_TASKS:
             own = [self.score(method, TASKS[word], split, m) for word, m in parts]
             tasks.append(Quantity.mean(own, TASKS[parts[0][0]]))
-        return Quantity.mean(tasks, f"{_short_name(method)} {split} mean of six tasks")
+        return Quantity.mean(tasks, f"{short_name(method)} {split} mean of six tasks")
 
     def value(
         self,
@@ -251,7 +253,7 @@ class Figure:
         """The similarities S of the transfer sets, ascending."""
         found = {e.similarity for e in self._entries if e.similarity is not None}
         if not found:
-            raise Untestable("the similarities S of the transfer sets are not known here")
+            raise Untestable("the similarities S of the transfer sets are not known: run the audit")
         return tuple(sorted(found))
 
     def similarity(self, wanted: float) -> float:
@@ -282,14 +284,14 @@ class Figure:
     ) -> Quantity:
         """The accuracy of a method at a size, on a transfer set of so many items or this S."""
         wanted = self._size(size) if isinstance(size, str) else size
-        name = _short_name(method) + (f" {wanted}" if wanted else "")
+        name = short_name(method) + (f" {wanted}" if wanted else "")
         name += f" at {transfer:,}" if transfer is not None else ""
         name += f" at S={similarity:.2f}" if similarity is not None else ""
         asked = {"method": method, "size": wanted, "transfer": transfer, "similarity": similarity}
         return _only(self._entries, name + self._tag, **asked, metric="accuracy")
 
 
-def _short_name(method: str) -> str:
+def short_name(method: str) -> str:
     """A method's id as the paper writes it: PD, PF, D; others as they are."""
     return method.upper() if method in ("pd", "pf", "d", "tf", "pd-f") else method
 
@@ -312,11 +314,11 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
             own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
             yield from _scored(study, own, "test", same.key)
             yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", same.key)
-            if not lacking and not scores.of(same, "submission").runs:
+            if not lacking and not len(_answers(scores, same)):
                 lacking = f"GLUE's server has scored no run of {same.key}: "
                 lacking += "pdbench submission, then pdbench import-scores"
             own = replace(own, lacking=lacking)
-            yield from _scored(study, own, "submission", same.key + _SERVER)
+            yield from _scored(study, own, "submission", same.key + SERVER)
         for task in dict.fromkeys(cell.task for cell in cells):
             key = scores.teacher_key(task) or ""
             lacking = "" if key else f"the teacher of {task} is missing"
@@ -348,19 +350,22 @@ class Answered(Sample):
 def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
     """Add the scores that GLUE's server gave on its own test split, by cell.
 
-    The one run of a cell that was scored is compared with that of another, whatever their seed
-    numbers are; it has no spread, so that alone it shows nothing.
+    Scored runs are paired in the order of their seed numbers, whatever these are: usually each
+    cell has one, which has no spread, so that alone it shows nothing.
     """
     samples, groups = dict(estimator.samples), dict(estimator.groups)
     for cell in scores.study.seed_counts:
-        columns = [f"submission_{metric}" for metric in scores.study.tasks[cell.task].metrics]
-        rows = scores.chosen(cell.key)
-        if not set(columns) <= set(rows):
-            continue
-        rows, key = rows.dropna(subset=columns), cell.key + _SERVER
+        rows, key = _answers(scores, cell), cell.key + SERVER
         if len(rows):
-            numbers = [0] if len(rows) == 1 else [int(number) for number in rows["seed_index"]]
-            found = {name.partition("_")[2]: np.asarray(rows[name], float) for name in columns}
+            metrics = scores.study.tasks[cell.task].metrics
+            found = {m: np.asarray(rows[f"submission_{m}"], float) for m in metrics}
             samples[key] = Answered(found)
-            groups[key] = RunGroup(key, {number: i for i, number in enumerate(numbers)})
+            groups[key] = RunGroup(key, {place: place for place in range(len(rows))})
     return Estimator(samples, groups)
+
+
+def _answers(scores: ResultsTable, cell: Cell) -> Any:
+    """The chosen runs of a cell that GLUE's server has scored in all metrics of their task."""
+    rows = scores.chosen(cell.key)
+    columns = [f"submission_{metric}" for metric in scores.study.tasks[cell.task].metrics]
+    return rows.dropna(subset=columns) if set(columns) <= set(rows) else rows.iloc[:0]

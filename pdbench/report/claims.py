@@ -19,6 +19,7 @@ from pdbench.evidence.paired import Question
 from pdbench.evidence.significance import ALPHA, Difference
 from pdbench.evidence.statements import ClaimOutcome, Trial
 from pdbench.evidence.table import ResultsTable, read_results
+from pdbench.evidence.views import SERVER
 from pdbench.study import Study
 from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
@@ -72,6 +73,11 @@ def _about(found: Difference, question: Question) -> str:
     if math.isnan(interval.low):
         return f"{question} without an interval"
     return f"{question} [{signed(interval.low)}, {signed(interval.high)}]"
+
+
+def cells(part: Trial) -> list[str]:
+    """The keys of the cells, or of the published numbers, that a comparison is about."""
+    return list(dict.fromkeys(key.removesuffix(SERVER) for key, _ in part.quantity.terms))
 
 
 def as_text(results: Sequence[Result]) -> list[str]:
@@ -145,10 +151,9 @@ def _chance_as_json(chance: Chance) -> dict[str, float | None]:
 
 
 def _part_as_json(part: Trial) -> dict[str, Any]:
-    keys = list(dict.fromkeys(key for key, _ in part.quantity.terms))
     if math.isnan(part.shown):
         by, off = for_json(part.estimate.value), for_json(part.estimate.error)
-        return {"text": part.text, "by": by, "uncertainty": off, "numbers": keys}
+        return {"text": part.text, "by": by, "uncertainty": off, "numbers": cells(part)}
     found = {
         **_interval_as_json(part.estimate),
         "detectable": for_json(part.estimate.detectable(ALPHA)),
@@ -157,7 +162,7 @@ def _part_as_json(part: Trial) -> dict[str, Any]:
     }
     if part.on_examples is not None:
         found["on_examples"] = _interval_as_json(part.on_examples)
-    return {"text": part.text, "outcome": str(part.outcome), **found, "cells": keys}
+    return {"text": part.text, "outcome": str(part.outcome), **found, "cells": cells(part)}
 
 
 def _interval_as_json(found: Difference) -> dict[str, Any]:

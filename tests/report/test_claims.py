@@ -14,7 +14,7 @@ from commands import run
 from pdbench.core.errors import DataError
 from pdbench.evidence.outcomes import load_claims, on_reference
 from pdbench.evidence.significance import Difference
-from pdbench.evidence.statements import ClaimOutcome, Trial
+from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial
 from pdbench.report import claims
 from pdbench.study import Study
 
@@ -35,7 +35,7 @@ def test_claims_on_the_papers_numbers(tmp_path: Path, capsys: pytest.CaptureFixt
 
     found = json.loads(file.read_text(encoding="utf-8"))
     assert capsys.readouterr().out.splitlines()[-1] == "41 holds, 3 untestable"
-    assert found["outcomes"] == {"holds": 41, "fails": 0, "inconclusive": 0, "untestable": 3}
+    assert found["outcomes"] == {"holds": 41, "fails": 0, "open": 0, "untestable": 3}
     assert all(one["outcome"] == one["on_reference"] for one in found["claims"])
 
 
@@ -115,9 +115,22 @@ def test_text_fits_a_terminal() -> None:
     assert max(map(len, claims.as_text(on_reference(load_claims())))) <= 100
 
 
-def test_effects_read_as_a_comparison_with_its_interval() -> None:
-    """By how much, and from where to where."""
-    part = Trial("PD > PF", Difference(2.0, 0.5, math.inf), 0.01, 0.99, ())
+def test_effects_read_as_a_comparison_with_its_intervals() -> None:
+    """By how much, and from where to where: on this test set first, then on such examples."""
+    about, found = Quantity({}, 2.0, "PD"), Difference(2.0, 0.5, math.inf)
+    part = Trial("PD > PF", about, found, 0.01, 0.99)
+    wider = replace(part, on_examples=replace(found, examples=1.2))
+    single = replace(part, estimate=replace(found, seeds=math.nan))
 
-    assert claims.effect(part) == "PD > PF: by +2.0 [+1.0, +3.0]"
+    assert claims.effect(part) == "PD > PF: by +2.0 on this test set [+1.0, +3.0]"
+    assert claims.effect(wider).endswith("[+1.0, +3.0], on such examples [\N{MINUS SIGN}0.5, +4.5]")
+    assert claims.effect(single) == "PD > PF: by +2.0 on this test set without an interval"
     assert claims.effect(None) == ""
+
+
+def test_cells_are_named_once_whatever_scored_them() -> None:
+    """The runs page has a cell under its own key, also where GLUE's server scored it."""
+    terms = {("a@server", "f1"): 1.0, ("a@server", "accuracy"): 1.0, ("b", "f1"): -1.0}
+    part = Trial("", Quantity(terms, 0.0, ""), Difference(2.0, 0.5, math.inf), 0.01, 0.99)
+
+    assert claims.cells(part) == ["a", "b"]
