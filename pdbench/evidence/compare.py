@@ -94,6 +94,18 @@ class Measured:
     exact: bool = False  # whether the number is counted, not measured: one value is all there is
 
     @property
+    def bound(self) -> float:
+        """Within how much of the published number ours is the same."""
+        return (self.margin or 0.0) + self.uncertainty
+
+    @property
+    def basis(self) -> str:
+        """What a verdict rests on, in words; nothing for what is counted."""
+        n = len(self.runs)
+        here = f"{n} run{'s' if n > 1 else ''} here"
+        return "" if self.exact else f"; on this test set, {here}, {self.behind}"
+
+    @property
     def estimate(self) -> Difference:
         """Our mean less the published number, which is taken as it is."""
         found = Difference.of(self.runs, self.published)
@@ -156,33 +168,39 @@ def _judge(case: Measured, deviation: float | None, numbers: int) -> tuple[Verdi
         return Verdict.DEGENERATE, degenerate
     if case.differs:
         return Verdict.NOT_COMPARABLE, case.differs
-    found = case.estimate
-    bound = (case.margin or 0.0) + case.uncertainty
-    off, n = f"ours {signed(found.value)}", found.n
-    on = (
-        ""
-        if case.exact
-        else f" on this test set, {n} run{'s' if n > 1 else ''} here, {case.behind}"
-    )
-    if case.margin is not None and found.within(bound) <= ALPHA:
-        reason = f"{off}, shown to be within ±{bound:.2g}{on}"
+    off = f"ours {signed(case.estimate.value)}"
+    if case.margin is not None and case.estimate.within(case.bound) <= ALPHA:
+        reason = f"{off}, shown to be within ±{case.bound:.2g}{case.basis}"
         if case.unstated:
             return Verdict.CONSISTENT, f"{reason}, but {case.unstated}"
         return Verdict.REPRODUCED, reason
-    if deviation is None and case.deviation <= ALPHA:
-        return Verdict.DEVIATES, f"{off}, more than rounding explains"
-    if deviation is not None and deviation <= ALPHA:
-        p = f"p {p_value(deviation)}, Holm over {numbers} number{'s' if numbers > 1 else ''}"
-        return Verdict.DEVIATES, f"{off}, more than the spread over seeds explains ({p}){on}"
+    if deviates := _deviates(case, deviation, numbers):
+        return Verdict.DEVIATES, f"{off}, {deviates}{case.basis}"
+    if undecided := _inconclusive(case, numbers):
+        return Verdict.INCONCLUSIVE, f"{off}; {undecided}{case.basis}"
+    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown{case.basis}"
+
+
+def _deviates(case: Measured, deviation: float | None, numbers: int) -> str:
+    if deviation is None:
+        return "more than rounding explains" if case.deviation <= ALPHA else ""
+    if deviation > ALPHA:
+        return ""
+    among = f"Holm over {numbers} number{'s' if numbers > 1 else ''}"
+    return f"more than the spread over seeds explains (p {p_value(deviation)}, {among})"
+
+
+def _inconclusive(case: Measured, numbers: int) -> str:
+    found, n = case.estimate, len(case.runs)
     if math.isnan(found.error):
-        runs = "one run has" if n == 1 else f"{n} runs with one and the same score have"
-        return Verdict.INCONCLUSIVE, f"{off}; {runs} no spread"
-    least = f"smallest detectable difference {case.detectable(numbers):.1f}{on}"
+        runs = "one run has" if n == 1 else "runs with one and the same score have"
+        return f"{runs} no spread"
+    least = f"smallest detectable difference {case.detectable(numbers):.1f}"
     if case.margin is None:
-        return Verdict.INCONCLUSIVE, f"{off}; no margin was named beforehand; {least}"
-    if replace(found, value=0.0).within(bound) > ALPHA:
-        return Verdict.INCONCLUSIVE, f"{off}; too few runs for ±{bound:.2g}; {least}"
-    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown{on}"
+        return f"no margin was named beforehand; {least}"
+    if replace(found, value=0.0).within(case.bound) > ALPHA:
+        return f"too few runs for ±{case.bound:.2g}; {least}"
+    return ""
 
 
 def _degenerate(case: Measured) -> str:

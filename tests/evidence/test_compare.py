@@ -303,6 +303,22 @@ def test_deviations_have_a_direction(demo: Study, references: tuple[Reference, .
     assert marks == ["+", "\N{MINUS SIGN}"]
 
 
+def test_the_numbers_of_an_artefact_are_tested_together(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """How many were is in the reason, with the runs behind both numbers; others do not count."""
+    study = paper_study(demo)
+    alike = [r for r in references if (r.artefact, r.architecture) == ("figure6", "2/128")]
+    other = next(r for r in references if (r.artefact, r.task, r.split) == ("table3", "RTE", "dev"))
+    scores = ResultsTable(study, with_scores(study, "pd", [88.0, 88.1, 88.0, 87.9, 88.0]))
+
+    alone, together = (compare(scores, few)[0] for few in ([alike[0]], [*alike, other]))
+
+    assert "Holm over 1 number)" in alone.reason
+    assert "Holm over 4 numbers)" in together.reason
+    assert "on this test set, 5 runs here, 1 there (assumed), the best of 5 (ass" in together.reason
+
+
 @pytest.mark.parametrize(
     ("settings", "change", "words"),
     [
@@ -492,6 +508,14 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
     assert collapsed.verdict is Verdict.DEGENERATE
     (lacking,) = compare(ResultsTable(study, frame[frame["task"] != "rte"]), [meta])
     assert lacking.verdict in {Verdict.MISSING, Verdict.NOT_COMPARABLE}
+    # Runs of 60.0 and 60.2 lie 20 points lower: clear for one run and for the best of five,
+    # not for the mean of six bests of five, which is one of 15,625.
+    frame["test_accuracy"] = frame["test_f1"] = 0.6 + 0.002 * frame["seed_index"]
+    verdicts = [
+        compare(ResultsTable(study, frame), [replace(meta, architecture="2/128", best_of=k)])
+        for k in (1, 5)
+    ]
+    assert [one.verdict for (one,) in verdicts] == [Verdict.DEVIATES, Verdict.INCONCLUSIVE]
 
 
 def test_the_study_may_have_any_order(demo: Study, references: tuple[Reference, ...]) -> None:
