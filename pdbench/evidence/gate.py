@@ -160,7 +160,12 @@ def check(
     means = tests.means(dict(zip(pairs, rows, strict=True)))
     means = [_waive(row, waivers, study, match, today) for row in means]
     rows += [
-        Row(cell.key, (cell.key,), GateOutcome.MISSING, f"{artefact} has no {match.candidate} here")
+        Row(
+            cell.key,
+            (cell.key,),
+            GateOutcome.MISSING,
+            f"no {match.candidate} beside it in {artefact}",
+        )
         for cell, artefact in match.left_out(study, pairs).items()
     ]
     problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
@@ -245,7 +250,7 @@ class _Tests:
             self._row(found, self.margins[pair], pair.candidate.task, self.terms[pair]),
             name=pair.candidate.key,
             cells=pair.keys,
-            scores=(before.score("test", found.metric), now.score("test", found.metric)),
+            scores=_scores([(before, now)], [found.metric]),
             runs=(len(before.chosen), len(now.chosen)),
             notes=tuple(self._notes(pair, before, now)),
         )
@@ -310,15 +315,8 @@ class _Tests:
         terms: Mapping[str, Terms],
     ) -> Row:
         sides = [self._of(pair) for pair in pairs]
-        metrics = [
-            found.metric if found.metric in self.terms[p] else next(iter(self.terms[p]))
-            for p in pairs
-        ]
-        before, now = zip(*sides, strict=True)
-        scores = [
-            fmean(side.score("test", metric) for side, metric in zip(own, metrics, strict=True))
-            for own in (before, now)
-        ]
+        own = [self.terms[pair] for pair in pairs]
+        metrics = [found.metric if found.metric in one else next(iter(one)) for one in own]
         notes = [f"mean of {len(pairs)} cells"]
         if "without" in name.split("."):
             notes.append(f"without those whose spread is over {UNSTABLE:g} times the median cell's")
@@ -326,10 +324,22 @@ class _Tests:
             self._row(found, margin, pairs[0].candidate.task, terms),
             name=name,
             cells=tuple(dict.fromkeys(key for pair in pairs for key in pair.keys)),
-            scores=(scores[0], scores[1]),
-            runs=(min(len(s.chosen) for s in before), min(len(s.chosen) for s in now)),
+            scores=_scores(sides, metrics),
+            runs=(found.estimate.n, found.estimate.n),
             notes=tuple(notes),
         )
+
+
+def _scores(sides: Sequence[tuple[Side, Side]], metrics: Sequence[str]) -> tuple[float, float]:
+    """The mean scores of baselines and candidates, of the seed numbers that all have."""
+    several = (set(side.chosen["seed_index"]) for two in sides for side in two)
+    numbers = set.intersection(*several)
+    found = (
+        [side.score("test", metric, numbers) for side in two]
+        for two, metric in zip(sides, metrics, strict=True)
+    )
+    before, now = zip(*found, strict=True)
+    return fmean(before), fmean(now)
 
 
 def _reason(found: Judgement, margin: float, items: int) -> str:
