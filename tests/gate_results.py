@@ -98,7 +98,9 @@ def change(frame: pd.DataFrame, where: Mapping[str, Any], **values: Any) -> pd.D
     copy = frame.copy()
     rows = matching(frame, where)
     for column, value in values.items():
-        copy[column] = copy[column].astype(object)
+        copy[column] = (copy[column] if column in copy else pd.Series(None, copy.index)).astype(
+            object
+        )
         for index in frame.index[rows]:
             copy.at[index, column] = value
         copy[column] = copy[column].infer_objects()

@@ -159,15 +159,9 @@ def check(
     rows = [_waive(row, waivers, study, match, today) for row in rows]
     means = tests.means(dict(zip(pairs, rows, strict=True)))
     means = [_waive(row, waivers, study, match, today) for row in means]
-    rows += [
-        Row(
-            cell.key,
-            (cell.key,),
-            GateOutcome.MISSING,
-            f"no {match.candidate} beside it in {artefact}",
-        )
-        for cell, artefact in match.left_out(study, pairs).items()
-    ]
+    for cell, artefact in match.left_out(study, pairs).items():
+        why = f"no cell of {match.candidate} beside it, though {artefact} has others"
+        rows.append(Row(cell.key, (cell.key,), GateOutcome.MISSING, why))
     problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
     notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
     return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
@@ -325,7 +319,7 @@ class _Tests:
             name=name,
             cells=tuple(dict.fromkeys(key for pair in pairs for key in pair.keys)),
             scores=_scores(sides, metrics),
-            runs=(found.estimate.n, found.estimate.n),
+            runs=(min(len(s.chosen) for s, _ in sides), min(len(s.chosen) for _, s in sides)),
             notes=tuple(notes),
         )
 

@@ -102,10 +102,11 @@ def unmeasured(side: Side) -> Iterator[str]:
     """What a run did not record of its budget, or not as a finite number."""
     rows = side.runs
     for column in _MEASURED:
+        values = rows[column].to_numpy(float) if column in rows else np.zeros(0)
         if column not in rows:
             yield f"no {column} recorded"
-        elif len(broken := rows[~np.isfinite(rows[column].astype(float))]):
-            yield f"{column} {broken[column].iloc[0]} in {broken['run'].iloc[0]}"
+        elif len(broken := np.flatnonzero(~np.isfinite(values))):
+            yield f"{column} {values[broken[0]]} in {rows['run'].iloc[broken[0]]}"
 
 
 def other_seeds(side: Side) -> Iterator[str]:
