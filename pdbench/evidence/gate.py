@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from statistics import fmean
@@ -21,12 +21,15 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from pdbench.evidence.judging import (
+    ANSWERED_OTHERWISE,
     UNSTABLE,
     Estimates,
     GateOutcome,
     Judgement,
     deciding,
+    items_for,
     judge,
+    least_margin,
     mean_terms,
     means_of,
 )
@@ -167,6 +170,27 @@ def check(
     return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
 
 
+def undecidable(study: Study, items: Callable[[str], int]) -> Iterator[str]:
+    """The study's comparisons that no number of seeds decides of equal methods, a line each.
+
+    ``items`` has the number of test examples of a task.
+    """
+    for place, named in enumerate(study.gate):
+        match = Match.of_block(study, named)
+        least: dict[str, float] = {}
+        for pair, margin in match.margins(study, match.pairs(study, None)).items():
+            task = pair.candidate.task
+            least[task] = min(margin, least.get(task, margin))
+        for task, margin in least.items():
+            if margin < (could := least_margin(count := items(task))):
+                yield (
+                    f"gate.{place}: {match} on {task}: a margin of {margin:g} points is decided by "
+                    f"no number of seeds on {count:,} test examples; {could:.1f} can be, or "
+                    f"{items_for(margin):,} examples can decide it, where equal methods answer "
+                    f"{ANSWERED_OTHERWISE:.0%} of them otherwise"
+                )
+
+
 def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     """The row of a pair that is not tested; None if it is."""
     candidate, baseline = pair.candidate, pair.baseline
@@ -178,7 +202,8 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
         return row(GateOutcome.MISSING, f"the study has no cell of {match.baseline} beside it")
     study = sides[1].study
     names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
-    is_new = match.by_seed and candidate.method not in set(sides[0].frame["method"])
+    # Beside no results at all everything would be new.
+    is_new = match.by_seed and bool(sides[0].keys) and candidate.method not in sides[0].methods
     whole = list(zip(names, sides, (baseline, candidate), strict=True))[is_new:]
     metrics = _metrics(study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, *metrics))]:

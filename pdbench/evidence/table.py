@@ -127,6 +127,11 @@ class ResultsTable:
         """The cells that have any run."""
         return frozenset(self._by_cell)
 
+    @cached_property
+    def methods(self) -> frozenset[str]:
+        """The methods that have any run."""
+        return frozenset(self.frame["method"])
+
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
         row = self.runs(key).iloc[0]

@@ -15,7 +15,7 @@ from gate_results import change, matching, table, without
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.metrics import compute
 from pdbench.evidence import paired
-from pdbench.evidence.gate import Gate, Row, check
+from pdbench.evidence.gate import Gate, Row, check, undecidable
 from pdbench.evidence.judging import GateOutcome
 from pdbench.evidence.pairs import Match
 from pdbench.study import Study
@@ -162,7 +162,7 @@ def test_a_cell_without_a_counterpart_is_incomplete(study: Study, equal: pd.Data
 
 
 BUDGETS = {
-    "updates 400 v 500; milliseconds": {"steps": 500, "train_seconds": 80.0},
+    "updates 400 v 500; word pieces an update 1,000 v 800": {"steps": 500},
     "items seen 12,000 v 12,240": {"examples": 12_240},
     "word pieces an update 1,000 v 1,125": {"tokens": 450_000},
     "milliseconds an update 20.0 v 62.5": {"train_seconds": 25.0},
@@ -185,8 +185,7 @@ def test_another_budget_is_refused(
     found = gate(study, change(equal, {"cell": ONE}, **values))
 
     assert row(found).outcome is GateOutcome.REFUSED
-    first, _, second = line.partition("; milliseconds")
-    assert row(found).reason.startswith(first)
+    assert row(found).reason.startswith(line)
     assert found.code() == 2
 
 
@@ -726,7 +725,7 @@ def test_a_new_size_of_a_method_that_was_there_is_missing(
 def test_results_of_other_code_are_not_passed(
     study: Study, equal: pd.DataFrame, worse: pd.DataFrame
 ) -> None:
-    """Equal scores say nothing of changed code, until it is accepted; a loss is one all the same."""
+    """Equal scores say nothing of changed code, until it is accepted; a loss is one still."""
     before = equal.assign(engine="1")
 
     same = gate(study, before, STORED, stored=before)
@@ -815,3 +814,17 @@ def test_a_method_without_cells_is_misuse(study: Study, equal: pd.DataFrame) -> 
     """Nothing comparable at all."""
     with pytest.raises(UsageError, match="no artefact has a cell of method 'tf'"):
         gate(study, equal, Match("pd", "tf", 1.0))
+
+
+def test_a_margin_that_no_seeds_can_decide_is_known_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    """From the size of the test set alone; it says which margin and how many examples would do."""
+    changes = {"gate": [{"baseline": "d", "candidate": "pd", "margin": 0.5}]}
+    study = gate_results.small_study(tmp_path, changes)
+
+    (line,) = undecidable(study, lambda task: 2120)
+
+    assert line.startswith("gate.0: pd v d on sentiment: a margin of 0.5 points is decided by no")
+    assert "on 2,120 test examples; 1.9 can be, or 32,000 examples can decide it" in line
+    assert list(undecidable(study, lambda task: 32_000)) == []
