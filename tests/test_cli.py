@@ -49,6 +49,7 @@ COMMANDS = [
     ["example", "STUDY"],
     ["claims"],
     ["check"],
+    ["accept"],
     ["new-method", "NAME"],
     ["clean"],
     ["verify"],

@@ -108,6 +108,25 @@ def _check(**options: Any) -> None:
     sys.exit(code)
 
 
+@COMMANDS.command("accept")
+@click.option("--study", type=StudyName(), default="demo", show_default=True, help="Name or path.")
+@click.option(
+    "--against", "stored", type=FILE, required=True, help="The stored results that are renewed."
+)
+@click.option("--reason", required=True, help="Why they change, for those who come after.")
+@click.option("--results", "table", type=FILE, help="Other results than the study's own.")
+def _accept(study: Study, stored: Path, reason: str, table: Path | None) -> None:
+    """Put the study's results in the place of stored ones, with a reason.
+
+    What has changed is said, and appended with the day, the commit and the reason to ACCEPTED.md
+    beside the file.
+    """
+    from pdbench.jobs.training import commit
+    from pdbench.report.accept import accept
+
+    say(accept(study, stored, reason, table, commit()))
+
+
 @COMMANDS.command("submission")
 @with_study
 @click.option("--to", "target", type=FILE, required=True, help="The zip file to write.")

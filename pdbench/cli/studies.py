@@ -74,6 +74,7 @@ def _plan(
     """
     from pdbench.core.files import write_json
     from pdbench.data.needs import problems_of_files
+    from pdbench.evidence.gate import undecidable
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
     from pdbench.workflow.plan import Plan
@@ -84,7 +85,9 @@ def _plan(
     done = paths.done() if left else ()
     sizes = Sizes.counted(study, paths.audit)
     found = Plan(study, machine, sizes, done, *sizes_of_jobs(profile))
-    problems = (f"A job would say: {problem}" for problem in problems_of_files(study))
+    problems = [f"A job would say: {problem}" for problem in problems_of_files(study)]
+    warned = undecidable(study, lambda task: sizes.items(task, "test"))
+    problems += [f"Never decided: {line}" for line in warned]
     say(*found.as_text(devices), *problems, err=json_file == STANDARD_OUTPUT)
     if json_file is not None:
         write_json(json_file, found.as_json(devices))

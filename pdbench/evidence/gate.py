@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from statistics import fmean
@@ -21,12 +21,15 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from pdbench.evidence.judging import (
+    ANSWERED_OTHERWISE,
     UNSTABLE,
     Estimates,
     GateOutcome,
     Judgement,
     deciding,
+    items_for,
     judge,
+    least_margin,
     mean_terms,
     means_of,
 )
@@ -159,13 +162,33 @@ def check(
     rows = [_waive(row, waivers, study, match, today) for row in rows]
     means = tests.means(dict(zip(pairs, rows, strict=True)))
     means = [_waive(row, waivers, study, match, today) for row in means]
-    rows += [
-        Row(cell.key, (cell.key,), GateOutcome.MISSING, f"{artefact} has no {match.candidate} here")
-        for cell, artefact in match.left_out(study, pairs).items()
-    ]
+    for cell, artefact in match.left_out(study, pairs).items():
+        why = f"no cell of {match.candidate} beside it, though {artefact} has others"
+        rows.append(Row(cell.key, (cell.key,), GateOutcome.MISSING, why))
     problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
     notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
     return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
+
+
+def undecidable(study: Study, items: Callable[[str], int]) -> Iterator[str]:
+    """The study's comparisons that no number of seeds decides of equal methods, a line each.
+
+    ``items`` has the number of test examples of a task.
+    """
+    for place, named in enumerate(study.gate):
+        match = Match.of_block(study, named)
+        least: dict[str, float] = {}
+        for pair, margin in match.margins(study, match.pairs(study, None)).items():
+            task = pair.candidate.task
+            least[task] = min(margin, least.get(task, margin))
+        for task, margin in least.items():
+            if margin < (could := least_margin(count := items(task))):
+                yield (
+                    f"gate.{place}: {match} on {task}: a margin of {margin:g} points is decided by "
+                    f"no number of seeds on {count:,} test examples; {could:.1f} can be, or "
+                    f"{items_for(margin):,} examples can decide it, where equal methods answer "
+                    f"{ANSWERED_OTHERWISE:.0%} of them otherwise"
+                )
 
 
 def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
@@ -179,7 +202,8 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
         return row(GateOutcome.MISSING, f"the study has no cell of {match.baseline} beside it")
     study = sides[1].study
     names = ("stored", "here") if match.by_seed else (baseline.key, candidate.key)
-    is_new = match.by_seed and candidate.method not in set(sides[0].frame["method"])
+    # Beside no results at all everything would be new.
+    is_new = match.by_seed and bool(sides[0].keys) and candidate.method not in sides[0].methods
     whole = list(zip(names, sides, (baseline, candidate), strict=True))[is_new:]
     metrics = _metrics(study, candidate)
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, *metrics))]:
@@ -245,7 +269,7 @@ class _Tests:
             self._row(found, self.margins[pair], pair.candidate.task, self.terms[pair]),
             name=pair.candidate.key,
             cells=pair.keys,
-            scores=(before.score("test", found.metric), now.score("test", found.metric)),
+            scores=_scores([(before, now)], [found.metric]),
             runs=(len(before.chosen), len(now.chosen)),
             notes=tuple(self._notes(pair, before, now)),
         )
@@ -310,15 +334,8 @@ class _Tests:
         terms: Mapping[str, Terms],
     ) -> Row:
         sides = [self._of(pair) for pair in pairs]
-        metrics = [
-            found.metric if found.metric in self.terms[p] else next(iter(self.terms[p]))
-            for p in pairs
-        ]
-        before, now = zip(*sides, strict=True)
-        scores = [
-            fmean(side.score("test", metric) for side, metric in zip(own, metrics, strict=True))
-            for own in (before, now)
-        ]
+        own = [self.terms[pair] for pair in pairs]
+        metrics = [found.metric if found.metric in one else next(iter(one)) for one in own]
         notes = [f"mean of {len(pairs)} cells"]
         if "without" in name.split("."):
             notes.append(f"without those whose spread is over {UNSTABLE:g} times the median cell's")
@@ -326,10 +343,22 @@ class _Tests:
             self._row(found, margin, pairs[0].candidate.task, terms),
             name=name,
             cells=tuple(dict.fromkeys(key for pair in pairs for key in pair.keys)),
-            scores=(scores[0], scores[1]),
-            runs=(min(len(s.chosen) for s in before), min(len(s.chosen) for s in now)),
+            scores=_scores(sides, metrics),
+            runs=(min(len(s.chosen) for s, _ in sides), min(len(s.chosen) for _, s in sides)),
             notes=tuple(notes),
         )
+
+
+def _scores(sides: Sequence[tuple[Side, Side]], metrics: Sequence[str]) -> tuple[float, float]:
+    """The mean scores of baselines and candidates, of the seed numbers that all have."""
+    several = (set(side.chosen["seed_index"]) for two in sides for side in two)
+    numbers = set.intersection(*several)
+    found = (
+        [side.score("test", metric, numbers) for side in two]
+        for two, metric in zip(sides, metrics, strict=True)
+    )
+    before, now = zip(*found, strict=True)
+    return fmean(before), fmean(now)
 
 
 def _reason(found: Judgement, margin: float, items: int) -> str:

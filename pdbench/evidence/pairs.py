@@ -71,7 +71,7 @@ class Match:
         two = f"{self.candidate} v {self.baseline}"
         return "this code v stored results" if self.by_seed else two
 
-    def pairs(self, study: Study, stored: ResultsTable) -> tuple[CellPair, ...]:
+    def pairs(self, study: Study, stored: ResultsTable | None) -> tuple[CellPair, ...]:
         """The candidate's cells, each with the baseline's at the same task, size, data and corpus.
 
         A transfer set or a corpus that only one of the methods uses fits any of the other's: that
@@ -80,6 +80,7 @@ class Match:
         cell of the study or of the stored results stands beside itself.
         """
         if self.by_seed:
+            assert stored is not None
             gone = (stored.cell(key) for key in sorted(stored.keys - set(study.cells)))
             if found := tuple(CellPair(cell, cell) for cell in (*study.seed_counts, *gone)):
                 return found

@@ -6,7 +6,7 @@ Each reason is a few words with both numbers, the baseline's first.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -69,9 +69,14 @@ class Side:
         """The mean of a column over all runs."""
         return float(self.runs[column].mean())
 
-    def score(self, split: str, metric: str) -> float:
-        """The mean score of the chosen runs, in per cent; NaN where it was not recorded."""
+    def score(self, split: str, metric: str, numbers: Collection[int] | None = None) -> float:
+        """The mean score of the chosen runs, in per cent; NaN where it was not recorded.
+
+        Of all of them, or of those of some seed numbers.
+        """
         rows, column = self.chosen, f"{split}_{metric}"
+        if numbers is not None:
+            rows = rows[rows["seed_index"].isin(numbers)]
         return 100 * float(rows[column].mean()) if column in rows else math.nan
 
     @property
@@ -97,10 +102,11 @@ def unmeasured(side: Side) -> Iterator[str]:
     """What a run did not record of its budget, or not as a finite number."""
     rows = side.runs
     for column in _MEASURED:
+        values = rows[column].to_numpy(float) if column in rows else np.zeros(0)
         if column not in rows:
             yield f"no {column} recorded"
-        elif len(broken := rows[~np.isfinite(rows[column].astype(float))]):
-            yield f"{column} {broken[column].iloc[0]} in {broken['run'].iloc[0]}"
+        elif len(broken := np.flatnonzero(~np.isfinite(values))):
+            yield f"{column} {values[broken[0]]} in {rows['run'].iloc[broken[0]]}"
 
 
 def other_seeds(side: Side) -> Iterator[str]:
@@ -137,7 +143,8 @@ def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
         yield f"grid points {points[0]} v {points[1]}"
     numbers = [set(map(int, side.chosen["seed_index"])) for side in (first, second)]
     if numbers[0] != numbers[1]:
-        yield f"seed numbers {_listed(numbers[0])} v {_listed(numbers[1])}"
+        two = " v ".join(map(_listed, numbers))
+        yield f"seed numbers {two}; train both with as many seeds"
     for role in _DATA if by_seed else (*_DATA, _SHARED):
         digests = [_values(side.runs, f"{role}_digest") for side in (first, second)]
         if digests[0] and digests[1] not in ([], digests[0]):

@@ -326,9 +326,9 @@ class Weighing:
         correction, because all must be shown (Berger, 1982). A disjunction is shown by any of
         its parts, whose smallest p is therefore multiplied by their number (Bonferroni).
 
-        Across cells the mean and, of each cell, that it is no more than ``exception`` points on
-        the other side must be shown, which is an intersection-union test too; and none may be
-        shown to be on the other side at all (Holm).
+        Across cells the mean is shown, and no cell may be an exception: none is shown to be on the
+        other side at all (Holm), and each is shown, at 5% by itself, to be no more than
+        ``exception`` points there (intersection-union).
         """
         if isinstance(statement, Single | Within):
             return _of(self.trial(statement), "shown")
@@ -340,8 +340,8 @@ class Weighing:
         p, against = _smallest([_of(self.trial(cell), "refuted") for cell in statement.cells])
         if p <= ALPHA:
             return 1.0, against
-        safe = [_of(self.trial(cell), "safe") for cell in statement.cells]
-        return _largest([self.shown(statement.mean), *safe])
+        p, least = _largest([_of(self.trial(cell), "safe") for cell in statement.cells])
+        return (p, least) if p > ALPHA else self.shown(statement.mean)
 
     def refuted(self, statement: Statement) -> tuple[float, Trial]:
         """P of a statement holding all the same, and the comparison that it rests on.

@@ -114,9 +114,23 @@ class ResultsTable:
         return {key: rows[rows["selected"].astype(bool)] for key, rows in self._by_cell.items()}
 
     @cached_property
+    def _labels(self) -> dict[str, Any]:
+        carried = self.frame[["task", TEST_LABELS]].dropna().drop_duplicates("task")
+        return dict(zip(carried["task"], carried[TEST_LABELS], strict=True))
+
+    @cached_property
+    def _none(self) -> Any:
+        return self.frame.iloc[:0]
+
+    @cached_property
     def keys(self) -> frozenset[str]:
         """The cells that have any run."""
         return frozenset(self._by_cell)
+
+    @cached_property
+    def methods(self) -> frozenset[str]:
+        """The methods that have any run."""
+        return frozenset(self.frame["method"])
 
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
@@ -132,11 +146,11 @@ class ResultsTable:
 
     def runs(self, key: str) -> Any:
         """All rows of a cell, in order of seeds and grid points."""
-        return self._by_cell.get(key, self.frame.iloc[:0])
+        return self._by_cell.get(key, self._none)
 
     def chosen(self, key: str) -> Any:
         """The rows that numbers are made of: those of the grid point that dev chose."""
-        return self._chosen.get(key, self.frame.iloc[:0])
+        return self._chosen.get(key, self._none)
 
     def grid_points(self, key: str) -> int:
         """The size of a cell's grid: its runs of one seed."""
@@ -162,10 +176,9 @@ class ResultsTable:
 
     def labels(self, task: str) -> Any:
         """The true labels of a task's test examples, (N,), which one of its rows carries."""
-        found = self.frame.loc[self.frame["task"] == task, TEST_LABELS].dropna()
-        if not len(found):
+        if task not in self._labels:
             raise DataError(f"results.parquet: no test labels of task {task!r}", _AGAIN)
-        return found.iloc[0]
+        return self._labels[task]
 
     def teachers(self, task: str) -> Any:
         """The rows of a task's teacher."""

@@ -24,7 +24,8 @@ def checked_reason(text: str) -> str:
     words = text.split()
     letters = sum(letter.isalpha() for letter in text)
     if letters < _LETTERS or len({word.lower() for word in words}) < _WORDS:
-        raise ValueError(f"{text!r:.80} is no reason: say why in {_LETTERS} letters or more")
+        what = f"{text!r:.80} is no reason: say why in {_LETTERS} letters or more, in several words"
+        raise ValueError(what)
     return " ".join(words)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -18,13 +18,16 @@ from hostile import NAME, assert_nothing_obeys, markdown, words
 from pdbench.core.files import write_json
 from pdbench.core.words import shortened, visible
 from pdbench.evidence import paired
-from pdbench.evidence.gate import Gate, GateOutcome, Row
+from pdbench.evidence.gate import Gate, Row
+from pdbench.evidence.judging import GateOutcome
 from pdbench.evidence.pairs import Match
 from pdbench.evidence.significance import Difference
 from pdbench.report import gate
 from pdbench.study import Study
 
 ONE = "sentiment.pd.2-128.films-300.general"
+SOON = (datetime.now(UTC).date() + timedelta(30)).isoformat()
+WHY = "too small to copy its teacher"
 TWO = ["--baseline", "d", "--candidate", "pd", "--margin", "2"]
 
 
@@ -70,8 +73,8 @@ def test_a_better_method_passes(folder: Path, capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     rows = [line for line in lines if line.startswith("+")]
     assert len(rows) == 7
-    assert len({line.index("passed") for line in rows}) == 1
-    assert lines[-2:] == ["7 passed", "no regression shown (exit code 0)"]
+    assert len({line.index("better") for line in rows}) == 1
+    assert lines[-2:] == ["7 better", "better (exit code 0)"]
     assert not [line for line in lines if "\x1b" in line]
 
 
@@ -85,15 +88,15 @@ def test_a_regression_fails_and_everything_is_written(
 
     out = capsys.readouterr().out
     found = json.loads((folder / "g.json").read_text(encoding="utf-8"))
-    assert (found["code"], found["verdict"]) == (1, "regression")
-    assert found["checks"][0]["outcomes"]["regressed"] == 1
-    (worst,) = (row for row in found["checks"][0]["rows"] if row["outcome"] == "regressed")
+    assert (found["code"], found["verdict"]) == (1, "worse")
+    assert found["checks"][0]["outcomes"]["worse"] == 1
+    (worst,) = (row for row in found["checks"][0]["rows"] if row["outcome"] == "worse")
     assert worst["name"] == ONE
     assert worst["high"] < -2
-    assert f"| regressed | {ONE} |" in (folder / "g.md").read_text(encoding="utf-8")
+    assert f"| worse | {ONE} | accuracy |" in (folder / "g.md").read_text(encoding="utf-8")
     assert f'name="{ONE} v ' in (folder / "g.xml").read_text(encoding="utf-8")
     (line,) = (line for line in out.splitlines() if line.startswith("::error "))
-    assert f"title=pdbench check%2C regressed%3A {ONE}::worse by more than 2" in line
+    assert f"title=pdbench check%2C worse%3A {ONE}::accuracy worse by more than 2" in line
 
 
 def test_files_may_be_wanted_without_the_verdict(folder: Path) -> None:
@@ -115,13 +118,13 @@ def test_what_was_written_is_said_again(folder: Path, capsys: pytest.CaptureFixt
 def test_the_study_says_what_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its gate block, with its margin, where no method is named."""
     assert check() == 0
-    assert "small: pd v d, margin 0.5 points" in capsys.readouterr().out
+    assert "small: pd v d, margin 2 points" in capsys.readouterr().out
 
 
 def test_a_new_version_is_compared_with_stored_results(folder: Path) -> None:
     """The same results pass; a cell that became worse does not, nor does one that is lost."""
     stored = "reports/small/results.parquet"
-    assert check("--against", stored, "--strict") == 0
+    assert check("--against", stored) == 0
     assert check("--against", stored, "--results", "worse.parquet") == 1
 
     frame = pd.read_parquet(stored)
@@ -155,7 +158,7 @@ def test_the_names_of_a_strangers_table_are_shown_and_not_obeyed(
         words(shortened(visible(strange), 160))
     ]
     assert len(rows) == len(found) + 1
-    assert {len(cells) for cells in rows} == {10}
+    assert {len(cells) for cells in rows} == {12}
     for text in (
         said,
         *((folder / file).read_text(encoding="utf-8") for file in ("g.xml", "g.md")),
@@ -189,14 +192,14 @@ def test_what_is_said_again_to_a_terminal_is_not_obeyed(
             "waivers",
         }
     if option == "--markdown":
-        assert {len(cells) for cells in markdown(said.out)[0]} == {10}
+        assert {len(cells) for cells in markdown(said.out)[0]} == {12}
         assert markdown(said.out)[1] == [words(f"pdbench check: {visible(NAME)}")]
         assert "\n\n\\- y\n\n\\==\n\n1\\. w\n\n" in said.out
 
 
 def test_a_waivers_reason_is_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrapped to any width, it begins no line as a command."""
-    waiver = {"study": "small", "baseline": "d", "cell": ONE, "expires": "9999-01-01"}
+    waiver = {"study": "small", "baseline": "d", "cell": ONE, "expires": SOON}
     text = json.dumps({"waivers": [{**waiver, "reason": "::error ::x ##[error]y \x1b[2J " * 20}]})
     (folder / "w.yaml").write_text(text, encoding="utf-8")
 
@@ -204,16 +207,16 @@ def test_a_waivers_reason_is_text(folder: Path, capsys: pytest.CaptureFixture[st
 
     said = capsys.readouterr().out
     assert_nothing_obeys(said)
-    assert "waived until 9999-01-01: \\u003a:error" in said or "until 9999-01-01: ::error" in said
+    assert f"waived until {SOON}: \\u003a:error" in said or f"until {SOON}: ::error" in said
 
 
 def test_waivers_are_read_from_their_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A waived regression passes and is printed with its reason."""
-    words = f"{{study: small, baseline: d, cell: {ONE}, reason: known, expires: 9999-01-01}}"
+    words = f"{{study: small, baseline: d, cell: {ONE}, reason: {WHY}, expires: {SOON}}}"
     (folder / "w.yaml").write_text(f"waivers: [{words}]", encoding="utf-8")
 
     assert check(*TWO, "--results", "worse.parquet", "--waivers", "w.yaml") == 0
-    assert "waived until 9999-01-01: known" in " ".join(capsys.readouterr().out.split())
+    assert f"waived until {SOON}: {WHY}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_jobs_page_keeps_what_others_wrote(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,11 +229,7 @@ def test_a_jobs_page_keeps_what_others_wrote(folder: Path, monkeypatch: pytest.M
     assert check(*TWO, "--markdown", "other.md") == 0
 
     assert (folder / "page.md").read_text(encoding="utf-8").startswith("before\n### pdbench check")
-    assert (
-        (folder / "other.md")
-        .read_text(encoding="utf-8")
-        .startswith("### pdbench check: no regression")
-    )
+    assert (folder / "other.md").read_text(encoding="utf-8").startswith("### pdbench check: better")
 
 
 def test_annotations_appear_in_actions(
@@ -261,10 +260,12 @@ def test_annotations_appear_in_actions(
         (["--from", "list.json"], "list.json: not written by pdbench check"),
         (["--from", "other.json"], "other.json: not written by pdbench check"),
         (["--from", "deep.json"], "deep.json: not valid JSON"),
-        (["--from", "list.json", "--strict"], "--from repeats a check"),
+        (["--from", "list.json", "--allow-undecided"], "--from repeats a check"),
         (["--margin", "1"], "--margin needs two methods"),
         ([*TWO[:4], "--margin", "nan"], "a margin of nan points decides nothing"),
         ([*TWO[:4], "--margin", "inf"], "a margin of inf points decides nothing"),
+        ([*TWO[:4], "--margin", "5"], "a margin of 5 points is wider than the study's, 2"),
+        (["--against", "worse.parquet", "--margin", "5"], "wider than the study's, 2"),
     ],
 )
 def test_misuse_is_one_line_and_no_regression(
@@ -363,7 +364,18 @@ def rows() -> tuple[Row, ...]:
     """One row of each outcome."""
     estimate, cells = Difference(-1.0, 0.5, 20.0), ("base", "task.x.1-32.none.none")
     return tuple(
-        Row(f"cell-{one}", cells, one, f"why <{one}>", estimate, 0.01, (70.0, 69.0), (3, 2))
+        Row(
+            f"cell-{one.replace(' ', '-')}",
+            cells,
+            one,
+            f"why <{one}>",
+            "f1",
+            estimate,
+            estimate,
+            0.01,
+            (70.0, 69.0),
+            (3, 2),
+        )
         for one in GateOutcome
     )
 
@@ -373,9 +385,9 @@ def judged(*found: Row, problems: tuple[str, ...] = ()) -> Gate:
     return Gate("demo", Match("pd", "d", 0.5), (0.5,), found, (), problems, (), date(2026, 11, 21))
 
 
-def plain(*gates: Gate, strict: bool = False) -> gate._Plain:
+def plain(*gates: Gate, allow_undecided: bool = False) -> gate._Plain:
     """What several checks found."""
-    return gate._as_plain(gates, strict=strict)
+    return gate._as_plain(gates, allow_undecided=allow_undecided)
 
 
 def test_junit_has_the_shape_that_ci_reads() -> None:
@@ -387,13 +399,13 @@ def test_junit_has_the_shape_that_ci_reads() -> None:
     root = ET.fromstring(text)
     assert (root.tag, [suite.tag for suite in root]) == ("testsuites", ["testsuite"] * 2)
     assert {key: root.get(key) for key in ("tests", "failures", "errors")} == {
-        "tests": "8",
+        "tests": "10",
         "failures": "2",
-        "errors": "3",
+        "errors": "4",
     }
     first = root[0]
     counts = {key: first.get(key) for key in ("tests", "failures", "errors", "skipped")}
-    assert counts == {"tests": "7", "failures": "1", "errors": "3", "skipped": "2"}
+    assert counts == {"tests": "9", "failures": "1", "errors": "4", "skipped": "2"}
     assert set(first.attrib) == {"name", "timestamp", *counts}
     for case in root.iter("testcase"):
         assert {"classname", "name"} <= set(case.attrib) <= {"classname", "name", "time"}
@@ -401,17 +413,20 @@ def test_junit_has_the_shape_that_ci_reads() -> None:
         assert all(part.get("message") for part in case)
 
 
-def test_unresolved_is_an_error_where_asked() -> None:
-    """``strict`` turns a skipped case into an error, in every format."""
-    unresolved = judged(*(row for row in rows() if row.outcome is GateOutcome.UNRESOLVED))
+def test_undecided_is_an_error_unless_it_is_allowed() -> None:
+    """In every format; where it is allowed the case is skipped."""
+    undecided = judged(*(row for row in rows() if row.outcome is GateOutcome.UNDECIDED))
 
-    lenient, strict = plain(unresolved), plain(unresolved, strict=True)
+    lenient, usual = plain(undecided, allow_undecided=True), plain(undecided)
 
     assert "<skipped" in gate._as_junit(lenient)
-    assert "<error" in gate._as_junit(strict)
+    assert "<error" in gate._as_junit(usual)
     assert list(gate._error_lines(lenient)) == []
-    assert len(list(gate._error_lines(strict))) == 1
-    assert strict["verdict"] == "incomplete"
+    assert len(list(gate._error_lines(usual))) == 1
+    assert (lenient["verdict"], usual["verdict"]) == (
+        "nothing shown to be worse: 1 undecided",
+        "incomplete: 1 undecided",
+    )
 
 
 def test_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,16 +461,22 @@ def test_annotations_point_at_the_candidate(
 @pytest.mark.parametrize(
     ("outcomes", "code", "verdict"),
     [
-        ([GateOutcome.PASSED], 0, "no regression shown"),
-        ([GateOutcome.PASSED, GateOutcome.UNRESOLVED], 0, "no regression shown, 1 unresolved"),
-        ([GateOutcome.PASSED, GateOutcome.WAIVED], 0, "no regression shown"),
-        ([GateOutcome.UNRESOLVED, GateOutcome.MISSING], 2, "incomplete"),
-        ([GateOutcome.REFUSED], 2, "incomplete"),
-        ([GateOutcome.REGRESSED, GateOutcome.MISSING], 1, "regression"),
+        ([GateOutcome.NOT_WORSE], 0, "not worse"),
+        ([GateOutcome.BETTER], 0, "better"),
+        ([GateOutcome.NOT_WORSE, GateOutcome.BETTER], 0, "not worse"),
+        ([GateOutcome.NOT_WORSE, GateOutcome.UNDECIDED], 2, "incomplete: 1 undecided"),
+        ([GateOutcome.NOT_WORSE, GateOutcome.WAIVED, GateOutcome.NEW], 0, "not worse"),
+        (
+            [GateOutcome.UNDECIDED, GateOutcome.MISSING],
+            2,
+            "incomplete: 1 missing, 1 undecided",
+        ),
+        ([GateOutcome.REFUSED], 2, "incomplete: 1 refused"),
+        ([GateOutcome.WORSE, GateOutcome.MISSING, GateOutcome.BETTER], 1, "worse"),
     ],
 )
 def test_several_checks_have_one_code(outcomes: list[GateOutcome], code: int, verdict: str) -> None:
-    """A regression in any of them comes before something incomplete in another."""
+    """What is worse in any of them comes before something incomplete in another."""
     found = plain(*(judged(row) for row in rows() if row.outcome in outcomes))
 
     assert found["code"] == code
@@ -467,7 +488,7 @@ def test_rows_without_a_comparison_have_no_numbers() -> None:
     found = plain(judged(Row("cell", ("cell",), GateOutcome.MISSING, "lost")))
 
     (row,) = found["checks"][0]["rows"]
-    assert "| . | missing | cell |  |  |  |  |  |  | lost |" in gate._as_markdown(found)
+    assert "| . | missing | cell |  |  |  |  |  |  |  |  | lost |" in gate._as_markdown(found)
     assert (row["difference"], row["p"], row["scores"]) == (None, None, [None, None])
     json.dumps(found, allow_nan=False)
 

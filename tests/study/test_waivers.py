@@ -10,12 +10,13 @@ import pytest
 from pdbench.core.errors import UsageError
 from pdbench.study.waivers import Waiver, load_waivers
 
+WHY = "too small to copy its teacher's relations"
 GOOD = """
 waivers:
   - study: demo
     baseline: pd
-    cell: sentiment.minilm.*
-    reason: too small
+    cell: sentiment.minilm.1-32.films.reviews
+    reason: too small to copy its teacher's relations
     expires: 2027-01-31
 """
 
@@ -37,15 +38,27 @@ def test_a_waiver_is_read_whole(tmp_path: Path) -> None:
     assert waiver.is_expired(date(2027, 2, 1))
 
 
+@pytest.mark.parametrize(
+    ("today", "counts"),
+    [("2026-11-01", False), ("2026-11-02", True), ("2027-01-31", True), ("2027-02-01", False)],
+)
+def test_a_waiver_counts_for_ninety_days(tmp_path: Path, today: str, counts: bool) -> None:
+    """Neither after its last day, nor while that is farther off."""
+    (waiver,) = load_waivers(written(tmp_path, GOOD))
+
+    assert waiver.counts(date.fromisoformat(today)) == counts
+
+
 def test_a_reason_is_one_line(tmp_path: Path) -> None:
     """It stands in tables and annotations; quotes about the day change nothing."""
-    text = GOOD.replace("too small", "|\n      too\n      small").replace(
+    text = GOOD.replace("too small to", "|\n      too\n      small to").replace(
         "2027-01-31", "'2027-01-31'"
     )
 
     (waiver,) = load_waivers(written(tmp_path, text))
 
-    assert (waiver.reason, waiver.expires) == ("too small", date(2027, 1, 31))
+    assert waiver.reason == "too small to copy its teacher's relations"
+    assert waiver.expires == date(2027, 1, 31)
 
 
 def test_the_committed_file_is_valid_and_waives_nothing() -> None:
@@ -61,11 +74,21 @@ def test_every_key_is_required() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("reason: too small", "reason: ''", "key waivers.0.reason"),
-        ("reason: too small", "reason: '  '", "key waivers.0.reason"),
+        (WHY, "''", "key waivers.0.reason"),
+        (WHY, "'  '", "key waivers.0.reason"),
+        (WHY, "'.'", "'.' is no reason: say why in 20 letters or more, in several words"),
+        (WHY, "known and accepted", "is no reason"),
+        (WHY, "x" * 40, "is no reason"),
+        (WHY, "yes yes yes yes yes yes yes yes", "is no reason"),
+        ("sentiment.minilm.1-32.films.reviews", "sentiment.minilm.*", "names no cell"),
+        ("sentiment.minilm.1-32.films.reviews", "'*'", "names no cell: a waiver is of one cell"),
         ("2027-01-31", "2027-02-31", "day is out of range for month"),
         ("2027-01-31", "2027-01-31T10:00:00+02:00", "key waivers.0.expires"),
-        ("    reason: too small\n", "", "key waivers.0.reason: missing; add it"),
+        (
+            "    reason: too small to copy its teacher's relations\n",
+            "",
+            "key waivers.0.reason: missing; add it",
+        ),
         ("    expires: 2027-01-31\n", "", "key waivers.0.expires: missing"),
         ("2027-01-31", "some day", "key waivers.0.expires"),
         ("reason:", "raeson: x\n    reason:", "key waivers.0.raeson: unknown key"),

@@ -37,7 +37,7 @@ def main(command: str, words: list[str]) -> None:
     study = load_study(named)
     paths = Paths(study, partial="--partial" in words)
     if command == "check" and "--exit-zero" not in words:
-        sys.exit("regression (exit code 1)" if Path("regression").exists() else 0)
+        sys.exit("worse (exit code 1)" if Path("worse").exists() else 0)
     elif command in ("cell", "cells"):
         seed = int(words[words.index("--seed") + 1]) if "--seed" in words else None
         for cell in (study.cells[word] for word in words if word in study.cells):

@@ -1,4 +1,4 @@
-"""`snakemake check`: it fails on a regression, and what the gate found is kept."""
+"""`snakemake check`: it fails where something is worse, and what the gate found is kept."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def test_the_gate_needs_no_figure(project: Project) -> None:
     assert not {"figure", "table", "report"} & set(planned)
 
 
-def test_a_regression_fails_and_its_files_stay(finished: Project) -> None:
+def test_what_is_worse_fails_and_its_files_stay(finished: Project) -> None:
     """The target fails again as long as the results are the same; the report can be built."""
     finished.change(GATE)
-    (finished.folder / "regression").touch()
+    (finished.folder / "worse").touch()
 
     done = finished.snakemake("check", check=False)
     assert done.returncode == 1
-    assert "regression (exit code 1)" in done.stdout + done.stderr
+    assert "worse (exit code 1)" in done.stdout + done.stderr
     assert all((finished.folder / "reports/small" / name).is_file() for name in FILES)
 
     assert finished.snakemake("check", check=False).returncode == 1
-    (finished.folder / "regression").unlink()
+    (finished.folder / "worse").unlink()
     assert finished.snakemake("check").returncode == 0
 
 

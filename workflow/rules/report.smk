@@ -85,7 +85,7 @@ rule gate:
     params:
         study=ARGUMENT,
     message:
-        "check for regressions"
+        "compare methods with their baselines"
     shell:
         "pdbench check --study {params.study:q} --exit-zero --json {output.json}"
         " --junit {output.xml} --markdown {output.md} > {log} 2>&1"
@@ -106,7 +106,7 @@ rule check:
         study=ARGUMENT,
         stored=lambda w, input: f"--from {PATHS.gate['json']}" if input else "",
     message:
-        "refuse regressions"
+        "refuse what is not shown to be no worse"
     shell:
         "pdbench check --study {params.study:q} {params.stored} > {log} 2>&1 && code=0 || code=$?;"
         " cat {log}; exit $code"
