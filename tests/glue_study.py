@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from pdbench.core.files import write_json
 from pdbench.engine import (
@@ -18,7 +20,7 @@ from pdbench.engine import (
     random_model,
     write_checkpoint,
 )
-from pdbench.engine.checkpoints import _to_hugging_face
+from pdbench.engine.checkpoints import _DISTILBERT_NAMES, _to_hugging_face
 from pdbench.study import Architecture
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -132,17 +134,27 @@ def write_released(root: Path, size: Architecture, pieces: list[str] = PIECES) -
     return folder
 
 
-def write_distilbert(folder: Path, size: Architecture, pieces: int = len(PIECES)) -> Path:
-    """Write a DistilBERT with its masked-LM head, as transformers does."""
-    import transformers
-
-    sizes = {"n_layers": size.layers, "n_heads": size.heads, "vocab_size": pieces}
-    sizes |= {"dim": size.hidden, "hidden_dim": size.feed_forward}
-    model = transformers.DistilBertForMaskedLM(transformers.DistilBertConfig(**sizes))
-    generator = torch.Generator().manual_seed(0)
+def write_distilbert(folder: Path, size: Architecture, pieces: list[str] = PIECES) -> Path:
+    """Write a DistilBERT with its masked-LM head, as its authors' checkpoint is."""
+    folder.mkdir(parents=True)
+    (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")
+    generator, model = (
+        torch.Generator().manual_seed(2),
+        MaskedLM(Bert(BertShape.of(size, len(pieces)))),
+    )
     for parameter in model.parameters():  # norms and biases too
         torch.nn.init.normal_(parameter, std=0.2, generator=generator)
-    model.save_pretrained(folder)
+    names = {ours: theirs for theirs, ours in _DISTILBERT_NAMES.items()}
+    parts = re.compile("|".join(sorted(map(re.escape, names), key=len, reverse=True)))
+    stored = {
+        parts.sub(lambda part: names[part[0]], name).replace("bert.", "distilbert."): tensor
+        for name, tensor in _to_hugging_face(model).items()
+        if "token_type" not in name
+    }
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    about = {"n_layers": size.layers, "n_heads": size.heads, "vocab_size": len(pieces)}
+    about |= {"dim": size.hidden, "hidden_dim": size.feed_forward, "max_position_embeddings": 512}
+    write_json(folder / "config.json", {"model_type": "distilbert", "activation": "gelu", **about})
     return folder
 
 

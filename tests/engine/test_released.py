@@ -230,15 +230,17 @@ def test_a_repository_of_pickles_is_read_offline(
 
 @pytest.fixture
 def distilbert(tmp_path: Path) -> Path:
-    """A small DistilBERT with its masked-LM head, as transformers writes it."""
-    pytest.importorskip("transformers")
+    """A small DistilBERT in the layout of its authors' checkpoint."""
     return write_distilbert(tmp_path / "distilbert", SIZE)
 
 
 def test_a_distilbert_is_read_as_transformers_reads_it(distilbert: Path, tmp_path: Path) -> None:
     """Its scores of any text, of one segment or two, before and after it is converted."""
     transformers = pytest.importorskip("transformers")
-    theirs = transformers.DistilBertForMaskedLM.from_pretrained(distilbert).eval()
+    read = transformers.DistilBertForMaskedLM.from_pretrained
+    theirs, about = read(distilbert, output_loading_info=True)
+    assert not about["missing_keys"]
+    assert not about["unexpected_keys"]
     ids = torch.tensor([[2, 7, 9, 11, 3, 0], [2, 8, 3, 12, 13, 3]])
     mask, segments = ids > 0, torch.tensor([[0] * 6, [0, 0, 0, 1, 1, 1]])
     target = tmp_path / "converted"
@@ -246,7 +248,7 @@ def test_a_distilbert_is_read_as_transformers_reads_it(distilbert: Path, tmp_pat
     Checkpoint(distilbert).convert(target)
 
     with torch.no_grad():
-        expected = theirs(input_ids=ids, attention_mask=mask.long()).logits[mask]
+        expected = theirs.eval()(input_ids=ids, attention_mask=mask.long()).logits[mask]
         for folder in (distilbert, target):
             ours = Checkpoint(folder).masked_lm().eval()
             found = ours.scores(ours.states(ids, segments, mask, torch.arange(12)))

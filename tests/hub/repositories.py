@@ -18,7 +18,7 @@ from pdbench.engine import Bert, BertShape, MaskedLM, random_model, write_checkp
 from pdbench.study import Architecture
 from pdbench.study.catalogue.glue import GLUE
 from tests.extended_study import paragraph
-from tests.glue_study import write_released
+from tests.glue_study import write_distilbert, write_released
 
 CLUES = ["red", "green", "blue", "grey", "pink", "gold"]
 """A text holds the word of its label's number."""
@@ -26,6 +26,7 @@ WORDS = [f"word{i}" for i in range(60)]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CLUES, *WORDS]
 
 LARGE, BASE = "google-bert/bert-large-uncased", "google-bert/bert-base-uncased"
+DISTILBERT = "distilbert/distilbert-base-uncased"
 REVIEWS = "McAuley-Lab/Amazon-Reviews-2023"
 CATEGORIES = ("Books", "Movies_and_TV", "Electronics", "Clothing_Shoes_and_Jewelry")
 
@@ -213,4 +214,5 @@ def write_all(root: Path, sizes: Iterable[Architecture]) -> None:
     write_reviews(root, {**dict.fromkeys(CATEGORIES, 900), "Books": 2400})
     write_bert(root, LARGE)
     write_bert(root, BASE)
+    write_distilbert(root / "models" / DISTILBERT, Architecture(2, 128), PIECES)
     write_releases(root, sizes)

@@ -103,6 +103,7 @@ def _read_offline(project: Project) -> None:
     for arguments in (
         *(("task", "cut.yaml", task) for task in tasks),
         ("pretrain", "cut.yaml", "released", "2/128"),
+        ("pretrain", "cut.yaml", "distilbert", "2/128"),
     ):
         done = project.run(*arguments, PDBENCH_DATA="DIR")
         assert done.returncode == 0, done.stderr

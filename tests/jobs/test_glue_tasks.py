@@ -195,7 +195,6 @@ def test_released_checkpoints_take_the_place_of_pretraining(project: tuple[Study
 
 def test_a_released_distilbert_is_fine_tuned(project: tuple[Study, Paths]) -> None:
     """As pf is: its weights are converted once, and each cell of its method begins with them."""
-    pytest.importorskip("transformers")
     path = write_distilbert(Path("data/distilbert"), Architecture(1, 32))
     raw = yaml.safe_load(Path("tasks.yaml").read_text())
     raw["corpora"]["theirs"] = {"source": "directory", "path": str(path), "by": "distilbert"}
