@@ -147,11 +147,14 @@ def _job(
     save_every: float = SAVE_EVERY,
     writes: bool = True,
 ) -> TrainingJob:
+    number = start.seed_number or 0
     asked = RunRequest(
         cell=f"pretraining.{start.corpus}.{start.size}",
         method="pretraining",
         architecture=str(start.architecture),
         corpus=start.corpus,
+        run=f"seed{number}",
+        seed_index=number,
         seed=start.seed,
         **paths.decided_by(Job("pretrain", start)),
         inputs=inputs,

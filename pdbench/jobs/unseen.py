@@ -24,7 +24,10 @@ from pdbench.workflow.paths import ARCHIVES
 _LABELS = ("labels.npy", "spans.npy", TEXT)
 """The files of a prepared split that hold its labels."""
 
-_EVALUATED = re.compile(r"(test|dev|val)[^.]*\.(?!py)", re.IGNORECASE)
+_EVALUATED = re.compile(
+    r"(test|dev|val)[^.]*\.(?!py)|^(test|dev|val|valid|validation)$", re.IGNORECASE
+)
+"""The names of files, no modules, and of folders that may hold an evaluated split."""
 
 _REMEDY = "let the objective learn from the batch that it is given, and choose on dev"
 

@@ -10,6 +10,7 @@ import pytest
 from workflow_project import Project
 
 from pdbench.study import Cell, Study, load_study
+from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import _AUDIT, _TABLE, KINDS, SHOWN, Job
@@ -52,10 +53,21 @@ def test_a_cell_reads_its_data_its_start_and_its_soft_labels(graph: Graph) -> No
         "task sentiment",
         "text films",
         "soft_labels sentiment.films",
-        "pretrain general.1-64",
+        "pretrain general.1-64.seed0",
+        "pretrain general.1-64.seed1",
         "audit",
     ]
     assert needed(graph, Job("cell", cells[BASIC])) == ["task sentiment", "audit"]
+
+
+def test_a_seed_waits_for_its_own_start_alone(study: Study) -> None:
+    """Run k starts from pre-training k; the cell waits for all of them."""
+    graph, cell = Graph(study, split=1e-6), study.cells[PD]
+
+    for number in range(2):
+        found = needed(graph, Job("seed", SeedOf(cell, number)))
+        starts = [name for name in found if name.startswith("pretrain")]
+        assert starts == [f"pretrain general.1-64.seed{number}"]
 
 
 def test_a_text_waits_for_every_task(graph: Graph) -> None:
@@ -84,7 +96,7 @@ def test_an_artefact_needs_its_cells_and_what_they_wait_for() -> None:
     assert ("teacher", "sentiment") in names
     assert ("teacher", "paraphrase") not in names
     starts = {name for kind, name in names if kind == "pretrain"}
-    assert "snippets-4k.3-128" in starts
+    assert {f"snippets-4k.3-128.seed{number}" for number in range(3)} <= starts
     assert not any(name.startswith("reviews") for name in starts)
 
 

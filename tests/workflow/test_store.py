@@ -30,7 +30,7 @@ def test_a_second_run_does_nothing(finished: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        ({"training.pretrain.dropout": 0.3}, {"pretrain": 2, "cell": 4}),
+        ({"training.pretrain.dropout": 0.3}, {"pretrain": 4, "cell": 4}),
         ({"artefacts.figure6.cells.0.method": ["pd", "pf", "d", "basic", "pd-f"]}, {"cell": 2}),
         ({"title": "Another"}, {}),
     ],
@@ -58,7 +58,7 @@ def test_changing_back_costs_nothing(finished: Project) -> None:
 
 
 def test_one_more_seed_trains_one_more_run_of_each_cell(finished: Project) -> None:
-    """Runs are entries of their own: those of other seeds are there."""
+    """Runs and pre-trainings are entries of their own: those of other seeds are there."""
     finished.change({"artefacts.figure6.seeds": 3})
 
     commands = finished.run("study")
@@ -70,7 +70,10 @@ def test_one_more_seed_trains_one_more_run_of_each_cell(finished: Project) -> No
             "sentiment.d.1-64.films-300.none"
         }
     assert {run.split("/")[1].split("_")[0] for run in finished.trained} == {"seed2"}
-    assert {command.split()[0] for command in commands} & {"task", "teacher", "pretrain"} == set()
+    assert {command.split()[0] for command in commands} & {"task", "teacher"} == set()
+    starts = sorted(command for command in commands if command.startswith("pretrain"))
+    sizes = ("1/64", "2/128")
+    assert starts == [f"pretrain general {size} --seed 2 --threads 1" for size in sizes]
 
 
 def test_a_copy_under_another_name_and_path_trains_nothing(finished: Project) -> None:
