@@ -176,6 +176,32 @@ def test_the_best_of_several_lies_above_ours_by_choice() -> None:
     )
 
 
+@pytest.mark.parametrize("read", [81.5, 82.5])
+def test_reading_error_is_no_deviation(read: float) -> None:
+    """On either side a number counts as near to ours as it may have been read inexactly."""
+    exact, blurred = (case(published=read, uncertainty=u) for u in (0.0, 0.3))
+    nearer = case(published=read + (0.3 if read < 82 else -0.3), uncertainty=0.0)
+
+    found = deviations({"": blurred})[""]
+
+    assert found > deviations({"": exact})[""]
+    assert found == pytest.approx(deviations({"": nearer})[""])
+
+
+def test_what_could_have_been_found_counts_choice_and_family() -> None:
+    """The printed difference is found by most studies, and grows with what is corrected for."""
+    rng = np.random.default_rng(0)
+    runs = (78.735, 79.368, 80.0, 80.632, 81.265)  # their standard deviation is 1
+    size = case(runs, best_of=5).detectable(1)
+
+    def found() -> bool:
+        ours = tuple(rng.normal(80 - size, 1, 5))
+        return deviations({"": Measured(rng.normal(80, 1), 0.0, ours, best_of=5)})[""] <= ALPHA
+
+    assert 0.7 < np.mean([found() for _ in range(400)]) < 0.9
+    assert size < case(runs, best_of=5).detectable(10) < case(runs, best_of=50).detectable(10)
+
+
 def test_an_artefact_is_one_family() -> None:
     """What deviates by itself does not among many, and untested numbers are none of them."""
     alone, others = case(published=82.48), [case((81.0, 82.0, 83.0))] * 20
