@@ -108,6 +108,17 @@ _METHODS = {
     "PKD": "patient-kd",
 }
 
+_UNNORMALISED = ("mnli", "mnli-mismatched", "qnli", "qqp")
+"""Tasks on which Patient KD's authors compare states as they are."""
+
+
+def as_run(method: str, task: str) -> str:
+    """The id of a method as its authors ran it on a task."""
+    if method == "patient-kd" and task in _UNNORMALISED:
+        return "patient-kd-unnormalised"
+    return method
+
+
 _READ = ("arch", "method", "init", "value", "tolerance", *_RUNS, "transfer_size", "similarity")
 """Columns whose words do not stand in a reference as they are."""
 
@@ -164,7 +175,8 @@ class Reference:
         """A score that it is the mean of, in the version of the task that no source states."""
         versions = _VERSIONS.get(task, ("",))
         version = UNSTATED if UNSTATED in versions else versions[0]
-        return replace(self, task=task, metric=metric, task_version=version)
+        method = as_run(self.method, TASKS[task])
+        return replace(self, task=task, metric=metric, task_version=version, method=method)
 
     @property
     def uncertainty(self) -> float:
@@ -298,7 +310,7 @@ def _parse(row: dict[str, str], file: str, usual: Mapping[str, str]) -> Referenc
     return Reference(
         **words,
         architecture=row["arch"],
-        method=_METHODS.get(row["method"], row["method"].lower()),
+        method=as_run(_METHODS.get(row["method"], row["method"].lower()), TASKS[row["task"]]),
         method_word=row["method"],
         value=value,
         printed=row["value"],

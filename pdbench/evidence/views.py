@@ -30,6 +30,7 @@ from pdbench.evidence.references import (
     TASKS,
     Reference,
     Similarities,
+    as_run,
     data_id,
     is_similar,
     published_split,
@@ -157,8 +158,9 @@ class Numbers:
         return Quantity.mean(own, f"{short_name(method)} {split} mean of {len(own)} columns")
 
     def score(self, method: str, task: str, split: str, metric: str = "accuracy") -> Quantity:
-        """A score of table3."""
-        asked = {"artefact": "table3", "method": method, "task": task, "split": split}
+        """A score of table3, of the method as its authors ran it on the task."""
+        own = as_run(method, task)
+        asked = {"artefact": "table3", "method": own, "task": task, "split": split}
         return _only(self.entries, f"{short_name(method)} {task} {metric}", **asked, metric=metric)
 
     def meta(self, method: str, split: str) -> Quantity:

@@ -457,7 +457,7 @@ def test_figure9_is_joined_by_similarity_too(
     known, unknown = of(study, reference, similarity=measured), of(study, reference)
 
     assert known.cell == "sentiment.pd-f.2-64.films-3k.reviews"
-    assert known.ours.n == 2
+    assert known.ours.n == 3
     assert (unknown.cell, unknown.ours.n) == (None, 0)
     assert "S = 0.76" in unknown.reason
 
