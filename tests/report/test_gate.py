@@ -229,11 +229,7 @@ def test_a_jobs_page_keeps_what_others_wrote(folder: Path, monkeypatch: pytest.M
     assert check(*TWO, "--markdown", "other.md") == 0
 
     assert (folder / "page.md").read_text(encoding="utf-8").startswith("before\n### pdbench check")
-    assert (
-        (folder / "other.md")
-        .read_text(encoding="utf-8")
-        .startswith("### pdbench check: better")
-    )
+    assert (folder / "other.md").read_text(encoding="utf-8").startswith("### pdbench check: better")
 
 
 def test_annotations_appear_in_actions(
