@@ -74,7 +74,7 @@ def _plan(
     """
     from pdbench.core.files import write_json
     from pdbench.data.needs import problems_of_files
-    from pdbench.evidence.gate import undecidable
+    from pdbench.evidence.power import undecidable
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
     from pdbench.workflow.plan import Plan

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from statistics import fmean
@@ -21,20 +21,17 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from pdbench.evidence.judging import (
-    ANSWERED_OTHERWISE,
     UNSTABLE,
     Estimates,
     GateOutcome,
     Judgement,
-    deciding,
-    items_for,
     judge,
-    least_margin,
     mean_terms,
     means_of,
 )
 from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample, Terms
 from pdbench.evidence.pairs import STORED, CellPair, Match
+from pdbench.evidence.power import deciding
 from pdbench.evidence.refusals import (
     GAP,
     ITEMS_APART,
@@ -168,27 +165,6 @@ def check(
     problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
     notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
     return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
-
-
-def undecidable(study: Study, items: Callable[[str], int]) -> Iterator[str]:
-    """The study's comparisons that no number of seeds decides of equal methods, a line each.
-
-    ``items`` has the number of test examples of a task.
-    """
-    for place, named in enumerate(study.gate):
-        match = Match.of_block(study, named)
-        least: dict[str, float] = {}
-        for pair, margin in match.margins(study, match.pairs(study, None)).items():
-            task = pair.candidate.task
-            least[task] = min(margin, least.get(task, margin))
-        for task, margin in least.items():
-            if margin < (could := least_margin(count := items(task))):
-                yield (
-                    f"gate.{place}: {match} on {task}: a margin of {margin:g} points is decided by "
-                    f"no number of seeds on {count:,} test examples; {could:.1f} can be, or "
-                    f"{items_for(margin):,} examples can decide it, where equal methods answer "
-                    f"{ANSWERED_OTHERWISE:.0%} of them otherwise"
-                )
 
 
 def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:

@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 from typing import TypeAlias, TypeVar
 
 from pdbench.evidence.paired import Terms
-from pdbench.evidence.significance import ALPHA, Difference, holm
+from pdbench.evidence.power import LEVEL
+from pdbench.evidence.significance import Difference, holm
 
 _K = TypeVar("_K", bound=Hashable)
-
-LEVEL = ALPHA / 2
-"""One-sided level of each family: the cells, and the means over cells."""
 
 UNSTABLE = 3.0
 """How many times the median cell's spread over seeds leaves a cell out of a second mean."""
 
-ANSWERED_OTHERWISE = 0.1
-"""The share of the test examples that two equal methods are taken to answer otherwise."""
-
-_SEEDS = (2, 3, 5, 8, 12, 20, 30)  # numbers of seeds that are thought of
 _MEAN = "mean"
 
 
@@ -71,9 +65,9 @@ def judge(
 
     Worse: shown in any metric to be worse by more than the margin. Better: shown in any metric to
     be above 0, and in all not to be worse. Both are corrected (Holm) over all keys and metrics of
-    the family, at :data:`LEVEL` each. Not worse: shown in every metric, each by itself (Berger,
-    1982). Missing: a difference has no error. Undecided: all else. What answers every example as
-    before is no part of the family, and is not worse at any margin.
+    the family, at ``LEVEL`` each. Not worse: shown in every metric, each by itself (Berger, 1982).
+    Missing: a difference has no error. Undecided: all else. What answers every example as before
+    is no part of the family, and is not worse at any margin.
 
     ``exact`` has, for single runs, the p of exact tests of no loss and of no gain at all, which
     must be passed too.
@@ -169,62 +163,3 @@ def mean_terms(terms: Sequence[Terms]) -> Terms:
         for term, factor in one.items():
             total[term] = total.get(term, 0.0) + factor / len(terms)
     return total
-
-
-def deciding(found: Difference, margin: float, items: int) -> str:
-    """How many seeds and test examples would decide of equal methods, in words.
-
-    They are enough where equal methods are shown not to be worse by more than the margin in four
-    of five cases. The error over seeds falls with their number, and so does Student's quantile;
-    that over the ``items`` test examples falls with theirs.
-    """
-    most = _error_over_examples(margin, replace(found, seeds=0.0, freedom=math.inf))
-    alone = "" if found.examples <= most else "; seeds alone never would"
-    ways = []
-    for seeds in sorted({max(found.n, 2), *(n for n in _SEEDS if n > found.n)}):
-        spread = found.seeds * math.sqrt(found.n / seeds)
-        examples = _error_over_examples(margin, replace(found, seeds=spread, freedom=seeds - 1))
-        if examples >= found.examples > 0 or (examples > 0 and found.examples == 0):
-            return f"about {seeds} seeds would decide"
-        if examples > 0:
-            needed = items * (found.examples / examples) ** 2
-            ways.append((seeds * needed, seeds, needed))
-    if not ways:
-        return f"{_SEEDS[-1]} seeds would not decide, however many examples"
-    _, seeds, needed = min(ways)
-    return f"about {seeds} seeds and {_rounded_up(needed):,} examples would decide{alone}"
-
-
-def least_margin(items: int) -> float:
-    """The smallest margin, in points, at which so many test examples can decide of equal methods.
-
-    However many the seeds are; the methods answer :data:`ANSWERED_OTHERWISE` of the examples
-    otherwise.
-    """
-    error = 100 * math.sqrt(ANSWERED_OTHERWISE / items)
-    return Difference(0.0, 0.0, math.inf, 1, error).detectable(LEVEL)
-
-
-def items_for(margin: float) -> int:
-    """The number of test examples at which that margin can decide, to two digits."""
-    return _rounded_up((least_margin(1) / margin) ** 2)
-
-
-def _error_over_examples(margin: float, found: Difference) -> float:
-    """The largest error over examples at which a margin is decided; 0 where none is."""
-    low, high = 0.0, margin
-    if not replace(found, examples=0.0).detectable(LEVEL) < margin:
-        return low
-    for _ in range(30):
-        middle = (low + high) / 2
-        if replace(found, examples=middle).detectable(LEVEL) <= margin:
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _rounded_up(count: float) -> int:
-    """A number to two digits, as 9,100."""
-    unit = 10 ** max(math.floor(math.log10(max(count, 1))) - 1, 0)
-    return int(math.ceil(count / unit) * unit)

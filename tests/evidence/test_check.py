@@ -15,9 +15,10 @@ from gate_results import change, matching, table, without
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.metrics import compute
 from pdbench.evidence import paired
-from pdbench.evidence.gate import Gate, Row, check, undecidable
+from pdbench.evidence.gate import Gate, Row, check
 from pdbench.evidence.judging import GateOutcome
 from pdbench.evidence.pairs import Match
+from pdbench.evidence.power import undecidable
 from pdbench.study import Study
 from pdbench.study.waivers import Waiver
 

@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 
 from pdbench.evidence.gate import RULES
-from pdbench.evidence.judging import (
-    LEVEL,
-    GateOutcome,
-    deciding,
-    items_for,
-    judge,
-    least_margin,
-    mean_terms,
-    means_of,
-)
+from pdbench.evidence.judging import GateOutcome, judge, mean_terms, means_of
+from pdbench.evidence.power import LEVEL, deciding, items_for, least_margin
 from pdbench.evidence.significance import ALPHA, POWER, Difference
 
 SPREADS = (2.75, *np.linspace(0.2, 0.5, 8))

@@ -364,7 +364,7 @@ def test_the_gate_has_a_page_of_its_own(
     assert {anchor for file, _, anchor in links if file == "runs.html"} >= set(cells)
     assert {anchor for file, _, anchor in links if file == "runs.html"} <= set(runs.ids)
     assert all((paths.reports / file).is_file() for file, _, _ in links)
-    assert "The gate: regression" in page.text
+    assert "The gate: worse" in page.text
     assert {"gate.html#d-pd", "gate.html#pd-d"} <= set(index.links)
     assert {"d-pd", "pd-d"} <= set(page.ids)
 
