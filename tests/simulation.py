@@ -48,6 +48,7 @@ UNLIKE = (2.75, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.3)
 SENTENCES = 2120  # the demo's test set
 
 _HARD = 3.0  # how much more examples differ in difficulty than runs do in their answers
+_OWN = 1.0  # how much more they differ in what is difficult for one method alone
 _RESAMPLES = 100  # fewer samples of the test examples than usual, for speed
 
 
@@ -55,8 +56,8 @@ _RESAMPLES = 100  # fewer samples of the test examples than usual, for speed
 class Methods:
     """A world of two methods, "a" and "b", in several cells on the same test examples.
 
-    A run answers an example right if its ability, less the example's difficulty, plus noise of its
-    own is positive.
+    A run answers an example right if its ability, less the example's difficulty for all and for its
+    method, plus noise of its own is positive.
 
     Attributes:
         seeds: Runs of each cell.
@@ -74,7 +75,8 @@ class Methods:
 
     def draw(self, rng: np.random.Generator) -> Estimator:
         """One study: cells "a0", "b0", "a1", ..."""
-        hard = _HARD * rng.standard_normal(self.examples)
+        common = _HARD * rng.standard_normal(self.examples)
+        own = {method: _OWN * rng.standard_normal(self.examples) for method in "ab"}
         sums: list[NDArray[np.float64]] = []
         groups = {}
         for cell, (effect, spread) in enumerate(zip(self.effects, self.spreads, strict=True)):
@@ -83,7 +85,7 @@ class Methods:
                 groups[f"{method}{cell}"] = RunGroup(
                     "task", {k: start + k for k in range(self.seeds)}
                 )
-                sums.append(self._abilities(score, spread, rng)[:, None] - hard)
+                sums.append(self._abilities(score, spread, rng)[:, None] - common - own[method])
         able = np.concatenate(sums)
         right = (able + rng.standard_normal(able.shape) > 0).astype(int)
         return Estimator({"task": Sample(right, np.ones(self.examples, int))}, groups)
@@ -93,11 +95,11 @@ class Methods:
     ) -> NDArray[np.float64]:
         """Of every run of a cell, so that their true mean score is ``score``."""
         quantile = NORMAL.inv_cdf(score / 100)
-        over_examples = (1 + _HARD**2) ** 0.5
+        over_examples = (1 + _HARD**2 + _OWN**2) ** 0.5
         a_point = over_examples / NORMAL.pdf(quantile) / 100  # of score, in units of ability
-        own = spread * a_point
-        whole = (over_examples**2 + own**2) ** 0.5
-        return np.asarray(quantile * whole + own * rng.standard_normal(self.seeds))
+        over_runs = spread * a_point
+        whole = (over_examples**2 + over_runs**2) ** 0.5
+        return np.asarray(quantile * whole + over_runs * rng.standard_normal(self.seeds))
 
     def studies(self, count: int) -> Iterator[Estimator]:
         """Draw so many studies."""

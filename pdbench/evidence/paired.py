@@ -230,9 +230,9 @@ class Estimator:
         size = sum(abs(factor) for _, _, factor in parts) / 2
         # As if one example more were won and one more lost: all answers alike prove no certainty.
         least = 2 * (size * max(self._point(group) for group, _, _ in parts)) ** 2
-        spread = float(drawn.var(axis=1, ddof=1).mean()) if drawn.shape[1] > 1 else 0.0
-        doubled = spread / len(numbers) if numbers else 0.0
-        return max(float(np.var(drawn.mean(axis=1), ddof=1)), least), doubled
+        n, apart = drawn.shape[1], drawn - drawn.mean(axis=1, keepdims=True)
+        twice = float(apart.var(axis=0, ddof=1).sum()) / (n - 1) / n if n > 1 else 0.0
+        return max(float(np.var(drawn.mean(axis=1), ddof=1)), least), twice
 
     def _sums(self, part: _Part, numbers: Sequence[int], *, drawn: bool) -> Floats:
         """A factor times a group's runs in points, by seed number, (1, S) or drawn ones, (B, S)."""
