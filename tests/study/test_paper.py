@@ -61,8 +61,8 @@ def test_table3_has_the_rows_of_other_papers(paper: Study) -> None:
 
     distilbert = [cell for cell in cells if cell.method == "distilbert"]
     assert {cell.task for cell in distilbert} == tasks
-    (start,) = {paper.initial_checkpoint(cell) for cell in distilbert}
-    assert start == Start("distilbert", Architecture(6, 768))
+    (start,) = {paper.initial_checkpoint(cell, 0) for cell in distilbert}
+    assert start == Start("distilbert", Architecture(6, 768), None)
     corpus = paper.corpora["distilbert"]
     assert isinstance(corpus, Released)
     assert corpus.of(start.architecture).name == "distilbert/distilbert-base-uncased"

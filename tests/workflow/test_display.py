@@ -304,7 +304,7 @@ def test_snakemake_finds_the_display(project: Project) -> None:
     lines = project.snakemake("study", "--logger", "pdbench").stderr.splitlines()
 
     assert any(line.strip().endswith("cell: all 9 done") for line in lines)
-    assert lines[-2].startswith("27 of 27 jobs done in ")
+    assert lines[-2].startswith("29 of 29 jobs done in ")
     assert lines[-1] == "The report is reports/small/index.html"
     assert len(lines) < 20
 
