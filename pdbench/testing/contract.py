@@ -231,7 +231,7 @@ class PretrainingContract(MethodContract):
     def test_pretraining_learns_goes_on_and_leaves_its_teacher(
         self, case: TrainedMethod, tmp_path: Path
     ) -> None:
-        """It keeps what stages keep: a loss that does not rise, a whole teacher, and the same bits."""
+        """It keeps what stages keep: its loss does not rise; a whole teacher; the same bits."""
         start = case.study.initial_checkpoint(case.runs[0].cell, 0)
         deeper = None if start is None else case.study.pretrained_by(start)
         assert start is not None
