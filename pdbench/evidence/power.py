@@ -13,8 +13,9 @@ from pdbench.study import Study
 LEVEL = ALPHA / 2
 """One-sided level of each family of the gate: the cells, and the means over cells."""
 
-ANSWERED_OTHERWISE = 0.1
-"""The share of the test examples that two equal methods are taken to answer otherwise."""
+ANSWERED_OTHERWISE = 0.01
+"""The share of the test examples that two equal methods are taken to answer otherwise in the mean
+over seeds: in the demo 0.1 to 1.4% for methods that begin and are taught alike as pd is."""
 
 _SEEDS = (2, 3, 5, 8, 12, 20, 30)  # numbers of seeds that are thought of
 
@@ -36,7 +37,7 @@ def undecidable(study: Study, items: Callable[[str], int]) -> Iterator[str]:
                     f"gate.{place}: {match} on {task}: a margin of {margin:g} points is decided by "
                     f"no number of seeds on {count:,} test examples; {could:.1f} can be, or "
                     f"{items_for(margin):,} examples can decide it, where equal methods answer "
-                    f"{ANSWERED_OTHERWISE:.0%} of them otherwise"
+                    f"{ANSWERED_OTHERWISE:.0%} of them otherwise whatever the seed"
                 )
 
 
