@@ -136,6 +136,14 @@ def _accept(study: Study, stored: Path, reason: str, table: Path | None) -> None
 )
 @click.option("--artefact", metavar="ID", help="Take the cells of this table or figure.")
 @click.option(
+    "--seed",
+    "seed_number",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="Submit the runs of this seed number, in the place of those best on dev: with two of them "
+    "scored, claims about GLUE's test split can be tested.",
+)
+@click.option(
     "--fill",
     is_flag=True,
     help="Answer with one class where there are no predictions for a task: GLUE's server takes "
@@ -147,6 +155,7 @@ def _submission(
     method: str,
     architecture: str | None,
     artefact: str | None,
+    seed_number: int | None,
     fill: bool,
 ) -> None:
     """Write predictions on GLUE's test sets as the zip that its server takes.
@@ -165,7 +174,7 @@ def _submission(
     trained = dict.fromkeys(study.trained_by(cell) for cell in among)
     own = [cell for cell in trained if cell.method == method]
     cells = [cell for cell in own if cell.architecture in sizes.values()]
-    about = write_submission(study, Paths(study), cells, target, fill=fill)
+    about = write_submission(study, Paths(study), cells, target, fill=fill, seed_number=seed_number)
     for file, origin in sorted(about["files"].items()):
         say(f"{file}.tsv: {origin['cell']} {origin['run']}")
     for file in about["filled"]:

@@ -28,6 +28,8 @@ from pdbench.evidence.judging import (
     judge,
     mean_terms,
     means_of,
+    unless_contradicted,
+    whole_of,
 )
 from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample, Terms
 from pdbench.evidence.pairs import STORED, CellPair, Match
@@ -288,10 +290,18 @@ class _Tests:
         terms = {name: self._mean_terms(own) for name, own in means.items()}
         margins = {name: fmean(self.margins[pair] for pair in own) for name, own in means.items()}
         judged = judge(self._estimates(terms), margins)
+        for name, own in means.items():
+            if apart := [p for p in means[whole_of(name)] if p not in own]:
+                values = [self.estimates[pair][self._first(pair)].value for pair in apart]
+                judged[name] = unless_contradicted(judged[name], fmean(values))
         return [
             self._mean_row(name, own, judged[name], margins[name], terms[name])
             for name, own in means.items()
         ]
+
+    def _first(self, pair: CellPair) -> str:
+        """The first metric of a pair's task."""
+        return next(iter(self.terms[pair]))
 
     def _mean_terms(self, pairs: Sequence[CellPair]) -> dict[str, Terms]:
         """The mean difference in each metric that all have; where the first differs, in that."""
@@ -313,7 +323,7 @@ class _Tests:
         own = [self.terms[pair] for pair in pairs]
         metrics = [found.metric if found.metric in one else next(iter(one)) for one in own]
         notes = [f"mean of {len(pairs)} cells"]
-        if "without" in name.split("."):
+        if whole_of(name) != name:
             notes.append(f"without those whose spread is over {UNSTABLE:g} times the median cell's")
         return replace(
             self._row(found, margin, pairs[0].candidate.task, terms),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 from typing import TypeAlias, TypeVar
@@ -22,6 +22,7 @@ UNSTABLE = 3.0
 """How many times the median cell's spread over seeds leaves a cell out of a second mean."""
 
 _MEAN = "mean"
+_WITHOUT = ".without."
 
 
 class GateOutcome(StrEnum):
@@ -152,7 +153,24 @@ def means_of(
         calm = tuple(cell for cell in own if not spreads[cell] > most)
         if 1 < len(calm) < len(own):
             left_out = dict.fromkeys(sizes[cell] for cell in own if cell not in calm)
-            found[f"{name}.without.{'+'.join(left_out)}"] = calm
+            found[f"{name}{_WITHOUT}{'+'.join(left_out)}"] = calm
+    return found
+
+
+def whole_of(name: str) -> str:
+    """The name of the mean over all cells that a mean without some stands beside; or its own."""
+    return name.partition(_WITHOUT)[0]
+
+
+def unless_contradicted(found: Judgement, left_out: float) -> Judgement:
+    """What a mean without some cells says, if these do not say the contrary.
+
+    ``left_out`` is their mean difference, in points. Where runs collapse, spread and sign of a
+    cell hang together, and leaving it out would choose by its sign.
+    """
+    contrary = {GateOutcome.WORSE: left_out > 0, GateOutcome.BETTER: left_out < 0}
+    if contrary.get(found.outcome, False):
+        return replace(found, outcome=GateOutcome.UNDECIDED)
     return found
 
 

@@ -36,6 +36,7 @@ from pdbench.evidence.statements import (
     Untestable,
     Weighing,
     Within,
+    means_of,
     slack,
     without_same,
 )
@@ -81,6 +82,7 @@ class Result:
     family: int = 0
     deciding: Trial | None = None  # the comparison that the outcome rests on, if any
     parts: tuple[Trial, ...] = ()
+    means: tuple[Trial, ...] = ()  # over the cells of which one thing is said
     same: int = 0  # comparisons of a model with itself, which are left out
 
     @property
@@ -217,9 +219,10 @@ def _weigh(
     holds, weakest = weighing.shown(statement)
     fails, against = weighing.refuted(statement)
     parts = tuple(weighing.trial(one) for one in statement.comparisons)
+    means = tuple(weighing.trial(one) for one in means_of(statement))
     chances = Chance(holds), Chance(fails)
     deciding = against if fails < holds and fails <= ALPHA else weakest
-    return Result(claim, ClaimOutcome.OPEN, "", *chances, 0, deciding, parts, same)
+    return Result(claim, ClaimOutcome.OPEN, "", *chances, 0, deciding, parts, means, same)
 
 
 def _corrected(family: Sequence[Result]) -> list[Result]:
@@ -235,7 +238,7 @@ def _decide(result: Result, holds: float, fails: float, family: int) -> Result:
     elif fails <= ALPHA:
         outcome, reason = ClaimOutcome.FAILS, "refuted"
     else:
-        outcome, reason = ClaimOutcome.OPEN, _why_open(result)
+        outcome, reason = ClaimOutcome.OPEN, _why_open(result, family)
     return replace(
         result,
         outcome=outcome,
@@ -246,13 +249,13 @@ def _decide(result: Result, holds: float, fails: float, family: int) -> Result:
     )
 
 
-def _why_open(result: Result) -> str:
+def _why_open(result: Result, family: int) -> str:
     part = result.deciding
     if part is None or math.isnan(part.estimate.error):
         return "single runs have no spread"
     if part.outcome is ClaimOutcome.FAILS:
         return "refuted by itself, not after correction"
-    why = f"smallest detectable difference {part.estimate.detectable(ALPHA):.1f} points"
+    why = f"smallest detectable difference {part.estimate.detectable(ALPHA / family):.1f} points"
     if result.holds.p == part.safe != part.shown:
         return f"may be an exception; {why}"
     return why

@@ -232,6 +232,15 @@ def _without_same(statement: Statement) -> Statement | None:
     return _Joined(kept, statement.all) if kept else None
 
 
+def means_of(statement: Statement) -> tuple[Single, ...]:
+    """The comparisons of means over several cells of which a statement is made."""
+    if isinstance(statement, _Joined):
+        return tuple(mean for part in statement.parts for mean in means_of(part))
+    if isinstance(statement, _Across) and len(statement.cells) > 1:
+        return (statement.mean,)
+    return ()
+
+
 def slack(statement: Statement, values: Mapping[Term, float]) -> float:
     """How far the numbers could move before the statement fails; negative if it fails.
 
@@ -326,9 +335,9 @@ class Weighing:
         correction, because all must be shown (Berger, 1982). A disjunction is shown by any of
         its parts, whose smallest p is therefore multiplied by their number (Bonferroni).
 
-        Across cells the mean is shown, and no cell may be an exception: none is shown to be on the
-        other side at all (Holm), and each is shown, at 5% by itself, to be no more than
-        ``exception`` points there (intersection-union).
+        Across cells the mean is shown and, of each cell, that it is no more than ``exception``
+        points on the other side, which is an intersection-union test too; and none is shown to be
+        on the other side at all (Holm).
         """
         if isinstance(statement, Single | Within):
             return _of(self.trial(statement), "shown")
@@ -340,8 +349,8 @@ class Weighing:
         p, against = _smallest([_of(self.trial(cell), "refuted") for cell in statement.cells])
         if p <= ALPHA:
             return 1.0, against
-        p, least = _largest([_of(self.trial(cell), "safe") for cell in statement.cells])
-        return (p, least) if p > ALPHA else self.shown(statement.mean)
+        safe = [_of(self.trial(cell), "safe") for cell in statement.cells]
+        return _largest([self.shown(statement.mean), *safe])
 
     def refuted(self, statement: Statement) -> tuple[float, Trial]:
         """P of a statement holding all the same, and the comparison that it rests on.

@@ -352,8 +352,7 @@ class Answered(Sample):
 def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
     """Add the scores that GLUE's server gave on its own test split, by cell.
 
-    Scored runs are paired in the order of their seed numbers, whatever these are: usually each
-    cell has one, which has no spread, so that alone it shows nothing.
+    Usually each cell has one scored run, which has no spread, so that alone it shows nothing.
     """
     samples, groups = dict(estimator.samples), dict(estimator.groups)
     for cell in scores.study.seed_counts:
@@ -362,7 +361,8 @@ def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
             metrics = scores.study.tasks[cell.task].metrics
             found = {m: np.asarray(rows[f"submission_{m}"], float) for m in metrics}
             samples[key] = Answered(found)
-            groups[key] = RunGroup(key, {place: place for place in range(len(rows))})
+            numbers = map(int, rows["seed_index"])
+            groups[key] = RunGroup(key, {n: place for place, n in enumerate(numbers)})
     return Estimator(samples, groups)
 
 

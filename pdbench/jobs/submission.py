@@ -35,18 +35,25 @@ _LARGEST_SCORE = 5.0
 
 
 def write_submission(
-    study: Study, paths: Paths, cells: Iterable[Cell], target: Path, *, fill: bool = False
+    study: Study,
+    paths: Paths,
+    cells: Iterable[Cell],
+    target: Path,
+    *,
+    fill: bool = False,
+    seed_number: int | None = None,
 ) -> dict[str, Any]:
     """Write the zip of one cell's predictions for each GLUE task, and its manifest beside it.
 
-    Of each cell that run counts which is best on dev, at the grid point that is best on dev over
-    all seeds, as in every table. Tasks that have no hidden test are left out. The server takes
-    whole submissions only: with ``fill`` a task without a cell is answered with one and the same
-    prediction. The manifest says of each file its cell and run, or that it was filled.
+    Of each cell the run of a seed number counts, or else that which is best on dev, at the grid
+    point that is best on dev over all seeds, as in every table. Tasks that have no hidden test are
+    left out. The server takes whole submissions only: with ``fill`` a task without a cell is
+    answered with one and the same prediction. The manifest says of each file its cell and run, or
+    that it was filled.
     """
     if manifest_path(target) == target:
         raise UsageError(f"{target}: its manifest has this name", "let the zip end in .zip")
-    content, files = _predictions(study, paths, cells)
+    content, files = _predictions(study, paths, cells, seed_number)
     missing = [task for task in GLUE.values() if task.title not in content]
     filled = [task.title for task in missing]
     if missing and not fill:
@@ -70,7 +77,7 @@ def manifest_path(target: Path) -> Path:
 
 
 def _predictions(
-    study: Study, paths: Paths, cells: Iterable[Cell]
+    study: Study, paths: Paths, cells: Iterable[Cell], seed_number: int | None
 ) -> tuple[dict[str, Sequence[str]], dict[str, dict[str, str]]]:
     """The answers to every GLUE task among the cells, and whose they are, by file."""
     chosen: dict[str, Cell] = {}
@@ -85,7 +92,7 @@ def _predictions(
     content: dict[str, Sequence[str]] = {}
     files: dict[str, dict[str, str]] = {}
     for cell in chosen.values():
-        folder, record = _best_run(study, paths, cell)
+        folder, record = _chosen_run(study, paths, cell, seed_number)
         for task in (cell.task, *study.scored_with(cell.task)):
             name = _glue_name(study, task)
             if name is None or SUBMISSION not in prepared_splits(paths.task(task)):
@@ -118,14 +125,20 @@ def _glue_name(study: Study, task: str) -> str | None:
     return glue_name(settings.configuration, settings.name, task)
 
 
-def _best_run(study: Study, paths: Paths, cell: Cell) -> tuple[Path, RunRecord]:
+def _chosen_run(
+    study: Study, paths: Paths, cell: Cell, seed_number: int | None
+) -> tuple[Path, RunRecord]:
     if not paths.cell(cell).is_file():
         raise DataError(f"cell {cell} is not finished with these settings", "run it first")
     metric = selection_metric(study, cell.task)
     made = {run: RunRecord.read(paths.run(run)) for run in study.runs(cell)}
     dev = {run: record.metrics["dev"][metric] for run, record in made.items()}
     chosen = at_best_point({run.name: score for run, score in dev.items()})
-    best = max((run for run in dev if run.name in chosen), key=dev.__getitem__)
+    own = [run for run in dev if run.name in chosen and seed_number in (None, run.seed_number)]
+    if not own:
+        what = f"cell {cell} has no run of seed number {seed_number}"
+        raise UsageError(what, f"name one below {study.seed_counts[cell]}")
+    best = max(own, key=dev.__getitem__)
     return paths.run(best), made[best]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.specs import REFERENCES
 
 _WIDTH = 96
+_INTERVALS = "two-sided 95% intervals; tests are one-sided, at 5%"
 
 
 def check(study: Study | None, table: Path | None = None) -> tuple[Result, ...]:
@@ -88,12 +89,26 @@ def as_text(results: Sequence[Result]) -> list[str]:
         lines += textwrap.wrap(head + one.claim.statement, _WIDTH, subsequent_indent=indent)
         about = "; ".join(filter(None, (effect(one.deciding), why(one))))
         lines += textwrap.wrap(about, _WIDTH, initial_indent=indent, subsequent_indent=indent)
-    return [*lines, "", counted(results)]
+    return [*lines, "", *_legend(results), counted(results)]
+
+
+def _legend(results: Sequence[Result]) -> Iterator[str]:
+    """What the brackets are, where there are any."""
+    if any(one.family for one in results):
+        yield f"[ , ] are {_INTERVALS}."
 
 
 def why(result: Result) -> str:
     """Why a claim has its outcome, and what its comparisons say by themselves."""
-    return "; ".join(filter(None, [result.reason, _chances(result), result.counts]))
+    words = [result.reason, _chances(result), *_means(result), result.counts]
+    return "; ".join(filter(None, words))
+
+
+def _means(result: Result) -> Iterator[str]:
+    """The means over cells beside the comparison that decides, which is one or hides one."""
+    for mean in result.means:
+        if result.deciding is None or mean.text != result.deciding.text:
+            yield effect(mean)
 
 
 def _chances(result: Result) -> str:
@@ -106,7 +121,8 @@ def _chances(result: Result) -> str:
 
 def as_table(results: Sequence[Result]) -> Table:
     """The claims as a table of words."""
-    columns = ("Claim", "Statement", "Outcome", "Decided by", "Why")
+    decided = f"Decided by, [ , ] {_INTERVALS}" if any(r.family for r in results) else "Decided by"
+    columns = ("Claim", "Statement", "Outcome", decided, "Why")
     rows = []
     for one in results:
         outcome = f"{one.outcome.mark} {one.outcome}"

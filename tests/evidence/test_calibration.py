@@ -50,7 +50,7 @@ def test_the_gate_finds_what_is_better_and_what_is_worse(spreads: tuple[float, .
     worse = Methods(3, (0.0, *(-3.0,) * 8), spreads).said(40, GateOutcome.WORSE)
 
     assert better["mean"] > 0.8
-    assert worse["any"] > 0.95
+    assert worse["any"] > 0.85
 
 
 @pytest.mark.parametrize("best_of", [1, 5])
