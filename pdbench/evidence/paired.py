@@ -44,6 +44,7 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 
 _RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
 _AT_ONCE = 4096  # examples whose weights are in memory at once
+_SAID = ("classification",)  # kinds of tasks whose predictions say every score
 _TOLERANCE = 1e-4  # how far a recorded score may be from the one that its predictions give
 
 
@@ -72,19 +73,24 @@ class Sample:
         if any(np.shape(found)[:1] != np.shape(labels)[:1] for found in predictions):
             what = f"results.parquet: a run on {task} has no prediction for every test example"
             raise DataError(what, "collect the results again")
-        columns = {str(m): examples_column(m) for m in table.study.tasks[task].metrics}
+        settings = table.study.tasks[task]
+        # A class or a number says its score; the place of an answer does not, as two may be right.
+        columns = (
+            {} if settings.kind in _SAID else {m: examples_column(m) for m in settings.metrics}
+        )
         scored = {
             metric: np.stack(rows[column].tolist())
             for metric, column in columns.items()
             if column in rows and rows[column].notna().all()
         }
         sample = cls(np.stack(predictions), labels, examples=scored)
-        recorded = rows.get("test_accuracy")
-        if recorded is None or recorded.isna().any():
-            return sample
-        if np.abs(sample.scores("accuracy") - recorded.to_numpy()).max() > _TOLERANCE:
-            what = f"results.parquet: predictions on {task} do not give the recorded scores"
-            raise DataError(what, "collect the results again where they were made")
+        for metric in settings.metrics:
+            recorded = rows.get(f"test_{metric}")
+            if recorded is None or recorded.isna().any():
+                continue
+            if np.abs(sample.scores(metric) - recorded.to_numpy(float)).max() > _TOLERANCE:
+                what = f"results.parquet: predictions on {task} do not give the recorded {metric}"
+                raise DataError(what, "collect the results again where they were made")
         return sample
 
     @property

@@ -105,8 +105,10 @@ def unmeasured(side: Side) -> Iterator[str]:
         values = rows[column].to_numpy(float) if column in rows else np.zeros(0)
         if column not in rows:
             yield f"no {column} recorded"
-        elif len(broken := np.flatnonzero(~np.isfinite(values))):
+        elif len(broken := np.flatnonzero(~(np.isfinite(values) & (values >= 0)))):
             yield f"{column} {values[broken[0]]} in {rows['run'].iloc[broken[0]]}"
+    if "teacher_seconds" in rows and not (rows["teacher_seconds"] <= rows["train_seconds"]).all():
+        yield "teacher_seconds beyond train_seconds"
 
 
 def other_seeds(side: Side) -> Iterator[str]:
@@ -116,8 +118,6 @@ def other_seeds(side: Side) -> Iterator[str]:
     found = zip(rows["run"], rows["seed"], strict=True)
     if own := next(((n, seed) for n, seed in found if seed != seeds.get(n, seed)), None):
         yield f"seed {own[1]} of {own[0]}, and the study's is {seeds[own[0]]}"
-    if strange := set(map(int, rows["seed_index"])) - {run.seed_number for run in made}:
-        yield f"seed numbers {_listed(strange)}, which the study does not have"
 
 
 def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
@@ -168,37 +168,40 @@ def _slower(first: Side, second: Side) -> Iterator[str]:
     devices = [_values(side.runs, "device") for side in (first, second)]
     if devices[0] != devices[1] or len(devices[0]) != 1:
         return
-    most = WALL_APART * _teacher_allowance(first, second)
     times = [_seconds(side) for side in (first, second)]
-    allowed = most * times[0] / first.mean("steps") * second.mean("steps")
+    allowed = WALL_APART * times[0] / first.mean("steps") * second.mean("steps")
     if times[1] > max(allowed, times[0] + _LEAST_SECONDS):
         steps = first.mean("steps"), second.mean("steps")
         each = [f"{1000 * time / n:,.1f}" for time, n in zip(times, steps, strict=True)]
-        yield f"milliseconds an update {' v '.join(each)}"
+        yield f"milliseconds an update {' v '.join(each)}, without those of a teacher"
 
 
 def _seconds(side: Side) -> float:
-    """The mean wall time of training a run, without that of its teacher where that is known."""
+    """The mean wall time of training a run, less what asking the teacher took.
+
+    That is no more than an update with a teacher can cost beyond one without, and just so much
+    where it was not measured, as on a GPU.
+    """
     rows = side.runs
-    teacher = rows["teacher_seconds"].fillna(0.0) if "teacher_seconds" in rows else 0.0
-    return float((rows["train_seconds"] - teacher).mean())
+    whole = rows["train_seconds"].to_numpy(float)
+    least = whole / _times_with_teacher(side)
+    if "teacher_seconds" not in rows:
+        return float(least.mean())
+    asked = rows["teacher_seconds"].to_numpy(float)
+    return float(np.where(asked > 0, np.maximum(whole - asked, least), least).mean())
 
 
-def _teacher_allowance(first: Side, second: Side) -> float:
-    """How many times longer the second may take as it asks the teacher, and the first does not.
+def _times_with_teacher(side: Side) -> float:
+    """How many times as long an update takes where the teacher is asked in it.
 
     An update costs a student three passes, forward and twice that backward, and the teacher one.
     """
-    asks = [side.study.methods[side.cell.method].asks_teacher for side in (first, second)]
-    known = "teacher_seconds" in second.runs and second.runs["teacher_seconds"].notna().all()
-    if known or not asks[1] or asks[0]:
-        return 1.0
-    task = second.study.tasks[second.cell.task].model_of or second.cell.task
-    sizes = _values(second.table.teachers(task), "architecture")
-    if len(sizes) != 1:
+    task = side.study.tasks[side.cell.task].model_of or side.cell.task
+    sizes = _values(side.table.teachers(task), "architecture")
+    if not side.study.methods[side.cell.method].asks_teacher or len(sizes) != 1:
         return 1.0
     teacher = Architecture.parse(sizes[0]).encoder_parameters
-    return 1 + teacher / (3 * second.cell.architecture.encoder_parameters)
+    return 1 + teacher / (3 * side.cell.architecture.encoder_parameters)
 
 
 def _other_draws(first: Side, second: Side) -> Iterator[str]:

@@ -204,6 +204,8 @@ class ResultsTable:
         if lost := wanted - Counter(rows.drop_duplicates("run")["seed_index"]):
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
+        if strange := sorted(set(rows["run"]) - {run.name for run in self.study.runs(cell)}):
+            yield f"run {strange[0]!r} is none of the study's"
         if not self._stored:
             specs = [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
             if older := int((~rows["spec"].isin(specs)).sum()):

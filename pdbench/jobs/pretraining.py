@@ -45,7 +45,7 @@ from pdbench.jobs.training import (
     refuse_several,
     taught_by,
 )
-from pdbench.jobs.unseen import closed_test_labels
+from pdbench.jobs.unseen import closed_labels
 from pdbench.methods.objective import (
     MaskedLanguage,
     PretrainingObjective,
@@ -113,7 +113,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     refuse_slow(study)
-    with closed_test_labels(study, paths):
+    with closed_labels(study):
         model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
     if ranks.rank:
         return

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from pdbench.core.entries import read_record, verified_digest, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
@@ -41,7 +42,7 @@ from pdbench.jobs.training import (
     refuse_several,
     train_stage,
 )
-from pdbench.jobs.unseen import closed_test_labels
+from pdbench.jobs.unseen import closed_labels
 from pdbench.kinds import Asked, Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
 from pdbench.study.cells import SeedOf
@@ -203,7 +204,7 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
     job = TrainingJob(paths, paths.run(run), asked, save_every)
     if job.is_done(f"{run.cell} {run.name}"):
         return
-    with closed_test_labels(study, paths):
+    with closed_labels(study):
         outcome = train_student(study, run, data, job.keeper)
     stages = [
         StageRecord.of(objective, point.learning_rate, progress)
@@ -367,17 +368,7 @@ def train_student(
     study: Study, run: Run, data: CellData, keeper: Keeper | None = None
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, score it on dev, and predict."""
-    method = study.methods[run.cell.method]
-    model = initial_classifier(
-        method.initialisation,
-        BertShape.of(run.cell.architecture, data.vocabulary),
-        data.outputs,
-        torch.Generator().manual_seed(run.seed),
-        study.training.initializer_range,
-        data.checkpoints.get(run.seed_number),
-        data.kind.head,
-    )
-    model.restrict_pieces(data.all_tokens)
+    method, model = study.methods[run.cell.method], _first_model(study, run, data)
     stages: dict[str, Progress] = {}
     for number, stage in enumerate(method.stages):
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
@@ -386,10 +377,30 @@ def train_student(
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(model, objective, items, walk, seed, teacher, keeper)
+    if any(stage.is_custom for stage in method.stages):
+        # What is scored is the engine's model with these weights, whatever a loss made of this one.
+        weights = nn.Module.state_dict(model)
+        model = _first_model(study, run, data).to(next(model.parameters()).device).eval()
+        model.load_state_dict(weights)
     metrics = study.tasks[run.cell.task].metrics
     dev = data.kind.score(model, data.splits["dev"], metrics)
     said = {name: data.kind.predict(model, asked) for name, asked in data.predicted.items()}
     return TrainedRun(stages, dev, model, said)
+
+
+def _first_model(study: Study, run: Run, data: CellData) -> Classifier:
+    """A run's student with its first weights."""
+    model = initial_classifier(
+        study.methods[run.cell.method].initialisation,
+        BertShape.of(run.cell.architecture, data.vocabulary),
+        data.outputs,
+        torch.Generator().manual_seed(run.seed),
+        study.training.initializer_range,
+        data.checkpoints.get(run.seed_number),
+        data.kind.head,
+    )
+    model.restrict_pieces(data.all_tokens)
+    return model
 
 
 def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:

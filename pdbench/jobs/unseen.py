@@ -1,7 +1,8 @@
-"""The labels of test, which nothing may open while a student trains.
+"""The labels of test and dev, which nothing may open while a student trains.
 
-A job that trains predicts for test, and the job that collects all results scores. An objective is
-anybody's code, and it must not learn what it is judged by.
+A job that trains predicts for test, and the job that collects all results scores; dev's labels are
+read before it trains, to choose afterwards. An objective is anybody's code, and it must not learn
+what it is judged by.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ from pdbench.core.errors import GuardError
 from pdbench.data.columns import TEXT
 from pdbench.study import Study
 from pdbench.study.settings import Task
-from pdbench.workflow import Paths
 from pdbench.workflow.paths import ARCHIVES
 
-_LABELS = ("labels.npy", "spans.npy", TEXT)
-"""The files of a prepared split that hold its labels."""
+_LABELS_OF_DEV = ("labels.npy", "spans.npy")
+_LABELS = (*_LABELS_OF_DEV, TEXT)
+"""The files of a prepared split that hold its labels; answers of dev are compared as texts."""
+
+_TABLE = "results.parquet"
+
+_FILES = ("open", "os.link", "os.rename", "os.symlink")
+_PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
+"""Python's names for what is heard (sys.addaudithook)."""
 
 _EVALUATED = re.compile(
     r"(test|dev|val)[^.]*\.(?!py)|^(test|dev|val|valid|validation)$", re.IGNORECASE
@@ -35,10 +42,11 @@ _REMEDY = "let the objective learn from the batch that it is given, and choose o
 class _Closed:
     """What is closed at present, and the first attempt to open it all the same.
 
-    It is what Python itself opens that is seen, in this process: ``open``, ``os.open``, ``io`` and
-    all that is built on them, such as numpy and pandas. A library that opens a file in C, such as
-    pyarrow, and another process go unseen, and Python offers nothing to see them by. It keeps the
-    honest from a mistake, and a cheat from the easy way.
+    It is what Python itself opens, links or renames that is seen, in this process: ``open``,
+    ``os.open``, ``io`` and all that is built on them, such as numpy and pandas; and that it starts
+    another program, which could. A library that opens a file in C, such as pyarrow, goes unseen,
+    and Python offers nothing to see it by. It keeps the honest from a mistake, and a cheat from the
+    easy ways; the gate looks at what a score says by itself.
     """
 
     def __init__(self) -> None:
@@ -53,27 +61,32 @@ class _Closed:
             self._is_heard = True
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open" or not self.places or not isinstance(arguments[0], str | bytes):
+        if not self.places:
             return
-        path = os.path.realpath(os.fsdecode(arguments[0]))
-        parents = (path, *map(str, Path(path).parents))
-        if not self.places.isdisjoint(parents):
-            self.tried = self.tried or path
-            raise _refusal(path)
+        if event in _PROGRAMS:
+            self._refuse(f"{event} starts another program")
+        if event in _FILES and isinstance(arguments[0], str | bytes):
+            path = Path(os.path.realpath(os.fsdecode(arguments[0])))
+            if _is_prepared(path) or not self.places.isdisjoint(map(str, (path, *path.parents))):
+                self._refuse(f"{path}: opened")
+
+    def _refuse(self, tried: str) -> None:
+        self.tried = self.tried or tried
+        raise _refusal(tried)
 
 
 _CLOSED = _Closed()
 
 
 @contextlib.contextmanager
-def closed_test_labels(study: Study, paths: Paths) -> Iterator[None]:
-    """Refuse to open the labels of test of any task, prepared or as published, in the block.
+def closed_labels(study: Study) -> Iterator[None]:
+    """Refuse to open labels of test or dev of any task, prepared or as published, in the block.
 
     Raises:
         GuardError: It was tried, even where the attempt was caught.
     """
     _CLOSED.listen()
-    _CLOSED.places, _CLOSED.tried = frozenset(_places(study, paths)), None
+    _CLOSED.places, _CLOSED.tried = frozenset(_places(study)), None
     try:
         yield
     finally:
@@ -82,17 +95,25 @@ def closed_test_labels(study: Study, paths: Paths) -> Iterator[None]:
         raise _refusal(_CLOSED.tried)
 
 
-def _refusal(path: str) -> GuardError:
-    return GuardError(
-        f"{path}: opened while a student trains, and it holds labels of test", _REMEDY
-    )
+def _refusal(tried: str) -> GuardError:
+    what = f"{tried} while a student trains, where labels of test or dev could be read"
+    return GuardError(what, _REMEDY)
 
 
-def _places(study: Study, paths: Paths) -> Iterator[str]:
-    """The real paths of files and folders that hold labels of test."""
+def _is_prepared(path: Path) -> bool:
+    """Whether a file has labels of any task in the store, or all those of a table of results."""
+    split, name = path.parent.name, path.name
+    is_held_out = split == "test" and name in _LABELS
+    return name == _TABLE or is_held_out or (split == "dev" and name in _LABELS_OF_DEV)
+
+
+def _places(study: Study) -> Iterator[str]:
+    """The real paths of other files and folders that hold labels of test: as published."""
     yield os.path.realpath(ARCHIVES)
-    for name, task in study.tasks.items():
-        yield from (os.path.realpath(paths.task(name) / "test" / file) for file in _LABELS)
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    for cache in (home, os.environ.get("HF_HUB_CACHE", home)):
+        yield os.path.realpath(Path(cache).expanduser())
+    for task in study.tasks.values():
         if task.source == "directory" and task.path:
             yield from map(os.path.realpath, _published(Path(task.path), task))
 

@@ -249,7 +249,7 @@ def test_labels_of_other_examples_are_refused(demo: Study) -> None:
         [labels[::-1] for labels in frame.loc[teacher, "test_labels"]], frame.index[teacher]
     )
 
-    with pytest.raises(DataError, match="do not give the recorded scores"):
+    with pytest.raises(DataError, match="do not give the recorded accuracy"):
         Estimator.of(ResultsTable(demo, frame))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pdbench.core.files import read_json
 from pdbench.jobs import students
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import RunRecord
-from pdbench.jobs.unseen import closed_test_labels
+from pdbench.jobs.unseen import closed_labels
 from pdbench.methods.objective import TaskLoss
 from pdbench.study import Study
 from pdbench.workflow import Paths
@@ -75,7 +76,7 @@ def test_an_objective_that_opens_them_is_refused(
 
     monkeypatch.setattr(TaskLoss, "forward", cheats)
 
-    with pytest.raises(DataError, match=r"4 of 4 runs failed.* holds labels of test") as caught:
+    with pytest.raises(DataError, match=r"4 of 4 runs failed.* labels of test or dev") as caught:
         students.attempt(study, paths, study.cells[BASIC])
 
     assert "\n" not in str(caught.value)
@@ -83,12 +84,21 @@ def test_an_objective_that_opens_them_is_refused(
     assert asked.read_bytes(), "they are closed while a student trains, and no longer"
 
 
-def test_dev_stays_open(project: Project) -> None:
-    """It is for choosing; what a teacher left, too."""
+def test_what_chooses_is_closed_too_and_the_rest_stays_open(project: Project) -> None:
+    """Labels of dev, scored runs and other programs; what a teacher left is there to be read."""
     study, paths = project
+    labels = paths.task("films") / "dev" / "labels.npy"
+    attempts = (
+        lambda: np.load(labels),
+        lambda: Path("reports/small/results.parquet").read_bytes(),
+        lambda: os.link(labels, "mine.npy"),
+        lambda: subprocess.run(["cat", labels], check=True),
+    )
 
-    with closed_test_labels(study, paths):
-        np.load(paths.task("films") / "dev" / "labels.npy")
+    for attempt in attempts:
+        with pytest.raises(GuardError, match="could be read"), closed_labels(study):
+            attempt()
+    with closed_labels(study):
         read_json(paths.teacher("films") / "record.json")
 
 
