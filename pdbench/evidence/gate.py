@@ -36,6 +36,7 @@ from pdbench.evidence.pairs import STORED, CellPair, Match
 from pdbench.evidence.power import deciding
 from pdbench.evidence.refusals import (
     GAP,
+    GAP_OF_MEAN,
     ITEMS_APART,
     PIECES_APART,
     WALL_APART,
@@ -43,6 +44,7 @@ from pdbench.evidence.refusals import (
     other_budget,
     other_code,
     other_seeds,
+    too_far_above_dev,
     unearned,
     unmeasured,
 )
@@ -59,7 +61,7 @@ RULES = {
     f"{ITEMS_APART:.0%}), word pieces an update ({PIECES_APART:.0%}), wall time an update on the "
     f"same device ({WALL_APART:g} times), grid points, seeds, transfer set, data or code; or the "
     "score is not earned: one class for an answer in more runs, or a test score further above "
-    f"dev's than the baseline's is (by more than {GAP:g} points and chance), or above the "
+    f"dev's than the baseline's is (by more than {GAP:g} points, in the mean over cells 1, and chance), or above the "
     "teacher's on test alone",
     GateOutcome.WORSE: "shown to be worse by more than the margin in any of the task's metrics",
     GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
@@ -120,6 +122,11 @@ class Gate:
         if GateOutcome.WORSE in found:
             return 1
         return 2 if self.problems or found & set(failing(allow_undecided=allow_undecided)) else 0
+
+    @property
+    def scope(self) -> str:
+        """At how few of the baseline's sizes the candidate was looked at; empty if at all."""
+        return next((note for note in self.notes if note.startswith("at ")), "")
 
     @property
     def is_better(self) -> bool:
@@ -325,8 +332,14 @@ class _Tests:
         notes = [f"mean of {len(pairs)} cells"]
         if whole_of(name) != name:
             notes.append(f"without those whose spread is over {UNSTABLE:g} times the median cell's")
+        row = self._row(found, margin, pairs[0].candidate.task, terms)
+        seen: list[str] = []
+        if found.outcome in (GateOutcome.BETTER, GateOutcome.NOT_WORSE) and found.metric in own[0]:
+            seen += too_far_above_dev(sides, found.metric, found.estimate, GAP_OF_MEAN)
+        if seen:
+            row = replace(row, outcome=GateOutcome.REFUSED, reason="; ".join(seen))
         return replace(
-            self._row(found, margin, pairs[0].candidate.task, terms),
+            row,
             name=name,
             cells=tuple(dict.fromkeys(key for pair in pairs for key in pair.keys)),
             scores=_scores(sides, metrics),

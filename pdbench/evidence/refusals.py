@@ -6,9 +6,10 @@ Each reason is a few words with both numbers, the baseline's first.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ WALL_APART = 3.0
 
 GAP = 3.0
 """Points by which a test score may exceed what the dev score lets expect, and more by chance."""
+
+GAP_OF_MEAN = 1.0
+"""The same of a mean over cells."""
 
 _CHANCE = 3.5  # standard errors over examples that chance explains: once in 4,000 cells
 _LEAST_SECONDS = 1.0  # of a run beyond that factor: shorter times are not told from noise
@@ -101,14 +105,20 @@ def _others(values: Any) -> float:
 def unmeasured(side: Side) -> Iterator[str]:
     """What a run did not record of its budget, or not as a finite number."""
     rows = side.runs
-    for column in _MEASURED:
+    scored = [f"dev_{metric}" for metric in side.study.tasks[side.cell.task].metrics]
+    for column in (*_MEASURED, *scored):
         values = rows[column].to_numpy(float) if column in rows else np.zeros(0)
         if column not in rows:
             yield f"no {column} recorded"
-        elif len(broken := np.flatnonzero(~(np.isfinite(values) & (values >= 0)))):
+        elif len(broken := np.flatnonzero(~(np.isfinite(values) & (values >= _least(column))))):
             yield f"{column} {values[broken[0]]} in {rows['run'].iloc[broken[0]]}"
     if "teacher_seconds" in rows and not (rows["teacher_seconds"] <= rows["train_seconds"]).all():
         yield "teacher_seconds beyond train_seconds"
+
+
+def _least(column: str) -> float:
+    """The least value of a column: a correlation may be negative."""
+    return 0.0 if column in _MEASURED else -1.0
 
 
 def other_seeds(side: Side) -> Iterator[str]:
@@ -221,16 +231,28 @@ def unearned(first: Side, second: Side, metric: str, found: Difference) -> Itera
     constant = first.constant, second.constant
     if constant[1] > constant[0] or (constant[1] == len(second.chosen) and found.error > 0):
         yield f"one class for an answer in {constant[0]} v {constant[1]} runs"
-    gaps = [side.score("test", metric) - side.score("dev", metric) for side in (first, second)]
-    # As far as dev examples go: those of the test set, at another number.
-    items = len(first.table.labels(first.cell.task))
-    error = found.examples * math.sqrt(1 + items / _dev_items(second))
-    if gaps[1] - gaps[0] > max(GAP, _CHANCE * error):
-        yield (
-            f"{metric} on test less dev {gaps[0]:+.1f} v {gaps[1]:+.1f}, as if test labels had "
-            "been seen"
-        )
+    yield from too_far_above_dev([(first, second)], metric, found, GAP)
     yield from _above_teacher(first, second, metric)
+
+
+def too_far_above_dev(
+    pairs: Sequence[tuple[Side, Side]], metric: str, found: Difference, least: float
+) -> Iterator[str]:
+    """Says where candidates' test scores exceed their dev scores more than baselines' do.
+
+    In the mean over pairs, by more than ``least`` points and than chance explains; ``found`` is the
+    difference of the test scores, with its error over examples.
+    """
+    gaps = [
+        fmean(side.score("test", metric) - side.score("dev", metric) for side in sides)
+        for sides in zip(*pairs, strict=True)
+    ]
+    # As far as dev examples go: those of the test set, at another number.
+    known = [len(one.table.labels(one.cell.task)) / _dev_items(other) for one, other in pairs]
+    error = found.examples * math.sqrt(1 + max(known))
+    if gaps[1] - gaps[0] > max(least, _CHANCE * error):
+        two = f"{gaps[0]:+.1f} v {gaps[1]:+.1f}"
+        yield f"{metric} on test less dev {two}, as if test labels had been seen"
 
 
 def _above_teacher(first: Side, second: Side, metric: str) -> Iterator[str]:
@@ -261,7 +283,7 @@ def _dev_items(side: Side) -> int:
     """
     rows = side.table.frame[side.table.frame["task"] == side.cell.task]
     columns = [c for c in ("majority_dev", "dev_accuracy") if c in rows]
-    shares = {float(value) for column in columns for value in rows[column].dropna()}
+    shares = {float(value) for column in columns for value in rows[column] if math.isfinite(value)}
     denominators = [Fraction(share).limit_denominator(10**5).denominator for share in shares]
     if max(denominators, default=1) == 1:
         return len(side.table.labels(side.cell.task))

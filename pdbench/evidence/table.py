@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from pandas.api.types import is_numeric_dtype
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
 from pdbench.data.table import read_table
 from pdbench.evidence.significance import Difference, Interval
 from pdbench.study import Architecture, Cell, Study
+from pdbench.study.catalogue.metrics import METRICS
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 
@@ -54,6 +56,9 @@ def read_results(path: Path) -> Any:
         found = set(map(type, frame[column])) if column in frame else ()
         if not all(issubclass(one, kind) for one in found):
             raise DataError(f"{path}: column {column!r} holds something else than it says", _AGAIN)
+    for column in (f"{split}_{name}" for split in ("dev", "test") for name in METRICS):
+        if column in frame and not is_numeric_dtype(frame[column]):
+            raise DataError(f"{path}: column {column!r} holds something else than scores", _AGAIN)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
     if lost := [column for column in _NEEDED if column not in frame]:

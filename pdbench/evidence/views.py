@@ -52,7 +52,7 @@ _PAPER_TASKS = {
 SERVER = "@server"
 """Ends the key of a cell's scores on GLUE's own test split."""
 
-_NO_DEV = "dev chose among the runs here, and only test predictions are kept to compare them"
+_NO_DEV = "dev chooses among the runs of a study, and only its test is compared"
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,9 @@ def _verdict(gates: Sequence[Gate], code: int) -> str:
     words = "better on average" if left else "better"
     if not is_better:
         words = "incomplete" if code else "nothing shown to be worse" if left else "not worse"
-    return f"{words}: {left}" if left else words
+    aside = f", {outcomes[GateOutcome.WAIVED]} waived" if outcomes[GateOutcome.WAIVED] else ""
+    where = "".join(f", {scope}" for gate in gates if (scope := gate.scope) and not code)
+    return f"{words}: {left}{aside}{where}" if left else f"{words}{aside}{where}"
 
 
 def _plain_gate(gate: Gate) -> _Plain:

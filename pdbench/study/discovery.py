@@ -67,6 +67,37 @@ def code_digest_of(path: Path | None) -> str:
     return digest(ast.unparse(tree))
 
 
+def own_modules(module: str) -> tuple[str, ...]:
+    """A module, and all of its own package that it imports, directly or not, by name.
+
+    Of pdbench's own it is the module alone: the engine's lock has the others.
+    """
+    found, top = [module], module.partition(".")[0]
+    for name in found if top != __package__.partition(".")[0] else ():  # which grows
+        file = module_file(name)
+        others = () if file is None else _imported(name, file)
+        own = (other for other in others if other.partition(".")[0] == top)
+        found += [other for other in own if other not in found and module_file(other)]
+    return tuple(sorted(set(found)))
+
+
+def _imported(module: str, file: Path) -> Iterator[str]:
+    """What a module names in its imports, also inside functions; names may be no modules."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8", errors="replace"))
+    except (SyntaxError, ValueError):
+        return
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
 def module_file(module: str) -> Path | None:
     """The file of a module, if it is installed, found without importing its package."""
     package, _, last = module.rpartition(".")

@@ -20,7 +20,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
 from pdbench.study import ROOT, Cell, Study
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
-from pdbench.study.discovery import code_digest_of, module_file
+from pdbench.study.discovery import code_digest_of, module_file, own_modules
 from pdbench.study.settings import Data, Format, Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
@@ -91,7 +91,9 @@ class Specs:
 
     def code(self, objective: str) -> str:
         """Digest of the code of an objective that a class defines, as ``module:Class``."""
-        return code_digest_of(module_file(objective.partition(":")[0]))
+        names = own_modules(objective.partition(":")[0])
+        code = {name: code_digest_of(module_file(name)) for name in names}
+        return digest(code) if len(code) > 1 else next(iter(code.values()))
 
     def cell(self, cell: Cell) -> str:
         """Digest of what decides all runs of a cell alike."""

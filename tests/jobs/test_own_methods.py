@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest
 from pdbench.engine.checkpoints import WEIGHTS
+from pdbench.engine.exposed import Exposed
 from pdbench.jobs import students
 from pdbench.jobs.record import RunRecord
+from pdbench.methods.minilm import MiniLM
 from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.workflow import Paths
 
@@ -113,3 +115,22 @@ def test_a_method_without_pretraining_of_its_own_is_refused(
 
     (line,) = capsys.readouterr().err.splitlines()
     assert "unknown method with a pre-training of its own 'pd'" in line
+
+
+def test_what_a_loss_makes_of_the_model_is_not_scored(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights answer, in a model of the engine's own, and nothing that was put in its place."""
+    _, paths = own
+    honest = [record.outputs for record in _train(own, CELLS.format("minilm"))]
+    shutil.rmtree(paths.run(own[0].runs(own[0].cells[CELLS.format("minilm")])[0]).parent)
+    forward = MiniLM.forward
+
+    def cheats(self: MiniLM, student: Exposed, teacher: Exposed, targets: torch.Tensor) -> Any:
+        found = forward(self, student, teacher, targets)
+        student._model.forward = lambda *_: pytest.fail("it was asked")  # type: ignore[method-assign]
+        return found
+
+    monkeypatch.setattr(MiniLM, "forward", cheats)
+
+    assert [record.outputs for record in _train(own, CELLS.format("minilm"))] == honest

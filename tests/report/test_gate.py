@@ -465,7 +465,7 @@ def test_annotations_point_at_the_candidate(
         ([GateOutcome.BETTER], 0, "better"),
         ([GateOutcome.NOT_WORSE, GateOutcome.BETTER], 0, "not worse"),
         ([GateOutcome.NOT_WORSE, GateOutcome.UNDECIDED], 2, "incomplete: 1 undecided"),
-        ([GateOutcome.NOT_WORSE, GateOutcome.WAIVED, GateOutcome.NEW], 0, "not worse"),
+        ([GateOutcome.NOT_WORSE, GateOutcome.WAIVED, GateOutcome.NEW], 0, "not worse, 1 waived"),
         (
             [GateOutcome.UNDECIDED, GateOutcome.MISSING],
             2,

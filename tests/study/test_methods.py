@@ -18,7 +18,7 @@ from pdbench.core.errors import UsageError
 from pdbench.jobs.training import Walk
 from pdbench.study import Architecture, Method, Start, Study, load_study
 from pdbench.study.cells import Point
-from pdbench.study.discovery import module_file
+from pdbench.study.discovery import module_file, own_modules
 from pdbench.study.loading import load_methods
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
@@ -312,3 +312,28 @@ def test_a_method_begins_with_no_other_methods_models(study_file, by, methods, p
 
     with pytest.raises(UsageError, match=problem):
         load_study(study_file(changes))
+
+
+def test_the_code_of_a_loss_is_that_of_its_package_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it imports of its own package decides what it trains; other packages have versions."""
+    files = {
+        "__init__.py": "",
+        "loss.py": "import torch\nfrom . import helper\nfrom .more.deep import f\n",
+        "helper.py": "import own_losses.loss\n",
+        "more/__init__.py": "",
+        "more/deep.py": "def f(): ...\n",
+        "unused.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / "own_losses" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    found = own_modules("own_losses.loss")
+
+    names = ("", ".helper", ".loss", ".more", ".more.deep")
+    assert found == tuple(f"own_losses{name}" for name in names)
+    assert own_modules("pdbench.methods.minilm") == ("pdbench.methods.minilm",)
