@@ -61,8 +61,8 @@ RULES = {
     f"{ITEMS_APART:.0%}), word pieces an update ({PIECES_APART:.0%}), wall time an update on the "
     f"same device ({WALL_APART:g} times), grid points, seeds, transfer set, data or code; or the "
     "score is not earned: one class for an answer in more runs, or a test score further above "
-    f"dev's than the baseline's is (by more than {GAP:g} points, in the mean over cells 1, and chance), or above the "
-    "teacher's on test alone",
+    f"dev's than the baseline's is (by more than {GAP:g} points, in a mean over cells "
+    f"{GAP_OF_MEAN:g}, and chance), or above the teacher's on test alone",
     GateOutcome.WORSE: "shown to be worse by more than the margin in any of the task's metrics",
     GateOutcome.WAIVED: "the same, but accepted in the file of waivers, with a reason and until a "
     "day",

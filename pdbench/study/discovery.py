@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -76,7 +77,12 @@ def own_modules(module: str) -> tuple[str, ...]:
     for name in found if top != __package__.partition(".")[0] else ():  # which grows
         file = module_file(name)
         others = () if file is None else _imported(name, file)
-        own = (other for other in others if other.partition(".")[0] == top)
+        own = [
+            part  # with its packages, whose code runs too
+            for other in others
+            if other.partition(".")[0] == top
+            for part in itertools.accumulate(other.split("."), "{}.{}".format)
+        ]
         found += [other for other in own if other not in found and module_file(other)]
     return tuple(sorted(set(found)))
 
