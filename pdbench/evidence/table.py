@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from pandas.api.types import is_numeric_dtype
 
 from pdbench.core.errors import DataError, UsageError
 from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
@@ -57,7 +56,7 @@ def read_results(path: Path) -> Any:
         if not all(issubclass(one, kind) for one in found):
             raise DataError(f"{path}: column {column!r} holds something else than it says", _AGAIN)
     for column in (f"{split}_{name}" for split in ("dev", "test") for name in METRICS):
-        if column in frame and not is_numeric_dtype(frame[column]):
+        if column in frame and frame[column].dtype.kind not in "fiu":
             raise DataError(f"{path}: column {column!r} holds something else than scores", _AGAIN)
     if "schema_version" not in frame or (frame["schema_version"] != SCHEMA_VERSION).any():
         raise DataError(f"{path}: not results of schema version {SCHEMA_VERSION}", _AGAIN)
