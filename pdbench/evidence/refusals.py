@@ -34,7 +34,7 @@ WALL_APART = 3.0
 GAP = 3.0
 """Points by which a test score may exceed what the dev score lets expect, and more by chance."""
 
-GAP_OF_MEAN = 1.0
+GAP_OF_MEAN = 2.5
 """The same of a mean over cells."""
 
 _CHANCE = 3.5  # standard errors over examples that chance explains: once in 4,000 cells

@@ -301,6 +301,22 @@ def test_a_test_score_that_dev_does_not_bear_out_is_refused(
     assert gate(study, as_if_seen(equal, ONE, 0.05)).code() == 0
 
 
+@pytest.mark.parametrize(("lower", "refused"), [(0.028, True), (0.02, False)])
+def test_cells_that_each_say_little_may_tell_together(
+    lower: float, refused: bool, study: Study, equal: pd.DataFrame
+) -> None:
+    """A mean over cells that dev does not bear out, though no cell is far enough off alone."""
+    lost = np.where(equal["method"] == "pd", lower, 0.0)
+    frame = equal.assign(dev_accuracy=equal["test_accuracy"] - lost)
+
+    found = gate(study, frame)
+
+    assert not [one.reason for one in found.cells if one.outcome is GateOutcome.REFUSED]
+    seen = [one for one in found.means if "as if test labels" in one.reason]
+    assert bool(seen) == refused
+    assert (found.code() == 2) == refused
+
+
 def test_above_the_teacher_on_test_alone_is_refused(study: Study, equal: pd.DataFrame) -> None:
     """A student that equals its teacher on dev is not ten points above it on test."""
     labels = equal["test_labels"].dropna().iloc[0]
