@@ -24,13 +24,12 @@ from pdbench.evidence.compare import Measured, deviations
 from pdbench.evidence.judging import (
     GateOutcome,
     judge,
+    judge_means,
     mean_terms,
     means_of,
-    unless_contradicted,
-    whole_of,
 )
 from pdbench.evidence.outcomes import Claim, load_claims, tested
-from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample
+from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample, Scored
 from pdbench.evidence.references import META_TASKS, TASKS, Reference, load_references
 from pdbench.evidence.significance import ALPHA, POWER, Difference
 from pdbench.evidence.statements import (
@@ -126,23 +125,22 @@ class Methods:
         """What the gate says of each cell, and of the means over cells."""
         cells = {f"a{cell}": self.difference(cell) for cell in range(len(self.effects))}
         spreads = {key: study.estimate(terms).seeds for key, terms in cells.items()}
-        pools = means_of(dict.fromkeys(cells, "task"), spreads, {key: key for key in cells})
-        means = {name: mean_terms([cells[key] for key in own]) for name, own in pools.items()}
-        found = {
-            key: judgement
-            for family in (cells, means)
-            for key, judgement in judge(
-                {
-                    key: {"accuracy": study.estimate(terms, question=Question.EXAMPLES)}
-                    for key, terms in family.items()
-                },
-                dict.fromkeys(family, margin),
-            ).items()
-        }
-        for name, own in pools.items():
-            if apart := [key for key in pools[whole_of(name)] if key not in own]:
-                values = [found[key].estimate.value for key in apart]
-                found[name] = unless_contradicted(found[name], float(np.mean(values)))
+        means = means_of(dict.fromkeys(cells, "task"), spreads, {key: key for key in cells})
+        families = (
+            cells,
+            {name: mean_terms([cells[key] for key in own]) for name, own in means.items()},
+        )
+        of_cells, of_means = (
+            {
+                key: {"accuracy": study.estimate(terms, question=Question.EXAMPLES)}
+                for key, terms in family.items()
+            }
+            for family in families
+        )
+        values = {key: own["accuracy"].value for key, own in of_cells.items()}
+        found = judge(of_cells, dict.fromkeys(of_cells, margin)) | judge_means(
+            means, of_means, dict.fromkeys(of_means, margin), values
+        )
         return {key: judgement.outcome for key, judgement in found.items()}
 
     def said(self, count: int, outcome: GateOutcome, margin: float = MARGIN) -> dict[str, float]:
@@ -170,14 +168,6 @@ class Methods:
                 found = study.estimate(own, question=Question.EXAMPLES).interval
                 hits[place] += found.low <= truth <= found.high
         return hits / count
-
-
-class _Scores(Sample):
-    """Runs whose scores alone are known, (R,) by metric, in units of a metric's own."""
-
-    def __init__(self, scores: Mapping[str, NDArray[np.float64]], items: int) -> None:
-        super().__init__(np.zeros((0, items)), np.zeros(items))
-        self._scores = {metric: np.asarray(found) for metric, found in scores.items()}
 
 
 _ANSWERED_OTHERWISE = 0.06  # examples on which two runs of a compact model at full size differ
@@ -247,7 +237,7 @@ class Claims:
         samples, groups = {}, {}
         for key, scores in by_key.items():
             reference = next(self.references[key, metric] for metric in scores)
-            samples[key] = _Scores(scores, _items_of(reference))
+            samples[key] = Scored(scores, _items_of(reference))
             is_fixed = reference.method == TEACHER or not reference.is_score
             groups[key] = RunGroup(key, {k: k for k in range(seeds)}, is_fixed=is_fixed)
         return Estimator(samples, groups)

@@ -26,9 +26,9 @@ from pdbench.evidence.judging import (
     GateOutcome,
     Judgement,
     judge,
+    judge_means,
     mean_terms,
     means_of,
-    unless_contradicted,
     whole_of,
 )
 from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample, Terms
@@ -110,6 +110,7 @@ class Gate:
     problems: tuple[str, ...]  # what is wrong with the waivers
     notes: tuple[str, ...]
     today: date
+    scope: str = ""  # at how few of the baseline's sizes it was looked; empty if at all
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -124,14 +125,9 @@ class Gate:
         return 2 if self.problems or found & set(failing(allow_undecided=allow_undecided)) else 0
 
     @property
-    def scope(self) -> str:
-        """At how few of the baseline's sizes the candidate was looked at; empty if at all."""
-        return next((note for note in self.notes if note.startswith("at ")), "")
-
-    @property
     def is_better(self) -> bool:
         """Whether the candidate is better on average: over all cells, or its only one."""
-        whole = [row for row in self.means if "without" not in row.name.split(".")]
+        whole = [row for row in self.means if whole_of(row.name) == row.name]
         return bool(whole or self.cells) and (*self.cells, *whole)[-1].outcome is GateOutcome.BETTER
 
 
@@ -173,7 +169,8 @@ def check(
         rows.append(Row(cell.key, (cell.key,), GateOutcome.MISSING, why))
     problems = tuple(_problems(waivers, study, match, (*rows, *means), today))
     notes, named = match.notes(study, pairs), tuple(sorted(set(margins.values())))
-    return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today)
+    scope = match.scope(study, pairs)
+    return Gate(study.name, match, named, tuple(rows), tuple(means), problems, notes, today, scope)
 
 
 def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
@@ -296,19 +293,12 @@ class _Tests:
         means = means_of(tasks, spreads, sizes)
         terms = {name: self._mean_terms(own) for name, own in means.items()}
         margins = {name: fmean(self.margins[pair] for pair in own) for name, own in means.items()}
-        judged = judge(self._estimates(terms), margins)
-        for name, own in means.items():
-            if apart := [p for p in means[whole_of(name)] if p not in own]:
-                values = [self.estimates[pair][self._first(pair)].value for pair in apart]
-                judged[name] = unless_contradicted(judged[name], fmean(values))
+        values = {pair: next(iter(self.estimates[pair].values())).value for pair in tested}
+        judged = judge_means(means, self._estimates(terms), margins, values)
         return [
             self._mean_row(name, own, judged[name], margins[name], terms[name])
             for name, own in means.items()
         ]
-
-    def _first(self, pair: CellPair) -> str:
-        """The first metric of a pair's task."""
-        return next(iter(self.terms[pair]))
 
     def _mean_terms(self, pairs: Sequence[CellPair]) -> dict[str, Terms]:
         """The mean difference in each metric that all have; where the first differs, in that."""

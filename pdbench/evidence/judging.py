@@ -9,7 +9,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from statistics import median
+from statistics import fmean, median
 from typing import TypeAlias, TypeVar
 
 from pdbench.evidence.paired import Terms
@@ -162,16 +162,27 @@ def whole_of(name: str) -> str:
     return name.partition(_WITHOUT)[0]
 
 
-def unless_contradicted(found: Judgement, left_out: float) -> Judgement:
-    """What a mean without some cells says, if these do not say the contrary.
+def judge_means(
+    means: Mapping[str, tuple[_K, ...]],
+    estimates: Estimates[str],
+    margins: Mapping[str, float],
+    values: Mapping[_K, float],
+) -> dict[str, Judgement]:
+    """Judge the means of :func:`means_of` as a family.
 
-    ``left_out`` is their mean difference, in points. Where runs collapse, spread and sign of a
-    cell hang together, and leaving it out would choose by its sign.
+    A mean without some cells says nothing that these contradict, by the mean of their ``values``
+    in points. Where runs collapse, spread and sign of a cell hang together, and leaving it out
+    would choose by its sign.
     """
-    contrary = {GateOutcome.WORSE: left_out > 0, GateOutcome.BETTER: left_out < 0}
-    if contrary.get(found.outcome, False):
-        return replace(found, outcome=GateOutcome.UNDECIDED)
-    return found
+    judged = judge(estimates, margins)
+    for name, cells in means.items():
+        left_out = [values[cell] for cell in means[whole_of(name)] if cell not in cells]
+        apart, outcome = fmean(left_out) if left_out else 0.0, judged[name].outcome
+        if (outcome is GateOutcome.WORSE and apart > 0) or (
+            outcome is GateOutcome.BETTER and apart < 0
+        ):
+            judged[name] = replace(judged[name], outcome=GateOutcome.UNDECIDED)
+    return judged
 
 
 def mean_terms(terms: Sequence[Terms]) -> Terms:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
-from pdbench.evidence.paired import Estimator, Question
+from pdbench.evidence.paired import Estimator, Question, Scored
 from pdbench.evidence.references import (
     FOLDER,
     Reference,
@@ -41,7 +41,7 @@ from pdbench.evidence.statements import (
     without_same,
 )
 from pdbench.evidence.table import ResultsTable
-from pdbench.evidence.views import Answered, Numbers, with_answers
+from pdbench.evidence.views import Numbers, with_answers
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ def _on_examples(result: Result, estimator: Estimator) -> Result:
     if (part := result.deciding) is None:
         return result
     tasks = {estimator.groups[key].task for key, _ in part.quantity.terms}
-    if any(isinstance(estimator.samples[task], Answered) for task in tasks):
+    if any(isinstance(estimator.samples[task], Scored) for task in tasks):
         return result
     about = part.quantity
     found = estimator.estimate(about.terms, about.constant, Question.EXAMPLES)

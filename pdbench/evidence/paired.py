@@ -44,7 +44,6 @@ Terms: TypeAlias = Mapping[tuple[str, str], float]
 
 _RESAMPLES = 2000  # samples of the test examples; their spread is known to about 2%
 _AT_ONCE = 4096  # examples whose weights are in memory at once
-_SAID = ("classification",)  # kinds of tasks whose predictions say every score
 _TOLERANCE = 1e-4  # how far a recorded score may be from the one that its predictions give
 
 
@@ -75,9 +74,8 @@ class Sample:
             raise DataError(what, "collect the results again")
         settings = table.study.tasks[task]
         # A class or a number says its score; the place of an answer does not, as two may be right.
-        columns = (
-            {} if settings.kind in _SAID else {m: examples_column(m) for m in settings.metrics}
-        )
+        own = () if settings.kind == "classification" else settings.metrics
+        columns = {metric: examples_column(metric) for metric in own}
         scored = {
             metric: np.stack(rows[column].tolist())
             for metric, column in columns.items()
@@ -113,6 +111,14 @@ class Sample:
             formula = METRICS[metric].formula
             known[metric] = np.asarray(formula(self.predictions, self.labels, items))
         return known[metric]
+
+
+class Scored(Sample):
+    """Runs whose scores alone are known, (R,) by metric, on so many examples."""
+
+    def __init__(self, scores: Mapping[str, Floats], items: int) -> None:
+        super().__init__(np.zeros((0, items)), np.zeros(items))
+        self._scores = dict(scores)
 
 
 class _Samples(Items):
@@ -207,31 +213,34 @@ class Estimator:
     ) -> Difference:
         """Estimate a sum of scores; its error is NaN if there are no two seed numbers for all."""
         found = [(self.groups[key], metric, factor) for (key, metric), factor in terms.items()]
-        changed = [part for part in found if not self._is_unchanged(part[0])]
-        several = [set(group.rows) for group, _, _ in changed if not group.is_fixed]
+        parts = [part for part in found if not self._is_unchanged(part[0])]
+        drawn = [part for part in parts if not part[0].is_fixed]
+        several = [set(group.rows) for group, _, _ in drawn]
         numbers = sorted(set.intersection(*several)) if several else []
-        if several and not numbers:
+        if drawn and not numbers:
             return Difference(math.nan, math.nan, 1)
-        by_task: dict[str, list[_Part]] = {}
-        for part in changed:
-            by_task.setdefault(part[0].task, []).append(part)
-        sums = [self._sums(part, numbers, drawn=False)[0] for part in changed]
-        total = constant + np.sum(sums, axis=0) if sums else np.array([constant])
-        of_examples = doubled = 0.0
-        if question is Question.EXAMPLES:
-            for parts in by_task.values():
-                own, twice = self._over_examples(parts, numbers)
-                of_examples, doubled = of_examples + own, doubled + twice
-        n = len(numbers)
-        if not several:
-            return Difference(float(total.mean()), 0.0, math.inf, 1, math.sqrt(of_examples))
-        least = sum((factor * self._point(group)) ** 2 for group, _, factor in changed) / n
+        sums = (self._sums(part, numbers, drawn=False)[0] for part in parts)
+        total = sum(sums, np.array([constant]))
+        known = self._over_examples(parts, numbers) if question is Question.EXAMPLES else 0.0
+        n, value = len(numbers), float(total.mean())
+        if not drawn:
+            return Difference(value, 0.0, math.inf, 1, known)
+        least = sum((factor * self._point(group)) ** 2 for group, _, factor in drawn) / n
         seeds = max(float(total.var(ddof=1)) / n, least) if n > 1 else math.nan
-        known = math.sqrt(max(of_examples - doubled, 0.0))  # what both count is counted once
-        return Difference(float(total.mean()), math.sqrt(seeds), max(n - 1, 1), n, known)
+        return Difference(value, math.sqrt(seeds), max(n - 1, 1), n, known)
 
-    def _over_examples(self, parts: Sequence[_Part], numbers: Sequence[int]) -> tuple[float, float]:
-        """The variance over test examples of a mean over runs of one task; what seeds count too."""
+    def _over_examples(self, parts: Sequence[_Part], numbers: Sequence[int]) -> float:
+        """The standard error over test examples, beyond what the spread over seeds counts too."""
+        by_task: dict[str, list[_Part]] = {}
+        for part in parts:
+            by_task.setdefault(part[0].task, []).append(part)
+        found = [self._over_examples_of_task(own, numbers) for own in by_task.values()]
+        return math.sqrt(max(math.fsum(whole - twice for whole, twice in found), 0.0))
+
+    def _over_examples_of_task(
+        self, parts: Sequence[_Part], numbers: Sequence[int]
+    ) -> tuple[float, float]:
+        """The variance over its test examples of a mean over runs; what of it seeds count too."""
         drawn = np.sum([self._sums(part, numbers, drawn=True) for part in parts], axis=0)
         size = sum(abs(factor) for _, _, factor in parts) / 2
         # As if one example more were won and one more lost: all answers alike prove no certainty.

@@ -121,19 +121,21 @@ class Match:
         """What to know of a comparison of methods: other starts, sizes that are not compared."""
         if self.by_seed:
             return ()
-        first, second = study.methods[self.baseline], study.methods[self.candidate]
-        notes = []
-        if first.initialisation != second.initialisation:
-            starts = f"{self.baseline} {first.initialisation}, {self.candidate}"
-            notes.append(
-                f"starts differ: {starts} {second.initialisation}; a start belongs to the method "
-                "and is no part of the budget"
-            )
+        notes, methods = [], (self.baseline, self.candidate)
+        starts = [study.methods[method].initialisation for method in methods]
+        if starts[0] != starts[1]:
+            two = ", ".join(map(" ".join, zip(methods, starts, strict=True)))
+            what = "a start belongs to the method and is no part of the budget"
+            notes.append(f"starts differ: {two}; {what}")
+        return tuple(filter(None, [*notes, self.scope(study, pairs)]))
+
+    def scope(self, study: Study, pairs: Sequence[CellPair]) -> str:
+        """At how few of the baseline's sizes the candidate stands, in words; empty if at all."""
         own = {cell.architecture for cell in study.seed_counts if cell.method == self.baseline}
         compared = {pair.candidate.architecture for pair in pairs if pair.baseline}
-        if compared and len(compared) < len(own):
-            notes.append(f"at {len(compared)} of {len(own)} sizes of {self.baseline}")
-        return tuple(notes)
+        if self.by_seed or not 0 < len(compared) < len(own):
+            return ""
+        return f"at {len(compared)} of {len(own)} sizes of {self.baseline}"
 
     def left_out(self, study: Study, pairs: Sequence[CellPair]) -> dict[Cell, str]:
         """The baseline's cells that the candidate leaves out, each with the artefact that says so.

@@ -82,16 +82,12 @@ def items_for(margin: float) -> int:
 
 def _error_over_examples(margin: float, found: Difference) -> float:
     """The largest error over examples at which a margin is decided; 0 where none is."""
-    low, high = 0.0, margin
-    if not replace(found, examples=0.0).detectable(LEVEL) < margin:
-        return low
-    for _ in range(30):
-        middle = (low + high) / 2
-        if replace(found, examples=middle).detectable(LEVEL) <= margin:
-            low = middle
-        else:
-            high = middle
-    return low
+    from scipy.optimize import brentq
+
+    def short(error: float) -> float:
+        return replace(found, examples=error).detectable(LEVEL) - margin
+
+    return float(brentq(short, 0.0, margin)) if short(0.0) < 0 else 0.0
 
 
 def _rounded_up(count: float) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 ALPHA = 0.05
-"""Two-sided level of every test; the level of every interval is 1 - ALPHA."""
+"""Level of every test, or family of tests; the level of every interval is 1 - ALPHA."""
 
 POWER = 0.8
 """The share of times that a difference must be found to be called detectable."""

@@ -339,18 +339,7 @@ class Weighing:
         points on the other side, which is an intersection-union test too; and none is shown to be
         on the other side at all (Holm).
         """
-        if isinstance(statement, Single | Within):
-            return _of(self.trial(statement), "shown")
-        if isinstance(statement, _Joined):
-            parts = [self.shown(part) for part in statement.parts]
-            return _largest(parts) if statement.all else _smallest(parts)
-        if len(statement.cells) == 1:
-            return self.shown(statement.cells[0])
-        p, against = _smallest([_of(self.trial(cell), "refuted") for cell in statement.cells])
-        if p <= ALPHA:
-            return 1.0, against
-        safe = [_of(self.trial(cell), "safe") for cell in statement.cells]
-        return _largest([self.shown(statement.mean), *safe])
+        return self._weigh(statement, holds=True)
 
     def refuted(self, statement: Statement) -> tuple[float, Trial]:
         """P of a statement holding all the same, and the comparison that it rests on.
@@ -358,15 +347,24 @@ class Weighing:
         A conjunction falls with any of its parts (Bonferroni), and a disjunction with all. Across
         cells it is the mean or any cell that is shown to be on the other side (Bonferroni).
         """
+        return self._weigh(statement, holds=False)
+
+    def _weigh(self, statement: Statement, *, holds: bool) -> tuple[float, Trial]:
+        what = "shown" if holds else "refuted"
         if isinstance(statement, Single | Within):
-            return _of(self.trial(statement), "refuted")
+            return _of(self.trial(statement), what)
         if isinstance(statement, _Joined):
-            parts = [self.refuted(part) for part in statement.parts]
-            return _smallest(parts) if statement.all else _largest(parts)
+            parts = [self._weigh(part, holds=holds) for part in statement.parts]
+            return _largest(parts) if statement.all is holds else _smallest(parts)
         if len(statement.cells) == 1:
-            return self.refuted(statement.cells[0])
-        cells = [_of(self.trial(cell), "refuted") for cell in statement.cells]
-        return _smallest([self.refuted(statement.mean), _smallest(cells)])
+            return self._weigh(statement.cells[0], holds=holds)
+        mean = _of(self.trial(statement.mean), what)
+        against = _smallest([_of(self.trial(cell), "refuted") for cell in statement.cells])
+        if not holds:
+            return _smallest([mean, against])
+        if against[0] <= ALPHA:
+            return 1.0, against[1]
+        return _largest([mean, *(_of(self.trial(cell), "safe") for cell in statement.cells)])
 
 
 def _of(trial: Trial, what: str) -> tuple[float, Trial]:

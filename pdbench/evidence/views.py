@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from pdbench.data.columns import TEACHER
-from pdbench.data.metrics import Floats
-from pdbench.evidence.paired import Estimator, RunGroup, Sample
+from pdbench.evidence.paired import Estimator, RunGroup, Scored
 from pdbench.evidence.references import (
     META_TASKS,
     PAPER_SIZES,
@@ -51,6 +50,9 @@ _PAPER_TASKS = {
 
 SERVER = "@server"
 """Ends the key of a cell's scores on GLUE's own test split."""
+
+_ANSWERED = 1000
+"""As many examples as one counts a tenth of a point: the last digit that GLUE's server prints."""
 
 _NO_DEV = "dev chooses among the runs of a study, and only its test is compared"
 
@@ -336,19 +338,6 @@ def _scored(study: Study, own: _Number, split: Split, key: str) -> Iterator[_Num
         yield replace(found, metric=metric, term=(key, metric), shown=split == "test")
 
 
-class Answered(Sample):
-    """What GLUE's server answered for runs of one cell, (R,) by metric; it keeps the labels."""
-
-    def __init__(self, scores: Mapping[str, Floats]) -> None:
-        super().__init__([], [])
-        self._scores = dict(scores)
-
-    @property
-    def items(self) -> int:
-        """As many examples as one counts a tenth of a point, which is the last printed digit."""
-        return 1000
-
-
 def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
     """Add the scores that GLUE's server gave on its own test split, by cell.
 
@@ -360,7 +349,7 @@ def with_answers(estimator: Estimator, scores: ResultsTable) -> Estimator:
         if len(rows):
             metrics = scores.study.tasks[cell.task].metrics
             found = {m: np.asarray(rows[f"submission_{m}"], float) for m in metrics}
-            samples[key] = Answered(found)
+            samples[key] = Scored(found, _ANSWERED)
             numbers = map(int, rows["seed_index"])
             groups[key] = RunGroup(key, {n: place for place, n in enumerate(numbers)})
     return Estimator(samples, groups)

@@ -49,7 +49,7 @@ _COLOURS = {
     **dict.fromkeys((GateOutcome.WAIVED, GateOutcome.NEW), "yellow"),
     **dict.fromkeys(failing(), "red"),
     GateOutcome.UNDECIDED: "yellow",
-    **dict.fromkeys((GateOutcome.NOT_WORSE, GateOutcome.BETTER), "green"),
+    **dict.fromkeys(_SHOWN, "green"),
 }
 
 
@@ -192,8 +192,8 @@ def _verdict(gates: Sequence[Gate], code: int) -> str:
     if not is_better:
         words = "incomplete" if code else "nothing shown to be worse" if left else "not worse"
     aside = f", {outcomes[GateOutcome.WAIVED]} waived" if outcomes[GateOutcome.WAIVED] else ""
-    where = "".join(f", {scope}" for gate in gates if (scope := gate.scope) and not code)
-    return f"{words}: {left}{aside}{where}" if left else f"{words}{aside}{where}"
+    where = "".join(f", {gate.scope}" for gate in gates if gate.scope and not code)
+    return f"{words}{f': {left}' if left else ''}{aside}{where}"
 
 
 def _plain_gate(gate: Gate) -> _Plain:

@@ -16,7 +16,7 @@ import pytest
 from pdbench.evidence import PAPER_SIZES, load_references, outcomes
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.outcomes import Result, load_claims
-from pdbench.evidence.paired import Estimator, RunGroup, Sample
+from pdbench.evidence.paired import Estimator, RunGroup, Scored
 from pdbench.evidence.statements import Single, Statement, Term, Within, _Across, without_same
 from pdbench.evidence.views import Numbers, _Number
 
@@ -32,19 +32,6 @@ MARGIN, EXCEPTION = 0.5, 2.0
 RUNS = 5
 
 
-class Invented(Sample):
-    """Runs that are scores alone, (R,) by metric, on so many examples that one is nothing."""
-
-    def __init__(self, scores: Mapping[str, np.ndarray]) -> None:
-        super().__init__([], [])
-        self._scores = dict(scores)
-
-    @property
-    def items(self) -> int:
-        """Many."""
-        return 10**6
-
-
 def study(values: Mapping[Term, float]) -> Estimator:
     """Five runs of each number, which differ a little."""
     rng = np.random.default_rng(0)
@@ -52,7 +39,7 @@ def study(values: Mapping[Term, float]) -> Estimator:
     for key in dict.fromkeys(key for key, _ in values):
         own = {metric: value for (name, metric), value in values.items() if name == key}
         noise = {m: rng.normal(0, 0.005, RUNS) for m in own}
-        samples[key] = Invented({m: (v + noise[m]) / 100 for m, v in own.items()})
+        samples[key] = Scored({m: (v + noise[m]) / 100 for m, v in own.items()}, 10**6)
         groups[key] = RunGroup(key, {number: number for number in range(RUNS)})
     return Estimator(samples, groups)
 
