@@ -115,7 +115,7 @@ def machine() -> dict[str, Any]:
     import torch
 
     from pdbench.engine.device import device_name
-    from pdbench.jobs.training import commit
+    from pdbench.study.discovery import commit
 
     return {
         "device": device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu")),

@@ -121,8 +121,8 @@ def _accept(study: Study, stored: Path, reason: str, table: Path | None) -> None
     What has changed is said, and appended with the day, the commit and the reason to ACCEPTED.md
     beside the file.
     """
-    from pdbench.jobs.training import commit
     from pdbench.report.accept import accept
+    from pdbench.study.discovery import commit
 
     say(accept(study, stored, reason, table, commit()))
 

@@ -181,7 +181,7 @@ class _Running:
     ) -> None:
         self.step = 0
         self._teaching, self._taught = teaching, -teaching()
-        self._weights_watch = _Weights(model)
+        self._guard = _Guard(model)
         self._model, self._settings, self._seed, self._ranks = model, settings, seed, ranks
         self._how = settings.settings
         self._device = next(model.parameters()).device
@@ -200,7 +200,7 @@ class _Running:
 
     def update(self, whole: _W) -> None:
         self._seed_dropout()
-        self._weights_watch.note(self.step)
+        self._guard.note(self.step)
         rank, world = self._ranks.rank, self._ranks.world
         share = whole if world == 1 else whole.rows(slice(rank, None, world))
         own = [p for p in _portions(share, self._how.at_once) if len(p)]
@@ -213,7 +213,7 @@ class _Running:
         if not own and len(whole) and world > 1:
             # The others wait for this process's gradients: it gives them zeros.
             self._learn(whole, 0.0, last=True)
-        self._weights_watch.check()
+        self._guard.check()
         self._optimiser.step(self._settings.rate(self.step), self._how.clip)
         self.step += 1
 
@@ -223,10 +223,10 @@ class _Running:
         With the ``last`` work of a process its gradients are complete: the processes sum them.
         """
         with contextlib.nullcontext() if last else self._waiting():
-            before = self._weights_watch.gradients()
+            before = self._guard.gradients()
             loss: Tensor = self._loss(work)
-            self._weights_watch.check()
-            self._weights_watch.check_gradients(before)
+            self._guard.check()
+            self._guard.check_gradients(before)
             # DistributedDataParallel takes the mean over the processes; this makes it a sum.
             (loss * (share * self._ranks.world)).backward()  # type: ignore[no-untyped-call]
         return loss.detach() * share
@@ -286,7 +286,7 @@ class _Running:
         }
 
 
-class _Weights:
+class _Guard:
     """Sees whether a loss trains by itself: its updates would be in no budget.
 
     Torch counts the changes of a tensor, and what writes past that count (``Tensor.data``) shows in

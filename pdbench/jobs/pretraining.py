@@ -43,7 +43,7 @@ from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     refuse_several,
-    taught_by,
+    seconds_of,
 )
 from pdbench.jobs.unseen import closed_labels
 from pdbench.methods.objective import (
@@ -185,8 +185,9 @@ def pretrain_student(
         teacher = OnlineTeacher(Checkpoint(paths.pretrained(deeper)).masked_lm())
         own, theirs = study.methods[start.method].pretraining, teacher.model.bert.shape
         assert own is not None
-        built = own.objective, own.options, shape, theirs, 0, start.seed
-        objective = PretrainingObjective.build(*built)
+        objective = PretrainingObjective.build(
+            own.objective, own.options, shape, theirs, 0, start.seed
+        )
         model = _student_of(teacher.model, objective, settings.dropout)
     rate = study.learning_rate(settings.learning_rate, start.architecture)
     progress = train_masked_lm(
@@ -338,7 +339,7 @@ def train_masked_lm(
 
     how = Optimisation(len(order), learning_rate, settings)
     progress = optimise(
-        trained, batch_of, loss_of, how, seed, keeper, ranks, teaching=taught_by(teacher)
+        trained, batch_of, loss_of, how, seed, keeper, ranks, teaching=seconds_of(teacher)
     )
     model.cpu()
     whole[kept], bias[kept] = model.bert.word_embeddings.weight.detach(), model.bias.detach()

@@ -212,8 +212,9 @@ def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, ru
     ]
     parameters = run.cell.architecture.parameters(data.vocabulary)
     constant = data.kind.is_constant(outcome.predictions[predictions_file("test")])
-    said = outcome.dev.metrics, outcome.predictions
-    record = job.finish(stages, parameters, *said, degenerate=constant)
+    record = job.finish(
+        stages, parameters, outcome.dev.metrics, outcome.predictions, degenerate=constant
+    )
     seconds = record.environment.seconds
     _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
 
@@ -290,8 +291,7 @@ class CellData:
             taught_by = paths.teacher(cell.task)
             inputs["teacher"] = verified_digest(taught_by / WEIGHTS)
         size = open_vocabulary(study.vocabulary, ARCHIVES).size
-        opened = splits, transfer, checkpoints, size, kind, labels, predicted
-        return cls(*opened, inputs, taught_by)
+        return cls(splits, transfer, checkpoints, size, kind, labels, predicted, inputs, taught_by)
 
     def inputs_of(self, seed_number: int) -> dict[str, str]:
         """The digests of all that the runs of a seed number read; no other's start is opened."""

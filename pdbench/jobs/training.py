@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import platform
 import resource
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +36,7 @@ from pdbench.kinds import Kind, Labelled
 from pdbench.methods.objective import Objective, TaskLoss
 from pdbench.study import Architecture, Stage
 from pdbench.study.cells import Point
-from pdbench.study.discovery import GIT
+from pdbench.study.discovery import commit
 from pdbench.study.settings import StageSettings
 from pdbench.workflow import Paths
 
@@ -142,10 +140,10 @@ def train_stage(
     student.bert.dropout = walk.settings.dropout
     trained = nn.ModuleDict({"student": student, "objective": objective}).to(device.torch)
     how = Optimisation(len(updates), walk.point.learning_rate, walk.settings)
-    return optimise(trained, batch_of, loss_of, how, seed, keeper, teaching=taught_by(teacher))
+    return optimise(trained, batch_of, loss_of, how, seed, keeper, teaching=seconds_of(teacher))
 
 
-def taught_by(teacher: OnlineTeacher[Any] | None) -> Callable[[], float]:
+def seconds_of(teacher: OnlineTeacher[Any] | None) -> Callable[[], float]:
     """The seconds that a teacher has been asked for until now; 0 without one."""
     return lambda: 0.0 if teacher is None else teacher.seconds
 
@@ -271,14 +269,3 @@ def environment(watch: Stopwatch, device: Device) -> Environment:
         processes=processes(),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     )
-
-
-@functools.cache
-def commit() -> str:
-    """The commit of the checkout that pdbench runs from."""
-    how = ["--always", "--exclude=*", "--abbrev=40", "--dirty=+changes"]
-    command = [*GIT, "describe", *how]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

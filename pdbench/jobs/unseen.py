@@ -18,14 +18,13 @@ from typing import Any
 from pdbench.core.errors import GuardError
 from pdbench.data.columns import TEXT
 from pdbench.study import Study
+from pdbench.study.offline import caches_in_use
 from pdbench.study.settings import Task
-from pdbench.workflow.paths import ARCHIVES
+from pdbench.workflow.paths import ARCHIVES, TABLE
 
 _LABELS_OF_DEV = ("labels.npy", "spans.npy")
 _LABELS = (*_LABELS_OF_DEV, TEXT)
 """The files of a prepared split that hold its labels; answers of dev are compared as texts."""
-
-_TABLE = "results.parquet"
 
 _FILES = ("open", "os.link", "os.rename", "os.symlink")
 _PROGRAMS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
@@ -104,15 +103,13 @@ def _is_prepared(path: Path) -> bool:
     """Whether a file has labels of any task in the store, or all those of a table of results."""
     split, name = path.parent.name, path.name
     is_held_out = split == "test" and name in _LABELS
-    return name == _TABLE or is_held_out or (split == "dev" and name in _LABELS_OF_DEV)
+    return name == TABLE or is_held_out or (split == "dev" and name in _LABELS_OF_DEV)
 
 
 def _places(study: Study) -> Iterator[str]:
     """The real paths of other files and folders that hold labels of test: as published."""
     yield os.path.realpath(ARCHIVES)
-    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
-    for cache in (home, os.environ.get("HF_HUB_CACHE", home)):
-        yield os.path.realpath(Path(cache).expanduser())
+    yield from map(os.path.realpath, caches_in_use().values())
     for task in study.tasks.values():
         if task.source == "directory" and task.path:
             yield from map(os.path.realpath, _published(Path(task.path), task))

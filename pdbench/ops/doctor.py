@@ -27,7 +27,7 @@ from pdbench.planning.machines import DEVICE
 from pdbench.study import ROOT, Study
 from pdbench.study.discovery import GIT
 from pdbench.study.loading import read_yaml
-from pdbench.study.offline import data_folder
+from pdbench.study.offline import caches_in_use, data_folder
 from pdbench.study.settings import is_commit
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -202,15 +202,12 @@ def _cached(study: Study) -> Iterator[_Finding]:
 def _is_cached(study: Study, need: Need) -> bool:
     if need.kind == "archive":
         return Paths(study).output(Job("archive", need.name)).is_file()
-    default = os.path.expanduser("~/.cache/huggingface")  # noqa: PTH111 - pathlib needs a home
-    home = Path(os.environ.get("HF_HOME", default))
-    revision = str(need.source.revision)
+    caches, revision = caches_in_use(), str(need.source.revision)
     if need.kind == "data set":
-        cache = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
-        return any((cache / need.name.replace("/", "___")).glob(f"*/*/{revision}"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    kind = "datasets" if need.kind == "file" else "models"
-    snapshot = cache / f"{kind}--{need.name.replace('/', '--')}" / "snapshots" / revision
+        folder = caches["HF_DATASETS_CACHE"] / need.name.replace("/", "___")
+        return any(folder.glob(f"*/*/{revision}"))
+    name = f"{'datasets' if need.kind == 'file' else 'models'}--{need.name.replace('/', '--')}"
+    snapshot = caches["HF_HUB_CACHE"] / name / "snapshots" / revision
     return (snapshot / (need.source.file or "vocab.txt")).exists()
 
 

@@ -8,8 +8,10 @@ import torch, and every cluster job reads the methods again.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import itertools
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -26,6 +28,17 @@ GIT = ("git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}")
 
 _FILE = "methods.yaml"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of the checkout that pdbench runs from."""
+    how = ["--always", "--exclude=*", "--abbrev=40", "--dirty=+changes"]
+    command = [*GIT, "describe", *how]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
 
 
 def method_files(root: Path) -> Iterator[Path]:
@@ -68,40 +81,40 @@ def code_digest_of(path: Path | None) -> str:
     return digest(ast.unparse(tree))
 
 
-def own_modules(module: str) -> tuple[str, ...]:
+def own_modules(module: str, without: str = "") -> tuple[str, ...]:
     """A module, and all of its own package that it imports, directly or not, by name.
 
-    Of pdbench's own it is the module alone: the engine's lock has the others.
+    One is left ``without``, and with it what it alone imports.
     """
-    found, top = [module], module.partition(".")[0]
-    for name in found if top != __package__.partition(".")[0] else ():  # which grows
-        file = module_file(name)
-        others = () if file is None else _imported(name, file)
-        own = [
-            part  # with its packages, whose code runs too
-            for other in others
-            if other.partition(".")[0] == top
-            for part in itertools.accumulate(other.split("."), "{}.{}".format)
-        ]
-        found += [other for other in own if other not in found and module_file(other)]
-    return tuple(sorted(set(found)))
+    found = [module]
+    for name in found:  # which grows
+        found += [other for other in _imported(name) if other not in (*found, without)]
+    return tuple(sorted(found))
 
 
-def _imported(module: str, file: Path) -> Iterator[str]:
-    """What a module names in its imports, also inside functions; names may be no modules."""
+@functools.cache
+def _imported(module: str) -> tuple[str, ...]:
+    """The modules of its package that a module imports, also in functions, and their packages."""
+    file = module_file(module)
+    if file is None:
+        return ()
     try:
         tree = ast.parse(file.read_text(encoding="utf-8", errors="replace"))
     except (SyntaxError, ValueError):
-        return
+        return ()
     package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    named: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            named += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            named += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    top = module.partition(".")[0]
+    own = (name for name in named if name.partition(".")[0] == top)
+    parts = (part for name in own for part in itertools.accumulate(name.split("."), "{}.{}".format))
+    return tuple(sorted({part for part in parts if module_file(part)}))
 
 
 def module_file(module: str) -> Path | None:

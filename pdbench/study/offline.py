@@ -34,6 +34,14 @@ def hub_caches(folder: Path) -> dict[str, str]:
     return {name: str(cache) for name, cache in caches.items()}
 
 
+def caches_in_use(environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
+    """Where the hub's libraries keep what they fetch, by the variables that say so."""
+    default = os.path.expanduser("~/.cache/huggingface")  # noqa: PTH111 - pathlib needs a home
+    home = Path(environ.get("HF_HOME", default))
+    found = {"HF_HUB_CACHE": home / "hub", "HF_DATASETS_CACHE": home / "datasets"}
+    return {"HF_HOME": home} | {name: Path(environ.get(name, own)) for name, own in found.items()}
+
+
 def go_offline(environ: dict[str, str] | os._Environ[str] = os.environ) -> None:
     """Read from the fetched folder alone, if one is named: before the hub's libraries load."""
     folder = data_folder(environ)

@@ -537,8 +537,8 @@ class Evidence(Strict):
         description="Points within which a score and a published one are equivalent; null never "
         "calls a number reproduced.",
     )
-    exception: Annotated[float, Field(gt=0, le=2)] = Field(
-        2.0,
+    exception: Annotated[float, Field(gt=0, le=LARGEST_MARGIN)] = Field(
+        LARGEST_MARGIN,
         description="Points on the other side at which one of many cells is an exception to a "
         "claim about all of them; each must be shown to be off by less.",
     )

@@ -58,7 +58,7 @@ class Waiver(Strict):
         description="Why it is accepted, in several words."
     )
     expires: date = Field(
-        description="The last day on which it counts, as 2027-01-31; 90 days from today at most."
+        description=f"The last day on which it counts, as 2027-01-31, at most {DAYS} days from now."
     )
 
     def covers(self, study: str, baseline: str, cell: str) -> bool:

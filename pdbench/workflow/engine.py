@@ -10,14 +10,13 @@ whose jobs' files have other bits than before.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pdbench.core.files import digest, file_digest, read_json
-from pdbench.study.discovery import code_digest_of
+from pdbench.study.discovery import code_digest_of, own_modules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 LOCK = _PACKAGE / "engine.lock.json"
@@ -49,10 +48,7 @@ def _is_locked(root: str) -> bool:
 
 def _closure(root: str) -> list[str]:
     """A module and all modules of the package that it imports, directly or not, by name."""
-    found = [root]
-    for name in found:  # which grows
-        found += [other for other in _imported(name) if other not in found]
-    return sorted(found)
+    return [*own_modules(root, without=_TOP)]  # the package itself only offers what is elsewhere
 
 
 def _path_of(module: str) -> Path:
@@ -81,19 +77,6 @@ def lock_of(versions: Mapping[str, int], golden: Mapping[str, Any]) -> dict[str,
         "modules": {name: [file_digest(_path_of(name)), code[name]] for name in names},
         "golden": dict(golden),
     }
-
-
-@cache
-def _imported(module: str) -> tuple[str, ...]:
-    """The modules of the package that a module names in its imports, also inside functions."""
-    found = set()
-    for node in ast.walk(ast.parse(_path_of(module).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.partition(".")[0] == _TOP}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == _TOP:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {str(node.module), *(name for name in names if _path_of(name).is_file())}
-    return tuple(sorted(found - {_TOP}))  # the package itself only offers what stands elsewhere
 
 
 @cache

@@ -24,6 +24,7 @@ from pdbench.workflow.kinds import KINDS, Job, kind_of, runs_of
 from pdbench.workflow.specs import CONTENTS, RESULTS, STORE, Specs
 
 ARCHIVES = RESULTS / "archives"
+TABLE = "results.parquet"
 SAVED = STORE / "state"
 STATUS = STORE / "status"
 
@@ -218,7 +219,7 @@ class Paths:
     @property
     def table(self) -> Path:
         """All runs of the study as one Parquet file."""
-        return self.reports / "results.parquet"
+        return self.reports / TABLE
 
     def artefact(self, artefact: str, kind: str | None = None) -> list[Path]:
         """The files of a table or figure; ``kind`` is needed only for a wildcard."""

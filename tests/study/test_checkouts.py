@@ -125,7 +125,7 @@ def test_a_checkout_in_another_repository_has_no_commit(
     git = ("git", "-c", "user.name=A", "-c", "user.email=a@b.org")
     said(*git, "init", "--quiet", folder=copied.parent, code=0)
     said(*git, "commit", "--allow-empty", "--quiet", "-m", "Theirs", folder=copied.parent, code=0)
-    ask = (sys.executable, "-c", "from pdbench.jobs.training import commit; print(commit())")
+    ask = (sys.executable, "-c", "from pdbench.study.discovery import commit; print(commit())")
 
     assert said(*ask, folder=copied, code=0) == ["unknown"]
     monkeypatch.setenv("GIT_DIR", str(copied.parent / ".git"))  # as in a hook of theirs
