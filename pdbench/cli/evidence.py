@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_study
+from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_seed, with_study
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.core.lines import say, say_defect
@@ -135,13 +135,9 @@ def _accept(study: Study, stored: Path, reason: str, table: Path | None) -> None
     "--architecture", metavar="SIZE", help="The size to submit: its name or layers/hidden."
 )
 @click.option("--artefact", metavar="ID", help="Take the cells of this table or figure.")
-@click.option(
-    "--seed",
-    "seed_number",
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="Submit the runs of this seed number, in the place of those best on dev: with two of them "
-    "scored, claims about GLUE's test split can be tested.",
+@with_seed(
+    "Submit the runs of this seed number, in the place of those best on dev: with two of them "
+    "scored, claims about GLUE's test split can be tested."
 )
 @click.option(
     "--fill",

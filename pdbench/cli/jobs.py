@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, known, with_study
+from pdbench.cli.options import FILE, known, with_seed, with_study
 from pdbench.core.errors import UsageError
 from pdbench.core.lines import say
 from pdbench.study import Architecture, Start, Study, offline
@@ -97,13 +97,7 @@ _job("audit", "Count all data, measure similarities and look for leaks of test a
     metavar="ID",
     help="Pre-train by this method's own objective, from the deepest model of the width.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="The seed number of the runs that start from it, 0 if not given; of released weights "
-    "there is none.",
-)
+@with_seed("The seed number of the runs that start from it, 0 if not given; released has none.")
 @_with_threads
 @_with_saves
 def _pretrain(
@@ -111,7 +105,7 @@ def _pretrain(
     corpus: str,
     architecture: Architecture,
     method: str | None,
-    seed: int | None,
+    seed_number: int | None,
     save_every: float,
 ) -> None:
     """Pre-train ARCHITECTURE (layers/hidden) with masked LM on CORPUS.
@@ -128,13 +122,11 @@ def _pretrain(
     if method is not None:
         own = [name for name, found in study.methods.items() if found.pretraining]
         known(method, own, "method with a pre-training of its own")
-    if study.is_released(corpus):
-        if seed is not None:
-            raise UsageError(f"corpus {corpus!r} holds released weights", "leave out --seed")
-        start = Start(corpus, architecture, None, method)
-    else:
-        start = Start(corpus, architecture, seed or 0, method)
-    pretrain(study, Paths(study), start, save_every)
+    is_released = study.is_released(corpus)
+    if is_released and seed_number is not None:
+        raise UsageError(f"corpus {corpus!r} holds released weights", "leave out --seed")
+    number = None if is_released else seed_number or 0
+    pretrain(study, Paths(study), Start(corpus, architecture, number, method), save_every)
 
 
 _job(
@@ -151,16 +143,10 @@ _job("soft_labels", "Label TEXT with the teacher of TASK.", "task", "text")
 @COMMANDS.command("cell")
 @with_study
 @click.argument("key")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="NUMBER",
-    help="Train the runs of one seed alone, counted from 0; the cell is done when it is trained "
-    "without.",
-)
+@with_seed("Train the runs of this seed number alone; the cell is done when it is trained without.")
 @_with_threads
 @_with_saves
-def _cell(study: Study, key: str, seed: int | None, save_every: float) -> None:
+def _cell(study: Study, key: str, seed_number: int | None, save_every: float) -> None:
     """Train all runs of the cell KEY that are not finished yet.
 
     On SIGTERM or SIGUSR1 it saves the state of the run that trains and ends with exit code
@@ -170,10 +156,10 @@ def _cell(study: Study, key: str, seed: int | None, save_every: float) -> None:
 
     chosen = study.cells[known(key, study.cells, "cell")]
     trained = study.seed_counts[chosen] if study.trained_by(chosen) == chosen else 0
-    if seed is not None and seed >= trained:
-        what = f"cell {key} trains {trained} seeds, and --seed is {seed}"
+    if seed_number is not None and seed_number >= trained:
+        what = f"cell {key} trains {trained} seeds, and --seed is {seed_number}"
         raise UsageError(what, "leave --seed out, or name another, counted from 0")
-    attempt(study, Paths(study), chosen, save_every, seed)
+    attempt(study, Paths(study), chosen, save_every, seed_number)
 
 
 @COMMANDS.command("cells")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +35,12 @@ class StudyName(click.ParamType[Study]):
 
 with_study = click.argument("study", type=StudyName())
 with_json = click.option("--json", "json_file", type=FILE, help="Write it as JSON too.")
+
+
+def with_seed(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option that names a seed number; the words say what it is for."""
+    number = click.IntRange(min=0)
+    return click.option("--seed", "seed_number", type=number, metavar="NUMBER", help=words)
 
 
 def known(name: str, names: Iterable[str], kind: str) -> str:
