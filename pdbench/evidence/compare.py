@@ -257,7 +257,7 @@ def compare(
         joined = {
             i: one
             for i, one in enumerate(found)
-            if isinstance(one, _Joined) and one.reference.artefact == artefact
+            if isinstance(one, _Beside) and one.reference.artefact == artefact
         }
         verdicts = _judged({i: one.measured for i, one in joined.items()})
         judged |= {i: one.judged(*verdicts[i]) for i, one in joined.items()}
@@ -265,7 +265,7 @@ def compare(
 
 
 @dataclass(frozen=True)
-class _Joined:
+class _Beside:
     """A published number with our own, before the verdict."""
 
     reference: Reference
@@ -281,7 +281,7 @@ class _Joined:
         return Comparison(self.reference, ours, verdict, f"{reason} ({self.what})", self.cell)
 
 
-def _counted(reference: Reference) -> _Joined:
+def _counted(reference: Reference) -> _Beside:
     """A number of parameters beside ours, which is counted and has no spread."""
     if reference.size is None:
         raise _MissingError("no size of pdbench")
@@ -293,7 +293,7 @@ def _counted(reference: Reference) -> _Joined:
         differs=_CONTEXT if reference.is_context else "",
         exact=True,
     )
-    return _Joined(reference, found, "counted")
+    return _Beside(reference, found, "counted")
 
 
 def _left_open(reference: Reference) -> str:
@@ -308,7 +308,7 @@ class _Own:
     def __init__(self, scores: ResultsTable, similarity: Similarities) -> None:
         self._scores, self._study, self._similarity = scores, scores.study, similarity
 
-    def beside(self, reference: Reference) -> _Joined | Comparison:
+    def beside(self, reference: Reference) -> _Beside | Comparison:
         """A published number with the study's own; where there is none, the verdict says why."""
         try:
             if reference.metric == "params_millions":
@@ -325,7 +325,7 @@ class _Own:
         except _MissingError as error:
             return Comparison(reference, Interval(), Verdict.MISSING, str(error))
 
-    def _mean(self, reference: Reference) -> _Joined:
+    def _mean(self, reference: Reference) -> _Beside:
         """A meta score beside the mean over the same tasks, seed by seed."""
         tasks: list[list[float]] = []
         parts: list[Measured] = []
@@ -343,9 +343,9 @@ class _Own:
             # The best of k runs of each task make the mean one of k to the power of the tasks.
             best_of=parts[0].best_of ** len(tasks),
         )
-        return _Joined(reference, found, "mean over six tasks")
+        return _Beside(reference, found, "mean over six tasks")
 
-    def _measured(self, reference: Reference) -> _Joined:
+    def _measured(self, reference: Reference) -> _Beside:
         """A published score beside ours."""
         study, scores, metric = self._study, self._scores, reference.metric
         task, cell = self._counterpart(reference)
@@ -374,7 +374,7 @@ class _Own:
             trivial=trivial,
         )
         what = f"{task} for {reference.task}, {cell.architecture if cell else 'teacher'}"
-        return _Joined(reference, found, what, cell.key if cell else scores.teacher_key(task))
+        return _Beside(reference, found, what, cell.key if cell else scores.teacher_key(task))
 
     def _difference(self, reference: Reference, task: str, identity: str, own: Split) -> str:
         """What makes the two numbers different in kind; empty if nothing does."""

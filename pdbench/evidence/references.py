@@ -111,14 +111,6 @@ _METHODS = {
 _UNNORMALISED = ("mnli", "mnli-mismatched", "qnli", "qqp")
 """Tasks on which Patient KD's authors compare states as they are."""
 
-
-def as_run(method: str, task: str) -> str:
-    """The id of a method as its authors ran it on a task."""
-    if method == "patient-kd" and task in _UNNORMALISED:
-        return "patient-kd-unnormalised"
-    return method
-
-
 _READ = ("arch", "method", "init", "value", "tolerance", *_RUNS, "transfer_size", "similarity")
 """Columns whose words do not stand in a reference as they are."""
 
@@ -343,6 +335,13 @@ def _count(text: str) -> int | None:
         return None
     unit = {"k": 1_000, "m": 1_000_000}.get(text[-1], 1)
     return round(float(text.rstrip("km")) * unit)
+
+
+def as_run(method: str, task: str) -> str:
+    """The id of a method as its authors ran it on a task."""
+    if method == "patient-kd" and task in _UNNORMALISED:
+        return "patient-kd-unnormalised"
+    return method
 
 
 def is_similar(found: float | None, published: float) -> bool:
