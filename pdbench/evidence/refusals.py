@@ -42,6 +42,9 @@ _LEAST_SECONDS = 1.0  # of a run beyond that factor: shorter times are not told 
 _ONE_CLASS = 0.01  # share of other answers at which a run still answers one class only
 _SEVERAL = 0.05  # share of other labels at which that is no skill
 
+_COUNTED = (("updates", "steps", 0.0), ("items seen", "examples", ITEMS_APART))
+"""What a budget counts: its name, its column, and the share by which both may differ."""
+
 _MEASURED = ("steps", "examples", "tokens", "train_seconds")
 _DATA = ("train", "dev", "test")
 _SHARED = "soft_labels"
@@ -65,13 +68,19 @@ class Side:
         return self.table.runs(self.cell.key)
 
     @property
+    def grid(self) -> Any:
+        """Those that select the grid point: all, or those of the first seed."""
+        rows = self.runs
+        return rows[rows["seed_index"] == 0] if self.study.first_selects(self.cell) else rows
+
+    @property
     def chosen(self) -> Any:
         """Those of the grid point that dev chose."""
         return self.table.chosen(self.cell.key)
 
     def mean(self, column: str) -> float:
-        """The mean of a column over all runs."""
-        return float(self.runs[column].mean())
+        """The mean of a column over the runs of the grid."""
+        return float(self.grid[column].mean())
 
     def score(self, split: str, metric: str, numbers: Collection[int] | None = None) -> float:
         """The mean score of the chosen runs, in per cent; NaN where it was not recorded.
@@ -139,19 +148,23 @@ def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
     """
     if first.cell.transfer != second.cell.transfer:
         yield f"transfer set {first.cell.transfer or 'none'} v {second.cell.transfer or 'none'}"
-    counted = (("updates", "steps", 0.0), ("items seen", "examples", ITEMS_APART))
-    for name, column, apart in counted:
+    for name, column, apart in _COUNTED:
         mean, its = first.mean(column), second.mean(column)
         if not abs(mean - its) <= apart * mean:
             yield f"{name} {mean:,.0f} v {its:,.0f}"
+    for side in (first, second):
+        yield from _beyond_its_grid(side)
     pieces, its = (side.mean("tokens") / side.mean("steps") for side in (first, second))
     if not abs(pieces - its) <= PIECES_APART * pieces:
         yield f"word pieces an update {pieces:,.0f} v {its:,.0f}"
     yield from _slower(first, second)
     points = [side.table.grid_points(side.cell.key) for side in (first, second)]
-    if points[0] != points[1]:
-        yield f"grid points {points[0]} v {points[1]}"
     numbers = [set(map(int, side.chosen["seed_index"])) for side in (first, second)]
+    for number in sorted(numbers[0] & numbers[1]):
+        if points[0][number] != points[1][number]:
+            of_it = "" if number == min(numbers[0]) else f" of seed number {number}"
+            yield f"grid points{of_it} {points[0][number]} v {points[1][number]}"
+            break
     if numbers[0] != numbers[1]:
         two = " v ".join(map(_listed, numbers))
         yield f"seed numbers {two}; train both with as many seeds"
@@ -163,6 +176,20 @@ def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
         yield from _other_draws(first, second)
     elif other := other_code(first, second):
         yield f"{other}; run the study again"
+
+
+def _beyond_its_grid(side: Side) -> Iterator[str]:
+    """Says where the first seed selects, and another's budget is not the first one's at the point.
+
+    The others' budgets are in no mean: they follow from the point that each side selects.
+    """
+    if not side.study.first_selects(side.cell):
+        return
+    own, chosen = side.chosen["seed_index"] == 0, side.chosen
+    for name, column, apart in _COUNTED:
+        for mean in chosen.loc[own, column]:
+            if other := [its for its in chosen[column] if not abs(mean - its) <= apart * mean]:
+                yield f"{name} {mean:,.0f} of seed number 0 v {other[0]:,.0f} of others"
 
 
 def other_code(first: Side, second: Side) -> str:
@@ -192,7 +219,7 @@ def _seconds(side: Side) -> float:
     That is no more than an update with a teacher can cost beyond one without, and just so much
     where it was not measured, as on a GPU.
     """
-    rows = side.runs
+    rows = side.grid
     whole = rows["train_seconds"].to_numpy(float)
     least = whole / _times_with_teacher(side)
     if "teacher_seconds" not in rows:

@@ -156,9 +156,10 @@ class ResultsTable:
         """The rows that numbers are made of: those of the grid point that dev chose."""
         return self._chosen.get(key, self._none)
 
-    def grid_points(self, key: str) -> int:
-        """The size of a cell's grid: its runs of one seed."""
-        return int(self.runs(key).groupby("seed_index")["run"].nunique().max())
+    def grid_points(self, key: str) -> dict[int, int]:
+        """The grid points at which each seed number of a cell was trained, by the number."""
+        counts = self.runs(key).groupby("seed_index")["run"].nunique()
+        return {int(number): int(count) for number, count in counts.items()}
 
     def is_whole(self, cell: Cell) -> bool:
         """Whether all runs of a cell are there."""
@@ -204,7 +205,8 @@ class ResultsTable:
             yield "the study has no such cell any more"
         if not len(rows):
             yield "none of its runs is there"
-        wanted = Counter(run.seed_number for run in self.study.runs(cell))
+        numbers = range(self.study.seed_counts[cell])
+        wanted = Counter({n: self.study.number_of_runs(cell, n) for n in numbers})
         if lost := wanted - Counter(rows.drop_duplicates("run")["seed_index"]):
             seeds = ", ".join(map(str, lost))
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"

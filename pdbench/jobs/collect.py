@@ -19,7 +19,7 @@ from pdbench.data.columns import (
 )
 from pdbench.data.table import write_table
 from pdbench.data.tokens import read_array
-from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
+from pdbench.jobs.record import RunRecord, best_point, own_runs, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.kinds import Labelled, kind_of, majority
 from pdbench.study import Architecture, Study
@@ -50,7 +50,7 @@ def gathered(study: Study, paths: Paths) -> pd.DataFrame:
 
     whose = {"study": study.name, "scale": study.scale}
     folders = [(task, paths.teacher(task)) for task in study.taught]
-    runs = (run for cell in study.seed_counts for run in study.runs(cell))
+    runs = (run for cell in study.seed_counts for run in own_runs(study, paths, cell))
     folders += [(run.cell.task, paths.run(run)) for run in runs]
     tests = {task: _Test(study, paths, task) for task in study.tasks}
     found = ((tests[task], own) for task, own in folders if (own / RECORD).is_file())
@@ -148,6 +148,9 @@ def _selected(frame: pd.DataFrame, study: Study) -> list[bool]:
     """True for the runs of each cell at the grid point that is best on dev."""
     column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
     scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
-    cells = frame.assign(score=scores).set_index("run").groupby("cell")["score"]
-    best = {cell: at_best_point(own.to_dict()) for cell, own in cells}
-    return [run in best[cell] for cell, run in zip(frame["cell"], frame["run"], strict=True)]
+    first = {key for key, cell in study.cells.items() if study.first_selects(cell)}
+    selecting = frame[(frame["seed_index"] == 0) | ~frame["cell"].isin(first)]
+    cells = selecting.assign(score=scores).set_index("run").groupby("cell")["score"]
+    best = {cell: best_point(own.to_dict()) for cell, own in cells}
+    named = zip(frame["cell"], frame["run"], strict=True)
+    return [run.partition("_")[2] == best[cell] for cell, run in named]

@@ -12,8 +12,9 @@ from pydantic import Field, ValidationError
 from pdbench.core.entries import RECORD, read_record, write_record
 from pdbench.core.errors import DataError
 from pdbench.data.columns import SCHEMA_VERSION
-from pdbench.study import Study
+from pdbench.study import Cell, Run, Study
 from pdbench.study.settings import Strict
+from pdbench.workflow import Paths
 
 if TYPE_CHECKING:
     from pdbench.engine import Progress
@@ -127,13 +128,38 @@ def selection_metric(study: Study, task: str) -> str:
     return study.tasks[study.tasks[task].model_of or task].metrics[0]
 
 
-def at_best_point(dev: Mapping[str, float]) -> list[str]:
-    """The runs, of a cell, at the grid point that is best on dev, averaged over seeds.
+def best_point(dev: Mapping[str, float]) -> str:
+    """The name of the grid point that is best on dev, in the mean over the runs, by name, at it.
 
     Of equal points it is the first by name.
     """
-    points: dict[str, list[str]] = {}
-    for run in dev:
-        points.setdefault(run.partition("_")[2], []).append(run)  # the same for all seeds
-    best = min(points, key=lambda point: (-fmean(dev[run] for run in points[point]), point))
-    return points[best]
+    points: dict[str, list[float]] = {}
+    for run, score in dev.items():
+        points.setdefault(run.partition("_")[2], []).append(score)  # the same for all seeds
+    return min(points, key=lambda point: (-fmean(points[point]), point))
+
+
+def selecting_scores(study: Study, paths: Paths, cell: Cell) -> dict[str, float]:
+    """The dev scores, by run, that select a cell's grid point: of the runs that are there."""
+    metric = selection_metric(study, cell.task)
+    first = study.first_selects(cell)
+    runs = [run for run in study.runs(cell) if not (first and run.seed_number)]
+    there = {run.name: paths.run(run) for run in runs if (paths.run(run) / RECORD).is_file()}
+    return {name: RunRecord.read(folder).metrics["dev"][metric] for name, folder in there.items()}
+
+
+def own_runs(study: Study, paths: Paths, cell: Cell) -> list[Run]:
+    """The runs that a cell has, as far as its first seed has been trained.
+
+    All that the study may have; where the first seed selects, that seed's and, once they are all
+    there, those of the others at the point that is its best.
+    """
+    runs = study.runs(cell)
+    if not study.first_selects(cell):
+        return list(runs)
+    first = [run for run in runs if not run.seed_number]
+    dev = selecting_scores(study, paths, cell)
+    if len(dev) < len(first):
+        return first
+    best = best_point(dev)
+    return [run for run in runs if not run.seed_number or run.point == best]

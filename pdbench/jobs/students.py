@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,14 @@ from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import initial_classifier
 from pdbench.engine.state import SAVE_EVERY, now
-from pdbench.jobs.record import RunRecord, RunRequest, StageRecord
+from pdbench.jobs.record import (
+    RunRecord,
+    RunRequest,
+    StageRecord,
+    best_point,
+    own_runs,
+    selecting_scores,
+)
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
@@ -171,7 +179,7 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: float) -> None:
-    """Make every run of a job that is not there yet; a failed run stops no other."""
+    """Make every run of a job that is not there yet, first those that select among them."""
     refuse_several()
     make: Callable[[Run], None]
     if study.trained_by(cell) == cell:
@@ -181,6 +189,19 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     else:
         make = partial(_take_run, study, paths)
     runs = list(runs_of(study, job))
+    first = [run for run in runs if not run.seed_number] if study.first_selects(cell) else runs
+    selected: dict[str, Any] = {}
+    _make_all(cell, paths, make, first)
+    if len(first) < len(runs):
+        selected, may_train = _selected(study, paths, cell), set(runs)
+        runs = [run for run in own_runs(study, paths, cell) if run in may_train]
+        _make_all(cell, paths, make, [run for run in runs if run.seed_number])
+    made = {run.name: str(paths.run(run)) for run in runs}
+    write_record(paths.folder(job), {"cell": cell.key, "runs": made, **selected})
+
+
+def _make_all(cell: Cell, paths: Paths, make: Callable[[Run], None], runs: Sequence[Run]) -> None:
+    """Make every run that is not there yet; a failed run stops no other."""
     failed: dict[str, Exception] = {}
     for run in runs:
         try:
@@ -195,8 +216,18 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
             f"cell {cell}: {len(failed)} of {len(runs)} runs failed, first {name}: {cause}",
             "mend the cause and run again; finished runs are kept",
         )
-    made = {run.name: str(paths.run(run)) for run in runs}
-    write_record(paths.folder(job), {"cell": cell.key, "runs": made})
+
+
+def _selected(study: Study, paths: Paths, cell: Cell) -> dict[str, Any]:
+    """The point that the first seed selects, and its scores on dev: for the cell's record."""
+    dev = selecting_scores(study, paths, cell)
+    if lost := study.number_of_runs(cell, 0) - len(dev):
+        what = f"cell {cell}: {lost} runs of seed number 0 are missing, which select its grid point"
+        remedy = f"run pdbench cell {shlex.quote(study.argument)} {cell} --seed 0 first"
+        raise DataError(what, remedy)
+    point = best_point(dev)
+    _log.info("%s: the first seed selects %s", cell, point)
+    return {"selected": point, "dev": dev}
 
 
 def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:

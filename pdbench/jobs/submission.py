@@ -23,7 +23,7 @@ from pdbench.core.files import file_digest, read_json, replacing, write_json
 from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
 from pdbench.data.records import open_rows
 from pdbench.data.tokens import read_array
-from pdbench.jobs.record import RunRecord, at_best_point, selection_metric
+from pdbench.jobs.record import RunRecord, best_point, own_runs, selecting_scores, selection_metric
 from pdbench.study import Cell, Study
 from pdbench.study.catalogue.glue import GLUE, GlueTask, glue_name
 from pdbench.workflow import Paths
@@ -131,10 +131,10 @@ def _chosen_run(
     if not paths.cell(cell).is_file():
         raise DataError(f"cell {cell} is not finished with these settings", "run it first")
     metric = selection_metric(study, cell.task)
-    made = {run: RunRecord.read(paths.run(run)) for run in study.runs(cell)}
+    made = {run: RunRecord.read(paths.run(run)) for run in own_runs(study, paths, cell)}
     dev = {run: record.metrics["dev"][metric] for run, record in made.items()}
-    chosen = at_best_point({run.name: score for run, score in dev.items()})
-    own = [run for run in dev if run.name in chosen and seed_number in (None, run.seed_number)]
+    point = best_point(selecting_scores(study, paths, cell))
+    own = [run for run in dev if run.point == point and seed_number in (None, run.seed_number)]
     if not own:
         what = f"cell {cell} has no run of seed number {seed_number}"
         raise UsageError(what, f"name one below {study.seed_counts[cell]}")

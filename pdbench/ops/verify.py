@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -16,6 +17,7 @@ from pdbench.data.table import read_table, write_table
 from pdbench.data.tokens import Tokens
 from pdbench.jobs import pretraining, teachers
 from pdbench.jobs.collect import gathered
+from pdbench.jobs.record import own_runs
 from pdbench.jobs.students import CellData
 from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
@@ -78,11 +80,12 @@ def _is_there(folder: Path) -> bool:
 def _checks_of_cell(
     study: Study, paths: Paths, cell: Cell, *, can_compare: bool
 ) -> Iterator[Callable[[], Any]]:
-    folders = [paths.run(run) for run in study.runs(cell)]
-    is_done = paths.cell(cell).exists()
-    if is_done:
-        yield partial(read_record, paths.folder(Job("cell", cell)))
-    made = [folder for folder in folders if is_done or _is_there(folder)]
+    folders, named = [paths.run(run) for run in study.runs(cell)], set()
+    if paths.cell(cell).exists():
+        yield partial(_check_cell, study, paths, cell)
+        with contextlib.suppress(DataError):
+            named = set(read_record(paths.folder(Job("cell", cell)))["runs"].values())
+    made = [folder for folder in folders if str(folder) in named or _is_there(folder)]
     yield from (partial(whole, folder) for folder in made)
     if made and can_compare and study.trained_by(cell) == cell:
         opened = cache(partial(CellData.open, study, paths, cell))
@@ -90,6 +93,15 @@ def _checks_of_cell(
             folder = paths.run(run)
             if folder in made and (folder / RECORD).exists():
                 yield partial(_compare, folder, partial(_read_by_run, opened, run.seed_number))
+
+
+def _check_cell(study: Study, paths: Paths, cell: Cell) -> None:
+    """Refuse a record that was edited, or names other runs than the scores on dev select."""
+    folder = paths.folder(Job("cell", cell))
+    runs = {run.name: str(paths.run(run)) for run in own_runs(study, paths, cell)}
+    if read_record(folder)["runs"] != runs:
+        what = f"{folder}: it names other runs than the scores on dev select"
+        raise DataError(what, mended(folder / RECORD))
 
 
 def _read_by_run(opened: Callable[[], CellData], seed_number: int) -> dict[str, Any]:

@@ -191,7 +191,7 @@ class Costs:
 
     def __init__(self, study: Study, sizes: Sizes | None = None) -> None:
         self.study, self.sizes = study, sizes or Sizes(study)
-        self._cells: dict[Cell, Work] = {}
+        self._runs: dict[Cell, Work] = {}
 
     def pretrain(self, start: Start) -> Work:
         """Pre-training of one size on a corpus, and asking its teacher if it has one.
@@ -225,15 +225,15 @@ class Costs:
         seen = Seen(items / _BATCH, items, items * self.sizes.text_pieces(key.text))
         return _START + _prediction(self.teacher_size(key.task), seen)
 
-    def cell(self, wanted: Cell) -> Work:
-        """Training and scoring all runs of a cell."""
-        if wanted not in self._cells:
+    def cell(self, wanted: Cell, seed_number: int | None = None) -> Work:
+        """Training and scoring all runs of a cell, or of one seed number of it."""
+        if wanted not in self._runs:
             run = self._scoring(wanted.architecture, wanted.task)
             trains = self.study.trained_by(wanted) == wanted
             for stage in self.study.methods[wanted.method].stages if trains else ():
                 run += self._stage(wanted, stage)
-            self._cells[wanted] = _START + run * self.study.number_of_runs(wanted)
-        return self._cells[wanted]
+            self._runs[wanted] = run
+        return _START + self._runs[wanted] * self.study.number_of_runs(wanted, seed_number)
 
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""

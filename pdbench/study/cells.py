@@ -129,7 +129,12 @@ class Run:
     @property
     def name(self) -> str:
         """The run's name within its cell, for example "seed0_lr0.001-b32"."""
-        return f"seed{self.seed_number}_{'_'.join(map(str, self.points))}"
+        return f"seed{self.seed_number}_{self.point}"
+
+    @property
+    def point(self) -> str:
+        """The name of its grid point, which runs of other seed numbers share."""
+        return "_".join(map(str, self.points))
 
     @property
     def seed(self) -> int:

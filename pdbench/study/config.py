@@ -226,10 +226,11 @@ class Study(Strict):
         return tuple(known.get(n) or Architecture.parse(n) for n in chosen)
 
     def runs(self, cell: Cell) -> tuple[Run, ...]:
-        """The runs of a cell: its seeds by the grid of its stages.
+        """The runs that a cell may have: its seeds by the grid of its stages.
 
         Stages with the same settings share a point, so that a method of more stages does not
-        choose among more runs.
+        choose among more runs. Where the first seed selects, of the others' runs those at its best
+        point are trained alone, which is known once its own have been.
         """
         points = self.points(cell)
         return tuple(Run(cell, i, point) for i in range(self.seed_counts[cell]) for point in points)
@@ -246,11 +247,24 @@ class Study(Strict):
         chosen = [dict(zip(grids, p, strict=True)) for p in itertools.product(*grids.values())]
         return [tuple(point[name] for name in used) for point in chosen]
 
-    def number_of_runs(self, cell: Cell) -> int:
-        """How many runs a cell has."""
+    def first_selects(self, cell: Cell) -> bool:
+        """Whether the first seed number alone is trained over the grid of a cell that has more."""
+        has_more = self.seed_counts[cell] > 1 and self._number_of_points(cell) > 1
+        return has_more and self.training.select == "first-seed"
+
+    def number_of_runs(self, cell: Cell, seed_number: int | None = None) -> int:
+        """How many runs of a cell are trained, or of one seed number of it."""
+        points, seeds = self._number_of_points(cell), self.seed_counts[cell]
+        if not self.first_selects(cell):
+            return points * (seeds if seed_number is None else 1)
+        if seed_number is None:
+            return points + seeds - 1
+        return 1 if seed_number else points
+
+    def _number_of_points(self, cell: Cell) -> int:
         used = {stage.settings for stage in self.methods[cell.method].stages}
         grids = [(own.learning_rate, own.batch_size) for own in map(self.stage, used)]
-        return self.seed_counts[cell] * math.prod(len(a) * len(b) for a, b in grids)
+        return math.prod(len(rates) * len(sizes) for rates, sizes in grids)
 
     def learning_rate(self, base: float, architecture: Architecture) -> float:
         """A configured learning rate at the width of an architecture."""

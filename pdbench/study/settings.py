@@ -465,6 +465,12 @@ class Training(Strict):
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
+    select: _Sourced[Literal["all-seeds", "first-seed"]] = Field(
+        "all-seeds",
+        description="Whose runs select a cell's grid point on dev: all-seeds = every seed number "
+        "is trained over the whole grid, and the mean over them counts; first-seed = the first "
+        "one is, and the others are trained at the point that is its best.",
+    )
     rates_hold_at: _Limit = Field(
         None,
         description="Width at which the learning rates of pre-training, distillation and "

@@ -196,6 +196,8 @@ def _cell_needs(study: Study, cell: Cell) -> Iterator[Job]:
 def _seed_needs(study: Study, key: SeedOf) -> Iterator[Job]:
     yield from needed_by_all(study, key.cell)
     yield from _start_of(study, key.cell, key.seed_number)
+    if key.seed_number and study.first_selects(key.cell):
+        yield Job("seed", SeedOf(key.cell, 0))
 
 
 def _start_of(study: Study, cell: Cell, seed_number: int) -> Iterator[Job]:
@@ -213,11 +215,15 @@ def _cell_decides(specs: Specs, cell: Cell) -> Any:
     """All that decides its runs, and which runs it has."""
     study, host = specs.study, specs.study.trained_by(cell)
     points = [_plain(points) for points in study.points(host)]
-    return {"cell": specs.cell(host), "seeds": study.seed_counts[cell], "points": points}
+    found = {"cell": specs.cell(host), "seeds": study.seed_counts[cell], "points": points}
+    return {**found, "select": "first-seed"} if study.first_selects(cell) else found
 
 
 def _seed_decides(specs: Specs, key: SeedOf) -> Any:
-    return {**_cell_decides(specs, key.cell), "seeds": None, "seed": key.seed_number}
+    found = {**_cell_decides(specs, key.cell), "seeds": None, "seed": key.seed_number}
+    if not key.seed_number:
+        found.pop("select", None)  # its runs are the whole grid, whichever seeds select
+    return found
 
 
 def _run_decides(specs: Specs, run: Run) -> Any:
@@ -430,7 +436,7 @@ KINDS: dict[str, _JobKind] = {
         needs=_seed_needs,
         after=_after_audit,
         decides=_seed_decides,
-        work=lambda costs, key: costs.cell(key.cell) * (1 / costs.study.seed_counts[key.cell]),
+        work=lambda costs, key: costs.cell(key.cell, key.seed_number),
         model=lambda costs, key: key.cell.architecture,
     ),
     "cell": _JobKind(
@@ -501,7 +507,7 @@ def jobs_of(study: Study, cell: Cell) -> list[Job]:
 
 
 def runs_of(study: Study, job: Job) -> Iterator[Run]:
-    """The runs that a job of a seed, a cell or a bundle trains."""
+    """The runs that a job of a seed, a cell or a bundle may train."""
     cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
     number = getattr(job.key, "seed_number", None)
     for cell in cells:

@@ -7,12 +7,13 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pdbench.core.entries import RECORD, lost_from
-from pdbench.core.errors import PdbenchError, UsageError, of_system
+from pdbench.core.errors import DataError, PdbenchError, UsageError, of_system
+from pdbench.core.files import read_json
 from pdbench.core.lines import say
 from pdbench.core.words import as_line
 from pdbench.study import offline
@@ -145,10 +146,26 @@ def _forget_lost(study: Study, paths: Paths, graph: Graph) -> None:
             if any(lost_from(record.parent)):
                 record.unlink()
             continue
-        runs = [paths.run(run) for run in runs_of(study, job)]
-        lost = [run for run in runs if _is_lost_run(run)]
+        lost = [run for run in _runs_made(study, paths, job) if _is_lost_run(run)]
         for path in [run / RECORD for run in lost] + [record, paths.table] * bool(lost):
             path.unlink(missing_ok=True)
+
+
+def _runs_made(study: Study, paths: Paths, job: Job) -> Iterator[Path]:
+    """The folders of the runs of a finished job; where the first seed selects, its record has them.
+
+    Where that cannot be read it is its own folder, as if it were a run that is lost.
+    """
+    for run in runs_of(study, job):
+        if not study.first_selects(run.cell):
+            yield paths.run(run)
+    cells = job.key.cells if job.kind == "bundle" else [getattr(job.key, "cell", job.key)]
+    for cell in filter(study.first_selects, cells):
+        record = paths.output(Job("cell", cell) if job.kind == "bundle" else job)
+        try:
+            yield from map(Path, read_json(record)["runs"].values())
+        except (DataError, KeyError):
+            yield record.parent
 
 
 def _is_lost_run(run: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from pdbench.jobs.record import at_best_point, selection_metric
+from pdbench.jobs.record import best_point, selection_metric
 from pdbench.study import load_study
 from tests.glue_study import write_glue_study
 
@@ -21,7 +21,7 @@ def test_the_point_is_chosen_by_its_mean_over_seeds() -> None:
         "seed0_lr0.0003-b8_lr0.001-b32": 0.5,
     }
 
-    assert at_best_point(runs) == ["seed0_lr0.001-b8", "seed1_lr0.001-b8"]
+    assert best_point(runs) == "lr0.001-b8"
 
 
 def test_of_equal_points_the_first_by_name_counts() -> None:
@@ -29,7 +29,7 @@ def test_of_equal_points_the_first_by_name_counts() -> None:
     runs = ["seed0_lr0.003-b8", "seed0_lr0.001-b8", "seed0_lr0.001-b32"]
 
     for order in (runs, runs[::-1]):
-        assert at_best_point(dict.fromkeys(order, 0.5)) == ["seed0_lr0.001-b32"]
+        assert best_point(dict.fromkeys(order, 0.5)) == "lr0.001-b32"
 
 
 def test_guests_are_chosen_by_the_metric_of_their_models(tmp_path: Path) -> None:

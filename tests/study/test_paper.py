@@ -16,7 +16,7 @@ from pdbench.study.settings import Released, is_commit, is_sourced
 SOURCED = {"epochs", "batch_size", "learning_rate", "train", "dev", "test", "max_length", "margin"}
 SOURCED |= {"seeds", "warmup", "masked", "dropout", "batch_tokens", "tokens", "least_steps"}
 SOURCED |= {"least", "size", "broken", "ratings", "balanced", "weight_decay", "clip"}
-SOURCED |= {"initializer_range", "embedding_start"}
+SOURCED |= {"initializer_range", "embedding_start", "select"}
 DEFAULT = {"softmax_pieces", "at_once", "rates_hold_at"}
 """Settings that nothing in the paper has, and that stay switched off."""
 

@@ -64,7 +64,7 @@ def test_split_cells_end_sooner_on_many_devices(study_file: Callable[..., Path])
     assert split.longest is not None
     assert split.jobs["seed"] == sum(study.seed_counts.values())
     assert split.whole == plan.whole
-    starts = H100.seconds(Work(starts=len(study.seed_counts)))
+    starts = H100.seconds(Work(starts=sum(study.seed_counts.values())))
     assert split.wall(1).seconds == pytest.approx(plan.wall(1).seconds + starts)
     assert split.wall(64).seconds < plan.wall(64).seconds
     assert split.peak_disk(64) > plan.peak_disk(64)
