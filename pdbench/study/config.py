@@ -7,7 +7,7 @@ import math
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -91,6 +91,13 @@ class Study(Strict):
     def shown(self) -> str:
         """What pages call it, which others read."""
         return shown(self.argument)
+
+    def changed(self, **keys: Any) -> Study:
+        """A study that is this one but for some keys, whose values are not checked."""
+        found = self.model_copy(update=keys)
+        for name in found.__dict__.keys() - type(self).model_fields.keys():
+            del found.__dict__[name]  # what was kept of this one
+        return found
 
     @cached_property
     def named_architectures(self) -> dict[str, Architecture]:

@@ -13,10 +13,13 @@ from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.costs import Costs, Sizes, Work
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
 from pdbench.study.config import Study
+from pdbench.study.settings import ArtefactNeeds
 from pdbench.workflow.graph import BUNDLE, MOST, Graph
 from pdbench.workflow.kinds import KINDS, Job
 
 _HOUR = 3600.0
+_SEEDS = (3, 5)  # of which a plan says what they would cost
+_WHOLE = "together"  # in place of an artefact's id
 DEVICES = (1, 64)
 
 
@@ -121,6 +124,40 @@ class Plan:
         return self.cost(self.work)
 
     @cached_property
+    def alternatives(self) -> dict[str, dict[str, Estimate]]:
+        """What the device would take for each artefact alone and for all, from the beginning.
+
+        By the artefact's id or "together", and then by what is changed of the study: nothing
+        ("as it is"), the seeds of every artefact, or whose runs select the grid point.
+        """
+        drawn = {name: needs for name, needs in self.study.artefacts.items() if needs.cells}
+        alone = {name: {name: needs} for name, needs in drawn.items()}
+        return {
+            name: {
+                words: self._device(study.changed(artefacts=_with_seeds(chosen, seeds)))
+                for words, seeds, study in self._changed
+            }
+            for name, chosen in {**alone, _WHOLE: drawn}.items()
+        }
+
+    @cached_property
+    def _changed(self) -> list[tuple[str, int | None, Study]]:
+        """The study as it is and changed: in words, the seeds of every artefact, and the rest."""
+        training = self.study.training
+        other = "all-seeds" if training.select == "first-seed" else "first-seed"
+        selecting = self.study.changed(training=training.model_copy(update={"select": other}))
+        return [
+            ("as it is", None, self.study),
+            *((f"{seeds} seeds", seeds, self.study) for seeds in _SEEDS),
+            (f"select: {other}", None, selecting),
+        ]
+
+    def _device(self, study: Study) -> Estimate:
+        found = Graph(study).work(Costs(study, self.sizes))
+        trained = sum((work for job, work in found.items() if _is_on_device(job)), start=Work())
+        return self.machine.estimate(trained, self.sizes.uncertainty)
+
+    @cached_property
     def _states(self) -> list[float]:
         """The bytes of the states that training jobs save, the largest first."""
         found = []
@@ -158,14 +195,15 @@ class Plan:
 
     def as_text(self, devices: Sequence[int] = DEVICES) -> list[str]:
         """The plan as lines: small tables, with its assumptions named."""
-        tables = (_artefacts(self), _rules(self), _wall(self, devices))
+        tables = (_artefacts(self), _rules(self), _alternatives(self), _wall(self, devices))
         return [*_head(self), *(line for lines in tables for line in ("", *lines))]
 
     def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
         """The plan as ``pdbench plan --json`` writes it.
 
         ``jobs`` counts jobs by rule, of which a bundle has several cells; ``rules`` and
-        ``artefacts`` have costs, an artefact's own and those it shares; ``wall_hours`` and
+        ``artefacts`` have costs, an artefact's own and those it shares; ``alternatives`` has the
+        hours of each artefact alone, with other seeds and another selection; ``wall_hours`` and
         ``peak_disk_bytes`` go by the number of devices, ``cells`` by the runs of each.
         """
         return {
@@ -200,6 +238,10 @@ class Plan:
                 }
                 for name in self.study.artefacts
                 for own, shared in (self.own_and_shared(name),)
+            },
+            "alternatives": {
+                name: {words: found.as_json(_HOUR) for words, found in row.items()}
+                for name, row in self.alternatives.items()
             },
             "cells": self.runs,
         }
@@ -299,6 +341,21 @@ def _rules(plan: Plan) -> list[str]:
         cpu = estimated_duration(cost.cpu) if cost.cpu else "-"
         rows.append((name, str(cost.steps), _span(cost.device), cpu, byte_size(cost.disk)))
     return aligned(rows)
+
+
+def _alternatives(plan: Plan) -> list[str]:
+    rows = [("alone, whatever is done", *next(iter(plan.alternatives.values())))]
+    for name, found in plan.alternatives.items():
+        rows.append((name, *(estimated_duration(own.seconds) for own in found.values())))
+    return aligned(rows)
+
+
+def _with_seeds(
+    artefacts: Mapping[str, ArtefactNeeds], seeds: int | None
+) -> dict[str, ArtefactNeeds]:
+    """Artefacts with so many seeds each; None leaves them as they are."""
+    changed = {} if seeds is None else {"seeds": seeds}
+    return {name: needs.model_copy(update=changed) for name, needs in artefacts.items()}
 
 
 def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
