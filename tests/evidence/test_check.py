@@ -428,6 +428,60 @@ def test_one_unstable_size_does_not_hide_all_others(study: Study) -> None:
     assert found.code() == 1
 
 
+FIRST = {"training.select": "first-seed"}
+
+
+def of_the_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs of a study in which the first seed selects among those of all."""
+    return frame[(frame["seed_index"] == 0) | frame["selected"] | (frame["method"] == "teacher")]
+
+
+def test_the_first_seed_may_select_on_both_sides(tmp_path: Path) -> None:
+    """Grid and choice are the same on both: other seeds have one run each, and none is missing."""
+    study = gate_results.small_study(tmp_path, FIRST)
+    frame = of_the_first(table(study, {"pd": 0.3}))
+
+    assert gate(study, frame).code() == 0
+
+    short = frame.drop(frame[(frame["cell"] == ONE) & (frame["seed_index"] == 2)].index)
+    assert "1 of 4 runs missing, of seed 2" in str(row(gate(study, short)))
+
+
+@pytest.mark.parametrize("methods", [["d"], ["pd"]])
+def test_the_whole_grid_of_every_seed_is_another_budget(tmp_path: Path, methods: list[str]) -> None:
+    """Whichever side has it."""
+    study = gate_results.small_study(tmp_path, FIRST)
+    whole = table(study, {"pd": 0.3})
+    others = of_the_first(whole[~whole["method"].isin(methods)])
+
+    found = gate(study, pd.concat([others, whole[whole["method"].isin(methods)]]))
+
+    two = "2 v 1" if methods == ["d"] else "1 v 2"
+    assert row(found).outcome is GateOutcome.REFUSED
+    assert f"grid points of seed number 1 {two}" in str(row(found))
+
+
+def test_points_that_cost_more_are_no_other_budget_and_longer_training_is(tmp_path: Path) -> None:
+    """Each side's other seeds have the updates of the point that its first seed selects."""
+    study = gate_results.small_study(tmp_path, FIRST)
+    frame = of_the_first(table(study, {"pd": 0.3}))
+    large = frame["run"].str.contains("lr0.001") & frame["method"].isin(["pd", "d"])
+    frame.loc[large, "steps"] = 800
+    own = frame["method"] == "pd"
+    frame.loc[own, "selected"] = ~frame["selected"][own] | (frame["seed_index"] != 0)[own]
+    runs = frame.loc[own & (frame["seed_index"] != 0), "run"]
+    other = runs.str.replace("lr0.001", "lr0.003")
+    frame.loc[other.index, "run"] = other
+    frame.loc[other.index, "steps"] = 400
+    paths = {run.name: run for run in study.runs(study.cells[ONE])}
+    assert set(frame.loc[frame["cell"] == ONE, "run"]) <= set(paths)
+
+    assert "updates" not in str(row(gate(study, frame)))
+
+    frame.loc[other.index, "steps"] = 500
+    assert "updates 400 of seed number 0 v 500 of others" in str(row(gate(study, frame)))
+
+
 def test_a_larger_grid_is_refused(tmp_path: Path) -> None:
     """The best of two grid points is no fair match for the only one of the other method."""
     study = gate_results.small_study(

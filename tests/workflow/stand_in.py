@@ -65,12 +65,17 @@ def _job(graph: Graph, command: str, words: list[str]) -> Job:
 
 
 def _train(paths: Paths, job: Job) -> None:
-    for run in runs_of(paths.study, job):
+    """Leave what a job's runs leave; a first seed that selects prefers the first point."""
+    cell = getattr(job.key, "cell", job.key)
+    runs, best = list(runs_of(paths.study, job)), paths.study.runs(cell)[0].point
+    if paths.study.first_selects(cell):
+        runs = [run for run in runs if not run.seed_number or run.point == best]
+    for run in runs:
         record = paths.run(run) / RECORD
         if not record.exists():
             _note("runs.txt", f"{run.cell}/{run.name}")
             _write([record.with_name(predictions_file("test")), record])
-    _write([paths.output(job)])
+    write_record(paths.folder(job), {"runs": {run.name: str(paths.run(run)) for run in runs}})
 
 
 def _note(name: str, line: str) -> None:

@@ -9,6 +9,8 @@ import itertools
 import pytest
 from workflow_project import Project
 
+from pdbench.planning.costs import Work
+from pdbench.planning.machines import LAPTOP
 from pdbench.study import Cell, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
@@ -139,7 +141,7 @@ def test_every_kind_of_job_has_a_cost_and_a_place(study: Study) -> None:
 
 
 def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
-    """Each of their seeds has its share of the work, and what is collected stays the same."""
+    """Each of their seeds has its share of the work and a start, and what is collected stays the same."""
     costs = {job.key: seconds for job, seconds in graph.costs.items() if job.kind == "cell"}
     limit = sorted(costs.values())[4]
 
@@ -150,7 +152,8 @@ def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
     for cell in large:
         seeds = [job for job in split.needs[Job("cell", cell)] if job.kind == "seed"]
         assert [job.key for job in seeds] == [(cell, number) for number in split.split[cell]]
-        assert sum(split.costs[seed] for seed in seeds) == pytest.approx(costs[cell])
+        starts = LAPTOP.seconds(Work(starts=len(seeds) - 1))
+        assert sum(split.costs[seed] for seed in seeds) == pytest.approx(costs[cell] + starts)
         assert split.priority(seeds[0]) > split.priority(Job("cell", cell))
     assert split.needs[_TABLE] == graph.needs[_TABLE]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -43,3 +44,27 @@ def test_one_more_seed_repeats_no_other(split: Project) -> None:
     replace(split, split=0).run("study")
 
     assert {run.split("/")[1].split("_")[0] for run in split.trained} == {"seed2"}
+
+
+def test_other_seeds_wait_for_the_first_where_it_selects(split: Project) -> None:
+    """Each trains one run; nothing is left then, and a run that is lost is made again alone."""
+    split.change({"training.select": "first-seed"})
+
+    commands = [line.split() for line in split.run("study")]
+
+    with split.opened() as paths:
+        study = paths.study
+        cells = [cell for cell in study.seed_counts if study.first_selects(cell)]
+        lost = next(run for run in study.runs(cells[0]) if run.seed_number == 1)
+        folder = split.folder / paths.run(lost)
+    assert cells
+    for cell in cells:
+        own = [words for words in commands if cell.key in words and "--seed" in words]
+        assert own[0][own[0].index("--seed") + 1] == "0"
+        assert len(own) == study.seed_counts[cell]
+    assert len(split.trained) == sum(map(study.number_of_runs, study.seed_counts))
+    assert split.planned("study") == {}
+
+    shutil.rmtree(folder)
+    split.run("study")
+    assert split.trained == [f"{lost.cell}/{lost.name}"]
