@@ -141,7 +141,7 @@ def test_every_kind_of_job_has_a_cost_and_a_place(study: Study) -> None:
 
 
 def test_large_cells_are_split_by_seed(study: Study, graph: Graph) -> None:
-    """Each of their seeds has its share of the work and a start, and what is collected stays the same."""
+    """Each seed has its share of the work and a start, and what is collected stays the same."""
     costs = {job.key: seconds for job, seconds in graph.costs.items() if job.kind == "cell"}
     limit = sorted(costs.values())[4]
 
