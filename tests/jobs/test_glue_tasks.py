@@ -471,3 +471,28 @@ def test_predictions_of_other_examples_are_no_submission(project: tuple[Study, P
 
     with pytest.raises(DataError, match=r"STS-B\.tsv: 23 predictions; GLUE's test set has 1379"):
         submission.write_submission(study, paths, [study.cells[SCORES]], Path("m.zip"), fill=True)
+
+
+def test_a_guest_has_the_runs_that_its_hosts_first_seed_selects(
+    project: tuple[Study, Paths],
+) -> None:
+    """It takes the host's runs and no other, and selects the same point."""
+    raw = yaml.safe_load(Path("tasks.yaml").read_text())
+    raw["training"]["select"] = "first-seed"
+    raw["training"]["finetune"]["learning_rate"] = [1e-5, 3e-3]
+    raw["training"]["distill"]["learning_rate"] = [1e-5, 3e-3]
+    for needs in raw["artefacts"].values():
+        needs["seeds"] = 2
+    Path("first.yaml").write_text(yaml.safe_dump(raw))
+    study = load_study("first.yaml")
+    paths = Paths(study)
+    host, guest = (study.cells[key] for key in (HOST, GUEST))
+    assert study.first_selects(host)
+
+    students.attempt(study, paths, host)
+    students.attempt(study, paths, guest)
+
+    made, taken = (read_json(paths.cell(cell)) for cell in (host, guest))
+    assert (taken["selected"], taken["dev"]) == (made["selected"], made["dev"])
+    assert set(taken["runs"]) == set(made["runs"])
+    assert len(made["runs"]) == study.number_of_runs(host) == study.number_of_runs(guest)
