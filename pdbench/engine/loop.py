@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -85,6 +85,11 @@ class Progress:
     seconds: float
     teacher_seconds: float
     losses: NDArray[np.float32] = field(repr=False, compare=False)
+
+    def tell(self, keeper: Keeper) -> None:
+        """Note a finished stage among those of the run that a keeper keeps."""
+        done = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "losses"}
+        keeper.finish(done, torch.from_numpy(self.losses))
 
 
 def optimise(
@@ -267,9 +272,10 @@ class _Running:
             "seconds": self._watch.seconds,
             "teacher_seconds": self._taught + self._teaching(),
         }
+        progress = Progress(**done, losses=losses.cpu().numpy())
         if keeper is not None:
-            keeper.finish(done, losses)
-        return Progress(**done, losses=losses.cpu().numpy())
+            progress.tell(keeper)
+        return progress
 
     def _seed_dropout(self) -> None:
         words = stream(Purpose.DROPOUT, self._seed, self.step, self._ranks.rank)

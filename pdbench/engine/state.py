@@ -101,6 +101,11 @@ class Keeper:
         """Whether it is time to save."""
         return self._writes and time.monotonic() - self._saved >= self._every
 
+    @property
+    def has_state(self) -> bool:
+        """Whether a state of the run was found, or a stage of it noted."""
+        return self._found is not None or bool(self._finished)
+
     def next_stage(self) -> tuple[dict[str, Any], Tensor] | None:
         """What a stage noted with :meth:`finish`, if it was finished before an interruption."""
         if self.stage == len(self._finished):

@@ -12,7 +12,7 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from pdbench.core.entries import read_record, verified_digest, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
@@ -53,7 +53,7 @@ from pdbench.jobs.training import (
 from pdbench.jobs.unseen import closed_labels
 from pdbench.kinds import Asked, Kind, Labelled, Scores, kind_of
 from pdbench.study import Cell, Run, Study
-from pdbench.study.cells import SeedOf
+from pdbench.study.cells import Point, SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job, runs_of
 from pdbench.workflow.paths import ARCHIVES
@@ -185,7 +185,7 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     if study.trained_by(cell) == cell:
         refuse_slow(study)
         data = CellData.open(study, paths, cell)
-        make = partial(_train_run, study, paths, data, save_every)
+        make = partial(_train_run, study, paths, data, SharedStages(), save_every)
     else:
         make = partial(_take_run, study, paths)
     runs = list(runs_of(study, job))
@@ -230,13 +230,15 @@ def _selected(study: Study, paths: Paths, cell: Cell) -> dict[str, Any]:
     return {"selected": point, "dev": dev}
 
 
-def _train_run(study: Study, paths: Paths, data: CellData, save_every: float, run: Run) -> None:
+def _train_run(
+    study: Study, paths: Paths, data: CellData, shared: SharedStages, save_every: float, run: Run
+) -> None:
     asked = _asked(paths, run, data.inputs_of(run.seed_number))
     job = TrainingJob(paths, paths.run(run), asked, save_every)
     if job.is_done(f"{run.cell} {run.name}"):
         return
     with closed_labels(study):
-        outcome = train_student(study, run, data, job.keeper)
+        outcome = train_student(study, run, data, job.keeper, shared)
     stages = [
         StageRecord.of(objective, point.learning_rate, progress)
         for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
@@ -395,19 +397,64 @@ class TrainedRun:
     predictions: dict[str, NDArray[Any]]
 
 
+class SharedStages:
+    """What the first stages of one run of a cell made, for the next that begins with the same.
+
+    Runs that differ in the point of their last stage alone have the same model before it, to the
+    last bit: the paper's fine-tuning grid after distillation would repeat each distillation twenty
+    times.
+    """
+
+    def __init__(self) -> None:
+        self._of: tuple[int, tuple[Point, ...]] | None = None
+        self._weights: dict[str, Tensor] = {}
+        self._stages: dict[str, Progress] = {}
+
+    def take_up(
+        self, run: Run, first: int, model: Classifier, keeper: Keeper | None
+    ) -> dict[str, Progress]:
+        """Put a run's model where its ``first`` stages leave it, if they are known.
+
+        Returns what they did, by stage; nothing where the run has to train them.
+        """
+        if (run.seed, run.points[:first]) != self._of:
+            return {}
+        model.load_state_dict(self._weights)
+        if keeper is not None:
+            for progress in self._stages.values():
+                progress.tell(keeper)
+        return dict(self._stages)
+
+    def keep(self, run: Run, model: Classifier, stages: Mapping[str, Progress]) -> None:
+        """Keep the model after the first stages of a run, in the place of another run's."""
+        self._of, self._stages = (run.seed, run.points[: len(stages)]), dict(stages)
+        self._weights = {k: v.detach().to("cpu", copy=True) for k, v in model.state_dict().items()}
+
+
 def train_student(
-    study: Study, run: Run, data: CellData, keeper: Keeper | None = None
+    study: Study,
+    run: Run,
+    data: CellData,
+    keeper: Keeper | None = None,
+    shared: SharedStages | None = None,
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, score it on dev, and predict."""
     method, model = study.methods[run.cell.method], _first_model(study, run, data)
-    stages: dict[str, Progress] = {}
+    first = method.shared_stages
+    if first == 0 or (keeper is not None and keeper.has_state):
+        shared = None  # a run that goes on has the weights of a later stage
+    stages = {} if shared is None else shared.take_up(run, first, model, keeper)
     for number, stage in enumerate(method.stages):
+        if stage.name in stages:
+            continue
         items = data.splits["train"] if stage.data == "labelled" else data.transfer
         assert items is not None
         walk, seed = _walk_of(study, run, number, items.items), run.seed + method.turn(number)
         teacher = data.teacher if stage.is_custom else None
         objective = objective_of(stage, data.kind, model, teacher, seed)
         stages[stage.name] = train_stage(model, objective, items, walk, seed, teacher, keeper)
+        if shared is not None and len(stages) == first:
+            shared.keep(run, model, stages)
     if any(stage.is_custom for stage in method.stages):
         # What is scored is the engine's model with these weights, whatever a loss made of this one.
         weights = nn.Module.state_dict(model)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ class Costs:
 
     def __init__(self, study: Study, sizes: Sizes | None = None) -> None:
         self.study, self.sizes = study, sizes or Sizes(study)
-        self._runs: dict[Cell, Work] = {}
+        self._cells: dict[tuple[Cell, int | None], Work] = {}
 
     def pretrain(self, start: Start) -> Work:
         """Pre-training of one size on a corpus, and asking its teacher if it has one.
@@ -227,13 +228,17 @@ class Costs:
 
     def cell(self, wanted: Cell, seed_number: int | None = None) -> Work:
         """Training and scoring all runs of a cell, or of one seed number of it."""
-        if wanted not in self._runs:
-            run = self._scoring(wanted.architecture, wanted.task)
+        key = wanted, seed_number
+        if key not in self._cells:
+            runs = partial(self.study.number_of_runs, *key)
+            found = _START + self._scoring(wanted.architecture, wanted.task) * runs()
+            method = self.study.methods[wanted.method]
             trains = self.study.trained_by(wanted) == wanted
-            for stage in self.study.methods[wanted.method].stages if trains else ():
-                run += self._stage(wanted, stage)
-            self._runs[wanted] = run
-        return _START + self._runs[wanted] * self.study.number_of_runs(wanted, seed_number)
+            for number, stage in enumerate(method.stages if trains else ()):
+                alike = number + 1 if number < method.shared_stages else None
+                found += self._stage(wanted, stage) * runs(alike)
+            self._cells[key] = found
+        return self._cells[key]
 
     def teacher_size(self, task: str) -> Architecture:
         """The architecture of a task's teacher, as far as its name says it."""

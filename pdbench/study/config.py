@@ -259,17 +259,22 @@ class Study(Strict):
         has_more = self.seed_counts[cell] > 1 and self._number_of_points(cell) > 1
         return has_more and self.training.select == "first-seed"
 
-    def number_of_runs(self, cell: Cell, seed_number: int | None = None) -> int:
-        """How many runs of a cell are trained, or of one seed number of it."""
-        points, seeds = self._number_of_points(cell), self.seed_counts[cell]
+    def number_of_runs(
+        self, cell: Cell, seed_number: int | None = None, stages: int | None = None
+    ) -> int:
+        """How many runs of a cell are trained, or of one seed number of it.
+
+        With ``stages``, those whose points agree in the first so many stages count once.
+        """
+        points, seeds = self._number_of_points(cell, stages), self.seed_counts[cell]
         if not self.first_selects(cell):
             return points * (seeds if seed_number is None else 1)
         if seed_number is None:
             return points + seeds - 1
         return 1 if seed_number else points
 
-    def _number_of_points(self, cell: Cell) -> int:
-        used = {stage.settings for stage in self.methods[cell.method].stages}
+    def _number_of_points(self, cell: Cell, stages: int | None = None) -> int:
+        used = {stage.settings for stage in self.methods[cell.method].stages[:stages]}
         grids = [(own.learning_rate, own.batch_size) for own in map(self.stage, used)]
         return math.prod(len(rates) * len(sizes) for rates, sizes in grids)
 

@@ -155,6 +155,15 @@ class Method(Strict):
         """Whether its first weights come from a pre-trained model."""
         return self.initialisation != "random"
 
+    @property
+    def shared_stages(self) -> int:
+        """How many first stages leave the same model in runs that have the same points in them.
+
+        All but the last, as far as the engine's own losses go: a class may keep what it likes.
+        """
+        custom = [number for number, stage in enumerate(self.stages) if stage.is_custom]
+        return min([len(self.stages) - 1, *custom])
+
     def turn(self, number: int) -> int:
         """How many stages before a stage share its data and updates."""
         data = self.stages[number].data

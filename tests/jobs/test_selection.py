@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -239,3 +240,33 @@ def test_the_first_seeds_job_is_the_same_whichever_selects(project: tuple[Study,
     same, as_well = in_words(select="all-seeds", seeds=1)
     assert alone.digest(Job("cell", cell)) == as_well.digest(Job("cell", cell))
     assert single.number_of_runs(cell) == same.number_of_runs(cell) == 2
+
+
+def test_a_first_stage_is_trained_once_for_all_points_of_the_last(
+    project: tuple[Study, Paths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two fine-tunings after one distillation are, to the last bit, what each would be alone."""
+    study, paths = project
+    prepare_cells(study, paths)
+    cell = next(cell for cell in study.cells.values() if cell.method == "pd-f")
+    runs = study.runs(cell)
+    assert len({run.points[0] for run in runs}) == 1 < len(runs)
+    trained: list[str] = []
+    train = students.train_stage
+
+    def train_stage(*given: Any, **named: Any) -> Any:
+        trained.append(type(given[1]).__name__)
+        return train(*given, **named)
+
+    monkeypatch.setattr(students, "train_stage", train_stage)
+    attempt(study, paths, cell)
+
+    assert len(trained) == study.number_of_runs(cell, stages=1) + len(runs)
+    data = CellData.open(study, paths, cell)
+    for run in runs:
+        alone = students.train_student(study, run, data)
+        record = RunRecord.read(paths.run(run))
+        assert record.metrics["dev"] == alone.dev.metrics
+        assert [stage.loss for stage in record.stages] == [p.loss for p in alone.stages.values()]
+        for name, said in alone.predictions.items():
+            assert (np.load(paths.run(run) / name) == said).all()
