@@ -17,7 +17,7 @@ from pdbench.core.files import write_json, write_text
 from pdbench.data.metrics import compute
 from pdbench.jobs.record import Environment, RunRecord, StageRecord
 from pdbench.report import gate
-from pdbench.study import Run, Study
+from pdbench.study import Architecture, Run, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 
@@ -33,6 +33,12 @@ GAINS = {
 }
 LABELS = tuple(random.Random("labels").sample([1] * 204 + [0] * 196, 400))
 """The true labels of every task's invented test examples."""
+
+TEACHERS = {
+    "google-bert/bert-large-uncased": Architecture(24, 1024),
+    "google-bert/bert-base-uncased": Architecture(12, 768),
+}
+"""The sizes of teachers; every other has 6/384."""
 
 SIMILARITIES = (0.799, 0.721, 0.525, 0.581, 0.543, 0.467, 0.516)
 MACHINE = {
@@ -113,18 +119,28 @@ def write_study(
     return paths
 
 
+def glue_task(study: Study, name: str = "sst2") -> dict[str, Any]:
+    """The demo's sentiment task, whole, as if it were read from GLUE on the hub."""
+    source = {"source": "hub", "name": "nyu-mll/glue", "configuration": name, "revision": "0" * 40}
+    return study.tasks["sentiment"].model_dump() | source | {"train": None, "dev": None}
+
+
 def results(
     study: Study, missing: tuple[str, ...] = (), degenerate: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """One row a run, teachers first."""
     paths = Paths(study)
-    rows = [_teacher(study, paths, task) for task in study.tasks]
+    rows = [_teacher(study, paths, name) for name, task in study.tasks.items() if task.teacher]
     rows += [
         _row(study, paths, run, degenerate=cell.key in degenerate)
         for cell in study.seed_counts
         if cell.key not in missing
         for run in study.runs(cell)
     ]
+    later = set()
+    for row in rows:  # the first of each task carries its labels
+        row["test_labels"] = None if row["task"] in later else list(LABELS)
+        later.add(row["task"])
     return pd.DataFrame(rows)
 
 
@@ -209,12 +225,14 @@ def _task(study: Study, name: str) -> dict[str, Any]:
 
 
 def _teacher(study: Study, paths: Paths, task: str) -> dict[str, Any]:
-    cell = f"{task}.teacher.6-384.none.none"
+    teacher = study.tasks[task].teacher
+    size = TEACHERS.get(teacher.name if teacher else "", Architecture(6, 384))
+    cell = f"{task}.teacher.{size.slug}.none.none"
     row = {
         "method": "teacher",
-        "architecture": "6/384",
-        "layers": 6,
-        "hidden": 384,
+        "architecture": str(size),
+        "layers": size.layers,
+        "hidden": size.hidden,
         "transfer": None,
         "corpus": None,
         "cell": cell,
@@ -225,8 +243,7 @@ def _teacher(study: Study, paths: Paths, task: str) -> dict[str, Any]:
         "parameters": 22_700_000,
         "spec": paths.digest(Job("task", task)),
     }
-    labels = {"test_labels": list(LABELS)}
-    return row | _common(study, task) | _scores(study, task, 84.2, "teacher") | labels
+    return row | _common(study, task) | _scores(study, task, 84.2, "teacher")
 
 
 def _row(study: Study, paths: Paths, run: Run, *, degenerate: bool) -> dict[str, Any]:
@@ -249,7 +266,7 @@ def _row(study: Study, paths: Paths, run: Run, *, degenerate: bool) -> dict[str,
     score = None if degenerate else _invent(study, run)
     found = row | _common(study, cell.task) | _scores(study, cell.task, score, run.name + cell.key)
     flags = {"degenerate": degenerate, "selected": run == _first(study, run)}
-    return found | flags | {"test_labels": None}
+    return found | flags
 
 
 def _first(study: Study, run: Run) -> Run:

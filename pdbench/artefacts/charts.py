@@ -206,7 +206,7 @@ class _Shown:
 
 
 def chart_of(context: Context, artefact: str) -> Chart:
-    """The chart of a figure: both sources are on one scale where the study has the paper's."""
+    """The chart of a figure: both sources are on one scale where they can be compared."""
     figure, cells = ARTEFACTS[artefact], context.study.artefact_cells(artefact)
     assert isinstance(figure, ScoreFigure)
     rows: dict[object, list[Panel]] = {}
@@ -226,7 +226,7 @@ def chart_of(context: Context, artefact: str) -> Chart:
         y_labels=(f"Test {' / '.join(metrics)} (%)", "Accuracy (%)"),
         bars=figure.bars,
         logarithmic=figure.logarithmic,
-        share_y=context.study.scale == "paper",
+        share_y=context.is_comparable(artefact),
         about=figure.caption.format(quoted=quoted),
     )
 

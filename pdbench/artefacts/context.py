@@ -56,6 +56,11 @@ class Context:
         """The mark of the verdict on a published number."""
         return self._verdicts[reference].mark
 
+    def is_comparable(self, artefact: str) -> bool:
+        """Whether any published number of an artefact is comparable with the study's own."""
+        found = self._verdicts.values()
+        return any(one.comparable for one in found if one.reference.artefact == artefact)
+
     def published(self, artefact: str) -> tuple[Reference, ...]:
         """The published numbers of one artefact."""
         return tuple(r for r in self._references if r.artefact == artefact)

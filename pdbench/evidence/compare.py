@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean
@@ -11,8 +11,16 @@ from typing import TypeVar
 
 from pdbench.core.words import p_value, signed
 from pdbench.data.columns import TEACHER
+from pdbench.evidence.made_with import (
+    OwnPart,
+    compared,
+    corpus_of,
+    teacher_of,
+    transfer_set_of,
+)
 from pdbench.evidence.references import (
     META_TASKS,
+    PAPER_SIZES,
     TASKS,
     UNSTATED,
     Reference,
@@ -25,6 +33,7 @@ from pdbench.evidence.references import (
 from pdbench.evidence.significance import ALPHA, Difference, Interval, holm
 from pdbench.evidence.table import ResultsTable, Split
 from pdbench.study import Architecture, Cell
+from pdbench.study.catalogue.glue import published_task
 from pdbench.study.catalogue.metrics import METRICS
 
 _PARAMETER_MARGIN = 0.05  # millions; with the rounding of the paper's one decimal, 0.1
@@ -59,8 +68,9 @@ RULES = {
     Verdict.MISSING: "the study has no finished runs for it",
     Verdict.DEGENERATE: "one of our runs predicts one class only, all have one and the same "
     "trivial score, or the published score is trivial",
-    Verdict.NOT_COMPARABLE: "scale, task, its version, split, metric, size or transfer set differ "
-    "or are not stated by the study, or the number is context",
+    Verdict.NOT_COMPARABLE: "task, version, split, metric or size differ, or the teacher, transfer "
+    "set or corpus that the method uses: each difference is listed; also where the number is "
+    "context",
     Verdict.REPRODUCED: "equivalence is shown: two one-sided t tests over seeds, each at 5%, "
     "within the margin that the study names beforehand plus the published number's uncertainty",
     Verdict.DEVIATES: "runs that spread as ours do would not give the published number, beyond its "
@@ -70,8 +80,8 @@ RULES = {
     "in all), or they are so few with such a spread that even equal means could not have shown "
     "equivalence; the smallest detectable difference is printed",
     Verdict.CONSISTENT: "neither: no difference is shown, and equivalence, which could have been "
-    "shown, is not either; also what would be reproduced, but the source leaves its split or the "
-    "task's version open",
+    "shown, is not either; also what would be reproduced, but the source leaves the split, the "
+    "task's version, or what the model was made with open",
 }
 """The rules in the order in which they are tried: the first that applies is the verdict."""
 
@@ -87,8 +97,8 @@ class Measured:
     seeds: int = 1  # how many runs the published number is the mean of
     best_of: int = 1  # of how many such means it may be the best
     behind: str = "1 there"  # both in words
-    differs: str = ""  # what is not the same on both sides; empty if all is
-    unstated: str = ""  # what the source leaves open
+    differs: tuple[str, ...] = ()  # what is not the same on both sides
+    unstated: tuple[str, ...] = ()  # what the source leaves open
     constant: int = 0  # how many of our runs predict one class only
     trivial: tuple[float, ...] = ()  # scores of constant predictors
     exact: bool = False  # whether the number is counted, not measured: one value is all there is
@@ -167,18 +177,17 @@ def _judge(case: Measured, deviation: float | None, numbers: int) -> tuple[Verdi
     if degenerate := _degenerate(case):
         return Verdict.DEGENERATE, degenerate
     if case.differs:
-        return Verdict.NOT_COMPARABLE, case.differs
-    off = f"ours {signed(case.estimate.value)}"
+        return Verdict.NOT_COMPARABLE, "; ".join((*case.differs, *case.unstated))
+    off, but = f"ours {signed(case.estimate.value)}", ", but ".join(("", *case.unstated))
     if case.margin is not None and case.estimate.within(case.bound) <= ALPHA:
-        reason = f"{off}, shown to be within ±{case.bound:.2g}{case.basis}"
-        if case.unstated:
-            return Verdict.CONSISTENT, f"{reason}, but {case.unstated}"
-        return Verdict.REPRODUCED, reason
+        shown = Verdict.CONSISTENT if case.unstated else Verdict.REPRODUCED
+        return shown, f"{off}, shown to be within ±{case.bound:.2g}{case.basis}{but}"
     if deviates := _deviates(case, deviation, numbers):
-        return Verdict.DEVIATES, f"{off}, {deviates}{case.basis}"
+        return Verdict.DEVIATES, f"{off}, {deviates}{case.basis}{but}"
     if undecided := _inconclusive(case, numbers):
-        return Verdict.INCONCLUSIVE, f"{off}; {undecided}{case.basis}"
-    return Verdict.CONSISTENT, f"{off}; neither a difference nor equivalence is shown{case.basis}"
+        return Verdict.INCONCLUSIVE, f"{off}; {undecided}{case.basis}{but}"
+    neither = "neither a difference nor equivalence is shown"
+    return Verdict.CONSISTENT, f"{off}; {neither}{case.basis}{but}"
 
 
 def _deviates(case: Measured, deviation: float | None, numbers: int) -> str:
@@ -224,6 +233,7 @@ class Comparison:
     verdict: Verdict
     reason: str
     cell: str | None = None
+    comparable: bool = False  # whether both are numbers of the same thing; no finished run, no
 
     @property
     def mark(self) -> str:
@@ -278,7 +288,9 @@ class _Beside:
         ours = Difference.of(self.measured.runs).interval
         if self.measured.exact:
             ours = Interval(ours.mean, ours.mean, ours.mean, 1)
-        return Comparison(self.reference, ours, verdict, f"{reason} ({self.what})", self.cell)
+        reason, same = f"{reason} ({self.what})", not self.measured.differs
+        comparable = same and bool(self.measured.runs)
+        return Comparison(self.reference, ours, verdict, reason, self.cell, comparable)
 
 
 def _counted(reference: Reference) -> _Beside:
@@ -290,16 +302,20 @@ def _counted(reference: Reference) -> _Beside:
         uncertainty=reference.uncertainty,
         runs=(reference.size.parameters() / 1e6,),
         margin=_PARAMETER_MARGIN,
-        differs=_CONTEXT if reference.is_context else "",
+        differs=(_CONTEXT,) if reference.is_context else (),
         exact=True,
     )
     return _Beside(reference, found, "counted")
 
 
-def _left_open(reference: Reference) -> str:
+def _left_open(reference: Reference) -> tuple[str, ...]:
     stated = {"split": reference.split, "task version": reference.task_version}
     open_ = [word for word, value in stated.items() if value == UNSTATED]
-    return f"the source states no {' and no '.join(open_)}" if open_ else ""
+    return (f"the source states no {' and no '.join(open_)}",) if open_ else ()
+
+
+def _each_once(several: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words for found in several for words in found))
 
 
 class _Own:
@@ -336,8 +352,8 @@ class _Own:
         found = replace(
             parts[0],
             runs=tuple(fmean(seed) for seed in zip(*tasks, strict=False)),
-            differs=next((part.differs for part in parts if part.differs), ""),
-            unstated=_left_open(reference),
+            differs=_each_once(part.differs for part in parts),
+            unstated=_each_once(part.unstated for part in parts),
             constant=max(part.constant for part in parts),
             trivial=(),
             # The best of k runs of each task make the mean one of k to the power of the tasks.
@@ -349,7 +365,7 @@ class _Own:
         """A published score beside ours."""
         study, scores, metric = self._study, self._scores, reference.metric
         task, cell = self._counterpart(reference)
-        identity, metrics = data_id(study, reference.artefact, task), study.tasks[task].metrics
+        identity, metrics = data_id(study, task), study.tasks[task].metrics
         split = self._split(reference, identity, cell)
         if metric not in metrics:
             raise _OtherKindError(f"{metric} there; {task} has {', '.join(metrics)}")
@@ -357,41 +373,75 @@ class _Own:
         trivial = (0.0,) if METRICS[metric].is_correlation else ()
         if metric == "accuracy" and score.majority is not None:
             trivial = (score.majority,)
-        differs = self._difference(reference, task, identity, split)
+        parts = [compared(own, reference.made_with(own.part)) for own in self._parts(task, cell)]
+        said = {one.words: one.kind for one in parts if one is not None}
+        differs = [*self._differences(reference, task, split, cell)]
+        differs += [words for words, kind in said.items() if kind == "differs"]
         if split == "dev" and cell and len(study.runs(cell)) > study.seed_counts[cell]:
-            differs = differs or "our dev chose the grid point"
+            differs.append("our dev chose the grid point")
+        open_ = (words for words, kind in said.items() if kind == "open")
         found = Measured(
             published=reference.value,
             uncertainty=reference.uncertainty,
             runs=score.runs,
             margin=study.margin(reference.artefact),
-            differs=differs,
+            differs=(_CONTEXT,) if reference.is_context else tuple(differs),
             seeds=reference.seeds,
             best_of=reference.best_of,
             behind=reference.behind,
-            unstated=_left_open(reference),
+            unstated=(*_left_open(reference), *open_),
             constant=score.degenerate,
             trivial=trivial,
         )
-        what = f"{task} for {reference.task}, {cell.architecture if cell else 'teacher'}"
-        return _Beside(reference, found, what, cell.key if cell else scores.teacher_key(task))
+        what = [f"{task} for {reference.task}, {cell.architecture if cell else 'teacher'}"]
+        what += [words for words, kind in said.items() if kind == "assumed"]
+        return _Beside(
+            reference, found, "; ".join(what), cell.key if cell else scores.teacher_key(task)
+        )
 
-    def _difference(self, reference: Reference, task: str, identity: str, own: Split) -> str:
-        """What makes the two numbers different in kind; empty if nothing does."""
-        if reference.is_context:
-            return _CONTEXT
-        if self._study.scale == "demo":
-            return "demo scale"
+    def _differences(
+        self, reference: Reference, task: str, own: Split, cell: Cell | None
+    ) -> Iterator[str]:
+        """What makes the two numbers different in kind, what they were made with apart."""
+        identity, settings = data_id(self._study, task), self._study.tasks[task]
         if identity != TASKS[reference.task]:
-            return f"{task} is not {reference.task}"
-        version = self._study.tasks[task].version or _OWN_VERSION.get(identity, "")
-        if reference.task_version not in ("", UNSTATED, version):
-            stated = version or "not stated: name tasks.*.version"
-            return f"{reference.task} is {reference.task_version} there, here {stated}"
+            yield f"task {task}, there {reference.task}"
+        else:
+            version = settings.version or _OWN_VERSION.get(identity, "")
+            if reference.task_version not in ("", UNSTATED, version):
+                stated = version or "not stated (name tasks.*.version)"
+                yield f"version {stated}, there {reference.task_version}"
+            yield from self._cut(task, own)
         split = published_split(own, identity)
         if reference.split not in (UNSTATED, split):
-            return f"split {reference.split} there, here {split}"
-        return ""
+            yield f"split {split}, there {reference.split}"
+        if cell is not None and reference.size not in (None, cell.architecture):
+            yield f"size {cell.architecture}, there {reference.architecture}"
+
+    def _cut(self, task: str, split: Split) -> Iterator[str]:
+        """Which of GLUE's examples the study leaves out, other than those that it holds out."""
+        study, settings = self._study, self._study.tasks[task]
+        of_labels = study.tasks[settings.model_of or task]
+        glue = published_task(of_labels.source, of_labels.name, of_labels.configuration)
+        if glue is None:
+            return
+        whole = glue.items["train"] - (of_labels.dev or 0)
+        if of_labels.train is not None and of_labels.train < whole:
+            yield f"labelled set of {of_labels.train:,} examples, there all"
+        if split == "test" and settings.test is not None and settings.test < glue.items["dev"]:
+            yield f"{settings.test:,} examples scored, there all {glue.items['dev']:,}"
+
+    def _parts(self, task: str, cell: Cell | None) -> Iterator[OwnPart]:
+        """What a model of the study was made with, of what its method uses; None is the teacher."""
+        study = self._study
+        method = study.methods[cell.method] if cell else None
+        if method is None or method.distils or method.asks_teacher:
+            found = teacher_of(study, task, self._scores.teacher_size(task))
+            yield from () if found is None else (found,)
+        if cell is not None and cell.transfer is not None:
+            yield transfer_set_of(study, cell.transfer)
+        if cell is not None and cell.corpus is not None:
+            yield corpus_of(study, cell.corpus)
 
     def _split(self, reference: Reference, identity: str, cell: Cell | None) -> Split:
         """Our split that is the published one; our test split where none is."""
@@ -429,7 +479,7 @@ class _Own:
         if word in named:
             found = [task for task in own if task == named[word]]
         elif TASKS[word]:
-            found = [task for task in own if data_id(self._study, artefact, task) == TASKS[word]]
+            found = [task for task in own if data_id(self._study, task) == TASKS[word]]
             found = found or (own if len(own) == 1 and not named else [])
         if not found:
             raise _MissingError(f"no task of this study stands for {word}")
@@ -456,12 +506,17 @@ class _Own:
         return reference.similarity is None or is_similar(similarity, reference.similarity)
 
     def _architecture(self, drawn: set[Architecture], reference: Reference) -> Architecture:
-        """The study's size in place of the paper's: the same, or at the demo's scale its like."""
-        same = [size for size in drawn if size == reference.size]
-        if self._study.scale == "demo":
-            named = self._study.named_architectures.get(reference.name or "")
-            only = list(drawn) if len(drawn) == 1 else []
-            same = [size for size in drawn if size == named] or same or only
-        if not same:
+        """The study's size in place of the paper's: the same, of the same name, or its only one.
+
+        A size that the study calls by another of the paper's names stands for that one.
+        """
+        named = self._study.named_architectures
+        taken = {
+            size for name, size in named.items() if name in PAPER_SIZES.keys() - {reference.name}
+        }
+        same = [size for size in drawn - taken if size == reference.size]
+        like = [size for size in drawn if size == named.get(reference.name or "")]
+        found = same or like or (list(drawn) if len(drawn) == 1 else [])
+        if not found:
             raise _OtherKindError(f"no size of this study stands for {reference.architecture}")
-        return same[0]
+        return found[0]

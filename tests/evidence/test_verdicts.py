@@ -84,9 +84,9 @@ def test_the_documented_table_is_that_of_the_code() -> None:
         (case(published=82.48), Verdict.DEVIATES, "p 0.0056, Holm over 1 number"),
         (case(published=82.48), Verdict.DEVIATES, "on this test set, 5 runs here, 1 there"),
         (case((81.7, 82.0, 82.6), published=82.5, margin=1.0), Verdict.CONSISTENT, "neither"),
-        (case(unstated="the source states no split"), Verdict.CONSISTENT, "no split"),
+        (case(unstated=("the source states no split",)), Verdict.CONSISTENT, "no split"),
         (case(constant=1), Verdict.DEGENERATE, "1 of 5 runs predict one class"),
-        (case(differs="demo scale"), Verdict.NOT_COMPARABLE, "demo scale"),
+        (case(differs=("size 2/64", "task x")), Verdict.NOT_COMPARABLE, "size 2/64; task x"),
         (case(()), Verdict.MISSING, "no finished runs"),
     ],
 )
@@ -138,7 +138,7 @@ def test_runs_that_collapsed_to_the_majority_are_degenerate() -> None:
 
 def test_a_constant_predictor_is_never_compared() -> None:
     """Not even to say that it is not comparable."""
-    assert verdict_of(case(constant=2, differs="demo scale")) is Verdict.DEGENERATE
+    assert verdict_of(case(constant=2, differs=("size 2/64, there 4/256",))) is Verdict.DEGENERATE
 
 
 def test_a_count_needs_no_spread() -> None:
@@ -205,7 +205,12 @@ def test_what_could_have_been_found_counts_choice_and_family() -> None:
 def test_an_artefact_is_one_family() -> None:
     """What deviates by itself does not among many, and untested numbers are none of them."""
     alone, others = case(published=82.48), [case((81.0, 82.0, 83.0))] * 20
-    untested = [case((82.0,)), case(()), case(differs="demo scale"), case(constant=1)]
+    untested = [
+        case((82.0,)),
+        case(()),
+        case(differs=("size 2/64, there 4/256",)),
+        case(constant=1),
+    ]
 
     among = _judged(dict(enumerate([alone, *others])))[0]
     beside = _judged(dict(enumerate([alone, *untested])))[0]

@@ -138,9 +138,9 @@ def test_a_changed_selection_trains_what_is_missing_alone(
     made: list[str] = []
     train = students.train_student
 
-    def noted(study: Study, run: Run, data: CellData, keeper: Any = None) -> TrainedRun:
+    def noted(study: Study, run: Run, data: CellData, *more: Any) -> TrainedRun:
         made.append(run.name)
-        return train(study, run, data, keeper)
+        return train(study, run, data, *more)
 
     monkeypatch.setattr(students, "train_student", noted)
     study, paths = in_words(select="first-seed")
@@ -190,10 +190,10 @@ def test_an_interrupted_grid_selects_nothing(
     cell = prepared_cell(study, paths)
     train = students.train_student
 
-    def failing(study: Study, run: Run, data: CellData, keeper: Any = None) -> TrainedRun:
+    def failing(study: Study, run: Run, data: CellData, *more: Any) -> TrainedRun:
         if run.points[0].learning_rate > 1e-3:
             raise RuntimeError("no memory")
-        return train(study, run, data, keeper)
+        return train(study, run, data, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(students, "train_student", failing)

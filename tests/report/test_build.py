@@ -229,8 +229,26 @@ def test_methods_are_compared_over_tasks_and_sizes(page: Page) -> None:
 
 
 def test_demo_says_that_it_is_not_comparable(page: Page) -> None:
-    """The first thing that a reader meets is the scale."""
-    assert "no absolute number here is comparable" in page.text
+    """The first thing that a reader meets is what can be compared, counted from the verdicts."""
+    assert re.search(r"Of the \d\d scores that stand beside .* comparable: none\. ", page.text)
+
+
+def test_a_study_without_teacher_is_reported_with_what_is_comparable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No teacher, no transfer set, no corpus: all six scores beside the paper's are judged."""
+    monkeypatch.chdir(tmp_path)
+    study = load_study("basic")
+    paths = synthetic.write_study(study)
+    for artefact in study.artefacts:
+        draw(study, paths, artefact)
+
+    build(study, paths)
+
+    text = Page(paths.index.read_text(encoding="utf-8")).text
+    assert "Of the 6 scores that stand beside" in text
+    assert "comparable: 6 (6 of figure6)." in text
+    assert "but the source states no split" in text
 
 
 def test_building_twice_gives_the_same_page(paths: Paths, demo: Study) -> None:

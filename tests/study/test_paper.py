@@ -168,7 +168,7 @@ def test_published_scores_meet_the_papers_own_cells(paper: Study) -> None:
     """Every artefact's tasks are the published ones, and transfer sets have the paper's sizes."""
     for artefact in ("table3", "figure5", "figure6", "figure8", "figure9", "released_models"):
         for cell in paper.artefact_cells(artefact):
-            identity = data_id(paper, artefact, cell.task)
+            identity = data_id(paper, cell.task)
             assert identity in {*GLUE, "book-reviews"}, (artefact, cell.task)
     sizes = {t.size for name, t in paper.transfer_sets.items() if "book-reviews-" in name}
     assert sizes == {50_000, 100_000, 1_000_000, 3_000_000, 5_000_000, 8_000_000}
