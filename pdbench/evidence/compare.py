@@ -380,8 +380,8 @@ class _Own:
         """What makes the two numbers different in kind; empty if nothing does."""
         if reference.is_context:
             return _CONTEXT
-        if self._study.scale == "demo":
-            return "demo scale"
+        if self._study.scale != "paper":
+            return f"{self._study.scale} scale"
         if identity != TASKS[reference.task]:
             return f"{task} is not {reference.task}"
         version = self._study.tasks[task].version or _OWN_VERSION.get(identity, "")
@@ -456,9 +456,9 @@ class _Own:
         return reference.similarity is None or is_similar(similarity, reference.similarity)
 
     def _architecture(self, drawn: set[Architecture], reference: Reference) -> Architecture:
-        """The study's size in place of the paper's: the same, or at the demo's scale its like."""
+        """The study's size in place of the paper's: the same, or at a smaller scale its like."""
         same = [size for size in drawn if size == reference.size]
-        if self._study.scale == "demo":
+        if self._study.scale != "paper":
             named = self._study.named_architectures.get(reference.name or "")
             only = list(drawn) if len(drawn) == 1 else []
             same = [size for size in drawn if size == named] or same or only

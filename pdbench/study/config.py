@@ -42,8 +42,9 @@ class Study(Strict):
 
     name: Name = Field(description="Folder name under results/ and reports/.")
     title: Title = Field(description="The title of the report.")
-    scale: Literal["demo", "paper"] = Field(
-        description="demo marks every absolute number as not comparable with the paper."
+    scale: Literal["smoke", "demo", "paper"] = Field(
+        description="smoke and demo mark every absolute number as not comparable with the paper; "
+        "smoke, that nothing can be concluded."
     )
     vocabulary: VocabularySource = Field(
         description="The WordPiece vocabulary of teacher and students."
