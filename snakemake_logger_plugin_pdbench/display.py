@@ -19,8 +19,9 @@ from pdbench.core.lines import rich_line
 from pdbench.core.words import clock, time_left
 from pdbench.planning.schedule import Planned, makespan
 
-_PRIOR = 20.0  # seconds that the plan counts for against what was measured
-_HALF_LIFE = 60.0  # seconds of all cores after which what was measured counts for half
+_PRIOR = 5.0  # seconds that the plan counts for against what was measured
+_HALF_LIFE = 120.0  # seconds of all cores after which what was measured counts for half
+_MOST = 2.0  # times what is expected, that one job counts for: the next may be as they were
 _STRETCH = 0.2  # of the time that a job has run is left to it where its plan is used up
 _OVERDUE = 1.25  # times its plan: a job that runs longer does so longer than expected
 _HOLDS = 1.0  # seconds that an estimate holds unless a job begins or ends
@@ -175,7 +176,7 @@ class Progress:
 
     def _learn(self, job: _Job) -> None:
         """Count what a job took, and what was measured before for less."""
-        took = self.since(job)
+        took = min(self.since(job), self._most(job))
         kept = 0.5 ** (took / (_HALF_LIFE * self.cores))
         for sums in (self._measured, self._expected):
             for rule in sums:
@@ -188,10 +189,13 @@ class Progress:
         measured, expected = self._measured.copy(), self._expected.copy()
         for job in jobs:  # that one takes longer is known before it ends
             if self.since(job) > job.cost * self._drift():
-                measured[job.rule] += self.since(job)
+                measured[job.rule] += min(self.since(job), self._most(job))
                 expected[job.rule] += job.cost
         drift = _ratio(sum(measured.values()), sum(expected.values()), 1.0)
         return lambda rule: _ratio(measured[rule], expected[rule], drift)
+
+    def _most(self, job: _Job) -> float:
+        return _MOST * job.cost * self._drift()
 
     def _drift(self) -> float:
         """What the jobs that ended lately took, as a share of their plan."""
