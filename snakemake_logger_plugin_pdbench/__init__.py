@@ -51,6 +51,7 @@ class LogHandler(LogHandlerBase):
         self.screen: Screen | None = None
         self._report = Path()
         self._events: dict[LogEvent, Callable[[Any], None]] = {
+            LogEvent.RESOURCES_INFO: self._provided,
             LogEvent.RUN_INFO: self._planned,
             LogEvent.JOB_INFO: self._started,
             LogEvent.JOB_FINISHED: self._finished,
@@ -60,8 +61,8 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         """Take in one record of Snakemake's logger."""
         event = getattr(record, "event", None)
-        if hasattr(record, "pdbench_costs") and hasattr(record, "pdbench_report"):
-            self.progress.expect(record.pdbench_costs)
+        if hasattr(record, "pdbench_plan") and hasattr(record, "pdbench_report"):
+            self.progress.expect(record.pdbench_plan)
             self._report = Path(record.pdbench_report)
         if event in self._events:
             self._events[event](record)
@@ -84,6 +85,11 @@ class LogHandler(LogHandlerBase):
         if self.progress.failed or "CalledProcessError" in str(record.msg):
             return False  # the failed job itself is shown, and nothing says it better
         return record.levelno >= logging.WARNING or _NOTHING_TO_DO in str(record.msg)
+
+    def _provided(self, record: Any) -> None:
+        cores = getattr(record, "cores", None) or getattr(record, "nodes", None)
+        if cores:
+            self.progress.cores = int(cores)
 
     def _planned(self, record: Any) -> None:
         announced = self.progress.total > 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,8 +17,14 @@ from rich.table import Table
 
 from pdbench.core.lines import rich_line
 from pdbench.core.words import clock, time_left
+from pdbench.planning.schedule import Planned, makespan
 
-_PRIOR = 10.0  # core-seconds that the rough costs count for against what was measured
+_PRIOR = 5.0  # seconds that the plan counts for against what was measured
+_HALF_LIFE = 120.0  # seconds of all cores after which what was measured counts for half
+_MOST = 2.0  # times what is expected, that one job counts for: the next may be as they were
+_STRETCH = 0.2  # of the time that a job has run is left to it where its plan is used up
+_OVERDUE = 1.25  # times its plan: a job that runs longer does so longer than expected
+_HOLDS = 1.0  # seconds that an estimate holds unless a job begins or ends
 _SECONDS_BETWEEN_LINES = 30.0
 _JOBS_SHOWN = 8
 
@@ -25,9 +32,10 @@ _JOBS_SHOWN = 8
 @dataclass(frozen=True)
 class _Job:
     rule: str
+    name: str  # its wildcards
     message: str
     threads: int
-    cost: float
+    cost: float  # seconds, as planned
     began: float
 
 
@@ -37,11 +45,14 @@ class Progress:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._began = now()
+        self._plan: dict[tuple[str, str], Planned] = {}
         self._waiting: dict[str, dict[str, float]] = {}
         self._planned: Counter[str] = Counter()
+        self._threads: dict[str, int] = {}
         self._measured: defaultdict[str, float] = defaultdict(float)
         self._expected: defaultdict[str, float] = defaultdict(float)
-        self._cores = 1
+        self._estimate: tuple[float, float] | None = None  # when, and the seconds left
+        self.cores = 1
         self.finished: Counter[str] = Counter()
         self.running: dict[int, _Job] = {}
         self._failed: set[int] = set()
@@ -69,29 +80,45 @@ class Progress:
     def __str__(self) -> str:
         return (
             f"{self.done}/{self.total} jobs, {clock(self.elapsed)} elapsed, "
-            f"{time_left(self.time_left())}"
+            f"{time_left(self.time_left(), overdue=self.is_overdue)}"
         )
 
-    def expect(self, costs: Mapping[str, Mapping[str, float]]) -> None:
-        """Learn the rough core-seconds of the study's jobs, by rule and name."""
-        self._waiting = {rule: dict(jobs) for rule, jobs in costs.items()}
+    @property
+    def is_overdue(self) -> bool:
+        """Whether all jobs that run have taken longer than they should."""
+        jobs = list(self.running.values())
+        return bool(jobs) and all(
+            self.since(job) > _OVERDUE * job.cost * self._drift() for job in jobs
+        )
+
+    def expect(self, plan: Mapping[tuple[str, str], Planned]) -> None:
+        """Learn the jobs of the study, by rule and name."""
+        self._plan, self._waiting = dict(plan), {}
+        for (rule, name), job in plan.items():
+            self._waiting.setdefault(rule, {})[name] = job.seconds
 
     def plan(self, counts: Mapping[str, int]) -> None:
         """Learn how many jobs of each rule this run has."""
         self._planned = Counter({rule: n for rule, n in counts.items() if rule != "total"})
         self._began = self._now()
+        self._estimate = None
 
     def start(
         self, number: int, rule: str, wildcards: Iterable[str], message: str, threads: int
     ) -> None:
         """A job begins."""
-        cost = self._waiting.get(rule, {}).pop(".".join(wildcards), 0.0)
+        name = ".".join(wildcards)
+        self._waiting.get(rule, {}).pop(name, None)
+        job = self._plan.get((rule, name))
+        cost = job.seconds if job else 0.0
         if number in self._failed:
             self._failed.remove(number)  # tried again
         else:
             self._planned[rule] -= 1
-        self.running[number] = _Job(rule, message, threads, cost, self._now())
-        self._cores = max(self._cores, sum(job.threads for job in self.running.values()))
+        self.running[number] = _Job(rule, name, message, threads, cost, self._now())
+        self._threads[rule] = threads
+        self.cores = max(self.cores, sum(own.threads for own in self.running.values()))
+        self._estimate = None
 
     def finish(self, number: int) -> tuple[str, int] | None:
         """A job ended well; returns its rule and their number if it was the rule's last."""
@@ -99,8 +126,8 @@ class Progress:
         if job is None:
             return None
         self.finished[job.rule] += 1
-        self._measured[job.rule] += job.threads * self.since(job)
-        self._expected[job.rule] += job.cost
+        self._learn(job)
+        self._estimate = None
         others = any(other.rule == job.rule for other in self.running.values())
         is_last = self._planned[job.rule] <= 0 and not others and job.rule in self._waiting
         return (job.rule, self.finished[job.rule]) if is_last else None
@@ -109,35 +136,75 @@ class Progress:
         """A job failed."""
         if self.running.pop(number, None) is not None:
             self._failed.add(number)
+            self._estimate = None
 
     def since(self, job: _Job) -> float:
         """Seconds since a job began."""
         return self._now() - job.began
 
     def time_left(self) -> float:
-        """Seconds until the last job ends, if what is left goes as what was measured.
+        """Seconds until the last job ends, if what is left goes as what was measured last.
 
-        Each rule's costs are corrected by what its finished jobs took, or by what all jobs
-        took as long as the rule has few of them; the work is spread over as many cores as
-        have been busy at once.
+        The jobs that are left are put on the cores as Snakemake puts them. Each takes its plan
+        times what its rule has lately taken of it, or all rules where its own has done little. A
+        job that has used up its plan is given a share of the time that it has run.
         """
-        running = [
-            max(0.0, job.cost * self._scale(job.rule) - job.threads * self.since(job))
-            for job in self.running.values()
-        ]
-        waiting = sum(
-            count * self._typical_cost(rule) * self._scale(rule)
-            for rule, count in self._planned.items()
+        now = self._now()
+        if self._estimate is None or now - self._estimate[0] >= _HOLDS:
+            self._estimate = now, self._schedule()
+        at, left = self._estimate
+        return max(0.0, left - (now - at))
+
+    def _schedule(self) -> float:
+        jobs = list(self.running.values())
+        scales = self._scales(jobs)
+        seconds, urgency = {}, {key: job.urgency for key, job in self._plan.items()}
+        threads = dict(self._threads)
+        for job in jobs:
+            key, since = (job.rule, job.name), self.since(job)
+            seconds[key] = max(job.cost * scales(job.rule) - since, _STRETCH * since)
+            urgency[key] = math.inf
+        for rule, names in self._waiting.items():
+            share = min(1.0, self._planned[rule] / max(1, len(names)))  # others are done already
+            if share > 0:
+                scale = share * scales(rule)
+                seconds |= {(rule, name): cost * scale for name, cost in names.items()}
+        needs = {key: self._plan[key].needs if key in self._plan else () for key in seconds}
+        return makespan(
+            seconds, needs, lambda key: threads.get(key[0], 1), self.cores, urgency.__getitem__
         )
-        return max([(sum(running) + waiting) / self._cores, *running])
 
-    def _typical_cost(self, rule: str) -> float:
-        costs = self._waiting.get(rule, {}).values()
-        return sum(costs) / len(costs) if costs else 0.0
+    def _learn(self, job: _Job) -> None:
+        """Count what a job took, and what was measured before for less."""
+        took = min(self.since(job), self._most(job))
+        kept = 0.5 ** (took / (_HALF_LIFE * self.cores))
+        for sums in (self._measured, self._expected):
+            for rule in sums:
+                sums[rule] *= kept
+        self._measured[job.rule] += took
+        self._expected[job.rule] += job.cost
 
-    def _scale(self, rule: str) -> float:
-        overall = (sum(self._measured.values()) + _PRIOR) / (sum(self._expected.values()) + _PRIOR)
-        return (self._measured[rule] + overall * _PRIOR) / (self._expected[rule] + _PRIOR)
+    def _scales(self, jobs: Sequence[_Job]) -> Callable[[str], float]:
+        """What jobs of a rule take, as a share of their plan; ``jobs`` run."""
+        measured, expected = self._measured.copy(), self._expected.copy()
+        for job in jobs:  # that one takes longer is known before it ends
+            if self.since(job) > job.cost * self._drift():
+                measured[job.rule] += min(self.since(job), self._most(job))
+                expected[job.rule] += job.cost
+        drift = _ratio(sum(measured.values()), sum(expected.values()), 1.0)
+        return lambda rule: _ratio(measured[rule], expected[rule], drift)
+
+    def _most(self, job: _Job) -> float:
+        return _MOST * job.cost * self._drift()
+
+    def _drift(self) -> float:
+        """What the jobs that ended lately took, as a share of their plan."""
+        return _ratio(sum(self._measured.values()), sum(self._expected.values()), 1.0)
+
+
+def _ratio(measured: float, expected: float, prior: float) -> float:
+    """A ratio that begins with the prior's."""
+    return (measured + prior * _PRIOR) / (expected + _PRIOR)
 
 
 class LiveScreen:

@@ -113,10 +113,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def time_left(seconds: float) -> str:
-    """An estimate of the time left, no more exact than it is known."""
+def time_left(seconds: float, *, overdue: bool = False) -> str:
+    """An estimate of the time left, no more exact than it is known.
+
+    A last minute is not promised again by what is ``overdue``: what takes longer than it should.
+    """
     if seconds < 60:
-        return "less than a minute left"
+        return "longer than expected" if overdue else "less than a minute left"
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} min left"
     return f"about {seconds / 3600:.1f} h left"

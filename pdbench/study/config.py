@@ -42,10 +42,11 @@ class Study(Strict):
 
     name: Name = Field(description="Folder name under results/ and reports/.")
     title: Title = Field(description="The title of the report.")
-    scale: Literal["demo", "paper"] = Field(
+    scale: Literal["smoke", "demo", "paper"] = Field(
         description="paper: it needs a GPU, and the magnitudes of the paper's claims are asked; "
-        "demo: it trains on a CPU, and their direction alone is. Which numbers are comparable with "
-        "published ones does not depend on it."
+        "demo: it trains on a CPU, and their direction alone is; smoke: it shows that the path "
+        "works, and nothing can be concluded. Which numbers are comparable with published ones "
+        "does not depend on it."
     )
     vocabulary: VocabularySource = Field(
         description="The WordPiece vocabulary of teacher and students."

@@ -30,7 +30,8 @@ _RECORD = 12e3  # a run's record, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
 _PROBABILITY = 4  # bytes of a soft label
 _PIECE = 2  # bytes of a stored word piece
-_ITEMS_A_SECOND = 4000  # of a text: read, cut into word pieces and written
+_ITEMS_A_SECOND = 6000  # of a text: read, cut into word pieces and written
+_START = 4.0  # seconds in which data are opened before the first item is cut
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
 _WEIGHT = 4  # bytes of a stored weight
 _MOMENTS = 3  # a saved state has the weights and two moments of each
@@ -69,7 +70,7 @@ class _JobKind:
     # Jobs that must be done first but decide nothing beyond what ``decides`` says.
     after: Callable[[Graph, Any], Iterable[Job]] = lambda graph, key: ()
     decides: Callable[[Specs, Any], Any]  # settings and files, apart from ``needs``
-    work: Callable[[Costs, Any], Work] = lambda costs, key: Work(seconds=2.0)  # what it computes
+    work: Callable[[Costs, Any], Work] = lambda costs, key: Work(seconds=3.0)  # what it computes
     size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN  # bytes that it leaves
     # The architecture that it trains; it then runs on the device and saves its state.
     model: Callable[[Costs, Any], Architecture] | None = None
@@ -280,7 +281,7 @@ def _artefact(name: str) -> _JobKind:
             "shown": _shown(specs.study),
             "reference": specs.references,
         },
-        work=lambda costs, key: Work(seconds=3.0),
+        work=lambda costs, key: Work(seconds=3.0 if name == "figure" else 2.0),
     )
 
 
@@ -304,7 +305,7 @@ KINDS: dict[str, _JobKind] = {
         named=lambda name: ARCHIVES[name].file,
         runs="pdbench.data.places:fetch",
         decides=lambda specs, name: ARCHIVES[name].sha256,
-        work=lambda costs, name: Work(seconds=4.0),
+        work=lambda costs, name: Work(seconds=2.0),
         size=lambda costs, name: _ARCHIVE,
     ),
     "task": _JobKind(
@@ -321,7 +322,7 @@ KINDS: dict[str, _JobKind] = {
             **specs.source(specs.study.tasks[name], "teacher", "version", "title"),
             "vocabulary": specs.model(specs.study.vocabulary),
         },
-        work=lambda costs, name: Work(seconds=3.0),
+        work=lambda costs, name: Work(seconds=5.0),
         size=_task_size,
     ),
     "text": _JobKind(
@@ -339,7 +340,9 @@ KINDS: dict[str, _JobKind] = {
             "vocabulary": specs.model(specs.study.vocabulary),
             "held_out": specs.held_out,
         },
-        work=lambda costs, name: Work(seconds=1 + costs.study.texts[name].size / _ITEMS_A_SECOND),
+        work=lambda costs, name: Work(
+            seconds=_START + costs.study.texts[name].size / _ITEMS_A_SECOND
+        ),
         size=lambda costs, name: (
             costs.study.texts[name].size * costs.sizes.text_pieces(name) * (_PIECE + _LETTERS)
         ),
@@ -358,7 +361,7 @@ KINDS: dict[str, _JobKind] = {
             "texts": list(specs.study.texts),
             "transfer_sets": {n: specs.settings(t) for n, t in specs.study.transfer_sets.items()},
         },
-        work=lambda costs, key: Work(seconds=4.0),
+        work=lambda costs, key: Work(seconds=5.0),
     ),
     "latency": _JobKind(
         order=-100,  # it needs the machine for itself, which is never free once other jobs run
@@ -369,7 +372,7 @@ KINDS: dict[str, _JobKind] = {
             "sizes": [str(size) for size in specs.study.all_architectures],
             "teachers": [specs.model(teacher) for teacher in _teachers(specs.study)],
         },
-        work=lambda costs, key: Work(seconds=2 + 0.1 * len(costs.study.all_architectures)),
+        work=lambda costs, key: Work(seconds=2 + 0.25 * len(costs.study.all_architectures)),
     ),
     "teacher": _JobKind(
         order=2,

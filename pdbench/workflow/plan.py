@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from pdbench.core.words import aligned, byte_size, estimated_duration
 from pdbench.planning.costs import Costs, Sizes, Work
 from pdbench.planning.machines import LAPTOP, Estimate, Machine
+from pdbench.planning.schedule import makespan
 from pdbench.study.config import Study
 from pdbench.study.settings import ArtefactNeeds
 from pdbench.workflow.graph import BUNDLE, MOST, Graph
@@ -188,7 +188,7 @@ class Plan:
         """The wall time on some devices, with the interval of the work itself."""
         needs, urgency = self._by_seed.needs, self._by_seed.priority
         takes_one = _is_on_device if self.machine.kind == "gpu" else lambda job: True
-        found = _makespan(self.seconds, needs, takes_one, devices, urgency)
+        found = makespan(self.seconds, needs, takes_one, devices, urgency)
         device = self.whole.device
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
@@ -245,54 +245,6 @@ class Plan:
             },
             "cells": self.runs,
         }
-
-
-def _makespan(
-    seconds: Mapping[Job, float],
-    needs: Mapping[Job, Iterable[Job]],
-    on_device: Callable[[Job], bool],
-    devices: int,
-    urgency: Callable[[Job], float],
-) -> float:
-    """The wall time of jobs that take so many seconds, on some devices.
-
-    A device that falls free takes the most urgent of the jobs whose predecessors are done,
-    as Snakemake does. Jobs that need no device never wait for one. Of what a job ``needs``, that
-    without seconds is done already.
-    """
-    left = {key: set(needs[key]) & seconds.keys() for key in seconds}
-    after: dict[Job, list[Job]] = {key: [] for key in seconds}
-    for key, own in left.items():
-        for need in own:
-            after[need].append(key)
-    # Names decide between equals: keys of one kind need not compare.
-    ready: list[tuple[float, str, Job]] = []
-    running: list[tuple[float, str, Job]] = []
-    free, now = devices, 0.0
-
-    def start(key: Job) -> None:
-        heapq.heappush(running, (now + seconds[key], str(key), key))
-
-    def offer(key: Job) -> None:
-        if on_device(key):
-            heapq.heappush(ready, (-urgency(key), str(key), key))
-        else:
-            start(key)
-
-    for key, own in left.items():
-        if not own:
-            offer(key)
-    while running or ready:
-        while ready and free:
-            free -= 1
-            start(heapq.heappop(ready)[-1])
-        now, _, done = heapq.heappop(running)
-        free += on_device(done)
-        for key in after[done]:
-            left[key].remove(done)
-            if not left[key]:
-                offer(key)
-    return now
 
 
 def _is_on_device(job: Job) -> bool:

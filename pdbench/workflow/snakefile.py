@@ -16,6 +16,7 @@ from pdbench.core.errors import DataError, PdbenchError, UsageError, of_system
 from pdbench.core.files import read_json
 from pdbench.core.lines import say
 from pdbench.core.words import as_line
+from pdbench.planning.schedule import Planned
 from pdbench.study import offline
 from pdbench.study.axes import Artefact, check_artefacts
 from pdbench.study.config import Study
@@ -74,12 +75,16 @@ class _Workflow:
 
     @property
     def announced(self) -> dict[str, Any]:
-        """What the display is told: rough core-seconds of jobs by rule and wildcard, the page."""
-        costs: dict[str, dict[str, float]] = {}
-        for job, seconds in self.graph.costs.items():
-            wildcard = self.paths.label(job) if job.name else ""
-            costs.setdefault(job.kind, {})[wildcard] = seconds
-        return {"pdbench_costs": costs, "pdbench_report": str(self.paths.index)}
+        """What the display is told: the plan of every job by rule and wildcard, and the page."""
+        graph = self.graph
+        known = {job: (job.kind, self.paths.label(job) if job.name else "") for job in graph.jobs}
+        planned = {
+            known[job]: Planned(
+                seconds, graph.priority(job), tuple(known[need] for need in graph.needs[job])
+            )
+            for job, seconds in graph.costs.items()
+        }
+        return {"pdbench_plan": planned, "pdbench_report": str(self.paths.index)}
 
 
 def set_up(workflow: Any, shell: Any) -> None:

@@ -79,7 +79,7 @@ def test_cells_that_have_no_place_are_refused(
     assert problem in str(found.value)
 
 
-@pytest.mark.parametrize("name", ["demo", "paper", "glue", "basic", "extended"])
+@pytest.mark.parametrize("name", ["smoke", "demo", "paper", "glue", "basic", "extended"])
 def test_the_cells_of_every_study_fit(name: str) -> None:
     """The studies of the project are shown whole."""
     check_artefacts(load_study(name), ARTEFACTS)

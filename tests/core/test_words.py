@@ -57,6 +57,8 @@ def test_numbers_are_short(said: str, words: str) -> None:
         (clock(65), "1:05"),
         (clock(3665), "1:01:05"),
         (time_left(5), "less than a minute left"),
+        (time_left(5, overdue=True), "longer than expected"),
+        (time_left(100, overdue=True), "about 2 min left"),
         (time_left(100), "about 2 min left"),
         (time_left(3600), "about 60 min left"),
         (time_left(9000), "about 2.5 h left"),

@@ -26,7 +26,7 @@ def test_schemas_are_written_below_a_root(tmp_path: Path) -> None:
     assert all((tmp_path / path).is_file() for path in write_schemas(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["basic", "demo", "extended", "glue", "paper"])
+@pytest.mark.parametrize("name", ["basic", "demo", "extended", "glue", "paper", "smoke"])
 def test_shipped_studies_fit(name: str) -> None:
     """Study files are valid as they are written, with their sourced values."""
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))

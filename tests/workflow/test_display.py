@@ -16,10 +16,14 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLogHandlerBase
 from workflow_project import Project
 
+from pdbench.planning.schedule import Planned
 from snakemake_logger_plugin_pdbench import LogHandler
 from snakemake_logger_plugin_pdbench.display import LineScreen, LiveScreen, Progress, open_screen
 
-COSTS = {"cell": {"a": 10.0, "b": 20.0, "c": 30.0}, "report": {"": 5.0}}
+CELLS = {"a": 10.0, "b": 20.0, "c": 30.0}
+PLAN = {("cell", name): Planned(cost, cost, ()) for name, cost in CELLS.items()} | {
+    ("report", ""): Planned(5.0, 0.0, tuple(("cell", name) for name in CELLS))
+}
 
 
 class Clock:
@@ -42,7 +46,7 @@ def clock() -> Clock:
 def progress(clock: Clock) -> Progress:
     """A run of three cells and a report that has just begun."""
     begun = Progress(clock)
-    begun.expect(COSTS)
+    begun.expect(PLAN)
     begun.plan({"cell": 3, "report": 1, "total": 4})
     return begun
 
@@ -67,11 +71,10 @@ def test_the_first_estimate_is_the_sum_of_costs(progress: Progress) -> None:
 
 
 def test_cores_share_the_work(progress: Progress) -> None:
-    """Two jobs at once halve what is left."""
-    progress.start(1, "cell", ["c"], "train c", 1)
-    progress.start(2, "cell", ["b"], "train b", 1)
+    """Two cores train three cells as a scheduler would; the report waits for all of them."""
+    progress.cores = 2
 
-    assert progress.time_left() == pytest.approx(65 / 2)
+    assert progress.time_left() == pytest.approx(30 + 5)
 
 
 def test_the_longest_job_is_waited_for(progress: Progress, clock: Clock) -> None:
@@ -79,30 +82,58 @@ def test_the_longest_job_is_waited_for(progress: Progress, clock: Clock) -> None
     progress.start(1, "cell", ["a"], "", 1)
     progress.start(2, "cell", ["c"], "", 1)
     progress.start(3, "cell", ["b"], "", 1)
-    progress.start(4, "report", [], "", 1)
 
-    assert progress.time_left() == pytest.approx(30)
-    clock.now = 12.0
-    assert progress.time_left() == pytest.approx(18)
+    assert progress.time_left() == pytest.approx(30 + 5)
+    clock.now = 10.0
+    assert progress.time_left() == pytest.approx(20 + 5)
 
 
-def test_estimates_learn_from_finished_jobs(progress: Progress, clock: Clock) -> None:
-    """When jobs take three times their costs, the rest is expected to do so too."""
+def test_a_job_beyond_its_plan_does_not_go_to_zero(progress: Progress, clock: Clock) -> None:
+    """What is left of it grows, and its last minute is not promised again and again."""
+    progress.cores = 4
+    for number, name in enumerate("abc"):
+        progress.start(number, "cell", [name], "", 1)
+    clock.now = 25.0
+    assert "less than a minute left" in str(progress)
+    clock.now = 28.0
+    progress.finish(0)
+    progress.finish(1)
+    clock.now = 150.0
+    first = progress.time_left()
+
+    assert "longer than expected" in str(progress)
+    clock.now = 400.0
+    assert progress.time_left() > 2 * first
+    assert "about 2 min left" in str(progress)
+
+
+def test_jobs_take_the_threads_of_their_rule(progress: Progress) -> None:
+    """Jobs that want all cores run one after the other."""
+    progress.cores = 2
+    progress.start(1, "cell", ["a"], "", 2)
+
+    assert progress.time_left() == pytest.approx(65)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 600.0])
+def test_estimates_learn_from_finished_jobs(
+    progress: Progress, clock: Clock, seconds: float
+) -> None:
+    """A job of twice its plan or more says that the rest takes twice as long, and no more."""
     before = progress.time_left()
     progress.start(1, "cell", ["c"], "", 1)
-    clock.now = 90.0
+    clock.now = seconds
     progress.finish(1)
 
     left = progress.time_left()
 
-    assert before - 30 < left < 3 * (before - 30)
-    assert left > 2 * (before - 30)
+    assert 1.7 * (before - 30) < left < 2.1 * (before - 30)
 
 
 def test_a_partial_run_takes_typical_costs() -> None:
     """Where only some jobs of a rule run, each counts as the mean of those that may."""
     some = Progress(Clock())
-    some.expect(COSTS)
+    some.expect(PLAN)
     some.plan({"cell": 1, "total": 1})
 
     assert some.time_left() == pytest.approx(20)
@@ -205,7 +236,7 @@ def test_a_failed_job_shows_the_end_of_its_log(tmp_path: Path) -> None:
     log = tmp_path / "cell.log"
     log.write_text("\n".join(f"line {i}" for i in range(50)) + "\npdbench: error: disk full\n")
 
-    made.emit(record(pdbench_costs=COSTS, pdbench_report="reports/small/index.html"))
+    made.emit(record(pdbench_plan=PLAN, pdbench_report="reports/small/index.html"))
     made.emit(record(event=LogEvent.RUN_INFO, stats={"cell": 2, "total": 2}))
     made.emit(started(1, "a"))
     made.emit(started(2, "b"))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pdbench.planning.schedule import makespan
 from pdbench.study import Architecture, Start
 from pdbench.workflow.kinds import Job
-from pdbench.workflow.plan import _makespan
 
 
 def job(name: str) -> Job:
@@ -26,7 +26,7 @@ def wall(
     """The wall time of jobs that are given by single letters, the longest first."""
     times = {job(name): value for name, value in seconds.items()}
     waits = {job(name): [job(need) for need in (needs or {}).get(name, "")] for name in seconds}
-    return _makespan(times, waits, on_device, devices, times.__getitem__)
+    return makespan(times, waits, on_device, devices, times.__getitem__)
 
 
 def test_one_device_does_one_after_the_other() -> None:
@@ -73,7 +73,7 @@ def test_equals_need_no_order() -> None:
     starts = (Start("general", Architecture(1, 64), 0, method) for method in (None, "own"))
     times = dict.fromkeys((Job("pretrain", start) for start in starts), 2.0)
 
-    assert _makespan(times, dict.fromkeys(times, ()), lambda job: True, 1, times.__getitem__) == 4
+    assert makespan(times, dict.fromkeys(times, ()), lambda job: True, 1, times.__getitem__) == 4
 
 
 @pytest.mark.parametrize("devices", [1, 2, 7, 64])
@@ -92,7 +92,7 @@ def test_bounds_of_list_schedules(devices: int) -> None:
             longest[key] = seconds + max((longest[need] for need in needs[key]), default=0)
         total, path = sum(times.values()), max(longest.values())
 
-        found = _makespan(times, needs, lambda key: True, devices, times.__getitem__)
+        found = makespan(times, needs, lambda key: True, devices, times.__getitem__)
 
         assert max(total / devices, path) <= found + 1e-9
         assert found <= total / devices + path * (1 - 1 / devices) + 1e-9

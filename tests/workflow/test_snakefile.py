@@ -27,11 +27,16 @@ def test_the_demo_is_the_default() -> None:
 
 def test_the_display_is_told_costs_by_wildcard() -> None:
     """Rules without one have a single job, whose cost must be found too."""
-    costs = open_workflow({}, ARTEFACTS).announced["pdbench_costs"]
+    plan = open_workflow({}, ARTEFACTS).announced["pdbench_plan"]
 
-    alone = {rule for rule, jobs in costs.items() if set(jobs) == {""}}
+    names: dict[str, set[str]] = {}
+    for rule, name in plan:
+        names.setdefault(rule, set()).add(name)
+    alone = {rule for rule, own in names.items() if own == {""}}
     assert alone == {"audit", "latency", "collect", "gate", "report"}
-    assert all("" not in jobs for rule, jobs in costs.items() if rule not in alone)
+    assert all("" not in own for rule, own in names.items() if rule not in alone)
+    assert all(need in plan for job in plan.values() for need in job.needs)
+    assert ("collect", "") in plan["report", ""].needs
 
 
 def test_one_study_has_one_spelling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
