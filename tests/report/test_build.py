@@ -249,6 +249,12 @@ def test_a_study_without_teacher_is_reported_with_what_is_comparable(
     assert "Of the 6 scores that stand beside" in text
     assert "comparable: 6 (6 of figure6)." in text
     assert "but the source states no split" in text
+    assert "Nothing can be concluded" not in text
+
+    build(study.changed(scale="smoke"), paths)
+
+    text = Page(paths.index.read_text(encoding="utf-8")).text
+    assert "Nothing can be concluded from this page." in text
 
 
 def test_building_twice_gives_the_same_page(paths: Paths, demo: Study) -> None:
