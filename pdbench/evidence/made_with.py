@@ -61,15 +61,14 @@ class OwnPart:
 
     def lacks(self, published: MadeWith) -> str:
         """What makes it another than a published one, in words; empty if nothing does."""
-        there = published.shown
-        if self.sources != published.sources:
-            return f"{self.part} {self.name}, there {there}"
-        size = _TEACHERS.get(published.name)
+        own, there, size = "", "", _TEACHERS.get(published.name)
         if self.size and size and self.size != size:
-            return f"{self.part} {self.name} of size {self.size}, there {there} of {size}"
+            own, there = f" of size {self.size}", f" of {size}"
         if self.items and published.items and not _same_count(self.items, published.items):
-            return f"{self.part} of {self.items:,} items, there {there} of {published.items:,}"
-        return ""
+            own, there = f" of {self.items:,} items", f" of {published.items:,}"
+        if self.sources == published.sources and not own:
+            return ""
+        return f"{self.part} {self.name}{own}, there {published.shown}{there}"
 
 
 def _same_count(own: int, published: int) -> bool:

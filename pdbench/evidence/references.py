@@ -219,7 +219,12 @@ def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
     """
     usual = _read_usual(folder / _USUAL_FILE)
     made = tuple(_read_made_with(folder / _MADE_WITH_FILE))
-    return tuple(reference for name in _FILES for reference in _read(folder / name, usual, made))
+    found = tuple(r for name in _FILES for r in _read(folder / name, usual, made))
+    known = {reference.artefact for reference in found}
+    if strange := [one.artefact for one in made if one.artefact not in known]:
+        what = f"{folder / _MADE_WITH_FILE}: unknown artefact {strange[0]!r}"
+        raise DataError(what, suggestion(strange[0], known))
+    return found
 
 
 def _read_made_with(path: Path) -> Iterator[MadeWith]:

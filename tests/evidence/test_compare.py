@@ -347,7 +347,7 @@ QNLI = {"task": "QNLI", "task_version": "v2"}
         (
             {"teacher": {**LARGE, "name": "prajjwal1/bert-tiny"}},
             {},
-            "teacher prajjwal1/bert-tiny, th",
+            "teacher prajjwal1/bert-tiny of size 6/384, th",
         ),
         ({}, {"metric": "f1"}, "f1 there; glue has accuracy"),
         ({}, {"split": "test"}, "split dev, there test"),
@@ -477,8 +477,9 @@ def test_every_difference_is_listed(demo: Study, references: tuple[Reference, ..
     assert not found.comparable
     assert found.reason.startswith(
         "task sentiment, there SST-2; size 2/64, there 4/256; "
-        "teacher all-minilm-l6-v2, there BERT_LARGE; corpus reviews, there Wikipedia and books; "
-        "the source states no split; transfer set snippets-4k, there movie reviews (assumed)"
+        "teacher all-minilm-l6-v2 of size 6/384, there BERT_LARGE of 24/1024; "
+        "corpus reviews, there Wikipedia and books; the source states no split; "
+        "transfer set snippets-4k of 4,000 items, there movie reviews (assumed) of 1,700,000"
     )
 
 

@@ -98,6 +98,7 @@ def test_named_sizes_are_among_the_24() -> None:
         ("made_with", 2, ",paper,", ",guess,", r"made_with\.csv:2: unknown origin 'guess'"),
         ("made_with", 2, "google-bert/bert-base-uncased", " + ", r"csv:2: .* sources are empty"),
         ("made_with", 9, "1.7m", "many", r"made_with\.csv:9: .*; write items like 1.3m"),
+        ("made_with", 2, "table3,-", "tabel3,-", r"made_with\.csv: unknown artefact 'tabel3'; did"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_place(
