@@ -23,7 +23,7 @@ _PRIOR = 5.0  # seconds that the plan counts for against what was measured
 _HALF_LIFE = 120.0  # seconds of all cores after which what was measured counts for half
 _MOST = 2.0  # times what is expected, that one job counts for: the next may be as they were
 _STRETCH = 0.2  # of the time that a job has run is left to it where its plan is used up
-_OVERDUE = 1.25  # times its plan: a job that runs longer does so longer than expected
+_LAST = 60.0  # seconds that are a last minute
 _HOLDS = 1.0  # seconds that an estimate holds unless a job begins or ends
 _SECONDS_BETWEEN_LINES = 30.0
 _JOBS_SHOWN = 8
@@ -52,6 +52,7 @@ class Progress:
         self._measured: defaultdict[str, float] = defaultdict(float)
         self._expected: defaultdict[str, float] = defaultdict(float)
         self._estimate: tuple[float, float] | None = None  # when, and the seconds left
+        self._last: float | None = None  # since when it is the last minute
         self.cores = 1
         self.finished: Counter[str] = Counter()
         self.running: dict[int, _Job] = {}
@@ -85,11 +86,8 @@ class Progress:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether all jobs that run have taken longer than they should."""
-        jobs = list(self.running.values())
-        return bool(jobs) and all(
-            self.since(job) > _OVERDUE * job.cost * self._drift() for job in jobs
-        )
+        """Whether the last minute has lasted for more than one."""
+        return self._last is not None and self._now() - self._last > _LAST
 
     def expect(self, plan: Mapping[tuple[str, str], Planned]) -> None:
         """Learn the jobs of the study, by rule and name."""
@@ -152,8 +150,13 @@ class Progress:
         now = self._now()
         if self._estimate is None or now - self._estimate[0] >= _HOLDS:
             self._estimate = now, self._schedule()
-        at, left = self._estimate
-        return max(0.0, left - (now - at))
+        at, expected = self._estimate
+        left = max(0.0, expected - (now - at))
+        if left >= _LAST:
+            self._last = None
+        elif self._last is None:
+            self._last = now
+        return left
 
     def _schedule(self) -> float:
         jobs = list(self.running.values())
