@@ -134,7 +134,7 @@ def test_a_stopped_job_ends_quietly(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["plan", "nothing"], "config/nothing.yaml: no such study; there are demo"),
+        (["plan", "nothing"], "config/nothing.yaml: no such study; there are basic, demo"),
         (["task", "demo", "sentimental"], "unknown task 'sentimental'; did you mean 'sentiment'?"),
         (["text", "demo", "film"], "unknown text 'film'; did you mean 'films'?"),
         (["cell", "demo", "x"], "unknown cell 'x'"),

@@ -52,7 +52,10 @@ def test_readme_and_makefile_name_every_benchmark() -> None:
     """Each is a module that can be run, in the README's table and, on a CPU, in `make bench`."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
-    assert set(re.findall(r"`python -m benchmarks\.(\w+)", README)) == {*NAMES, "gpu", "table"}
+    assert set(re.findall(r"`python -m benchmarks\.(\w+)", README)) == {
+        *NAMES,
+        *("choices", "gpu", "selection", "table"),
+    }
     assert re.search(r"^BENCHMARKS := (.*)$", makefile, re.MULTILINE)[1].split() == list(NAMES)
     assert all((FOLDER / f"{name}.py").is_file() for name in NAMES)
     for link in re.findall(r"\]\(([^)]+)\)", README):
