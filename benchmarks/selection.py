@@ -21,6 +21,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.lines import say
 from pdbench.data.columns import TEACHER
 from pdbench.data.table import read_table
+from pdbench.study.catalogue.metrics import METRICS
 
 _REDRAWN = 10_000
 _LEVEL = 0.95
@@ -100,11 +101,7 @@ def grids(frame: Any, metric: str | None = None) -> Iterator[Grid]:
 
 
 def _metrics(frame: Any) -> tuple[str, ...]:
-    return tuple(
-        column.removeprefix("test_")
-        for column in frame
-        if column.startswith("test_") and f"dev_{column.removeprefix('test_')}" in frame
-    )
+    return tuple(name for name in METRICS if {f"dev_{name}", f"test_{name}"} <= set(frame))
 
 
 def simulated(found: list[Grid]) -> Found:
