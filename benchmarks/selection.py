@@ -22,6 +22,7 @@ from pdbench.core.lines import say
 from pdbench.data.columns import TEACHER
 from pdbench.data.table import read_table
 from pdbench.study.catalogue.metrics import METRICS
+from pdbench.study.cells import point_of
 
 _REDRAWN = 10_000
 _LEVEL = 0.95
@@ -85,7 +86,7 @@ def grids(frame: Any, metric: str | None = None) -> Iterator[Grid]:
     for key, rows in frame[frame["method"] != TEACHER].groupby("cell"):
         names = (metric,) if metric else _metrics(frame)
         scored = next((m for m in names if rows[f"test_{m}"].notna().all()), names[0])
-        point = rows["run"].str.partition("_")[2].rename("point")
+        point = rows["run"].map(point_of)
         tables = [
             rows.assign(point=point).pivot_table(
                 index="point", columns="seed_index", values=f"{split}_{scored}"

@@ -71,7 +71,7 @@ class Side:
     def grid(self) -> Any:
         """Those that select the grid point: all, or those of the first seed."""
         rows = self.runs
-        return rows[rows["seed_index"] == 0] if self.study.first_selects(self.cell) else rows
+        return rows[[self.study.selects(self.cell, number) for number in rows["seed_index"]]]
 
     @property
     def chosen(self) -> Any:

@@ -23,6 +23,7 @@ from pdbench.jobs.record import RunRecord, best_point, own_runs, selection_metri
 from pdbench.jobs.submission import imported_scores
 from pdbench.kinds import Labelled, kind_of, majority
 from pdbench.study import Architecture, Study
+from pdbench.study.cells import point_of
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.shown import note_made
@@ -148,9 +149,10 @@ def _selected(frame: pd.DataFrame, study: Study) -> list[bool]:
     """True for the runs of each cell at the grid point that is best on dev."""
     column = {task: f"dev_{selection_metric(study, task)}" for task in study.tasks}
     scores = frame.apply(lambda row: row[column[row["task"]]], axis=1)
-    first = {key for key, cell in study.cells.items() if study.first_selects(cell)}
-    selecting = frame[(frame["seed_index"] == 0) | ~frame["cell"].isin(first)]
-    cells = selecting.assign(score=scores).set_index("run").groupby("cell")["score"]
+    named = zip(frame["cell"], frame["seed_index"], strict=True)
+    # A teacher is no cell of the study, and has one run.
+    selecting = [key not in study.cells or study.selects(study.cells[key], n) for key, n in named]
+    cells = frame.assign(score=scores)[selecting].set_index("run").groupby("cell")["score"]
     best = {cell: best_point(own.to_dict()) for cell, own in cells}
     named = zip(frame["cell"], frame["run"], strict=True)
-    return [run.partition("_")[2] == best[cell] for cell, run in named]
+    return [point_of(run) == best[cell] for cell, run in named]

@@ -13,6 +13,7 @@ from pdbench.core.entries import RECORD, read_record, write_record
 from pdbench.core.errors import DataError
 from pdbench.data.columns import SCHEMA_VERSION
 from pdbench.study import Cell, Run, Study
+from pdbench.study.cells import point_of
 from pdbench.study.settings import Strict
 from pdbench.workflow import Paths
 
@@ -135,15 +136,14 @@ def best_point(dev: Mapping[str, float]) -> str:
     """
     points: dict[str, list[float]] = {}
     for run, score in dev.items():
-        points.setdefault(run.partition("_")[2], []).append(score)  # the same for all seeds
+        points.setdefault(point_of(run), []).append(score)
     return min(points, key=lambda point: (-fmean(points[point]), point))
 
 
 def selecting_scores(study: Study, paths: Paths, cell: Cell) -> dict[str, float]:
     """The dev scores, by run, that select a cell's grid point: of the runs that are there."""
     metric = selection_metric(study, cell.task)
-    first = study.first_selects(cell)
-    runs = [run for run in study.runs(cell) if not (first and run.seed_number)]
+    runs = [run for run in study.runs(cell) if study.selects(cell, run.seed_number)]
     there = {run.name: paths.run(run) for run in runs if (paths.run(run) / RECORD).is_file()}
     return {name: RunRecord.read(folder).metrics["dev"][metric] for name, folder in there.items()}
 
@@ -155,11 +155,11 @@ def own_runs(study: Study, paths: Paths, cell: Cell) -> list[Run]:
     there, those of the others at the point that is its best.
     """
     runs = study.runs(cell)
-    if not study.first_selects(cell):
-        return list(runs)
-    first = [run for run in runs if not run.seed_number]
+    selecting = [run for run in runs if study.selects(cell, run.seed_number)]
+    if len(selecting) == len(runs):
+        return selecting
     dev = selecting_scores(study, paths, cell)
-    if len(dev) < len(first):
-        return first
+    if len(dev) < len(selecting):
+        return selecting
     best = best_point(dev)
-    return [run for run in runs if not run.seed_number or run.point == best]
+    return [run for run in runs if study.selects(cell, run.seed_number) or run.point == best]

@@ -189,13 +189,13 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
     else:
         make = partial(_take_run, study, paths)
     runs = list(runs_of(study, job))
-    first = [run for run in runs if not run.seed_number] if study.first_selects(cell) else runs
+    first = [run for run in runs if study.selects(cell, run.seed_number)]
     selected: dict[str, Any] = {}
     _make_all(cell, paths, make, first)
     if len(first) < len(runs):
         selected, may_train = _selected(study, paths, cell), set(runs)
         runs = [run for run in own_runs(study, paths, cell) if run in may_train]
-        _make_all(cell, paths, make, [run for run in runs if run.seed_number])
+        _make_all(cell, paths, make, [run for run in runs if run not in first])
     made = {run.name: str(paths.run(run)) for run in runs}
     write_record(paths.folder(job), {"cell": cell.key, "runs": made, **selected})
 
@@ -402,7 +402,7 @@ class SharedStages:
 
     Runs that differ in the point of their last stage alone have the same model before it, to the
     last bit: the paper's fine-tuning grid after distillation would repeat each distillation twenty
-    times.
+    times. Each run's record has the stage all the same: it is what its model was trained by.
     """
 
     def __init__(self) -> None:

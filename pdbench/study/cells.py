@@ -146,6 +146,11 @@ class Run:
         return seed_of(self.cell.task, self.cell.architecture, self.seed_number)
 
 
+def point_of(run: str) -> str:
+    """The name of the grid point of a run, from the run's own."""
+    return run.partition("_")[2]
+
+
 class Start(NamedTuple):
     """The pre-trained weights that a student starts from.
 

@@ -262,6 +262,10 @@ class Study(Strict):
         has_more = self.seed_counts[cell] > 1 and self._number_of_points(cell) > 1
         return has_more and self.training.select == "first-seed"
 
+    def selects(self, cell: Cell, seed_number: int) -> bool:
+        """Whether the runs of a seed number are among those that select a cell's grid point."""
+        return not (seed_number and self.first_selects(cell))
+
     def number_of_runs(
         self, cell: Cell, seed_number: int | None = None, stages: int | None = None
     ) -> int:
@@ -274,7 +278,7 @@ class Study(Strict):
             return points * (seeds if seed_number is None else 1)
         if seed_number is None:
             return points + seeds - 1
-        return 1 if seed_number else points
+        return points if self.selects(cell, seed_number) else 1
 
     def _number_of_points(self, cell: Cell, stages: int | None = None) -> int:
         used = {stage.settings for stage in self.methods[cell.method].stages[:stages]}

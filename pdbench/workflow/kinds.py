@@ -217,7 +217,7 @@ def _cell_decides(specs: Specs, cell: Cell) -> Any:
     study, host = specs.study, specs.study.trained_by(cell)
     points = [_plain(points) for points in study.points(host)]
     found = {"cell": specs.cell(host), "seeds": study.seed_counts[cell], "points": points}
-    return {**found, "select": "first-seed"} if study.first_selects(cell) else found
+    return found | {"select": study.training.select} if study.first_selects(cell) else found
 
 
 def _seed_decides(specs: Specs, key: SeedOf) -> Any:
