@@ -2,8 +2,8 @@
 
 Run ``python -m benchmarks.choices data/glue/SST-2`` on GLUE's files. It changes one setting of
 ``config/basic.yaml`` at a time, trains 2/128 with each seed number, and scores three sets: GLUE's
-dev, beside which the paper's numbers stand; training phrases that were held out at random, as
-pdbench holds dev out; and whole training sentences, of whose phrases none is trained on.
+dev, beside which the paper's numbers stand; training phrases that were held out at random; and
+whole training sentences, of whose phrases none is trained on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import pdbench
 from pdbench.core.errors import PdbenchError
@@ -28,7 +29,7 @@ from pdbench.data.sources import read_task
 from pdbench.data.texts import hashed
 from pdbench.engine.bert import BertShape
 from pdbench.engine.initialise import random_classifier, standard_deviation
-from pdbench.study import Architecture, load_study
+from pdbench.study import Architecture, Study, load_study
 from pdbench.study.cells import seed_of
 from pdbench.study.settings import StageSettings
 from pdbench.workflow.paths import ARCHIVES
@@ -36,30 +37,28 @@ from pdbench.workflow.paths import ARCHIVES
 _STUDY, _TASK = "basic", "sst2"
 _SIZE = Architecture(2, 128)
 _PHRASES, _SENTENCES = 2000, 800  # held out
-_LENGTH = 64
-_RANGE = "bert"
 _WORD = re.compile(r"\w+")
 
 CHOICES: dict[str, dict[str, Any]] = {
-    "as in config/basic.yaml, rate 1e-3": {},
+    "as in config/basic.yaml, its highest rate": {},
     "rate 3e-4": {"learning_rate": (3e-4,)},
     "rate 1e-4": {"learning_rate": (1e-4,)},
     "4 epochs": {"epochs": 4},
     "4 epochs, rate 3e-4": {"epochs": 4, "learning_rate": (3e-4,)},
     "4 epochs, rate 3e-4, batch 32": {"epochs": 4, "learning_rate": (3e-4,), "batch_size": (32,)},
-    "weights begin with 0.02 * sqrt(768 / H)": {"range": "scaled"},
-    "32 word pieces": {"length": 32},
+    "weights begin with 0.02 * sqrt(768 / H)": {"initializer_range": "scaled"},
+    "32 word pieces": {"max_length": 32},
     "no dropout": {"dropout": 0.0},
 }
-"""What is changed, in words and as settings."""
+"""What is changed, in words and by the study's keys."""
 
 
 @dataclass(frozen=True)
 class Data:
     """The split trained on, and those scored, by name: texts with their labels, (N,)."""
 
-    train: tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]
-    scored: dict[str, tuple[list[str], np.ndarray[Any, np.dtype[np.int64]]]]
+    train: tuple[list[str], NDArray[np.int64]]
+    scored: dict[str, tuple[list[str], NDArray[np.int64]]]
 
 
 def whole_sentences(texts: Sequence[str]) -> dict[str, set[str]]:
@@ -78,8 +77,11 @@ def whole_sentences(texts: Sequence[str]) -> dict[str, set[str]]:
     return {text: own for text, own in parts.items() if text not in inner and own}
 
 
-def split(texts: Sequence[str], labels: Sequence[int], test: Any) -> Data:
-    """Hold out phrases at random, and whole sentences with all their phrases."""
+def split(texts: Sequence[str], labels: Sequence[int], dev: Sequence[list[Any]]) -> Data:
+    """Hold out phrases at random, and whole sentences with all their phrases.
+
+    ``dev`` has the texts of GLUE's dev and their labels.
+    """
     sentences = sorted(whole_sentences(texts).items(), key=lambda item: hashed(item[0]))
     chosen = dict(sentences[:_SENTENCES])
     left_out = set(chosen).union(*chosen.values())
@@ -93,24 +95,31 @@ def split(texts: Sequence[str], labels: Sequence[int], test: Any) -> Data:
     return Data(
         of([t for t in texts if t not in left_out and t not in phrases]),
         {
-            "GLUE's dev": (list(test["text"]), np.array(test["label"])),
+            "GLUE's dev": (dev[0], np.array(dev[1])),
             "phrases": of(rest[:_PHRASES]),
             "sentences": of(list(chosen)),
         },
     )
 
 
-def measured(
-    data: Data, settings: StageSettings, changed: dict[str, Any], seeds: int
-) -> Iterator[dict[str, float]]:
+def settings_of(study: Study) -> dict[str, Any]:
+    """The study's settings of what the choices change, by key."""
+    finetune = study.training.finetune
+    return {
+        **finetune.model_dump(),
+        "learning_rate": (max(finetune.learning_rate),),
+        "initializer_range": study.training.initializer_range,
+        "max_length": study.tasks[_TASK].max_length,
+    }
+
+
+def measured(data: Data, chosen: dict[str, Any], seeds: int) -> Iterator[dict[str, float]]:
     """The accuracies in per cent on each scored set, of each seed number."""
-    vocabulary, length = pdbench.embedded_vocabulary(), changed.get("length", _LENGTH)
+    vocabulary, length = pdbench.embedded_vocabulary(), chosen["max_length"]
     train = pdbench.tokens_of(data.train[0], vocabulary, length)
     scored = {n: pdbench.tokens_of(own, vocabulary, length) for n, (own, _) in data.scored.items()}
-    how = settings.model_copy(
-        update={k: v for k, v in changed.items() if k in type(settings).model_fields}
-    )
-    deviation = standard_deviation(_SIZE.hidden, changed.get("range", _RANGE))
+    how = StageSettings(**{k: v for k, v in chosen.items() if k in StageSettings.model_fields})
+    deviation = standard_deviation(_SIZE.hidden, chosen["initializer_range"])
     for number in range(seeds):
         seed = seed_of(_TASK, _SIZE, number)
         random = torch.Generator().manual_seed(seed)
@@ -150,14 +159,11 @@ def main(folder: Path, seeds: int, only: tuple[str, ...], file: Path | None) -> 
         splits = read_task(task, ARCHIVES)
     except PdbenchError as error:
         raise click.ClickException(str(error)) from error
-    train, test = splits["train"], splits["dev"] if "test" not in splits else splits["test"]
-    data = split(
-        train["text"][:], train["label"][:], {"text": test["text"][:], "label": test["label"][:]}
-    )
-    settings = study.training.finetune.model_copy(update={"learning_rate": (1e-3,)})
+    (texts, labels), dev = ([splits[s][c][:] for c in ("text", "label")] for s in ("train", "dev"))
+    data, settings = split(texts, labels, dev), settings_of(study)
     found: dict[str, list[dict[str, float]]] = {}
     for choice in only or CHOICES:
-        found[choice] = list(measured(data, settings, CHOICES[choice], seeds))
+        found[choice] = list(measured(data, settings | CHOICES[choice], seeds))
         print(choice, found[choice], file=sys.stderr, flush=True)
     if file is not None:
         write_json(file, {"trained": len(data.train[0]), "seeds": seeds, "scores": found})

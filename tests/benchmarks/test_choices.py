@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from benchmarks import choices
 from pdbench.study import load_study
-from pdbench.study.settings import StageSettings
 
 SENTENCES = [f"the film {n} is good , and the plot {n} is bad" for n in range(40)]
 PHRASES = [part for n in range(40) for part in (f"the film {n} is good", f"plot {n} is bad")]
@@ -30,7 +29,7 @@ def test_no_phrase_of_a_held_out_sentence_is_trained_on(monkeypatch: pytest.Monk
     texts = [*SENTENCES, *PHRASES]
     labels = [len(text) % 2 for text in texts]
 
-    data = choices.split(texts, labels, {"text": ["new"], "label": [1]})
+    data = choices.split(texts, labels, (["new"], [1]))
 
     held_out = data.scored["sentences"][0]
     assert len(held_out) == 5
@@ -44,12 +43,11 @@ def test_no_phrase_of_a_held_out_sentence_is_trained_on(monkeypatch: pytest.Monk
 
 def test_every_choice_changes_a_setting() -> None:
     """A misspelt key would train the same model again under another name."""
-    base = load_study("basic").training.finetune
-    assert {"range", "length"}.isdisjoint(StageSettings.model_fields)
-    for choice, changed in list(choices.CHOICES.items())[1:]:
-        assert changed, choice
-        for key, value in changed.items():
-            assert key in ("range", "length") or value != getattr(base, key)
+    base = choices.settings_of(load_study("basic"))
+
+    for choice, changed in choices.CHOICES.items():
+        assert all(value != base[key] for key, value in changed.items()), choice
+    assert [c for c, changed in choices.CHOICES.items() if not changed] == [*choices.CHOICES][:1]
 
 
 def test_a_folder_without_data_is_one_line(tmp_path: Path) -> None:
