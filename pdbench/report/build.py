@@ -125,7 +125,7 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
         "facts": _facts(paths, scores),
         "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
-        "comparability": _comparability(found),
+        "notice": _notice(study, found),
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
         "runs": list(_runs(paths, scores)),
@@ -134,21 +134,26 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
     }
 
 
-def _comparability(comparisons: Iterable[Comparison]) -> str:
-    """How many of the scores beside published ones are comparable, and of what, in words."""
+def _notice(study: Study, comparisons: Iterable[Comparison]) -> str:
+    """What may be concluded: how many of the scores beside published ones are comparable."""
+    if study.scale == "smoke":
+        return (
+            "Nothing can be concluded from this page. A smoke study shows that the path from text "
+            "to report works: few steps, few items, one seed. No number, order or curve here says "
+            "anything about a method."
+        )
     shown = [one for one in comparisons if one.reference.is_score and one.ours.n]
     same = Counter(one.reference.artefact for one in shown if one.comparable)
     if not shown:
         return "No score of this study stands beside a published one."
+    whole = f"{len(shown)} scores that stand beside published ones"
     counted = ", ".join(f"{count} of {name}" for name, count in same.items())
-    found = f"comparable: {same.total()} ({counted})." if same else "comparable: none."
-    lead = f"Of the {len(shown)} scores that stand beside published ones, these are {found}"
+    lead = f"Of the {whole}, {same.total()} are comparable ({counted})."
+    lead = lead if same else f"None of the {whole} is comparable."
     if same.total() == len(shown):
         return lead
-    return (
-        f"{lead} What differs is listed beside each other one: there, compare the order and the "
-        "shape of the curves alone."
-    )
+    differs = "What differs is listed beside each that is not"
+    return f"{lead} {differs}: compare the order and the shape of the curves alone."
 
 
 def _told(path: Path) -> dict[str, Any]:
