@@ -152,7 +152,8 @@ def _notice(study: Study, comparisons: Iterable[Comparison]) -> str:
     lead = lead if same else f"None of the {whole} is comparable."
     if same.total() == len(shown):
         return lead
-    differs = "What differs is listed beside each that is not"
+    which = "each of the others" if same else "each"
+    differs = f"What differs is listed beside {which}"
     return f"{lead} {differs}: compare the order and the shape of the curves alone."
 
 
