@@ -16,7 +16,8 @@ from pdbench.data.tokens import Tokens
 from pdbench.engine import Bert, BertShape, MaskedLM, Progress, choose_device, prepare_process
 from pdbench.engine.device import device_name, use_gpu
 from pdbench.engine.initialise import BERT_RANGE, random_classifier, random_model
-from pdbench.jobs.pretraining import Corpus, train_masked_lm
+from pdbench.jobs.corpus import Corpus
+from pdbench.jobs.pretraining import train_masked_lm
 from pdbench.jobs.training import train_whole
 from pdbench.kinds import Labelled, kind_of
 from pdbench.methods.objective import MaskedLanguage

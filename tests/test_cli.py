@@ -42,6 +42,7 @@ COMMANDS = [
     ["plan", "STUDY"],
     ["fetch", "STUDY"],
     ["doctor", "[STUDY]"],
+    ["states", "STUDY", "CORPUS"],
     ["status", "[STUDY]"],
     ["pin", "STUDY"],
     ["submission", "STUDY"],

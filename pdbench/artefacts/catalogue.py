@@ -39,7 +39,7 @@ ARTEFACTS: dict[str, Artefact] = {
         axes=_BY_SIZE,
         x_label="Size of the student",
         caption="Accuracy after distillation against the size of the student, for four ways to "
-        "begin: masked-LM pre-training at the student's own size, the first layers of a deeper "
+        "begin: pre-training at the student's own size, the first layers of a deeper "
         "pre-trained model, word embeddings of a pre-trained model, and random weights.",
     ),
     "figure6": ScoreFigure(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pdbench.artefacts.context import Context
 from pdbench.artefacts.tables import ABSENT, Drawn, Row, Table
+from pdbench.evidence.made_with import known_as
 from pdbench.study.kinds import kind_of_task
 
 _CAPTION = (
@@ -79,8 +80,10 @@ def _corpora(context: Context) -> Iterator[Row]:
     for name in context.study.corpora:
         for part in context.study.corpus_parts(name):
             text = context.audit["texts"][part.text]
+            fitted = context.study.fitted_on(name)
             yield {
                 "Corpus": name,
+                "Learnt": f"states of {known_as(fitted.fits)}" if fitted else "masked LM",
                 "Text": part.text,
                 "Items": part.size or text["items"],
                 "Word pieces trained on": part.tokens,

@@ -33,7 +33,7 @@ class _Step:
     teacher: str = ""  # what the teacher must expose, if it is asked
 
 
-_LM = ("D_LM", "masked-LM cross-entropy")
+_LM = ("D_LM", "masked-LM cross-entropy (fitting: squared error)")
 _SOFT = ("D_T", "cross-entropy with the teacher's soft labels", "class probabilities")
 _HARD = ("D_L", "cross-entropy with the labels")
 _KNOWN = (

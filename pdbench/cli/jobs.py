@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,18 @@ _with_saves = click.option(
 )
 
 
+def _named(study: Study, word: str) -> Collection[str]:
+    """The names that a word of a command line may be."""
+    return study.fitted if word == "corpus" else getattr(study, f"{word}s")
+
+
 def _job(kind: str, about: str, *asked: str, name: str = "") -> None:
     """Offer the command of a kind of job, which is ``asked`` for by names of the study, if any."""
     own = KINDS[kind]
 
     def command(study: Study, **given: Any) -> None:
         for word in asked:
-            known(given[word], getattr(study, f"{word}s"), word)
+            known(given[word], _named(study, word), word)
         module, _, function = own.runs.partition(":")
         getattr(importlib.import_module(module), function)(study=study, paths=Paths(study), **given)
 
@@ -180,6 +186,11 @@ def _cells(study: Study, keys: tuple[str, ...], file: Path | None, save_every: f
     attempt_all(study, Paths(study), cells, save_every, file)
 
 
+_job(
+    "states",
+    "Compute what students of CORPUS learn of a larger model's hidden states, once for all.",
+    "corpus",
+)
 _job("latency", "Time every size of the study on this machine.")
 _job("collect", "Collect all runs into one Parquet file.")
 _job(

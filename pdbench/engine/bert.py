@@ -5,7 +5,8 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, cast
 
@@ -93,6 +94,9 @@ def _pick(x: Tensor, rows: _Rows) -> Tensor:
 
 class Bert(nn.Module):
     """Embeddings, layers and pooler. ``dropout`` acts in training mode only."""
+
+    published_as: ClassVar[str] = "BertModel"
+    """The class of transformers that loads its checkpoints."""
 
     numbers: NDArray[np.int64] | None = None
     """Its number for each id of the vocabulary, (V,), where it keeps some of the pieces alone."""
@@ -235,14 +239,46 @@ class MaskedLM(nn.Module):
         return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
 
-def keep_pieces(model: Classifier | MaskedLM, kept: Tensor) -> None:
+def keep_pieces(model: Bert | Classifier | MaskedLM, kept: Tensor) -> None:
     """Keep only the word embeddings of ``kept`` (K,), in that order, and forget the others.
 
     Rows that no input touches get no gradient, so training the others alone gives the same
     model, faster: the embedding matrix is most of a small student. Inputs must then be
     renumbered by position in ``kept``.
     """
-    embeddings = model.bert.word_embeddings
+    embeddings = encoder_of(model).word_embeddings
     embeddings.weight = nn.Parameter(embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
+
+
+@contextlib.contextmanager
+def only_pieces(
+    model: Bert | Classifier | MaskedLM, kept: NDArray[np.int64]
+) -> Iterator[NDArray[np.int64]]:
+    """Keep only the word embeddings of ``kept`` (K,) while the block trains them.
+
+    Afterwards the model has all again, of which the others are what they were. Yielded is the
+    table from id to position in ``kept``, (V,).
+    """
+    bert, rows = encoder_of(model), torch.from_numpy(kept)
+    whole = bert.word_embeddings.weight.detach()
+    bias = model.bias.detach() if isinstance(model, MaskedLM) else None
+    keep_pieces(model, rows)
+    bert.numbers = renumbering(kept, len(whole))
+    yield bert.numbers
+    bert.numbers = None
+    bert.word_embeddings.weight = _put_back(whole, rows, bert.word_embeddings.weight)
+    if isinstance(model, MaskedLM) and bias is not None:
+        model.bias = _put_back(bias, rows, model.bias)
+
+
+def _put_back(whole: Tensor, rows: Tensor, trained: Tensor) -> nn.Parameter:
+    whole = whole.to(trained.device)
+    whole[rows.to(trained.device)] = trained.detach()
+    return nn.Parameter(whole)
+
+
+def encoder_of(model: Bert | Classifier | MaskedLM) -> Bert:
+    """The encoder of a model, which may be one itself."""
+    return model if isinstance(model, Bert) else model.bert

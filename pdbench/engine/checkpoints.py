@@ -24,7 +24,14 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import mended, read_json, share, write_json
 from pdbench.data.places import configuration_file, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
-from pdbench.engine.bert import LAYER_NORM_EPSILON, Bert, BertShape, Classifier, MaskedLM
+from pdbench.engine.bert import (
+    LAYER_NORM_EPSILON,
+    Bert,
+    BertShape,
+    Classifier,
+    MaskedLM,
+    encoder_of,
+)
 from pdbench.study.catalogue import WEIGHTS_FILES
 from pdbench.study.settings import Source
 
@@ -102,7 +109,7 @@ _COMPUTED = {
 
 def write_checkpoint(
     folder: Path,
-    model: Classifier | MaskedLM,
+    model: Bert | Classifier | MaskedLM,
     vocabulary: Vocabulary | None = None,
     labels: Sequence[str] = (),
 ) -> None:
@@ -115,7 +122,7 @@ def write_checkpoint(
     _write_weights(folder, weights)
     write_json(folder / "config.json", _configuration(model, labels))
     if vocabulary is not None:
-        write_vocabulary(folder, vocabulary, model.bert.shape.positions)
+        write_vocabulary(folder, vocabulary, encoder_of(model).shape.positions)
 
 
 class Checkpoint:
@@ -275,9 +282,9 @@ def _published_names(layers: int, output: str) -> dict[str, tuple[str, ...]]:
     return {**found, "bias": ("cls.predictions.bias",)}
 
 
-def _to_hugging_face(model: Classifier | MaskedLM) -> dict[str, Tensor]:
+def _to_hugging_face(model: Bert | Classifier | MaskedLM) -> dict[str, Tensor]:
     output = model.output_name if isinstance(model, Classifier) else ""
-    names = _published_names(model.bert.shape.layers, output)
+    names = _published_names(encoder_of(model).shape.layers, output)
     pools = isinstance(model, Classifier) and model.rows == "first"
     weights: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
@@ -316,15 +323,16 @@ def _bare(name: str) -> str:
     return re.sub(r"(gamma|beta)$", lambda m: _OLD_NAMES[m[0]], name).removeprefix("bert.")
 
 
-def _configuration(model: Classifier | MaskedLM, labels: Sequence[str]) -> dict[str, Any]:
-    shape = model.bert.shape
+def _configuration(model: Bert | Classifier | MaskedLM, labels: Sequence[str]) -> dict[str, Any]:
+    bert = encoder_of(model)
+    shape = bert.shape
     configuration = {
         "architectures": [model.published_as],
         "model_type": "bert",
         **{theirs: getattr(shape, ours) for ours, theirs in _SIZES.items()},
         "hidden_act": "gelu",
-        "hidden_dropout_prob": model.bert.dropout,
-        "attention_probs_dropout_prob": model.bert.dropout,
+        "hidden_dropout_prob": bert.dropout,
+        "attention_probs_dropout_prob": bert.dropout,
         "layer_norm_eps": LAYER_NORM_EPSILON,
         "initializer_range": 0.02,
         "pad_token_id": 0,

@@ -22,7 +22,7 @@ from pdbench.core.errors import Stopped, UsageError
 from pdbench.data.batches import Batch, Purpose, stream
 from pdbench.engine.distributed import ALONE, Ranks
 from pdbench.engine.state import Keeper, Stopwatch
-from pdbench.study.settings import Pretraining, StageSettings
+from pdbench.study.settings import OnCorpus, StageSettings
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-6  # Devlin et al., 2019
 
@@ -60,7 +60,7 @@ class Optimisation:
 
     steps: int
     learning_rate: float
-    settings: StageSettings | Pretraining
+    settings: StageSettings | OnCorpus
 
     def rate(self, step: int) -> float:
         """The learning rate of update ``step``, counted from zero."""

@@ -46,6 +46,25 @@ class LabelledBatch:
 
 
 @dataclass(frozen=True)
+class StatesBatch:
+    """A batch with K numbers to learn for each of its P pieces, item after item, (P, K)."""
+
+    batch: Batch
+    targets: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def rows(self, chosen: slice) -> StatesBatch:
+        """Some of the items with the numbers of their pieces."""
+        mask = self.batch.mask
+        lengths = np.full(*self.batch.ids.shape) if mask is None else mask.sum(axis=1)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        first, end, _ = chosen.indices(len(lengths))
+        return StatesBatch(_rows_of(self.batch, chosen), self.targets[starts[first] : starts[end]])
+
+
+@dataclass(frozen=True)
 class Masked:
     """A batch whose pieces at M positions, among the B * S, are replaced; their true ids."""
 

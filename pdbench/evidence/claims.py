@@ -381,19 +381,31 @@ def _gain_on_the_same_data_is_two_points(f: Figure) -> Statement:
     return across(gain >= 1.5 for gain in _gains(f, "pd", "pf"))
 
 
+_PRETRAINED_ON = ("figure5", "figure10")
+"""The figures of students pre-trained on general text, and on the task's."""
+
+
+def _alike(n: Numbers, method: str) -> list[Figure]:
+    """Both of them, where a method distils on the same text."""
+    figures = [n.figure(name, tag=name) for name in _PRETRAINED_ON]
+    first, second = (f.distilled_on(method) for f in figures)
+    if first != second:
+        raise Untestable(f"figure5 distils on {first}, figure10 on {second}")
+    return figures
+
+
 @_claim("C34")
 def _general_text_is_better_than_task_text(n: Numbers) -> Statement:
     general, task = (
         Quantity.mean((f.acc("pd", size) for size in f.named), f"PD in the mean of {name}")
-        for name in ("figure5", "figure10")
-        for f in [n.figure(name)]
+        for name, f in zip(_PRETRAINED_ON, _alike(n, "pd"), strict=True)
     )
     return general > task
 
 
 @_claim("C35")
 def _two_figures_show_one_distillation(n: Numbers) -> Statement:
-    one, other = n.figure("figure5", tag="figure5"), n.figure("figure10", tag="figure10")
+    one, other = _alike(n, "d")
     return every(abs(one.acc("d", size) - other.acc("d", size)) <= 0.15 for size in one.named)
 
 

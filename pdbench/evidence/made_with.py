@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 
 from pdbench.study import Architecture, Study
 from pdbench.study.catalogue.glue import glue_name, published_task
-from pdbench.study.settings import Released, Source, Text
+from pdbench.study.settings import Fitted, Released, Source, Text
 
 PartName: TypeAlias = Literal["teacher", "transfer set", "corpus"]
 
@@ -95,8 +95,10 @@ def corpus_of(study: Study, name: str) -> OwnPart:
     corpus = study.corpora[name]
     if isinstance(corpus, Released):
         return OwnPart("corpus", name, frozenset({known_as(corpus)}))
-    texts = [(study.texts[part.text], part.size) for part in corpus]
+    texts = [(study.texts[part.text], part.size) for part in study.corpus_parts(name)]
     sources = frozenset().union(*(_sources(text) for text, _ in texts))
+    if isinstance(corpus, Fitted):  # other than any on which masked LM alone was trained
+        sources |= {f"states of {known_as(corpus.fits)}"}
     items = sum(min(size or text.size, text.size) for text, size in texts)
     return OwnPart("corpus", name, sources, items)
 

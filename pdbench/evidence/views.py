@@ -72,6 +72,7 @@ class _Number:
     term: Term = ("", "")
     shown: bool = False  # whether figures show it: scores, in a study those of its test split
     lacking: str = ""  # why it cannot be used; empty if it can
+    distilled_on: str = ""  # task and transfer set of a study's own; a published one's is its task
 
 
 def _only(numbers: Iterable[_Number], name: str, **wanted: object) -> Quantity:
@@ -273,6 +274,11 @@ class Figure:
         curves = ((e.method, e.size) for e in self._entries if e.size and e.transfer is not None)
         return tuple(dict.fromkeys(curves))
 
+    def distilled_on(self, method: str) -> str:
+        """On what a method distils here, all that it is, in words."""
+        found = {e.distilled_on for e in self._entries if e.method == method}
+        return ", ".join(sorted(found))
+
     @property
     def teacher(self) -> Quantity:
         """The teacher's accuracy."""
@@ -304,7 +310,8 @@ def _published(reference: Reference) -> _Number:
     r = reference
     place = (r.size, r.transfer_size, r.similarity, r.split, r.metric)
     task = TASKS[r.task] or r.task
-    return _Number(r.artefact, task, r.method, *place, term=r.term, shown=r.is_score)
+    number = _Number(r.artefact, task, r.method, *place, term=r.term, shown=r.is_score)
+    return replace(number, distilled_on=task)
 
 
 def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Number]:
@@ -316,6 +323,7 @@ def _measured(scores: ResultsTable, similarity: Similarities) -> Iterator[_Numbe
             lacking = "" if scores.is_whole(same) else f"cell {same.key} is missing"
             place = (cell.architecture, *transfer_of(study, cell, similarity))
             own = _Number(artefact, cell.task, cell.method, *place, lacking=lacking)
+            own = replace(own, distilled_on=f"{cell.task} by {cell.transfer}")
             yield from _scored(study, own, "test", same.key)
             yield from _scored(study, replace(own, lacking=lacking or _NO_DEV), "dev", same.key)
             if not lacking and not len(_answers(scores, same)):

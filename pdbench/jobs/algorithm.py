@@ -29,7 +29,8 @@ from pdbench.engine.initialise import (
     random_classifier,
     random_model,
 )
-from pdbench.jobs.pretraining import Corpus, train_masked_lm
+from pdbench.jobs.corpus import Corpus
+from pdbench.jobs.pretraining import train_masked_lm
 from pdbench.jobs.training import train_whole
 from pdbench.kinds import Labelled
 from pdbench.kinds.classes import Classes

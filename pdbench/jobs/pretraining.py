@@ -1,24 +1,22 @@
-"""Masked-LM pre-training of a student on a corpus."""
+"""Pre-training of a student on a corpus: by masked LM, or by what the corpus or a method asks."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench.core.entries import verified_digest
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest
-from pdbench.data.batches import PieceBatches, Purpose, collate, generator, renumbering
+from pdbench.data.batches import Purpose, collate, generator
 from pdbench.data.places import model_folder, weights_file
-from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine import (
     Bert,
@@ -29,7 +27,7 @@ from pdbench.engine import (
     choose_device,
     write_checkpoint,
 )
-from pdbench.engine.bert import keep_pieces
+from pdbench.engine.bert import keep_pieces, only_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.device import refuse_slow
 from pdbench.engine.distributed import ALONE, Ranks, processes
@@ -38,7 +36,10 @@ from pdbench.engine.initialise import random_model, spectral_embeddings, standar
 from pdbench.engine.loop import Optimisation, optimise
 from pdbench.engine.state import SAVE_EVERY
 from pdbench.engine.targets import Masked
-from pdbench.jobs.record import RunRequest, StageRecord
+from pdbench.jobs.corpus import Corpus, CorpusOrder, open_corpus, texts_of
+from pdbench.jobs.fitting import fit_student, open_model
+from pdbench.jobs.fitting import inputs_of as fitted_inputs
+from pdbench.jobs.record import FIT, PRETRAIN, RunRequest, StageRecord
 from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
@@ -69,6 +70,10 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
         refuse_several()
         with paths.making(paths.pretrained(start)):
             _convert(study, paths, start, released.of(start.architecture))
+    elif study.fitted_on(start.corpus):
+        refuse_several()
+        with paths.making(paths.pretrained(start)):
+            _pretrain(study, paths, start, save_every, ALONE)
     elif processes() > 1:
         with Ranks.joined() as ranks, _locked_by_first(paths, start, ranks):
             _pretrain(study, paths, start, save_every, ranks)
@@ -113,13 +118,20 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     refuse_slow(study)
+    own = study.methods[start.method].pretraining if start.method else None
+    fits = study.fitted_on(start.corpus) is not None
+    larger = open_model(study, start.corpus, vocabulary) if fits else None
     with closed_labels(study):
-        model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
+        model: Bert | MaskedLM
+        if larger is not None:
+            model, progress = fit_student(study, paths, start, vocabulary, larger, job.keeper)
+        else:
+            model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
     if ranks.rank:
         return
-    rate = study.learning_rate(study.training.pretrain.learning_rate, start.architecture)
-    own = study.methods[start.method].pretraining if start.method else None
-    stage = StageRecord.of(own.name if own else "pretrain", rate, progress)
+    settings = study.training.fit if fits else study.training.pretrain
+    rate = study.learning_rate(settings.learning_rate, start.architecture)
+    stage = StageRecord.of(own.name if own else FIT if fits else PRETRAIN, rate, progress)
     parameters = start.architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
     job.finish([stage], parameters, arrays={"losses.npy": progress.losses}, write=write)
@@ -132,8 +144,9 @@ def inputs_of(study: Study, paths: Paths, start: Start) -> dict[str, str]:
     if isinstance(released, Released):
         folder = model_folder(released.of(start.architecture), ARCHIVES)
         return {"released": file_digest(weights_file(folder))}
-    parts = enumerate(study.corpus_parts(start.corpus))
-    found = {f"corpus.{i}": Tokens.open(paths.text(part.text)).digest for i, part in parts}
+    if study.fitted_on(start.corpus):
+        return fitted_inputs(study, paths, start)
+    found = texts_of(study, paths, start.corpus)
     deeper = study.pretrained_by(start)
     if deeper is not None:
         found["teacher"] = verified_digest(paths.pretrained(deeper) / WEIGHTS)
@@ -176,7 +189,7 @@ def pretrain_student(
     others keep their first weights.
     """
     settings, shape = study.training.pretrain, BertShape.of(start.architecture, vocabulary.size)
-    corpus = _open_corpus(study, paths, start.corpus, vocabulary)
+    corpus = open_corpus(study, paths, start.corpus, vocabulary)
     deeper, teacher = study.pretrained_by(start), None
     if deeper is None or start.method is None:
         objective: PretrainingObjective = MaskedLanguage(shape, shape, 0)
@@ -228,75 +241,6 @@ def _first_weights(study: Study, start: Start, corpus: Corpus, shape: BertShape)
     return model
 
 
-def _open_corpus(study: Study, paths: Paths, corpus: str, vocabulary: Vocabulary) -> Corpus:
-    parts = study.corpus_parts(corpus)
-    opened = [(Tokens.open(paths.text(part.text)), part.size) for part in parts]
-    texts = [tokens if size is None else tokens.first(size) for tokens, size in opened]
-    return Corpus(texts, [part.tokens for part in parts], vocabulary)
-
-
-class Corpus:
-    """Texts, each with the word pieces to train on, and what these are.
-
-    ``kept`` has their ids in the vocabulary, (K,): ``special`` ones first, then the others by
-    frequency. ``counts`` says how often each occurs, (K,), special ones 0. ``numbers`` is the
-    table from id to position in ``kept``, (V,), and ``mask`` the position of [MASK].
-    """
-
-    def __init__(
-        self, texts: Sequence[Tokens], budgets: Sequence[int], vocabulary: Vocabulary
-    ) -> None:
-        self.texts, self.budgets = texts, budgets
-        counts = np.zeros(vocabulary.size, dtype=np.int64)
-        for tokens in texts:
-            counts += tokens.counts(vocabulary.size)
-        special = np.array(vocabulary.special, dtype=np.int64)
-        counts[special] = 0
-        order = np.argsort(-counts, kind="stable")
-        self.special = len(special)
-        self.kept = np.concatenate([special, order[: np.count_nonzero(counts)]])
-        self.counts = counts[self.kept]
-        self.numbers = renumbering(self.kept, vocabulary.size)
-        self.mask = int(self.numbers[vocabulary.index("[MASK]")])
-
-    def predicted(self, limit: int | None) -> range:
-        """The pieces that may be masked and predicted, at most ``limit`` of them."""
-        end = len(self.kept) if limit is None else min(len(self.kept), self.special + limit)
-        return range(self.special, end)
-
-    def weights(self, smoothing: float) -> NDArray[np.float64] | None:
-        """Of each piece when pieces to mask are drawn, (K,): its count to the power -smoothing."""
-        return np.maximum(self.counts, 1.0) ** -smoothing if smoothing else None
-
-
-class _CorpusOrder:
-    """The batch of each step: the texts mixed, each until its budget is met.
-
-    A batch has at most ``batch_tokens`` word pieces, padding counted.
-    """
-
-    def __init__(self, corpus: Corpus, batch_tokens: int, seed: int) -> None:
-        self._batches = [
-            PieceBatches(tokens.lengths, batch_tokens, seed, number)
-            for number, tokens in enumerate(corpus.texts)
-        ]
-        pairs = zip(self._batches, corpus.budgets, strict=True)
-        steps = [batches.steps(budget) for batches, budget in pairs]
-        texts_of_steps = np.repeat(np.arange(len(steps), dtype=np.uint16), steps)
-        self._texts = generator(Purpose.MIXTURE, seed, 0).permutation(texts_of_steps)
-        self._turns = np.empty(len(self._texts), np.uint32)  # among the steps of the same text
-        for number, count in enumerate(steps):
-            self._turns[self._texts == number] = np.arange(count)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __getitem__(self, step: int) -> tuple[int, NDArray[np.int64]]:
-        """The number of a step's text, and the positions of its items in it, (B,)."""
-        text = int(self._texts[step])
-        return text, self._batches[text][int(self._turns[step])]
-
-
 def train_masked_lm(
     model: MaskedLM,
     corpus: Corpus,
@@ -313,15 +257,12 @@ def train_masked_lm(
     It stands on the CPU, before and after. The seed decides the order of the items, the masks and
     the dropout; the teacher is the deeper model that the objective asks, if it does.
     """
-    whole, bias = model.bert.word_embeddings.weight.detach(), model.bias.detach()
-    device, kept = choose_device(model.bert.shape.hidden), torch.from_numpy(corpus.kept)
-    keep_pieces(model, kept)
+    device = choose_device(model.bert.shape.hidden)
     if teacher:
-        keep_pieces(teacher.model, kept)
+        keep_pieces(teacher.model, torch.from_numpy(corpus.kept))
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     model.bert.position_embeddings.requires_grad_(not objective.freezes_positions)
-    trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
-    order = _CorpusOrder(corpus, settings.batch_tokens, seed)
+    order = CorpusOrder(corpus, settings.batch_tokens, seed)
     predicted = corpus.predicted(settings.softmax_pieces)
     weights = corpus.weights(objective.smoothing)
 
@@ -338,10 +279,10 @@ def train_masked_lm(
         return objective.checked_loss(ours, theirs, device.tensor(masked.targets))
 
     how = Optimisation(len(order), learning_rate, settings)
-    progress = optimise(
-        trained, batch_of, loss_of, how, seed, keeper, ranks, teaching=seconds_of(teacher)
-    )
-    model.cpu()
-    whole[kept], bias[kept] = model.bert.word_embeddings.weight.detach(), model.bias.detach()
-    model.bert.word_embeddings.weight, model.bias = nn.Parameter(whole), nn.Parameter(bias)
+    with only_pieces(model, corpus.kept):
+        trained = nn.ModuleDict({"student": model, "objective": objective}).to(device.torch)
+        progress = optimise(
+            trained, batch_of, loss_of, how, seed, keeper, ranks, teaching=seconds_of(teacher)
+        )
+        model.cpu()
     return progress

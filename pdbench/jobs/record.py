@@ -21,16 +21,22 @@ if TYPE_CHECKING:
     from pdbench.engine import Progress
 
 
+PRETRAIN, FIT = "pretrain", "fit"
+"""What the stage of a pre-training is called that trains by masked LM, or fits a larger model."""
+
+
 class StageRecord(Strict):
     """What one training stage did."""
 
-    objective: str = Field(description="pretrain, distill, finetune, or a method's own class.")
+    objective: str = Field(description="pretrain, fit, distill, finetune, or a method's own class.")
     learning_rate: float
     steps: int = Field(description="Updates.")
     examples: int = Field(description="Items seen, counted with repetition.")
     pieces: int = Field(description="Word pieces seen, without padding.")
     padding: float = Field(description="Share of the processed positions that were padding.")
-    loss: float = Field(description="Mean training loss of the last steps, in nats.")
+    loss: float = Field(
+        description="Mean training loss of the last steps, in nats; of fit, squared error."
+    )
     seconds: float = Field(description="Wall time.")
     teacher_seconds: float = Field(
         description="Of it, in forward passes of a teacher that is asked while the student trains; "

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pdbench.core.entries import read_record, verified_digest, whole, write_record
-from pdbench.core.errors import DataError, UsageError
+from pdbench.core.entries import read_record, verified_digest, write_record
+from pdbench.core.errors import UsageError
 from pdbench.core.files import replacing
+from pdbench.data.batches import pieces_used
 from pdbench.data.columns import SPLITS, TEACHER, predictions_file
 from pdbench.data.places import model_folder
 from pdbench.data.tokens import Tokens
 from pdbench.data.vocabulary import open_vocabulary
 from pdbench.engine import Classifier, choose_device, write_checkpoint
+from pdbench.engine.bert import only_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import adopted_classifier
@@ -23,6 +24,7 @@ from pdbench.engine.state import SAVE_EVERY, Stopwatch
 from pdbench.jobs.record import RunRequest, StageRecord
 from pdbench.jobs.training import (
     TrainingJob,
+    are_there,
     environment,
     refuse_several,
     train_whole,
@@ -73,7 +75,8 @@ def _teacher(study: Study, paths: Paths, task: str, save_every: float) -> None:
     rate, size = settings.learning_rate, settings.batch_size
     how = StageSettings(epochs=settings.epochs, learning_rate=(rate,), batch_size=(size,))
     train = kind.open_split(folder / "train")
-    progress = train_whole(model, kind, train, how, seed, job.keeper)
+    with only_pieces(model, pieces_used([train.tokens], vocabulary.size)):
+        progress = train_whole(model, kind, train, how, seed, job.keeper)
     dev = _guarded(kind, task, folder, model)
     said = kind.predict(model, kind.open_asked(folder / "test"))
     stage = StageRecord.of("finetune", rate, progress)
@@ -106,7 +109,7 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
     with paths.making(target):
         watch, tokens = Stopwatch(), Tokens.open(paths.text(text))
         asked = labelled_from(study, paths, task, tokens, text)
-        if _are_there(target, asked):
+        if are_there(target, asked):
             _log.info("soft labels of %s by the %s teacher: already done", text, task)
             return
         refuse_slow(study)
@@ -123,14 +126,6 @@ def soft_labels(study: Study, paths: Paths, task: str, text: str) -> None:
             }
             write_record(folder, content)
     _log.info("soft labels of %s by the %s teacher: mean %s", text, task, mean[:10].round(4))
-
-
-def _are_there(folder: Path, asked: Mapping[str, Any]) -> bool:
-    """Whether another process has made the same soft labels since this one was started."""
-    try:
-        return asked.items() <= read_record(whole(folder)).items()
-    except DataError:
-        return False
 
 
 def labelled_from(

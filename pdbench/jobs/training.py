@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pdbench import __version__
-from pdbench.core.entries import RECORD
-from pdbench.core.errors import UsageError
+from pdbench.core.entries import RECORD, read_record, whole
+from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import digest, replacing
 from pdbench.data.batches import ItemBatches
 from pdbench.engine import Classifier, Keeper, MaskedLM, Progress, choose_device
@@ -238,6 +238,14 @@ class TrainingJob:
             record = record.write(folder)
         self.keeper.remove()
         return record
+
+
+def are_there(folder: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether another process has made an entry of the same inputs since this one was started."""
+    try:
+        return asked.items() <= read_record(whole(folder)).items()
+    except DataError:
+        return False
 
 
 def refuse_several() -> None:

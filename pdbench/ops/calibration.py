@@ -19,7 +19,7 @@ from typing import cast, get_args
 import numpy as np
 
 from pdbench.core.errors import DataError
-from pdbench.jobs.record import RunRecord, StageRecord
+from pdbench.jobs.record import FIT, PRETRAIN, RunRecord, StageRecord
 from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
 from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
@@ -148,7 +148,10 @@ def _of_record(study: Study, record: RunRecord) -> Iterator[Observation]:
 def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
     """What a stage computed; None for objectives that ask their teacher in every step."""
     positions = stage.pieces / max(1e-9, 1 - stage.padding)
-    if stage.objective == "pretrain":
+    if stage.objective == FIT:
+        seen = Seen(stage.steps, stage.examples, positions, distinct_pieces(stage.pieces))
+        return masked_lm(size, seen, 1.0, study.training.fit.dimensions)
+    if stage.objective == PRETRAIN:
         distinct = distinct_pieces(stage.pieces)
         settings = study.training.pretrain
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)

@@ -15,7 +15,7 @@ from pdbench.core.files import mended
 from pdbench.data.places import located
 from pdbench.data.table import read_table, write_table
 from pdbench.data.tokens import Tokens
-from pdbench.jobs import pretraining, teachers
+from pdbench.jobs import fitting, pretraining, teachers
 from pdbench.jobs.collect import gathered
 from pdbench.jobs.record import own_runs
 from pdbench.jobs.students import CellData
@@ -54,7 +54,7 @@ def _checks(study: Study, paths: Paths) -> Iterator[Callable[[], Any]]:
             yield from _checks_of_cell(study, paths, job.key, can_compare=can_compare)
         elif KINDS[job.kind].is_stored and _is_there(paths.folder(job)):
             yield partial(whole, paths.folder(job))
-            if can_compare and job.kind in ("teacher", "soft_labels", "pretrain"):
+            if can_compare and job.kind in ("teacher", "soft_labels", "states", "pretrain"):
                 yield partial(_compare, paths.folder(job), partial(_read_by, study, paths, job))
         elif not paths.output(job).exists():
             continue
@@ -115,6 +115,8 @@ def _read_by(study: Study, paths: Paths, job: Job) -> dict[str, Any]:
     if job.kind == "soft_labels":
         tokens = Tokens.open(paths.text(job.key.text))
         return teachers.labelled_from(study, paths, job.key.task, tokens, job.key.text)
+    if job.kind == "states":
+        return fitting.read_from(study, paths, job.key)
     return {"inputs": pretraining.inputs_of(study, paths, job.key)}
 
 

@@ -21,7 +21,7 @@ from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.cells import VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
-from pdbench.study.settings import Source
+from pdbench.study.settings import CorpusPart, Source
 
 COUNTED = ("products", "traffic", "updates", "launches", "starts")
 """The counts of :class:`Work` that take a time on a device, in the order of its fields."""
@@ -97,9 +97,9 @@ def _with_updates(size: Architecture, seen: Seen, products: float, traffic: floa
     )
 
 
-def _prediction(size: Architecture, seen: Seen) -> Work:
-    """Forward passes of a classifier."""
-    products, traffic = _encoder(size, seen, first_only=True)
+def _prediction(size: Architecture, seen: Seen, *, first_only: bool = True) -> Work:
+    """Forward passes, by default those of a classifier."""
+    products, traffic = _encoder(size, seen, first_only=first_only)
     return Work(products, traffic, launches=seen.steps * (size.layers + _HEADS) / _TRAINING)
 
 
@@ -202,15 +202,34 @@ class Costs:
         parts = self.study.corpus_parts(start.corpus)
         if not parts:
             return _START
-        settings = self.study.training.pretrain
+        fits = self.study.fitted_on(start.corpus)
+        settings, fit = self.study.training.pretrain, self.study.training.fit
         pieces = float(sum(part.tokens for part in parts))
         longest = max(self.study.texts[part.text].max_length for part in parts)
         distinct = distinct_pieces(pieces)
-        seen = Seen(pieces / settings.batch_tokens, pieces / longest, pieces, distinct)
+        together = fit.batch_tokens if fits else settings.batch_tokens
+        seen = Seen(pieces / together, pieces / longest, pieces, distinct)
+        if fits:
+            return _START + masked_lm(start.architecture, seen, 1.0, fit.dimensions)
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
         found = _START + masked_lm(start.architecture, seen, settings.masked, scored)
         taught = self.study.pretrained_by(start)
         return found if taught is None else found + _prediction(taught.architecture, seen)
+
+    def states(self, corpus: str) -> Work:
+        """Computing the hidden states of a corpus's texts with the model that students fit."""
+        chosen, pieces = self.study.fitted_on(corpus), self.pieces(corpus)
+        size = _MINILM if chosen is None else _size_of(chosen.fits)
+        items = pieces / max(self.sizes.text_pieces(p.text) for p in self._parts(corpus))
+        return _START + _prediction(size, Seen(items / _BATCH, items, pieces), first_only=False)
+
+    def pieces(self, corpus: str) -> float:
+        """Word pieces of the texts of a corpus, each once."""
+        counts = ((p.size or self.study.texts[p.text].size, p.text) for p in self._parts(corpus))
+        return sum(items * self.sizes.text_pieces(text) for items, text in counts)
+
+    def _parts(self, corpus: str) -> tuple[CorpusPart, ...]:
+        return self.study.corpus_parts(corpus)
 
     def teacher(self, task: str) -> Work:
         """Fine-tuning a teacher and scoring it."""

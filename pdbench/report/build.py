@@ -32,6 +32,7 @@ from pdbench.evidence import Comparison, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import standings
 from pdbench.evidence.compare import RULES
 from pdbench.evidence.outcomes import load_claims, on_study
+from pdbench.evidence.stand_ins import stand_ins
 from pdbench.jobs.collect import collect
 from pdbench.jobs.record import RunRecord
 from pdbench.report import claims
@@ -126,6 +127,7 @@ def _gather(study: Study, paths: Paths) -> dict[str, Any]:
         "sections": [_section(paths, name, found) for name, found in beside.items()],
         "others": others,
         "notice": _notice(study, found),
+        "stand_ins": stand_ins(study, found),
         "claims": on_study(load_claims(), scores, similar),
         "standings": standings(scores, _ACROSS, "pd") if _ACROSS in study.artefacts else (),
         "runs": list(_runs(paths, scores)),

@@ -22,6 +22,7 @@ from pdbench.study.settings import (
     Block,
     Columns,
     Data,
+    Fitted,
     Released,
     Source,
     Task,
@@ -55,7 +56,8 @@ def problems_of(study: Study) -> Problems:
         yield from _of_task(f"tasks.{name}", task, study)
     for name in study.corpora:
         for i, part in enumerate(study.corpus_parts(name)):
-            yield from unknown(f"corpora.{name}.{i}.text", part.text, study.texts, "text")
+            place = f"{name}.texts.{i}" if study.fitted_on(name) else f"{name}.{i}"
+            yield from unknown(f"corpora.{place}.text", part.text, study.texts, "text")
         yield from _of_released(f"corpora.{name}.by", study.corpora[name], study)
     yield from _of_grid(study)
     for artefact, needs in study.artefacts.items():
@@ -86,6 +88,8 @@ def _sources(study: Study) -> Iterator[tuple[str, Source]]:
     for name, corpus in study.corpora.items():
         if isinstance(corpus, Released):
             yield f"corpora.{name}", corpus
+        elif isinstance(corpus, Fitted):
+            yield f"corpora.{name}.fits", corpus.fits
 
 
 def _of_source(key: str, source: Source) -> Problems:
@@ -270,6 +274,9 @@ def _of_start(key: str, name: str, block: Block, study: Study) -> Problems:
         if corpus.by != (name if own else None):
             what = f"key {key}.corpus: {block.corpus!r} holds models by {corpus.by or 'masked LM'}"
             yield what, f"name text, or models by {name if own else 'masked LM'}, for {name!r}"
+    elif own and isinstance(corpus, Fitted):
+        what = f"key {key}.corpus: on {block.corpus!r} students fit a larger model"
+        yield what, f"name text for masked LM: method {name!r} has a pre-training of its own"
     elif own:
         for architecture in study.select(block.architecture):
             if architecture == study.deepest(architecture):

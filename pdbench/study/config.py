@@ -22,6 +22,7 @@ from pdbench.study.settings import (
     Corpus,
     CorpusPart,
     Evidence,
+    Fitted,
     GateMatch,
     Name,
     Names,
@@ -56,7 +57,9 @@ class Study(Strict):
     texts: dict[Name, Text] = Field({}, description="Unlabelled text by text id.")
     transfer_sets: dict[Name, TransferSet] = Field({}, description="Transfer sets by id.")
     corpora: dict[Name, Corpus] = Field(
-        {}, description="Corpora by id, or released checkpoints in the place of one."
+        {},
+        description="Corpora by id: texts for masked LM, texts with a larger model that students "
+        "fit on them, or released checkpoints in the place of both.",
     )
     training: Training = Field(description="How everything is trained.")
     evidence: Evidence = Field(
@@ -328,7 +331,20 @@ class Study(Strict):
     def corpus_parts(self, corpus: str) -> tuple[CorpusPart, ...]:
         """The texts of a corpus; released checkpoints stand in the place of one and have none."""
         chosen = self.corpora[corpus]
-        return () if isinstance(chosen, Released) else chosen
+        if isinstance(chosen, Released):
+            return ()
+        return chosen.texts if isinstance(chosen, Fitted) else chosen
+
+    def fitted_on(self, corpus: str) -> Fitted | None:
+        """The corpus, if students fit a larger model on it."""
+        chosen = self.corpora[corpus]
+        return chosen if isinstance(chosen, Fitted) else None
+
+    @cached_property
+    def fitted(self) -> tuple[str, ...]:
+        """The corpora on which students fit a larger model, as far as any does."""
+        used = {start.corpus for start in self.pretrained}
+        return tuple(sorted(name for name in used if self.fitted_on(name)))
 
 
 def listed(names: Names | None) -> tuple[str, ...]:

@@ -407,11 +407,32 @@ class Released(Source):
         return Source(source="hub", name=name, revision=self.revisions.get(name, self.revision))
 
 
+class Fitted(Strict):
+    """Texts on which students learn the hidden states of a larger model, in place of masked LM."""
+
+    fits: Source = Field(
+        description="The model: a student learns its last hidden states, and in the place of "
+        "[CLS]'s their mean over the item. With the study's vocabulary."
+    )
+    texts: Annotated[tuple[CorpusPart, ...], Field(min_length=1)] = Field(
+        description="The texts, each with the word pieces to train on."
+    )
+
+
+def _kind_of_corpus(raw: Any) -> str:
+    if isinstance(raw, Fitted) or (isinstance(raw, dict) and "fits" in raw):
+        return "(fitted)"
+    return "(released)" if isinstance(raw, dict | Released) else "(texts)"
+
+
 Corpus: TypeAlias = Annotated[
-    Annotated[tuple[CorpusPart, ...], Tag("(texts)")] | Annotated[Released, Tag("(released)")],
-    Discriminator(lambda raw: "(released)" if isinstance(raw, dict | Released) else "(texts)"),
+    Annotated[tuple[CorpusPart, ...], Tag("(texts)")]
+    | Annotated[Fitted, Tag("(fitted)")]
+    | Annotated[Released, Tag("(released)")],
+    Discriminator(_kind_of_corpus),
 ]
-"""A list of texts, or a mapping that says where released checkpoints are."""
+"""A list of texts for masked LM, texts with the model that students fit on them, or a mapping that
+says where released checkpoints are."""
 
 
 _AT_ONCE = (
@@ -420,8 +441,8 @@ _AT_ONCE = (
 )
 
 
-class Pretraining(Strict):
-    """Masked-LM pre-training of a student."""
+class OnCorpus(Strict):
+    """How a student is pre-trained, whatever it learns."""
 
     weight_decay: ClassVar[float] = 0.01
     clip: ClassVar[float] = 1.0
@@ -429,17 +450,30 @@ class Pretraining(Strict):
     batch_tokens: _Sourced[_Batch] = Field(1024, description="Word pieces a step.")
     learning_rate: _Positive = Field(2e-3, description="Peak learning rate of AdamW.")
     warmup: _Share = Field(0.1, description="Share of the steps that warm up.")
+    dropout: _Share = Field(0.1, description="Dropout probability.")
+    at_once: _Limit = Field(None, description=_AT_ONCE)
+
+
+class Pretraining(OnCorpus):
+    """Masked-LM pre-training of a student."""
+
     masked: _Share = Field(0.15, description="Share of the pieces to predict.")
     softmax_pieces: _Limit = Field(
         None,
         description="Predict only the so many most frequent pieces of the corpus; null scores all.",
     )
-    dropout: _Share = Field(0.1, description="Dropout probability.")
-    at_once: _Limit = Field(None, description=_AT_ONCE)
     embedding_start: _Sourced[Literal["random", "spectral"]] = Field(
         "random",
         description="Word embeddings before the first step: random, or a truncated singular "
         "value decomposition of the corpus (see docs of pdbench.engine.initialise).",
+    )
+
+
+class Fitting(OnCorpus):
+    """Pre-training of a student on the hidden states of a larger model."""
+
+    dimensions: _Count = Field(
+        128, description="Principal components of its hidden states that are learnt."
     )
 
 
@@ -467,6 +501,9 @@ class Training(Strict):
     """Settings of every training operation."""
 
     pretrain: Pretraining = Field(description="Masked-LM pre-training.")
+    fit: Fitting = Field(
+        Fitting(), description="Pre-training on a larger model's hidden states: corpora with fits."
+    )
     distill: StageSettings = Field(description="Distillation on the transfer set.")
     finetune: StageSettings = Field(description="Fine-tuning on the labelled set.")
     select: _Sourced[Literal["all-seeds", "first-seed"]] = Field(

@@ -12,7 +12,7 @@ import yaml
 
 from pdbench.data.audit import audit
 from pdbench.engine import BertShape, prepare_process, random_classifier, write_checkpoint
-from pdbench.jobs import pretraining, teachers
+from pdbench.jobs import fitting, pretraining, teachers
 from pdbench.jobs.prepare import prepare_task, prepare_text
 from pdbench.study import Architecture, Study
 from pdbench.workflow import Paths
@@ -99,6 +99,8 @@ def prepare_cells(study: Study, paths: Paths) -> None:
         teachers.teacher(study, paths, task)
     for task, text in study.soft_labelled:
         teachers.soft_labels(study, paths, task, text)
+    for corpus in study.fitted:
+        fitting.states(study, paths, corpus)
     for start in study.pretrained:
         pretraining.pretrain(study, paths, start)
 

@@ -30,6 +30,7 @@ _RECORD = 12e3  # a run's record, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
 _PROBABILITY = 4  # bytes of a soft label
 _PIECE = 2  # bytes of a stored word piece
+_STATE = 2  # bytes of a number of a stored hidden state
 _ITEMS_A_SECOND = 6000  # of a text: read, cut into word pieces and written
 _START = 4.0  # seconds in which data are opened before the first item is cut
 _LETTERS = 4.0  # bytes of compressed text for each piece, sentences and their order
@@ -129,12 +130,31 @@ def _start_arguments(start: Start) -> str:
 
 
 def _pretrain_needs(study: Study, start: Start) -> Iterator[Job]:
-    for part in study.corpus_parts(start.corpus):
-        yield Job("text", part.text)
-    yield from _archives(study.vocabulary)
+    yield from _corpus_needs(study, start.corpus)
+    if study.fitted_on(start.corpus):
+        yield Job("states", start.corpus)
     teacher = study.pretrained_by(start)
     if teacher is not None:
         yield Job("pretrain", teacher)
+
+
+def _corpus_needs(study: Study, corpus: str) -> Iterator[Job]:
+    """The texts of a corpus, the vocabulary, and the model that students fit on it, if any."""
+    for part in study.corpus_parts(corpus):
+        yield Job("text", part.text)
+    chosen = study.fitted_on(corpus)
+    yield from _archives(study.vocabulary, *([] if chosen is None else [chosen.fits]))
+
+
+def _states_decides(specs: Specs, corpus: str) -> Any:
+    study, chosen = specs.study, specs.study.fitted_on(corpus)
+    assert chosen is not None
+    return {
+        "parts": [specs.settings(part, "text", "tokens") for part in chosen.texts],
+        "vocabulary": specs.model(study.vocabulary),
+        "model": specs.model(chosen.fits),
+        "dimensions": study.training.fit.dimensions,
+    }
 
 
 def _pretrain_decides(specs: Specs, start: Start) -> Any:
@@ -149,9 +169,12 @@ def _pretrain_decides(specs: Specs, start: Start) -> Any:
         "seed": start.seed_number,
         "parts": [specs.settings(part, "text") for part in study.corpus_parts(start.corpus)],
         "vocabulary": vocabulary,
-        "pretrain": specs.settings(study.training.pretrain),
         **specs.scaling,
     }
+    if study.fitted_on(start.corpus):
+        found["fit"] = specs.settings(study.training.fit)
+    else:
+        found["pretrain"] = specs.settings(study.training.pretrain)
     if start.method is not None:
         objective = study.methods[start.method].pretraining
         assert objective is not None
@@ -399,6 +422,20 @@ KINDS: dict[str, _JobKind] = {
         decides=lambda specs, key: {"items": specs.study.items_labelled(key.text)},
         work=Costs.soft_labels,
         size=_soft_labels_size,
+        uses_device=True,
+    ),
+    "states": _JobKind(
+        order=2,
+        keys=lambda graph: graph.study.fitted,
+        is_stored=True,
+        runs="pdbench.jobs.fitting:states",
+        needs=_corpus_needs,
+        after=_after_audit,
+        decides=_states_decides,
+        work=Costs.states,
+        size=lambda costs, corpus: (
+            costs.pieces(corpus) * costs.study.training.fit.dimensions * _STATE
+        ),
         uses_device=True,
     ),
     "pretrain": _JobKind(

@@ -136,6 +136,10 @@ class Paths:
         """Folder of a pre-trained student."""
         return self.folder(Job("pretrain", start))
 
+    def fitted(self, corpus: str) -> Path:
+        """Folder of what students of a corpus learn of a larger model's hidden states."""
+        return self.folder(Job("states", corpus))
+
     def teacher(self, task: str) -> Path:
         """Folder of a task's fine-tuned teacher."""
         return self.folder(Job("teacher", task))

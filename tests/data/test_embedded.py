@@ -50,7 +50,7 @@ def test_rotten_tomatoes_tests_on_the_snippets_that_are_not_labelled(
     tables = embedded._rotten_tomatoes(tiny_archives)
     test = tables["test"].to_pylist()
 
-    assert tables["train"].num_rows + tables["dev"].num_rows == 2000
+    assert tables["train"].num_rows + tables["dev"].num_rows == 2000  # none are left for test
     assert tables["dev"].num_rows == embedded._DEV
     assert len(test) == 400
     assert all(row["label"] == ("fine" in row["text"]) for row in test)
@@ -63,6 +63,9 @@ def test_paraphrases_have_a_common_translation(tiny_archives: Path) -> None:
     labels = table["label"].to_pylist()
 
     assert labels.count(0) == labels.count(1) > 0
+    alike = [embedded._alike((row["text_a"], row["text_b"])) for row in table.to_pylist()]
+    sides = [sorted(a for a, own in zip(alike, labels, strict=True) if own == n) for n in (0, 1)]
+    assert sides[0] == sides[1]  # counting common words says nothing
     for row in table.to_pylist():
         days = [set(filter(str.isdigit, embedded._words(row[c]))) for c in ("text_a", "text_b")]
         assert (days[0] == days[1]) == bool(row["label"])
@@ -100,18 +103,21 @@ def test_every_text_has_items(
         assert min(len(item.split()) for item in columns["text"]) >= embedded._SHORTEST
 
 
-def test_the_unlabelled_sentences_are_outside_dev_and_the_labelled_set(
+def test_the_unlabelled_sentences_are_in_no_split(
     tiny_archives: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are what the first LABELLED sentences of train leave over."""
+    """Labelled sentences are dev, train, unlabelled or test, each of them once."""
     monkeypatch.setattr(embedded, "_LABELLED", 10)
+    monkeypatch.setattr(embedded, "_UNLABELLED", 20)
 
     unlabelled = embedded._unlabelled(tiny_archives)["text"]
 
     splits = embedded._rotten_tomatoes(tiny_archives)
-    train = splits["train"]["text"].to_pylist()
-    assert unlabelled == train[10:]
-    assert not set(unlabelled) & set(splits["dev"]["text"].to_pylist())
+    texts = {split: table["text"].to_pylist() for split, table in splits.items()}
+    assert (len(unlabelled), len(texts["train"])) == (20, 10)
+    assert len(texts["test"]) == 2000 - embedded._DEV - 10 - 20 + 400
+    every = [*unlabelled, *(text for own in texts.values() for text in own)]
+    assert len(set(every)) == len(every)
 
 
 def test_texts_are_cleaned(tiny_archives: Path) -> None:

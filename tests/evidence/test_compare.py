@@ -11,6 +11,7 @@ import pytest
 import synthetic
 
 from pdbench.evidence import Comparison, Reference, ResultsTable, Verdict, compare, load_references
+from pdbench.evidence.stand_ins import stand_ins
 from pdbench.study import Cell, Study, load_study
 from pdbench.study.settings import Evidence
 
@@ -593,6 +594,24 @@ def test_comparable_numbers_of_each_study(name: str, references: tuple[Reference
         others = [one for one in others if one.verdict is not Verdict.DEGENERATE]
         others = [one for one in others if not one.reference.is_context]
         assert all(one.reason.startswith("split dev, there test") for one in others)
+
+
+def test_stand_ins_of_each_study(references: tuple[Reference, ...]) -> None:
+    """The demo says what it has for the paper's parts; the paper's study has no other models."""
+    found = {}
+    for name in ("demo", "paper"):
+        study = load_study(name)
+        beside = compare(ResultsTable(study, synthetic.results(study)), references)
+        found[name] = {one.what: one for one in stand_ins(study, beside)}
+
+    demo = found["demo"]
+    assert list(demo) == ["task", "teacher", "transfer set", "corpus"]
+    assert demo["teacher"].here == ("all-minilm-l6-v2",)
+    assert set(demo["teacher"].there) == {"BERT_BASE", "BERT_LARGE"}
+    assert "imdb-sentences + states of all-minilm-l6-v2" in demo["corpus"].here
+    assert "Wikipedia and books" in demo["corpus"].there
+    assert {"sentiment (rotten-tomatoes)"} <= set(demo["task"].here)
+    assert "teacher" not in found["paper"]
 
 
 def test_figure9_is_joined_by_similarity_too(

@@ -13,7 +13,7 @@ from pdbench.data.tokens import Tokens
 from pdbench.engine import Bert, BertShape, Classifier, MaskedLM
 from pdbench.engine.device import predict, predict_batches
 from pdbench.engine.initialise import random_classifier, random_model, standard_deviation
-from pdbench.jobs.pretraining import Corpus
+from pdbench.jobs.corpus import Corpus
 from pdbench.kinds import Kind, Labelled, kind_of
 from pdbench.study import Architecture
 from pdbench.study.settings import StageSettings, Task

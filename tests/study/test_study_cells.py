@@ -98,8 +98,8 @@ def same(study: Study, task: str, size: str) -> dict[str, str]:
 
 def test_truncation_at_its_own_depth_is_the_same_model(demo: Study) -> None:
     """It takes all layers of the pre-trained model; at less depth it does not."""
-    assert same(demo, "sentiment", "3/128") == {"tf": "pf", "pd-truncated": "pd"}
-    assert same(demo, "sentiment", "2/128") == {}
+    assert same(demo, "sentiment", "3/64") == {"tf": "pf", "pd-truncated": "pd"}
+    assert same(demo, "sentiment", "2/64") == {}
     assert same(load_study("paper"), "mnli", "12/768") == {"pd-truncated": "pd"}
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from pdbench.data.tokens import Tokens
-from pdbench.jobs.pretraining import Corpus, _CorpusOrder
+from pdbench.jobs.corpus import Corpus, CorpusOrder
 
 VOCABULARY = SimpleNamespace(size=60, special=(0, 1, 2, 3, 4), index={"[MASK]": 4}.get)
 
@@ -56,7 +56,7 @@ def test_every_part_meets_its_budget() -> None:
     """A budget beyond the text means more passes, one below it a share of a pass."""
     corpus = Corpus([_tokens(100, 0), _tokens(400, 1)], [5000, 500], VOCABULARY)
 
-    order = list(_CorpusOrder(corpus, 64, 0))
+    order = list(CorpusOrder(corpus, 64, 0))
 
     for number, budget in enumerate(corpus.budgets):
         lengths = corpus.texts[number].lengths
@@ -67,7 +67,7 @@ def test_items_beyond_the_size_are_never_read() -> None:
     """D_LM = D_T means the same items."""
     corpus = Corpus([_tokens(100, 0).first(30)], [2000], VOCABULARY)
 
-    order = list(_CorpusOrder(corpus, 64, 0))
+    order = list(CorpusOrder(corpus, 64, 0))
 
     assert max(int(index.max()) for _, index in order) < 30
 
@@ -76,7 +76,7 @@ def test_parts_are_mixed() -> None:
     """The parts of a corpus alternate instead of following one another."""
     corpus = Corpus([_tokens(200, seed) for seed in (0, 1)], [4000, 4000], VOCABULARY)
 
-    numbers = [number for number, _ in _CorpusOrder(corpus, 64, 0)]
+    numbers = [number for number, _ in CorpusOrder(corpus, 64, 0)]
 
     changes = sum(a != b for a, b in itertools.pairwise(numbers))
     assert changes > len(numbers) / 4
