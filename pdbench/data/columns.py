@@ -33,9 +33,21 @@ def examples_column(metric: str) -> str:
     return f"test_{metric}_examples"
 
 
+PREDICTIONS, PROBABILITIES = "predictions", "probabilities"
+"""What a model answers."""
+
+LOSSES = "losses.npy"
+"""The file of the training loss of every update of a run, stage after stage."""
+
+
+def answers_file(answers: str, split: str, task: str = "", host: str = "") -> str:
+    """The file of what a model of the task ``host`` answers on a split, also of another task."""
+    return f"{'' if task == host else f'{task}.'}{split}_{answers}.npy"
+
+
 def predictions_file(split: str, task: str = "", host: str = "") -> str:
-    """The file of what a model of the task ``host`` predicts on a split, also of another task."""
-    return f"{'' if task == host else f'{task}.'}{split}_predictions.npy"
+    """The file of its predictions: :func:`answers_file`."""
+    return answers_file(PREDICTIONS, split, task, host)
 
 
 def prepared_splits(folder: Path) -> tuple[str, ...]:

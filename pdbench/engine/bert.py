@@ -252,6 +252,22 @@ def keep_pieces(model: Bert | Classifier | MaskedLM, kept: Tensor) -> None:
         model.bias = nn.Parameter(model.bias.detach()[kept])
 
 
+def with_all_pieces(trained: Classifier, first: Classifier) -> Classifier:
+    """A trained model that kept some word embeddings alone, with all of them, on the CPU.
+
+    ``first`` is the whole model with the weights that it began with, which become its own but for
+    the embeddings of other pieces: no input had one.
+    """
+    numbers = trained.bert.numbers
+    assert numbers is not None
+    kept = torch.from_numpy(np.concatenate([[0], np.flatnonzero(numbers)]))  # 0 is padding
+    weights = {name: tensor.detach().cpu() for name, tensor in trained.state_dict().items()}
+    name, words = "bert.word_embeddings.weight", first.bert.word_embeddings.weight.detach()
+    first.load_state_dict({**weights, name: _put_back(words.clone(), kept, weights[name])})
+    first.bert.dropout = trained.bert.dropout
+    return first.eval()
+
+
 @contextlib.contextmanager
 def only_pieces(
     model: Bert | Classifier | MaskedLM, kept: NDArray[np.int64]

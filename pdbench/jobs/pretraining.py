@@ -16,6 +16,7 @@ from pdbench.core.entries import verified_digest
 from pdbench.core.errors import DataError
 from pdbench.core.files import file_digest
 from pdbench.data.batches import Purpose, collate, generator
+from pdbench.data.columns import LOSSES
 from pdbench.data.places import model_folder, weights_file
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary, write_vocabulary
 from pdbench.engine import (
@@ -134,7 +135,7 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     stage = StageRecord.of(own.name if own else FIT if fits else PRETRAIN, rate, progress)
     parameters = start.architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
-    job.finish([stage], parameters, arrays={"losses.npy": progress.losses}, write=write)
+    job.finish([stage], parameters, arrays={LOSSES: progress.losses}, write=write)
     _log.info("pre-trained %s on %s: loss %.3f", start, start.corpus, progress.loss)
 
 

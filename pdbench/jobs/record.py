@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
@@ -148,10 +148,34 @@ def best_point(dev: Mapping[str, float]) -> str:
 
 def selecting_scores(study: Study, paths: Paths, cell: Cell) -> dict[str, float]:
     """The dev scores, by run, that select a cell's grid point: of the runs that are there."""
-    metric = selection_metric(study, cell.task)
     runs = [run for run in study.runs(cell) if study.selects(cell, run.seed_number)]
-    there = {run.name: paths.run(run) for run in runs if (paths.run(run) / RECORD).is_file()}
-    return {name: RunRecord.read(folder).metrics["dev"][metric] for name, folder in there.items()}
+    return {run.name: score for run, score in _dev_scores(study, paths, runs).items()}
+
+
+def best_runs(study: Study, paths: Paths, cell: Cell) -> list[Run]:
+    """Of the runs of a cell that are there, those that dev may choose; in the end it is one.
+
+    That is the best on dev of the runs at the selected grid point, and of equal ones the first by
+    seed number. While others are missing that select too, every point may be that, with its best.
+    """
+    runs = study.runs(cell)
+    select = [run for run in runs if study.selects(cell, run.seed_number)]
+    dev = _dev_scores(study, paths, runs)
+    selecting = {run.name: dev[run] for run in select if run in dev}
+    points = {point_of(name) for name in selecting}
+    if selecting and (study.first_selects(cell) or len(selecting) == len(select)):
+        points = {best_point(selecting)}
+    found = ([run for run in dev if run.point == point] for point in sorted(points))
+    return [max(runs, key=dev.__getitem__) for runs in found]
+
+
+def _dev_scores(study: Study, paths: Paths, runs: Iterable[Run]) -> dict[Run, float]:
+    """What those of some runs that are there score on dev, in the metric that chooses."""
+    there = {run: paths.run(run) for run in runs if (paths.run(run) / RECORD).is_file()}
+    return {
+        run: RunRecord.read(folder).metrics["dev"][selection_metric(study, run.cell.task)]
+        for run, folder in there.items()
+    }
 
 
 def own_runs(study: Study, paths: Paths, cell: Cell) -> list[Run]:

@@ -12,24 +12,34 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pdbench.core.entries import read_record, verified_digest, write_record
+from pdbench.core.entries import RECORD, read_record, verified, verified_digest, write_record
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
-from pdbench.core.files import mended, read_json, write_json
+from pdbench.core.files import mended, read_json, remove, replacing, write_json
 from pdbench.core.processes import exclusive_lock, identity, shared_lock
-from pdbench.data.columns import SUBMISSION, predictions_file, prepared_splits
+from pdbench.data.columns import (
+    LOSSES,
+    PREDICTIONS,
+    PROBABILITIES,
+    SUBMISSION,
+    answers_file,
+    predictions_file,
+    prepared_splits,
+)
 from pdbench.data.tokens import Tokens, read_array
-from pdbench.data.vocabulary import open_vocabulary
-from pdbench.engine import BertShape, Classifier, Keeper, Progress
+from pdbench.data.vocabulary import Vocabulary, open_vocabulary
+from pdbench.engine import BertShape, Classifier, Keeper, Progress, write_checkpoint
+from pdbench.engine.bert import with_all_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import initial_classifier
@@ -39,6 +49,7 @@ from pdbench.jobs.record import (
     RunRequest,
     StageRecord,
     best_point,
+    best_runs,
     own_runs,
     selecting_scores,
 )
@@ -46,6 +57,7 @@ from pdbench.jobs.training import (
     OnlineTeacher,
     TrainingJob,
     Walk,
+    are_there,
     objective_of,
     refuse_several,
     train_stage,
@@ -179,13 +191,18 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: float) -> None:
-    """Make every run of a job that is not there yet, first those that select among them."""
+    """Make every run of a job that is not there yet, first those that select among them.
+
+    Students wait for the job of the whole cell, which keeps those that the study asks for.
+    """
     refuse_several()
     make: Callable[[Run], None]
+    keep: Callable[[], dict[str, str]] = dict
     if study.trained_by(cell) == cell:
         refuse_slow(study)
         data = CellData.open(study, paths, cell)
-        make = partial(_train_run, study, paths, data, SharedStages(), save_every)
+        trainer = _Trainer(study, paths, data, SharedStages(), save_every)
+        make, keep = trainer.make, partial(trainer.keep, cell)
     else:
         make = partial(_take_run, study, paths)
     runs = list(runs_of(study, job))
@@ -197,7 +214,13 @@ def _train_cell(study: Study, paths: Paths, job: Job, cell: Cell, save_every: fl
         runs = [run for run in own_runs(study, paths, cell) if run in may_train]
         _make_all(cell, paths, make, [run for run in runs if run not in first])
     made = {run.name: str(paths.run(run)) for run in runs}
-    write_record(paths.folder(job), {"cell": cell.key, "runs": made, **selected})
+    kept = {"students": keep()} if job.kind == "cell" else {}
+    write_record(paths.folder(job), {"cell": cell.key, "runs": made, **kept, **selected})
+
+
+def command_of(study: Study, cell: Cell) -> str:
+    """The command that trains what a cell lacks."""
+    return f"pdbench cell {shlex.quote(study.argument)} {cell}"
 
 
 def _make_all(cell: Cell, paths: Paths, make: Callable[[Run], None], runs: Sequence[Run]) -> None:
@@ -223,40 +246,129 @@ def _selected(study: Study, paths: Paths, cell: Cell) -> dict[str, Any]:
     dev = selecting_scores(study, paths, cell)
     if lost := study.number_of_runs(cell, 0) - len(dev):
         what = f"cell {cell}: {lost} runs of seed number 0 are missing, which select its grid point"
-        remedy = f"run pdbench cell {shlex.quote(study.argument)} {cell} --seed 0 first"
+        remedy = f"run {command_of(study, cell)} --seed 0 first"
         raise DataError(what, remedy)
     point = best_point(dev)
     _log.info("%s: the first seed selects %s", cell, point)
     return {"selected": point, "dev": dev}
 
 
-def _train_run(
-    study: Study, paths: Paths, data: CellData, shared: SharedStages, save_every: float, run: Run
-) -> None:
-    asked = _asked(paths, run, data.inputs_of(run.seed_number))
-    job = TrainingJob(paths, paths.run(run), asked, save_every)
-    if job.is_done(f"{run.cell} {run.name}"):
-        return
-    with closed_labels(study):
-        outcome = train_student(study, run, data, job.keeper, shared)
-    stages = [
-        StageRecord.of(objective, point.learning_rate, progress)
-        for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
-    ]
-    parameters = run.cell.architecture.parameters(data.vocabulary)
-    constant = data.kind.is_constant(outcome.predictions[predictions_file("test")])
-    record = job.finish(
-        stages, parameters, outcome.dev.metrics, outcome.predictions, degenerate=constant
-    )
-    seconds = record.environment.seconds
-    _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
+@dataclass(frozen=True)
+class _Trainer:
+    """Trains runs of a cell one after the other, and keeps their students."""
+
+    study: Study
+    paths: Paths
+    data: CellData
+    shared: SharedStages
+    save_every: float
+
+    def make(self, run: Run) -> None:
+        """Train a run, unless it is there, and let its student wait if dev may choose it."""
+        job = self._job(run)
+        if job.is_done(f"{run.cell} {run.name}"):
+            return
+        outcome = self._trained(run, job)
+        stages = [
+            StageRecord.of(objective, point.learning_rate, progress)
+            for (objective, progress), point in zip(outcome.stages.items(), run.points, strict=True)
+        ]
+        parameters = run.cell.architecture.parameters(self.data.vocabulary.size)
+        constant = self.data.kind.is_constant(outcome.answers[predictions_file("test")])
+        losses = np.concatenate([progress.losses for progress in outcome.stages.values()])
+        arrays = {**outcome.answers, LOSSES: losses}
+        record = job.finish(stages, parameters, outcome.dev.metrics, arrays, degenerate=constant)
+        seconds = record.environment.seconds
+        _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
+        wanted = _wanted(self.study, self.paths, run.cell)
+        if run in wanted:
+            self._write(run, outcome.model, record)
+        self._forget(other for other in self.study.runs(run.cell) if other not in wanted)
+
+    def keep(self, cell: Cell) -> dict[str, str]:
+        """Keep the students of a trained cell that the study asks for; their folders by run.
+
+        One whose weights are not there any more is trained again. All others go.
+        """
+        kept = {}
+        for run in _wanted(self.study, self.paths, cell):
+            making, folder, waiting = (
+                self.paths.making,
+                self.paths.student(run),
+                self.paths.waiting(run),
+            )
+            with making(self.paths.run(run)), making(folder):
+                record = RunRecord.read(self.paths.run(run))
+                if not are_there(folder, made_by(record)):
+                    if not are_there(waiting, made_by(record)):
+                        self._train_again(run, record)
+                    with replacing(folder) as new:
+                        waiting.rename(new)
+            kept[run.name] = str(folder)
+        self._forget(self.study.runs(cell))
+        return kept
+
+    def _forget(self, runs: Iterable[Run]) -> None:
+        """Remove the students of some runs that wait."""
+        for folder in map(self.paths.waiting, runs):
+            if folder.exists():
+                with self.paths.making(folder):
+                    remove(folder)
+
+    def _train_again(self, run: Run, record: RunRecord) -> None:
+        """Train a run for its weights alone, which must come to what its record says."""
+        folder, file = self.paths.run(run), predictions_file("test")
+        _log.info("%s %s: trained again for its weights", run.cell, run.name)
+        job = self._job(run)
+        outcome = self._trained(run, job)
+        stored = read_array(verified(folder / file))
+        alike = outcome.dev.metrics == record.metrics["dev"]
+        if not (alike and np.array_equal(outcome.answers[file], stored)):
+            what = f"{folder}: trained again for its weights, it answers otherwise than its record"
+            where = f"{record.environment.device} with torch {record.environment.torch}"
+            raise DataError(f"{what}, which is of {where}", f"{mended(folder / file)} to renew it")
+        self._write(run, outcome.model, record)
+        job.keeper.remove()
+
+    def _job(self, run: Run) -> TrainingJob:
+        asked = _asked(self.paths, run, self.data.inputs_of(run.seed_number))
+        return TrainingJob(self.paths, self.paths.run(run), asked, self.save_every)
+
+    def _trained(self, run: Run, job: TrainingJob) -> TrainedRun:
+        with closed_labels(self.study):
+            return train_student(self.study, run, self.data, job.keeper, self.shared)
+
+    def _write(self, run: Run, trained: Classifier, record: RunRecord) -> None:
+        """Write a run's student, with all word pieces, to where it waits."""
+        model = with_all_pieces(trained, _first_weights(self.study, run, self.data))
+        with self.paths.renewing(self.paths.waiting(run)) as folder:
+            write_checkpoint(folder, model, self.data.vocabulary, self.data.labels)
+            write_record(folder, made_by(record))
+
+
+def _wanted(study: Study, paths: Paths, cell: Cell) -> list[Run]:
+    """The runs of a cell, of those that are there, whose students the study may keep."""
+    if study.training.keep_students == "none":
+        return []
+    if study.training.keep_students == "chosen":
+        return best_runs(study, paths, cell)
+    return [run for run in own_runs(study, paths, cell) if (paths.run(run) / RECORD).is_file()]
+
+
+def made_by(record: RunRecord) -> dict[str, Any]:
+    """What the record of a student says of the run that trained it."""
+    about = record.model_dump(include={"cell", "run", "spec", "inputs"})
+    return {**about, "predictions": record.outputs[predictions_file("test")]}
 
 
 def _take_run(study: Study, paths: Paths, run: Run) -> None:
     """Take the run of another task's cell for this task, with what it predicted for it."""
     task, host = run.cell.task, paths.run(replace(run, cell=study.trained_by(run.cell)))
     trained, file = RunRecord.read(host), host / predictions_file("test", task)
-    test = Tokens.open(paths.task(task) / "test")
+    test, probabilities = (
+        Tokens.open(paths.task(task) / "test"),
+        host / answers_file(PROBABILITIES, "test", task),
+    )
     inputs = {"test": test.digest, "predictions": verified_digest(file)}
     said = read_array(file)
     asked = _asked(paths, run, inputs).model_copy(update={"seed": trained.seed})
@@ -265,6 +377,8 @@ def _take_run(study: Study, paths: Paths, run: Run) -> None:
         return
     constant = kind_of(study.tasks[task]).is_constant(said)
     arrays = {predictions_file("test"): said}
+    if probabilities.is_file():  # not of every kind of task
+        arrays[answers_file(PROBABILITIES, "test")] = read_array(verified(probabilities))
     dev = trained.metrics["dev"]
     job.finish(trained.stages, trained.parameters, dev, arrays, degenerate=constant)
 
@@ -290,19 +404,18 @@ def _asked(paths: Paths, run: Run, inputs: dict[str, str]) -> RunRequest:
 class CellData:
     """Everything that the runs of a cell share, opened once; of test there are no labels.
 
-    ``predicted`` is what the models are asked, by the name of the file of their answers: test,
-    hidden-label splits, and the test splits of other tasks on which this one's models are scored.
-    ``checkpoints`` are what runs start from, by seed number, ``vocabulary`` is the number of word
-    pieces, and ``inputs`` has digests of all that is read by every run.
+    ``asked`` is what the models are asked, by split and task: test, hidden-label splits, and the
+    test splits of other tasks on which this one's models are scored. ``checkpoints`` are what runs
+    start from, by seed number, and ``inputs`` has digests of all that is read by every run.
     """
 
     splits: dict[str, Labelled]
     transfer: Labelled | None
     checkpoints: dict[int, Path]
-    vocabulary: int
+    vocabulary: Vocabulary
     kind: Kind
     labels: tuple[str, ...]
-    predicted: dict[str, Asked]
+    asked: dict[tuple[str, str], Asked]
     inputs: dict[str, str]
     taught_by: Path | None
 
@@ -311,8 +424,8 @@ class CellData:
         """Open the data of a cell; what is missing, edited or made from other data is refused."""
         kind, folder = kind_of(study.tasks[cell.task]), paths.task(cell.task)
         splits = {split: kind.open_split(folder / split) for split in ("train", "dev")}
-        labels, predicted = kind.labels(folder), _open_predicted(study, paths, kind, cell.task)
-        every = {name.removesuffix("_predictions.npy"): own for name, own in predicted.items()}
+        labels, asked = kind.labels(folder), _open_asked(study, paths, kind, cell.task)
+        every = {_role(split, task, cell.task): own for (split, task), own in asked.items()}
         inputs = {name: own.tokens.digest for name, own in {**splits, **every}.items()}
         transfer = taught_by = None
         if cell.transfer is not None:
@@ -323,8 +436,8 @@ class CellData:
         if study.methods[cell.method].asks_teacher:
             taught_by = paths.teacher(cell.task)
             inputs["teacher"] = verified_digest(taught_by / WEIGHTS)
-        size = open_vocabulary(study.vocabulary, ARCHIVES).size
-        return cls(splits, transfer, checkpoints, size, kind, labels, predicted, inputs, taught_by)
+        pieces = open_vocabulary(study.vocabulary, ARCHIVES)
+        return cls(splits, transfer, checkpoints, pieces, kind, labels, asked, inputs, taught_by)
 
     def inputs_of(self, seed_number: int) -> dict[str, str]:
         """The digests of all that the runs of a seed number read; no other's start is opened."""
@@ -349,17 +462,20 @@ class CellData:
     @property
     def all_tokens(self) -> list[Tokens]:
         """Every text that a model of the cell reads."""
-        found = [own.tokens for own in (*self.splits.values(), *self.predicted.values())]
+        found = [own.tokens for own in (*self.splits.values(), *self.asked.values())]
         return found if self.transfer is None else [*found, self.transfer.tokens]
 
 
-def _open_predicted(study: Study, paths: Paths, kind: Kind, task: str) -> dict[str, Asked]:
+def _role(split: str, task: str, host: str) -> str:
+    return split if task == host else f"{task}.{split}"
+
+
+def _open_asked(study: Study, paths: Paths, kind: Kind, task: str) -> dict[tuple[str, str], Asked]:
     found = {}
     for other in (task, *study.scored_with(task)):
         for split in prepared_splits(paths.task(other)):
             if split in ("test", SUBMISSION):
-                asked = kind.open_asked(paths.task(other) / split)
-                found[predictions_file(split, other, task)] = asked
+                found[split, other] = kind.open_asked(paths.task(other) / split)
     return found
 
 
@@ -386,15 +502,15 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained run: its stages in order, its scores on dev, the model, and what it predicts.
+    """A trained run: its stages in order, its scores on dev, the model, and what it answers.
 
-    The predictions stand by the names of their files.
+    The answers stand by the names of their files.
     """
 
     stages: dict[str, Progress]
     dev: Scores
     model: Classifier
-    predictions: dict[str, NDArray[Any]]
+    answers: dict[str, NDArray[Any]]
 
 
 class SharedStages:
@@ -460,25 +576,35 @@ def train_student(
         weights = nn.Module.state_dict(model)
         model = _first_model(study, run, data).to(next(model.parameters()).device).eval()
         model.load_state_dict(weights)
-    metrics = study.tasks[run.cell.task].metrics
-    dev = data.kind.score(model, data.splits["dev"], metrics)
-    said = {name: data.kind.predict(model, asked) for name, asked in data.predicted.items()}
-    return TrainedRun(stages, dev, model, said)
+    task, dev = run.cell.task, data.splits["dev"]
+    answers = {
+        answers_file(what, split, other, task): array
+        for (split, other), asked in {("dev", task): dev, **data.asked}.items()
+        for what, array in data.kind.answers(model, asked).items()
+        if what == PREDICTIONS or split != SUBMISSION  # of which only a server knows the labels
+    }
+    said = answers[predictions_file("dev")]
+    scores = data.kind.judge(said, dev, study.tasks[task].metrics)
+    return TrainedRun(stages, scores, model, answers)
 
 
 def _first_model(study: Study, run: Run, data: CellData) -> Classifier:
-    """A run's student with its first weights."""
-    model = initial_classifier(
+    """A run's student with its first weights, of the pieces that it reads."""
+    model = _first_weights(study, run, data)
+    model.restrict_pieces(data.all_tokens)
+    return model
+
+
+def _first_weights(study: Study, run: Run, data: CellData) -> Classifier:
+    return initial_classifier(
         study.methods[run.cell.method].initialisation,
-        BertShape.of(run.cell.architecture, data.vocabulary),
+        BertShape.of(run.cell.architecture, data.vocabulary.size),
         data.outputs,
         torch.Generator().manual_seed(run.seed),
         study.training.initializer_range,
         data.checkpoints.get(run.seed_number),
         data.kind.head,
     )
-    model.restrict_pieces(data.all_tokens)
-    return model
 
 
 def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:

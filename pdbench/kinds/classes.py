@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from pdbench.core.entries import read_record
+from pdbench.data.columns import PREDICTIONS, PROBABILITIES
 from pdbench.data.metrics import UNSEEN, compute, rank_of, ranking
 from pdbench.engine import Classifier
-from pdbench.engine.device import predict_ranges
+from pdbench.engine.device import predict, predict_ranges
 from pdbench.kinds.kind import Asked, Kind, Labelled, Scores
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ class Classes(Kind):
         probabilities q as they are, with no temperature and no share of hard labels.
         """
         return functional.cross_entropy(outputs, targets)
+
+    def answers(self, model: Classifier, asked: Asked) -> dict[str, NDArray[Any]]:
+        """The most likely class and the probability of each, (N,) and (N, C) float32."""
+        logits = predict(model, asked.tokens)
+        probabilities = torch.from_numpy(logits).softmax(dim=1).numpy()
+        return {PREDICTIONS: self.said(logits), PROBABILITIES: probabilities}
 
     def remedy(self, predictions: NDArray[Any], true: NDArray[Any], least: float) -> str:
         """Name another order of the task's labels if it would make the teacher good enough.

@@ -18,6 +18,7 @@ from torch import Tensor
 from pdbench.core.entries import read_record, verified
 from pdbench.core.errors import GuardError
 from pdbench.data.batches import collate
+from pdbench.data.columns import PREDICTIONS
 from pdbench.data.metrics import compute
 from pdbench.data.tokens import Tokens, read_array, write_tokens
 from pdbench.data.vocabulary import Vocabulary, encode
@@ -188,6 +189,10 @@ class Kind(ABC):
         """What logits (N, C) say: the most likely classes, (N,) int16."""
         classes: NDArray[np.int16] = logits.argmax(axis=1).astype(np.int16)
         return classes
+
+    def answers(self, model: Classifier, asked: Asked) -> dict[str, NDArray[Any]]:
+        """What is kept of a model's answers, by name: what it predicts, and what else there is."""
+        return {PREDICTIONS: self.predict(model, asked)}
 
     def score(self, model: Classifier, data: Labelled, metrics: Sequence[str]) -> Scores:
         """Evaluate a model on a labelled split."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from pdbench.core.errors import UsageError
+from pdbench.core.entries import read_record
+from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import remove
 from pdbench.ops.status import Survey
-from pdbench.study import Study
+from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, Job, jobs_of
@@ -48,7 +50,8 @@ def _everything(found: Survey) -> list[Path]:
     study, paths = found.study, found.paths
     going = [paths.table]
     for cell in study.seed_counts:
-        going += [paths.run(run) for run in study.runs(cell)]
+        for run in study.runs(cell):
+            going += [paths.run(run), paths.student(run), paths.waiting(run)]
         going += [paths.folder(job) for job in jobs_of(study, cell)]
     cells = [Job("cell", cell) for cell in study.seed_counts]
     return [*(path for path in going if path.exists()), *_traces(found, cells)]
@@ -102,3 +105,17 @@ def _stored(study: Study) -> Iterator[Path]:
         if KINDS[job.kind].is_stored:
             folder = paths.folder(job)
             yield from (folder, paths.state(folder), paths.status(job))
+    for cell in study.seed_counts:
+        yield from _students(study, paths, cell)
+
+
+def _students(study: Study, paths: Paths, cell: Cell) -> Iterator[Path]:
+    """The students of a cell that its record says are kept, or all that may be before it is."""
+    with contextlib.suppress(DataError):
+        yield from map(
+            Path, read_record(paths.folder(Job("cell", cell))).get("students", {}).values()
+        )
+        return
+    if study.training.keep_students != "none":
+        for run in study.runs(cell):
+            yield from (paths.student(run), paths.waiting(run))

@@ -17,9 +17,9 @@ from pdbench.data.table import read_table, write_table
 from pdbench.data.tokens import Tokens
 from pdbench.jobs import fitting, pretraining, teachers
 from pdbench.jobs.collect import gathered
-from pdbench.jobs.record import own_runs
-from pdbench.jobs.students import CellData
-from pdbench.study import Cell, Study
+from pdbench.jobs.record import RunRecord, own_runs
+from pdbench.jobs.students import CellData, command_of, made_by
+from pdbench.study import Cell, Run, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job
@@ -80,13 +80,17 @@ def _is_there(folder: Path) -> bool:
 def _checks_of_cell(
     study: Study, paths: Paths, cell: Cell, *, can_compare: bool
 ) -> Iterator[Callable[[], Any]]:
-    folders, named = [paths.run(run) for run in study.runs(cell)], set()
+    folders, named, kept = [paths.run(run) for run in study.runs(cell)], set(), set()
     if paths.cell(cell).exists():
         yield partial(_check_cell, study, paths, cell)
         with contextlib.suppress(DataError):
-            named = set(read_record(paths.folder(Job("cell", cell)))["runs"].values())
+            record = read_record(paths.folder(Job("cell", cell)))
+            named, kept = set(record["runs"].values()), set(record.get("students", {}).values())
     made = [folder for folder in folders if str(folder) in named or _is_there(folder)]
     yield from (partial(whole, folder) for folder in made)
+    for run in study.runs(cell):
+        if _is_there(paths.student(run)) or str(paths.student(run)) in kept:
+            yield partial(_check_student, study, paths, run)
     if made and can_compare and study.trained_by(cell) == cell:
         opened = cache(partial(CellData.open, study, paths, cell))
         for run in study.runs(cell):
@@ -102,6 +106,18 @@ def _check_cell(study: Study, paths: Paths, cell: Cell) -> None:
     if read_record(folder)["runs"] != runs:
         what = f"{folder}: it names other runs than the scores on dev select"
         raise DataError(what, mended(folder / RECORD))
+
+
+def _check_student(study: Study, paths: Paths, run: Run) -> None:
+    """Refuse weights that are not what was written, or not those of the run as it is there now."""
+    folder = paths.student(run)
+    remedy = f"delete {folder} and run {command_of(study, run.cell)}, which makes it again"
+    try:
+        found = read_record(whole(folder))
+    except DataError as error:
+        raise DataError(error.what, remedy) from error
+    if not made_by(RunRecord.read(paths.run(run))).items() <= found.items():
+        raise DataError(f"{folder}: the weights of another training than its run's", remedy)
 
 
 def _read_by_run(opened: Callable[[], CellData], seed_number: int) -> dict[str, Any]:

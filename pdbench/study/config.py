@@ -283,6 +283,20 @@ class Study(Strict):
             return points + seeds - 1
         return points if self.selects(cell, seed_number) else 1
 
+    def number_of_kept(self, cell: Cell) -> int:
+        """How many students of a cell stay, which are none where it scores another's."""
+        if self.trained_by(cell) != cell:
+            return 0
+        kept = {"none": 0, "chosen": 1, "all": self.number_of_runs(cell)}
+        return kept[self.training.keep_students]
+
+    def number_waiting(self, cell: Cell) -> int:
+        """How many students of a cell wait, at most, until dev has chosen the one that stays."""
+        if self.number_of_kept(cell) != 1 or self.number_of_runs(cell) == 1:
+            return 0
+        unknown = self.seed_counts[cell] > 1 and not self.first_selects(cell)
+        return self._number_of_points(cell) if unknown else 1
+
     def _number_of_points(self, cell: Cell, stages: int | None = None) -> int:
         used = {stage.settings for stage in self.methods[cell.method].stages[:stages]}
         grids = [(own.learning_rate, own.batch_size) for own in map(self.stage, used)]

@@ -512,6 +512,12 @@ class Training(Strict):
         "is trained over the whole grid, and the mean over them counts; first-seed = the first "
         "one is, and the others are trained at the point that is its best.",
     )
+    keep_students: Literal["none", "chosen", "all"] = Field(
+        "chosen",
+        description="Whose weights stay after training: chosen = of each cell those of the run "
+        "that is best on dev, at the grid point that dev chooses; all = those of every run. "
+        "`pdbench plan` says what that takes on disk, and `pdbench export` writes them out.",
+    )
     rates_hold_at: _Limit = Field(
         None,
         description="Width at which the learning rates of pre-training, distillation and "

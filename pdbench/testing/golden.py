@@ -16,6 +16,7 @@ import torch
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest, file_digest, write_json
+from pdbench.data.columns import predictions_file
 from pdbench.jobs.record import RunRecord
 from pdbench.jobs.students import attempt
 from pdbench.study import Architecture, load_study
@@ -49,7 +50,8 @@ def _golden() -> dict[str, Any]:
             + _arrays(map(paths.text, study.texts)),
             "pdbench.jobs.teachers": _outputs(map(paths.teacher, study.taught)) + _arrays(labels),
             "pdbench.jobs.pretraining": _outputs(map(paths.pretrained, study.pretrained)),
-            "pdbench.jobs.students": _outputs(runs),
+            # What is kept beside them decides no score.
+            "pdbench.jobs.students": _outputs(runs, predictions_file("test")),
         }
 
 
@@ -85,5 +87,7 @@ def _arrays(folders: Iterable[Path]) -> str:
     return digest([[file.name, file_digest(file)] for file in files])
 
 
-def _outputs(folders: Iterable[Path]) -> str:
-    return digest([RunRecord.read(folder).outputs for folder in folders])
+def _outputs(folders: Iterable[Path], *names: str) -> str:
+    """The digest of what entries hold, or of the files of some names."""
+    every = [RunRecord.read(folder).outputs for folder in folders]
+    return digest([{n: own[n] for n in names or own} for own in every])

@@ -11,7 +11,7 @@ from pdbench.planning.costs import Costs, Work
 from pdbench.planning.machines import H100, LAPTOP
 from pdbench.study import Cell, Study
 from pdbench.study.cells import Bundle
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import KINDS, OF_CELLS, Job
 
 BUNDLE = 60.0  # estimated seconds that a bundle may have if nothing else is asked for
 _MOST_CELLS = 200  # of one bundle: their names stand in its command
@@ -38,11 +38,11 @@ class Graph:
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
-        """Every job, in the order of the workflow; runs belong to the jobs of their cells."""
+        """Every job, in the order of the workflow."""
         return tuple(
             Job(name, key)
             for name, kind in KINDS.items()
-            if name != "run"
+            if name not in OF_CELLS
             for key in dict.fromkeys(kind.keys(self))
         )
 

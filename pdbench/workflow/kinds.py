@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _ARCHIVE = 100e6  # bytes of the largest of the embedded archives, nearly
 _TOKENIZER = 1e6  # vocabulary and tokenizer beside a checkpoint
-_RECORD = 12e3  # a run's record, its log and their folders
+_RECORD = 12e3  # a run's record, its losses, its log and their folders
 _DRAWN = 0.5e6  # the files of a table or figure
-_PROBABILITY = 4  # bytes of a soft label
+_PROBABILITY = 4  # bytes of a soft label, or of a student's probability
+_PREDICTION = 2  # bytes of a predicted class
 _PIECE = 2  # bytes of a stored word piece
 _STATE = 2  # bytes of a number of a stored hidden state
 _ITEMS_A_SECOND = 6000  # of a text: read, cut into word pieces and written
@@ -75,6 +76,7 @@ class _JobKind:
     size: Callable[[Costs, Any], float] = lambda costs, key: _DRAWN  # bytes that it leaves
     # The architecture that it trains; it then runs on the device and saves its state.
     model: Callable[[Costs, Any], Architecture] | None = None
+    waiting: Callable[[Study, Any], int] = lambda study, key: 0  # students that wait for a choice
     uses_device: bool = False  # without training
 
     @property
@@ -89,7 +91,10 @@ class _JobKind:
 
     def state_size(self, costs: Costs, key: Any) -> float:
         """The bytes of the state that a training job saves, twice: the old one goes last."""
-        return 0.0 if self.model is None else 2 * _MOMENTS * _checkpoint(self.model(costs, key))
+        if self.model is None:
+            return 0.0
+        model, waiting = _checkpoint(self.model(costs, key)), self.waiting(costs.study, key)
+        return 2 * _MOMENTS * model + waiting * (model + _TOKENIZER)
 
 
 _AUDIT = Job("audit")
@@ -235,11 +240,16 @@ def _cell_after(graph: Graph, cell: Cell) -> list[Job]:
     return [_AUDIT, *(Job("seed", SeedOf(cell, seed)) for seed in graph.split.get(cell, ()))]
 
 
+def _all_runs(graph: Graph) -> list[Run]:
+    return [run for cell in graph.study.seed_counts for run in graph.study.runs(cell)]
+
+
 def _cell_decides(specs: Specs, cell: Cell) -> Any:
     """All that decides its runs, and which runs it has."""
     study, host = specs.study, specs.study.trained_by(cell)
     points = [_plain(points) for points in study.points(host)]
     found = {"cell": specs.cell(host), "seeds": study.seed_counts[cell], "points": points}
+    found |= study.training.model_dump(include={"keep_students"}, exclude_defaults=True)
     return found | {"select": study.training.select} if study.first_selects(cell) else found
 
 
@@ -256,6 +266,16 @@ def _run_decides(specs: Specs, run: Run) -> Any:
         trained = Job("run", replace(run, cell=host))
         return {"task": specs.digest(Job("task", run.cell.task)), "run": specs.digest(trained)}
     return {"cell": specs.cell(run.cell), "seed": run.seed_number, "points": _plain(run.points)}
+
+
+def _cell_size(costs: Costs, cell: Cell) -> float:
+    """Bytes of a cell's runs, and of the students that are kept of it."""
+    task, runs = costs.study.tasks[cell.task], costs.study.number_of_runs(cell)
+    items = sum(costs.sizes.items(cell.task, split) for split in ("dev", "test"))
+    classes = len(task.labels) if task.kind == "classification" else 0
+    answers = runs * (_RECORD + items * (_PREDICTION + classes * _PROBABILITY))
+    kept = costs.study.number_of_kept(cell)
+    return answers + kept * (_checkpoint(cell.architecture) + _TOKENIZER)
 
 
 def _plain(points: Iterable[Point]) -> list[list[float]]:
@@ -455,9 +475,18 @@ KINDS: dict[str, _JobKind] = {
     # A run is trained by the job of its cell, and stands in the store by itself.
     "run": _JobKind(
         order=5,
-        keys=lambda graph: [
-            run for cell in graph.study.seed_counts for run in graph.study.runs(cell)
-        ],
+        keys=_all_runs,
+        named=lambda run: f"{run.cell.key}.{run.name}",
+        is_stored=True,
+        runs="pdbench.jobs.students:attempt",
+        needs=lambda study, run: _start_of(study, run.cell, run.seed_number),
+        decides=_run_decides,
+        work=lambda costs, run: Work(),
+    ),
+    # The weights of a run, for itself: whether they are kept is nothing to the run.
+    "student": _JobKind(
+        order=5,
+        keys=_all_runs,
         named=lambda run: f"{run.cell.key}.{run.name}",
         is_stored=True,
         runs="pdbench.jobs.students:attempt",
@@ -478,6 +507,7 @@ KINDS: dict[str, _JobKind] = {
         decides=_seed_decides,
         work=lambda costs, key: costs.cell(key.cell, key.seed_number),
         model=lambda costs, key: key.cell.architecture,
+        waiting=lambda study, key: study.number_waiting(key.cell),
     ),
     "cell": _JobKind(
         order=5,
@@ -488,10 +518,9 @@ KINDS: dict[str, _JobKind] = {
         after=_cell_after,
         decides=_cell_decides,
         work=Costs.cell,
-        size=lambda costs, cell: (
-            costs.study.number_of_runs(cell) * (_RECORD + 2 * costs.sizes.items(cell.task, "test"))
-        ),
+        size=_cell_size,
         model=lambda costs, cell: cell.architecture,
+        waiting=lambda study, cell: study.number_waiting(cell),
     ),
     "bundle": _JobKind(
         order=5,
@@ -530,6 +559,9 @@ KINDS: dict[str, _JobKind] = {
     ),
 }
 """Every kind of job by the name of its rule, in the order of the workflow."""
+
+OF_CELLS = ("run", "student")
+"""The kinds of what the jobs of cells make: they have no jobs of their own."""
 
 SHOWN = tuple(name for name, kind in KINDS.items() if not kind.is_stored and name != "archive")
 """The kinds of jobs that write below ``reports/``."""

@@ -152,6 +152,14 @@ class Paths:
         """Folder of a run: its predictions and its record."""
         return self.folder(Job("run", run))
 
+    def student(self, run: Run) -> Path:
+        """Folder of a run's student that is kept: a checkpoint that transformers loads."""
+        return self.folder(Job("student", run))
+
+    def waiting(self, run: Run) -> Path:
+        """Folder of a run's student while its cell is trained: which is chosen is not known."""
+        return self.state(self.student(run))
+
     def cell(self, cell: Cell) -> Path:
         """What says that all runs of a cell are there."""
         return self.output(Job("cell", cell))

@@ -268,5 +268,5 @@ def test_a_first_stage_is_trained_once_for_all_points_of_the_last(
         record = RunRecord.read(paths.run(run))
         assert record.metrics["dev"] == alone.dev.metrics
         assert [stage.loss for stage in record.stages] == [p.loss for p in alone.stages.values()]
-        for name, said in alone.predictions.items():
+        for name, said in alone.answers.items():
             assert (np.load(paths.run(run) / name) == said).all()
