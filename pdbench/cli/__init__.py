@@ -22,7 +22,7 @@ from pdbench.study import offline
 from pdbench.study.loading import refuse_other_checkouts
 
 # Commands that may ask the network although PDBENCH_DATA names a folder of fetched data.
-_ONLINE = ("doctor", "fetch", "pin")
+_ONLINE = ("doctor", "export", "fetch", "pin")
 
 _SECTIONS = {
     "Before and during a run": studies.COMMANDS,

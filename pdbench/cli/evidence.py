@@ -127,6 +127,38 @@ def _accept(study: Study, stored: Path, reason: str, table: Path | None) -> None
     say(accept(study, stored, reason, table, commit()))
 
 
+@COMMANDS.command("export")
+@with_study
+@click.argument("key", metavar="CELL")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="A folder that is not there yet.",
+)
+@click.option(
+    "--push",
+    "repository",
+    metavar="REPO",
+    help="Upload it to this repository of the hub too, which is made private where it is new.",
+)
+def _export(study: Study, key: str, target: Path, repository: str | None) -> None:
+    """Write the student of CELL that dev chooses, as transformers loads it.
+
+    Beside weights and tokenizer is a model card with its scores, their intervals, the licences of
+    what it was made of and the command that made it.
+    """
+    from pdbench.data.repositories import upload
+    from pdbench.report.student import export
+
+    cell = study.cells[known(key, study.cells, "cell")]
+    say(f"{export(study, Paths(study), cell, target).name} of {cell} is in {target}")
+    if repository is not None:
+        say(upload(target, repository))
+
+
 @COMMANDS.command("submission")
 @with_study
 @click.option("--to", "target", type=FILE, required=True, help="The zip file to write.")

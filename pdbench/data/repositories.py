@@ -85,6 +85,27 @@ def present_commit(name: str, kind: str) -> str:
     return str(found)
 
 
+def upload(folder: Path, name: str) -> str:
+    """Upload a model to a repository, which is private where it is new; return its address.
+
+    Raises:
+        DataError: The hub does not take it.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().create_repo(name, private=True, exist_ok=True)
+        HfApi().upload_folder(repo_id=name, folder_path=folder, commit_message="Add the student")
+    except Exception as error:  # the library has many kinds, for few causes
+        reason = " ".join(str(error).split())
+        remedy = (
+            "name a repository as ORG/NAME, and set HF_TOKEN to a token that may write to it or "
+            f"run `hf auth login`; then upload {folder}, which is whole, with `hf upload`"
+        )
+        raise DataError(f"{name}: cannot be written ({reason})", remedy) from error
+    return _page(name, "model")
+
+
 def _page(name: str, kind: str) -> str:
     from huggingface_hub.constants import ENDPOINT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from pdbench.data.tokens import read_array
 from pdbench.jobs.record import RunRecord, best_point, own_runs, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.kinds import Labelled, kind_of, majority
-from pdbench.study import Architecture, Study
+from pdbench.study import Architecture, Cell, Study
 from pdbench.study.cells import point_of
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
@@ -45,13 +46,14 @@ def collect(study: Study, paths: Paths) -> Path:
     return paths.table
 
 
-def gathered(study: Study, paths: Paths) -> pd.DataFrame:
-    """What the records of every finished run say, one row a run."""
+def gathered(study: Study, paths: Paths, cells: Collection[Cell] = ()) -> pd.DataFrame:
+    """What the records of every finished run say, one row a run: of some cells, or of all."""
     import pandas as pd
 
-    whose = {"study": study.name, "scale": study.scale}
-    folders = [(task, paths.teacher(task)) for task in study.taught]
-    runs = (run for cell in study.seed_counts for run in own_runs(study, paths, cell))
+    whose, cells = {"study": study.name, "scale": study.scale}, cells or study.seed_counts
+    used = {cell.task for cell in cells}
+    folders = [(task, paths.teacher(task)) for task in study.taught if task in used]
+    runs = (run for cell in cells for run in own_runs(study, paths, cell))
     folders += [(run.cell.task, paths.run(run)) for run in runs]
     tests = {task: _Test(study, paths, task) for task in study.tasks}
     found = ((tests[task], own) for task, own in folders if (own / RECORD).is_file())

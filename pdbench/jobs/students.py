@@ -23,7 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pdbench.core.entries import RECORD, read_record, verified, verified_digest, write_record
+from pdbench.core.entries import (
+    RECORD,
+    read_record,
+    verified,
+    verified_digest,
+    whole,
+    write_record,
+)
 from pdbench.core.errors import DataError, PdbenchError, Stopped, UsageError
 from pdbench.core.files import mended, read_json, remove, replacing, write_json
 from pdbench.core.processes import exclusive_lock, identity, shared_lock
@@ -319,14 +326,18 @@ class _Trainer:
         """Train a run for its weights alone, which must come to what its record says."""
         folder, file = self.paths.run(run), predictions_file("test")
         _log.info("%s %s: trained again for its weights", run.cell, run.name)
-        job = self._job(run)
-        outcome = self._trained(run, job)
+        job, about = self._job(run), record.environment
+        with _threads(about.threads):
+            outcome = self._trained(run, job)
         stored = read_array(verified(folder / file))
         alike = outcome.dev.metrics == record.metrics["dev"]
         if not (alike and np.array_equal(outcome.answers[file], stored)):
             what = f"{folder}: trained again for its weights, it answers otherwise than its record"
-            where = f"{record.environment.device} with torch {record.environment.torch}"
-            raise DataError(f"{what}, which is of {where}", f"{mended(folder / file)} to renew it")
+            where = f"{about.device} in {about.precision} with torch {about.torch}"
+            remedy = (
+                f"train it there, or delete {folder} and run {command_of(self.study, run.cell)}"
+            )
+            raise DataError(f"{what}, which is of {where}", remedy)
         self._write(run, outcome.model, record)
         job.keeper.remove()
 
@@ -346,6 +357,17 @@ class _Trainer:
             write_record(folder, made_by(record))
 
 
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads: in which order it adds numbers up depends on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _wanted(study: Study, paths: Paths, cell: Cell) -> list[Run]:
     """The runs of a cell, of those that are there, whose students the study may keep."""
     if study.training.keep_students == "none":
@@ -353,6 +375,28 @@ def _wanted(study: Study, paths: Paths, cell: Cell) -> list[Run]:
     if study.training.keep_students == "chosen":
         return best_runs(study, paths, cell)
     return [run for run in own_runs(study, paths, cell) if (paths.run(run) / RECORD).is_file()]
+
+
+def kept_student(study: Study, paths: Paths, run: Run) -> Path:
+    """The folder of a run's student that was kept, as it was written and of the run as it is.
+
+    Raises:
+        DataError: It was not kept, or is another.
+    """
+    folder, again = paths.student(run), f"run {command_of(study, run.cell)}, which makes it again"
+    if not folder.is_dir():
+        if study.training.keep_students == "none":
+            what = f"{study.file}: key training.keep_students: none, so no weights of {run.cell}"
+            raise DataError(what, f"set it to chosen and {again}")
+        raise DataError(f"{folder}: missing: no weights of {run.cell}", again)
+    try:
+        found = read_record(whole(folder))
+    except DataError as error:
+        raise DataError(error.what, f"delete {folder} and {again}") from error
+    if not made_by(RunRecord.read(paths.run(run))).items() <= found.items():
+        what = f"{folder}: the weights of another training than its run's"
+        raise DataError(what, f"delete {folder} and {again}")
+    return folder
 
 
 def made_by(record: RunRecord) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from pdbench.data.table import read_table, write_table
 from pdbench.data.tokens import Tokens
 from pdbench.jobs import fitting, pretraining, teachers
 from pdbench.jobs.collect import gathered
-from pdbench.jobs.record import RunRecord, own_runs
-from pdbench.jobs.students import CellData, command_of, made_by
-from pdbench.study import Cell, Run, Study
+from pdbench.jobs.record import own_runs
+from pdbench.jobs.students import CellData, kept_student
+from pdbench.study import Cell, Study
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import KINDS, SHOWN, Job
@@ -90,7 +90,7 @@ def _checks_of_cell(
     yield from (partial(whole, folder) for folder in made)
     for run in study.runs(cell):
         if _is_there(paths.student(run)) or str(paths.student(run)) in kept:
-            yield partial(_check_student, study, paths, run)
+            yield partial(kept_student, study, paths, run)
     if made and can_compare and study.trained_by(cell) == cell:
         opened = cache(partial(CellData.open, study, paths, cell))
         for run in study.runs(cell):
@@ -106,18 +106,6 @@ def _check_cell(study: Study, paths: Paths, cell: Cell) -> None:
     if read_record(folder)["runs"] != runs:
         what = f"{folder}: it names other runs than the scores on dev select"
         raise DataError(what, mended(folder / RECORD))
-
-
-def _check_student(study: Study, paths: Paths, run: Run) -> None:
-    """Refuse weights that are not what was written, or not those of the run as it is there now."""
-    folder = paths.student(run)
-    remedy = f"delete {folder} and run {command_of(study, run.cell)}, which makes it again"
-    try:
-        found = read_record(whole(folder))
-    except DataError as error:
-        raise DataError(error.what, remedy) from error
-    if not made_by(RunRecord.read(paths.run(run))).items() <= found.items():
-        raise DataError(f"{folder}: the weights of another training than its run's", remedy)
 
 
 def _read_by_run(opened: Callable[[], CellData], seed_number: int) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def build(study: Study, paths: Paths) -> None:
     if page["gate"] is not None:
         templates[_GATE] = "gate.html.j2"
     for file, template in templates.items():
-        write_text(paths.index.with_name(file), _rendered(template, page))
+        write_text(paths.index.with_name(file), rendered(template, page))
     note_made(paths, Job("report"))
 
 
@@ -106,7 +106,7 @@ def export_example(study: Study, paths: Paths, target: Path) -> None:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
         shutil.copyfile(paths.table, folder / "results.parquet")
-        (folder / "README.md").write_text(_rendered("readme.md.j2", page), encoding="utf-8")
+        (folder / "README.md").write_text(rendered("readme.md.j2", page), encoding="utf-8")
         if page["gate"] is not None:
             for file in paths.gate.values():
                 shutil.copyfile(file, folder / file.name)
@@ -262,7 +262,8 @@ def _run(
     return {**row, "steps": int(row["steps"]), "scores": scores, "record": record, "link": link}
 
 
-def _rendered(template: str, page: dict[str, Any]) -> str:
+def rendered(template: str, page: dict[str, Any]) -> str:
+    """A page from its template beside this module; what it shows is escaped for its format."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=template.endswith(".html.j2"),

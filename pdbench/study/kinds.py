@@ -21,6 +21,7 @@ class _KindOfTask:
 
     soft_labels: Callable[[Task, float], float]  # numbers of an item's, given its word pieces
     in_words: str  # what its models answer with, for the table of data sets
+    pipeline: str = "text-classification"  # of transformers, for such models
     has_labels: bool = False  # whether a study names labels, or none of a regression
     has_stages: bool = True  # whether objectives of one's own can read its models' outputs
     problems: Callable[[str, Task], Problems] = lambda key, task: iter(())
@@ -42,6 +43,12 @@ _KINDS: dict[str, _KindOfTask] = {
         lambda task, _: max(1, len(task.labels)), "scores", has_labels=True
     ),
     # To be the first piece, and the last.
-    "span": _KindOfTask(lambda _, pieces: 2 * pieces, "spans", has_stages=False, problems=_windows),
+    "span": _KindOfTask(
+        lambda _, pieces: 2 * pieces,
+        "spans",
+        "question-answering",
+        has_stages=False,
+        problems=_windows,
+    ),
     "ranking": _KindOfTask(lambda *_: _ITEMS, "items"),
 }
