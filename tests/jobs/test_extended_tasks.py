@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import transformers
 from prepared import trained
 
 from pdbench.artefacts import datasets, score_tables
@@ -18,7 +19,9 @@ from pdbench.evidence.table import read_results
 from pdbench.kinds.spans import _unpacked
 from pdbench.study import Study, load_study
 from pdbench.workflow import Paths
+from tests import commands
 from tests.extended_study import PLACES, write_extended_study
+from tests.taken_home import chosen_run, outputs, texts_of_test
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +132,24 @@ def test_tables_show_them(project: tuple[Study, Paths]) -> None:
     assert drawn.missing == ()
     found = {row[0]: row[2] for row in datasets.draw(context).tables[0].rows}
     assert found == {"Squad": "spans", "Redial": "6 items", "Inspired": "6 items"}
+
+
+def test_students_of_spans_and_rankings_are_taken_home(
+    project: tuple[Study, Paths], tmp_path: Path
+) -> None:
+    """Transformers loads both; of a dialogue that is too long its tokenizer keeps the end."""
+    study, paths = project
+    for task in ("squad", "redial"):
+        cell = next(c for c in study.seed_counts if c.task == task and c.method == "d")
+        assert commands.run("export", "beyond.yaml", cell.key, "--to", str(tmp_path / task)) == 0
+
+    logits = outputs(tmp_path / "redial", *texts_of_test(study, "redial"))
+
+    stored = np.load(paths.run(chosen_run(study, cell)) / "test_predictions.npy")
+    assert (logits.argmax(axis=1) == stored[:, 0, 0]).all()
+    model, about = transformers.AutoModelForQuestionAnswering.from_pretrained(
+        tmp_path / "squad", output_loading_info=True
+    )
+    assert not any(about["missing_keys"])
+    assert model.config.architectures == ["BertForQuestionAnswering"]
+    assert "pipeline_tag: question-answering" in (tmp_path / "squad/README.md").read_text()

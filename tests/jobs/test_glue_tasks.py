@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from prepared import reseal, trained
 
 from pdbench.artefacts import datasets, score_tables
@@ -25,7 +26,7 @@ from pdbench.evidence import ResultsTable
 from pdbench.evidence.paired import Estimator
 from pdbench.evidence.table import read_results
 from pdbench.jobs import pretraining, students, submission, teachers
-from pdbench.jobs.collect import collect
+from pdbench.jobs.collect import collect, gathered
 from pdbench.jobs.record import RunRecord
 from pdbench.kinds import Scores as Found
 from pdbench.kinds.classes import Regression
@@ -33,6 +34,7 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.catalogue.glue import GLUE
 from pdbench.study.settings import Task
 from pdbench.workflow import Paths
+from tests import commands
 from tests.glue_study import (
     GUEST,
     HOST,
@@ -41,6 +43,7 @@ from tests.glue_study import (
     write_distilbert,
     write_glue_study,
 )
+from tests.taken_home import chosen_run, outputs, texts_of_test
 
 SIZES = {"mnli": 20, "mnli-mismatched": 21, "ax": 22, "stsb": 23}
 """Examples of the small hidden test sets."""
@@ -68,6 +71,31 @@ def folder_of(paths: Paths, key: str, name: str) -> Path:
     """Where a run of a cell stands."""
     runs = paths.study.runs(paths.study.cells[key])
     return next(paths.run(run) for run in runs if run.name == name)
+
+
+def test_students_of_pairs_and_scores_are_taken_home(
+    project: tuple[Study, Paths], capsys: pytest.CaptureFixture
+) -> None:
+    """Transformers gives the record's answers; a task that scores another's has no student."""
+    study, paths = project
+    for key, metric in ((HOST, "accuracy"), (SCORES, "pearsonr")):
+        cell = study.cells[key]
+        run = chosen_run(study, cell)
+        assert commands.run("export", "tasks.yaml", key, "--to", key) == 0
+        stored = np.load(paths.run(run) / "test_predictions.npy")
+        logits = outputs(Path(key), *texts_of_test(study, cell.task))
+        said = logits.argmax(axis=1) if metric == "accuracy" else logits[:, 0]
+        np.testing.assert_allclose(said, stored, atol=1e-5)
+        result = ModelCard.load(f"{key}/README.md").data.eval_results[0]
+        (row,) = gathered(study, paths, [cell]).query(f"run == '{run.name}'").to_dict("records")
+        own = study.tasks[cell.task].metrics[0]
+        assert (result.metric_type, result.dataset_split) == (metric, "validation")
+        assert result.metric_value == pytest.approx(row[f"test_{own}"], abs=1e-5)
+    capsys.readouterr()
+
+    assert commands.run("export", "tasks.yaml", GUEST, "--to", "guest") == 2
+
+    assert f"it scores those of {HOST}; name {HOST}" in capsys.readouterr().err
 
 
 @pytest.fixture

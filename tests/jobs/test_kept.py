@@ -1,8 +1,9 @@
-"""Which students stay after training, and that they are those of the runs."""
+"""Which students stay after training, that they are those of the runs, and how they leave."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 import yaml
+from huggingface_hub import ModelCard
 from prepared import reseal
 from safetensors.torch import load_file
 
@@ -19,6 +22,7 @@ from pdbench.core.entries import RECORD, read_record
 from pdbench.core.errors import DataError
 from pdbench.data.tokens import read_array
 from pdbench.jobs import students
+from pdbench.jobs.collect import gathered
 from pdbench.jobs.record import RunRecord, best_runs
 from pdbench.jobs.students import CellData, TrainedRun, attempt, kept_student
 from pdbench.kinds import kind_of
@@ -29,6 +33,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.specs import STORE
 from tests import commands
+from tests.taken_home import outputs, texts_of_test
 
 PD = "films.pd.1-32.more-100.plain"
 Project = tuple[Study, Paths]
@@ -336,3 +341,76 @@ def test_a_setting_that_is_not_written_changes_no_digest(trained: Trained) -> No
     assert said["chosen"][1].cell(cell) == paths.cell(cell)
     assert len({its.cell(cell) for _, its in said.values()}) == 3
     assert len({its.run(run) for _, its in said.values() for run in study.runs(cell)}) == 4
+
+
+def test_transformers_answers_what_the_record_says(trained: Trained) -> None:
+    """Model, tokenizer and pipeline, to texts as they are; the probabilities too."""
+    study, paths, cell, chosen = trained
+    assert commands.run("export", "kept.yaml", PD, "--to", "out") == 0
+    texts, _ = texts_of_test(study, "films")
+    stored = paths.run(chosen)
+
+    logits = outputs(Path("out"), texts, [])
+    classify = transformers.pipeline("text-classification", model="out")
+    said = [study.tasks["films"].labels.index(one["label"]) for one in classify(texts)]
+
+    assert (
+        said == logits.argmax(axis=1).tolist() == np.load(stored / "test_predictions.npy").tolist()
+    )
+    probable = torch.from_numpy(logits).softmax(dim=1).numpy()
+    np.testing.assert_allclose(probable, np.load(stored / "test_probabilities.npy"), atol=1e-5)
+    labels = np.load(paths.task("films") / "test/labels.npy")
+    data = ModelCard.load("out/README.md").data
+    (result,) = data.eval_results
+    assert result.metric_value == pytest.approx(np.mean(said == labels), abs=1e-5)
+    (row,) = gathered(study, paths, [cell]).query(f"run == '{chosen.name}'").to_dict("records")
+    assert result.metric_value == pytest.approx(row["test_accuracy"], abs=1e-5)
+    assert (result.metric_type, result.dataset_split) == ("accuracy", "test")
+
+
+def test_the_card_says_scores_licences_and_the_command(trained: Trained) -> None:
+    """With intervals over examples and over seeds, of this run, its cell and the teacher."""
+    study, paths, cell, chosen = trained
+    assert commands.run("export", "kept.yaml", PD, "--to", "out") == 0
+    card = Path("out/README.md").read_text()
+    rows = gathered(study, paths, [cell]).query("selected")
+    own = rows[rows["run"] == chosen.name]["test_accuracy"].item()
+    taught = rows[rows["method"] == "teacher"]["test_accuracy"].item()
+    mean = 100 * rows[rows["method"] == "pd"]["test_accuracy"].mean()
+
+    (line,) = [line for line in card.splitlines() if line.startswith("| accuracy |")]
+
+    found = re.fullmatch(r"\| accuracy \| (.*) \[(.*), (.*)\] \| .* \| (.*) ± .* \| (.*) \|", line)
+    assert found is not None, line
+    test, low, high, of_seeds, of_teacher = map(float, found.groups())
+    # Normal approximation of the error over 100 examples, within a tenth.
+    half = 1.96 * 100 * np.sqrt(own * (1 - own) / 100)
+    assert (test, of_seeds, of_teacher) == pytest.approx((100 * own, mean, 100 * taught), abs=0.051)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.15, abs=0.5)
+    assert f"pdbench export kept.yaml {PD} --to DIR" in card
+    for role in ("labelled data", "teacher", "transfer set", "pre-training, more"):
+        assert f"| {role} | see the source | directory data/" in card
+
+
+def test_what_cannot_be_exported_is_one_line(
+    trained: Trained, capsys: pytest.CaptureFixture
+) -> None:
+    """An unknown cell, one that is not trained, and a folder with something in it, which stays."""
+    study, *_ = trained
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("mine")
+    other = next(key for key in study.cells if key != PD)
+    wrong = {
+        (PD, "mine"): "mine: there is something in it; name a new folder with --to",
+        (PD[:-1], "out"): f"unknown cell {PD[:-1]!r}; did you mean {PD!r}?",
+        (other, "out"): f"{other} is not trained with these settings; run snakemake, or pdbench "
+        f"cell kept.yaml {other}",
+    }
+
+    for (key, folder), line in wrong.items():
+        assert commands.run("export", "kept.yaml", key, "--to", folder) != 0
+        (said,) = capsys.readouterr().err.splitlines()
+        assert said.startswith("pdbench: error: ")
+        assert line in said
+    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+    assert not Path("out").exists()
