@@ -274,8 +274,7 @@ def _cell_size(costs: Costs, cell: Cell) -> float:
     items = sum(costs.sizes.items(cell.task, split) for split in ("dev", "test"))
     classes = len(task.labels) if task.kind == "classification" else 0
     answers = runs * (_RECORD + items * (_PREDICTION + classes * _PROBABILITY))
-    kept = costs.study.number_of_kept(cell)
-    return answers + kept * (_checkpoint(cell.architecture) + _TOKENIZER)
+    return answers + kept_size(costs.study, cell)
 
 
 def _plain(points: Iterable[Point]) -> list[list[float]]:
@@ -565,6 +564,11 @@ OF_CELLS = ("run", "student")
 
 SHOWN = tuple(name for name, kind in KINDS.items() if not kind.is_stored and name != "archive")
 """The kinds of jobs that write below ``reports/``."""
+
+
+def kept_size(study: Study, cell: Cell) -> float:
+    """Bytes of the students that are kept of a cell."""
+    return study.number_of_kept(cell) * (_checkpoint(cell.architecture) + _TOKENIZER)
 
 
 def _checkpoint(size: Architecture) -> float:

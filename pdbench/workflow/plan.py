@@ -15,7 +15,7 @@ from pdbench.planning.schedule import makespan
 from pdbench.study.config import Study
 from pdbench.study.settings import ArtefactNeeds
 from pdbench.workflow.graph import BUNDLE, MOST, Graph
-from pdbench.workflow.kinds import KINDS, Job
+from pdbench.workflow.kinds import KINDS, Job, kept_size
 
 _HOUR = 3600.0
 _SEEDS = (3, 5)  # of which a plan says what they would cost
@@ -171,6 +171,13 @@ class Plan:
         return self.whole.disk + sum(self._states[:devices])
 
     @cached_property
+    def kept(self) -> tuple[int, float]:
+        """How many students will be kept, and their bytes."""
+        cells = [job.key for job in self.work if job.kind == "cell"]
+        number = sum(map(self.study.number_of_kept, cells))
+        return number, sum(kept_size(self.study, cell) for cell in cells)
+
+    @cached_property
     def seconds(self) -> dict[Job, float]:
         """The wall time of each job that is left, large cells seed by seed."""
         return {
@@ -205,6 +212,7 @@ class Plan:
         ``artefacts`` have costs, an artefact's own and those it shares; ``alternatives`` has the
         hours of each artefact alone, with other seeds and another selection; ``wall_hours`` and
         ``peak_disk_bytes`` go by the number of devices, ``cells`` by the runs of each.
+        ``kept_students`` counts the students whose weights stay.
         """
         return {
             "study": self.study.name,
@@ -228,6 +236,7 @@ class Plan:
             "rules": {rule: cost.as_json() for rule, cost in self.rules.items()},
             "jobs": self.jobs,
             "wall_hours": {str(n): self.wall(n).as_json(_HOUR) for n in devices},
+            "kept_students": {"number": self.kept[0], "disk_bytes": round(self.kept[1])},
             "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
             "artefacts": {
                 name: {
@@ -317,6 +326,9 @@ def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
     if plan.longest is not None:
         key, seconds = plan.longest
         lines.append(f"The longest job is {key}: {estimated_duration(seconds)}")
+    number, kept = plan.kept
+    how = plan.study.training.keep_students
+    lines.append(f"Kept students ({how}): {number}, {byte_size(kept)} of that disk")
     lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
     return lines
 

@@ -13,6 +13,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ LARGE = (".bin", ".safetensors", ".parquet", ".jsonl", ".gz")
 _PAGE = 20  # files that one answer lists
 _KINDS = {"models": "", "datasets": "datasets/"}
 _API = re.compile(r"/api/(models|datasets)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+))?/?")
+_WRITTEN = re.compile(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/main")
 _FILE = re.compile(r"/(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 
 
@@ -83,6 +85,7 @@ class Hub:
         self.gated: set[str] = set()  # repositories that want a token
         self.faults: list[Fault] = []
         self.requests: list[Request] = []
+        self.made: list[dict[str, Any]] = []  # what was said of repositories that were made
         self.port = 0
 
     @property
@@ -198,6 +201,8 @@ class _Answer(BaseHTTPRequestHandler):
                 return
         if path.startswith(("/cdn/", "/kept/")):
             self._content(self._hub.root / path.split("/", 2)[2], fault or Fault(path))
+        elif path in ("/api/repos/create", "/api/validate-yaml") or _WRITTEN.fullmatch(path):
+            self._write(path, body)
         elif match := _FILE.fullmatch(path):
             self._file("datasets" if match[1] else "models", *match.groups()[1:])
         elif match := _API.fullmatch(re.sub(r"(/tree/[^/]+)/.*", r"\1", path)):
@@ -205,6 +210,35 @@ class _Answer(BaseHTTPRequestHandler):
             self._api(*match.groups(), below, parse_qs(address.query) | parse_qs(body))
         else:
             self._fail(404)
+
+    def _write(self, path: str, body: str) -> None:
+        """What an upload asks: to make a repository, to check a card, and to commit files."""
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self._fail(401, headers={"X-Error-Message": "Invalid username or password."})
+        elif path == "/api/repos/create":
+            said = json.loads(body)
+            self._hub.made.append(said)
+            name = f"{said['organization']}/{said['name']}"
+            self._hub.folder("models", name).mkdir(parents=True)
+            self._json({"url": f"{self._hub.endpoint}/{name}", "name": name, "id": name})
+        elif match := _WRITTEN.fullmatch(path):
+            self._commit(match[1], match[2], body)
+        else:
+            self._json({"errors": [], "warnings": []})
+
+    def _commit(self, name: str, what: str, body: str) -> None:
+        if what == "preupload":
+            found = [{"path": one["path"]} for one in json.loads(body)["files"]]
+            kept = {"uploadMode": "regular", "shouldIgnore": False}
+            self._json({"files": [{**one, **kept} for one in found]})
+            return
+        folder = self._hub.folder("models", name)
+        for line in map(json.loads, body.splitlines()):
+            if line["key"] == "file":
+                (folder / line["value"]["path"]).write_bytes(b64decode(line["value"]["content"]))
+        self._json(
+            {"commitUrl": f"{self._hub.endpoint}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
+        )
 
     def _is_there(self, kind: str, name: str, revision: str | None) -> bool:
         """Whether a repository has a revision; if not, the hub's answer is given."""

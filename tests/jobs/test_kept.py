@@ -33,6 +33,7 @@ from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.specs import STORE
 from tests import commands
+from tests.hub.server import TOKEN, serving
 from tests.taken_home import outputs, texts_of_test
 
 PD = "films.pd.1-32.more-100.plain"
@@ -414,3 +415,33 @@ def test_what_cannot_be_exported_is_one_line(
         assert line in said
     assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
     assert not Path("out").exists()
+
+
+def test_a_student_is_pushed_to_the_hub(
+    trained: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """Into a private repository; what the hub refuses is a line, and the folder stays."""
+    assert trained
+    export = ["export", "kept.yaml", PD, "--push", "org/small", "--to"]
+    with serving(tmp_path / "hub") as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.endpoint)
+        monkeypatch.setenv("HF_TOKEN", "hf_another")
+        assert commands.run(*export, "first") == 1
+        *_, line = capsys.readouterr().err.splitlines()
+        assert "org/small: cannot be written" in line
+        assert "set HF_TOKEN to a token that may write" in line
+        assert "upload first, which is whole" in line
+
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        assert commands.run(*export, "second") == 0
+        assert capsys.readouterr().out.splitlines()[-1] == f"{hub.endpoint}/org/small"
+
+    assert [(said["name"], said["visibility"]) for said in hub.made] == [("small", "private")]
+    pushed, folder = hub.folder("models", "org/small"), Path("second")
+    files = {path.name: path.read_bytes() for path in pushed.iterdir()}
+    assert files == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert files == {path.name: path.read_bytes() for path in Path("first").iterdir()}
+    assert {"README.md", "config.json", "model.safetensors", "vocab.txt"} <= files.keys()
