@@ -101,6 +101,9 @@ class Bert(nn.Module):
     numbers: NDArray[np.int64] | None = None
     """Its number for each id of the vocabulary, (V,), where it keeps some of the pieces alone."""
 
+    whole_words: Tensor | None = None
+    """The word embeddings of all pieces as they were before it kept some alone, (V, H)."""
+
     def __init__(self, shape: BertShape, dropout: float = 0.1) -> None:
         super().__init__()
         self.shape = shape
@@ -196,8 +199,22 @@ class Classifier(nn.Module):
         """Keep only the word embeddings that any of ``all_tokens`` needs."""
         vocabulary = self.bert.shape.vocabulary
         kept = pieces_used(all_tokens, vocabulary)
+        self.bert.whole_words = self.bert.word_embeddings.weight.detach()
         keep_pieces(self, torch.from_numpy(kept))
         self.bert.numbers = renumbering(kept, vocabulary)
+
+    def restore_pieces(self) -> None:
+        """Take the word embeddings of the other pieces back, as they were: no input had one.
+
+        The model is on the CPU afterwards.
+        """
+        bert = self.cpu().bert
+        assert bert.whole_words is not None
+        assert bert.numbers is not None
+        kept = torch.from_numpy(np.concatenate([[0], np.flatnonzero(bert.numbers)]))  # 0 pads
+        embeddings = bert.word_embeddings
+        embeddings.weight = _put_back(bert.whole_words, kept, embeddings.weight)
+        bert.whole_words = bert.numbers = None
 
 
 class MaskedLM(nn.Module):
@@ -250,22 +267,6 @@ def keep_pieces(model: Bert | Classifier | MaskedLM, kept: Tensor) -> None:
     embeddings.weight = nn.Parameter(embeddings.weight.detach()[kept])
     if isinstance(model, MaskedLM):
         model.bias = nn.Parameter(model.bias.detach()[kept])
-
-
-def with_all_pieces(trained: Classifier, first: Classifier) -> Classifier:
-    """A trained model that kept some word embeddings alone, with all of them, on the CPU.
-
-    ``first`` is the whole model with the weights that it began with, which become its own but for
-    the embeddings of other pieces: no input had one.
-    """
-    numbers = trained.bert.numbers
-    assert numbers is not None
-    kept = torch.from_numpy(np.concatenate([[0], np.flatnonzero(numbers)]))  # 0 is padding
-    weights = {name: tensor.detach().cpu() for name, tensor in trained.state_dict().items()}
-    name, words = "bert.word_embeddings.weight", first.bert.word_embeddings.weight.detach()
-    first.load_state_dict({**weights, name: _put_back(words.clone(), kept, weights[name])})
-    first.bert.dropout = trained.bert.dropout
-    return first.eval()
 
 
 @contextlib.contextmanager

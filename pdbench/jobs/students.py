@@ -46,7 +46,6 @@ from pdbench.data.columns import (
 from pdbench.data.tokens import Tokens, read_array
 from pdbench.data.vocabulary import Vocabulary, open_vocabulary
 from pdbench.engine import BertShape, Classifier, Keeper, Progress, write_checkpoint
-from pdbench.engine.bert import with_all_pieces
 from pdbench.engine.checkpoints import WEIGHTS, Checkpoint
 from pdbench.engine.device import refuse_slow
 from pdbench.engine.initialise import initial_classifier
@@ -351,9 +350,9 @@ class _Trainer:
 
     def _write(self, run: Run, trained: Classifier, record: RunRecord) -> None:
         """Write a run's student, with all word pieces, to where it waits."""
-        model = with_all_pieces(trained, _first_weights(self.study, run, self.data))
+        trained.restore_pieces()
         with self.paths.renewing(self.paths.waiting(run)) as folder:
-            write_checkpoint(folder, model, self.data.vocabulary, self.data.labels)
+            write_checkpoint(folder, trained, self.data.vocabulary, self.data.labels)
             write_record(folder, made_by(record))
 
 
@@ -501,6 +500,7 @@ class CellData:
             return None
         model = Checkpoint(self.taught_by).classifier(self.labels, self.kind.head)
         model.restrict_pieces(self.all_tokens)
+        model.bert.whole_words = None  # it is not written, and these may be large
         return OnlineTeacher(model)
 
     @property
@@ -633,14 +633,8 @@ def train_student(
 
 
 def _first_model(study: Study, run: Run, data: CellData) -> Classifier:
-    """A run's student with its first weights, of the pieces that it reads."""
-    model = _first_weights(study, run, data)
-    model.restrict_pieces(data.all_tokens)
-    return model
-
-
-def _first_weights(study: Study, run: Run, data: CellData) -> Classifier:
-    return initial_classifier(
+    """A run's student with its first weights."""
+    model = initial_classifier(
         study.methods[run.cell.method].initialisation,
         BertShape.of(run.cell.architecture, data.vocabulary.size),
         data.outputs,
@@ -649,6 +643,8 @@ def _first_weights(study: Study, run: Run, data: CellData) -> Classifier:
         data.checkpoints.get(run.seed_number),
         data.kind.head,
     )
+    model.restrict_pieces(data.all_tokens)
+    return model
 
 
 def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:
