@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pdbench.core.words import byte_size
 from pdbench.planning.costs import Sizes, Work
 from pdbench.planning.machines import H100, LAPTOP
 from pdbench.study import Start, Study, load_study
@@ -199,3 +200,24 @@ def test_the_demo_is_planned_as_it_is_meant() -> None:
     assert max(a.hidden for a in study.all_architectures) <= 128
     assert min(study.seed_counts.values()) >= 3
     assert {cell.method for cell in study.seed_counts} >= {"basic", "pf", "d", "pd", "pd-f", "tf"}
+
+
+def test_kept_students_are_on_the_disk(study_file: Callable[..., Path]) -> None:
+    """None, one of each cell or one of each run: so many weights, which a line says."""
+    keys = ("none", "chosen", "all")
+    plans = {
+        key: Plan(load_study(study_file({"training.keep_students": key})), H100) for key in keys
+    }
+    cells = list(plans["chosen"].study.seed_counts)
+    weights = sum(4 * cell.architecture.parameters() for cell in cells)
+
+    number, size = plans["chosen"].kept
+
+    assert [plan.kept[0] for plan in plans.values()] == [0, 9, sum(plans["all"].runs.values())]
+    assert number == len(cells)
+    assert weights < size < weights + number * 2e6
+    assert plans["chosen"].whole.disk == pytest.approx(plans["none"].whole.disk + size)
+    (line,) = [line for line in plans["chosen"].as_text() if line.startswith("Kept students")]
+    assert line == f"Kept students (chosen): 9, {byte_size(size)} of that disk"
+    # Those of each rate wait as long as a seed is missing.
+    assert plans["chosen"].peak_disk(1000) > plans["none"].peak_disk(1000) + size
