@@ -271,7 +271,7 @@ class _Trainer:
 
     def make(self, run: Run) -> None:
         """Train a run, unless it is there, and let its student wait if dev may choose it."""
-        job = self._job(run)
+        job = self._job(run, self.paths.run(run))
         if job.is_done(f"{run.cell} {run.name}"):
             return
         outcome = self._trained(run, job)
@@ -322,10 +322,14 @@ class _Trainer:
                     remove(folder)
 
     def _train_again(self, run: Run, record: RunRecord) -> None:
-        """Train a run for its weights alone, which must come to what its record says."""
+        """Train a run for its weights alone, which must come to what its record says.
+
+        Its state is saved where the student will wait, which then takes its place: the run's own
+        would be taken for one that is left of it.
+        """
         folder, file = self.paths.run(run), predictions_file("test")
         _log.info("%s %s: trained again for its weights", run.cell, run.name)
-        job, about = self._job(run), record.environment
+        job, about = self._job(run, self.paths.student(run)), record.environment
         with _threads(about.threads):
             outcome = self._trained(run, job)
         stored = read_array(verified(folder / file))
@@ -338,11 +342,10 @@ class _Trainer:
             )
             raise DataError(f"{what}, which is of {where}", remedy)
         self._write(run, outcome.model, record)
-        job.keeper.remove()
 
-    def _job(self, run: Run) -> TrainingJob:
+    def _job(self, run: Run, folder: Path) -> TrainingJob:
         asked = _asked(self.paths, run, self.data.inputs_of(run.seed_number))
-        return TrainingJob(self.paths, self.paths.run(run), asked, self.save_every)
+        return TrainingJob(self.paths, folder, asked, self.save_every)
 
     def _trained(self, run: Run, job: TrainingJob) -> TrainedRun:
         with closed_labels(self.study):

@@ -124,6 +124,8 @@ def test_a_task_is_scored_with_another_tasks_models(project: tuple[Study, Paths]
         labels = np.load(paths.task(own.task or "") / "test/labels.npy")
         predictions = np.load(folder / "test_predictions.npy")
         assert len(labels) == 80
+        probabilities = np.load(folder / "test_probabilities.npy")
+        assert (probabilities.argmax(axis=1) == predictions).all()
         scored = table.loc[(GUEST, run.name), "test_accuracy"]
         assert scored == pytest.approx((predictions == labels).mean())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,10 @@ from pdbench.ops.verify import verify
 from pdbench.study import Cell, Run, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
+from pdbench.workflow.paths import SAVED
 from pdbench.workflow.specs import STORE
 from tests import commands
+from tests.attempts import Attempt, Server
 from tests.hub.server import TOKEN, serving
 from tests.taken_home import outputs, texts_of_test
 
@@ -237,6 +240,24 @@ def test_the_number_of_threads_is_that_of_the_run(
         torch.set_num_threads(1)
     assert used == [1]
     assert len(kept(paths, cell)) == 1
+
+
+def test_a_killed_training_for_weights_goes_on(trained: Trained, server: Server) -> None:
+    """It ends with the weights that were kept at first, and leaves no state."""
+    _, paths, cell, chosen = trained
+    weights = paths.student(chosen) / "model.safetensors"
+    at_first, before = weights.read_bytes(), scores(paths, cell)
+    shutil.rmtree(STORE / "student")
+
+    codes, log = server.run(
+        ["cell", "kept.yaml", PD, "--save-every", "0"], Attempt("SIGKILL", call=20), Attempt()
+    )
+
+    assert codes == [[-signal.SIGKILL], [0]], log
+    assert f"going on from {paths.waiting(chosen)}/state.safetensors" in log
+    assert weights.read_bytes() == at_first
+    assert scores(paths, cell) == before
+    assert not list(SAVED.iterdir())
 
 
 @pytest.mark.parametrize(("select", "most"), [("all-seeds", 2), ("first-seed", 1)])
