@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from installed import Installed, install
 from study_files import write_study_file
 
 from pdbench.study import Study, load_study
@@ -41,6 +42,12 @@ def drawn(demo: Study, _drawn_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """
     monkeypatch.chdir(_drawn_folder)
     return Paths(demo)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Pdbench as a wheel installs it."""
+    return install(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ COMMANDS = [
     ["artefact", "STUDY", "ARTEFACT"],
     ["report", "STUDY"],
     ["plan", "STUDY"],
+    ["run", "STUDY"],
     ["fetch", "STUDY"],
     ["doctor", "[STUDY]"],
     ["states", "STUDY", "CORPUS"],

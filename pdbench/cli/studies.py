@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pdbench.core.errors import DataError
 from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.core.lines import say
 from pdbench.study import Study, load_study, offline
+from pdbench.study.discovery import configured, of_checkout
 from pdbench.study.loading import studies_in
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
@@ -24,6 +26,19 @@ COMMANDS = click.Group()
 PROJECT = click.Group()
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_PROFILE = "The folder of a profile of Snakemake, such as slurm: "
+
+
+def _profile(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """A profile of the working folder, or pdbench's own."""
+    return None if value is None else configured(value)
+
+
+def _with_profile(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option that names a profile; the words say what for."""
+    return click.option("--profile", type=_FOLDER, callback=_profile, help=_PROFILE + words)
+
+
 _with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
 
 
@@ -50,12 +65,7 @@ _with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
     multiple=True,
     help="Another study whose finished cells the costs are fitted to.",
 )
-@click.option(
-    "--profile",
-    type=_FOLDER,
-    help="Count jobs as this profile of Snakemake, such as slurm, asks for them: small cells "
-    "bundled, large ones split by seed.",
-)
+@_with_profile("count jobs as it asks for them, small cells bundled, large ones split by seed.")
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
 @with_json
 def _plan(
@@ -93,19 +103,50 @@ def _plan(
         write_json(json_file, found.as_json(devices))
 
 
+@COMMANDS.command("run")
+@with_study
+@click.option("--cores", metavar="N", help="Cores that jobs may take together.  [default: all]")
+@_with_profile("run jobs on a cluster, as it says.")
+@click.option(
+    "--config",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="bundle=SECONDS, split=SECONDS, or data=DIR, what `pdbench fetch` filled.",
+)
+@click.option(
+    "-n", "--dry-run", "is_dry", is_flag=True, help="Say what would run, and run nothing."
+)
+@click.argument("others", nargs=-1, metavar="[-- TARGETS AND OPTIONS OF SNAKEMAKE]")
+def _run(
+    study: Study,
+    cores: str | None,
+    profile: Path | None,
+    settings: tuple[str, ...],
+    is_dry: bool,
+    others: tuple[str, ...],
+) -> None:
+    """Make all that STUDY shows, here; run again, it goes on where it stopped.
+
+    It starts Snakemake on the workflow of this folder, `workflow/Snakefile`, or pdbench's own. A
+    target is `figures`, `tables`, or an artefact, such as figure5.
+    """
+    from pdbench.workflow.running import command_of
+
+    command = command_of(study, cores, profile, settings, [*["--dry-run"] * is_dry, *others])
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
 @COMMANDS.command("doctor")
 @_with_study_or_demo
-@click.option(
-    "--profile",
-    type=_FOLDER,
-    help="Compare this profile of Snakemake, such as slurm, with the cluster.",
-)
+@_with_profile("compare it with the cluster.")
 @click.option(
     "--data",
     "folder",
     type=_FOLDER,
     metavar="DIR",
-    help="What `pdbench fetch` filled, as in `snakemake --config data=DIR`.",
+    help="What `pdbench fetch` filled, as in `pdbench run --config data=DIR`.",
 )
 def _doctor(study: Study, profile: Path | None, folder: Path | None) -> None:
     """Say what is missing before STUDY runs, a line each; exit code 1 if anything is."""
@@ -201,7 +242,7 @@ def _clean(kept: tuple[Study, ...], study: Study | None, yes: bool) -> None:
 def _fetch(study: Study, folder: Path) -> None:
     """Gather all that STUDY reads from the internet, for machines without it.
 
-    `snakemake --config data=DIR` then reads nothing else. Running it again verifies every
+    `pdbench run STUDY --config data=DIR` then reads nothing else. Running it again verifies every
     digest, and fetches what is missing or broken.
     """
     os.environ.update(offline.hub_caches(folder))
@@ -212,7 +253,7 @@ def _fetch(study: Study, folder: Path) -> None:
         what = f"{len(failed)} could not be fetched, first {failed[0]}"
         raise DataError(what, "what was fetched is kept")
     named, place = shlex.quote(study.argument), shlex.quote(str(folder))
-    say(f"all is in {place}: snakemake --config study={named} data={place}")
+    say(f"all is in {place}: pdbench run {named} --config data={place}")
 
 
 @COMMANDS.command("pin")
@@ -243,7 +284,10 @@ def _new_method(name: str, package: Path | None) -> None:
     """Write a method NAME with an objective of its own, its test and its entry."""
     from pdbench.testing.new_method import NewMethod
 
-    made = NewMethod.in_package(name, package) if package else NewMethod.in_project(name)
+    if package:
+        made = NewMethod.in_package(name, package)
+    else:
+        made = NewMethod.in_project(name, of_checkout("new-method without --package"))
     made.write()
     say(*made.next_steps().splitlines())
 
@@ -253,7 +297,7 @@ def _schema() -> None:
     """Write the JSON schemas of all configuration files to workflow/schemas/."""
     from pdbench.study.schemas import write_schemas
 
-    for path in write_schemas():
+    for path in write_schemas(of_checkout("schema")):
         say(str(path))
 
 
@@ -263,6 +307,7 @@ def _example(study: Study) -> None:
     """Copy the report of STUDY to reports/example, where the README shows it."""
     from pdbench.report import export_example
 
+    of_checkout("example")
     export_example(study, Paths(study), Path("reports/example"))
 
 
@@ -276,5 +321,6 @@ def _lock(is_another: bool) -> None:
     """
     from pdbench.testing.golden import renew_lock
 
+    of_checkout("lock")
     for part, version in sorted(renew_lock(is_another=is_another).items()):
         say(f"{part} {version}")

@@ -23,8 +23,9 @@ from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import bounded, file_digest, write_json, write_text
 from pdbench.data import places
 from pdbench.data.repositories import is_whole, present_commit
-from pdbench.study import ROOT, Study, offline
+from pdbench.study import Study, offline
 from pdbench.study.catalogue.archives import ARCHIVES
+from pdbench.study.discovery import configured
 from pdbench.study.loading import read_pins
 from pdbench.study.settings import (
     PINNED,
@@ -173,11 +174,11 @@ def pin(
     new = sorted((name, kind) for name, kind in repositories.items() if name not in known)
     added = {name: ask(name, kind) for name, kind in new}
     if added:
-        path = ROOT / PINS
-        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        begun = configured(PINS)  # a working folder's file begins as pdbench's own
+        before = begun.read_text(encoding="utf-8") if begun.is_file() else ""
         apart = "\n" if before and not before.endswith("\n") else ""
         lines = "".join(f'{name}: "{commit}"\n' for name, commit in added.items())
-        write_text(path, before + apart + lines)
+        write_text(PINS, before + apart + lines)
     return added
 
 

@@ -19,7 +19,6 @@ from pdbench.core.errors import DataError
 from pdbench.evidence.claims import TESTS
 from pdbench.evidence.paired import Estimator, Question, Scored
 from pdbench.evidence.references import (
-    FOLDER,
     Reference,
     Similarities,
     load_references,
@@ -42,6 +41,8 @@ from pdbench.evidence.statements import (
 )
 from pdbench.evidence.table import ResultsTable
 from pdbench.evidence.views import Numbers, with_answers
+from pdbench.study.discovery import configured
+from pdbench.workflow.specs import REFERENCES
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ class Result:
         return ", ".join([*words, *([f"{self.same} the same model"] if self.same else [])])
 
 
-def load_claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
+def load_claims(folder: Path | None = None) -> tuple[Claim, ...]:
     """Read the claims in the order of their file."""
-    path = folder / "claims.csv"
+    path = (folder or configured(REFERENCES)) / "claims.csv"
     found: dict[str, Claim] = {}
     for number, row in read_rows(path, _COLUMNS):
         if row["id"] not in TESTS or row["id"] in found:

@@ -17,15 +17,15 @@ from pdbench.core.errors import DataError, suggestion
 from pdbench.evidence.made_with import ORIGINS, PARTS, MadeWith, known_as
 from pdbench.evidence.statements import Term
 from pdbench.evidence.table import Split
-from pdbench.study import ROOT, Architecture, Cell, Study
+from pdbench.study import Architecture, Cell, Study
 from pdbench.study.catalogue.glue import GLUE, glue_name, published_task
 from pdbench.study.catalogue.metrics import METRICS, metrics_for
+from pdbench.study.discovery import configured
 from pdbench.workflow.specs import REFERENCES
 
 Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
 """S of each transfer set to each task, as the audit measured it."""
 
-FOLDER = ROOT / REFERENCES
 _USUAL_FILE = "usual_runs.csv"  # how many runs are behind a number whose source does not say
 _MADE_WITH_FILE = "made_with.csv"  # teachers, transfer sets and corpora behind the numbers
 _CONTEXT_FILE = "concurrent_work.csv"  # other publications: shown for context, never a target
@@ -210,13 +210,14 @@ class Reference:
         return self.grade == "secondary" or self.file == _CONTEXT_FILE
 
 
-def load_references(folder: Path = FOLDER) -> tuple[Reference, ...]:
-    """Read every reference file of a folder, in a fixed order.
+def load_references(folder: Path | None = None) -> tuple[Reference, ...]:
+    """Read every reference file of a folder, ``config/reference``, in a fixed order.
 
     Raises:
         DataError: A file is missing, its columns are others, a word is not known, or a number
             stands in it twice; the message names file and line.
     """
+    folder = folder or configured(REFERENCES)
     usual = _read_usual(folder / _USUAL_FILE)
     made = tuple(_read_made_with(folder / _MADE_WITH_FILE))
     found = tuple(r for name in _FILES for r in _read(folder / name, usual, made))

@@ -38,7 +38,7 @@ def redo(found: Survey, which: Literal["failed", "missing", "all"], *, yes: bool
         going = _traces(found, [job for job, state in found.states.items() if state in wanted])
     for path in going:
         remove(path)
-    again = f"snakemake --config study={shlex.quote(found.study.argument)}"
+    again = f"pdbench run {shlex.quote(found.study.argument)}"
     head = f"removed {len(going)} files and folders" if going else "there is nothing to remove"
     return [*(f"removed {path}" for path in going), f"{head}; now run {again}"]
 

@@ -25,7 +25,7 @@ from pdbench.ops.status import answer
 from pdbench.planning.costs import Sizes
 from pdbench.planning.machines import DEVICE
 from pdbench.study import ROOT, Study
-from pdbench.study.discovery import GIT
+from pdbench.study.discovery import GIT, IS_CHECKOUT
 from pdbench.study.loading import read_yaml
 from pdbench.study.offline import caches_in_use, data_folder
 from pdbench.study.settings import is_commit
@@ -79,20 +79,26 @@ def _packages(constraints: Path = ROOT / "constraints.txt") -> Iterator[_Finding
         except metadata.PackageNotFoundError:
             absent.append(name)
             continue
-        pin = pins.get(_normal(name), found)
-        if found.partition("+")[0] != pin:
+        pin = pins.get(_normal(name))
+        if pin and found.partition("+")[0] != pin:
             other.append(f"{name} {found} (tested: {pin})")
     if absent:
-        remedy = "pip install --constraint constraints.txt --editable ."
+        remedy = "pip install pdbench"
+        if IS_CHECKOUT:
+            remedy = "pip install --constraint constraints.txt --editable ."
         yield _Finding("missing", f"packages: {', '.join(absent)} not installed", remedy)
     if other:
         remedy = "install with --constraint constraints.txt for tested versions"
         yield _Finding("warning", f"packages: {', '.join(other)}", remedy)
     if not (absent or other):
-        yield _Finding("ok", f"packages: all {len(names)} as in constraints.txt")
+        said = "as in constraints.txt" if pins else "are installed"
+        yield _Finding("ok", f"packages: all {len(names)} {said}")
 
 
 def _checkout() -> Iterator[_Finding]:
+    if not IS_CHECKOUT:
+        yield _Finding("ok", f"pdbench {metadata.version('pdbench')}, as a package")
+        return
     head = answer(*GIT, "rev-parse", "--short", "HEAD")
     changed = answer(*GIT, "status", "--porcelain", "--untracked-files=no")
     if head is None:
@@ -228,7 +234,9 @@ def _profile(study: Study, profile: Path) -> Iterator[_Finding]:
     try:
         yield _Finding("ok", f"SLURM: {_SLURM} {metadata.version(_SLURM)}")
     except metadata.PackageNotFoundError:
-        remedy = "pip install --constraint constraints.txt --editable '.[slurm]'"
+        remedy = "pip install 'pdbench[slurm]'"
+        if IS_CHECKOUT:
+            remedy = "pip install --constraint constraints.txt --editable '.[slurm]'"
         yield _Finding("missing", f"SLURM: {_SLURM} is not installed", remedy)
     known = partitions()
     if known is None:

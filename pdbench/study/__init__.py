@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 
-def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
+def load_study(name_or_path: str | Path) -> Study:
     """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
     from pdbench.study import loading  # whoever trains is given a study, and needs no YAML
 
-    return loading.load_study(name_or_path, root)
+    return loading.load_study(name_or_path)

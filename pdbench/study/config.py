@@ -78,10 +78,19 @@ class Study(Strict):
 
     _argument: str | None = PrivateAttr(default=None)
     _file: str = PrivateAttr(default="")
+    _is_shipped: bool = PrivateAttr(default=False)
 
-    def asked_for(self, argument: str, file: str) -> None:
-        """Remember by which name or path the study was asked for, and which file it is."""
-        self._argument, self._file = argument, file
+    def asked_for(self, argument: str, file: str, *, is_shipped: bool = False) -> None:
+        """Remember by which name or path the study was asked for, and which file it is.
+
+        ``is_shipped`` says that it is pdbench's own, and none of the working folder.
+        """
+        self._argument, self._file, self._is_shipped = argument, file, is_shipped
+
+    @property
+    def whose(self) -> str:
+        """What follows its name where it is first said: that it is none of the working folder."""
+        return ", pdbench's own" if self._is_shipped else ""
 
     @property
     def file(self) -> str:

@@ -1,4 +1,7 @@
-"""Where methods are defined: config/methods.yaml, and packages that offer some.
+"""Where ``config/`` is, and where methods are defined: there, and in packages that offer some.
+
+What stands in ``config/`` of the working folder counts before pdbench's own, which is that of the
+checkout, or in the installed package.
 
 A package offers methods by an entry point of the group ``pdbench.methods`` whose value is its
 name, and a ``methods.yaml`` in its folder. No package is imported for that: its objectives may
@@ -12,27 +15,34 @@ import functools
 import importlib.util
 import itertools
 import subprocess
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from collections.abc import Iterator, Sequence
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 from pdbench.core.errors import UsageError
 from pdbench.core.files import digest
 
 _GROUP = "pdbench.methods"
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout: where ``config/`` and ``workflow/`` are."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SHIPPED = _PACKAGE / "shipped"
+IS_CHECKOUT = not _SHIPPED.is_dir()
+ROOT = _PACKAGE.parent if IS_CHECKOUT else _SHIPPED
+"""Where pdbench's own ``config/``, ``workflow/`` and ``slurm/`` are: the checkout, or a folder of
+the installed package."""
 
 GIT = ("git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}")
 """Asks the checkout's own repository: one around it, or that of a hook, has other commits."""
 
 _FILE = "methods.yaml"
+METHODS = Path("config") / _FILE
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @functools.cache
 def commit() -> str:
-    """The commit of the checkout that pdbench runs from."""
+    """The commit of the checkout that pdbench runs from; of a package its version."""
+    if not IS_CHECKOUT:
+        return version("pdbench")
     how = ["--always", "--exclude=*", "--abbrev=40", "--dirty=+changes"]
     command = [*GIT, "describe", *how]
     try:
@@ -41,9 +51,31 @@ def commit() -> str:
         return "unknown"
 
 
-def method_files(root: Path) -> Iterator[Path]:
-    """The files that define methods: the project's, then those of packages by their names."""
-    yield root / "config" / _FILE
+def of_checkout(command: str) -> Path:
+    """The checkout, which a command changes; UsageError where pdbench is an installed package."""
+    if not IS_CHECKOUT:
+        what = f"pdbench {command}: it changes a checkout of pdbench, and this one is installed"
+        raise UsageError(what, "clone the repository, and run `make .venv/.run` there")
+    return ROOT
+
+
+def places(name: str | Path) -> Sequence[Path]:
+    """Where a file or folder of ``config/`` may stand: in the working folder, then pdbench's own.
+
+    In a checkout that is the working folder, both are one, which is named once.
+    """
+    own, shipped = Path(name), ROOT / name
+    return (own,) if own.exists() and own.resolve() == shipped.resolve() else (own, shipped)
+
+
+def configured(name: str | Path) -> Path:
+    """The first of the :func:`places` that is there; else the last."""
+    own, *others = places(name)
+    return own if own.exists() or not others else others[0]
+
+
+def offered_methods() -> Iterator[Path]:
+    """The files in which packages define methods, by the names of the packages."""
     for point in sorted(entry_points(group=_GROUP), key=lambda found: found.value):
         folder = _package_folder(point.value)
         if folder is None or not (folder / _FILE).is_file():

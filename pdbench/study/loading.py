@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from pdbench.core.files import bounded, digest
 from pdbench.study.catalogue.glue import expanded
 from pdbench.study.checks import problems_of
 from pdbench.study.config import Study
-from pdbench.study.discovery import ROOT, method_files
+from pdbench.study.discovery import METHODS, ROOT, configured, offered_methods, places
 from pdbench.study.methods import Method
+from pdbench.study.overlays import Layer, file_of, file_of_problem, overlaid
 from pdbench.study.settings import PINNED, PINS, Name, is_commit, is_sourced
 
 _NO_STUDIES = {"methods", "pins", "waivers"}  # files in config/
@@ -46,31 +48,58 @@ def _is_checkout(folder: Path) -> bool:
     return (folder / "Snakefile").is_file() and (folder / "pdbench/__init__.py").is_file()
 
 
-def load_study(name_or_path: str | Path, root: Path = ROOT) -> Study:
-    """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault."""
+def load_study(name_or_path: str | Path) -> Study:
+    """Load a study by its name in ``config/`` or the path of its file; UsageError names a fault.
+
+    A name is looked for in the working folder, and then among pdbench's own.
+    """
     try:
-        path = _find(str(name_or_path), root)
+        path = _find(str(name_or_path))
     except OSError as error:  # a name that no file has
         raise UsageError(f"{name_or_path}: {error.strerror}", "name a study in config/") from error
-    raw = read_yaml(path)
+    layers = _layers(path)
+    raw = overlaid(layers)
     try:
-        raw = _fill_in(expanded(raw), read_pins(root))
+        raw = _fill_in(expanded(raw), read_pins())
     except UsageError as error:
-        raise UsageError(f"{path}: {error.what}", error.remedy) from error
-    methods = load_methods(root)
+        file = file_of_problem(error.what, layers)
+        raise UsageError(f"{file}: {error.what}", error.remedy) from error
     for key in ("methods", "assumptions"):
         if key in raw:
-            raise UsageError(f"{path}: unknown key {key!r}", "methods stand in config/methods.yaml")
-    raw["methods"] = {name: method.model_dump() for name, method in methods.items()}
+            what = f"{file_of(key, layers)}: unknown key {key!r}"
+            raise UsageError(what, f"methods stand in {METHODS}")
+    raw["methods"] = {name: method.model_dump() for name, method in load_methods().items()}
     raw["assumptions"] = list(_sourced_values(raw))
-    study: Study = validated(Study, raw, path, "study")
+    study: Study = validated(Study, raw, path, "study", layers)
     for problem, remedy in problems_of(study):
-        raise UsageError(f"{path}: {problem}", remedy)
+        raise UsageError(f"{file_of_problem(problem, layers)}: {problem}", remedy)
     # One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
     # looking like two different studies to Snakemake.
-    in_config = path.resolve().parent == ROOT / "config"
-    study.asked_for(path.stem if in_config else str(Path(name_or_path)), _seen_from_here(path))
+    is_named = path.resolve() == configured(_named(path.stem)).resolve()
+    argument = path.stem if is_named else str(Path(name_or_path))
+    is_shipped = path.is_absolute() and path != Path(name_or_path)
+    study.asked_for(argument, _seen_from_here(path), is_shipped=is_shipped)
     return study
+
+
+def _layers(path: Path) -> list[Layer]:
+    """What a study's file says, and each of those that it extends, one after the other."""
+    layers: list[Layer] = []
+    while True:
+        raw = read_yaml(path)
+        base = raw.pop("extends", None)
+        layers.append((path, raw))
+        if base is None:
+            return layers
+        if "name" not in raw:
+            remedy = "give it one: its results are its own"
+            raise UsageError(f"{path}: key name: missing, and it extends {base!r:.80}", remedy)
+        try:
+            path = _find(str(base), [known for known, _ in layers])
+        except (UsageError, OSError) as error:
+            remedy = getattr(error, "remedy", "name a study in config/")
+            what = f"{path}: key extends: {getattr(error, 'what', base)!s:.500}"
+            raise UsageError(what, remedy) from error
 
 
 def _seen_from_here(path: Path) -> str:
@@ -82,42 +111,65 @@ def _seen_from_here(path: Path) -> str:
     return f"{whole.name} of folder {digest(str(whole.parent))[:8]}"  # whose name is nobody's
 
 
-def studies_in(root: Path = ROOT) -> list[str]:
-    """The names of the studies in ``config/``."""
-    names = (path.stem for path in (root / "config").glob("*.yaml"))
-    return sorted(name for name in names if name not in _NO_STUDIES)
+def studies_in() -> list[str]:
+    """The names of the studies in ``config/`` of the working folder, and of pdbench's own."""
+    files = itertools.chain.from_iterable(folder.glob("*.yaml") for folder in places("config"))
+    return sorted({path.stem for path in files} - _NO_STUDIES)
 
 
-def _find(name: str, root: Path) -> Path:
+def _named(name: str) -> Path:
+    return Path("config", f"{name}.yaml")
+
+
+def _find(name: str, extending: Collection[Path] = ()) -> Path:
+    """The file of a study; those that extend it are not it, but it may be called as they are."""
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"}:
-        if not path.is_file():
-            raise UsageError(f"{path}: no such study file", "give a name in config/ or a path")
-        return path
-    path = root / "config" / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(studies_in(root))
-        raise UsageError(f"config/{name}.yaml: no such study", f"there are {known}")
-    return path
+    is_path = path.suffix in {".yaml", ".yml"}
+    there = [file for file in ([path] if is_path else places(_named(name))) if file.is_file()]
+    for file in there:
+        if file.resolve() not in [one.resolve() for one in extending]:
+            return file
+    if there:
+        what = f"{there[0]} would extend itself"
+        raise UsageError(what, "name another study, or leave out key extends")
+    if is_path:
+        raise UsageError(f"{path}: no such study file", "give a name in config/ or a path")
+    known = ", ".join(studies_in())
+    raise UsageError(f"{_named(name)}: no such study", f"there are {known}")
 
 
-def load_methods(root: Path = ROOT) -> dict[str, Method]:
-    """Read the methods of the project, and those that installed packages offer."""
-    methods: dict[str, Method] = {}
+def load_methods(folder: Path = Path()) -> dict[str, Method]:
+    """Read the methods by their ids: pdbench's own, and those that installed packages offer.
+
+    Those of ``config/methods.yaml`` in a working folder are added, in the place of pdbench's own
+    of the same ids.
+    """
+    own, shipped = folder / METHODS, ROOT / METHODS
     origin: dict[str, Path] = {}
-    for path in method_files(root):
-        found = validated(dict[Name, Method], read_yaml(path), path, "methods")
-        for name in origin.keys() & found.keys():
+    methods: dict[str, Method] = {}
+    is_another = own.is_file() and own.resolve() != shipped.resolve()
+    for path in (shipped, own) if is_another else (shipped,):
+        added = _methods_of(path)
+        methods |= added
+        origin |= dict.fromkeys(added, path)
+    for path in offered_methods():
+        offered = _methods_of(path)
+        for name in origin.keys() & offered.keys():
             what = f"{path}: method {name!r} stands in {origin[name]} too"
             raise UsageError(what, "rename one of them")
-        methods |= found
-        origin |= dict.fromkeys(found, path)
+        methods |= offered
+        origin |= dict.fromkeys(offered, path)
     return methods
 
 
-def read_pins(root: Path = ROOT) -> dict[str, str]:
+def _methods_of(path: Path) -> dict[str, Method]:
+    methods: dict[str, Method] = validated(dict[Name, Method], read_yaml(path), path, "methods")
+    return methods
+
+
+def read_pins() -> dict[str, str]:
     """Read the commits of hub repositories by their ids; there are none without the file."""
-    path = root / PINS
+    path = configured(PINS)
     pins = read_yaml(path) if path.is_file() else {}
     for name, revision in pins.items():
         if not isinstance(name, str) or not is_commit(revision):
@@ -210,8 +262,11 @@ def schema_file(of: str) -> Path:
     return Path(f"workflow/schemas/{of}.schema.json")
 
 
-def validated(model: Any, raw: Any, path: Path, schema: str) -> Any:
-    """Turn what a file says into its model; ``schema`` is the name of that of its keys."""
+def validated(model: Any, raw: Any, path: Path, schema: str, layers: Sequence[Layer] = ()) -> Any:
+    """Turn what a file says into its model; ``schema`` is the name of that of its keys.
+
+    Where several ``layers`` say it together, a mistake is that of one of them.
+    """
     try:
         return TypeAdapter(model).validate_python(raw)
     except ValidationError as error:
@@ -226,8 +281,14 @@ def validated(model: Any, raw: Any, path: Path, schema: str) -> Any:
         kinds = ("(texts)", "(released)")  # of a corpus; no part of a key
         parts = [f"{part!s:.80}" for part in first["loc"] if part not in kinds]
         key = ".".join(parts) or "(top level)"
-        remedy = remedy.format(schema_file(schema))
-        raise UsageError(f"{path}: key {key}: {reason}", remedy) from error
+        file = file_of(key, layers) if layers else path
+        remedy = remedy.format(_shown(ROOT / schema_file(schema)))
+        raise UsageError(f"{file}: key {key}: {reason}", remedy) from error
+
+
+def _shown(path: Path) -> Path:
+    """A path of pdbench's own as it is shortest from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _sourced_values(raw: Any, key: str = "") -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pdbench.study.discovery import ROOT
+from pdbench.study.discovery import configured
 from pdbench.study.settings import Strict
 
 WAIVERS = Path("config/waivers.yaml")
@@ -90,7 +90,7 @@ def load_waivers(path: Path | None = None) -> tuple[Waiver, ...]:
     from pdbench.study.loading import read_yaml, validated
 
     if path is None:
-        path = ROOT / WAIVERS
+        path = configured(WAIVERS)
         if not path.is_file():
             return ()
     found: WaiversFile = validated(WaiversFile, read_yaml(path), path, "waivers")

@@ -88,7 +88,7 @@ Run it beside pd: add {self.method} to the methods of a block in a study, such a
   table3:
     cells:
       - {{task: sentiment, method: [pd, {self.method}], architecture: Base, ...}}
-  of config/demo.yaml, and run snakemake
+  of config/demo.yaml, and run it: pdbench run STUDY
 Judge it:       pdbench check --baseline pd --candidate {self.method}"""
 
     def _filled(self, template: str) -> str:

@@ -18,9 +18,9 @@ from pydantic import BaseModel
 
 from pdbench.core.errors import DataError
 from pdbench.core.files import digest, file_digest, read_json, write_json
-from pdbench.study import ROOT, Cell, Study
+from pdbench.study import Cell, Study
 from pdbench.study.catalogue import CONFIGURATION_FILES, TOKENIZER_FILES, WEIGHTS_FILES
-from pdbench.study.discovery import code_digest_of, module_file, own_modules
+from pdbench.study.discovery import code_digest_of, configured, module_file, own_modules
 from pdbench.study.settings import Data, Format, Source, Text
 from pdbench.study.waivers import WAIVERS
 from pdbench.workflow.engine import code_of, engine_of
@@ -130,12 +130,12 @@ class Specs:
     @cached_property
     def references(self) -> dict[str, str]:
         """The published numbers, by file."""
-        return self.files((ROOT / REFERENCES).glob("*.csv"))
+        return self.files(configured(REFERENCES).glob("*.csv"))
 
     @cached_property
     def waivers(self) -> str | None:
         """The accepted regressions."""
-        path = ROOT / WAIVERS
+        path = configured(WAIVERS)
         return self._contents.digest(path) if path.is_file() else None
 
     def files(self, paths: Iterable[Path]) -> dict[str, str]:

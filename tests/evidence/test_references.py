@@ -8,15 +8,15 @@ import pytest
 
 from pdbench.core.errors import DataError
 from pdbench.evidence import PAPER_SIZES, load_references
-from pdbench.evidence.references import _COLUMNS, _FILES, _SPLITS, _VERSIONS, FOLDER
-from pdbench.study import PAPER_ARCHITECTURES
+from pdbench.evidence.references import _COLUMNS, _FILES, _SPLITS, _VERSIONS
+from pdbench.study import PAPER_ARCHITECTURES, ROOT
 
 
 def test_every_line_of_every_file_is_read() -> None:
     """No number is lost between the files and the references."""
     lines = 0
     for name in _FILES:
-        with (FOLDER / name).open(encoding="utf-8", newline="") as handle:
+        with (ROOT / "config/reference" / name).open(encoding="utf-8", newline="") as handle:
             lines += len(list(csv.DictReader(handle)))
 
     assert len(load_references()) == lines
@@ -105,7 +105,7 @@ def test_a_broken_file_is_one_line_with_its_place(
     tmp_path: Path, file: str, line: int, old: str, new: str, words: str
 ) -> None:
     """Whatever is wrong, the message names the file, the line and what is known instead."""
-    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    folder = shutil.copytree(ROOT / "config/reference", tmp_path / "reference")
     path = folder / f"{file}.csv"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     assert old in lines[line - 1]
@@ -138,7 +138,7 @@ def test_missing_file_is_one_line(tmp_path: Path) -> None:
 
 def test_every_split_has_a_usual_number_of_runs(tmp_path: Path) -> None:
     """A source that does not say is never without an assumption."""
-    folder = shutil.copytree(FOLDER, tmp_path / "reference")
+    folder = shutil.copytree(ROOT / "config/reference", tmp_path / "reference")
     path = folder / "usual_runs.csv"
     path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]))
 
@@ -157,7 +157,7 @@ def test_the_runs_behind_a_number_are_stated_or_said_to_be_assumed() -> None:
 
 def test_the_documented_columns_are_those_of_the_code() -> None:
     """The README of the folder describes every column."""
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "config/reference" / "README.md").read_text(encoding="utf-8")
 
     assert [name for name in _COLUMNS if f"\n| `{name}` | " not in text] == []
 

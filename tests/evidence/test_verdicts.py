@@ -11,8 +11,8 @@ from scipy.stats import t as student
 
 from pdbench.evidence import Verdict
 from pdbench.evidence.compare import RULES, Measured, _judged, deviations
-from pdbench.evidence.references import FOLDER
 from pdbench.evidence.significance import ALPHA
+from pdbench.study import ROOT
 
 STEADY = (81.9, 82.0, 82.1, 82.0, 81.95)
 WILD = (80.0, 84.0)
@@ -54,7 +54,7 @@ def test_every_verdict_has_a_mark_of_its_own_and_a_rule() -> None:
 
 def test_the_documented_table_is_that_of_the_code() -> None:
     """Readers find the marks, words and rules that are applied, in the order of application."""
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "config/reference" / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\S+)` \| ([a-z-]+) \| (.+) \|$", text, re.MULTILINE)
 
     found = {verdict: (mark, rule) for mark, verdict, rule in rows if verdict in set(Verdict)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -68,7 +69,8 @@ def test_the_papers_study_is_pinned_fetched_and_read(papers: Path, project: Proj
         added = dict(line.split() for line in pin.stdout.splitlines())
         released = {made.released_name(size) for size in PAPER_ARCHITECTURES}
         assert added == dict.fromkeys(released - set(pinned), COMMIT)
-        assert read_pins(project.folder) == {**pinned, **added}
+        with contextlib.chdir(project.folder):
+            assert read_pins() == {**pinned, **added}
         assert again.stdout == "every repository is pinned\n"
         hub.requests.clear()
 

@@ -418,7 +418,7 @@ def test_failed_jobs_begin_anew(study: Study, paths: Paths) -> None:
     assert {line.removeprefix("removed ") for line in lines[:-1]} == set(map(str, gone))
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in (run_folder, others, alike, paths.status(job(study, PF))))
-    assert lines[-1].endswith(f"now run snakemake --config study={study.argument}")
+    assert lines[-1].endswith(f"now run pdbench run {study.argument}")
     assert study.argument.endswith("small.yaml")
     assert Survey.of(study).cells == {"done": 1, "missing": 8}
 
@@ -502,4 +502,4 @@ def test_nothing_is_taken_from_running_cells(study: Study, paths: Paths) -> None
 def test_nothing_to_redo_is_said(study: Study, capsys) -> None:
     """The command then removes nothing."""
     assert run("status", "small.yaml", "--redo", "failed") == 0
-    assert capsys.readouterr().out.startswith("there is nothing to remove; now run snakemake")
+    assert capsys.readouterr().out.startswith("there is nothing to remove; now run pdbench run")

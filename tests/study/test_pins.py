@@ -47,13 +47,16 @@ def test_a_template_gets_the_commits_of_its_sizes() -> None:
 
 
 @pytest.mark.parametrize(("line", "words"), [("org/a: main", "org/a: 'main'"), ("5: 7", "5: 7")])
-def test_pins_must_be_commits(tmp_path: Path, line: str, words: str) -> None:
+def test_pins_must_be_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, words: str
+) -> None:
     """A branch can move, and a number is none."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "config").mkdir()
     (tmp_path / "config/pins.yaml").write_text(f"{line}\n")
 
     with pytest.raises(UsageError, match=rf"pins\.yaml: key {words} is no commit"):
-        read_pins(tmp_path)
+        read_pins()
 
 
 def test_the_commits_are_part_of_what_decides_a_result() -> None:
@@ -71,8 +74,7 @@ def test_the_commits_are_part_of_what_decides_a_result() -> None:
 
 def test_pinning_adds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands there stays as it is, comments too."""
-    monkeypatch.setattr(needs, "ROOT", tmp_path)
-    monkeypatch.setattr(needs, "read_pins", lambda: read_pins(tmp_path))
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "config/pins.yaml"
     path.parent.mkdir()
     path.write_text(f'# Commits.\norg/a: "{FIRST}"\n')
@@ -94,20 +96,19 @@ def test_a_last_line_without_an_end_stays_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a person has written may lack the new line at its end."""
-    monkeypatch.setattr(needs, "ROOT", tmp_path)
-    monkeypatch.setattr(needs, "read_pins", lambda: read_pins(tmp_path))
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "config/pins.yaml"
     path.parent.mkdir()
     path.write_text(f'org/a: "{FIRST}"')
 
     needs.pin({"org/b": "model"}, lambda *_: SECOND)
 
-    assert read_pins(tmp_path) == {"org/a": FIRST, "org/b": SECOND}
+    assert read_pins() == {"org/a": FIRST, "org/b": SECOND}
 
 
 def test_an_unreachable_hub_adds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One repository that cannot be asked, and the file stays as it was."""
-    monkeypatch.setattr(needs, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(needs, "read_pins", dict)
 
     def ask(name: str, kind: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import run
+from installed import Installed
 
 from pdbench.core.errors import UsageError
 from pdbench.study import ROOT
@@ -62,8 +63,11 @@ def test_what_it_writes_is_clean(project: Path) -> None:
         assert found.returncode == 0, found.stdout
 
 
-def test_in_another_package_it_keeps_the_contract(tmp_path: Path) -> None:
-    """Written into a package, offered by its entry point, its own test passes untouched."""
+def test_in_another_package_it_keeps_the_contract(tmp_path: Path, installed: Installed) -> None:
+    """Written into a package, offered by its entry point, its own test passes untouched.
+
+    There is no checkout: pdbench is a package too.
+    """
     package = tmp_path / "src_of_mine"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -78,7 +82,7 @@ def test_in_another_package_it_keeps_the_contract(tmp_path: Path) -> None:
 
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(made.test)],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{installed.site}"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
