@@ -41,6 +41,7 @@ COMMANDS = [
     ["report", "STUDY"],
     ["plan", "STUDY"],
     ["run", "STUDY"],
+    ["list"],
     ["fetch", "STUDY"],
     ["doctor", "[STUDY]"],
     ["states", "STUDY", "CORPUS"],

@@ -87,7 +87,7 @@ def test_a_deployed_workflow_reads_its_own_studies(installed: Installed, folder:
     )
 
     assert done.returncode == 0, done.stderr
-    assert "Study: demo\n" in done.stderr
+    assert "Study: demo\n" in done.stdout
     assert re.search(r"^cell +2$", done.stdout, re.MULTILINE)  # as smoke has, not the demo
 
 
@@ -121,7 +121,7 @@ def test_a_mistake_names_the_file_that_was_read(folder: Path) -> None:
     """The working folder's, and the schema where it stands."""
     (folder / "config/demo.yaml").write_text(MINE.format(name="demo") + "titel: x\n")
 
-    schema = re.escape(str(ROOT / "workflow/schemas/study.schema.json"))
+    schema = re.escape(str(ROOT / "workflow/schemas/overlay.schema.json"))
     with pytest.raises(UsageError, match=rf"^config/demo.yaml: key titel: .*; {schema} lists"):
         load_study("demo")
 

@@ -14,7 +14,7 @@ import sys
 import click
 
 from pdbench import __version__
-from pdbench.cli import evidence, jobs, studies
+from pdbench.cli import evidence, jobs, listing, studies
 from pdbench.cli.options import fail
 from pdbench.core.errors import REQUEUE, PdbenchError, Stopped
 from pdbench.core.lines import Lines, say, say_defect
@@ -26,6 +26,7 @@ _ONLINE = ("doctor", "export", "fetch", "pin")
 
 _SECTIONS = {
     "Before and during a run": studies.COMMANDS,
+    "What there is": listing.COMMANDS,
     "What the results say": evidence.COMMANDS,
     "Work on pdbench itself": studies.PROJECT,
     "Jobs of the workflow, which snakemake runs": jobs.COMMANDS,

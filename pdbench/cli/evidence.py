@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, StudyName, fail, known, with_json, with_seed, with_study
+from pdbench.cli.options import (
+    ARTEFACT,
+    FILE,
+    METHOD,
+    StudyName,
+    fail,
+    known,
+    with_json,
+    with_seed,
+    with_study,
+)
 from pdbench.core.errors import PdbenchError, UsageError
 from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.core.lines import say, say_defect
@@ -50,8 +60,8 @@ def _claims(ground: str, table: Path | None, json_file: Path | None) -> None:
 
 @COMMANDS.command("check")
 @click.option("--study", type=StudyName(), default="demo", show_default=True, help="Name or path.")
-@click.option("--baseline", help="The method that is the measure.")
-@click.option("--candidate", help="The method that must not be worse.")
+@click.option("--baseline", shell_complete=METHOD, help="The method that is the measure.")
+@click.option("--candidate", shell_complete=METHOD, help="The method that must not be worse.")
 @click.option(
     "--against",
     "stored",
@@ -162,11 +172,18 @@ def _export(study: Study, key: str, target: Path, repository: str | None) -> Non
 @COMMANDS.command("submission")
 @with_study
 @click.option("--to", "target", type=FILE, required=True, help="The zip file to write.")
-@click.option("--method", required=True, metavar="ID", help="The method to submit.")
+@click.option(
+    "--method", required=True, metavar="ID", shell_complete=METHOD, help="The method to submit."
+)
 @click.option(
     "--architecture", metavar="SIZE", help="The size to submit: its name or layers/hidden."
 )
-@click.option("--artefact", metavar="ID", help="Take the cells of this table or figure.")
+@click.option(
+    "--artefact",
+    metavar="ID",
+    shell_complete=ARTEFACT,
+    help="Take the cells of this table or figure.",
+)
 @with_seed(
     "Submit the runs of this seed number, in the place of those best on dev: with two of them "
     "scored, claims about GLUE's test split can be tested."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pdbench.cli.options import FILE, known, with_seed, with_study
+from pdbench.cli.options import CELL, FILE, METHOD, completed, known, with_seed, with_study
 from pdbench.core.errors import UsageError
 from pdbench.core.lines import say
 from pdbench.study import Architecture, Start, Study, offline
@@ -75,7 +76,8 @@ def _job(kind: str, about: str, *asked: str, name: str = "") -> None:
     if own.on_device:
         command = _with_threads(command)
     for word in reversed(asked):
-        command = click.argument(word)(command)
+        names = completed(partial(_named, word=word))
+        command = click.argument(word, shell_complete=names)(command)
     COMMANDS.command(name or kind.replace("_", "-"), help=about)(with_study(command))
 
 
@@ -96,11 +98,12 @@ _job("audit", "Count all data, measure similarities and look for leaks of test a
 
 @COMMANDS.command("pretrain")
 @with_study
-@click.argument("corpus")
+@click.argument("corpus", shell_complete=completed(lambda study: study.corpora))
 @click.argument("architecture", type=_size)
 @click.option(
     "--method",
     metavar="ID",
+    shell_complete=METHOD,
     help="Pre-train by this method's own objective, from the deepest model of the width.",
 )
 @with_seed("The seed number of the runs that start from it, 0 if not given; released has none.")
@@ -148,7 +151,7 @@ _job("soft_labels", "Label TEXT with the teacher of TASK.", "task", "text")
 
 @COMMANDS.command("cell")
 @with_study
-@click.argument("key")
+@click.argument("key", shell_complete=CELL)
 @with_seed("Train the runs of this seed number alone; the cell is done when it is trained without.")
 @_with_threads
 @_with_saves
@@ -170,7 +173,7 @@ def _cell(study: Study, key: str, seed_number: int | None, save_every: float) ->
 
 @COMMANDS.command("cells")
 @with_study
-@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.argument("keys", metavar="KEY...", nargs=-1, required=True, shell_complete=CELL)
 @click.option("--then", "file", type=FILE, help="A file to write once all of them are done.")
 @_with_threads
 @_with_saves

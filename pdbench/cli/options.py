@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.core.errors import UsageError, of_system, suggestion
 from pdbench.core.lines import say
 from pdbench.study import Study, load_study
 from pdbench.study.axes import check_artefacts
+from pdbench.study.loading import studies_in
 from pdbench.workflow import Paths
 from pdbench.workflow.shown import refuse_others
 
@@ -32,6 +34,26 @@ class StudyName(click.ParamType[Study]):
         refuse_others(Paths(study))
         return study
 
+    def shell_complete(self, _: Any, __: Any, incomplete: str) -> list[CompletionItem]:
+        """The names of studies that begin so; else files."""
+        names = [CompletionItem(name) for name in studies_in() if name.startswith(incomplete)]
+        return names or [CompletionItem(incomplete, type="file")]
+
+
+def completed(names: Callable[[Study], Iterable[str]]) -> Callable[[Any, Any, str], list[str]]:
+    """What completes a name of a study, which the command line has named before, in a shell."""
+
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        study = context.params.get("study")
+        found = names(study) if isinstance(study, Study) else ()
+        return [name for name in found if name.startswith(incomplete)]
+
+    return complete
+
+
+METHOD = completed(lambda study: study.methods)
+CELL = completed(lambda study: study.cells)
+ARTEFACT = completed(lambda study: study.artefacts)
 
 with_study = click.argument("study", type=StudyName())
 with_json = click.option("--json", "json_file", type=FILE, help="Write it as JSON too.")

@@ -53,10 +53,7 @@ def load_study(name_or_path: str | Path) -> Study:
 
     A name is looked for in the working folder, and then among pdbench's own.
     """
-    try:
-        path = _find(str(name_or_path))
-    except OSError as error:  # a name that no file has
-        raise UsageError(f"{name_or_path}: {error.strerror}", "name a study in config/") from error
+    path = _found(str(name_or_path))
     layers = _layers(path)
     raw = overlaid(layers)
     try:
@@ -70,7 +67,8 @@ def load_study(name_or_path: str | Path) -> Study:
             raise UsageError(what, f"methods stand in {METHODS}")
     raw["methods"] = {name: method.model_dump() for name, method in load_methods().items()}
     raw["assumptions"] = list(_sourced_values(raw))
-    study: Study = validated(Study, raw, path, "study", layers)
+    schema = "study" if len(layers) == 1 else "overlay"
+    study: Study = validated(Study, raw, path, schema, layers)
     for problem, remedy in problems_of(study):
         raise UsageError(f"{file_of_problem(problem, layers)}: {problem}", remedy)
     # One spelling for both keeps ``--config study=demo`` and ``study=config/demo.yaml`` from
@@ -94,12 +92,13 @@ def _layers(path: Path) -> list[Layer]:
         if "name" not in raw:
             remedy = "give it one: its results are its own"
             raise UsageError(f"{path}: key name: missing, and it extends {base!r:.80}", remedy)
+        if not isinstance(base, str):
+            what = f"{path}: key extends: {base!r:.80} is no study"
+            raise UsageError(what, "name one in config/, or the path of its file")
         try:
-            path = _find(str(base), [known for known, _ in layers])
-        except (UsageError, OSError) as error:
-            remedy = getattr(error, "remedy", "name a study in config/")
-            what = f"{path}: key extends: {getattr(error, 'what', base)!s:.500}"
-            raise UsageError(what, remedy) from error
+            path = _found(base, [known for known, _ in layers])
+        except UsageError as error:
+            raise UsageError(f"{path}: key extends: {error.what}", error.remedy) from error
 
 
 def _seen_from_here(path: Path) -> str:
@@ -119,6 +118,13 @@ def studies_in() -> list[str]:
 
 def _named(name: str) -> Path:
     return Path("config", f"{name}.yaml")
+
+
+def _found(name: str, extending: Collection[Path] = ()) -> Path:
+    try:
+        return _find(name, extending)
+    except OSError as error:  # a name that no file has
+        raise UsageError(f"{name}: {error.strerror}", "name a study in config/") from error
 
 
 def _find(name: str, extending: Collection[Path] = ()) -> Path:
@@ -258,7 +264,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def schema_file(of: str) -> Path:
-    """Where the JSON schema of studies, methods or waivers stands, below the project's root."""
+    """Where the JSON schema of studies, overlays, methods or waivers stands, below ROOT."""
     return Path(f"workflow/schemas/{of}.schema.json")
 
 

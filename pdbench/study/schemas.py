@@ -45,6 +45,18 @@ def _add_glue(model: dict[str, Any], about: str) -> None:
     model["anyOf"] = [{"required": sorted(given)}, {"required": ["glue"]}]
 
 
+def _overlay_schema() -> dict[str, Any]:
+    """A study that extends another: every key of its models may be missing."""
+    schema = _study_schema()
+    for model in (schema, *schema["$defs"].values()):
+        for key in ("required", "anyOf"):
+            model.pop(key, None)
+    about = "The study that this one changes: its name in config/, or the path of its file."
+    schema["properties"] |= {"extends": {"type": "string", "description": about}}
+    title = {"title": "Overlay", "description": "What differs from the study that it extends."}
+    return schema | title | {"required": ["name", "extends"]}
+
+
 def _methods_schema() -> dict[str, Any]:
     about = "The methods by id: where a student's weights begin and what trains them."
     schema = TypeAdapter(dict[str, Method]).json_schema()
@@ -55,6 +67,7 @@ def _schema_files() -> dict[Path, dict[str, Any]]:
     """Every schema by the path of its file, relative to the project's root."""
     files = {
         "study": _study_schema(),
+        "overlay": _overlay_schema(),
         "methods": _methods_schema(),
         "waivers": WaiversFile.model_json_schema(),
     }

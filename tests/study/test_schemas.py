@@ -12,7 +12,13 @@ import yaml
 
 from pdbench.core.files import read_json
 from pdbench.study import ROOT
-from pdbench.study.schemas import _methods_schema, _schema_files, _study_schema, write_schemas
+from pdbench.study.schemas import (
+    _methods_schema,
+    _overlay_schema,
+    _schema_files,
+    _study_schema,
+    write_schemas,
+)
 
 
 @pytest.mark.parametrize("path", _schema_files(), ids=str)
@@ -32,6 +38,19 @@ def test_shipped_studies_fit(name: str) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text(encoding="utf-8"))
 
     jsonschema.Draft202012Validator(_study_schema()).validate(raw)
+
+
+def test_an_overlay_says_what_differs_alone() -> None:
+    """It has a name and what it extends; of its other keys none is required, and none unknown."""
+    check = jsonschema.Draft202012Validator(_overlay_schema())
+    mine = {"name": "mine", "extends": "demo", "training": {"distill": {"epochs": 5}}}
+    epochs = {"value": 5, "origin": "assumed"}
+
+    assert check.is_valid(mine)
+    assert check.is_valid(mine | {"tasks": {"films": {"teacher": {"epochs": epochs}}}})
+    assert not check.is_valid({"name": "mine"})
+    assert not check.is_valid(mine | {"training": {"distil": {}}})
+    assert not check.is_valid(mine | {"tasks": {"films": {"train": {"value": 5}}}})
 
 
 def test_the_methods_fit() -> None:
