@@ -40,6 +40,7 @@ COMMANDS = [
     ["artefact", "STUDY", "ARTEFACT"],
     ["report", "STUDY"],
     ["plan", "STUDY"],
+    ["init", "[DIR]"],
     ["run", "STUDY"],
     ["list"],
     ["fetch", "STUDY"],

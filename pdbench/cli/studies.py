@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 
-from pdbench.cli.options import StudyName, with_json, with_study
-from pdbench.core.errors import DataError
+from pdbench.cli.options import FILE, StudyName, with_json, with_study
+from pdbench.core.errors import DataError, UsageError
 from pdbench.core.files import STANDARD_OUTPUT
 from pdbench.core.lines import say
-from pdbench.study import Study, load_study, offline
+from pdbench.study import Architecture, Study, load_study, offline
 from pdbench.study.discovery import configured, of_checkout
 from pdbench.study.loading import studies_in
+from pdbench.study.settings import Columns
 from pdbench.workflow import Paths
 from pdbench.workflow.plan import DEVICES
 
@@ -101,6 +102,83 @@ def _plan(
     say(*found.as_text(devices), *problems, err=json_file == STANDARD_OUTPUT)
     if json_file is not None:
         write_json(json_file, found.as_json(devices))
+
+
+def _sizes(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Architecture, ...]:
+    try:
+        return tuple(map(Architecture.parse, value.split(","))) if value else ()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _columns(_: click.Context, __: click.Parameter, value: str | None) -> Columns:
+    pairs = [part.partition("=") for part in value.split(",")] if value else []
+    said = {key: name for key, _, name in pairs}
+    if not all(said.values()) or not said.keys() <= Columns.model_fields.keys():
+        raise click.BadParameter(f"{value!r}: write {', '.join(Columns.model_fields)} as KEY=NAME")
+    return Columns(**said)
+
+
+@COMMANDS.command("init")
+@click.argument("folder", type=_FOLDER, default=".", metavar="[DIR]")
+@click.option("--name", help="The study's.  [default: mine, or that of the task's folder]")
+@click.option("--task", type=_FOLDER, help="The folder of labelled splits: train.csv, test.csv.")
+@click.option("--text", type=FILE, help="The file of unlabelled text, such as a text a line.")
+@click.option(
+    "--teacher",
+    metavar="NAME",
+    help="A folder, OWNER/NAME on the hub, or the embedded all-minilm-l6-v2.",
+)
+@click.option("--sizes", callback=_sizes, metavar="L/H,...", help="Of students: 2/128,4/256.")
+@click.option(
+    "--labels",
+    default="",
+    metavar="NAME,...",
+    help="Names of classes that are written as numbers, in their order; or scores.",
+)
+@click.option(
+    "--columns",
+    callback=_columns,
+    metavar="KEY=NAME,...",
+    help="Columns whose names do not say it: text=review,label=stars.",
+)
+def _init(
+    folder: Path,
+    name: str | None,
+    task: Path | None,
+    text: Path | None,
+    teacher: str | None,
+    sizes: tuple[Architecture, ...],
+    labels: str,
+    columns: Columns,
+) -> None:
+    """Begin a working folder: a commented study in config/, and a profile for clusters.
+
+    With --task, --text, --teacher and --sizes the study is made of what the files say; else it
+    extends the smallest one.
+    """
+    from pdbench.ops.new_study import Asked, write_study
+
+    needed = {
+        "task": (task, "the folder of the labelled splits"),
+        "text": (text, "the file of the unlabelled text"),
+        "teacher": (teacher, "a folder, OWNER/NAME on the hub, or all-minilm-l6-v2"),
+        "sizes": (sizes, "those of the students, such as 2/128,4/256"),
+    }
+    asked = None
+    if any(value for value, _ in needed.values()) or labels or columns != Columns():
+        for option, (value, what) in needed.items():
+            if not value:
+                raise UsageError(f"pdbench init: --{option} is missing", f"name {what}")
+        names = tuple(part.strip() for part in labels.split(",")) if labels else ()
+        asked = Asked(task or Path(), text or Path(), teacher or "", sizes, names, columns)
+    (path, *others), lacks = write_study(folder, name, asked)
+    say(f"wrote {path}", *(f"wrote {other}/" for other in others))
+    if folder.resolve() != Path.cwd():
+        say(f"Go there:         cd {shlex.quote(str(folder))}")
+    for repository in lacks:
+        say(f"Pin {repository}: pdbench pin {path.stem}")
+    say(f"What it costs:    pdbench plan {path.stem}", f"Make it:          pdbench run {path.stem}")
 
 
 @COMMANDS.command("run")

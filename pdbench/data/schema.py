@@ -148,7 +148,7 @@ class Labels:
         Raises:
             DataError: It is missing, or names no class.
         """
-        written = _written(value)
+        written = label_text(value)
         if written is None or (self._names and self.is_hidden(value)):
             raise DataError(f"{where}: no label ({value!r})", "give it one, or set key broken")
         if not self._names:
@@ -162,7 +162,7 @@ class Labels:
 
     def is_hidden(self, value: Any) -> bool:
         """Whether a value says that there is no label, and is no label itself."""
-        written = _written(value)
+        written = label_text(value)
         return written is None or (written == _HIDDEN and _HIDDEN not in self._by_name)
 
     def _checked(self, way: Mapping[str, int], found: int, value: Any, where: str) -> int:
@@ -175,7 +175,7 @@ class Labels:
         return found
 
 
-def _written(value: Any) -> str | None:
+def label_text(value: Any) -> str | None:
     """A label as text, the same in every format; None where there is none."""
     if isinstance(value, bool):
         return str(value).lower()

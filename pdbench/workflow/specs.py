@@ -143,6 +143,7 @@ class Specs:
         return {path.name: self._contents.digest(path) for path in paths}
 
 
+_SPLITS = {"train", "dev", "test"}
 _MODEL_FILES = (*CONFIGURATION_FILES, *WEIGHTS_FILES, *TOKENIZER_FILES)
 _NOT_HELD_OUT = (
     *("labels", "metrics", "train", "max_length", "windows", "version", "teacher", "model_of"),
@@ -169,8 +170,8 @@ class _Contents:
     def of(self, source: Source, names: Iterable[str] | None = None) -> dict[str, str] | None:
         """Digests of the files of a directory source by their names; None without the folder.
 
-        A source that names a ``file`` has that alone; else ``names`` count, or all that may be
-        data, at any depth.
+        A source that names a ``file``, or that of every split, has these alone; else ``names``
+        count, or all that may be data, at any depth.
         """
         folder = Path(source.path or "")
         if not folder.is_dir():
@@ -178,9 +179,10 @@ class _Contents:
         chosen = names if source.file is None else (source.file,)
         paths = [folder / name for name in chosen or ()]
         if chosen is None:
-            said = source.splits.values() if isinstance(source, Data) else ()
+            said = source.splits if isinstance(source, Data) else {}
             every = isinstance(source, Data) and source.format is not None
-            places = [folder, *(folder / name for name in said)]
+            is_looked_for = "text" not in said and not said.keys() >= _SPLITS
+            places = [*[folder] * is_looked_for, *(folder / name for name in said.values())]
             paths = [path for place in places for path in _data_files(place, every=every)]
         found = {os.path.relpath(p, folder): self.digest(p) for p in paths if p.is_file()}
         if self._learnt:
