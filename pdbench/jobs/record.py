@@ -70,7 +70,10 @@ class Environment(Strict):
     platform: str
     pdbench: str
     torch: str
-    commit: str = Field(description="Git commit, with '+changes' for a dirty tree, or 'unknown'.")
+    commit: str = Field(
+        description="Git commit, with '+changes' for a dirty tree; of an installed package its "
+        "version; or 'unknown'."
+    )
     slurm_job: str | None = None
     started: str = Field(description="UTC, ISO 8601.")
     finished: str = Field(description="UTC, ISO 8601.")

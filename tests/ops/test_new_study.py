@@ -224,7 +224,7 @@ def test_columns_are_asked_for(folder: Path, capsys: pytest.CaptureFixture[str])
         ({"sizes": ""}, "pdbench init: --sizes is missing; name those of the students"),
         (
             {"task": "data/text"},
-            "data/text: text.txt, of which none is called train or dev or test; call",
+            "text.txt, of which none is called train or dev or test; call the files",
         ),
         ({"task": "."}, ".: results would stand among the data, which they must not; move"),
         ({"text": "data/none.txt"}, "data/none.txt: no such file; name that of the unlabelled"),
