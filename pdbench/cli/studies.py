@@ -31,8 +31,8 @@ _PROFILE = "The folder of a profile of Snakemake, such as slurm: "
 
 
 def _profile(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
-    """A profile of the working folder, or pdbench's own."""
-    return None if value is None else configured(value)
+    """A profile of the working folder, or pdbench's own; Snakemake may know others by name."""
+    return value if value is None or not configured(value).is_dir() else configured(value)
 
 
 def _with_profile(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
