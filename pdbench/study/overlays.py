@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,32 +31,31 @@ def overlaid(layers: Sequence[Layer]) -> dict[str, Any]:
 
 
 def _merged(base: Any, over: Any) -> Any:
-    whole = not (isinstance(base, dict) and isinstance(over, dict)) or is_sourced(base)
-    if whole or _SOURCES & over.keys():
+    if _is_whole(over) or not isinstance(base, dict) or is_sourced(base):
         return over
     return base | {key: _merged(base.get(key), value) for key, value in over.items()}
 
 
+def _is_whole(raw: Any) -> bool:
+    """Whether it takes the place of whatever was there, and is merged with nothing."""
+    return not isinstance(raw, dict) or is_sourced(raw) or bool(_SOURCES & raw.keys())
+
+
 def file_of(key: str, layers: Sequence[Layer]) -> Path:
-    """The file that says most of a key such as ``tasks.films.labels``: where to mend it."""
+    """The file that says a key such as ``tasks.films.labels``, or ought to: where to mend it."""
     parts = key.split(".")
-    return max(layers, key=lambda layer: _known(parts, layer[1]))[0]
+    return max(layers, key=lambda layer: _said(parts, layer[1]))[0]
 
 
-def _known(parts: Sequence[str], raw: Any) -> int:
-    """How many parts of a key, from its first on, a file has."""
-
-    def is_there(part: str) -> bool:
-        nonlocal raw
-        if isinstance(raw, list) and part.isdecimal() and int(part) < len(raw):
-            raw = raw[int(part)]
-        elif isinstance(raw, dict) and part in raw:
-            raw = raw[part]
-        else:
-            return False
-        return True
-
-    return len(list(takewhile(is_there, parts)))
+def _said(parts: Sequence[str], raw: Any) -> int:
+    """How many parts of a key, from its first on, a file says: all, below what it says whole."""
+    for count, part in enumerate(parts):
+        if part not in raw:
+            return count
+        raw = raw[part]
+        if _is_whole(raw):
+            break
+    return len(parts)
 
 
 def file_of_problem(problem: str, layers: Sequence[Layer]) -> Path:

@@ -54,6 +54,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             {"a": {"source": "directory", "path": "y"}},
         ),
         ({"a": {"source": "hub"}}, {"a": {"glue": "RTE"}}, {"a": {"glue": "RTE"}}),
+        (
+            {"a": {"b": 1}},
+            {"a": {"value": {"c": 1}, "origin": "assumed"}},
+            {"a": {"value": {"c": 1}, "origin": "assumed"}},
+        ),
     ],
 )
 def test_mappings_are_merged_and_all_else_replaced(base: Any, over: Any, both: Any) -> None:
@@ -128,6 +133,10 @@ def test_a_study_may_extend_pdbenchs_own_of_its_name(demo: Study) -> None:
             "config/mine.yaml: key transfer_sets.snippets-4k.size: 1000000 items",
         ),
         ({"tasks": {"sentiment": None}}, "config/mine.yaml: key tasks.sentiment: "),
+        (
+            {"tasks": {"sentiment": {"source": "directory", "path": "x"}}},
+            "config/mine.yaml: key tasks.sentiment.labels: missing",
+        ),
         (
             {"tasks": {"paraphrase": {"title": "x" * 300}}},
             "config/mine.yaml: key tasks.paraphrase.title: ",
