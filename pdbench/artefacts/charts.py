@@ -207,7 +207,7 @@ class _Shown:
 
 def chart_of(context: Context, artefact: str) -> Chart:
     """The chart of a figure: both sources are on one scale where they can be compared."""
-    figure, cells = ARTEFACTS[artefact], context.study.artefact_cells(artefact)
+    figure, cells = ARTEFACTS[artefact], context.scores.study.artefact_cells(artefact)
     assert isinstance(figure, ScoreFigure)
     rows: dict[object, list[Panel]] = {}
     for own in _grouped(context, cells, figure.axes.panel):

@@ -17,7 +17,10 @@ from pdbench.workflow import Paths
 
 @dataclass(frozen=True)
 class Context:
-    """Everything an artefact may read; each file is opened when it is first asked for."""
+    """Everything an artefact may read; each file is opened when it is first asked for.
+
+    ``study`` is what is trained here; the study of ``scores`` has what was imported, too.
+    """
 
     study: Study
     paths: Paths
@@ -71,7 +74,7 @@ class Context:
 
     def method_name(self, method: str) -> str:
         """What tables and figures call a method."""
-        return "Teacher" if method == TEACHER else self.study.methods[method].name
+        return "Teacher" if method == TEACHER else self.scores.study.methods[method].name
 
     def size_name(self, architecture: Architecture) -> str:
         """The study's name of a size (Tiny ... Base), or its layers and hidden size."""

@@ -61,7 +61,7 @@ class _TableScore(NamedTuple):
 
 def _draw_table3(context: Context) -> Drawn:
     """Write this study's dev and test scores, and the paper's below them."""
-    cells, references = context.study.artefact_cells("table3"), context.published("table3")
+    cells, references = context.scores.study.artefact_cells("table3"), context.published("table3")
     published = [
         _published_scores(context, references, f"Turc et al. (2019), Table 3, {split}", split)
         for split in ("dev", "test")
@@ -73,7 +73,7 @@ def _draw_table3(context: Context) -> Drawn:
 
 def _draw_released_models(context: Context) -> Drawn:
     """Write the published scores beside this study's, or say that there are none of ours."""
-    cells = context.study.artefact_cells("released_models")
+    cells = context.scores.study.artefact_cells("released_models")
     references = context.published("released_models")
     title = "README of google-research/bert, test"
     parts = [_published_scores(context, references, title, "test", head="Model")]
@@ -86,7 +86,7 @@ def _draw_released_models(context: Context) -> Drawn:
 
 def _draw_scores(context: Context) -> Drawn:
     """Write a dev and a test table for every task of the cells."""
-    cells = context.study.artefact_cells("scores")
+    cells = context.scores.study.artefact_cells("scores")
     by_task = {task: [c for c in cells if c.task == task] for task in context.study.tasks}
     parts = [
         _task_scores(context, own, s) for own in by_task.values() if own for s in ("dev", "test")

@@ -1,4 +1,4 @@
-"""The commands that say what results mean: claims, the gate, and GLUE's server."""
+"""The commands that say what results mean: claims, the gate, GLUE's server, other code bases."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from pdbench.study import Study
 from pdbench.workflow import Paths
 
 COMMANDS = click.Group()
+
+_COUNT = click.IntRange(min=0)
 
 
 @COMMANDS.command("claims")
@@ -240,3 +242,49 @@ def _import_scores(study: Study, scores: Path, manifest: Path) -> None:
     from pdbench.jobs.submission import import_scores
 
     say(str(import_scores(study, Paths(study), scores, manifest)))
+
+
+@COMMANDS.command("import-runs")
+@with_study
+@click.argument("files", metavar="[FILE...]", nargs=-1, type=FILE)
+@click.option("--method", metavar="NAME", help="What the method of these runs is called.")
+@click.option(
+    "--template",
+    metavar="CELL",
+    help="Write the items to be answered instead, for runs that stand beside this cell.",
+)
+@click.option("--to", "target", type=FILE, help="The template: a .csv or .parquet file.")
+@click.option("--updates", "steps", type=_COUNT, help="Updates of each run.")
+@click.option("--items", "examples", type=_COUNT, help="Items seen by each run, with repetition.")
+@click.option("--labels", "labelled_items", type=_COUNT, help="Labelled items it was trained on.")
+@click.option("--points", "grid_points", type=_COUNT, help="Settings among which dev chose.")
+def _import_runs(
+    study: Study,
+    files: tuple[Path, ...],
+    method: str | None,
+    template: str | None,
+    target: Path | None,
+    **budget: int | None,
+) -> None:
+    """Take up what runs of another code base predict: templates that it has filled.
+
+    Each line needs the seed of a run and its prediction: a label (of a regression a number), or
+    in columns p_LABEL the probability of each. With dev answered and the four numbers of the
+    budget stated, `pdbench check` judges the runs like any other's.
+    """
+    from pdbench.jobs.imports import import_runs, write_template
+
+    if template is not None:
+        if files or method or any(value is not None for value in budget.values()):
+            raise UsageError("--template imports nothing", "leave out all but STUDY and --to")
+        cell = study.cells[known(template, study.cells, "cell")]
+        target = target or Path(f"{cell.key}.csv")
+        write_template(study, Paths(study), cell, target)
+        say(f"{target}: fill in seed and prediction for test, and for dev if you can")
+        return
+    if not files or method is None or target is not None:
+        what = "import-runs needs a filled FILE and --method NAME"
+        raise UsageError(what, "or write a template with --template CELL --to FILE")
+    for path in import_runs(study, Paths(study), files, method, budget):
+        say(str(path))
+    say(f"pdbench collect {study.argument} puts them into the results")

@@ -28,6 +28,18 @@ TEST_LABELS = "test_labels"
 """The true labels of a task's test examples, in one of its rows."""
 
 
+IMPORTED = "imported"
+"""The column that says whether another code base trained a run."""
+
+BUDGET = {
+    "steps": "updates",
+    "examples": "items seen",
+    "labelled_items": "labelled items",
+    "grid_points": "grid points",
+}
+"""What whoever imports a run may state of its budget, by column; what is not stated is none."""
+
+
 def examples_column(metric: str) -> str:
     """The column with what each test example scores."""
     return f"test_{metric}_examples"

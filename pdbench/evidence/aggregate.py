@@ -79,6 +79,9 @@ def standings(scores: ResultsTable, artefact: str, method: str) -> tuple[_Standi
             return ()
         place = f"{cell.task} {cell.architecture}"
         runs.setdefault(cell.method, {})[place] = np.asarray(found)
+    for other in [name for name in runs if scores.study.methods[name].is_imported]:
+        if set(runs[other]) != set(runs.get(method, ())):
+            del runs[other]  # one that does not stand at every place hides no other
     if method not in runs or any(set(own) != set(runs[method]) for own in runs.values()):
         return ()
     rng = np.random.default_rng(0)

@@ -152,6 +152,7 @@ def check(
         DataError: Predictions do not give the recorded scores.
     """
     own = ResultsTable(study, frame)
+    study = own.study
     sides = own if stored is None else ResultsTable(study, stored, stored=True), own
     for side in sides:
         side.refuse_others()
@@ -191,6 +192,8 @@ def _stopped(pair: CellPair, sides: _Sides, match: Match) -> Row | None:
     if lost := [f"{name}: {what}" for name, side, c in whole if (what := side.lacks(c, *metrics))]:
         return row(GateOutcome.MISSING, *lost)
     first, second = Side(sides[0], baseline), Side(sides[1], candidate)
+    if match.by_seed and second.is_imported:  # which no version of the code has trained
+        return row(GateOutcome.NEW, "the stored results have no such method") if is_new else None
     found = [*unmeasured(second), *other_seeds(second)]
     if not is_new:
         found += [*unmeasured(first), *(() if match.by_seed else other_seeds(first))]
@@ -279,6 +282,8 @@ class _Tests:
         for role, found in (("baseline", before), ("candidate", now)):
             if count := found.constant:
                 yield f"{role}: {count} of {len(found.chosen)} runs answer one class only"
+        if before.is_imported or now.is_imported:
+            yield "imported: budget, data and start are as stated, code and wall time not known"
         if self.match.by_seed and self.estimator.groups[pair.candidate.key].is_fixed:
             yield "single runs: tested over examples only"
 

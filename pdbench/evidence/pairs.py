@@ -123,7 +123,10 @@ class Match:
             return ()
         notes, methods = [], (self.baseline, self.candidate)
         starts = [study.methods[method].initialisation for method in methods]
-        if starts[0] != starts[1]:
+        elsewhere = [method for method in methods if study.methods[method].is_imported]
+        if elsewhere:
+            notes.append(f"imported: {', '.join(elsewhere)}; how it begins is not known")
+        elif starts[0] != starts[1]:
             two = ", ".join(map(" ".join, zip(methods, starts, strict=True)))
             what = "a start belongs to the method and is no part of the budget"
             notes.append(f"starts differ: {two}; {what}")
@@ -149,7 +152,9 @@ class Match:
         found: dict[Cell, str] = {}
         for artefact in study.artefacts:
             cells = study.artefact_cells(artefact)
-            tasks = {cell.task for cell in cells if cell.method == self.candidate}
+            # An imported cell was named in no artefact; the sizes it lacks are said all the same.
+            own = (cell for cell in cells if cell not in study.imported)
+            tasks = {cell.task for cell in own if cell.method == self.candidate}
             for cell in cells:
                 if cell.method == self.baseline and cell.task in tasks and cell not in compared:
                     found.setdefault(cell, artefact)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pdbench.data.columns import TEST_PREDICTIONS
+from pdbench.data.columns import BUDGET, TEST_PREDICTIONS
 from pdbench.evidence.paired import Estimator, Question, RunGroup, Sample
 from pdbench.evidence.significance import Difference
 from pdbench.evidence.table import ResultsTable
@@ -45,6 +45,9 @@ _SEVERAL = 0.05  # share of other labels at which that is no skill
 _COUNTED = (("updates", "steps", 0.0), ("items seen", "examples", ITEMS_APART))
 """What a budget counts: its name, its column, and the share by which both may differ."""
 
+_LABELLED = (BUDGET["labelled_items"], "labelled_items", 0.0)
+"""The same, where an imported side may have read others than its method's own."""
+
 _MEASURED = ("steps", "examples", "tokens", "train_seconds")
 _DATA = ("train", "dev", "test")
 _SHARED = "soft_labels"
@@ -63,6 +66,11 @@ class Side:
         return self.table.study
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another code base trained its runs."""
+        return self.cell in self.study.imported
+
+    @property
     def runs(self) -> Any:
         """All its runs."""
         return self.table.runs(self.cell.key)
@@ -78,9 +86,17 @@ class Side:
         """Those of the grid point that dev chose."""
         return self.table.chosen(self.cell.key)
 
+    @property
+    def grid_points(self) -> dict[int, int]:
+        """The grid points at which each seed number was trained, by the number."""
+        if self.is_imported:
+            stated = zip(self.runs["seed_index"], self.runs["grid_points"], strict=True)
+            return {int(number): int(points) for number, points in stated}
+        return self.table.grid_points(self.cell.key)
+
     def mean(self, column: str) -> float:
-        """The mean of a column over the runs of the grid."""
-        return float(self.grid[column].mean())
+        """The mean of a column over the runs of the grid; NaN without it."""
+        return float(self.grid[column].mean()) if column in self.runs else math.nan
 
     def score(self, split: str, metric: str, numbers: Collection[int] | None = None) -> float:
         """The mean score of the chosen runs, in per cent; NaN where it was not recorded.
@@ -112,9 +128,18 @@ def _others(values: Any) -> float:
 
 
 def unmeasured(side: Side) -> Iterator[str]:
-    """What a run did not record of its budget, or not as a finite number."""
+    """What a run did not record of its budget, or not as a finite number.
+
+    Of an imported one, what was not stated of it.
+    """
     rows = side.runs
     scored = [f"dev_{metric}" for metric in side.study.tasks[side.cell.task].metrics]
+    if side.is_imported:
+        if unstated := [name for column, name in BUDGET.items() if rows[column].isna().any()]:
+            yield f"imported, and its {', '.join(unstated)} are not stated"
+        if not {*scored} <= {*rows} or rows[scored].isna().any(axis=None):
+            yield "imported, and its predictions on dev are not"
+        return
     for column in (*_MEASURED, *scored):
         values = rows[column].to_numpy(float) if column in rows else np.zeros(0)
         if column not in rows:
@@ -132,6 +157,8 @@ def _least(column: str) -> float:
 
 def other_seeds(side: Side) -> Iterator[str]:
     """Whether the runs have other seeds, or other numbers of them, than the study gives them."""
+    if side.is_imported:  # whose numbers are its own
+        return
     rows, made = side.runs, side.study.runs(side.study.trained_by(side.cell))
     seeds = {run.name: run.seed for run in made}
     found = zip(rows["run"], rows["seed"], strict=True)
@@ -148,17 +175,16 @@ def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
     """
     if first.cell.transfer != second.cell.transfer:
         yield f"transfer set {first.cell.transfer or 'none'} v {second.cell.transfer or 'none'}"
-    for name, column, apart in _COUNTED:
+    is_stated = first.is_imported or second.is_imported
+    for name, column, apart in (*_COUNTED, *([_LABELLED] if is_stated else [])):
         mean, its = first.mean(column), second.mean(column)
         if not abs(mean - its) <= apart * mean:
             yield f"{name} {mean:,.0f} v {its:,.0f}"
     for side in (first, second):
         yield from _beyond_its_grid(side)
-    pieces, its = (side.mean("tokens") / side.mean("steps") for side in (first, second))
-    if not abs(pieces - its) <= PIECES_APART * pieces:
-        yield f"word pieces an update {pieces:,.0f} v {its:,.0f}"
-    yield from _slower(first, second)
-    points = [side.table.grid_points(side.cell.key) for side in (first, second)]
+    if not is_stated:
+        yield from _other_pace(first, second)
+    points = [side.grid_points for side in (first, second)]
     numbers = [set(map(int, side.chosen["seed_index"])) for side in (first, second)]
     for number in sorted(numbers[0] & numbers[1]):
         if points[0][number] != points[1][number]:
@@ -174,8 +200,16 @@ def other_budget(first: Side, second: Side, *, by_seed: bool) -> Iterator[str]:
             yield f"data of {role} not the same"
     if by_seed:
         yield from _other_draws(first, second)
-    elif other := other_code(first, second):
+    elif not is_stated and (other := other_code(first, second)):
         yield f"{other}; run the study again"
+
+
+def _other_pace(first: Side, second: Side) -> Iterator[str]:
+    """Word pieces and wall time of an update, which nobody states of imported runs."""
+    pieces, its = (side.mean("tokens") / side.mean("steps") for side in (first, second))
+    if not abs(pieces - its) <= PIECES_APART * pieces:
+        yield f"word pieces an update {pieces:,.0f} v {its:,.0f}"
+    yield from _slower(first, second)
 
 
 def _beyond_its_grid(side: Side) -> Iterator[str]:

@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from pdbench.core.errors import DataError, UsageError
-from pdbench.data.columns import SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
+from pdbench.core.files import read_json
+from pdbench.data.columns import IMPORTED, SCHEMA_VERSION, TEACHER, TEST_LABELS, TEST_PREDICTIONS
 from pdbench.data.table import read_table
 from pdbench.evidence.significance import Difference, Interval
 from pdbench.study import Architecture, Cell, Study
@@ -91,14 +92,35 @@ class Score:
         return Difference.of(self.runs).interval
 
 
+def with_imported(study: Study, frame: Any) -> Study:
+    """The study with the cells of its results whose runs another code base trained."""
+    if IMPORTED not in frame:
+        return study
+    rows = frame[frame[IMPORTED].eq(True)]
+    cells = {_cell_of(own.iloc[0], str(key)): len(own) for key, own in rows.groupby("cell")}
+    return study.with_imported(cells) if cells else study
+
+
+def _cell_of(row: Any, key: str) -> Cell:
+    try:
+        size = Architecture.parse(row["architecture"])
+    except (TypeError, ValueError) as error:
+        what = f"results.parquet: cell {key}: architecture {row['architecture']!r} is no size"
+        raise DataError(what, _AGAIN) from error
+    axes = (row["transfer"], row["corpus"])
+    transfer, corpus = (value if isinstance(value, str) else None for value in axes)
+    return Cell(row["task"], row["method"], size, transfer, corpus)
+
+
 class ResultsTable:
     """The runs of a study's cells in one table: ``results.parquet``, one row a run.
 
-    ``stored`` ones are of an earlier time, when settings and code may have been others.
+    ``study`` is the one given, with the cells whose runs were imported. ``stored`` results are of
+    an earlier time, when settings and code may have been others.
     """
 
     def __init__(self, study: Study, frame: Any, *, stored: bool = False) -> None:
-        self.study, self.frame, self._stored = study, frame, stored
+        self.study, self.frame, self._stored = with_imported(study, frame), frame, stored
         self._paths = Paths(study)
 
     def refuse_others(self) -> None:
@@ -138,17 +160,7 @@ class ResultsTable:
 
     def cell(self, key: str) -> Cell:
         """The cell that runs belong to, from their own columns."""
-        return self._cell_of(self.runs(key).iloc[0], key)
-
-    def _cell_of(self, row: Any, key: str) -> Cell:
-        try:
-            size = Architecture.parse(row["architecture"])
-        except (TypeError, ValueError) as error:
-            what = f"results.parquet: cell {key}: architecture {row['architecture']!r} is no size"
-            raise DataError(what, _AGAIN) from error
-        axes = (row["transfer"], row["corpus"])
-        transfer, corpus = (value if isinstance(value, str) else None for value in axes)
-        return Cell(row["task"], row["method"], size, transfer, corpus)
+        return _cell_of(self.runs(key).iloc[0], key)
 
     def runs(self, key: str) -> Any:
         """All rows of a cell, in order of seeds and grid points."""
@@ -184,7 +196,7 @@ class ResultsTable:
     def teacher_size(self, task: str) -> Architecture | None:
         """The size of the teacher that taught a task; None when there is none."""
         rows = self.teachers(self.study.tasks[task].model_of or task)
-        return self._cell_of(rows.iloc[0], f"teacher of {task}").architecture if len(rows) else None
+        return _cell_of(rows.iloc[0], f"teacher of {task}").architecture if len(rows) else None
 
     def labels(self, task: str) -> Any:
         """The true labels of a task's test examples, (N,), which one of its rows carries."""
@@ -219,11 +231,19 @@ class ResultsTable:
             yield f"{lost.total()} of {wanted.total()} runs missing, of seed {seeds}"
         if strange := sorted(set(rows["run"]) - {run.name for run in self.study.runs(cell)}):
             yield f"run {strange[0]!r} is none of the study's"
-        if not self._stored:
+        if cell in self.study.imported:
+            if not self._stored and self._is_outdated(cell):
+                yield "other runs were imported since; collect the results again"
+        elif not self._stored:
             specs = [self._paths.digest(Job("run", run)) for run in self.study.runs(cell)]
             if older := int((~rows["spec"].isin(specs)).sum()):
                 yield f"{older} runs are of other settings or code; run the study again"
         yield from self._unscored(cell, metrics)
+
+    def _is_outdated(self, cell: Cell) -> bool:
+        """Whether other runs of an imported cell are kept here than are in the table."""
+        kept = self._paths.imported_cell(cell)
+        return kept.is_file() and set(self.runs(cell.key)["spec"]) != {read_json(kept).get("spec")}
 
     def _unscored(self, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
         rows = self.chosen(cell.key)

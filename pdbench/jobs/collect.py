@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from pdbench.core.entries import RECORD, verified
+from pdbench.core.entries import RECORD, read_record, verified
 from pdbench.core.errors import DataError
 from pdbench.data.columns import (
+    IMPORTED,
     TEACHER,
     TEST_LABELS,
     TEST_PREDICTIONS,
@@ -20,6 +21,7 @@ from pdbench.data.columns import (
 )
 from pdbench.data.table import write_table
 from pdbench.data.tokens import read_array
+from pdbench.jobs.imports import imported_rows
 from pdbench.jobs.record import RunRecord, best_point, own_runs, selection_metric
 from pdbench.jobs.submission import imported_scores
 from pdbench.kinds import Labelled, kind_of, majority
@@ -40,24 +42,30 @@ _NOT_OF_ENVIRONMENT = {"host", "python", "platform", "slurm_job", "pdbench", "to
 
 
 def collect(study: Study, paths: Paths) -> Path:
-    """Gather the records of every finished run into ``results.parquet``."""
+    """Gather every finished run, imported ones too, into ``results.parquet``."""
     write_table(paths.table, gathered(study, paths))
     note_made(paths, Job("collect"))
     return paths.table
 
 
 def gathered(study: Study, paths: Paths, cells: Collection[Cell] = ()) -> pd.DataFrame:
-    """What the records of every finished run say, one row a run: of some cells, or of all."""
+    """What records of finished runs say, one row a run: of some cells, or of all and imported."""
     import pandas as pd
 
-    whose, cells = {"study": study.name, "scale": study.scale}, cells or study.seed_counts
-    used = {cell.task for cell in cells}
+    whose, chosen = {"study": study.name, "scale": study.scale}, cells or study.seed_counts
+    used = {cell.task for cell in chosen}
     folders = [(task, paths.teacher(task)) for task in study.taught if task in used]
-    runs = (run for cell in cells for run in own_runs(study, paths, cell))
+    runs = (run for cell in chosen for run in own_runs(study, paths, cell))
     folders += [(run.cell.task, paths.run(run)) for run in runs]
     tests = {task: _Test(study, paths, task) for task in study.tasks}
     found = ((tests[task], own) for task, own in folders if (own / RECORD).is_file())
     rows = [{**whose, **_row(test, own)} for test, own in found]
+    known = {row["cell"] for row in rows} & {cell.key for cell in chosen}
+    labelled = {key: _labelled_items(study, paths, study.cells[key]) for key in known}
+    for row in rows:
+        row |= {IMPORTED: False, "labelled_items": labelled.get(row["cell"])}
+    for task, said, row in () if cells else imported_rows(study, paths):
+        rows.append({**whose, **row, **tests[task].score(row["method"], said)})
     answered = imported_scores(study, paths)
     rows = [{**row, **answered.get((row["cell"], row["run"]), {})} for row in rows]
     if not rows:
@@ -67,6 +75,14 @@ def gathered(study: Study, paths: Paths, cells: Collection[Cell] = ()) -> pd.Dat
     frame[TEST_LABELS] = _labels(frame, paths)
     frame = frame.sort_values(["task", "method", "hidden", "layers", "cell", "run"])
     return frame.reset_index(drop=True)
+
+
+def _labelled_items(study: Study, paths: Paths, cell: Cell) -> int:
+    """How many labelled items the runs of a cell train on; 0 where no stage reads any."""
+    if all(stage.data != "labelled" for stage in study.methods[cell.method].stages):
+        return 0
+    counted = read_record(paths.task(study.trained_by(cell).task))["splits"]["train"]["items"]
+    return int(counted)
 
 
 class _Test:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import re
@@ -27,7 +28,7 @@ from pdbench.core import words
 from pdbench.core.entries import RECORD
 from pdbench.core.errors import DataError, PdbenchError
 from pdbench.core.files import mended, read_json, replacing, write_json, write_text
-from pdbench.data.columns import TEACHER
+from pdbench.data.columns import IMPORTED, TEACHER
 from pdbench.evidence import Comparison, ResultsTable, compare, load_references
 from pdbench.evidence.aggregate import standings
 from pdbench.evidence.compare import RULES
@@ -193,13 +194,15 @@ def _facts(paths: Paths, scores: ResultsTable) -> dict[str, Any]:
     ``stages`` has for each kind of training its ``name``, its number of ``runs``, the ``seconds``
     of all added up and those ``elapsed`` from the first start to the last end.
     """
-    study, frame = scores.study, scores.frame
+    study, whole = scores.study, scores.frame
+    frame = whole[~whole[IMPORTED].eq(True)] if IMPORTED in whole else whole  # trained by the study
     stages = list(_stages(study, paths, frame))
     return {
         "runs": int((frame["method"] != TEACHER).sum()),
+        "imported": len(whole) - len(frame),
         "cells": len(study.seed_counts),
         "missing": [cell.key for cell in study.seed_counts if not scores.is_whole(cell)],
-        "degenerate": int(frame["degenerate"].sum()),
+        "degenerate": int(whole["degenerate"].sum()),
         "seconds": sum(stage["seconds"] for stage in stages),
         "elapsed": _elapsed(frame["started"], frame["finished"]),
         "stages": stages,
@@ -241,25 +244,48 @@ def _runs(paths: Paths, scores: ResultsTable) -> Iterator[dict[str, Any]]:
         rows = frame[(frame["method"] == TEACHER) & (frame["task"] == task)].to_dict("records")
         if rows:
             about = {"key": rows[0]["cell"], "metrics": study.tasks[task].metrics}
-            runs = [_run(row, paths, paths.teacher(task), about["metrics"]) for row in rows]
+            record = paths.teacher(task) / RECORD
+            runs = [_run(row, paths, record, about["metrics"]) for row in rows]
             yield {**about, "command": f"pdbench teacher {argument} {task}", "runs": runs}
     by_cell = {key: rows.to_dict("records") for key, rows in frame.groupby("cell", sort=False)}
     for key, cell in study.cells.items():
         about = {"key": key, "metrics": study.tasks[cell.task].metrics}
+        if cell in study.imported:
+            kept = paths.imported_cell(cell)
+            runs = [_run(row, paths, kept, about["metrics"]) for row in by_cell[key]]
+            command = f"pdbench import-runs {argument} FILE --method {cell.method}"
+            yield {**about, "command": command, "runs": runs}
+            continue
         folders = {run.name: paths.run(run) for run in study.runs(cell)}
         rows = by_cell.get(key, [])
-        runs = [_run(row, paths, folders[row["run"]], about["metrics"]) for row in rows]
+        runs = [_run(row, paths, folders[row["run"]] / RECORD, about["metrics"]) for row in rows]
         yield {**about, "command": f"pdbench cell {argument} {key}", "runs": runs}
 
 
 def _run(
-    row: dict[str, Any], paths: Paths, folder: Path, metrics: tuple[str, ...]
+    row: dict[str, Any], paths: Paths, record: Path, metrics: tuple[str, ...]
 ) -> dict[str, Any]:
-    """A run's row with its (dev, test) scores in per cent and the place of its record."""
-    record = folder / RECORD
-    scores = [(100 * row[f"dev_{m}"], 100 * row[f"test_{m}"]) for m in metrics]
+    """A run's row with its scores in per cent, dev and test, and the place of its record.
+
+    What was not stated of an imported run is an empty word.
+    """
+    scores = [[_percent(row.get(f"{s}_{m}", math.nan)) for s in ("dev", "test")] for m in metrics]
+    known = {name: value for name, value in row.items() if not _is_none(value)}
+    said = {
+        "steps": int(known["steps"]) if "steps" in known else "",
+        "time": words.duration(known["seconds"]) if "seconds" in known else "",
+        "commit": known.get("commit", "imported")[:10],
+    }
     link = os.path.relpath(record, paths.reports)
-    return {**row, "steps": int(row["steps"]), "scores": scores, "record": record, "link": link}
+    return {**row, **said, "scores": scores, "record": record, "link": link}
+
+
+def _percent(score: float) -> str:
+    return "" if math.isnan(score) else f"{100 * score:.2f}"
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def rendered(template: str, page: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from pdbench.evidence import Interval
 from pdbench.evidence.gate import RULES, Gate, Row, check, failing
 from pdbench.evidence.judging import GateOutcome
 from pdbench.evidence.pairs import STORED, Match
-from pdbench.evidence.table import read_results
+from pdbench.evidence.table import read_results, with_imported
 from pdbench.study import Study
 from pdbench.study.waivers import WAIVERS, Waiver, load_waivers
 from pdbench.workflow import Paths
@@ -73,8 +73,11 @@ def run(
     """Check, or repeat what an earlier check wrote; say what was found, return the exit code."""
     if written is None:
         accepted, today = load_waivers(waivers), datetime.now(UTC).date()
-        compared = _matches(study, baseline, candidate, stored, margin)
-        gates = _evaluate(study, compared, table or Paths(study).table, accepted, today, stored)
+        own = table or Paths(study).table
+        known = {baseline, candidate} <= {None, *study.methods} or not own.is_file()
+        named = study if known else with_imported(study, read_results(own))
+        compared = _matches(named, baseline, candidate, stored, margin)
+        gates = _evaluate(study, compared, own, accepted, today, stored)
         findings = _as_plain(gates, allow_undecided=allow_undecided)
     elif any((baseline, candidate, stored, table, waivers, allow_undecided)) or margin is not None:
         what = "--from repeats a check that was made"

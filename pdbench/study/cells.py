@@ -128,8 +128,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name within its cell, for example "seed0_lr0.001-b32"."""
-        return f"seed{self.seed_number}_{self.point}"
+        """The run's name within its cell: "seed0_lr0.001-b32", or "seed0" of an imported one."""
+        return "_".join(filter(None, (f"seed{self.seed_number}", self.point)))
 
     @property
     def point(self) -> str:

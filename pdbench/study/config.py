@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr
 
 from pdbench.core.words import shown
 from pdbench.study.cells import Architecture, Cell, Point, Run, SoftLabelled, Start
-from pdbench.study.methods import Method, Objective
+from pdbench.study.methods import ImportedMethod, Method, Objective
 from pdbench.study.settings import (
     Architectures,
     ArtefactNeeds,
@@ -79,6 +79,7 @@ class Study(Strict):
     _argument: str | None = PrivateAttr(default=None)
     _file: str = PrivateAttr(default="")
     _is_shipped: bool = PrivateAttr(default=False)
+    _imported: dict[Cell, int] = PrivateAttr(default_factory=dict)
 
     def asked_for(self, argument: str, file: str, *, is_shipped: bool = False) -> None:
         """Remember by which name or path the study was asked for, and which file it is.
@@ -112,6 +113,22 @@ class Study(Strict):
         found = self.model_copy(update=keys)
         for name in found.__dict__.keys() - type(self).model_fields.keys():
             del found.__dict__[name]  # what was kept of this one
+        return found
+
+    @property
+    def imported(self) -> Mapping[Cell, int]:
+        """The cells whose runs another code base trained, each with its number of seeds."""
+        return self._imported
+
+    def with_imported(self, cells: Mapping[Cell, int]) -> Study:
+        """This study with cells that nobody trains here, as its results are judged and shown.
+
+        Each stands in the artefacts that have a cell of its task, size and transfer set.
+        """
+        names = {cell.method for cell in cells}
+        added = {name: ImportedMethod(name=f"{name} (imported)") for name in sorted(names)}
+        found = self.changed(methods=self.methods | added)
+        found._imported = dict(cells)
         return found
 
     @cached_property
@@ -191,7 +208,9 @@ class Study(Strict):
     def _parts(self) -> dict[str, tuple[str, ...]]:
         """What each method is made of: its start, its own pre-training and its stages."""
         return {
-            name: (method.initialisation, method.model_dump_json(include={"pretraining", "stages"}))
+            name: (name,)
+            if method.is_imported
+            else (method.initialisation, method.model_dump_json(include={"pretraining", "stages"}))
             for name, method in self.methods.items()
         }
 
@@ -203,7 +222,7 @@ class Study(Strict):
             for cell in self.artefact_cells(artefact):
                 for own in {cell, self.trained_by(cell)}:
                     counts[own] = max(counts.get(own, 0), needs.seeds)
-        return dict(sorted(counts.items()))
+        return dict(sorted((counts | self._imported).items()))
 
     def trained_by(self, cell: Cell) -> Cell:
         """The cell whose models a cell scores: itself, or its task's ``model_of``."""
@@ -222,7 +241,10 @@ class Study(Strict):
     def artefact_cells(self, artefact: str) -> tuple[Cell, ...]:
         """The cells that an artefact needs, each once, in the order of its blocks."""
         blocks = self.artefacts[artefact].cells
-        return tuple(dict.fromkeys(cell for block in blocks for cell in self._expand(block)))
+        own = dict.fromkeys(cell for block in blocks for cell in self._expand(block))
+        places = {(cell.task, cell.architecture, cell.transfer) for cell in own}
+        beside = (c for c in self._imported if (c.task, c.architecture, c.transfer) in places)
+        return (*own, *beside)
 
     def margin(self, artefact: str) -> float | None:
         """The margin of equivalence of an artefact's numbers, in points; None if none is named."""

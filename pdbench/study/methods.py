@@ -141,6 +141,11 @@ class Method(Strict):
         return self
 
     @property
+    def is_imported(self) -> bool:
+        """Whether another code base trained it, so that its start and stages are not known."""
+        return False
+
+    @property
     def distils(self) -> bool:
         """Whether any stage needs a transfer set and its soft labels."""
         return any(stage.data == "transfer" for stage in self.stages)
@@ -176,3 +181,15 @@ class Method(Strict):
         # Both are sums from the first share: a stage begins where the one before it ends, to the
         # last bit, so that rounding neither repeats nor leaves out an update.
         return sum(shares[:-1]), sum(shares)
+
+
+class ImportedMethod(Method):
+    """A method of another code base, of which runs were imported: nobody here trains it."""
+
+    initialisation: Initialisation = "random"  # not known, and nobody asks
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another code base trained it, so that its start and stages are not known."""
+        return True

@@ -45,7 +45,7 @@ class Paths:
     def __init__(self, study: Study, partial: bool = False) -> None:
         self.study = study
         self.partial = partial
-        self._specs = Specs(study, self.imported)
+        self._specs = Specs(study, [*self.imported, *self.imported_runs])
 
     def digest(self, job: Job) -> str:
         """The digest of all that decides what a job makes."""
@@ -90,7 +90,8 @@ class Paths:
         Raises:
             DataError: They are others than when these were noted.
         """
-        if Specs(self.study, self.imported, trusts_dates=False).digest(job) != self.digest(job):
+        again = Specs(self.study, self._specs.imported, trusts_dates=False)
+        if again.digest(job) != self.digest(job):
             what = f"{job}: a file that it reads has changed since it was looked at"
             raise DataError(what, f"mend it, or delete {CONTENTS} if that is meant; then run again")
 
@@ -183,6 +184,15 @@ class Paths:
     def imported(self) -> list[Path]:
         """The scores that are there, which the next collection takes up."""
         return sorted(self.submissions.glob("*.json"))
+
+    def imported_cell(self, cell: Cell) -> Path:
+        """The runs of a cell that another code base trained."""
+        return self.results / "imported" / f"{cell.key}.runs.json"
+
+    @property
+    def imported_runs(self) -> list[Path]:
+        """Those that are there, which the next collection takes up."""
+        return sorted((self.results / "imported").glob("*.runs.json"))
 
     @property
     def benchmarks(self) -> Path:

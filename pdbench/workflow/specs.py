@@ -38,7 +38,8 @@ _DIGITS = 16  # of a digest: no two specifications of one name agree in 64 bits 
 class Specs:
     """The specifications of a study's jobs.
 
-    ``imported`` are the scores that GLUE's server gave, which the table of results takes up.
+    ``imported`` are the scores that GLUE's server gave and the runs of other code bases, which the
+    table of results takes up.
     Local files are read again if ``trusts_dates`` is false, else only where these have changed.
     """
 
