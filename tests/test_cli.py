@@ -50,6 +50,7 @@ COMMANDS = [
     ["pin", "STUDY"],
     ["submission", "STUDY"],
     ["import-scores", "STUDY", "SCORES"],
+    ["import-runs", "STUDY", "[FILE...]"],
     ["example", "STUDY"],
     ["claims"],
     ["check"],

@@ -370,7 +370,7 @@ def imported_rows(study: Study, paths: Paths) -> Iterator[tuple[str, NDArray[Any
             raise DataError(what, "delete it, fill a new template and import that")
         kind, folder = kind_of(study.tasks[found.task]), paths.task(found.task)
         as_said = np.int16 if study.tasks[found.task].labels else np.float32
-        for index, (seed, own) in enumerate(found.said.items()):
+        for index, (seed, own) in enumerate(sorted(found.said.items())):
             said = {split: np.asarray(values, as_said) for split, values in own.items()}
             row = _common(found, index, seed) | {"degenerate": kind.is_constant(said["test"])}
             if "dev" in said:
