@@ -52,6 +52,7 @@ COMMANDS = [
     ["import-scores", "STUDY", "SCORES"],
     ["import-runs", "STUDY", "[FILE...]"],
     ["example", "STUDY"],
+    ["compare", "A", "B"],
     ["claims"],
     ["check"],
     ["accept"],

@@ -288,3 +288,29 @@ def _import_runs(
     for path in import_runs(study, Paths(study), files, method, budget):
         say(str(path))
     say(f"pdbench collect {study.argument} puts them into the results")
+
+
+@COMMANDS.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--examples",
+    type=_COUNT,
+    default=4,
+    show_default=True,
+    help="How many of the test items that changed sides to show, of each cell.",
+)
+@with_json
+def _compare(a: str, b: str, examples: int, json_file: Path | None) -> None:
+    """Put A and B side by side: scores, settings, environments, losses, and what changed sides.
+
+    Each is STUDY or a results.parquet; a cell of it, as in demo:CELL; or a run, as in
+    demo:CELL:RUN. A difference is B less A, paired where both are scored on the same test items.
+    """
+    from pdbench.core.files import write_json
+    from pdbench.report.side_by_side import as_json, as_text, compared
+
+    found = compared(a, b)
+    say(*as_text(found, examples), err=json_file == STANDARD_OUTPUT)
+    if json_file is not None:
+        write_json(json_file, as_json(found, examples))

@@ -251,6 +251,41 @@ def test_the_command_writes_a_template_and_takes_it_up(
     )
 
 
+def test_both_are_compared_item_by_item(
+    project: tuple[Study, Paths], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the texts that changed sides; what another code base did not state is none."""
+    study, paths = project
+    import_runs(study, paths, [write(filled(paths))], "mine", AS_PD)
+    collect(study, paths)
+    capsys.readouterr()
+
+    two = [f"small.yaml:{BESIDE}:seed0_lr0.001-b32", f"small.yaml:{OWN}:seed0"]
+    code = run("compare", *two, "--json", "two.json")
+
+    text, found = capsys.readouterr().out, read_json(Path("two.json"))
+    (pair,) = found["pairs"]
+    changed = pair["changed"]
+    assert (code, pair["paired"], pair["runs"]) == (0, True, [1, 1])
+    assert pair["metrics"]["accuracy"]["b"]["value"] == 90.0
+    assert found["settings"]["imported"] == ["False", "True"]
+    assert found["environments"]["threads"] == ["1", "none"]
+    assert changed["a_alone"] + changed["b_alone"] > 0
+    assert len(changed["examples"]) == min(4, changed["a_alone"] + changed["b_alone"])
+    for example in changed["examples"]:
+        assert example["text"] in text
+        assert (example["a"] == example["label"]) != (example["b"] == example["label"])
+    assert run("compare", "small.yaml", f"{paths.table}:{BESIDE}") == 2
+    assert run("compare", "small.yaml", "elsewhere.parquet") == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.partition(": error: ")[2].partition(";")[0] for line in errors] == [
+        f"small.yaml and {paths.table}:{BESIDE}: a whole table beside a part of one",
+        "elsewhere.parquet: no such file",
+    ]
+    assert run("compare", "small.yaml", str(paths.table)) == 0
+    assert "Environments that differ: none" in capsys.readouterr().out
+
+
 def test_other_runs_take_no_ones_place_until_it_is_empty(project: tuple[Study, Paths]) -> None:
     """The same again is no change; a table of earlier runs says so in the gate."""
     study, paths = project
