@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import runpy
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -27,7 +28,7 @@ from pdbench.jobs.collect import collect
 from pdbench.jobs.imports import import_runs, write_template
 from pdbench.jobs.prepare import prepare_task
 from pdbench.jobs.students import attempt
-from pdbench.study import Study, load_study
+from pdbench.study import ROOT, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from tests.commands import run
@@ -284,6 +285,30 @@ def test_both_are_compared_item_by_item(
     ]
     assert run("compare", "small.yaml", str(paths.table)) == 0
     assert "Environments that differ: none" in capsys.readouterr().out
+
+
+def test_the_example_of_another_code_base_is_judged(project: tuple[Study, Paths]) -> None:
+    """It knows the template alone; what it prints is the whole budget."""
+    study, paths = project
+    cell = study.cells["films.basic.1-32.none.none"]
+    write_template(study, paths, cell, Path("template.csv"))
+    example = runpy.run_path(str(ROOT / "examples/another_code_base.py"))
+
+    budget = example["main"](Path("template.csv"), Path("filled.csv"))
+    asked = ["import-runs", "small.yaml", "filled.csv", "--method", "words"]
+    code = run(
+        *asked, *(part for name, count in budget.items() for part in (f"--{name}", str(count)))
+    )
+    collect(study, paths)
+
+    scores = ResultsTable(study, read_results(paths.table))
+    row = scores.chosen("films.words.1-32.none.none").iloc[0]
+    assert (code, row["seed"], row["labelled_items"], row["grid_points"]) == (0, 1, 300, 1)
+    assert (row["steps"], row["examples"]) == (10, 300)
+    assert 0 <= row["test_accuracy"] <= 1
+    text = (ROOT / "examples/another_code_base.py").read_text(encoding="utf-8")
+    assert "import pdbench" not in text
+    assert len(text.splitlines()) <= 100
 
 
 def test_other_runs_take_no_ones_place_until_it_is_empty(project: tuple[Study, Paths]) -> None:
