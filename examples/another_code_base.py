@@ -81,8 +81,8 @@ def trained(numbers: torch.Tensor, labels: list[int], seed: int) -> nn.Module:
         num_hidden_layers=2,
         num_attention_heads=1,
         intermediate_size=128,
-        num_labels=max(labels) + 1,
     )
+    config.num_labels = max(labels) + 1
     true = torch.tensor(labels)
     model: nn.Module = BertForSequenceClassification(config)
     optimiser = torch.optim.AdamW(model.parameters(), RATE)
