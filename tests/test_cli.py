@@ -52,6 +52,7 @@ COMMANDS = [
     ["import-scores", "STUDY", "SCORES"],
     ["import-runs", "STUDY", "[FILE...]"],
     ["example", "STUDY"],
+    ["export", "STUDY", "CELL"],
     ["compare", "A", "B"],
     ["claims"],
     ["check"],

@@ -17,7 +17,7 @@ SOURCED = {"epochs", "batch_size", "learning_rate", "train", "dev", "test", "max
 SOURCED |= {"seeds", "warmup", "masked", "dropout", "batch_tokens", "tokens", "least_steps"}
 SOURCED |= {"least", "size", "broken", "ratings", "balanced", "weight_decay", "clip"}
 SOURCED |= {"initializer_range", "embedding_start", "select"}
-DEFAULT = {"softmax_pieces", "at_once", "rates_hold_at", "fit"}
+DEFAULT = {"softmax_pieces", "at_once", "rates_hold_at", "fit", "keep_students"}
 """Settings that nothing in the paper has, and that stay switched off."""
 
 
