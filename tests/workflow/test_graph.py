@@ -136,7 +136,7 @@ def test_every_kind_of_job_has_a_cost_and_a_place(study: Study) -> None:
     """No rule of the workflow is forgotten: each has costs, and each a priority."""
     every = [*Graph(study, split=1e-9).jobs, *Graph(study, bundle=1e9).jobs]
 
-    assert {job.kind for job in every} == set(KINDS) - {"run", "gate", "states", "student"}
+    assert {job.kind for job in every} == set(KINDS) - {*OF_CELLS, "gate", "states"}
     assert all(Graph(study).priority(job) > 0 for job in every)
 
 

@@ -243,7 +243,7 @@ def test_what_is_kept_of_files_names_no_folder(
 def test_every_kind_has_a_digest_for_each_of_its_jobs(study: Study) -> None:
     """No two jobs of a kind share one, and none is left without."""
     paths, graph = Paths(study), Graph(study, split=1e-9)
-    jobs = [*graph.jobs, *(Job("run", run) for run in KINDS["run"].keys(graph))]
+    jobs = [*graph.jobs, *(Job(kind, run) for kind in OF_CELLS for run in KINDS[kind].keys(graph))]
 
     found = {(job.kind, paths.digest(job)) for job in jobs}
 
