@@ -248,7 +248,7 @@ def test_every_kind_has_a_digest_for_each_of_its_jobs(study: Study) -> None:
     found = {(job.kind, paths.digest(job)) for job in jobs}
 
     assert len(found) == len(jobs)
-    assert {kind for kind, _ in found} == set(KINDS) - {"bundle", "gate", "states", "student"}
+    assert {kind for kind, _ in found} == set(KINDS) - {"bundle", "gate", "states"}
 
 
 @pytest.mark.parametrize(
