@@ -15,7 +15,7 @@ from pdbench.study import Cell, Study, load_study
 from pdbench.study.cells import SeedOf
 from pdbench.workflow import Paths
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import _AUDIT, _TABLE, KINDS, SHOWN, Job
+from pdbench.workflow.kinds import _AUDIT, _TABLE, KINDS, OF_CELLS, SHOWN, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 

@@ -18,7 +18,7 @@ from pdbench.study import Architecture, Start, Study, load_study
 from pdbench.study.cells import SeedOf, SoftLabelled
 from pdbench.workflow import Paths, specs
 from pdbench.workflow.graph import Graph
-from pdbench.workflow.kinds import _AUDIT, KINDS, Job
+from pdbench.workflow.kinds import _AUDIT, KINDS, OF_CELLS, Job
 
 PD, BASIC = "sentiment.pd.1-64.films-300.general", "sentiment.basic.1-64.none.none"
 DATA = {"audit", "task", "text", "pretrain", "teacher", "soft_labels", "pd", "basic"}
