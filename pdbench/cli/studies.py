@@ -43,6 +43,9 @@ def _with_profile(words: str) -> Callable[[Callable[..., None]], Callable[..., N
 _with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
 
 
+_RATE = click.FloatRange(min=0, max=10**6)
+
+
 @COMMANDS.command("plan")
 @with_study
 @click.option(
@@ -68,6 +71,10 @@ _with_study_or_demo = click.argument("study", type=StudyName(), default="demo")
 )
 @_with_profile("count jobs as it asks for them, small cells bundled, large ones split by seed.")
 @click.option("--left", is_flag=True, help="Count only the jobs that are not done yet.")
+@click.option(
+    "--price", type=_RATE, metavar="PER_HOUR", help="Say what all costs: an hour of a GPU, or core."
+)
+@click.option("--watts", type=_RATE, help="Say the energy: the power that a GPU, or core, takes.")
 @with_json
 def _plan(
     study: Study,
@@ -76,6 +83,8 @@ def _plan(
     measured: tuple[Study, ...],
     profile: Path | None,
     left: bool,
+    price: float | None,
+    watts: float | None,
     json_file: Path | None,
 ) -> None:
     """Print what STUDY would make and cost: jobs, runs, hours, wall time and disk.
@@ -88,7 +97,7 @@ def _plan(
     from pdbench.evidence.power import undecidable
     from pdbench.ops.calibration import machine_for
     from pdbench.planning.costs import Sizes
-    from pdbench.workflow.plan import Plan
+    from pdbench.workflow.plan import Plan, Rates
     from pdbench.workflow.snakefile import sizes_of_jobs
 
     machine = machine_for(study, device, [study, *measured])
@@ -99,9 +108,10 @@ def _plan(
     problems = [f"A job would say: {problem}" for problem in problems_of_files(study)]
     warned = undecidable(study, lambda task: sizes.items(task, "test"))
     problems += [f"Never decided: {line}" for line in warned]
-    say(*found.as_text(devices), *problems, err=json_file == STANDARD_OUTPUT)
+    rates = Rates(price, watts)
+    say(*found.as_text(devices, rates), *problems, err=json_file == STANDARD_OUTPUT)
     if json_file is not None:
-        write_json(json_file, found.as_json(devices))
+        write_json(json_file, found.as_json(devices, rates))
 
 
 def _sizes(_: click.Context, __: click.Parameter, value: str | None) -> tuple[Architecture, ...]:

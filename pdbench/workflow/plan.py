@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from pdbench.workflow.kinds import KINDS, Job, kept_size
 
 _HOUR = 3600.0
 _SEEDS = (3, 5)  # of which a plan says what they would cost
+_WHOLE_FROM = 100  # larger prices are shown without decimals
 _WHOLE = "together"  # in place of an artefact's id
 DEVICES = (1, 64)
 
@@ -39,6 +40,24 @@ class _Cost:
             "device_hours": self.device.as_json(_HOUR),
             "cpu_hours": round(self.cpu / _HOUR, 3),
             "disk_bytes": round(self.disk),
+        }
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an hour of the device costs, and the power that it takes; None of what is not known."""
+
+    price: float | None = None  # in any currency
+    watts: float | None = None
+
+    def of(self, device: Estimate) -> dict[str, Estimate]:
+        """The price, and the energy in kWh, of seconds on the device, as far as they are known."""
+        an_hour = {"price": self.price, "kwh": self.watts and self.watts / 1000}
+        parts = device.seconds, device.low, device.high
+        return {
+            name: Estimate(*(seconds / _HOUR * rate for seconds in parts))
+            for name, rate in an_hour.items()
+            if rate is not None
         }
 
 
@@ -200,20 +219,25 @@ class Plan:
         high = device.high / device.seconds if device.seconds else 1.0
         return Estimate(found, found / high, found * high)
 
-    def as_text(self, devices: Sequence[int] = DEVICES) -> list[str]:
+    def as_text(self, devices: Sequence[int] = DEVICES, rates: Rates | None = None) -> list[str]:
         """The plan as lines: small tables, with its assumptions named."""
-        tables = (_artefacts(self), _rules(self), _alternatives(self), _wall(self, devices))
+        last = [*_wall(self, devices), *_billed(self, rates or Rates())]
+        tables = (_artefacts(self), _rules(self), _alternatives(self), last)
         return [*_head(self), *(line for lines in tables for line in ("", *lines))]
 
-    def as_json(self, devices: Sequence[int] = DEVICES) -> dict[str, Any]:
+    def as_json(
+        self, devices: Sequence[int] = DEVICES, rates: Rates | None = None
+    ) -> dict[str, Any]:
         """The plan as ``pdbench plan --json`` writes it.
 
         ``jobs`` counts jobs by rule, of which a bundle has several cells; ``rules`` and
         ``artefacts`` have costs, an artefact's own and those it shares; ``alternatives`` has the
         hours of each artefact alone, with other seeds and another selection; ``wall_hours`` and
         ``peak_disk_bytes`` go by the number of devices, ``cells`` by the runs of each.
-        ``kept_students`` counts the students whose weights stay.
+        ``kept_students`` counts the students whose weights stay; ``bill`` has price and kwh of
+        the time on the device, by the ``rates`` that are known.
         """
+        bill = (rates or Rates()).of(self.whole.device)
         return {
             "study": self.study.name,
             "totals": {
@@ -236,6 +260,7 @@ class Plan:
             "rules": {rule: cost.as_json() for rule, cost in self.rules.items()},
             "jobs": self.jobs,
             "wall_hours": {str(n): self.wall(n).as_json(_HOUR) for n in devices},
+            "bill": {name: found.as_json(1.0) for name, found in bill.items()},
             "kept_students": {"number": self.kept[0], "disk_bytes": round(self.kept[1])},
             "peak_disk_bytes": {str(n): round(self.peak_disk(n)) for n in devices},
             "artefacts": {
@@ -331,6 +356,14 @@ def _wall(plan: Plan, devices: Sequence[int]) -> list[str]:
     lines.append(f"Kept students ({how}): {number}, {byte_size(kept)} of that disk")
     lines.append("Disk is with the states of running jobs; the hub's own caches come on top")
     return lines
+
+
+def _billed(plan: Plan, rates: Rates) -> Iterator[str]:
+    units = {"price": "in the currency of --price", "kwh": "kWh"}
+    for name, found in rates.of(plan.whole.device).items():
+        parts = found.seconds, found.low, found.high
+        value, low, high = (f"{p:,.0f}" if p >= _WHOLE_FROM else f"{p:.3g}" for p in parts)
+        yield f"All {_word(plan)} time: {value} ({low} to {high}) {units[name]}"
 
 
 def _word(plan: Plan) -> str:

@@ -14,7 +14,7 @@ from pdbench.planning.machines import H100, LAPTOP
 from pdbench.study import Start, Study, load_study
 from pdbench.workflow.graph import Graph
 from pdbench.workflow.kinds import Job
-from pdbench.workflow.plan import Plan
+from pdbench.workflow.plan import Plan, Rates
 
 LONGEST = "sentiment.d.1-64.films-1k.none"
 
@@ -69,6 +69,20 @@ def test_split_cells_end_sooner_on_many_devices(study_file: Callable[..., Path])
     assert split.wall(1).seconds == pytest.approx(plan.wall(1).seconds + starts)
     assert split.wall(64).seconds < plan.wall(64).seconds
     assert split.peak_disk(64) > plan.peak_disk(64)
+
+
+def test_a_bill_follows_from_the_hours(plan: Plan) -> None:
+    """Price and energy of all time on the device; nothing is said of a rate that is not given."""
+    hours = plan.whole.device.as_json(3600)
+
+    bill = plan.as_json(rates=Rates(price=2.5, watts=700))["bill"]
+
+    for name in ("value", "low", "high"):
+        assert bill["price"][name] == pytest.approx(2.5 * hours[name], abs=2e-3)
+        assert bill["kwh"][name] == pytest.approx(0.7 * hours[name], abs=2e-3)
+    assert plan.as_json()["bill"] == {}
+    assert plan.as_text(rates=Rates(price=0.0))[-1].startswith("All GPU time: 0 (0 to 0)")
+    assert len(plan.as_text(rates=Rates(watts=1))) == len(plan.as_text()) + 1
 
 
 def test_own_and_shared_costs_make_the_whole(plan: Plan) -> None:
