@@ -47,6 +47,8 @@ _MOST_LABELS = 200
 _PIECES, _MOST_PIECES = 1.3, 1.5  # word pieces a word: in the mean, and of long words
 _LONGEST = 512
 _TIMES = 3  # that students read the text in pre-training
+_LEAST_TOKENS = 300_000  # word pieces, as in the demo
+_RATE, _SMALL_RATE = "5.0e-5", "1.0e-4"  # of a teacher, and of the embedded one
 SCORES = "scores"
 """What stands in the place of label names where labels are numbers that are no classes."""
 
@@ -153,6 +155,8 @@ def _words(asked: Asked, folder: Path, name: str) -> dict[str, object]:
         "metrics": _yaml(["accuracy"] if labels else ["pearson", "spearman"]),
         "max_length": _max_length(lengths),
         "teacher": _lines(teacher),
+        "model": _yaml(teacher),
+        "rate": _SMALL_RATE if teacher["source"] == "embedded" else _RATE,
         "vocabulary": _yaml(vocabulary),
         "sizes": "\n".join(f"    {size}: {size}" for size in asked.sizes),
         "text_folder": _yaml(_seen_from(folder, asked.text.parent)),
@@ -160,7 +164,8 @@ def _words(asked: Asked, folder: Path, name: str) -> dict[str, object]:
         "text_columns": f"    columns: {_yaml(of_text)}\n" if of_text else "",
         "items": text.different,
         "least": max(1, text.different // 2),
-        "tokens": round(_TIMES * _PIECES * sum(text.lengths)),
+        "tokens": max(_LEAST_TOKENS, round(_TIMES * _PIECES * sum(text.lengths))),
+        "about_tokens": f"{_TIMES} times the text, and {_LEAST_TOKENS:,} at least",
     }
 
 

@@ -500,7 +500,7 @@ class StageSettings(Strict):
 class Training(Strict):
     """Settings of every training operation."""
 
-    pretrain: Pretraining = Field(description="Masked-LM pre-training.")
+    pretrain: Pretraining = Field(Pretraining(), description="Masked-LM pre-training.")
     fit: Fitting = Field(
         Fitting(), description="Pre-training on a larger model's hidden states: corpora with fits."
     )
