@@ -73,7 +73,7 @@ def study_of(jobs: int) -> dict[str, Any]:
         for i in range(max(1, (jobs - starts) // a_set))
     }
     block = {"task": [*raw["tasks"]], "method": [*_METHODS], "architecture": "all"}
-    cells = [{**block, "transfer": [*sets], "corpus": "reviews"}]
+    cells = [{**block, "transfer": [*sets], "corpus": "film-sentences"}]
     return {
         **{key: value for key, value in raw.items() if key != "gate"},
         "name": f"planning-{jobs}",

@@ -31,7 +31,7 @@ def test_all_that_there_is_has_a_line(
 
     studies = listed(capsys, "studies")
     assert list(studies) == studies_in()
-    assert studies["mine"] == "smoke, 18 cells: Mine"
+    assert studies["mine"] == "smoke, 22 cells: Mine"
     assert studies["smoke"].endswith("The whole path, once, pdbench's own")
     assert "key title: missing" in studies["broken"]
     assert set(listed(capsys, "methods")) == set(load_methods())
@@ -63,7 +63,7 @@ def test_cells_are_those_of_a_study(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "names"),
     [
         (["plan", "smo"], ["smoke"]),
-        (["cell", "smoke", "sentiment.tf"], ["sentiment.tf.2-32.none.snippets"]),
+        (["cell", "smoke", "sentiment.tf"], ["sentiment.tf.2-32.none.films"]),
         (["task", "smoke", ""], ["sentiment"]),
         (["artefact", "smoke", "table"], ["table3"]),
         (["pretrain", "smoke", "s"], ["snippets"]),

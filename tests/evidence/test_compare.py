@@ -477,9 +477,9 @@ def test_every_difference_is_listed(demo: Study, references: tuple[Reference, ..
 
     assert not found.comparable
     assert found.reason.startswith(
-        "task sentiment, there SST-2; size 2/64, there 4/256; "
+        "task sentiment, there SST-2; size 2/32, there 4/256; "
         "teacher all-minilm-l6-v2 of size 6/384, there BERT_LARGE of 24/1024; "
-        "corpus reviews, there Wikipedia and books; the source states no split; "
+        "corpus film-sentences of 12,000 items, there Wikipedia and books; the source states no split; "
         "transfer set snippets-4k of 4,000 items, there movie reviews (assumed) of 1,700,000"
     )
 
@@ -631,7 +631,7 @@ def test_figure9_is_joined_by_similarity_too(
 
     known, unknown = of(study, reference, similarity=measured), of(study, reference)
 
-    assert known.cell == "sentiment.pd-f.2-64.films-3k.reviews"
+    assert known.cell == "sentiment.pd-f.2-32.films-3k.film-sentences"
     assert known.ours.n == 3
     assert (unknown.cell, unknown.ours.n) == (None, 0)
     assert "S = 0.76" in unknown.reason

@@ -47,7 +47,7 @@ def test_claims_on_a_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     found = json.loads((folder / "c.json").read_text(encoding="utf-8"))
     assert all(f"{claim.id}  " in out for claim in load_claims())
     c13 = next(one for one in found["claims"] if one["id"] == "C13")
-    assert len(c13["comparisons"]) == 9
+    assert len(c13["comparisons"]) == 6
     assert c13["family"] > 1
     assert {"by", "low", "high", "detectable", "cells"} <= set(c13["comparisons"][0])
 
