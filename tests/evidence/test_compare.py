@@ -479,7 +479,7 @@ def test_every_difference_is_listed(demo: Study, references: tuple[Reference, ..
     assert found.reason.startswith(
         "task sentiment, there SST-2; size 2/32, there 4/256; "
         "teacher all-minilm-l6-v2 of size 6/384, there BERT_LARGE of 24/1024; "
-        "corpus film-sentences of 12,000 items, there Wikipedia and books; the source states no split; "
+        "corpus film-sentences, there Wikipedia and books; the source states no split; "
         "transfer set snippets-4k of 4,000 items, there movie reviews (assumed) of 1,700,000"
     )
 
