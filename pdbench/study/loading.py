@@ -284,7 +284,7 @@ def validated(model: Any, raw: Any, path: Path, schema: str, layers: Sequence[La
             reason, remedy = "missing", "add it; {} describes it"
         elif first["type"] == "value_error":
             reason = str(first["ctx"]["error"])
-        kinds = ("(texts)", "(released)")  # of a corpus; no part of a key
+        kinds = ("(texts)", "(fitted)", "(released)")  # of a corpus; no part of a key
         parts = [f"{part!s:.80}" for part in first["loc"] if part not in kinds]
         key = ".".join(parts) or "(top level)"
         file = file_of(key, layers) if layers else path

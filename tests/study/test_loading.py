@@ -68,6 +68,7 @@ FOLDER = {
 }
 DIAGNOSTIC = {"source": "directory", "path": "AX", "name": "ax", "metrics": ["matthews"]}
 HUB = {"source": "hub", "name": "x", "revision": "pinned"}
+FITS = {"fits": HUB, "texts": [{"text": "nothing", "tokens": 9}]}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,16 @@ HUB = {"source": "hub", "name": "x", "revision": "pinned"}
         ({"methods": {}}, "unknown key 'methods'"),
         ({"corpora.general.0.tokens": 0}, "key corpora.general.0.tokens: "),
         ({"corpora.general": {"source": "hub", "nam": "x"}}, "key corpora.general.nam: unknown"),
+        ({"corpora.general": {"fits": HUB}}, "key corpora.general.texts: "),
+        (
+            {"corpora.general": {"fits": HUB | {"nam": "x"}}},
+            "key corpora.general.fits.nam: unknown",
+        ),
+        (
+            {"corpora.general": FITS | {"fits": HUB | {"revision": "main"}}},
+            "general.fits.revision: 'm",
+        ),
+        ({"corpora.general": FITS}, "key corpora.general.texts.0.text: unknown text 'nothing'"),
         ({"corpora.general": {"source": "hub", "name": "x"}}, "corpora.general.revision: missing"),
         ({"corpora.general": HUB | {"revision": "main"}}, "corpora.general.revision: 'main' is no"),
         ({"corpora.general": HUB | {"name": "x_{size}"}}, "corpora.general: name or path .*'size'"),
