@@ -6,7 +6,7 @@ Shapes: B inputs of S word pieces, hidden size H, C labels, V word pieces.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, cast
 
@@ -101,9 +101,6 @@ class Bert(nn.Module):
     numbers: NDArray[np.int64] | None = None
     """Its number for each id of the vocabulary, (V,), where it keeps some of the pieces alone."""
 
-    whole_words: Tensor | None = None
-    """The word embeddings of all pieces as they were before it kept some alone, (V, H)."""
-
     def __init__(self, shape: BertShape, dropout: float = 0.1) -> None:
         super().__init__()
         self.shape = shape
@@ -195,26 +192,9 @@ class Classifier(nn.Module):
         pooled = torch.tanh(self.bert.pooler(states))
         return self.output(dropout(pooled, noise))  # type: ignore[no-any-return]
 
-    def restrict_pieces(self, all_tokens: Sequence[Tokens]) -> None:
-        """Keep only the word embeddings that any of ``all_tokens`` needs."""
-        vocabulary = self.bert.shape.vocabulary
-        kept = pieces_used(all_tokens, vocabulary)
-        self.bert.whole_words = self.bert.word_embeddings.weight.detach()
-        keep_pieces(self, torch.from_numpy(kept))
-        self.bert.numbers = renumbering(kept, vocabulary)
-
-    def restore_pieces(self) -> None:
-        """Take the word embeddings of the other pieces back, as they were: no input had one.
-
-        The model is on the CPU afterwards.
-        """
-        bert = self.cpu().bert
-        assert bert.whole_words is not None
-        assert bert.numbers is not None
-        kept = torch.from_numpy(np.concatenate([[0], np.flatnonzero(bert.numbers)]))  # 0 pads
-        embeddings = bert.word_embeddings
-        embeddings.weight = _put_back(bert.whole_words, kept, embeddings.weight)
-        bert.whole_words = bert.numbers = None
+    def restrict_pieces(self, all_tokens: Sequence[Tokens]) -> Callable[[], None]:
+        """Keep only the pieces that any of ``all_tokens`` has, as :func:`keep_pieces` does."""
+        return keep_pieces(self, pieces_used(all_tokens, self.bert.shape.vocabulary))
 
 
 class MaskedLM(nn.Module):
@@ -256,41 +236,40 @@ class MaskedLM(nn.Module):
         return self.transform_norm(functional.gelu(self.transform(states)))  # type: ignore[no-any-return]
 
 
-def keep_pieces(model: Bert | Classifier | MaskedLM, kept: Tensor) -> None:
-    """Keep only the word embeddings of ``kept`` (K,), in that order, and forget the others.
+def keep_pieces(model: Bert | Classifier | MaskedLM, kept: NDArray[np.int64]) -> Callable[[], None]:
+    """Keep only the word embeddings of ``kept`` (K,), in that order, until told otherwise.
 
     Rows that no input touches get no gradient, so training the others alone gives the same
     model, faster: the embedding matrix is most of a small student. Inputs must then be
-    renumbered by position in ``kept``.
+    renumbered, as the encoder's ``numbers`` say. What is returned gives the model all pieces
+    again, of which the others are what they were.
     """
-    embeddings = encoder_of(model).word_embeddings
-    embeddings.weight = nn.Parameter(embeddings.weight.detach()[kept])
+    bert, rows = encoder_of(model), torch.from_numpy(kept)
+    words = bert.word_embeddings.weight.detach()
+    bias = model.bias.detach() if isinstance(model, MaskedLM) else None
+    bert.word_embeddings.weight = nn.Parameter(words[rows])
     if isinstance(model, MaskedLM):
-        model.bias = nn.Parameter(model.bias.detach()[kept])
+        model.bias = nn.Parameter(model.bias.detach()[rows])
+    bert.numbers = renumbering(kept, len(words))
+
+    def put_back() -> None:
+        bert.numbers = None
+        bert.word_embeddings.weight = _merged(words, rows, bert.word_embeddings.weight)
+        if isinstance(model, MaskedLM) and bias is not None:
+            model.bias = _merged(bias, rows, model.bias)
+
+    return put_back
 
 
 @contextlib.contextmanager
-def only_pieces(
-    model: Bert | Classifier | MaskedLM, kept: NDArray[np.int64]
-) -> Iterator[NDArray[np.int64]]:
-    """Keep only the word embeddings of ``kept`` (K,) while the block trains them.
-
-    Afterwards the model has all again, of which the others are what they were. Yielded is the
-    table from id to position in ``kept``, (V,).
-    """
-    bert, rows = encoder_of(model), torch.from_numpy(kept)
-    whole = bert.word_embeddings.weight.detach()
-    bias = model.bias.detach() if isinstance(model, MaskedLM) else None
-    keep_pieces(model, rows)
-    bert.numbers = renumbering(kept, len(whole))
-    yield bert.numbers
-    bert.numbers = None
-    bert.word_embeddings.weight = _put_back(whole, rows, bert.word_embeddings.weight)
-    if isinstance(model, MaskedLM) and bias is not None:
-        model.bias = _put_back(bias, rows, model.bias)
+def only_pieces(model: Bert | Classifier | MaskedLM, kept: NDArray[np.int64]) -> Iterator[None]:
+    """Keep only some pieces, as :func:`keep_pieces` does, while the block trains them."""
+    put_back = keep_pieces(model, kept)
+    yield
+    put_back()
 
 
-def _put_back(whole: Tensor, rows: Tensor, trained: Tensor) -> nn.Parameter:
+def _merged(whole: Tensor, rows: Tensor, trained: Tensor) -> nn.Parameter:
     whole = whole.to(trained.device)
     whole[rows.to(trained.device)] = trained.detach()
     return nn.Parameter(whole)

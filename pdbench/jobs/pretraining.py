@@ -260,7 +260,7 @@ def train_masked_lm(
     """
     device = choose_device(model.bert.shape.hidden)
     if teacher:
-        keep_pieces(teacher.model, torch.from_numpy(corpus.kept))
+        keep_pieces(teacher.model, corpus.kept)
     model.bert.pooler.requires_grad_(False)  # masked LM does not use it
     model.bert.position_embeddings.requires_grad_(not objective.freezes_positions)
     order = CorpusOrder(corpus, settings.batch_tokens, seed)

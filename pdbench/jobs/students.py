@@ -288,7 +288,7 @@ class _Trainer:
         _log.info("%s %s: %s in %.1f s", run.cell, run.name, record.metrics, seconds)
         wanted = _wanted(self.study, self.paths, run.cell)
         if run in wanted:
-            self._write(run, outcome.model, record)
+            self._write(run, outcome, record)
         self._forget(other for other in self.study.runs(run.cell) if other not in wanted)
 
     def keep(self, cell: Cell) -> dict[str, str]:
@@ -341,7 +341,7 @@ class _Trainer:
                 f"train it there, or delete {folder} and run {command_of(self.study, run.cell)}"
             )
             raise DataError(f"{what}, which is of {where}", remedy)
-        self._write(run, outcome.model, record)
+        self._write(run, outcome, record)
 
     def _job(self, run: Run, folder: Path) -> TrainingJob:
         asked = _asked(self.paths, run, self.data.inputs_of(run.seed_number))
@@ -351,11 +351,12 @@ class _Trainer:
         with closed_labels(self.study):
             return train_student(self.study, run, self.data, job.keeper, self.shared)
 
-    def _write(self, run: Run, trained: Classifier, record: RunRecord) -> None:
+    def _write(self, run: Run, outcome: TrainedRun, record: RunRecord) -> None:
         """Write a run's student, with all word pieces, to where it waits."""
-        trained.restore_pieces()
+        outcome.model.cpu()
+        outcome.put_back()
         with self.paths.renewing(self.paths.waiting(run)) as folder:
-            write_checkpoint(folder, trained, self.data.vocabulary, self.data.labels)
+            write_checkpoint(folder, outcome.model, self.data.vocabulary, self.data.labels)
             write_record(folder, made_by(record))
 
 
@@ -503,7 +504,6 @@ class CellData:
             return None
         model = Checkpoint(self.taught_by).classifier(self.labels, self.kind.head)
         model.restrict_pieces(self.all_tokens)
-        model.bert.whole_words = None  # it is not written, and these may be large
         return OnlineTeacher(model)
 
     @property
@@ -551,12 +551,14 @@ def _open_transfer(study: Study, paths: Paths, task: str, transfer: str) -> tupl
 class TrainedRun:
     """A trained run: its stages in order, its scores on dev, the model, and what it answers.
 
-    The answers stand by the names of their files.
+    The model has the word pieces of its data alone until they are ``put_back``; the answers stand
+    by the names of their files.
     """
 
     stages: dict[str, Progress]
     dev: Scores
     model: Classifier
+    put_back: Callable[[], None]
     answers: dict[str, NDArray[Any]]
 
 
@@ -602,7 +604,7 @@ def train_student(
     shared: SharedStages | None = None,
 ) -> TrainedRun:
     """Train one run from its initialisation through all stages, score it on dev, and predict."""
-    method, model = study.methods[run.cell.method], _first_model(study, run, data)
+    method, (model, put_back) = study.methods[run.cell.method], _first_model(study, run, data)
     first = method.shared_stages
     if first == 0 or (keeper is not None and keeper.has_state):
         shared = None  # a run that goes on has the weights of a later stage
@@ -621,8 +623,9 @@ def train_student(
     if any(stage.is_custom for stage in method.stages):
         # What is scored is the engine's model with these weights, whatever a loss made of this one.
         weights = nn.Module.state_dict(model)
-        model = _first_model(study, run, data).to(next(model.parameters()).device).eval()
-        model.load_state_dict(weights)
+        device = next(model.parameters()).device
+        model, put_back = _first_model(study, run, data)
+        model.to(device).eval().load_state_dict(weights)
     task, dev = run.cell.task, data.splits["dev"]
     answers = {
         answers_file(what, split, other, task): array
@@ -632,11 +635,11 @@ def train_student(
     }
     said = answers[predictions_file("dev")]
     scores = data.kind.judge(said, dev, study.tasks[task].metrics)
-    return TrainedRun(stages, scores, model, answers)
+    return TrainedRun(stages, scores, model, put_back, answers)
 
 
-def _first_model(study: Study, run: Run, data: CellData) -> Classifier:
-    """A run's student with its first weights."""
+def _first_model(study: Study, run: Run, data: CellData) -> tuple[Classifier, Callable[[], None]]:
+    """A run's student with its first weights and pieces, and what puts the other pieces back."""
     model = initial_classifier(
         study.methods[run.cell.method].initialisation,
         BertShape.of(run.cell.architecture, data.vocabulary.size),
@@ -646,8 +649,7 @@ def _first_model(study: Study, run: Run, data: CellData) -> Classifier:
         data.checkpoints.get(run.seed_number),
         data.kind.head,
     )
-    model.restrict_pieces(data.all_tokens)
-    return model
+    return model, model.restrict_pieces(data.all_tokens)
 
 
 def _walk_of(study: Study, run: Run, number: int, items: int) -> Walk:

@@ -82,12 +82,18 @@ def test_keeping_the_pieces_in_use_changes_no_logit() -> None:
     ids, segments, mask = _batch()
     expected = model(ids, segments, mask)
     kept = torch.unique(torch.cat([torch.zeros(1, dtype=torch.long), ids.flatten()]))
-    numbers = torch.zeros(100, dtype=torch.long)
-    numbers[kept] = torch.arange(len(kept))
+    before = model.bert.word_embeddings.weight.detach().clone()
 
-    keep_pieces(model, kept)
+    put_back = keep_pieces(model, kept.numpy())
 
+    numbers = torch.from_numpy(model.bert.numbers)
     torch.testing.assert_close(model(numbers[ids], segments, mask), expected)
+    with torch.no_grad():
+        model.bert.word_embeddings.weight += 1
+    put_back()
+    changed = (model.bert.word_embeddings.weight != before).any(dim=1)
+    assert changed.nonzero().flatten().tolist() == kept.tolist()
+    assert model.bert.numbers is None
 
 
 @pytest.mark.parametrize("architecture", PAPER_ARCHITECTURES[:2] + PAPER_ARCHITECTURES[6:8])
