@@ -11,13 +11,7 @@ from typing import TypeVar
 
 from pdbench.core.words import p_value, signed
 from pdbench.data.columns import TEACHER
-from pdbench.evidence.made_with import (
-    OwnPart,
-    compared,
-    corpus_of,
-    teacher_of,
-    transfer_set_of,
-)
+from pdbench.evidence.made_with import compared, made_of
 from pdbench.evidence.references import (
     META_TASKS,
     PAPER_SIZES,
@@ -373,7 +367,8 @@ class _Own:
         trivial = (0.0,) if METRICS[metric].is_correlation else ()
         if metric == "accuracy" and score.majority is not None:
             trivial = (score.majority,)
-        parts = [compared(own, reference.made_with(own.part)) for own in self._parts(task, cell)]
+        made = made_of(study, task, cell, scores.teacher_size(task))
+        parts = [compared(own, reference.made_with(own.part)) for own in made]
         said = {one.words: one.kind for one in parts if one is not None}
         differs = [*self._differences(reference, task, split, cell)]
         differs += [words for words, kind in said.items() if kind == "differs"]
@@ -430,18 +425,6 @@ class _Own:
             yield f"labelled set of {of_labels.train:,} examples, there all"
         if split == "test" and settings.test is not None and settings.test < glue.items["dev"]:
             yield f"{settings.test:,} examples scored, there all {glue.items['dev']:,}"
-
-    def _parts(self, task: str, cell: Cell | None) -> Iterator[OwnPart]:
-        """What a model of the study was made with, of what its method uses; None is the teacher."""
-        study = self._study
-        method = study.methods[cell.method] if cell else None
-        if method is None or method.distils or method.asks_teacher:
-            found = teacher_of(study, task, self._scores.teacher_size(task))
-            yield from () if found is None else (found,)
-        if cell is not None and cell.transfer is not None:
-            yield transfer_set_of(study, cell.transfer)
-        if cell is not None and cell.corpus is not None:
-            yield corpus_of(study, cell.corpus)
 
     def _split(self, reference: Reference, identity: str, cell: Cell | None) -> Split:
         """Our split that is the published one; our test split where none is."""

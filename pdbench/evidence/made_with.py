@@ -6,11 +6,12 @@ artefact's tasks. A study's own are recognised by where they come from, never by
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from pdbench.study import Architecture, Study
+from pdbench.study import Architecture, Cell, Study
 from pdbench.study.catalogue.glue import glue_name, published_task
 from pdbench.study.settings import Fitted, Released, Source, Text
 
@@ -101,6 +102,23 @@ def corpus_of(study: Study, name: str) -> OwnPart:
         sources |= {f"states of {known_as(corpus.fits)}"}
     items = sum(min(size or text.size, text.size) for text, size in texts)
     return OwnPart("corpus", name, sources, items)
+
+
+def made_of(
+    study: Study, task: str, cell: Cell | None, teacher: Architecture | None = None
+) -> Iterator[OwnPart]:
+    """What the models of a cell are made with, of what its method uses; None is a task's teacher.
+
+    ``teacher`` is the size that its record has, as far as it is known.
+    """
+    method = study.methods[cell.method] if cell else None
+    if method is None or method.distils or method.asks_teacher:
+        found = teacher_of(study, task, teacher)
+        yield from () if found is None else (found,)
+    if cell is not None and cell.transfer is not None:
+        yield transfer_set_of(study, cell.transfer)
+    if cell is not None and cell.corpus is not None:
+        yield corpus_of(study, cell.corpus)
 
 
 def _sources(text: Text) -> frozenset[str]:

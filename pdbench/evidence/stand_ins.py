@@ -6,14 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pdbench.evidence.compare import Comparison
-from pdbench.evidence.made_with import (
-    PARTS,
-    OwnPart,
-    compared,
-    corpus_of,
-    teacher_of,
-    transfer_set_of,
-)
+from pdbench.evidence.made_with import PARTS, compared, made_of
 from pdbench.study import Cell, Study
 
 _TASK = "task"
@@ -47,19 +40,7 @@ def _of(study: Study, cell: Cell, one: Comparison) -> Iterator[tuple[str, str, l
     task, reference = study.tasks[cell.task], one.reference
     if (task.title or cell.task) != reference.task:
         yield _TASK, f"{task.title or cell.task} ({task.name or task.path})", [reference.task]
-    for own in _parts(study, cell):
+    for own in made_of(study, cell.task, cell):
         published = reference.made_with(own.part)
         if published and compared(own, published):
             yield own.part, " + ".join(sorted(own.sources)), [made.shown for made in published]
-
-
-def _parts(study: Study, cell: Cell) -> Iterator[OwnPart]:
-    """What the models of a cell are made with, as far as its method uses it."""
-    method = study.methods[cell.method]
-    teacher = teacher_of(study, cell.task, None)
-    if teacher and (method.distils or method.asks_teacher):
-        yield teacher
-    if cell.transfer:
-        yield transfer_set_of(study, cell.transfer)
-    if cell.corpus:
-        yield corpus_of(study, cell.corpus)

@@ -53,7 +53,7 @@ from pdbench.methods.objective import (
     PretrainingObjective,
 )
 from pdbench.study import Start, Study
-from pdbench.study.settings import Pretraining, Released, Source
+from pdbench.study.settings import Fitted, Pretraining, Released, Source
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from pdbench.workflow.paths import ARCHIVES
@@ -66,15 +66,12 @@ def pretrain(study: Study, paths: Paths, start: Start, save_every: float = SAVE_
 
     Under torchrun all its processes train together, and the first of them writes.
     """
-    released = study.corpora[start.corpus]
-    if isinstance(released, Released):
+    corpus = study.corpora[start.corpus]
+    if isinstance(corpus, Released | Fitted):
         refuse_several()
+    if isinstance(corpus, Released):
         with paths.making(paths.pretrained(start)):
-            _convert(study, paths, start, released.of(start.architecture))
-    elif study.fitted_on(start.corpus):
-        refuse_several()
-        with paths.making(paths.pretrained(start)):
-            _pretrain(study, paths, start, save_every, ALONE)
+            _convert(study, paths, start, corpus.of(start.architecture))
     elif processes() > 1:
         with Ranks.joined() as ranks, _locked_by_first(paths, start, ranks):
             _pretrain(study, paths, start, save_every, ranks)
@@ -119,7 +116,6 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
     if ranks is ALONE and job.is_done(f"{start.size} on {start.corpus}"):
         return
     refuse_slow(study)
-    own = study.methods[start.method].pretraining if start.method else None
     fits = study.fitted_on(start.corpus) is not None
     larger = open_model(study, start.corpus, vocabulary) if fits else None
     with closed_labels(study):
@@ -130,9 +126,10 @@ def _pretrain(study: Study, paths: Paths, start: Start, save_every: float, ranks
             model, progress = pretrain_student(study, paths, start, vocabulary, job.keeper, ranks)
     if ranks.rank:
         return
-    settings = study.training.fit if fits else study.training.pretrain
+    settings, name = (study.training.fit, FIT) if fits else (study.training.pretrain, PRETRAIN)
+    own = study.methods[start.method].pretraining if start.method else None
     rate = study.learning_rate(settings.learning_rate, start.architecture)
-    stage = StageRecord.of(own.name if own else FIT if fits else PRETRAIN, rate, progress)
+    stage = StageRecord.of(own.name if own else name, rate, progress)
     parameters = start.architecture.parameters(vocabulary.size)
     write = partial(write_checkpoint, model=model, vocabulary=vocabulary)
     job.finish([stage], parameters, arrays={LOSSES: progress.losses}, write=write)

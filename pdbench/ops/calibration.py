@@ -20,7 +20,15 @@ import numpy as np
 
 from pdbench.core.errors import DataError
 from pdbench.jobs.record import FIT, PRETRAIN, RunRecord, StageRecord
-from pdbench.planning.costs import COUNTED, Seen, Work, classifier, distinct_pieces, masked_lm
+from pdbench.planning.costs import (
+    COUNTED,
+    Seen,
+    Work,
+    classifier,
+    distinct_pieces,
+    fitting,
+    masked_lm,
+)
 from pdbench.planning.machines import H100, LAPTOP, Machine, machine_of
 from pdbench.study import Architecture, Cell, Objective, Study
 from pdbench.study.cells import VOCABULARY_SIZE
@@ -150,7 +158,7 @@ def _work(study: Study, size: Architecture, stage: StageRecord) -> Work | None:
     positions = stage.pieces / max(1e-9, 1 - stage.padding)
     if stage.objective == FIT:
         seen = Seen(stage.steps, stage.examples, positions, distinct_pieces(stage.pieces))
-        return masked_lm(size, seen, 1.0, study.training.fit.dimensions)
+        return fitting(size, seen, study.training.fit.dimensions)
     if stage.objective == PRETRAIN:
         distinct = distinct_pieces(stage.pieces)
         settings = study.training.pretrain

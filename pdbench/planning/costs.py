@@ -21,7 +21,7 @@ from pdbench.study.catalogue.glue import GLUE, glue_name
 from pdbench.study.cells import VOCABULARY_SIZE, Architecture, Cell, SoftLabelled, Start
 from pdbench.study.config import Study
 from pdbench.study.methods import Stage
-from pdbench.study.settings import CorpusPart, Source
+from pdbench.study.settings import Source
 
 COUNTED = ("products", "traffic", "updates", "launches", "starts")
 """The counts of :class:`Work` that take a time on a device, in the order of its fields."""
@@ -84,6 +84,11 @@ def masked_lm(size: Architecture, seen: Seen, masked: float, predicted: float) -
     products += asked * 2 * size.hidden * (size.hidden + predicted)
     traffic += asked * _SCORES * predicted
     return _with_updates(size, seen, products, traffic)
+
+
+def fitting(size: Architecture, seen: Seen, dimensions: float) -> Work:
+    """Training on a larger model's states: at every position so many numbers are predicted."""
+    return masked_lm(size, seen, 1.0, dimensions)
 
 
 def _with_updates(size: Architecture, seen: Seen, products: float, traffic: float) -> Work:
@@ -210,7 +215,7 @@ class Costs:
         together = fit.batch_tokens if fits else settings.batch_tokens
         seen = Seen(pieces / together, pieces / longest, pieces, distinct)
         if fits:
-            return _START + masked_lm(start.architecture, seen, 1.0, fit.dimensions)
+            return _START + fitting(start.architecture, seen, fit.dimensions)
         scored = min(settings.softmax_pieces or VOCABULARY_SIZE, distinct)
         found = _START + masked_lm(start.architecture, seen, settings.masked, scored)
         taught = self.study.pretrained_by(start)
@@ -218,18 +223,18 @@ class Costs:
 
     def states(self, corpus: str) -> Work:
         """Computing the hidden states of a corpus's texts with the model that students fit."""
-        chosen, pieces = self.study.fitted_on(corpus), self.pieces(corpus)
-        size = _MINILM if chosen is None else _size_of(chosen.fits)
-        items = pieces / max(self.sizes.text_pieces(p.text) for p in self._parts(corpus))
-        return _START + _prediction(size, Seen(items / _BATCH, items, pieces), first_only=False)
+        chosen, items = self.study.fitted_on(corpus), sum(items for _, items in self._items(corpus))
+        assert chosen is not None
+        seen = Seen(items / _BATCH, items, self.pieces(corpus))
+        return _START + _prediction(_size_of(chosen.fits), seen, first_only=False)
 
     def pieces(self, corpus: str) -> float:
         """Word pieces of the texts of a corpus, each once."""
-        counts = ((p.size or self.study.texts[p.text].size, p.text) for p in self._parts(corpus))
-        return sum(items * self.sizes.text_pieces(text) for items, text in counts)
+        return sum(items * self.sizes.text_pieces(text) for text, items in self._items(corpus))
 
-    def _parts(self, corpus: str) -> tuple[CorpusPart, ...]:
-        return self.study.corpus_parts(corpus)
+    def _items(self, corpus: str) -> list[tuple[str, int]]:
+        parts = self.study.corpus_parts(corpus)
+        return [(part.text, part.size or self.study.texts[part.text].size) for part in parts]
 
     def teacher(self, task: str) -> Work:
         """Fine-tuning a teacher and scoring it."""

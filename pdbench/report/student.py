@@ -56,7 +56,8 @@ def export(study: Study, paths: Paths, cell: Cell, target: Path) -> Run:
         raise UsageError(f"{target}: there is something in it", "name a new folder with --to")
     if not paths.cell(cell).is_file():
         what = f"cell {cell} is not trained with these settings"
-        raise DataError(what, f"run snakemake, or {command_of(study, cell)}")
+        all_cells = f"pdbench run {shlex.quote(study.argument)}"
+        raise DataError(what, f"run {all_cells}, or {command_of(study, cell)}")
     (run,) = best_runs(study, paths, cell)
     kept, card = kept_student(study, paths, run), _card(study, paths, run)
     with replacing(target) as folder:
@@ -102,7 +103,7 @@ def _card(study: Study, paths: Paths, run: Run) -> str:
         "scores": list(_scores(table, cell, own)),
         "sources": list(_sources(study, cell)),
         "record": record,
-        "trained": Markup(f"snakemake --config study={named}"),
+        "trained": Markup(f"pdbench run {named}"),
         "exported": Markup(f"pdbench export {named} {cell} --to DIR"),
     }
     return rendered("student.md.j2", page)

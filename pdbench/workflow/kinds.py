@@ -340,6 +340,17 @@ def _report_needs(study: Study, key: None) -> Iterator[Job]:
         yield Job("gate")
 
 
+_OF_A_RUN = _JobKind(
+    order=5,
+    keys=_all_runs,
+    named=lambda run: f"{run.cell.key}.{run.name}",
+    is_stored=True,
+    runs="pdbench.jobs.students:attempt",
+    needs=lambda study, run: _start_of(study, run.cell, run.seed_number),
+    decides=_run_decides,
+    work=lambda costs, run: Work(),
+)
+
 KINDS: dict[str, _JobKind] = {
     "archive": _JobKind(
         order=0,
@@ -472,27 +483,9 @@ KINDS: dict[str, _JobKind] = {
         model=lambda costs, start: start.architecture,
     ),
     # A run is trained by the job of its cell, and stands in the store by itself.
-    "run": _JobKind(
-        order=5,
-        keys=_all_runs,
-        named=lambda run: f"{run.cell.key}.{run.name}",
-        is_stored=True,
-        runs="pdbench.jobs.students:attempt",
-        needs=lambda study, run: _start_of(study, run.cell, run.seed_number),
-        decides=_run_decides,
-        work=lambda costs, run: Work(),
-    ),
+    "run": _OF_A_RUN,
     # The weights of a run, for itself: whether they are kept is nothing to the run.
-    "student": _JobKind(
-        order=5,
-        keys=_all_runs,
-        named=lambda run: f"{run.cell.key}.{run.name}",
-        is_stored=True,
-        runs="pdbench.jobs.students:attempt",
-        needs=lambda study, run: _start_of(study, run.cell, run.seed_number),
-        decides=_run_decides,
-        work=lambda costs, run: Work(),
-    ),
+    "student": _OF_A_RUN,
     "seed": _JobKind(
         order=5,
         keys=lambda graph: [
