@@ -1,6 +1,9 @@
-"""The pdbench command, run inside the test's own process."""
+"""The pdbench command, inside the test's own process, and any command in one of its own."""
 
 import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from unittest import mock
 
 from pdbench import cli
@@ -17,3 +20,20 @@ def run(*arguments: str) -> int:
         except SystemExit as end:
             return int(end.code or 0)
     return 0
+
+
+def said(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], code: int
+) -> list[str]:
+    """The lines of a program in a process of its own, which ends with a code."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout.splitlines()

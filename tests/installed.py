@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from pdbench.study import ROOT
+from tests.commands import said
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,8 @@ class Installed:
 
     def run(self, *arguments: str, folder: Path, code: int = 0) -> list[str]:
         """What the command says in a working folder, which ends with a code."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "pdbench", *arguments],
-            cwd=folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout.splitlines()
+        command = [sys.executable, "-P", "-m", "pdbench", *arguments]
+        return said(command, folder, self.environment, code)
 
 
 def install(site: Path) -> Installed:

@@ -30,8 +30,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
     """A copy of the prepared project, as the working directory."""
+    return copied(prepared, tmp_path, monkeypatch)
+
+
+def copied(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
+    """Make a copy of a project of the small study the working directory."""
     folder = tmp_path / "project"
-    shutil.copytree(prepared, folder)
+    shutil.copytree(project, folder)
     monkeypatch.chdir(folder)
     study = load_study("small.yaml")
     return study, Paths(study)

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from attempts import Attempt, Server
+from prepared import copied
 from transformers import AutoModel
 
 from pdbench.core.entries import RECORD
@@ -60,11 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fitted(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A copy of it as the working directory."""
-    folder = tmp_path / "project"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    study = load_study("small.yaml")
-    return study, Paths(study)
+    return copied(made, tmp_path, monkeypatch)
 
 
 def _model() -> Bert:

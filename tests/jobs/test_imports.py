@@ -32,6 +32,7 @@ from pdbench.study import ROOT, Study, load_study
 from pdbench.workflow import Paths
 from pdbench.workflow.kinds import Job
 from tests.commands import run
+from tests.prepared import copied
 
 BESIDE = "films.pd.1-32.more-100.plain"
 OWN = "films.mine.1-32.more-100.none"
@@ -55,11 +56,7 @@ def baseline(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Study, Paths]:
     """A copy of it, as the working directory."""
-    folder = tmp_path / "project"
-    shutil.copytree(baseline, folder)
-    monkeypatch.chdir(folder)
-    study = load_study("small.yaml")
-    return study, Paths(study)
+    return copied(baseline, tmp_path, monkeypatch)
 
 
 def filled(paths: Paths, seeds: tuple[int, ...] = SEEDS, dev: bool = True) -> list[dict[str, Any]]:

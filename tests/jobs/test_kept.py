@@ -425,8 +425,8 @@ def test_what_cannot_be_exported_is_one_line(
     wrong = {
         (PD, "mine"): "mine: there is something in it; name a new folder with --to",
         (PD[:-1], "out"): f"unknown cell {PD[:-1]!r}; did you mean {PD!r}?",
-        (other, "out"): f"{other} is not trained with these settings; run snakemake, or pdbench "
-        f"cell kept.yaml {other}",
+        (other, "out"): f"{other} is not trained with these settings; run pdbench run kept.yaml, "
+        f"or pdbench cell kept.yaml {other}",
     }
 
     for (key, folder), line in wrong.items():

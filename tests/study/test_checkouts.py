@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pdbench.study import ROOT
+from tests import commands
 
 ENTRY = """\
 import sys
@@ -56,17 +56,7 @@ def copied(tmp_path: Path) -> Path:
 def said(*command: str | Path, folder: Path, code: int = 2) -> list[str]:
     """What a program says, which ends with a code and finds this checkout's pdbench."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout.splitlines()
+    return commands.said(command, folder, {**environment, "PYTHONPATH": str(ROOT)}, code)
 
 
 def refusal(lines: list[str], copy: Path) -> bool:
