@@ -98,7 +98,9 @@ def set_up(workflow: Any, shell: Any) -> None:
     from snakemake.settings.enums import RerunTrigger
 
     gc.set_threshold(_MADE, *gc.get_threshold()[1:])
-    shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+    programs = shlex.quote(str(Path(sys.executable).parent))
+    # Snakemake fills in the prefix: braces of a folder's name are doubled, and stay what they are.
+    shell.prefix(f"PATH={programs.replace('{', '{{').replace('}', '}}')}:$PATH; ")
     type(workflow).rerun_triggers = property(lambda _: frozenset({RerunTrigger.MTIME}))
 
 

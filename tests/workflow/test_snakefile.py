@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hostile import assert_nothing_obeys
+from snakemake.shell import shell
 from study_files import write_study_file
 
 from pdbench.artefacts import ARTEFACTS
 from pdbench.study import ROOT
 from pdbench.study.loading import load_study
-from pdbench.workflow.snakefile import open_workflow
+from pdbench.workflow.snakefile import open_workflow, set_up
+
+
+def test_programs_are_found_in_a_folder_with_braces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake fills the prefix in: what it makes of it is the folder's own name."""
+    monkeypatch.setattr(sys, "executable", "/opt/{y}/bin/python")
+    monkeypatch.setattr(shell, "_process_prefix", None)
+    before = gc.get_threshold()
+
+    set_up(type("Workflow", (), {})(), shell)
+
+    gc.set_threshold(*before)
+    assert shell._get_process_prefix() == "PATH='/opt/{y}/bin':$PATH; "
 
 
 def test_the_demo_is_the_default() -> None:
